@@ -1,0 +1,124 @@
+import { classifyAddress } from '../address/address-class.ts'
+import { parseCidr } from '../address/cidr.ts'
+import { CidrSet } from '../address/cidr-set.ts'
+import type { Endpoint } from '../address/endpoint.ts'
+import type { IpAddress } from '../address/ip-address.ts'
+import type { Connection } from '../dataplane/connection.ts'
+import { reportConnection, type Verbosity } from '../dataplane/report.ts'
+import type { AfterFailure, Dial, HeaderRead } from '../dataplane/role.ts'
+import type { WorkerRole } from '../dataplane/worker-thread.ts'
+import { ECONNREFUSED, isOutOfResources } from '../linux/errno.ts'
+import { readProxyHeader } from '../proxy-protocol/read-proxy-header.ts'
+import type { Log } from '../telemetry/log.ts'
+import { type Counters, type EndReason, METRICS, type SourceRefusal } from '../telemetry/metrics.ts'
+import { type ConnectFromOptions, connectFrom } from './connect-from.ts'
+import { decideSource } from './source-policy.ts'
+
+/** A version 2 header: signature, version, family and length before the rest (proxy-protocol.txt §2.2). */
+const V2_FIXED_BYTES = 16
+/** How soon the target is tried again after it refused: it may be restarting. */
+const RETRY_MS = 50
+const RETRY_MS_MAX = 500
+
+/** What the agent's workers need to know; plain data, so that it can be given to a thread. */
+export type AgentRoleOptions = ConnectFromOptions & {
+  /** Where clients are connected to, by their address family. */
+  readonly target4: Endpoint
+  readonly target6: Endpoint
+  /** Trusted edges as CIDR texts; null: everyone. */
+  readonly allowedSubnets: readonly string[] | null
+  readonly denyPrivateSources: boolean
+  /** Longest version 2 header body in bytes. */
+  readonly headerLengthMax: number
+  /** 0: no records of single connections; 1: of those that failed; 2: of all. */
+  readonly verbosity: Verbosity
+}
+
+/** The agent's part of the data path: trusts edges, reads headers, connects as the client. */
+export class AgentRole implements WorkerRole {
+  readonly expectsHeader = true
+  readonly sharesConnectTimeout = true
+  readonly #options: AgentRoleOptions
+  readonly #log: Log
+  readonly #counters: Counters
+  readonly #headerLimits: { readonly v2LengthMax: number }
+  readonly #policy: { readonly denyPrivate: boolean; readonly keepPort: boolean }
+  #allowed: CidrSet | null
+
+  constructor(options: AgentRoleOptions, context: { readonly log: Log; readonly counters: Counters }) {
+    this.#options = options
+    this.#log = context.log
+    this.#counters = context.counters
+    this.#headerLimits = { v2LengthMax: options.headerLengthMax }
+    this.#policy = { denyPrivate: options.denyPrivateSources, keepPort: options.sourcePort === 'preserve' }
+    this.#allowed = toCidrSet(options.allowedSubnets)
+  }
+
+  /** Takes a new list of trusted edges, in the form of {@link AgentRoleOptions.allowedSubnets}. */
+  configure(allowedSubnets: unknown): void {
+    this.#allowed = toCidrSet(allowedSubnets as readonly string[] | null)
+  }
+
+  admit(peer: IpAddress): EndReason | undefined {
+    return this.#allowed === null || this.#allowed.has(peer) ? undefined : 'untrusted-peer'
+  }
+
+  readHeader(connection: Connection, bytes: Uint8Array, end: number): HeaderRead {
+    const header = readProxyHeader(bytes, 0, end, this.#headerLimits)
+    if (header.kind === 'incomplete') return header
+    if (header.kind === 'malformed') {
+      connection.refusal = header.reason
+      this.#counters.add(METRICS.malformed.slots[header.reason])
+      return { kind: 'refused', reason: 'header-malformed' }
+    }
+    const { peer } = connection
+    if (peer === null) return { kind: 'refused', reason: 'source-refused' }
+    const decision = decideSource(header, peer, this.#policy)
+    if (decision.kind === 'refused') return this.#refuse(connection, decision.reason)
+    if (decision.kind === 'peer') this.#counters.add(METRICS.local.slot)
+    connection.isLocal = decision.kind === 'peer'
+    connection.source = decision.kind === 'peer' ? peer : decision.source
+    return { kind: 'complete', payloadStart: header.bytesRead }
+  }
+
+  dial(connection: Connection): Dial {
+    const { source } = connection
+    if (source === null) return this.#refuse(connection, 'no-target')
+    const target = source.address.family === 4 ? this.#options.target4 : this.#options.target6
+    connection.target = target
+    const connected = connectFrom(source, target, connection.isLocal, this.#options)
+    if (connected.kind === 'failed') return connected
+    if (connected.kind === 'refused') return this.#refuse(connection, connected.reason)
+    if (connected.fallback !== undefined) {
+      this.#counters.add(METRICS.sourcePortFallbacks.slots[connected.fallback])
+    }
+    return { kind: 'connecting', fd: connected.fd, isLocal: classifyAddress(target.address) === 'loopback' }
+  }
+
+  afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure {
+    // Refused: the app may be restarting. Out of descriptors: another connection may end. Anything else stays wrong.
+    if (error !== ECONNREFUSED && !isOutOfResources(error)) return 'give-up'
+    const waitMs = Math.min(RETRY_MS * 2 ** Math.min(connection.attempts - 1, 10), RETRY_MS_MAX)
+    return waitMs < remainingMs ? waitMs : 'give-up'
+  }
+
+  writeHeader(): number {
+    return 0
+  }
+
+  onEnd(connection: Connection, reason: EndReason): void {
+    reportConnection(this.#log, this.#options.verbosity, connection, reason)
+  }
+
+  #refuse(connection: Connection, reason: SourceRefusal): { readonly kind: 'refused'; readonly reason: EndReason } {
+    connection.refusal = reason
+    this.#counters.add(METRICS.sourceRefused.slots[reason])
+    return { kind: 'refused', reason: 'source-refused' }
+  }
+}
+
+function toCidrSet(texts: readonly string[] | null): CidrSet | null {
+  if (texts === null) return null
+  // The main thread has checked every text; one that is wrong all the same trusts nobody.
+  return new CidrSet(texts.map(parseCidr).filter((cidr) => cidr !== undefined))
+}

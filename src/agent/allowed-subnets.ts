@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs'
+import { type Cidr, parseCidr } from '../address/cidr.ts'
+
+/** A list of trusted edges that cannot be used; the message names the file, the line and the remedy. */
+export class AllowedSubnetsError extends Error {
+  override readonly name = 'AllowedSubnetsError'
+}
+
+/**
+ * Reads the subnets of the edges that an agent trusts: one per line, `#` starts a comment, blank lines are ignored.
+ *
+ * Fails closed: a list that is missing, empty or wrong in any line is an error, never "everyone".
+ *
+ * @throws AllowedSubnetsError
+ */
+export function readAllowedSubnets(path: string): Cidr[] {
+  return parseAllowedSubnets(readText(path), path)
+}
+
+/** Parses the text of such a file; `path` is for messages. @throws AllowedSubnetsError */
+export function parseAllowedSubnets(text: string, path: string): Cidr[] {
+  const subnets: Cidr[] = []
+  const problems: string[] = []
+  for (const [index, line] of text.split('\n').entries()) {
+    const entry = line.replace(/#.*/, '').trim()
+    if (entry === '') continue
+    const subnet = parseCidr(entry)
+    if (subnet === undefined) problems.push(`${path}:${index + 1}: ${JSON.stringify(entry.slice(0, 80))}`)
+    else subnets.push(subnet)
+  }
+  if (problems.length > 0) {
+    throw new AllowedSubnetsError(
+      `Not a subnet: ${problems.slice(0, 10).join(', ')}; write one per line, such as "35.191.0.0/16" or "2001:db8::/32"`,
+    )
+  }
+  if (subnets.length === 0) {
+    throw new AllowedSubnetsError(
+      `"${path}" names no subnet; write the edges' subnets into it, or give --allow-all-subnets to trust everyone`,
+    )
+  }
+  return subnets
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new AllowedSubnetsError(`The allowed subnets cannot be read (${reason}); give a readable file`, { cause })
+  }
+}

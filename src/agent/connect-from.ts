@@ -1,0 +1,125 @@
+import { classifyAddress } from '../address/address-class.ts'
+import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
+import { isSameAddress } from '../address/ip-address.ts'
+import { EADDRINUSE, EADDRNOTAVAIL, EINPROGRESS } from '../linux/errno.ts'
+import {
+  bindTo,
+  close,
+  connectTo,
+  type Liveness,
+  localEndpoint,
+  openStream,
+  setBindWithoutPort,
+  setLiveness,
+  setMark,
+  setNoDelay,
+  setReuseAddress,
+  setTransparent,
+} from '../linux/socket.ts'
+import type { FALLBACK_CAUSES, SourceRefusal } from '../telemetry/metrics.ts'
+
+/** Which source port the app sees. */
+export const SOURCE_PORT_MODES = ['preserve-or-ephemeral', 'preserve', 'ephemeral'] as const
+export type SourcePortMode = (typeof SOURCE_PORT_MODES)[number]
+
+export type ConnectFromOptions = {
+  readonly sourcePort: SourcePortMode
+  /** Firewall mark of the connection's packets; 0: none. */
+  readonly mark: number
+  readonly liveness: Liveness
+}
+
+export type FallbackCause = (typeof FALLBACK_CAUSES)[number]
+
+/** How a transparent connection began. */
+export type ConnectedFrom =
+  | { readonly kind: 'connecting'; readonly fd: number; readonly fallback: FallbackCause | undefined }
+  /** A negated errno. */
+  | { readonly kind: 'failed'; readonly error: number }
+  | { readonly kind: 'refused'; readonly reason: SourceRefusal }
+
+/**
+ * Starts a connection to `target` that leaves this host with `source` as its address (ip(7), IP_TRANSPARENT).
+ *
+ * `isPeer` says that `source` is the real peer of an accepted connection, which may be this host itself; any other
+ * source that is an address of this host is refused. The caller has applied the source policy to the address.
+ */
+export function connectFrom(
+  source: Endpoint,
+  target: Endpoint,
+  isPeer: boolean,
+  options: ConnectFromOptions,
+): ConnectedFrom {
+  // A connection from an address to itself would succeed with nobody listening (TCP's simultaneous open).
+  if (isSameEndpoint(source, target)) return { kind: 'refused', reason: 'src-equals-dst' }
+  const keepsPort = options.sourcePort !== 'ephemeral' && source.port !== 0
+  const port = keepsPort ? source.port : 0
+  const first = attempt(source, port, target, isPeer, options)
+  if (!keepsPort || first.kind !== 'in-use') return withoutInUse(first)
+  if (options.sourcePort === 'preserve') return { kind: 'refused', reason: 'src-port-in-use' }
+  const second = attempt(source, 0, target, isPeer, options)
+  return second.kind === 'connecting' ? { ...second, fallback: first.cause } : withoutInUse(second)
+}
+
+type Attempt = ConnectedFrom | { readonly kind: 'in-use'; readonly cause: FallbackCause }
+
+function withoutInUse(attempted: Attempt): ConnectedFrom {
+  return attempted.kind === 'in-use' ? { kind: 'failed', error: EADDRNOTAVAIL } : attempted
+}
+
+function attempt(
+  source: Endpoint,
+  port: number,
+  target: Endpoint,
+  isPeer: boolean,
+  options: ConnectFromOptions,
+): Attempt {
+  const fd = openStream(target.address.family)
+  if (fd < 0) return { kind: 'failed', error: fd }
+  const attempted = connectSocket(fd, source, port, target, isPeer, options)
+  if (attempted.kind !== 'connecting') close(fd)
+  return attempted
+}
+
+function connectSocket(
+  fd: number,
+  source: Endpoint,
+  port: number,
+  target: Endpoint,
+  isPeer: boolean,
+  options: ConnectFromOptions,
+): Attempt {
+  const { address } = source
+  if (!isPeer) {
+    // Before the socket is transparent, bind(2) succeeds only for this host's own addresses (and for multicast and
+    // its subnets' broadcast addresses). This asks the kernel as it is now; a list of addresses would be old.
+    const bound = bindTo(fd, address, 0)
+    if (bound === 0) return { kind: 'refused', reason: 'src-own-address' }
+    if (bound !== EADDRNOTAVAIL) return { kind: 'failed', error: bound }
+  }
+  let result = setTransparent(fd, address.family)
+  // Without it a port could not be used towards two targets at once.
+  result ||= setReuseAddress(fd)
+  // connect(2) chooses the port, so that it only has to be free towards this target, and the host's own do not run out.
+  if (port === 0) result ||= setBindWithoutPort(fd)
+  result ||= setNoDelay(fd)
+  if (options.mark !== 0) result ||= setMark(fd, options.mark)
+  // A peer on this very host cannot vanish without its kernel saying so.
+  if (classifyAddress(target.address) !== 'loopback') result ||= setLiveness(fd, options.liveness)
+  if (result < 0) return { kind: 'failed', error: result }
+
+  const bound = bindTo(fd, address, port)
+  if (bound === EADDRINUSE) return { kind: 'in-use', cause: 'bind-in-use' }
+  if (bound < 0) return { kind: 'failed', error: bound }
+  const connected = connectTo(fd, target)
+  if (connected === EADDRNOTAVAIL) return { kind: 'in-use', cause: 'connection-in-use' }
+  if (connected < 0 && connected !== EINPROGRESS) return { kind: 'failed', error: connected }
+
+  // Whatever the kernel made of the request: the app must not see anybody else than was decided.
+  const local = localEndpoint(fd)
+  if (local === undefined || !isSameAddress(local.address, address) || (port !== 0 && local.port !== port)) {
+    return { kind: 'refused', reason: 'src-not-kept' }
+  }
+  if (isSameEndpoint(local, target)) return { kind: 'refused', reason: 'src-equals-dst' }
+  return { kind: 'connecting', fd, fallback: undefined }
+}

@@ -1,0 +1,64 @@
+import { type AddressClass, classifyAddress } from '../address/address-class.ts'
+import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
+import { isSameAddress, unmapAddress } from '../address/ip-address.ts'
+import type { ProxyHeader } from '../proxy-protocol/proxy-header.ts'
+import type { SourceRefusal } from '../telemetry/metrics.ts'
+
+/** Whom the app is to see, or why the header's source is refused. */
+export type SourceDecision =
+  /** The header's source. */
+  | { readonly kind: 'client'; readonly source: Endpoint }
+  /** Whoever connected to the agent: the header speaks of no other client. */
+  | { readonly kind: 'peer' }
+  | { readonly kind: 'refused'; readonly reason: SourceRefusal }
+
+/** What the operator chose. */
+export type SourcePolicy = {
+  /** Private addresses (RFC 1918, RFC 4193, RFC 6598) are refused too. */
+  readonly denyPrivate: boolean
+  /** A client whose port is 0 or taken is refused instead of being given another port. */
+  readonly keepPort: boolean
+}
+
+const REFUSED_CLASSES: Partial<Record<AddressClass, SourceRefusal>> = {
+  unspecified: 'src-unspecified',
+  loopback: 'src-loopback',
+  multicast: 'src-multicast',
+  broadcast: 'src-broadcast',
+  reserved: 'src-reserved',
+  'link-local': 'src-linklocal',
+}
+
+/**
+ * Decides whether an agent may impersonate the source of a header that `peer` sent (security.md, "Source policy").
+ *
+ * Addresses of this host are not known here; `connectFrom` asks the kernel. A header whose source is the peer itself
+ * (HAProxy's health check in version 1) means what LOCAL means, also where the peer's address would be refused.
+ */
+export function decideSource(
+  header: Extract<ProxyHeader, { kind: 'proxied' | 'unix' | 'local' }>,
+  peer: Endpoint,
+  policy: SourcePolicy,
+): SourceDecision {
+  if (header.kind === 'local') return { kind: 'peer' }
+  if (header.kind === 'unix') return refused('family-unsupported')
+  if (header.transport !== 'stream') return refused('transport-mismatch')
+  const source = unmapEndpoint(header.source)
+  if (isSameAddress(source.address, peer.address)) return { kind: 'peer' }
+  if (isSameEndpoint(source, unmapEndpoint(header.destination))) return refused('src-equals-dst')
+  const addressClass = classifyAddress(source.address)
+  const reason = REFUSED_CLASSES[addressClass]
+  if (reason !== undefined) return refused(reason)
+  if (addressClass === 'private' && policy.denyPrivate) return refused('src-private')
+  if (source.port === 0 && policy.keepPort) return refused('src-port-zero')
+  return { kind: 'client', source }
+}
+
+function unmapEndpoint(endpoint: Endpoint): Endpoint {
+  const address = unmapAddress(endpoint.address)
+  return address === endpoint.address ? endpoint : { address, port: endpoint.port }
+}
+
+function refused(reason: SourceRefusal): SourceDecision {
+  return { kind: 'refused', reason }
+}

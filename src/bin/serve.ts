@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Program, ProgramContext } from '../dataplane/program.ts'
+import { type AdminAddress, startAdmin } from '../telemetry/admin.ts'
+import { openLog } from '../telemetry/log.ts'
+
+/** What the life of the process depends on, beside the program itself. */
+export type ServeOptions = {
+  /** How long open connections may go on after SIGTERM, in milliseconds; 0: until they end. */
+  readonly drainTimeoutMs: number
+  readonly admin: AdminAddress | undefined
+}
+
+/**
+ * Runs an edge or an agent until a signal ends it.
+ *
+ * SIGTERM and SIGINT drain, a second one ends at once, both with status 0; SIGHUP reloads. An error nobody has caught
+ * stops the workers before the process exits with status 1: a worker inside the kernel would keep it alive.
+ */
+export async function serve(options: ServeOptions, start: (context: ProgramContext) => Promise<Program>): Promise<void> {
+  const { log, dropped, flush } = openLog()
+  let program: Program | undefined
+  const exit = (status: number): never => {
+    program?.stopNow()
+    flush()
+    process.exit(status)
+  }
+  const onFatal = (error: Error): void => {
+    log('fatal', error.message, { stack: error.stack })
+    exit(1)
+  }
+  process.on('uncaughtException', onFatal)
+  process.on('unhandledRejection', (reason) => onFatal(reason instanceof Error ? reason : new Error(String(reason))))
+
+  let isReady = true
+  program = await start({ log, droppedRecords: dropped, onFatal })
+  const running = program
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    if (!isReady) return exit(0)
+    isReady = false
+    log('info', 'draining', { signal, drainTimeoutMs: options.drainTimeoutMs })
+    const isDrained = await Promise.race([running.drain().then(() => true), timeout(options.drainTimeoutMs)])
+    log('info', 'stopped', { drained: isDrained })
+    exit(0)
+  }
+  process.on('SIGTERM', (signal) => void stop(signal))
+  process.on('SIGINT', (signal) => void stop(signal))
+  process.on('SIGHUP', () => running.reload())
+
+  if (options.admin !== undefined) {
+    const source = { read: running.read, droppedRecords: dropped, isReady: () => isReady }
+    await startAdmin(options.admin, source).catch(onFatal)
+  }
+}
+
+async function timeout(drainTimeoutMs: number): Promise<false> {
+  if (drainTimeoutMs === 0) return new Promise(() => undefined)
+  await sleep(drainTimeoutMs)
+  return false
+}

@@ -1,0 +1,108 @@
+// The flags that an edge and an agent have in common.
+import { parseEndpoint } from '../address/endpoint.ts'
+import { classifyAddress } from '../address/address-class.ts'
+import type { AdminAddress } from '../telemetry/admin.ts'
+import { type FlagValues, UsageError, valueFlag } from './flags.ts'
+import { integerBetween, parseDuration, parsePositiveDuration } from './values.ts'
+
+export const WORKERS_MAX = 256
+const CONNECTIONS_MAX = 10_000_000
+
+export const dataPlaneFlags = {
+  maxConnections: valueFlag(
+    'max-connections',
+    'N',
+    'Connections at once in all workers; further clients wait in the queue. 0: as many as the limit of open files allows',
+    integerBetween(0, CONNECTIONS_MAX),
+    '0',
+  ),
+  maxConnectionsPerWorker: valueFlag(
+    'max-connections-per-worker',
+    'N',
+    'Connections at once in one worker; 0: only the limit of all',
+    integerBetween(0, CONNECTIONS_MAX),
+    '0',
+  ),
+  connectTimeout: valueFlag('connect-timeout', 'TIME', 'To reach the other side', parsePositiveDuration, '5s'),
+  halfClosedTimeout: valueFlag(
+    'half-closed-timeout',
+    'TIME',
+    'Silence after one side has sent its FIN; 0: for ever',
+    parseDuration,
+    '1h',
+  ),
+  keepalive: valueFlag(
+    'keepalive',
+    'TIME',
+    'Silence before TCP keepalive asks whether the peer is alive; one that does not answer is given up after as long again. 0: off',
+    parseDuration,
+    '2m',
+  ),
+  userTimeout: valueFlag(
+    'user-timeout',
+    'TIME',
+    'TCP_USER_TIMEOUT: how long sent data may stay unacknowledged, or the receive window of the peer closed. 0: the kernel decides',
+    parseDuration,
+    '0s',
+  ),
+  drainTimeout: valueFlag(
+    'drain-timeout',
+    'TIME',
+    'How long open connections may go on after SIGTERM; 0: until they end by themselves',
+    parseDuration,
+    '30s',
+  ),
+  admin: valueFlag(
+    'admin',
+    'HOST:PORT|unix:PATH',
+    'Serve /metrics, /healthz and /readyz here; TCP only on loopback, a UNIX socket is for its owner only',
+    parseAdmin,
+  ),
+  verbosity: valueFlag(
+    'v',
+    '0|1|2',
+    'Records of single connections: 0 none, 1 those that failed, 2 all',
+    integerBetween(0, 2),
+    '0',
+  ),
+} as const
+
+/** What the shared flags say; times in milliseconds. */
+export type DataPlaneSettings = {
+  readonly maxConnections: number
+  readonly maxConnectionsPerWorker: number
+  readonly connectTimeoutMs: number
+  readonly halfClosedTimeoutMs: number
+  readonly liveness: { readonly keepaliveMs: number; readonly userTimeoutMs: number }
+  readonly drainTimeoutMs: number
+  readonly admin: AdminAddress | undefined
+  readonly verbosity: 0 | 1 | 2
+}
+
+/** Gathers the values of {@link dataPlaneFlags}. */
+export function dataPlaneSettings(values: FlagValues<typeof dataPlaneFlags>): DataPlaneSettings {
+  return {
+    maxConnections: values.maxConnections[0],
+    maxConnectionsPerWorker: values.maxConnectionsPerWorker[0],
+    connectTimeoutMs: values.connectTimeout[0],
+    halfClosedTimeoutMs: values.halfClosedTimeout[0],
+    liveness: { keepaliveMs: values.keepalive[0], userTimeoutMs: values.userTimeout[0] },
+    drainTimeoutMs: values.drainTimeout[0],
+    admin: values.admin[0],
+    verbosity: values.verbosity[0] as 0 | 1 | 2,
+  }
+}
+
+function parseAdmin(text: string, flag: string): AdminAddress {
+  if (text.startsWith('unix:') && text.length > 'unix:'.length) return { kind: 'unix', path: text.slice('unix:'.length) }
+  const endpoint = parseEndpoint(text.replace(/^localhost:/, '127.0.0.1:'))
+  if (endpoint === undefined || endpoint.port === 0) {
+    throw new UsageError(`${flag} ${JSON.stringify(text)} is neither HOST:PORT nor unix:PATH; write 127.0.0.1:9112`)
+  }
+  if (classifyAddress(endpoint.address) !== 'loopback') {
+    throw new UsageError(
+      `${flag} ${JSON.stringify(text)} is not loopback, and there is no login; write 127.0.0.1:${endpoint.port} or unix:PATH`,
+    )
+  }
+  return { kind: 'tcp', endpoint }
+}

@@ -1,0 +1,72 @@
+import { agentFlags } from './agent.ts'
+import { edgeFlags } from './edge.ts'
+import { type FlagTable, spelled } from './flags.ts'
+
+/** A subcommand as the help shows it. */
+export type Command = { readonly summary: string; readonly usage: string; readonly flags: FlagTable }
+
+/** Every subcommand by its name. */
+export const commands: Readonly<Record<'edge' | 'agent', Command>> = {
+  edge: {
+    summary: 'Take clients, pick a healthy backend, and tell it who the client is',
+    usage: 'truepeer edge --listen ADDR:PORT --backend ADDR:PORT [--backend ADDR:PORT ...] [flags]',
+    flags: edgeFlags,
+  },
+  agent: {
+    summary: "Take connections from trusted edges and connect to the local app from the client's own address",
+    usage: 'truepeer agent -l ADDR:PORT -4 ADDR:PORT -6 ADDR:PORT --allowed-subnets FILE [flags]',
+    flags: agentFlags,
+  },
+}
+
+const WIDTH = 100
+const INDENT = '      '
+
+/** The text of `truepeer --help`. */
+export function programHelp(): string {
+  const names = Object.entries(commands).map(([name, command]) => `  ${name.padEnd(7)} ${command.summary}`)
+  return [
+    "truepeer: a TCP load balancer that never loses the client's address",
+    '',
+    'Usage: truepeer COMMAND [flags]',
+    '',
+    'Commands:',
+    ...names,
+    '',
+    'Flags:',
+    '  --help     Show this text; behind a command, its flags',
+    '  --version  Show the version',
+    '',
+  ].join('\n')
+}
+
+/** The text of `truepeer COMMAND --help`. */
+export function commandHelp(command: Command): string {
+  const flags = Object.values(command.flags).flatMap((flag) => {
+    const value = flag.metavar === '' ? '' : ` ${flag.metavar}`
+    const suffix = flag.defaultText === undefined ? '' : ` (default: ${flag.defaultText})`
+    return [`  ${spelled(flag)}${value}`, ...wrap(`${flag.help}${suffix}`)]
+  })
+  return [
+    command.summary,
+    '',
+    `Usage: ${command.usage}`,
+    '',
+    'Flags (one dash or two; a TIME is such as 500ms, 5s, 1h; a bare number means seconds):',
+    ...flags,
+    '',
+  ].join('\n')
+}
+
+function wrap(text: string): string[] {
+  const lines: string[] = []
+  let line = INDENT
+  for (const word of text.split(' ')) {
+    if (line.length + word.length > WIDTH && line !== INDENT) {
+      lines.push(line.trimEnd())
+      line = INDENT
+    }
+    line += `${word} `
+  }
+  return [...lines, line.trimEnd()]
+}

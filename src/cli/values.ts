@@ -1,0 +1,62 @@
+import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
+import { UsageError } from './flags.ts'
+
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+/** The longest time that is taken: timers and socket options count milliseconds in 32 bits. */
+const DURATION_MS_MAX = 24 * 86_400_000
+
+/** Reads "5s", "500ms", "1h30m"; a bare number means seconds, as with gcloud. In milliseconds. */
+export function parseDuration(text: string, flag: string): number {
+  const parts = /^\d+$/.test(text) ? [`${text}s`] : (text.match(/\d+(?:ms|[smhd])/g) ?? [])
+  const isWhole = parts.length > 0 && (parts.join('') === text || parts[0] === `${text}s`)
+  const total = parts.reduce((sum, part) => sum + Number.parseInt(part, 10) * UNITS_MS[part.replace(/\d+/, '')], 0)
+  if (!isWhole || total > DURATION_MS_MAX) {
+    throw new UsageError(`${flag} ${JSON.stringify(text)} is not a duration up to 24d; write one such as 500ms, 5s or 1h`)
+  }
+  return total
+}
+
+/** As {@link parseDuration}, but 0 is refused. */
+export function parsePositiveDuration(text: string, flag: string): number {
+  const durationMs = parseDuration(text, flag)
+  if (durationMs === 0) throw new UsageError(`${flag} must be longer than 0`)
+  return durationMs
+}
+
+/** Reads "192.0.2.1:110" or "[2001:db8::1]:110"; the port must not be 0. */
+export function parseAddressPort(text: string, flag: string): Endpoint {
+  const endpoint = parseEndpoint(text)
+  if (endpoint === undefined) {
+    throw new UsageError(
+      `${flag} ${JSON.stringify(text)} is not ADDR:PORT; write an address such as 192.0.2.1:110 or [2001:db8::1]:110`,
+    )
+  }
+  if (endpoint.port === 0) throw new UsageError(`${flag} ${JSON.stringify(text)} has port 0; give one from 1 to 65535`)
+  return endpoint
+}
+
+/** Makes a reader of whole decimal numbers from `min` to `max`. */
+export function integerBetween(min: number, max: number): (text: string, flag: string) => number {
+  return (text, flag) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    if (!(value >= min && value <= max)) {
+      throw new UsageError(`${flag} ${JSON.stringify(text)} is not a whole number from ${min} to ${max}`)
+    }
+    return value
+  }
+}
+
+/** Makes a reader of one of a few words. */
+export function oneOf<Word extends string>(words: readonly Word[]): (text: string, flag: string) => Word {
+  return (text, flag) => {
+    const word = words.find((candidate) => candidate === text)
+    if (word === undefined) throw new UsageError(`${flag} ${JSON.stringify(text)} is not one of ${words.join(', ')}`)
+    return word
+  }
+}
+
+/** Takes any text but the empty one. */
+export function parseText(text: string, flag: string): string {
+  if (text === '') throw new UsageError(`${flag} is empty; give a value`)
+  return text
+}

@@ -1,0 +1,86 @@
+import { EAGAIN, EINTR, errnoName, isOutOfResources } from '../linux/errno.ts'
+import { accepted, acceptFrom, close } from '../linux/socket.ts'
+import { ACCEPT_ERRNOS, METRICS, PAUSE_REASONS } from '../telemetry/metrics.ts'
+import type { EventLoop } from './event-loop.ts'
+import type { Timed } from './timer-wheel.ts'
+
+/** Connections taken in one turn before others have theirs. */
+const ACCEPTS_PER_TURN = 64
+/** How long the queue is left alone when descriptors or memory ran out: doubled each time, up to the maximum. */
+const BACKOFF_MS = 50
+const BACKOFF_MS_MAX = 800
+/** How soon a listener that waits for a free place looks again, if no connection of its own worker ends before. */
+const LIMIT_RETRY_MS = 20
+
+type PauseReason = (typeof PAUSE_REASONS)[number]
+
+/** A listening socket of one worker. It is closed by its owner here, though the main thread has opened it. */
+export class Listener implements Timed {
+  readonly fd: number
+  #isPaused = false
+  #backoffMs = BACKOFF_MS
+
+  deadlineMs = Number.POSITIVE_INFINITY
+  wheelSlot = -1
+  wheelNext: Timed | null = null
+  wheelPrevious: Timed | null = null
+
+  constructor(fd: number) {
+    this.fd = fd
+  }
+
+  /** Takes what is queued; reports whether there may be more for another turn. */
+  accept(loop: EventLoop): boolean {
+    if (this.#isPaused) return false
+    for (let count = 0; count < ACCEPTS_PER_TURN; count++) {
+      if (!loop.hasRoom()) {
+        this.#pause(loop, 'limit', LIMIT_RETRY_MS)
+        return false
+      }
+      const fd = acceptFrom(this.fd)
+      if (fd === EAGAIN) return false
+      if (fd >= 0) {
+        this.#backoffMs = BACKOFF_MS
+        if (accepted.address !== undefined) loop.open(fd, { address: accepted.address, port: accepted.port })
+      } else if (fd !== EINTR && !this.#survives(loop, fd)) {
+        return false
+      }
+    }
+    return true
+  }
+
+  /** The pause is over, or a place has become free. */
+  resume(loop: EventLoop): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    loop.timers.clear(this)
+    if (this.accept(loop)) loop.acceptLater(this)
+  }
+
+  close(loop: EventLoop): void {
+    loop.timers.clear(this)
+    close(this.fd)
+  }
+
+  /** Counts an error of accept4(2); reports whether the next connection can be tried at once. */
+  #survives(loop: EventLoop, error: number): boolean {
+    const name = errnoName(error)
+    const known = ACCEPT_ERRNOS.find((candidate) => candidate === name) ?? 'other'
+    loop.counters.add(METRICS.acceptErrors.slots[known])
+    // Errors of the one connection that was about to be taken (accept(2)): the next may be well.
+    if (!isOutOfResources(error)) return true
+    loop.log('warn', `Accepting paused for ${this.#backoffMs} ms: ${name}`, {
+      errno: name,
+      remedy: 'raise the limit of open files (LimitNOFILE=, ulimit -n) or lower --max-connections',
+    })
+    this.#pause(loop, 'resources', this.#backoffMs)
+    this.#backoffMs = Math.min(this.#backoffMs * 2, BACKOFF_MS_MAX)
+    return false
+  }
+
+  #pause(loop: EventLoop, reason: PauseReason, pauseMs: number): void {
+    this.#isPaused = true
+    loop.counters.add(METRICS.acceptPauses.slots[reason])
+    loop.timers.set(this, loop.nowMs + pauseMs)
+  }
+}

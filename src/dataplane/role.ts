@@ -1,0 +1,39 @@
+import type { IpAddress } from '../address/ip-address.ts'
+import type { EndReason } from '../telemetry/metrics.ts'
+import type { Connection } from './connection.ts'
+
+/** How an attempt to reach a backend began. */
+export type Dial =
+  /** The socket is connected or connecting. `isLocal`: connect(2) may well have completed already. */
+  | { readonly kind: 'connecting'; readonly fd: number; readonly isLocal: boolean }
+  /** The kernel said no (a negated errno); {@link Role.afterFailure} says what next. */
+  | { readonly kind: 'failed'; readonly error: number }
+  /** This connection will not be made. */
+  | { readonly kind: 'refused'; readonly reason: EndReason }
+
+/** What to do after a failed attempt: try again after so many milliseconds, or `'give-up'`. */
+export type AfterFailure = number | 'give-up'
+
+/** What the bytes read so far are: `[payloadStart, end)` of the buffer is the client's first payload. */
+export type HeaderRead =
+  | { readonly kind: 'incomplete'; readonly bytesNeeded: number }
+  | { readonly kind: 'complete'; readonly payloadStart: number }
+  | { readonly kind: 'refused'; readonly reason: EndReason }
+
+/** What makes the shared data path an edge or an agent. Methods are called on the worker's thread and never block. */
+export type Role = {
+  /** Whether a PROXY protocol header stands before the client's first byte. */
+  readonly expectsHeader: boolean
+  /** Admits who has connected, or says why not. */
+  admit(peer: IpAddress): EndReason | undefined
+  /** Reads the header from `[0, end)`; sets the connection's source and destination when it is complete. */
+  readHeader(connection: Connection, bytes: Uint8Array, end: number): HeaderRead
+  /** Chooses a backend and starts to connect to it. */
+  dial(connection: Connection): Dial
+  /** Whether {@link Limits.connectTimeoutMs} holds for all attempts of a connection together, or for each. */
+  readonly sharesConnectTimeout: boolean
+  /** Called after each failed attempt with its negated errno; `remainingMs` is what is left of the connect timeout. */
+  afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure
+  /** Writes what stands before the client's first byte at the front of `target`; returns its length in bytes. */
+  writeHeader(connection: Connection, target: Uint8Array): number
+}

@@ -1,0 +1,101 @@
+import { classifyAddress } from '../address/address-class.ts'
+import type { Endpoint } from '../address/endpoint.ts'
+import type { Connection } from '../dataplane/connection.ts'
+import { reportConnection, type Verbosity } from '../dataplane/report.ts'
+import type { AfterFailure, Dial } from '../dataplane/role.ts'
+import type { WorkerRole } from '../dataplane/worker-thread.ts'
+import { isOutOfResources } from '../linux/errno.ts'
+import { type Liveness, localEndpoint } from '../linux/socket.ts'
+import { writeProxyV1 } from '../proxy-protocol/write-v1.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { EndReason } from '../telemetry/metrics.ts'
+import { connectBackend } from './connect-backend.ts'
+
+/** What stands before the client's first byte, as a target TCP proxy's `proxyHeader` says. */
+export const PROXY_HEADERS = ['PROXY_V1', 'NONE'] as const
+export type ProxyHeaderKind = (typeof PROXY_HEADERS)[number]
+
+/** How soon a connection for which there was no descriptor is tried again. */
+const RESOURCE_RETRY_MS = 50
+
+/** What the edge's workers need to know; plain data, so that it can be given to a thread. */
+export type EdgeRoleOptions = {
+  readonly listen: Endpoint
+  readonly backends: readonly Endpoint[]
+  /** One cell per backend, written by the health checks: 1 when it may be chosen. */
+  readonly healthy: Int32Array
+  readonly proxyHeader: ProxyHeaderKind
+  readonly liveness: Liveness
+  readonly verbosity: Verbosity
+}
+
+/** The edge's part of the data path: picks a healthy backend in turn and writes the header. */
+export class EdgeRole implements WorkerRole {
+  readonly expectsHeader = false
+  readonly sharesConnectTimeout = false
+  readonly #options: EdgeRoleOptions
+  readonly #log: Log
+  #next = 0
+
+  constructor(options: EdgeRoleOptions, context: { readonly log: Log }) {
+    this.#options = options
+    this.#log = context.log
+  }
+
+  configure(): void {
+    // Health reaches the workers through shared memory; the one-line form has nothing else that changes.
+  }
+
+  admit(): undefined {
+    return undefined
+  }
+
+  readHeader(): { readonly kind: 'complete'; readonly payloadStart: number } {
+    return { kind: 'complete', payloadStart: 0 }
+  }
+
+  dial(connection: Connection): Dial {
+    const { backends } = this.#options
+    // The first attempt takes the next in turn; each further one goes on from the backend that failed.
+    const from = connection.choice < 0 ? this.#next : connection.choice + 1
+    const choice = this.#healthyFrom(from)
+    if (choice < 0) return { kind: 'refused', reason: 'no-backend' }
+    if (connection.choice < 0) this.#next = (choice + 1) % backends.length
+    connection.choice = choice
+    connection.target = backends[choice]
+    return connectBackend(backends[choice], this.#options.liveness)
+  }
+
+  afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure {
+    if (isOutOfResources(error)) return remainingMs > RESOURCE_RETRY_MS ? RESOURCE_RETRY_MS : 'give-up'
+    // Every backend is tried once at most.
+    return connection.attempts < this.#options.backends.length ? 0 : 'give-up'
+  }
+
+  writeHeader(connection: Connection, target: Uint8Array): number {
+    const { source } = connection
+    if (this.#options.proxyHeader === 'NONE' || source === null) return 0
+    return writeProxyV1(target, 0, source, this.#frontendOf(connection))
+  }
+
+  onEnd(connection: Connection, reason: EndReason): void {
+    reportConnection(this.#log, this.#options.verbosity, connection, reason)
+  }
+
+  /** The first healthy backend at or after `from`, in turn; -1 when there is none. */
+  #healthyFrom(from: number): number {
+    const { backends, healthy } = this.#options
+    for (let step = 0; step < backends.length; step++) {
+      const index = (from + step) % backends.length
+      if (Atomics.load(healthy, index) === 1) return index
+    }
+    return -1
+  }
+
+  /** The address that the client connected to: the listener's own, or the one behind a wildcard. */
+  #frontendOf(connection: Connection): Endpoint {
+    const { listen } = this.#options
+    if (classifyAddress(listen.address) !== 'unspecified') return listen
+    return localEndpoint(connection.client.fd) ?? listen
+  }
+}

@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { runInForeground, runProgram } from '../linux/run.ts'
+
+// What the inner program finds: a network with lo and nothing else, /proc of its own processes (--mount-proc), and
+// an empty /run for ip-netns(8). An ordinary user's PATH on Debian leaves out /usr/sbin, where ip lives.
+const SET_UP = 'PATH=$PATH:/usr/sbin:/sbin; mount -t tmpfs -o mode=0755 tmpfs /run && ip link set lo up || exit 1'
+// $1 is the directory of this node: what the script starts as "node" is the same. The shell stays as PID 1 and reaps
+// what its descendants leave behind, which node would not.
+const RUN = 'PATH=$1:$PATH; shift; "$@"; exit $?'
+const NAMESPACES = ['--mount', '--propagation', 'private', '--net', '--pid', '--fork', '--kill-child', '--mount-proc']
+const IN_OWN_USER_NAMESPACE = ['--user', '--map-root-user', ...NAMESPACES]
+
+/** Kernel settings that keep an ordinary user from having namespaces: the value that does, and the remedy. */
+const REFUSALS = [
+  {
+    path: '/proc/sys/kernel/unprivileged_userns_clone',
+    refusing: '0',
+    remedy: 'sysctl -w kernel.unprivileged_userns_clone=1',
+  },
+  {
+    path: '/proc/sys/kernel/apparmor_restrict_unprivileged_userns',
+    refusing: '1',
+    remedy: 'sysctl -w kernel.apparmor_restrict_unprivileged_userns=0',
+  },
+  { path: '/proc/sys/user/max_user_namespaces', refusing: '0', remedy: 'sysctl -w user.max_user_namespaces=10000' },
+]
+
+/** The kernel does not let this user have namespaces; the message names the remedy. */
+export class NamespacesRefusedError extends Error {
+  constructor(refusal: string, remedies: readonly string[]) {
+    const allow = remedies.map((remedy) => `as root, allow it with "${remedy}"`)
+    const otherwise =
+      process.getuid?.() === 0
+        ? 'in a container, start the container with "--privileged"'
+        : 'run this as root; in a container, start the container with "--privileged"'
+    super(`The kernel refuses private namespaces (${refusal}); ${[...allow, otherwise].join(', or ')}`)
+    this.name = 'NamespacesRefusedError'
+  }
+}
+
+/**
+ * Runs `script` with this node in mount, network and PID namespaces of its own, with this process's output as its
+ * output, and returns its exit code (128 and more: a signal ended it, as in a shell).
+ *
+ * Root stays root; an ordinary user becomes root of a user namespace, in which nothing of the machine is his.
+ * When this process ends, however it does, everything inside is killed and the namespaces are gone with it.
+ *
+ * @throws NamespacesRefusedError
+ */
+export async function runInPrivateNamespaces(script: string, args: readonly string[] = []): Promise<number> {
+  const namespaces = await allowedNamespaces()
+  const { exitCode, signal } = await runInForeground('setpriv', [
+    // Ends unshare when this process is killed; --kill-child then ends PID 1 inside, and that ends all the rest.
+    '--pdeathsig=KILL',
+    'unshare',
+    ...namespaces,
+    ...['sh', '-c', `${SET_UP}; ${RUN}`, 'sh', dirname(process.execPath), process.execPath, script, ...args],
+  ])
+  if (exitCode !== undefined) return exitCode
+  return signal === 'SIGKILL' ? 137 : 143
+}
+
+/** The options for unshare(1) with which the kernel lets this user have namespaces. */
+async function allowedNamespaces(): Promise<readonly string[]> {
+  // Root without a user namespace first: inside one, it could not read what other users keep for themselves.
+  const choices = process.getuid?.() === 0 ? [NAMESPACES, IN_OWN_USER_NAMESPACE] : [IN_OWN_USER_NAMESPACE]
+  let refusal = ''
+  for (const choice of choices) {
+    const { exitCode, stderr } = await runProgram('unshare', [...choice, 'sh', '-c', SET_UP])
+    if (exitCode === 0) return choice
+    refusal = stderr.trim()
+  }
+  const refusing = REFUSALS.filter((setting) => settingAt(setting.path) === setting.refusing)
+  const remedies = refusing.map((setting) => setting.remedy)
+  throw new NamespacesRefusedError(refusal, remedies)
+}
+
+function settingAt(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    // Not every kernel has every one of them.
+    return undefined
+  }
+}

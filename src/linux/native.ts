@@ -1,0 +1,66 @@
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+/**
+ * The kernel calls that the addon offers, each exactly one system call.
+ *
+ * Every function returns the call's value, or `-errno`; none throws, none decides anything. A range is
+ * `bytes` from `start` (included) to `end` (excluded); a range outside of `bytes` is answered with -EFAULT.
+ */
+export type Native = {
+  /** socket(2) */
+  socket(domain: number, type: number, protocol: number): number
+  /** bind(2) to the sockaddr in the range */
+  bind(fd: number, sockaddr: Uint8Array, start: number, end: number): number
+  /** listen(2) */
+  listen(fd: number, backlog: number): number
+  /** accept4(2): writes the peer's address into `sockaddr`, returns the descriptor */
+  accept(fd: number, sockaddr: Uint8Array, flags: number): number
+  /** connect(2) to the sockaddr in the range */
+  connect(fd: number, sockaddr: Uint8Array, start: number, end: number): number
+  /** getsockname(2) into `sockaddr` */
+  getsockname(fd: number, sockaddr: Uint8Array): number
+  /** setsockopt(2) with an int */
+  setsockoptInt(fd: number, level: number, name: number, value: number): number
+  /** setsockopt(2) with raw bytes */
+  setsockoptBytes(fd: number, level: number, name: number, value: Uint8Array): number
+  /** getsockopt(2) of an int option that is never negative */
+  getsockoptInt(fd: number, level: number, name: number): number
+  /** shutdown(2) */
+  shutdown(fd: number, how: number): number
+  /** recv(2) */
+  recv(fd: number, bytes: Uint8Array, start: number, end: number, flags: number): number
+  /** send(2) */
+  send(fd: number, bytes: Uint8Array, start: number, end: number, flags: number): number
+  /** read(2) */
+  read(fd: number, bytes: Uint8Array, start: number, end: number): number
+  /** write(2) */
+  write(fd: number, bytes: Uint8Array, start: number, end: number): number
+  /** close(2) */
+  close(fd: number): number
+  /** ioctl(2) SIOCOUTQ: bytes in the send queue that the peer has not acknowledged (tcp(7)) */
+  unsentBytes(fd: number): number
+  /** epoll_create1(2) */
+  epollCreate(): number
+  /** epoll_ctl(2); the 64 bits of user data are given as two 32-bit halves */
+  epollCtl(epollFd: number, operation: number, fd: number, events: number, dataLow: number, dataHigh: number): number
+  /** epoll_wait(2): fills `out` with three ints per event (events, dataLow, dataHigh), returns the count */
+  epollWait(epollFd: number, out: Int32Array, timeoutMs: number): number
+  /** eventfd(2), non-blocking */
+  eventfd(): number
+  /** setns(2): moves the calling thread */
+  setns(fd: number, kind: number): number
+}
+
+const ADDON_PATH = fileURLToPath(new URL('../../../build/truepeer.node', import.meta.url))
+
+function loadAddon(): Native {
+  try {
+    return createRequire(import.meta.url)(ADDON_PATH) as Native
+  } catch (cause) {
+    throw new Error(`The addon "${ADDON_PATH}" cannot be loaded; run "npm ci && npm run build"`, { cause })
+  }
+}
+
+/** The addon, loaded once per thread. Outside `src/linux/` nothing uses it directly. */
+export const native: Native = loadAddon()

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ProgramError, runChecked, runProgram, startProgram } from './run.ts'
+
+test('a program gets its input and hands back its output, its errors and its exit code', async () => {
+  const result = await runProgram('sh', ['-c', 'cat; echo problem >&2; exit 3'], { input: 'hello' })
+  assert.deepEqual(result, { exitCode: 3, signal: undefined, stdout: 'hello', stderr: 'problem\n' })
+})
+
+test('an exit code other than 0 is an error that shows the command and what it wrote', async () => {
+  await assert.rejects(runChecked('sh', ['-c', 'echo reason >&2; exit 3']), (error) => {
+    assert.ok(error instanceof ProgramError)
+    assert.equal(error.message, '"sh -c echo reason >&2; exit 3" failed (3): reason')
+    return true
+  })
+})
+
+test('a program that does not exist is an error that names it', async () => {
+  await assert.rejects(runProgram('no-such-program', []), /"no-such-program" cannot be started; is it installed/)
+})
+
+test('a program that takes too long is killed with its children', async () => {
+  const script = 'sleep 60 & echo "child $!"; wait'
+  const error = await runProgram('sh', ['-c', script], { timeoutMs: 300 }).catch((problem) => problem)
+  assert.ok(error instanceof ProgramError)
+  assert.match(error.message, /did not end within 300 ms/)
+  const child = Number(/child ([0-9]+)$/m.exec(error.message)?.[1])
+  await waitUntilGone(child)
+})
+
+test('the PID of a started program is its own, and a signal reaches it', async () => {
+  const started = startProgram('sh', ['-c', 'trap "exit 7" TERM; echo ready; while :; do sleep 0.01; done'])
+  started.stdout.once('data', () => process.kill(started.pid, 'SIGTERM'))
+  assert.deepEqual(await started.exited, { exitCode: 7, signal: undefined })
+})
+
+test('a signal that ends a program is reported by name', async () => {
+  const started = startProgram('sleep', ['60'])
+  started.signal('SIGTERM')
+  assert.deepEqual(await started.exited, { exitCode: undefined, signal: 'SIGTERM' })
+})
+
+async function waitUntilGone(pid: number): Promise<void> {
+  assert.ok(pid > 0)
+  for (const deadlineMs = Date.now() + 5_000; Date.now() < deadlineMs; ) {
+    try {
+      process.kill(pid, 0)
+    } catch {
+      return
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  assert.fail(`process ${pid} still lives`)
+}

@@ -1,0 +1,151 @@
+import { MALFORMED_REASONS } from '../proxy-protocol/proxy-header.ts'
+
+/** Why a connection ended; the `reason` of `truepeer_connections_ended_total`. */
+export const END_REASONS = [
+  'finished',
+  'client-reset',
+  'backend-reset',
+  'client-left',
+  'idle-timeout',
+  'half-closed-timeout',
+  'untrusted-peer',
+  'header-timeout',
+  'header-missing',
+  'header-truncated',
+  'header-malformed',
+  'source-refused',
+  'local-probe',
+  'connect-timeout',
+  'connect-failed',
+  'no-backend',
+  'out-of-resources',
+  'shutdown',
+] as const
+export type EndReason = (typeof END_REASONS)[number]
+
+/** Why a well-formed header's source may not be impersonated; the `reason` of `truepeer_sources_refused_total`. */
+export const SOURCE_REFUSALS = [
+  'src-unspecified',
+  'src-loopback',
+  'src-multicast',
+  'src-broadcast',
+  'src-reserved',
+  'src-linklocal',
+  'src-private',
+  'src-own-address',
+  'src-equals-dst',
+  'src-port-zero',
+  'src-port-in-use',
+  'src-not-kept',
+  'transport-mismatch',
+  'family-unsupported',
+  'no-target',
+] as const
+export type SourceRefusal = (typeof SOURCE_REFUSALS)[number]
+
+/** What made an ephemeral source port replace the client's; the `cause` of `truepeer_source_port_fallbacks_total`. */
+export const FALLBACK_CAUSES = ['bind-in-use', 'connection-in-use'] as const
+
+/** Errors of accept4(2) that are counted by name; any other is `other`. */
+export const ACCEPT_ERRNOS = [
+  'EMFILE',
+  'ENFILE',
+  'ENOBUFS',
+  'ENOMEM',
+  'ECONNABORTED',
+  'EPERM',
+  'EPROTO',
+  'other',
+] as const
+
+/** Why a listener left its queue alone for a while; the `reason` of `truepeer_accept_pauses_total`. */
+export const PAUSE_REASONS = ['limit', 'resources'] as const
+
+/** A metric: its name and help as Prometheus shows them, and the slots of {@link Counters} that hold its values. */
+export type Metric = {
+  readonly name: string
+  readonly help: string
+  readonly kind: 'counter' | 'gauge'
+  readonly label: string
+  /** Label value → slot. A metric without a label has one slot under the empty value. */
+  readonly slots: Readonly<Record<string, number>>
+}
+
+let slotCount = 0
+
+function labelled<Value extends string>(
+  name: string,
+  help: string,
+  label: string,
+  values: readonly Value[],
+  kind: Metric['kind'] = 'counter',
+): Metric & { readonly slots: Readonly<Record<Value, number>> } {
+  const slots = {} as Record<Value, number>
+  for (const value of values) slots[value] = slotCount++
+  return { name, help, kind, label, slots }
+}
+
+function single(name: string, help: string, kind: Metric['kind'] = 'counter'): Metric & { readonly slot: number } {
+  const metric = labelled(name, help, '', [''], kind)
+  return { ...metric, slot: metric.slots[''] }
+}
+
+/** Every metric of the data plane, the only place that names them. */
+export const METRICS = {
+  accepted: single('truepeer_connections_accepted_total', 'Connections taken from a listener'),
+  open: single('truepeer_connections_open', 'Connections open now', 'gauge'),
+  ended: labelled('truepeer_connections_ended_total', 'Connections that ended, by reason', 'reason', END_REASONS),
+  bytes: labelled('truepeer_bytes_total', 'Payload bytes relayed', 'direction', [
+    'client-to-backend',
+    'backend-to-client',
+  ]),
+  malformed: labelled(
+    'truepeer_headers_malformed_total',
+    'Connections whose first bytes were no valid PROXY protocol header',
+    'reason',
+    MALFORMED_REASONS,
+  ),
+  local: single('truepeer_headers_local_total', 'Headers without a client: LOCAL, UNKNOWN, UNSPEC, or naming the edge'),
+  sourceRefused: labelled(
+    'truepeer_sources_refused_total',
+    'Well-formed headers whose source may not be impersonated',
+    'reason',
+    SOURCE_REFUSALS,
+  ),
+  sourcePortFallbacks: labelled(
+    'truepeer_source_port_fallbacks_total',
+    "Connections that could not keep the client's port",
+    'cause',
+    FALLBACK_CAUSES,
+  ),
+  connectFailures: single('truepeer_connect_failures_total', 'Attempts to reach a backend or target that failed'),
+  connectRetries: single('truepeer_connect_retries_total', 'Further attempts after a failed one'),
+  acceptErrors: labelled('truepeer_accept_errors_total', 'Errors of accept4(2)', 'errno', ACCEPT_ERRNOS),
+  acceptPauses: labelled('truepeer_accept_pauses_total', 'Times a listener was paused', 'reason', PAUSE_REASONS),
+} as const
+
+/** How many slots {@link Counters} needs. */
+export const SLOT_COUNT = slotCount
+
+/**
+ * The counters of one worker: doubles in memory that the main thread reads while the worker writes.
+ *
+ * Each set has one writer; a reader may see a value one event old, never a torn one.
+ */
+export class Counters {
+  readonly shared: SharedArrayBuffer
+  readonly #values: Float64Array
+
+  constructor(shared = new SharedArrayBuffer(SLOT_COUNT * Float64Array.BYTES_PER_ELEMENT)) {
+    this.shared = shared
+    this.#values = new Float64Array(shared)
+  }
+
+  add(slot: number, amount = 1): void {
+    this.#values[slot] += amount
+  }
+
+  read(slot: number): number {
+    return this.#values[slot]
+  }
+}

@@ -1,0 +1,150 @@
+/** The Debian packages that a demo or a test needs, with the reason for each, and their installation. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { stopWithMessage } from './program.mjs'
+
+/** What a checkout is made ready for; each purpose needs the packages of those before it as well. */
+export const purposes = ['demo', 'test', 'test:full']
+
+/**
+ * `isPresent` looks for what the package brings rather than asking dpkg: a compiler from elsewhere serves as well.
+ *
+ * @type {{ name: string, since: string, reason: string, isPresent: () => boolean }[]}
+ */
+const packages = [
+  { name: 'gcc', since: 'demo', reason: 'compiles the addon in native/', isPresent: () => hasCommand('cc') },
+  {
+    name: 'libc6-dev',
+    since: 'demo',
+    reason: 'C and kernel headers for the addon',
+    isPresent: () => existsSync('/usr/include/stdio.h'),
+  },
+  { name: 'iproute2', since: 'demo', reason: 'ip: hosts as network namespaces', isPresent: () => hasCommand('ip') },
+  {
+    name: 'util-linux',
+    since: 'demo',
+    reason: 'unshare and setpriv: keep all of it away from the network of this machine',
+    isPresent: () => hasCommand('unshare') && hasCommand('setpriv'),
+  },
+  { name: 'ncat', since: 'demo', reason: 'the unmodified app and its clients', isPresent: () => hasCommand('ncat') },
+  {
+    name: 'postgresql',
+    since: 'test:full',
+    reason: 'a real app that admits clients by their address',
+    isPresent: () => hasFile('/usr/lib/postgresql', 'bin/initdb'),
+  },
+  {
+    name: 'haproxy',
+    since: 'test:full',
+    reason: 'a peer that sends and reads headers',
+    isPresent: () => hasCommand('haproxy'),
+  },
+  {
+    name: 'nginx',
+    since: 'test:full',
+    reason: 'a peer that sends and reads headers',
+    isPresent: () => hasCommand('nginx'),
+  },
+  {
+    name: 'libnginx-mod-stream',
+    since: 'test:full',
+    reason: 'the part of nginx that proxies TCP',
+    isPresent: () => existsSync('/usr/lib/nginx/modules/ngx_stream_module.so'),
+  },
+  { name: 'curl', since: 'test:full', reason: 'a client that sends headers', isPresent: () => hasCommand('curl') },
+]
+
+/**
+ * Installs, as root, the packages that a purpose needs and this machine lacks. As another user: says which, and ends
+ * the process with exit code 1. Prints nothing when nothing is missing.
+ *
+ * @param {string} purpose one of `purposes`
+ */
+export function installMissingDebianPackages(purpose) {
+  const missing = packages.filter(
+    ({ since, isPresent }) => purposes.indexOf(since) <= purposes.indexOf(purpose) && !isPresent(),
+  )
+  if (missing.length === 0) return
+
+  const names = missing.map(({ name }) => name)
+  const reasons = missing.map(({ name, reason }) => `  ${name.padEnd(20)} ${reason}`).join('\n')
+  if (!hasCommand('apt-get')) {
+    stopWithMessage(`set-up: missing, by their Debian names (there is no apt-get here to install them):\n${reasons}`)
+  }
+  if (process.getuid?.() !== 0) {
+    const command = `sudo apt-get update && sudo apt-get install --no-install-recommends ${names.join(' ')}`
+    stopWithMessage(
+      `set-up: these Debian packages are missing:\n${reasons}\n\nInstall them, then run this again:\n  ${command}`,
+    )
+  }
+  console.log(`set-up: installing Debian packages\n${reasons}`)
+  try {
+    withoutStartingServices(names, () => {
+      runAptGet(['update'])
+      runAptGet(['install', '--yes', '--no-install-recommends', ...names])
+    })
+  } catch (error) {
+    stopWithMessage(`set-up: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+/**
+ * Runs `install` while two files keep Debian from starting what it installs, and from making a database cluster. A
+ * file that was there before stays as it is; one made here is removed, also after Ctrl-C.
+ *
+ * @param {string[]} names
+ * @param {() => void} install
+ */
+function withoutStartingServices(names, install) {
+  const guards = [{ path: '/usr/sbin/policy-rc.d', mode: 0o755, text: '#!/bin/sh\nexit 101\n' }]
+  if (names.includes('postgresql')) {
+    const path = '/etc/postgresql-common/createcluster.d/truepeer.conf'
+    guards.push({ path, mode: 0o644, text: 'create_main_cluster = false\n' })
+  }
+  const placed = guards.filter(({ path }) => !existsSync(path))
+  // apt-get gets the terminal's signal itself and stops; this process has to live on to take the files away.
+  const ignoreSignal = () => {}
+  process.on('SIGINT', ignoreSignal)
+  process.on('SIGTERM', ignoreSignal)
+  try {
+    for (const { path, mode, text } of placed) {
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, text, { mode })
+    }
+    install()
+  } finally {
+    for (const { path } of placed) rmSync(path, { force: true })
+    process.off('SIGINT', ignoreSignal)
+    process.off('SIGTERM', ignoreSignal)
+  }
+}
+
+/** @param {string[]} aptArguments */
+function runAptGet(aptArguments) {
+  // RUNLEVEL=1 says the same as policy-rc.d to scripts that ask the run level instead (invoke-rc.d(8)).
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  const options = ['-qq', '-o', 'Dpkg::Use-Pty=0', '-o', 'DPkg::Lock::Timeout=120']
+  const { status, stdout, stderr } = spawnSync('apt-get', [...options, ...aptArguments], { env, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`"apt-get ${aptArguments.join(' ')}" failed:\n${stdout}${stderr}`)
+}
+
+/**
+ * Whether a program is installed. An ordinary user's PATH on Debian leaves out the sbin folders.
+ *
+ * @param {string} command
+ */
+function hasCommand(command) {
+  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin']
+  return folders.some((folder) => folder !== '' && existsSync(`${folder}/${command}`))
+}
+
+/**
+ * Whether any folder inside `parent` (a version number, say) holds `path`.
+ *
+ * @param {string} parent
+ * @param {string} path
+ */
+function hasFile(parent, path) {
+  return existsSync(parent) && readdirSync(parent).some((folder) => existsSync(`${parent}/${folder}/${path}`))
+}

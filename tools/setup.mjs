@@ -1,0 +1,54 @@
+/**
+ * Makes a checkout ready: checks Node, installs what is missing, builds.
+ *
+ *   node tools/setup.mjs demo | test | test:full
+ *
+ * Runs in a fresh clone, before node_modules exists, so it imports only node's own modules and its neighbours.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { installMissingDebianPackages, purposes } from './debian-packages.mjs'
+import { repositoryRoot, runProgram, stopWithMessage } from './program.mjs'
+
+const purpose = process.argv[2] ?? ''
+if (!purposes.includes(purpose)) {
+  stopWithMessage(`usage: node tools/setup.mjs ${purposes.join(' | ')}`, 2)
+}
+
+checkNodeVersion()
+installMissingDebianPackages(purpose)
+if (!areNpmPackagesCurrent()) {
+  console.log('set-up: installing the npm packages of package-lock.json')
+  // At this level npm keeps quiet about settings in the user's own npmrc that it no longer knows.
+  runProgram('npm', ['ci', '--loglevel=error', '--no-audit', '--no-fund'], 'see the output of "npm ci" above')
+}
+runProgram(process.execPath, ['tools/build.mjs'], 'see the compiler output above')
+
+function checkNodeVersion() {
+  const range = String(readJson('package.json').engines.node)
+  const [major = 0, minor = 0] = range.replace('>=', '').split('.').map(Number)
+  const [ourMajor = 0, ourMinor = 0] = process.versions.node.split('.').map(Number)
+  if (ourMajor > major || (ourMajor === major && ourMinor >= minor)) return
+  stopWithMessage(
+    `truepeer needs Node ${range}, and ${process.execPath} is ${process.versions.node}; install a newer one`,
+  )
+}
+
+/** Whether node_modules holds exactly what package-lock.json names. npm keeps its own record of what it installed. */
+function areNpmPackagesCurrent() {
+  let installed
+  try {
+    installed = readJson('node_modules/.package-lock.json').packages
+  } catch {
+    return false
+  }
+  return Object.entries(readJson('package-lock.json').packages).every(
+    // Optional packages are the binaries of other platforms. '' is this project itself.
+    ([path, wanted]) => path === '' || wanted.optional || installed[path]?.integrity === wanted.integrity,
+  )
+}
+
+/** @param {string} path relative to the repository */
+function readJson(path) {
+  return JSON.parse(readFileSync(join(repositoryRoot, path), 'utf8'))
+}

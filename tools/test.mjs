@@ -1,0 +1,60 @@
+/**
+ * Runs the compiled tests inside private namespaces, so that no test can touch the network of this machine.
+ *
+ *   node tools/test.mjs [--full] [part of a path ...] [--option-of-node ...]
+ *
+ * `--full` adds the long tests (*.full.test.ts). Parts of paths choose files: `dataplane`, `src/address/cidr.test.ts`.
+ * The last line printed is "N passed, N failed", with ", N skipped" when there are any.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { repositoryRoot, stopWithMessage } from './program.mjs'
+
+const givenArguments = process.argv.slice(2)
+const isFull = givenArguments.includes('--full')
+
+const namespacesModule = join(repositoryRoot, 'dist/src/lab/private-namespaces.js')
+if (!existsSync(namespacesModule)) stopWithMessage('there are no compiled tests; run "npm run build" first')
+/** @type {typeof import('../src/lab/private-namespaces.ts')} */
+const { isInPrivateNamespaces, NamespacesRefusedError, runInPrivateNamespaces } = await import(namespacesModule)
+
+if (isInPrivateNamespaces(givenArguments)) process.exitCode = runTests()
+else process.exitCode = await runThisScriptInside()
+
+async function runThisScriptInside() {
+  try {
+    return await runInPrivateNamespaces(fileURLToPath(import.meta.url), givenArguments)
+  } catch (error) {
+    if (!(error instanceof NamespacesRefusedError)) throw error
+    console.error(error.message)
+    return 1
+  }
+}
+
+function runTests() {
+  /** For one whole test file. */
+  const fileTimeoutMs = isFull ? 1_800_000 : 180_000
+  const nodeOptions = givenArguments.filter((argument) => /^--(?!full$|outside-network=)/.test(argument))
+  const testRunner = ['--enable-source-maps', '--test', '--test-concurrency=2', `--test-timeout=${fileTimeoutMs}`]
+  const reporter = ['--test-reporter=./tools/test-reporter.mjs', '--test-reporter-destination=stdout']
+  const { status } = spawnSync(process.execPath, [...testRunner, ...reporter, ...nodeOptions, ...chooseTestFiles()], {
+    cwd: repositoryRoot,
+    env: { ...process.env, ...(isFull ? { TRUEPEER_FUZZ_RUNS: '1000000' } : {}) },
+    stdio: 'inherit',
+  })
+  return status ?? 1
+}
+
+function chooseTestFiles() {
+  const outputRoot = join(repositoryRoot, 'dist')
+  const all = readdirSync(outputRoot, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.test.js'))
+  const wanted = givenArguments.filter((argument) => !argument.startsWith('--'))
+  const parts = wanted.map((path) => path.replace(/^\.\//, '').replace(/\.[jt]s$/, ''))
+  const matching = all.filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)))
+  const chosen = matching.filter((path) => isFull || !path.endsWith('.full.test.js')).sort()
+  if (chosen.length > 0) return chosen.map((path) => join('dist', path))
+  if (matching.length > 0) stopWithMessage(`only "npm run test:full" runs ${matching.join(', ')}`)
+  return stopWithMessage(wanted.length > 0 ? `no test file has ${wanted.join(' or ')} in its path` : 'found no tests')
+}
