@@ -8,6 +8,7 @@ import { reportConnection, type Verbosity } from '../dataplane/report.ts'
 import type { AfterFailure, Dial, HeaderRead } from '../dataplane/role.ts'
 import type { WorkerRole } from '../dataplane/worker-thread.ts'
 import { ECONNREFUSED, isOutOfResources } from '../linux/errno.ts'
+import { isListening } from '../linux/socket-table.ts'
 import { readProxyHeader } from '../proxy-protocol/read-proxy-header.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Counters, type EndReason, METRICS, type SourceRefusal } from '../telemetry/metrics.ts'
@@ -20,6 +21,9 @@ const V2_FIXED_BYTES = 16
 const RETRY_MS = 50
 const RETRY_MS_MAX = 500
 
+/** What becomes of connections whose header names no client. */
+export type LocalMode = 'forward' | 'check'
+
 /** What the agent's workers need to know; plain data, so that it can be given to a thread. */
 export type AgentRoleOptions = ConnectFromOptions & {
   /** Where clients are connected to, by their address family. */
@@ -28,6 +32,8 @@ export type AgentRoleOptions = ConnectFromOptions & {
   /** Trusted edges as CIDR texts; null: everyone. */
   readonly allowedSubnets: readonly string[] | null
   readonly denyPrivateSources: boolean
+  /** What becomes of a connection without a client (LOCAL, UNKNOWN): `check` answers it without the app. */
+  readonly local: LocalMode
   /** Longest version 2 header body in bytes. */
   readonly headerLengthMax: number
   /** 0: no records of single connections; 1: of those that failed; 2: of all. */
@@ -78,14 +84,16 @@ export class AgentRole implements WorkerRole {
     if (decision.kind === 'peer') this.#counters.add(METRICS.local.slot)
     connection.isLocal = decision.kind === 'peer'
     connection.source = decision.kind === 'peer' ? peer : decision.source
+    connection.target = this.#targetOf(connection.source)
+    if (connection.isLocal && this.#options.local === 'check') {
+      return { kind: 'refused', reason: isAppListening(connection.target) ? 'local-probe' : 'app-down' }
+    }
     return { kind: 'complete', payloadStart: header.bytesRead }
   }
 
   dial(connection: Connection): Dial {
-    const { source } = connection
-    if (source === null) return this.#refuse(connection, 'no-target')
-    const target = source.address.family === 4 ? this.#options.target4 : this.#options.target6
-    connection.target = target
+    const { source, target } = connection
+    if (source === null || target === null) return { kind: 'refused', reason: 'source-refused' }
     const connected = connectFrom(source, target, connection.isLocal, this.#options)
     if (connected.kind === 'failed') return connected
     if (connected.kind === 'refused') return this.#refuse(connection, connected.reason)
@@ -110,10 +118,23 @@ export class AgentRole implements WorkerRole {
     reportConnection(this.#log, this.#options.verbosity, connection, reason)
   }
 
+  #targetOf(source: Endpoint): Endpoint {
+    return source.address.family === 4 ? this.#options.target4 : this.#options.target6
+  }
+
   #refuse(connection: Connection, reason: SourceRefusal): { readonly kind: 'refused'; readonly reason: EndReason } {
     connection.refusal = reason
     this.#counters.add(METRICS.sourceRefused.slots[reason])
     return { kind: 'refused', reason: 'source-refused' }
+  }
+}
+
+/** A probe that cannot be answered from the socket table has failed: nothing says that the app is there. */
+function isAppListening(target: Endpoint): boolean {
+  try {
+    return isListening(target)
+  } catch {
+    return false
   }
 }
 

@@ -19,8 +19,7 @@ import {
 import type { FALLBACK_CAUSES, SourceRefusal } from '../telemetry/metrics.ts'
 
 /** Which source port the app sees. */
-export const SOURCE_PORT_MODES = ['preserve-or-ephemeral', 'preserve', 'ephemeral'] as const
-export type SourcePortMode = (typeof SOURCE_PORT_MODES)[number]
+export type SourcePortMode = 'preserve-or-ephemeral' | 'preserve' | 'ephemeral'
 
 export type ConnectFromOptions = {
   readonly sourcePort: SourcePortMode

@@ -3,6 +3,7 @@ import { type DataPlaneSettings, dataPlaneFlags, dataPlaneSettings, WORKERS_MAX 
 import { parseFlags, switchFlag, UsageError, valueFlag } from './flags.ts'
 import { integerBetween, oneOf, parseAddressPort, parseDuration, parsePositiveDuration, parseText } from './values.ts'
 
+const LOCAL_MODES = ['forward', 'check'] as const
 const SOURCE_PORT_MODES = ['preserve-or-ephemeral', 'preserve', 'ephemeral'] as const
 
 /** The flags of `truepeer agent`. Those of go-mmproxy have its names, defaults and meaning. */
@@ -41,6 +42,13 @@ export const agentFlags = {
     'preserve-or-ephemeral',
   ),
   denyPrivateSources: switchFlag('deny-private-sources', 'Refuse headers whose source is a private address'),
+  local: valueFlag(
+    'local',
+    LOCAL_MODES.join('|'),
+    'Connections without a client (LOCAL, UNKNOWN: mostly health checks): forward them to the app with the address of the edge, or answer them without the app: closed while it listens, reset while it does not',
+    oneOf(LOCAL_MODES),
+    'forward',
+  ),
   headerLengthMax: valueFlag(
     'header-length-max',
     'BYTES',
@@ -70,6 +78,7 @@ export type AgentCommand = DataPlaneSettings & {
   readonly mark: number
   readonly sourcePort: (typeof SOURCE_PORT_MODES)[number]
   readonly denyPrivateSources: boolean
+  readonly local: (typeof LOCAL_MODES)[number]
   readonly headerLengthMax: number
   readonly headerTimeoutMs: number
   readonly idleTimeoutMs: number
@@ -89,6 +98,7 @@ export function parseAgent(argv: readonly string[]): AgentCommand {
     mark: values.mark[0],
     sourcePort: values.sourcePort[0],
     denyPrivateSources: values.denyPrivateSources.length > 0,
+    local: values.local[0],
     headerLengthMax: values.headerLengthMax[0],
     headerTimeoutMs: values.headerTimeout[0],
     idleTimeoutMs: values.idleTimeout[0],

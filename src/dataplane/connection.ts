@@ -36,6 +36,7 @@ const RESET_WAIT_MS = 1_000
 /** How often the send queue is looked at meanwhile; the kernel has no event for "all acknowledged". */
 const RESET_POLL_MS = 10
 const HEADER_BYTES_START = 128
+const WITHOUT_BACKEND: ReadonlySet<EndReason> = new Set(['connect-failed', 'connect-timeout', 'no-backend', 'app-down'])
 const NO_BYTES = new Uint8Array(0)
 
 /** Everything known about one connection. Made once per slot and used again; see {@link EventLoop}. */
@@ -238,7 +239,7 @@ export function end(loop: EventLoop, connection: Connection, reason: EndReason):
   const { client, backend } = connection
   loop.timers.clear(connection)
   // A client whose backend was never reached, or broke, must not take the end for an orderly one.
-  const isOrderly = reason !== 'connect-failed' && reason !== 'connect-timeout' && backend.failure === 0
+  const isOrderly = backend.failure === 0 && !WITHOUT_BACKEND.has(reason)
   if (isOrderly) close(client.fd)
   else closeWithReset(client.fd)
   if (backend.fd >= 0) {

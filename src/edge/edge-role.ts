@@ -12,8 +12,7 @@ import type { EndReason } from '../telemetry/metrics.ts'
 import { connectBackend } from './connect-backend.ts'
 
 /** What stands before the client's first byte, as a target TCP proxy's `proxyHeader` says. */
-export const PROXY_HEADERS = ['PROXY_V1', 'NONE'] as const
-export type ProxyHeaderKind = (typeof PROXY_HEADERS)[number]
+export type ProxyHeaderKind = 'PROXY_V1' | 'NONE'
 
 /** How soon a connection for which there was no descriptor is tried again. */
 const RESOURCE_RETRY_MS = 50

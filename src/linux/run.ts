@@ -120,8 +120,9 @@ export async function runProgram(
  */
 export async function runChecked(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   const { exitCode, signal, stdout, stderr } = await runProgram(program, args, options)
-  if (exitCode !== 0)
+  if (exitCode !== 0) {
     throw new ProgramError(program, args, `failed (${signal ?? exitCode}): ${stderr || stdout}`.trim())
+  }
   return stdout
 }
 

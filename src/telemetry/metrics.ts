@@ -15,6 +15,7 @@ export const END_REASONS = [
   'header-malformed',
   'source-refused',
   'local-probe',
+  'app-down',
   'connect-timeout',
   'connect-failed',
   'no-backend',
@@ -39,7 +40,6 @@ export const SOURCE_REFUSALS = [
   'src-not-kept',
   'transport-mismatch',
   'family-unsupported',
-  'no-target',
 ] as const
 export type SourceRefusal = (typeof SOURCE_REFUSALS)[number]
 

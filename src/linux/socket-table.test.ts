@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type ListenOptions } from 'node:net'
+import { test } from 'node:test'
+import { parseEndpoint } from '../address/endpoint.ts'
+import { isListening } from './socket-table.ts'
+
+function isListeningAt(text: string): boolean {
+  const endpoint = parseEndpoint(text)
+  assert.ok(endpoint)
+  return isListening(endpoint)
+}
+
+async function withServer(options: ListenOptions, check: (port: number) => void): Promise<void> {
+  const server = createServer((socket) => socket.destroy())
+  server.listen({ port: 0, ...options })
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  try {
+    check(address.port)
+  } finally {
+    server.close()
+  }
+  await once(server, 'close')
+  assert.equal(isListeningAt(`127.0.0.1:${address.port}`), false)
+}
+
+test('a listener is found on its own address and not on another', async () => {
+  await withServer({ host: '127.0.0.1' }, (port) => {
+    assert.equal(isListeningAt(`127.0.0.1:${port}`), true)
+    assert.equal(isListeningAt(`127.0.0.2:${port}`), false)
+    assert.equal(isListeningAt(`[::1]:${port}`), false)
+    assert.equal(isListeningAt(`127.0.0.1:${port === 1 ? 2 : port - 1}`), false)
+  })
+})
+
+test('a wildcard listener is found on every address of its family', async () => {
+  await withServer({ host: '0.0.0.0' }, (port) => {
+    assert.equal(isListeningAt(`127.0.0.1:${port}`), true)
+    assert.equal(isListeningAt(`[::1]:${port}`), false)
+  })
+})
+
+test('a listener on [::] serves both families, one restricted to IPv6 does not', async () => {
+  await withServer({ host: '::' }, (port) => {
+    assert.equal(isListeningAt(`127.0.0.1:${port}`), true)
+    assert.equal(isListeningAt(`[::1]:${port}`), true)
+  })
+  await withServer({ host: '::', ipv6Only: true }, (port) => {
+    assert.equal(isListeningAt(`127.0.0.1:${port}`), false)
+    assert.equal(isListeningAt(`[::1]:${port}`), true)
+  })
+})

@@ -1,0 +1,106 @@
+import { endianness } from 'node:os'
+import type { Endpoint } from '../address/endpoint.ts'
+import { type IpAddress, ipv4Address, ipv6Address, isSameAddress } from '../address/ip-address.ts'
+import { AF_INET, AF_INET6, AF_NETLINK, IPPROTO_TCP, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from './constants.ts'
+import { checked } from './errno.ts'
+import { native } from './native.ts'
+
+// sock_diag(7), linux/sock_diag.h, linux/inet_diag.h, linux/netlink.h
+const NETLINK_SOCK_DIAG = 4
+const SOCK_DIAG_BY_FAMILY = 20
+const NLMSG_ERROR = 2
+const NLMSG_DONE = 3
+const NLM_F_REQUEST = 1
+const NLM_F_DUMP = 0x300
+const TCP_LISTEN = 10
+const INET_DIAG_SKV6ONLY = 11
+
+const HEADER_BYTES = 16
+/** struct inet_diag_req_v2 */
+const REQUEST_BYTES = 56
+/** struct inet_diag_msg */
+const ENTRY_BYTES = 72
+const ATTRIBUTE_HEADER_BYTES = 4
+const REPLY_BYTES = 32 * 1024
+
+const IS_LITTLE_ENDIAN = endianness() === 'LE'
+const ANY4 = ipv4Address(0)
+const ANY6 = ipv6Address(0, 0, 0, 0)
+
+/**
+ * Reports whether a TCP socket of this host listens where a connection to `target` would arrive: on its address or on
+ * a wildcard. Reads the kernel's socket table, so the app does not notice.
+ *
+ * @throws SystemCallError when the kernel cannot be asked
+ */
+export function isListening(target: Endpoint): boolean {
+  const fd = checked('socket(AF_NETLINK)', native.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG))
+  try {
+    const own = listeners(fd, target.address.family, target.port)
+    const any = target.address.family === 4 ? ANY4 : ANY6
+    if (own.some(({ address }) => isSameAddress(address, target.address) || isSameAddress(address, any))) return true
+    // A listener on [::] takes IPv4 connections too, unless it is restricted to IPv6.
+    if (target.address.family === 6) return false
+    return listeners(fd, 6, target.port).some((one) => isSameAddress(one.address, ANY6) && !one.isIpv6Only)
+  } finally {
+    native.close(fd)
+  }
+}
+
+type ListeningSocket = { readonly address: IpAddress; readonly isIpv6Only: boolean }
+
+function listeners(fd: number, family: 4 | 6, port: number): ListeningSocket[] {
+  const request = listenersRequest(family, port)
+  checked('send(AF_NETLINK)', native.send(fd, request, 0, request.length, 0))
+  const found: ListeningSocket[] = []
+  const reply = new Uint8Array(REPLY_BYTES)
+  for (;;) {
+    const received = checked('recv(AF_NETLINK)', native.recv(fd, reply, 0, reply.length, MSG_DONTWAIT))
+    if (received === 0 || readReply(new DataView(reply.buffer, 0, received), family, found)) return found
+  }
+}
+
+function listenersRequest(family: 4 | 6, port: number): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + REQUEST_BYTES)
+  const view = new DataView(bytes.buffer)
+  view.setUint32(0, bytes.length, IS_LITTLE_ENDIAN)
+  view.setUint16(4, SOCK_DIAG_BY_FAMILY, IS_LITTLE_ENDIAN)
+  view.setUint16(6, NLM_F_REQUEST | NLM_F_DUMP, IS_LITTLE_ENDIAN)
+  view.setUint8(16, family === 4 ? AF_INET : AF_INET6)
+  view.setUint8(17, IPPROTO_TCP)
+  view.setUint32(20, 1 << TCP_LISTEN, IS_LITTLE_ENDIAN)
+  // idiag_sport, in network order: the kernel passes over listeners on other ports.
+  view.setUint16(24, port)
+  return bytes
+}
+
+/** Reads the messages of one datagram; reports whether the dump is over. */
+function readReply(view: DataView, family: 4 | 6, found: ListeningSocket[]): boolean {
+  for (let at = 0; at + HEADER_BYTES <= view.byteLength; ) {
+    const length = view.getUint32(at, IS_LITTLE_ENDIAN)
+    const type = view.getUint16(at + 4, IS_LITTLE_ENDIAN)
+    if (type === NLMSG_DONE) return true
+    if (type === NLMSG_ERROR) checked('sock_diag', view.getInt32(at + HEADER_BYTES, IS_LITTLE_ENDIAN) || -1)
+    if (length < HEADER_BYTES) return true
+    if (type === SOCK_DIAG_BY_FAMILY) found.push(readEntry(view, at + HEADER_BYTES, at + length, family))
+    at += (length + 3) & ~3
+  }
+  return false
+}
+
+function readEntry(view: DataView, start: number, end: number, family: 4 | 6): ListeningSocket {
+  // struct inet_diag_sockid begins at 4: two ports, then the source address.
+  const word = (index: number): number => view.getInt32(start + 8 + index * 4)
+  const address = family === 4 ? ipv4Address(word(0)) : ipv6Address(word(0), word(1), word(2), word(3))
+  return { address, isIpv6Only: readIpv6Only(view, start + ENTRY_BYTES, end) }
+}
+
+function readIpv6Only(view: DataView, start: number, end: number): boolean {
+  for (let at = start; at + ATTRIBUTE_HEADER_BYTES < end; ) {
+    const length = view.getUint16(at, IS_LITTLE_ENDIAN)
+    if (length < ATTRIBUTE_HEADER_BYTES) return false
+    if (view.getUint16(at + 2, IS_LITTLE_ENDIAN) === INET_DIAG_SKV6ONLY) return view.getUint8(at + 4) !== 0
+    at += (length + 3) & ~3
+  }
+  return false
+}
