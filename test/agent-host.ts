@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
+import type { Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { parseEndpoint } from '../src/address/endpoint.ts'
 import type { Host } from '../src/lab/host.ts'
 import { Lab } from '../src/lab/lab.ts'
 import type { Program } from '../src/lab/program.ts'
+import { readToEnd } from '../src/lab/sockets.ts'
+import { native } from '../src/linux/native.ts'
+import { bindTo, close, connectTo, openStream, setReuseAddress } from '../src/linux/socket.ts'
 
 /** The program as a user starts it. */
 export const TRUEPEER = fileURLToPath(new URL('../../bin/truepeer', import.meta.url))
@@ -107,4 +113,115 @@ export async function eventually(
     assert.ok(Date.now() < deadlineMs, `not within ${timeoutMs} ms: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
+}
+
+/**
+ * Starts `truepeer COMMAND args` as {@link startTruepeer} does, but through another program that executes it in its
+ * own place, such as `prlimit --nofile=64:64`.
+ */
+export async function startTruepeerThrough(
+  host: Host,
+  through: readonly string[],
+  command: 'agent' | 'edge',
+  args: readonly string[],
+): Promise<Running> {
+  const [program, ...before] = through
+  const adminPath = join(tmpdir(), `truepeer-test-${process.pid}-${adminCount++}.sock`)
+  const started = host.start(program, [...before, TRUEPEER, command, ...args, '--admin', `unix:${adminPath}`])
+  await eventually('the admin server answers', async () => {
+    assert.ok(started.isRunning, started.texts().join('\n'))
+    return readMetrics(adminPath).then(
+      () => true,
+      () => false,
+    )
+  })
+  return { program: started, metric: (name) => readMetric(adminPath, name) }
+}
+
+async function readMetric(adminPath: string, name: string): Promise<number> {
+  const line = (await readMetrics(adminPath)).split('\n').find((text) => text.startsWith(`${name} `))
+  assert.ok(line, `there is no metric ${name}`)
+  return Number(line.slice(name.length))
+}
+
+/** An app whose connections a test takes one by one, in the order of their arrival; they allow half-open. */
+export type TakingApp = {
+  readonly server: Server
+  /** How many have arrived so far. */
+  count(): number
+  next(): Promise<Socket>
+}
+
+/** Listens on a host without answering anything. */
+export async function startTakingApp(host: Host, endpoint = APP): Promise<TakingApp> {
+  const arrived: Socket[] = []
+  let count = 0
+  const server = await host.listen(endpoint, (socket) => {
+    count += 1
+    arrived.push(socket)
+  })
+  return {
+    server,
+    count: () => count,
+    async next() {
+      await eventually('a connection arrives at the app', () => arrived.length > 0)
+      const socket = arrived.shift()
+      assert.ok(socket)
+      return socket
+    },
+  }
+}
+
+/** Starts an app that sends back all that it gets. */
+export function startEchoApp(host: Host, endpoint = APP): Promise<Server> {
+  return host.listen(endpoint, (socket) => void socket.pipe(socket))
+}
+
+/** Sends `request` with a header through the agent to an echo app; returns the answer, or the code of an error. */
+export async function echoThrough(from: Host, request: string, to = AGENT, header = headerFrom(CLIENT, 0)): Promise<string> {
+  try {
+    const socket = await from.connect({ to })
+    const answer = readToEnd(socket)
+    socket.end(`${header}${request}`)
+    const text = (await answer).toString()
+    socket.destroy()
+    return text
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code ?? error)
+  }
+}
+
+/** The resident memory of a process in bytes (proc(5), VmRSS). */
+export function residentBytes(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  return Number(kilobytes) * 1024
+}
+
+/** How many descriptors a process has open. */
+export function openDescriptors(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length
+}
+
+/** CPU time of a process so far in milliseconds (proc(5), utime and stime of `stat`, in ticks of 10 ms). */
+export function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
+/** Listens on a host with a queue that is already full, so that SYNs are not answered; call the result to end it. */
+export function startBlackHole(host: Host, endpoint = APP): () => void {
+  const parsed = parseEndpoint(endpoint)
+  assert.ok(parsed)
+  return host.enter(() => {
+    const listener = openStream(parsed.address.family)
+    setReuseAddress(listener)
+    assert.equal(bindTo(listener, parsed.address, parsed.port), 0)
+    assert.equal(native.listen(listener, 0), 0)
+    const queued = openStream(parsed.address.family)
+    connectTo(queued, parsed)
+    return () => {
+      close(queued)
+      close(listener)
+    }
+  })
 }

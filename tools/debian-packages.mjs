@@ -81,8 +81,10 @@ export function installMissingDebianPackages(purpose) {
   console.log(`set-up: installing Debian packages\n${reasons}`)
   try {
     withoutStartingServices(names, () => {
-      runAptGet(['update'])
-      runAptGet(['install', '--yes', '--no-install-recommends', ...names])
+      // One broken source in the user's lists fails the update; whether that matters, the installation shows.
+      const update = runAptGet(['update'])
+      const install = runAptGet(['install', '--yes', '--no-install-recommends', ...names])
+      if (install.status !== 0) throw new Error(`apt-get failed:\n${update.output}${install.output}`)
     })
   } catch (error) {
     stopWithMessage(`set-up: ${error instanceof Error ? error.message : error}`)
@@ -126,7 +128,7 @@ function runAptGet(aptArguments) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   const options = ['-qq', '-o', 'Dpkg::Use-Pty=0', '-o', 'DPkg::Lock::Timeout=120']
   const { status, stdout, stderr } = spawnSync('apt-get', [...options, ...aptArguments], { env, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`"apt-get ${aptArguments.join(' ')}" failed:\n${stdout}${stderr}`)
+  return { status, output: stdout + stderr }
 }
 
 /**

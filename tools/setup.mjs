@@ -20,9 +20,9 @@ installMissingDebianPackages(purpose)
 if (!areNpmPackagesCurrent()) {
   console.log('set-up: installing the npm packages of package-lock.json')
   // At this level npm keeps quiet about settings in the user's own npmrc that it no longer knows.
-  runProgram('npm', ['ci', '--loglevel=error', '--no-audit', '--no-fund'], 'see the output of "npm ci" above')
+  runProgram('npm', ['ci', '--loglevel=error'], 'mend what npm names above')
 }
-runProgram(process.execPath, ['tools/build.mjs'], 'see the compiler output above')
+await import('./build.mjs')
 
 function checkNodeVersion() {
   const range = String(readJson('package.json').engines.node)

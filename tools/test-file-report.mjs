@@ -45,7 +45,8 @@ export class TestFileReport {
     const { error } = details
     const isWholeFile = sourcePath(name) === this.path
     if (skip !== undefined || todo !== undefined) {
-      this.skipped.push(`${name}: ${[skip, todo].find((reason) => typeof reason === 'string') ?? 'no reason given'}`)
+      const reason = [skip, todo].find((text) => typeof text === 'string') ?? 'no reason given'
+      this.skipped.push(`${name}: ${reason.split('\n')[0]}`)
     } else if (error === undefined) {
       // A file without any test arrives as a passed test with the file's name.
       if (!isGroup && !isWholeFile) this.passedCount++

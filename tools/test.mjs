@@ -7,7 +7,8 @@
  * The last line printed is "N passed, N failed", with ", N skipped" when there are any.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { repositoryRoot, stopWithMessage } from './program.mjs'
@@ -39,11 +40,17 @@ function runTests() {
   const nodeOptions = givenArguments.filter((argument) => /^--(?!full$|outside-network=)/.test(argument))
   const testRunner = ['--enable-source-maps', '--test', '--test-concurrency=2', `--test-timeout=${fileTimeoutMs}`]
   const reporter = ['--test-reporter=./tools/test-reporter.mjs', '--test-reporter-destination=stdout']
-  const { status } = spawnSync(process.execPath, [...testRunner, ...reporter, ...nodeOptions, ...chooseTestFiles()], {
+  const files = chooseTestFiles()
+  // A folder for this run alone: process ids are those of the PID namespace, so names made of them come again.
+  const temporaryFolder = mkdtempSync(join(tmpdir(), 'truepeer-tests-'))
+  // Like /tmp: some tests run programs as another user.
+  chmodSync(temporaryFolder, 0o1777)
+  const { status } = spawnSync(process.execPath, [...testRunner, ...reporter, ...nodeOptions, ...files], {
     cwd: repositoryRoot,
-    env: { ...process.env, ...(isFull ? { TRUEPEER_FUZZ_RUNS: '1000000' } : {}) },
+    env: { ...process.env, TMPDIR: temporaryFolder, ...(isFull ? { TRUEPEER_FUZZ_RUNS: '1000000' } : {}) },
     stdio: 'inherit',
   })
+  rmSync(temporaryFolder, { recursive: true, force: true })
   return status ?? 1
 }
 

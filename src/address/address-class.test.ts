@@ -38,6 +38,10 @@ test('an IPv6 address has the class of its range, to the last address on either 
   assertClass('link-local', 'fe80:: fe80::1 febf:ffff::1')
   assertClass('private', 'fc00:: fd00::1 fdff:ffff::1 fec0::1 feff:ffff::1')
   assertClass('ordinary', 'fbff:ffff::1 fe00::1 fe7f:ffff::1 2001:db8::1 2000:: 2600::1 64:ff9b:1::7f00:1 1::1')
+  assertClass(
+    'ordinary',
+    '0:1:: 0:0:1:: 0:0:0:1:: 0:0:0:0:1:: 0:0:0:0:0:1:: 0:1::1 0:0:1::1 0:0:0:1::1 ::1:0:0:1 ::1:0:1',
+  )
 })
 
 test('an IPv6 address that carries an IPv4 address has the class of that one', () => {

@@ -1,4 +1,4 @@
-import { type IpAddress, unmapAddress } from './ip-address.ts'
+import { type IpAddress, ipv4Address, unmapAddress } from './ip-address.ts'
 
 /**
  * What kind of address it is, as far as that decides who may be impersonated.
@@ -33,8 +33,8 @@ export function classifyAddress(address: IpAddress): AddressClass {
   if (unmapped.family === 4) return classifyIpv4(unmapped.w3)
   const outer = classifyIpv6(unmapped)
   if (outer !== 'ordinary') return outer
-  const inner = tunnelledIpv4(unmapped)
-  return inner === undefined ? 'ordinary' : classifyIpv4(inner)
+  const inner = tunnelledAddress(unmapped)
+  return inner === undefined ? 'ordinary' : classifyIpv4(inner.w3)
 }
 
 function classifyIpv4(word: number): AddressClass {
@@ -60,11 +60,12 @@ function classifyIpv6({ w0, w1, w2, w3 }: IpAddress): AddressClass {
   return 'ordinary'
 }
 
-/** The 32 bits of the IPv4 address inside an IPv6 address of the compatible, NAT64 or 6to4 form. */
-function tunnelledIpv4({ w0, w1, w2, w3 }: IpAddress): number | undefined {
+/** The IPv4 address inside an IPv6 address of the compatible, NAT64 or 6to4 form; undefined for any other address. */
+export function tunnelledAddress({ family, w0, w1, w2, w3 }: IpAddress): IpAddress | undefined {
+  if (family === 4) return undefined
   const isCompatible = w0 === 0 && w1 === 0 && w2 === 0
   const isNat64 = w0 === 0x64ff9b && w1 === 0 && w2 === 0
-  if (isCompatible || isNat64) return w3
+  if (isCompatible || isNat64) return ipv4Address(w3)
   const is6to4 = w0 >>> 16 === 0x2002
-  return is6to4 ? (w0 << 16) | (w1 >>> 16) : undefined
+  return is6to4 ? ipv4Address((w0 << 16) | (w1 >>> 16)) : undefined
 }

@@ -155,6 +155,32 @@ test('text is refused at its first wrong byte and not before', () => {
   )
 })
 
+test('reading text looks at nothing before or after it', () => {
+  const texts = [
+    '',
+    '1',
+    '1.2.3',
+    '1.2.3.4',
+    ':',
+    '::',
+    '1:',
+    '1::',
+    '1:2:3:4:5:6:7:8',
+    '::1.2.3.4',
+    '::1.2',
+    '1:2:3:4:5:6:7::',
+  ]
+  for (const text of texts) {
+    for (const around of '0123456789abcdef.: '.split('')) {
+      const bytes = Buffer.from(around + text + around)
+      const alone = Buffer.from(text)
+      const end = 1 + text.length
+      assert.deepEqual(readIpv4Text(bytes, 1, end), readIpv4Text(alone, 0, alone.length), `${around}${text}`)
+      assert.deepEqual(readIpv6Text(bytes, 1, end), readIpv6Text(alone, 0, alone.length), `${around}${text}`)
+    }
+  }
+})
+
 test('only a mapped address is unmapped, and only an IPv4 address is mapped', () => {
   const mapped = parsed('::ffff:10.0.0.1')
   assert.equal(isMappedAddress(mapped), true)

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { type Cidr, parseCidr } from '../address/cidr.ts'
 
+/** Bad lines that a message names; the others are counted. */
+const PROBLEMS_NAMED_MAX = 10
+
 /** A list of trusted edges that cannot be used; the message names the file, the line and the remedy. */
 export class AllowedSubnetsError extends Error {
   override readonly name = 'AllowedSubnetsError'
@@ -22,15 +25,17 @@ export function parseAllowedSubnets(text: string, path: string): Cidr[] {
   const subnets: Cidr[] = []
   const problems: string[] = []
   for (const [index, line] of text.split('\n').entries()) {
-    const entry = line.replace(/#.*/, '').trim()
+    const entry = line.replace(/#.*/s, '').trim()
     if (entry === '') continue
     const subnet = parseCidr(entry)
     if (subnet === undefined) problems.push(`${path}:${index + 1}: ${JSON.stringify(entry.slice(0, 80))}`)
     else subnets.push(subnet)
   }
   if (problems.length > 0) {
+    const more = problems.length > PROBLEMS_NAMED_MAX ? ` and ${problems.length - PROBLEMS_NAMED_MAX} more` : ''
+    const named = problems.slice(0, PROBLEMS_NAMED_MAX).join(', ')
     throw new AllowedSubnetsError(
-      `Not a subnet: ${problems.slice(0, 10).join(', ')}; write one per line, such as "35.191.0.0/16" or "2001:db8::/32"`,
+      `Not a subnet: ${named}${more}; write one per line, such as "35.191.0.0/16" or "2001:db8::/32"`,
     )
   }
   if (subnets.length === 0) {
@@ -45,7 +50,11 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new AllowedSubnetsError(`The allowed subnets cannot be read (${reason}); give a readable file`, { cause })
+    // "EISDIR: illegal operation on a directory, read": what comes behind the comma names the file only sometimes.
+    const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/,.*/s, '')
+    throw new AllowedSubnetsError(
+      `The allowed subnets in ${JSON.stringify(path)} cannot be read (${reason}); give a readable file`,
+      { cause },
+    )
   }
 }

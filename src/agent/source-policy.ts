@@ -45,10 +45,10 @@ export function decideSource(
   if (header.transport !== 'stream') return refused('transport-mismatch')
   const source = unmapEndpoint(header.source)
   if (isSameAddress(source.address, peer.address)) return { kind: 'peer' }
-  if (isSameEndpoint(source, unmapEndpoint(header.destination))) return refused('src-equals-dst')
   const addressClass = classifyAddress(source.address)
   const reason = REFUSED_CLASSES[addressClass]
   if (reason !== undefined) return refused(reason)
+  if (isSameEndpoint(source, unmapEndpoint(header.destination))) return refused('src-equals-dst')
   if (addressClass === 'private' && policy.denyPrivate) return refused('src-private')
   if (source.port === 0 && policy.keepPort) return refused('src-port-zero')
   return { kind: 'client', source }

@@ -31,9 +31,15 @@ export async function serve(options: ServeOptions, start: (context: ProgramConte
   process.on('uncaughtException', onFatal)
   process.on('unhandledRejection', (reason) => onFatal(reason instanceof Error ? reason : new Error(String(reason))))
 
-  let isReady = true
+  let isReady = false
+  // Before the ports of clients: whoever has seen "listening" can ask for the metrics.
+  if (options.admin !== undefined) {
+    const read = (slot: number): number => program?.read(slot) ?? 0
+    await startAdmin(options.admin, { read, droppedRecords: dropped, isReady: () => isReady })
+  }
   program = await start({ log, droppedRecords: dropped, onFatal })
   const running = program
+  isReady = true
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (!isReady) return exit(0)
     isReady = false
@@ -45,11 +51,6 @@ export async function serve(options: ServeOptions, start: (context: ProgramConte
   process.on('SIGTERM', (signal) => void stop(signal))
   process.on('SIGINT', (signal) => void stop(signal))
   process.on('SIGHUP', () => running.reload())
-
-  if (options.admin !== undefined) {
-    const source = { read: running.read, droppedRecords: dropped, isReady: () => isReady }
-    await startAdmin(options.admin, source).catch(onFatal)
-  }
 }
 
 async function timeout(drainTimeoutMs: number): Promise<false> {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { startAgent } from '../agent/agent.ts'
 import { type AgentCommand, parseAgent } from '../cli/agent.ts'
 import { type EdgeCommand, parseEdge } from '../cli/edge.ts'
-import { UsageError } from '../cli/flags.ts'
+import { quoted, UsageError } from '../cli/flags.ts'
 import { commandHelp, commands, programHelp } from '../cli/help.ts'
 import { startEdge } from '../edge/edge.ts'
 import { connectionLimits } from './connection-limits.ts'
@@ -17,7 +17,7 @@ async function main(argv: readonly string[]): Promise<void> {
   if (isHelp(name)) return print(programHelp())
   if (name === '--version' || name === '-version') return print(`truepeer ${version()}\n`)
   if (name !== 'agent' && name !== 'edge') {
-    throw new UsageError(`Unknown command ${JSON.stringify(name)}; there are ${Object.keys(commands).join(', ')}`)
+    throw new UsageError(`Unknown command ${quoted(name)}; there are ${Object.keys(commands).join(', ')}`)
   }
   if (rest.some(isHelp)) return print(commandHelp(commands[name]))
   if (name === 'agent') return runAgent(parseAgent(rest))

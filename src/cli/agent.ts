@@ -1,7 +1,7 @@
 import type { Endpoint } from '../address/endpoint.ts'
 import { type DataPlaneSettings, dataPlaneFlags, dataPlaneSettings, WORKERS_MAX } from './data-plane-flags.ts'
 import { parseFlags, switchFlag, UsageError, valueFlag } from './flags.ts'
-import { integerBetween, oneOf, parseAddressPort, parseDuration, parsePositiveDuration, parseText } from './values.ts'
+import { integerBetween, oneOf, parseAddressPort, parseDuration, parsePositiveDuration, parseText, targetOf } from './values.ts'
 
 const LOCAL_MODES = ['forward', 'check'] as const
 const SOURCE_PORT_MODES = ['preserve-or-ephemeral', 'preserve', 'ephemeral'] as const
@@ -9,8 +9,8 @@ const SOURCE_PORT_MODES = ['preserve-or-ephemeral', 'preserve', 'ephemeral'] as 
 /** The flags of `truepeer agent`. Those of go-mmproxy have its names, defaults and meaning. */
 export const agentFlags = {
   listen: valueFlag('l', 'ADDR:PORT', 'Where edges connect to', parseAddressPort, '0.0.0.0:8443'),
-  target4: valueFlag('4', 'ADDR:PORT', 'The app for IPv4 clients', parseAddressPort, '127.0.0.1:443'),
-  target6: valueFlag('6', 'ADDR:PORT', 'The app for IPv6 clients', parseAddressPort, '[::1]:443'),
+  target4: valueFlag('4', 'ADDR:PORT', 'The app for IPv4 clients', targetOf(4), '127.0.0.1:443'),
+  target6: valueFlag('6', 'ADDR:PORT', 'The app for IPv6 clients', targetOf(6), '[::1]:443'),
   protocol: valueFlag('p', 'tcp|udp', 'The protocol; UDP is not there yet', oneOf(['tcp', 'udp']), 'tcp'),
   allowedSubnets: valueFlag(
     'allowed-subnets',
@@ -91,8 +91,8 @@ export function parseAgent(argv: readonly string[]): AgentCommand {
   return {
     ...dataPlaneSettings(values),
     listen: values.listen[0],
-    target4: ofFamily(4, values.target4[0]),
-    target6: ofFamily(6, values.target6[0]),
+    target4: values.target4[0],
+    target6: values.target6[0],
     allowedSubnetsFile: trustedEdges(values.allowedSubnets[0], values.allowAllSubnets.length > 0),
     workers: values.workers[0],
     mark: values.mark[0],
@@ -103,11 +103,6 @@ export function parseAgent(argv: readonly string[]): AgentCommand {
     headerTimeoutMs: values.headerTimeout[0],
     idleTimeoutMs: values.idleTimeout[0],
   }
-}
-
-function ofFamily(family: 4 | 6, target: Endpoint): Endpoint {
-  if (target.address.family === family) return target
-  throw new UsageError(`-${family} takes an IPv${family} address; the other family has a flag of its own`)
 }
 
 function trustedEdges(file: string | undefined, isEveryone: boolean): string | undefined {

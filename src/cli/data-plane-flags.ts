@@ -2,7 +2,7 @@
 import { parseEndpoint } from '../address/endpoint.ts'
 import { classifyAddress } from '../address/address-class.ts'
 import type { AdminAddress } from '../telemetry/admin.ts'
-import { type FlagValues, UsageError, valueFlag } from './flags.ts'
+import { type FlagValues, quoted, UsageError, valueFlag } from './flags.ts'
 import { integerBetween, parseDuration, parsePositiveDuration } from './values.ts'
 
 export const WORKERS_MAX = 256
@@ -97,11 +97,11 @@ function parseAdmin(text: string, flag: string): AdminAddress {
   if (text.startsWith('unix:') && text.length > 'unix:'.length) return { kind: 'unix', path: text.slice('unix:'.length) }
   const endpoint = parseEndpoint(text.replace(/^localhost:/, '127.0.0.1:'))
   if (endpoint === undefined || endpoint.port === 0) {
-    throw new UsageError(`${flag} ${JSON.stringify(text)} is neither HOST:PORT nor unix:PATH; write 127.0.0.1:9112`)
+    throw new UsageError(`${flag} ${quoted(text)} is neither HOST:PORT nor unix:PATH; write 127.0.0.1:9112`)
   }
   if (classifyAddress(endpoint.address) !== 'loopback') {
     throw new UsageError(
-      `${flag} ${JSON.stringify(text)} is not loopback, and there is no login; write 127.0.0.1:${endpoint.port} or unix:PATH`,
+      `${flag} ${quoted(text)} is not loopback, and there is no login; write 127.0.0.1:${endpoint.port} or unix:PATH`,
     )
   }
   return { kind: 'tcp', endpoint }

@@ -1,7 +1,7 @@
 import type { Endpoint } from '../address/endpoint.ts'
 import { type DataPlaneSettings, dataPlaneFlags, dataPlaneSettings, WORKERS_MAX } from './data-plane-flags.ts'
 import { listFlag, parseFlags, UsageError, valueFlag } from './flags.ts'
-import { integerBetween, oneOf, parseAddressPort, parseDuration, parsePositiveDuration } from './values.ts'
+import { integerBetween, oneOf, parseAddressPort, parseDuration, parsePositiveDuration, parseTarget } from './values.ts'
 
 const PROXY_HEADERS = ['PROXY_V1', 'NONE'] as const
 const THRESHOLD_MAX = 10
@@ -9,7 +9,7 @@ const THRESHOLD_MAX = 10
 /** The flags of `truepeer edge`. */
 export const edgeFlags = {
   listen: valueFlag('listen', 'ADDR:PORT', 'Where clients connect to. Mandatory', parseAddressPort),
-  backends: listFlag('backend', 'ADDR:PORT', 'A backend; give the flag once for each. Mandatory', parseAddressPort),
+  backends: listFlag('backend', 'ADDR:PORT', 'A backend; give the flag once for each. Mandatory', parseTarget),
   proxyHeader: valueFlag(
     'proxy-header',
     PROXY_HEADERS.join('|'),

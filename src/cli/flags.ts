@@ -1,4 +1,5 @@
-import { parseArgs } from 'node:util'
+/** What is shown of a word from the command line; one may be as long as the kernel allows. */
+const QUOTED_LENGTH_MAX = 80
 
 /** Something wrong with the command line: exit status 2. The message names the value, the rule and the remedy. */
 export class UsageError extends Error {
@@ -77,26 +78,36 @@ export function parseFlags<Table extends FlagTable>(argv: readonly string[], tab
   return values as FlagValues<Table>
 }
 
-function tokenize(argv: readonly string[], flags: readonly Flag<unknown>[]): { name: string; value: string }[] {
-  const types = Object.fromEntries(
-    flags.map((flag) => [flag.name, { type: flag.metavar === '' ? 'boolean' : 'string', multiple: true } as const]),
-  )
-  const { tokens } = parseArgs({ args: argv.map(normalize), options: types, strict: false, tokens: true })
-  return tokens.map((token) => {
-    if (token.kind !== 'option') {
-      const word = token.kind === 'positional' ? token.value : '--'
-      throw new UsageError(`Unexpected ${JSON.stringify(word)}: only flags are taken here; see --help`)
-    }
-    const flag = flags.find((candidate) => candidate.name === token.name)
-    if (flag === undefined) throw new UsageError(`Unknown flag ${token.rawName}; see --help for those there are`)
-    const isSwitch = flag.metavar === ''
-    if (isSwitch && token.value !== undefined) throw new UsageError(`${spelled(flag)} takes no value`)
-    if (!isSwitch && token.value === undefined) throw new UsageError(`${spelled(flag)} needs a value: ${flag.metavar}`)
-    return { name: flag.name, value: token.value ?? '' }
-  })
+/** A word from the command line as messages show it: in double quotes, escaped, and not longer than a line. */
+export function quoted(word: string): string {
+  return JSON.stringify(word.length > QUOTED_LENGTH_MAX ? `${word.slice(0, QUOTED_LENGTH_MAX)}…` : word)
 }
 
-/** Go's flag package, and so go-mmproxy, takes "-mark 1" and "--mark=1" alike: every flag is given two dashes. */
-function normalize(word: string): string {
-  return /^-[A-Za-z0-9]/.test(word) ? `-${word}` : word
+type Token = { readonly name: string; readonly value: string }
+
+/** As Go's flag package, and so go-mmproxy: "-mark 1", "--mark 1", "-mark=1" and "--mark=1" are all the same. */
+function tokenize(argv: readonly string[], flags: readonly Flag<unknown>[]): Token[] {
+  const tokens: Token[] = []
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index]
+    const [, name, inline] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(word) ?? []
+    if (name === undefined) throw new UsageError(`Unexpected ${quoted(word)}: only flags are taken here; see --help`)
+    const flag = flags.find((candidate) => candidate.name === name)
+    if (flag === undefined) throw new UsageError(`Unknown flag ${quoted(word)}; see --help for those there are`)
+    const isSwitch = flag.metavar === ''
+    if (isSwitch && inline !== undefined) throw new UsageError(`${spelled(flag)} takes no value; leave "=" out`)
+    if (isSwitch || inline !== undefined) {
+      tokens.push({ name, value: inline ?? '' })
+      continue
+    }
+    const value = argv[++index]
+    if (value === undefined || isFlag(value, flags)) throw new UsageError(`${spelled(flag)} needs a value: ${flag.metavar}`)
+    tokens.push({ name, value })
+  }
+  return tokens
+}
+
+/** "-l -4 127.0.0.1:112" is a forgotten value; one that begins like a flag can still be given with "=". */
+function isFlag(word: string, flags: readonly Flag<unknown>[]): boolean {
+  return flags.some(({ name }) => new RegExp(`^--?${name}(=|$)`).test(word))
 }

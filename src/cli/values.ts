@@ -1,5 +1,7 @@
+import { type AddressClass, classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
-import { UsageError } from './flags.ts'
+import { unmapAddress } from '../address/ip-address.ts'
+import { quoted, UsageError } from './flags.ts'
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 /** The longest time that is taken: timers and socket options count milliseconds in 32 bits. */
@@ -11,7 +13,7 @@ export function parseDuration(text: string, flag: string): number {
   const isWhole = parts.length > 0 && (parts.join('') === text || parts[0] === `${text}s`)
   const total = parts.reduce((sum, part) => sum + Number.parseInt(part, 10) * UNITS_MS[part.replace(/\d+/, '')], 0)
   if (!isWhole || total > DURATION_MS_MAX) {
-    throw new UsageError(`${flag} ${JSON.stringify(text)} is not a duration up to 24d; write one such as 500ms, 5s or 1h`)
+    throw new UsageError(`${flag} ${quoted(text)} is not a duration up to 24d; write one such as 500ms, 5s or 1h`)
   }
   return total
 }
@@ -19,7 +21,7 @@ export function parseDuration(text: string, flag: string): number {
 /** As {@link parseDuration}, but 0 is refused. */
 export function parsePositiveDuration(text: string, flag: string): number {
   const durationMs = parseDuration(text, flag)
-  if (durationMs === 0) throw new UsageError(`${flag} must be longer than 0`)
+  if (durationMs === 0) throw new UsageError(`${flag} must be longer than 0; write a time such as 500ms, 5s or 1h`)
   return durationMs
 }
 
@@ -28,11 +30,34 @@ export function parseAddressPort(text: string, flag: string): Endpoint {
   const endpoint = parseEndpoint(text)
   if (endpoint === undefined) {
     throw new UsageError(
-      `${flag} ${JSON.stringify(text)} is not ADDR:PORT; write an address such as 192.0.2.1:110 or [2001:db8::1]:110`,
+      `${flag} ${quoted(text)} is not ADDR:PORT; write an address such as 192.0.2.1:110 or [2001:db8::1]:110`,
     )
   }
-  if (endpoint.port === 0) throw new UsageError(`${flag} ${JSON.stringify(text)} has port 0; give one from 1 to 65535`)
+  if (endpoint.port === 0) throw new UsageError(`${flag} ${quoted(text)} has port 0; give one from 1 to 65535`)
   return endpoint
+}
+
+/** Addresses at which nobody listens; connect(2) takes 0.0.0.0 and :: for one of this host's own. */
+const NOT_CONNECTABLE: ReadonlySet<AddressClass> = new Set(['unspecified', 'multicast', 'broadcast'])
+
+/** As {@link parseAddressPort}, but only what one can connect to. */
+export function parseTarget(text: string, flag: string): Endpoint {
+  const endpoint = parseAddressPort(text, flag)
+  if (!NOT_CONNECTABLE.has(classifyAddress(endpoint.address))) return endpoint
+  throw new UsageError(
+    `${flag} ${quoted(text)} is no address to connect to; write that of the app, such as 127.0.0.1:${endpoint.port}`,
+  )
+}
+
+/** Makes a reader of targets of one address family. */
+export function targetOf(family: 4 | 6): (text: string, flag: string) => Endpoint {
+  return (text, flag) => {
+    const target = parseTarget(text, flag)
+    if (unmapAddress(target.address).family === family) return target
+    throw new UsageError(
+      `${flag} ${quoted(text)} is not IPv${family}; write an IPv${family} address, and give -${10 - family} the other one`,
+    )
+  }
 }
 
 /** Makes a reader of whole decimal numbers from `min` to `max`. */
@@ -40,7 +65,7 @@ export function integerBetween(min: number, max: number): (text: string, flag: s
   return (text, flag) => {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
     if (!(value >= min && value <= max)) {
-      throw new UsageError(`${flag} ${JSON.stringify(text)} is not a whole number from ${min} to ${max}`)
+      throw new UsageError(`${flag} ${quoted(text)} is not a whole number from ${min} to ${max}`)
     }
     return value
   }
@@ -50,7 +75,7 @@ export function integerBetween(min: number, max: number): (text: string, flag: s
 export function oneOf<Word extends string>(words: readonly Word[]): (text: string, flag: string) => Word {
   return (text, flag) => {
     const word = words.find((candidate) => candidate === text)
-    if (word === undefined) throw new UsageError(`${flag} ${JSON.stringify(text)} is not one of ${words.join(', ')}`)
+    if (word === undefined) throw new UsageError(`${flag} ${quoted(text)} is not one of ${words.join(', ')}`)
     return word
   }
 }

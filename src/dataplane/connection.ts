@@ -60,7 +60,8 @@ export class Connection implements Timed {
   attempts = 0
   /** The header named no client: the app sees the peer itself. */
   isLocal = false
-  /** Which backend the role chose; its own to use. */
+  /** Which backend the role chose first and last; its own to use. */
+  firstChoice = -1
   choice = -1
   /** Why the role refused the source, for the log. */
   refusal = ''
@@ -100,6 +101,7 @@ export function begin(loop: EventLoop, connection: Connection, fd: number, peer:
   connection.target = null
   connection.attempts = 0
   connection.isLocal = false
+  connection.firstChoice = -1
   connection.choice = -1
   connection.refusal = ''
   connection.startedMs = loop.nowMs
@@ -238,6 +240,7 @@ export function drive(loop: EventLoop, connection: Connection): void {
 export function end(loop: EventLoop, connection: Connection, reason: EndReason): void {
   const { client, backend } = connection
   loop.timers.clear(connection)
+  if (connection.phase >= Phase.Relaying) countBytes(loop, connection)
   // A client whose backend was never reached, or broke, must not take the end for an orderly one.
   const isOrderly = backend.failure === 0 && !WITHOUT_BACKEND.has(reason)
   if (isOrderly) close(client.fd)
@@ -252,6 +255,12 @@ export function end(loop: EventLoop, connection: Connection, reason: EndReason):
   client.detach()
   backend.detach()
   connection.header = NO_BYTES
+}
+
+function countBytes(loop: EventLoop, connection: Connection): void {
+  const { client, backend, headerBytes } = connection
+  loop.counters.add(METRICS.bytes.slots['client-to-backend'], client.receivedBytes - headerBytes)
+  loop.counters.add(METRICS.bytes.slots['backend-to-client'], backend.receivedBytes)
 }
 
 /** Reads as much of the header as there is. */

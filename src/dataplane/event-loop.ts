@@ -188,6 +188,7 @@ export class EventLoop {
     this.#openCount -= 1
     Atomics.sub(this.#options.openTotal, 0, 1)
     this.#free.push(connection)
+    for (const listener of this.#listeners) listener.onPlaceFreed(this)
   }
 
   #addSlot(): Connection {

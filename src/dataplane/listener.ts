@@ -18,6 +18,7 @@ type PauseReason = (typeof PAUSE_REASONS)[number]
 export class Listener implements Timed {
   readonly fd: number
   #isPaused = false
+  #waitsForPlace = false
   #backoffMs = BACKOFF_MS
 
   deadlineMs = Number.POSITIVE_INFINITY
@@ -49,12 +50,18 @@ export class Listener implements Timed {
     return true
   }
 
-  /** The pause is over, or a place has become free. */
+  /** The pause is over. */
   resume(loop: EventLoop): void {
     if (!this.#isPaused) return
-    this.#isPaused = false
-    loop.timers.clear(this)
+    this.#endPause(loop)
     if (this.accept(loop)) loop.acceptLater(this)
+  }
+
+  /** A connection has ended: whoever waits for its place gets a turn. */
+  onPlaceFreed(loop: EventLoop): void {
+    if (!this.#waitsForPlace) return
+    this.#endPause(loop)
+    loop.acceptLater(this)
   }
 
   close(loop: EventLoop): void {
@@ -78,8 +85,15 @@ export class Listener implements Timed {
     return false
   }
 
+  #endPause(loop: EventLoop): void {
+    this.#isPaused = false
+    this.#waitsForPlace = false
+    loop.timers.clear(this)
+  }
+
   #pause(loop: EventLoop, reason: PauseReason, pauseMs: number): void {
     this.#isPaused = true
+    this.#waitsForPlace = reason === 'limit'
     loop.counters.add(METRICS.acceptPauses.slots[reason])
     loop.timers.set(this, loop.nowMs + pauseMs)
   }

@@ -56,19 +56,25 @@ export class EdgeRole implements WorkerRole {
   dial(connection: Connection): Dial {
     const { backends } = this.#options
     // The first attempt takes the next in turn; each further one goes on from the backend that failed.
-    const from = connection.choice < 0 ? this.#next : connection.choice + 1
-    const choice = this.#healthyFrom(from)
+    const isFirst = connection.choice < 0
+    const choice = isFirst ? this.#healthyFrom(this.#next) : this.#untriedAfter(connection)
     if (choice < 0) return { kind: 'refused', reason: 'no-backend' }
-    if (connection.choice < 0) this.#next = (choice + 1) % backends.length
+    if (isFirst) {
+      this.#next = (choice + 1) % backends.length
+      connection.firstChoice = choice
+    }
     connection.choice = choice
     connection.target = backends[choice]
     return connectBackend(backends[choice], this.#options.liveness)
   }
 
   afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure {
-    if (isOutOfResources(error)) return remainingMs > RESOURCE_RETRY_MS ? RESOURCE_RETRY_MS : 'give-up'
-    // Every backend is tried once at most.
-    return connection.attempts < this.#options.backends.length ? 0 : 'give-up'
+    if (isOutOfResources(error)) {
+      // Not this backend's fault: the search begins anew, for as long as one attempt may take.
+      connection.choice = -1
+      return connection.attempts * RESOURCE_RETRY_MS < remainingMs ? RESOURCE_RETRY_MS : 'give-up'
+    }
+    return this.#untriedAfter(connection) < 0 ? 'give-up' : 0
   }
 
   writeHeader(connection: Connection, target: Uint8Array): number {
@@ -79,6 +85,15 @@ export class EdgeRole implements WorkerRole {
 
   onEnd(connection: Connection, reason: EndReason): void {
     reportConnection(this.#log, this.#options.verbosity, connection, reason)
+  }
+
+  /** The next healthy backend in turn that this connection has not tried yet; -1 when there is none. */
+  #untriedAfter(connection: Connection): number {
+    const { length } = this.#options.backends
+    const { firstChoice, choice } = connection
+    const next = this.#healthyFrom(choice + 1)
+    const stepsTo = (index: number): number => (index - firstChoice + length) % length
+    return next >= 0 && stepsTo(next) > stepsTo(choice) ? next : -1
   }
 
   /** The first healthy backend at or after `from`, in turn; -1 when there is none. */

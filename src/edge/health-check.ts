@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
@@ -35,21 +36,29 @@ export class HealthChecks {
     this.#options = options
     this.#log = log
     this.#states = backends.map(() => UNKNOWN_HEALTH)
+    // One listener per backend is no leak.
+    setMaxListeners(0, this.#stop.signal)
   }
 
   /** Starts probing at once; resolves when every backend has been probed once. */
   async start(): Promise<void> {
-    await Promise.all(this.#backends.map((_, index) => this.#probe(index)))
-    for (const index of this.#backends.keys()) void this.#repeat(index)
+    await Promise.all(
+      this.#backends.map(async (_, index) => {
+        const startedMs = performance.now()
+        await this.#probe(index)
+        void this.#repeat(index, performance.now() - startedMs)
+      }),
+    )
   }
 
   stop(): void {
     this.#stop.abort()
   }
 
-  async #repeat(index: number): Promise<void> {
+  /** @param firstMs how long the first probe took */
+  async #repeat(index: number, firstMs: number): Promise<void> {
     const { signal } = this.#stop
-    let elapsedMs = 0
+    let elapsedMs = firstMs
     while (!signal.aborted) {
       // Spread a little, so that the probes of many backends do not come as one burst.
       const intervalMs = this.#options.checkIntervalMs * (0.95 + Math.random() * 0.1)

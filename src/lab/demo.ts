@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { NamespacesRefusedError, runInPrivateNamespaces } from './private-namespaces.ts'
 
 try {
-  process.exitCode = await runInPrivateNamespaces(fileURLToPath(new URL('demo-inside.js', import.meta.url)))
+  process.exitCode = await runInPrivateNamespaces(fileURLToPath(import.meta.resolve('./demo-inside.js')))
 } catch (error) {
   if (!(error instanceof NamespacesRefusedError)) throw error
   console.error(error.message)

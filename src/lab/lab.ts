@@ -70,7 +70,7 @@ export class Lab {
         // nodad: an IPv6 address may be used at once, nobody else can have it.
         await end.host.ip(`address add ${address} dev ${end.interface}${address.includes(':') ? ' nodad' : ''}`)
       }
-      await end.host.ip(`link set ${end.interface} up`)
+      await end.host.ip(`link set dev ${end.interface} up`)
     }
     for (const end of ends) {
       await untilUp(end.host, end.interface)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { runProgram, startProgram } from '../linux/run.ts'
+import { isInPrivateNamespaces } from './private-namespaces.ts'
 
 // A program that runs in private namespaces, tells what it finds there, and exits with code 42 or hangs.
 const directory = mkdtempSync(join(tmpdir(), 'truepeer-'))
@@ -20,6 +21,8 @@ writeFileSync(
   join(directory, 'inside.mjs'),
   `import { execFileSync, spawn } from 'node:child_process'
 import { readdirSync, readlinkSync } from 'node:fs'
+import { isInPrivateNamespaces } from '${new URL('private-namespaces.js', import.meta.url)}'
+if (!isInPrivateNamespaces(process.argv.slice(2))) throw new Error('outside')
 if (process.argv.includes('hang')) {
   spawn('sh', ['-c', 'sleep 600; :', '${directory}'], { detached: true, stdio: 'ignore' })
   console.log('hanging')
@@ -99,6 +102,11 @@ test('a refusal by the kernel names the setting that refuses and the remedy', as
     stderr,
     /The kernel refuses private namespaces \(unshare: .*\); as root, allow it with "sysctl -w user\.max_user/,
   )
+})
+
+test('outside, a process does not take itself for one inside, whatever its arguments say', () => {
+  assert.equal(isInPrivateNamespaces(['--verbose']), false)
+  assert.throws(() => isInPrivateNamespaces([`--outside-network=${readlinkSync('/proc/self/ns/net')}`]), /internal use/)
 })
 
 function processesWith(part: string): string[] {

@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { runInForeground, runProgram } from '../linux/run.ts'
+
+const OWN_NETWORK = '/proc/self/ns/net'
+const OUTSIDE_NETWORK_FLAG = '--outside-network='
 
 // What the inner program finds: a network with lo and nothing else, /proc of its own processes (--mount-proc), and
 // an empty /run for ip-netns(8). An ordinary user's PATH on Debian leaves out /usr/sbin, where ip lives.
@@ -40,8 +43,23 @@ export class NamespacesRefusedError extends Error {
 }
 
 /**
+ * Reports whether this process was started by {@link runInPrivateNamespaces}, given the arguments of the process.
+ *
+ * @throws Error when the arguments say so and it is not true
+ */
+export function isInPrivateNamespaces(args: readonly string[]): boolean {
+  const flag = args.find((arg) => arg.startsWith(OUTSIDE_NETWORK_FLAG))
+  if (flag === undefined) return false
+  if (flag === OUTSIDE_NETWORK_FLAG + readlinkSync(OWN_NETWORK)) {
+    throw new Error(`"${OUTSIDE_NETWORK_FLAG}" is for internal use: this is the network outside`)
+  }
+  return true
+}
+
+/**
  * Runs `script` with this node in mount, network and PID namespaces of its own, with this process's output as its
- * output, and returns its exit code (128 and more: a signal ended it, as in a shell).
+ * output, and returns its exit code (128 and more: a signal ended it, as in a shell). A last argument is added to
+ * `args`, by which {@link isInPrivateNamespaces} knows; so a script can run itself.
  *
  * Root stays root; an ordinary user becomes root of a user namespace, in which nothing of the machine is his.
  * When this process ends, however it does, everything inside is killed and the namespaces are gone with it.
@@ -50,12 +68,13 @@ export class NamespacesRefusedError extends Error {
  */
 export async function runInPrivateNamespaces(script: string, args: readonly string[] = []): Promise<number> {
   const namespaces = await allowedNamespaces()
+  const inner = [process.execPath, script, ...args, OUTSIDE_NETWORK_FLAG + readlinkSync(OWN_NETWORK)]
   const { exitCode, signal } = await runInForeground('setpriv', [
     // Ends unshare when this process is killed; --kill-child then ends PID 1 inside, and that ends all the rest.
     '--pdeathsig=KILL',
     'unshare',
     ...namespaces,
-    ...['sh', '-c', `${SET_UP}; ${RUN}`, 'sh', dirname(process.execPath), process.execPath, script, ...args],
+    ...['sh', '-c', `${SET_UP}; ${RUN}`, 'sh', dirname(process.execPath), ...inner],
   ])
   if (exitCode !== undefined) return exitCode
   return signal === 'SIGKILL' ? 137 : 143

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { formatEndpoint } from '../address/endpoint.ts'
+import { type AgentCommand, agentFlags, parseAgent } from './agent.ts'
+import { edgeFlags, parseEdge } from './edge.ts'
+import { spelled, UsageError } from './flags.ts'
+import { commandHelp, commands, programHelp } from './help.ts'
+
+const TRUST = '--allow-all-subnets'
+const EDGE = ['--listen', '192.0.2.1:110', '--backend', '192.0.2.2:110']
+
+test("go-mmproxy's flags mean the same, with one dash or two, and with \"=\"", () => {
+  // As in its README: sudo ./go-mmproxy -l 0.0.0.0:25577 -4 127.0.0.1:25578 -6 [::1]:25578 --allowed-subnets ./nets.txt
+  const flags = [
+    ['l', '0.0.0.0:25577'],
+    ['4', '127.0.0.1:25578'],
+    ['6', '[::1]:25578'],
+    ['p', 'tcp'],
+    ['allowed-subnets', './nets.txt'],
+    ['mark', '123'],
+    ['listeners', '2'],
+    ['close-after', '60'],
+    ['v', '2'],
+  ] as const
+  for (const dashes of ['-', '--']) {
+    const words = parseAgent(flags.flatMap(([name, value]) => [`${dashes}${name}`, value]))
+    const joined = parseAgent(flags.map(([name, value]) => `${dashes}${name}=${value}`))
+    assert.deepEqual(words, joined)
+    assertDropIn(words)
+  }
+})
+
+function assertDropIn(command: AgentCommand): void {
+  const { listen, target4, target6, allowedSubnetsFile, mark, workers, verbosity } = command
+  assert.deepEqual(
+    [listen, target4, target6].map(formatEndpoint),
+    ['0.0.0.0:25577', '127.0.0.1:25578', '[::1]:25578'],
+  )
+  assert.deepEqual({ allowedSubnetsFile, mark, workers, verbosity }, {
+    allowedSubnetsFile: './nets.txt',
+    mark: 123,
+    workers: 2,
+    verbosity: 2,
+  })
+}
+
+test("an agent's defaults are go-mmproxy's, but trust has to be said", () => {
+  const { listen, target4, target6, workers, mark, verbosity, sourcePort } = parseAgent([TRUST])
+  assert.deepEqual([listen, target4, target6].map(formatEndpoint), ['0.0.0.0:8443', '127.0.0.1:443', '[::1]:443'])
+  assert.deepEqual({ workers, mark, verbosity, sourcePort }, {
+    workers: 1,
+    mark: 0,
+    verbosity: 0,
+    sourcePort: 'preserve-or-ephemeral',
+  })
+})
+
+test('an edge has PROXY_V1 and the health check of Compute Engine by default', () => {
+  const { proxyHeader, healthCheck, backends } = parseEdge([...EDGE, '--backend', '[2001:db8::2]:110'])
+  assert.equal(proxyHeader, 'PROXY_V1')
+  assert.deepEqual(backends.map(formatEndpoint), ['192.0.2.2:110', '[2001:db8::2]:110'])
+  const thresholds = { healthyThreshold: 2, unhealthyThreshold: 2 }
+  assert.deepEqual(healthCheck, { checkIntervalMs: 5_000, timeoutMs: 5_000, ...thresholds })
+})
+
+for (const [argv, message] of [
+  [['-p', 'udp', TRUST], '-p udp is not there yet; TCP is the default'],
+  [['-p=udp', TRUST], '-p udp is not there yet; TCP is the default'],
+  [['-p', 'sctp', TRUST], '-p "sctp" is not one of tcp, udp'],
+  [[], /Give --allowed-subnets FILE with the subnets of your edges, or --allow-all-subnets$/],
+  [[TRUST, '--allowed-subnets', 'x'], /--allowed-subnets and --allow-all-subnets contradict each other; give one of them/],
+  [['--allowed-subnets', ''], '--allowed-subnets is empty; give a value'],
+  [['-l', 'localhost:110', TRUST], /^-l "localhost:110" is not ADDR:PORT; write an address such as/],
+  [['-l', '0.0.0.0:0', TRUST], /^-l "0\.0\.0\.0:0" has port 0; give one/],
+  [['-4', '[::1]:443', TRUST], '-4 "[::1]:443" is not IPv4; write an IPv4 address, and give -6 the other one'],
+  [['-6', '127.0.0.1:443', TRUST], '-6 "127.0.0.1:443" is not IPv6; write an IPv6 address, and give -4 the other one'],
+  [['-6', '[::ffff:127.0.0.1]:443', TRUST], /^-6 "\[::ffff:127\.0\.0\.1\]:443" is not IPv6; /],
+  [['-4', '0.0.0.0:443', TRUST], /^-4 "0\.0\.0\.0:443" is no address to connect to; write that of the app/],
+  [['-6', '[ff02::1]:443', TRUST], /^-6 "\[ff02::1\]:443" is no address to connect to; /],
+  [['--mark', '-1', TRUST], '--mark "-1" is not a whole number from 0 to 2147483647'],
+  [['--listeners', '0', TRUST], '--listeners "0" is not a whole number from 1 to 256'],
+  [['--listeners', '257', TRUST], '--listeners "257" is not a whole number from 1 to 256'],
+  [['-v', '3', TRUST], '-v "3" is not a whole number from 0 to 2'],
+  [['-v', TRUST], /^-v needs a value: /],
+  [['--source-port', 'any', TRUST], /^--source-port "any" is not one of preserve-or-ephemeral, preserve, ephemeral$/],
+  [['--header-timeout', '0', TRUST], /^--header-timeout must be longer than 0; /],
+  [['--header-length-max', '100', TRUST], '--header-length-max "100" is not a whole number from 216 to 60000'],
+  [['--admin', '0.0.0.0:9112', TRUST], /^--admin "0\.0\.0\.0:9112" is not loopback, .* write 127\.0\.0\.1:9112 or unix:PATH$/],
+  [['--admin', 'unix:', TRUST], /^--admin "unix:" is neither HOST:PORT nor unix:PATH; write/],
+  [['--admin', '9112', TRUST], /^--admin "9112" is neither HOST:PORT nor unix:PATH; write/],
+] as const) {
+  test(`truepeer agent ${argv.join(' ')}: a usage error with the value, the rule and the remedy`, () => {
+    assert.throws(() => parseAgent(argv), { name: UsageError.name, message })
+  })
+}
+
+for (const [argv, message] of [
+  [[], /^--listen is missing; give the ADDR:PORT that clients connect to$/],
+  [['--listen', '192.0.2.1:110'], /^--backend is missing; give the ADDR:PORT of at least one$/],
+  [[...EDGE, '--backend', '0.0.0.0:110'], /^--backend "0\.0\.0\.0:110" is no address to connect to; /],
+  [[...EDGE, '--proxy-header', 'PROXY_V2'], '--proxy-header "PROXY_V2" is not one of PROXY_V1, NONE'],
+  [[...EDGE, '--check-timeout', '6s'], '--check-timeout must not exceed --check-interval; shorten it'],
+  [[...EDGE, '--healthy-threshold', '11'], '--healthy-threshold "11" is not a whole number from 1 to 10'],
+] as const) {
+  test(`truepeer edge ${argv.join(' ')}: a usage error with the value, the rule and the remedy`, () => {
+    assert.throws(() => parseEdge(argv), { name: UsageError.name, message })
+  })
+}
+
+test('the help names every command, flag and default, within 100 columns', () => {
+  assert.match(programHelp(), / {2}agent .*\n/)
+  assert.match(programHelp(), / {2}edge .*\n/)
+  for (const [command, flags] of [
+    [commands.agent, agentFlags],
+    [commands.edge, edgeFlags],
+  ] as const) {
+    const help = commandHelp(command)
+    for (const flag of Object.values(flags)) {
+      assert.ok(help.includes(`\n  ${spelled(flag)}${flag.metavar === '' ? '' : ` ${flag.metavar}`}\n`), flag.name)
+      if (flag.defaultText !== undefined) assert.ok(help.replace(/\s+/g, ' ').includes(`(default: ${flag.defaultText})`))
+    }
+    for (const line of help.split('\n')) assert.ok(line.length <= 100, line)
+  }
+})
