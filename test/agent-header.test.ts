@@ -124,7 +124,9 @@ test('B2: every malformed header is refused, counted and never reaches the app; 
   assert.equal(readFileSync(`/proc/${agent.program.pid}/status`, 'utf8').match(/^Threads:.*/m)?.[0], threads)
 })
 
-function countReasons(expectations: readonly { readonly result: string; readonly reason?: string }[]): Map<string, number> {
+function countReasons(
+  expectations: readonly { readonly result: string; readonly reason?: string }[],
+): Map<string, number> {
   const counts = new Map<string, number>()
   for (const { reason = '' } of expectations) counts.set(reason, (counts.get(reason) ?? 0) + 1)
   return counts

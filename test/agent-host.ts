@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import type { Server, Socket } from 'node:net'
@@ -59,11 +60,14 @@ export type Running = {
   metric(name: string): Promise<number>
 }
 
-let adminCount = 0
+/** PIDs are not unique: two runs of the tests on one machine have PID namespaces of their own, but one /tmp. */
+function freshAdminPath(): string {
+  return join(tmpdir(), `truepeer-test-${randomUUID()}.sock`)
+}
 
 /** Starts `truepeer COMMAND args` on a host and waits until it listens. */
 export async function startTruepeer(host: Host, command: 'agent' | 'edge', args: readonly string[]): Promise<Running> {
-  const adminPath = join(tmpdir(), `truepeer-test-${process.pid}-${adminCount++}.sock`)
+  const adminPath = freshAdminPath()
   const program = host.start(TRUEPEER, [command, ...args, '--admin', `unix:${adminPath}`])
   await program.waitForLine(/"msg":"listening"/)
   return {
@@ -86,7 +90,8 @@ export function startAgent(host: Host, args: readonly string[] = []): Promise<Ru
 /** The text that `/metrics` answers on a UNIX socket. */
 export function readMetrics(adminPath: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: adminPath, path: '/metrics' }, (response) => {
+    // Without an agent of node's nothing stays open behind the answer: tests count descriptors.
+    const asked = request({ socketPath: adminPath, path: '/metrics', agent: false }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('end', () => resolve(Buffer.concat(chunks).toString()))
@@ -126,7 +131,7 @@ export async function startTruepeerThrough(
   args: readonly string[],
 ): Promise<Running> {
   const [program, ...before] = through
-  const adminPath = join(tmpdir(), `truepeer-test-${process.pid}-${adminCount++}.sock`)
+  const adminPath = freshAdminPath()
   const started = host.start(program, [...before, TRUEPEER, command, ...args, '--admin', `unix:${adminPath}`])
   await eventually('the admin server answers', async () => {
     assert.ok(started.isRunning, started.texts().join('\n'))
@@ -178,7 +183,12 @@ export function startEchoApp(host: Host, endpoint = APP): Promise<Server> {
 }
 
 /** Sends `request` with a header through the agent to an echo app; returns the answer, or the code of an error. */
-export async function echoThrough(from: Host, request: string, to = AGENT, header = headerFrom(CLIENT, 0)): Promise<string> {
+export async function echoThrough(
+  from: Host,
+  request: string,
+  to = AGENT,
+  header = headerFrom(CLIENT, 0),
+): Promise<string> {
   try {
     const socket = await from.connect({ to })
     const answer = readToEnd(socket)
@@ -204,7 +214,9 @@ export function openDescriptors(pid: number): number {
 
 /** CPU time of a process so far in milliseconds (proc(5), utime and stime of `stat`, in ticks of 10 ms). */
 export function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
   return (Number(fields[11]) + Number(fields[12])) * 10
 }
 

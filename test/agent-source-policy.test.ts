@@ -109,7 +109,15 @@ test('documentation, benchmarking and private addresses are ordinary ones, and p
   const { edge, backend } = await agentHosts(t)
   const app = await startRecordingApp(backend)
   const agent = await startAgent(backend)
-  const privateSources = ['10.1.2.3', '172.31.255.1', '192.168.1.1', '100.64.0.1', 'fd00::1', 'fec0::1', '2002:a01:203::']
+  const privateSources = [
+    '10.1.2.3',
+    '172.31.255.1',
+    '192.168.1.1',
+    '100.64.0.1',
+    'fd00::1',
+    'fec0::1',
+    '2002:a01:203::',
+  ]
   for (const source of ['192.0.2.7', '198.51.100.7', '203.0.113.7', '198.18.0.7', '2001:db8::7', ...privateSources]) {
     for (const header of headers(source)) {
       const answer = await exchange(edge, AGENT, [header, 'x'])
@@ -120,7 +128,8 @@ test('documentation, benchmarking and private addresses are ordinary ones, and p
 
   const strict = await startAgent(backend, ['--deny-private-sources'])
   for (const source of [...privateSources, '::ffff:10.1.2.3']) {
-    for (const header of headers(source)) await assertRefused(edge, strict, app, header, 'src-private', `${source}, ${header}`)
+    for (const header of headers(source))
+      await assertRefused(edge, strict, app, header, 'src-private', `${source}, ${header}`)
   }
   assert.equal(await exchange(edge, AGENT, [headers(CLIENT)[0], 'x']), answerOf(`${CLIENT}:51000`, 'x'))
 })

@@ -7,9 +7,9 @@ import type { Host } from '../src/lab/host.ts'
 import {
   AGENT,
   AGENT6,
-  agentHosts,
   APP,
   APP6,
+  agentHosts,
   BACKEND,
   CLIENT,
   CLIENT6,
@@ -64,23 +64,30 @@ test('without CAP_NET_RAW the agent refuses to start and says what to give it', 
   }
 })
 
-test('an ordinary user with CAP_NET_RAW alone can run an agent, and no other user can share its port', needsRoot, async (t) => {
-  const { edge, backend } = await agentHosts(t)
-  await startRecordingApp(backend)
-  const ambient = ['--inh-caps', '+net_raw', '--ambient-caps', '+net_raw']
-  const agent = [TRUEPEER, 'agent', '-l', '0.0.0.0:1110', ...TRUSTING, '--mark', '7']
-  const program = backend.start('setpriv', [...NOBODY, ...ambient, ...agent])
-  await program.waitForLine(/"msg":"listening"/)
-  assert.match(readFileSync(`/proc/${program.pid}/status`, 'utf8'), /^Uid:\t65534\t.*^CapEff:\t0+2000$/ms)
-  for (const source of [CLIENT, CLIENT6]) {
-    const answer = await exchange(edge, `${BACKEND}:1110`, [headerFrom(source, 51_001), 'x'])
-    assert.equal(answer, answerOf(source === CLIENT ? `${CLIENT}:51001` : `[${CLIENT6}]:51001`, 'x'))
-  }
-  // Both set SO_REUSEPORT, but the kernel lets only one user share a port.
-  const { exitCode, stderr } = await backend.run(TRUEPEER, ['agent', '-l', '0.0.0.0:1110', ...TRUSTING])
-  assert.match(stderr, /^truepeer: Listening on "0\.0\.0\.0:1110": EADDRINUSE; another program listens there: "ss -ltnp"/)
-  assert.equal(exitCode, 1)
-})
+test(
+  'an ordinary user with CAP_NET_RAW alone can run an agent, and no other user can share its port',
+  needsRoot,
+  async (t) => {
+    const { edge, backend } = await agentHosts(t)
+    await startRecordingApp(backend)
+    const ambient = ['--inh-caps', '+net_raw', '--ambient-caps', '+net_raw']
+    const agent = [TRUEPEER, 'agent', '-l', '0.0.0.0:1110', ...TRUSTING, '--mark', '7']
+    const program = backend.start('setpriv', [...NOBODY, ...ambient, ...agent])
+    await program.waitForLine(/"msg":"listening"/)
+    assert.match(readFileSync(`/proc/${program.pid}/status`, 'utf8'), /^Uid:\t65534\t.*^CapEff:\t0+2000$/ms)
+    for (const source of [CLIENT, CLIENT6]) {
+      const answer = await exchange(edge, `${BACKEND}:1110`, [headerFrom(source, 51_001), 'x'])
+      assert.equal(answer, answerOf(source === CLIENT ? `${CLIENT}:51001` : `[${CLIENT6}]:51001`, 'x'))
+    }
+    // Both set SO_REUSEPORT, but the kernel lets only one user share a port.
+    const { exitCode, stderr } = await backend.run(TRUEPEER, ['agent', '-l', '0.0.0.0:1110', ...TRUSTING])
+    assert.match(
+      stderr,
+      /^truepeer: Listening on "0\.0\.0\.0:1110": EADDRINUSE; another program listens there: "ss -ltnp"/,
+    )
+    assert.equal(exitCode, 1)
+  },
+)
 
 test('what keeps a port from being opened is said with its remedy, and the status is 1', async (t) => {
   const { backend } = await agentHosts(t)
@@ -88,7 +95,10 @@ test('what keeps a port from being opened is said with its remedy, and the statu
   const admin = join(tmpdir(), 'no-such-directory', 'admin.sock')
   for (const [args, says] of [
     [['-l', '0.0.0.0:1111'], /Listening on "0\.0\.0\.0:1111": EADDRINUSE; another program listens there/],
-    [['-l', '198.51.100.1:1112'], /Listening on "198\.51\.100\.1:1112": EADDRNOTAVAIL; the address is not on this host/],
+    [
+      ['-l', '198.51.100.1:1112'],
+      /Listening on "198\.51\.100\.1:1112": EADDRNOTAVAIL; the address is not on this host/,
+    ],
     [['-l', '0.0.0.0:1113', '--admin', `unix:${admin}`], /The admin server cannot listen on ".*admin\.sock": /],
   ] as const) {
     const { exitCode, stdout, stderr } = await backend.run(TRUEPEER, ['agent', ...args, ...TRUSTING])

@@ -6,9 +6,9 @@ import { type TestContext, test } from 'node:test'
 import {
   AGENT,
   AGENT6,
-  agentHosts,
   APP,
   APP6,
+  agentHosts,
   CLIENT,
   EDGE,
   EDGE6,
@@ -34,7 +34,11 @@ function temporaryDirectory(t: TestContext): string {
 /** What must never be taken for a list of trusted edges, with what the message has to say. */
 const BAD_LISTS: readonly { readonly name: string; readonly make: (path: string) => void; readonly says: RegExp }[] = [
   { name: 'missing', make: () => undefined, says: /"[^"]*list" cannot be read.*ENOENT.*; give a readable file/ },
-  { name: 'empty', make: (path) => writeFileSync(path, ''), says: /list" names no subnet; write .*--allow-all-subnets/ },
+  {
+    name: 'empty',
+    make: (path) => writeFileSync(path, ''),
+    says: /list" names no subnet; write .*--allow-all-subnets/,
+  },
   {
     name: 'comments only',
     make: (path) => writeFileSync(path, '# edges\n\n   # 10.0.0.0/8\n'),

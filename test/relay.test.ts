@@ -48,8 +48,8 @@ function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** Writes until the sender has been blocked for 300 ms; returns all that was written, as far as the kernel took it. */
-async function writeUntilBlocked(socket: Socket, content: Buffer): Promise<Promise<void>> {
+/** Writes until nothing has been taken for 300 ms; `written` settles when the rest has been taken as well. */
+async function writeUntilBlocked(socket: Socket, content: Buffer): Promise<{ written: Promise<void> }> {
   const chunkBytes = 64 * 1024
   let takenBytes = 0
   const written = (async () => {
@@ -66,7 +66,7 @@ async function writeUntilBlocked(socket: Socket, content: Buffer): Promise<Promi
     return false
   })
   assert.ok(takenBytes < content.length, `${takenBytes} bytes were taken by nobody`)
-  return written
+  return { written }
 }
 
 test('an agent relays what either side says, and how it ends', async (t) => {
@@ -108,13 +108,12 @@ test('an agent relays what either side says, and how it ends', async (t) => {
       assert.ok(atMs - startedMs < RESET_MS_MAX, `${atMs - startedMs} ms`)
     })
 
-    await t.test(`bytes that the ${side} sends right before its reset are delivered`, async () => {
+    await t.test(`many bytes that the ${side} sends before its reset are delivered`, async () => {
       const pair = await establish(edge, app)
       const content = randomBytes(100_000)
       const read = readUntilEnd(pair[other])
       await new Promise<void>((resolve) => pair[side].write(content, () => resolve()))
-      // The reset discards what the kernel of the sender still holds: only what the agent has got counts.
-      await eventually('sent', () => read !== undefined && pair[other].bytesRead === content.length)
+      await eventually('relayed', () => pair[other].bytesRead === content.length)
       pair[side].resetAndDestroy()
       const { bytes, end } = await read
       assert.equal(end, 'ECONNRESET')
@@ -139,16 +138,17 @@ test('an agent relays what either side says, and how it ends', async (t) => {
       pair[other].pause()
       const reason = side === 'client' ? 'client-reset' : 'backend-reset'
       const before = await endedBy(reason)
-      void writeUntilBlocked(pair[side], Buffer.alloc(64 * MIB)).catch(() => undefined)
+      pair[side].write(Buffer.alloc(64 * MIB))
       await eventually('blocked', () => pair[side].writableLength > 0)
       await sleep(300)
       const startedMs = performance.now()
       pair[side].resetAndDestroy()
       await eventually('passed on', async () => (await endedBy(reason)) === before + 1)
       assert.ok(performance.now() - startedMs < 1_300, `${performance.now() - startedMs} ms`)
-      const read = readUntilEnd(pair[other])
-      pair[other].resume()
-      assert.equal((await read).end, 'ECONNRESET')
+      // libuv tells a reset behind unread bytes as an end, so the kernel is asked: a FIN would leave CLOSE-WAIT.
+      const { stdout } = await (other === 'client' ? edge : backend).run('ss', ['-tan'])
+      assert.doesNotMatch(stdout, /CLOSE-WAIT/)
+      pair[other].destroy()
     })
 
     await t.test(`while the ${other} does not read, the agent does not grow; then everything arrives`, async () => {
@@ -156,7 +156,7 @@ test('an agent relays what either side says, and how it ends', async (t) => {
       pair[other].pause()
       const content = randomBytes(32 * MIB)
       const before = residentBytes(agent.program.pid)
-      const written = await writeUntilBlocked(pair[side], content)
+      const { written } = await writeUntilBlocked(pair[side], content)
       const grown = residentBytes(agent.program.pid) - before
       assert.ok(grown < 3 * MIB, `${grown} bytes`)
       const read = readUntilEnd(pair[other])
@@ -166,6 +166,7 @@ test('an agent relays what either side says, and how it ends', async (t) => {
       const { bytes, end } = await read
       assert.equal(end, 'FIN')
       assert.equal(sha256(bytes), sha256(content))
+      pair[other].end()
     })
   }
 
@@ -205,7 +206,9 @@ test('an agent relays what either side says, and how it ends', async (t) => {
       const client = await edge.connect({ to: AGENT })
       client.end(`${headerFrom(CLIENT, 0)}${payload}`)
       const served = await app.next()
-      assert.equal((await readToEnd(served)).toString(), payload)
+      // The end of an empty stream is told before anybody can listen.
+      const received = served.readableEnded ? '' : (await readToEnd(served)).toString()
+      assert.equal(received, payload)
       const answer = readToEnd(client)
       served.end('done')
       assert.equal((await answer).toString(), 'done')

@@ -15,8 +15,6 @@ import { type Counters, type EndReason, METRICS, type SourceRefusal } from '../t
 import { type ConnectFromOptions, connectFrom } from './connect-from.ts'
 import { decideSource } from './source-policy.ts'
 
-/** A version 2 header: signature, version, family and length before the rest (proxy-protocol.txt §2.2). */
-const V2_FIXED_BYTES = 16
 /** How soon the target is tried again after it refused: it may be restarting. */
 const RETRY_MS = 50
 const RETRY_MS_MAX = 500

@@ -51,7 +51,8 @@ export function connectFrom(
 ): ConnectedFrom {
   // A connection from an address to itself would succeed with nobody listening (TCP's simultaneous open).
   if (isSameEndpoint(source, target)) return { kind: 'refused', reason: 'src-equals-dst' }
-  if (options.sourcePort === 'ephemeral' || source.port === 0) return connectFromAnyPort(source, target, isPeer, options)
+  if (options.sourcePort === 'ephemeral' || source.port === 0)
+    return connectFromAnyPort(source, target, isPeer, options)
   const kept = attempt(source, source.port, target, isPeer, options)
   if (kept.kind !== 'in-use') return kept
   // Nobody asked for the port of a peer that speaks for itself; one on this very host holds it.
@@ -128,7 +129,11 @@ function connectSocket(
 
   // Whatever the kernel made of the request: the app must not see anybody else than was decided.
   const local = localEndpoint(fd)
-  if (local === undefined || !isSameAddress(local.address, address) || (typeof port === 'number' && local.port !== port)) {
+  if (
+    local === undefined ||
+    !isSameAddress(local.address, address) ||
+    (typeof port === 'number' && local.port !== port)
+  ) {
     return { kind: 'refused', reason: 'src-not-kept' }
   }
   if (isSameEndpoint(local, target)) return { kind: 'refused', reason: 'src-equals-dst' }

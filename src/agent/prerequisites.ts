@@ -21,9 +21,11 @@ function checkTransparent(): void {
   if (fd >= 0) close(fd)
   if (result >= 0) return
   throw new SystemCallError(
-    'Connecting from the clients\' addresses (IP_TRANSPARENT)',
+    "Connecting from the clients' addresses (IP_TRANSPARENT)",
     result,
-    errnoName(result) === 'EPERM' ? 'run as root or give the process CAP_NET_RAW, such as AmbientCapabilities=CAP_NET_RAW' : '',
+    errnoName(result) === 'EPERM'
+      ? 'run as root or give the process CAP_NET_RAW, such as AmbientCapabilities=CAP_NET_RAW'
+      : '',
   )
 }
 

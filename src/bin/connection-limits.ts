@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import type { Limits } from '../dataplane/event-loop.ts'
 import type { AgentCommand } from '../cli/agent.ts'
 import type { EdgeCommand } from '../cli/edge.ts'
+import type { Limits } from '../dataplane/event-loop.ts'
 
 /** Descriptors that node, the workers' loops, the log and the admin server need beside those of connections. */
 const DESCRIPTORS_RESERVED = 48

@@ -16,7 +16,10 @@ export type ServeOptions = {
  * SIGTERM and SIGINT drain, a second one ends at once, both with status 0; SIGHUP reloads. An error nobody has caught
  * stops the workers before the process exits with status 1: a worker inside the kernel would keep it alive.
  */
-export async function serve(options: ServeOptions, start: (context: ProgramContext) => Promise<Program>): Promise<void> {
+export async function serve(
+  options: ServeOptions,
+  start: (context: ProgramContext) => Promise<Program>,
+): Promise<void> {
   const { log, dropped, flush } = openLog()
   let program: Program | undefined
   const exit = (status: number): never => {

@@ -1,7 +1,15 @@
 import type { Endpoint } from '../address/endpoint.ts'
 import { type DataPlaneSettings, dataPlaneFlags, dataPlaneSettings, WORKERS_MAX } from './data-plane-flags.ts'
 import { parseFlags, switchFlag, UsageError, valueFlag } from './flags.ts'
-import { integerBetween, oneOf, parseAddressPort, parseDuration, parsePositiveDuration, parseText, targetOf } from './values.ts'
+import {
+  integerBetween,
+  oneOf,
+  parseAddressPort,
+  parseDuration,
+  parsePositiveDuration,
+  parseText,
+  targetOf,
+} from './values.ts'
 
 const LOCAL_MODES = ['forward', 'check'] as const
 const SOURCE_PORT_MODES = ['preserve-or-ephemeral', 'preserve', 'ephemeral'] as const
@@ -26,13 +34,7 @@ export const agentFlags = {
     integerBetween(1, WORKERS_MAX),
     '1',
   ),
-  mark: valueFlag(
-    'mark',
-    'N',
-    'Firewall mark of packets to the app; 0: none',
-    integerBetween(0, 0x7fff_ffff),
-    '0',
-  ),
+  mark: valueFlag('mark', 'N', 'Firewall mark of packets to the app; 0: none', integerBetween(0, 0x7fff_ffff), '0'),
   closeAfter: valueFlag('close-after', 'SECONDS', 'For UDP, which is not there yet', integerBetween(0, 86_400), '60'),
   sourcePort: valueFlag(
     'source-port',
@@ -56,13 +58,7 @@ export const agentFlags = {
     integerBetween(216, 60_000),
     '4096',
   ),
-  headerTimeout: valueFlag(
-    'header-timeout',
-    'TIME',
-    'From accept to the complete header',
-    parsePositiveDuration,
-    '5s',
-  ),
+  headerTimeout: valueFlag('header-timeout', 'TIME', 'From accept to the complete header', parsePositiveDuration, '5s'),
   idleTimeout: valueFlag('idle-timeout', 'TIME', 'Silence in both directions; 0: for ever', parseDuration, '0s'),
   ...dataPlaneFlags,
 } as const

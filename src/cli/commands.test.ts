@@ -9,7 +9,7 @@ import { commandHelp, commands, programHelp } from './help.ts'
 const TRUST = '--allow-all-subnets'
 const EDGE = ['--listen', '192.0.2.1:110', '--backend', '192.0.2.2:110']
 
-test("go-mmproxy's flags mean the same, with one dash or two, and with \"=\"", () => {
+test('go-mmproxy\'s flags mean the same, with one dash or two, and with "="', () => {
   // As in its README: sudo ./go-mmproxy -l 0.0.0.0:25577 -4 127.0.0.1:25578 -6 [::1]:25578 --allowed-subnets ./nets.txt
   const flags = [
     ['l', '0.0.0.0:25577'],
@@ -32,27 +32,30 @@ test("go-mmproxy's flags mean the same, with one dash or two, and with \"=\"", (
 
 function assertDropIn(command: AgentCommand): void {
   const { listen, target4, target6, allowedSubnetsFile, mark, workers, verbosity } = command
+  assert.deepEqual([listen, target4, target6].map(formatEndpoint), ['0.0.0.0:25577', '127.0.0.1:25578', '[::1]:25578'])
   assert.deepEqual(
-    [listen, target4, target6].map(formatEndpoint),
-    ['0.0.0.0:25577', '127.0.0.1:25578', '[::1]:25578'],
+    { allowedSubnetsFile, mark, workers, verbosity },
+    {
+      allowedSubnetsFile: './nets.txt',
+      mark: 123,
+      workers: 2,
+      verbosity: 2,
+    },
   )
-  assert.deepEqual({ allowedSubnetsFile, mark, workers, verbosity }, {
-    allowedSubnetsFile: './nets.txt',
-    mark: 123,
-    workers: 2,
-    verbosity: 2,
-  })
 }
 
 test("an agent's defaults are go-mmproxy's, but trust has to be said", () => {
   const { listen, target4, target6, workers, mark, verbosity, sourcePort } = parseAgent([TRUST])
   assert.deepEqual([listen, target4, target6].map(formatEndpoint), ['0.0.0.0:8443', '127.0.0.1:443', '[::1]:443'])
-  assert.deepEqual({ workers, mark, verbosity, sourcePort }, {
-    workers: 1,
-    mark: 0,
-    verbosity: 0,
-    sourcePort: 'preserve-or-ephemeral',
-  })
+  assert.deepEqual(
+    { workers, mark, verbosity, sourcePort },
+    {
+      workers: 1,
+      mark: 0,
+      verbosity: 0,
+      sourcePort: 'preserve-or-ephemeral',
+    },
+  )
 })
 
 test('an edge has PROXY_V1 and the health check of Compute Engine by default', () => {
@@ -68,7 +71,10 @@ for (const [argv, message] of [
   [['-p=udp', TRUST], '-p udp is not there yet; TCP is the default'],
   [['-p', 'sctp', TRUST], '-p "sctp" is not one of tcp, udp'],
   [[], /Give --allowed-subnets FILE with the subnets of your edges, or --allow-all-subnets$/],
-  [[TRUST, '--allowed-subnets', 'x'], /--allowed-subnets and --allow-all-subnets contradict each other; give one of them/],
+  [
+    [TRUST, '--allowed-subnets', 'x'],
+    /--allowed-subnets and --allow-all-subnets contradict each other; give one of them/,
+  ],
   [['--allowed-subnets', ''], '--allowed-subnets is empty; give a value'],
   [['-l', 'localhost:110', TRUST], /^-l "localhost:110" is not ADDR:PORT; write an address such as/],
   [['-l', '0.0.0.0:0', TRUST], /^-l "0\.0\.0\.0:0" has port 0; give one/],
@@ -85,7 +91,10 @@ for (const [argv, message] of [
   [['--source-port', 'any', TRUST], /^--source-port "any" is not one of preserve-or-ephemeral, preserve, ephemeral$/],
   [['--header-timeout', '0', TRUST], /^--header-timeout must be longer than 0; /],
   [['--header-length-max', '100', TRUST], '--header-length-max "100" is not a whole number from 216 to 60000'],
-  [['--admin', '0.0.0.0:9112', TRUST], /^--admin "0\.0\.0\.0:9112" is not loopback, .* write 127\.0\.0\.1:9112 or unix:PATH$/],
+  [
+    ['--admin', '0.0.0.0:9112', TRUST],
+    /^--admin "0\.0\.0\.0:9112" is not loopback, .* write 127\.0\.0\.1:9112 or unix:PATH$/,
+  ],
   [['--admin', 'unix:', TRUST], /^--admin "unix:" is neither HOST:PORT nor unix:PATH; write/],
   [['--admin', '9112', TRUST], /^--admin "9112" is neither HOST:PORT nor unix:PATH; write/],
 ] as const) {
@@ -117,7 +126,8 @@ test('the help names every command, flag and default, within 100 columns', () =>
     const help = commandHelp(command)
     for (const flag of Object.values(flags)) {
       assert.ok(help.includes(`\n  ${spelled(flag)}${flag.metavar === '' ? '' : ` ${flag.metavar}`}\n`), flag.name)
-      if (flag.defaultText !== undefined) assert.ok(help.replace(/\s+/g, ' ').includes(`(default: ${flag.defaultText})`))
+      if (flag.defaultText !== undefined)
+        assert.ok(help.replace(/\s+/g, ' ').includes(`(default: ${flag.defaultText})`))
     }
     for (const line of help.split('\n')) assert.ok(line.length <= 100, line)
   }

@@ -1,6 +1,7 @@
 // The flags that an edge and an agent have in common.
-import { parseEndpoint } from '../address/endpoint.ts'
+
 import { classifyAddress } from '../address/address-class.ts'
+import { parseEndpoint } from '../address/endpoint.ts'
 import type { AdminAddress } from '../telemetry/admin.ts'
 import { type FlagValues, quoted, UsageError, valueFlag } from './flags.ts'
 import { integerBetween, parseDuration, parsePositiveDuration } from './values.ts'
@@ -94,7 +95,8 @@ export function dataPlaneSettings(values: FlagValues<typeof dataPlaneFlags>): Da
 }
 
 function parseAdmin(text: string, flag: string): AdminAddress {
-  if (text.startsWith('unix:') && text.length > 'unix:'.length) return { kind: 'unix', path: text.slice('unix:'.length) }
+  if (text.startsWith('unix:') && text.length > 'unix:'.length)
+    return { kind: 'unix', path: text.slice('unix:'.length) }
   const endpoint = parseEndpoint(text.replace(/^localhost:/, '127.0.0.1:'))
   if (endpoint === undefined || endpoint.port === 0) {
     throw new UsageError(`${flag} ${quoted(text)} is neither HOST:PORT nor unix:PATH; write 127.0.0.1:9112`)

@@ -101,7 +101,8 @@ function tokenize(argv: readonly string[], flags: readonly Flag<unknown>[]): Tok
       continue
     }
     const value = argv[++index]
-    if (value === undefined || isFlag(value, flags)) throw new UsageError(`${spelled(flag)} needs a value: ${flag.metavar}`)
+    if (value === undefined || isFlag(value, flags))
+      throw new UsageError(`${spelled(flag)} needs a value: ${flag.metavar}`)
     tokens.push({ name, value })
   }
   return tokens

@@ -35,16 +35,45 @@ test('a duration is a number of seconds, or numbers with units, in any mixture',
 
 test('anything else is no duration, and 25 days are more than a timer can count', () => {
   for (const text of [
-    '', ' ', '-1', '-1s', '+1', '1.5s', '1 s', 's', 'ms', '5sec', '5S', '5s ', '5s5', '1e3', '0x10', '5s,5m',
-    '25d', '24d1ms', '2147483648s', LONG, `${LONG}s`, '٥', '5s\n', 'NaN', 'Infinity',
+    '',
+    ' ',
+    '-1',
+    '-1s',
+    '+1',
+    '1.5s',
+    '1 s',
+    's',
+    'ms',
+    '5sec',
+    '5S',
+    '5s ',
+    '5s5',
+    '1e3',
+    '0x10',
+    '5s,5m',
+    '25d',
+    '24d1ms',
+    '2147483648s',
+    LONG,
+    `${LONG}s`,
+    '٥',
+    '5s\n',
+    'NaN',
+    'Infinity',
   ]) {
-    assertUsage(() => parseDuration(text, '--x'), /^--x ".*" is not a duration up to 24d; write one such as 500ms, 5s or 1h$/)
+    assertUsage(
+      () => parseDuration(text, '--x'),
+      /^--x ".*" is not a duration up to 24d; write one such as 500ms, 5s or 1h$/,
+    )
   }
 })
 
 test('where a duration must be longer than 0, none of the ways to write 0 is taken', () => {
   for (const text of ['0', '0s', '00ms', '0h0m']) {
-    assertUsage(() => parsePositiveDuration(text, '--x'), '--x must be longer than 0; write a time such as 500ms, 5s or 1h')
+    assertUsage(
+      () => parsePositiveDuration(text, '--x'),
+      '--x must be longer than 0; write a time such as 500ms, 5s or 1h',
+    )
   }
   assert.equal(parsePositiveDuration('1ms', '--x'), 1)
 })
@@ -57,10 +86,34 @@ test('an address with a port is taken as it stands', () => {
 
 test('a host name, a bare address and a hostile text are no address with a port', () => {
   for (const text of [
-    '', ':110', '110', '192.0.2.1', '192.0.2.1:', '192.0.2.1:65536', '192.0.2.1:0110', '192.0.2.1:-1', '192.0.2.1:+1',
-    '192.0.2.1:http', '192.0.2:110', '192.0.2.256:110', '0192.0.2.1:110', '2001:db8::1', '2001:db8::1:110',
-    '[2001:db8::1]', '[2001:db8::1]110', '[fe80::1%eth0]:110', '[192.0.2.1]:110', 'localhost:110', 'app.example:110',
-    '*:110', ' 192.0.2.1:110', '192.0.2.1:110 ', '192.0.2.1:110\n', '192.0.2.1:1\u001b[2J', `192.0.2.1:${LONG}`, LONG,
+    '',
+    ':110',
+    '110',
+    '192.0.2.1',
+    '192.0.2.1:',
+    '192.0.2.1:65536',
+    '192.0.2.1:0110',
+    '192.0.2.1:-1',
+    '192.0.2.1:+1',
+    '192.0.2.1:http',
+    '192.0.2:110',
+    '192.0.2.256:110',
+    '0192.0.2.1:110',
+    '2001:db8::1',
+    '2001:db8::1:110',
+    '[2001:db8::1]',
+    '[2001:db8::1]110',
+    '[fe80::1%eth0]:110',
+    '[192.0.2.1]:110',
+    'localhost:110',
+    'app.example:110',
+    '*:110',
+    ' 192.0.2.1:110',
+    '192.0.2.1:110 ',
+    '192.0.2.1:110\n',
+    '192.0.2.1:1\u001b[2J',
+    `192.0.2.1:${LONG}`,
+    LONG,
   ]) {
     assertUsage(
       () => parseAddressPort(text, '-l'),
