@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { request } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -207,9 +207,18 @@ export function residentBytes(pid: number): number {
   return Number(kilobytes) * 1024
 }
 
-/** How many descriptors a process has open. */
-export function openDescriptors(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length
+/** How many sockets a process has open, listening ones and those of the admin server included (proc(5)). */
+export function openSockets(pid: number): number {
+  const directory = `/proc/${pid}/fd`
+  return readdirSync(directory).filter((fd) => isSocket(join(directory, fd))).length
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return readlinkSync(path).startsWith('socket:')
+  } catch {
+    return false
+  }
 }
 
 /** CPU time of a process so far in milliseconds (proc(5), utime and stime of `stat`, in ticks of 10 ms). */

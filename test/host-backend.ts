@@ -8,6 +8,8 @@ import type { RunResult } from '../src/linux/run.ts'
 /** The commands about a host as a user starts them. */
 const COMMAND = fileURLToPath(new URL('host-command.js', import.meta.url))
 
+const STATE_FILE = '/run/truepeer/host-setup-$(readlink /proc/self/ns/net | tr -dc 0-9).json'
+
 /** Without nft(8): the reason to skip a test; otherwise false. */
 export const SKIP_WITHOUT_NFT = ['/usr/sbin/nft', '/sbin/nft', '/usr/bin/nft'].some((path) => existsSync(path))
   ? false
@@ -27,6 +29,8 @@ export async function bareHosts(t: TestContext): Promise<{ readonly backend: Hos
       routes: ['35.191.0.0/16', '2001:db8:35::/64', 'default via 35.191.0.9', 'default via 2001:db8:35::9'],
     },
   )
+  // The kernel gives the number of a namespace that has ended to a new one: this may be another test's.
+  await shell(backend, `rm -f ${STATE_FILE}`)
   return { backend, outside }
 }
 
@@ -50,6 +54,6 @@ export async function networkState(host: Host): Promise<string> {
     host,
     'for f in -4 -6; do ip $f rule; ip $f route show table 100; ip $f route show table 200; done 2>/dev/null; ' +
       `cat /proc/sys/net/ipv4/tcp_migrate_req; ${nft}; ` +
-      "ls /run/truepeer/*-$(readlink /proc/self/ns/net | tr -dc 0-9).json 2>/dev/null || echo 'no state'",
+      `ls ${STATE_FILE} 2>/dev/null || echo 'no state'`,
   )
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Host } from '../src/lab/host.ts'
 import { readToEnd } from '../src/lab/sockets.ts'
 import {
   AGENT,
@@ -11,13 +12,12 @@ import {
   CLIENT,
   eventually,
   headerFrom,
-  openDescriptors,
+  openSockets,
   residentBytes,
   startAgent,
   startTakingApp,
   type TakingApp,
 } from './agent-host.ts'
-import type { Host } from '../src/lab/host.ts'
 
 const MIB = 1024 * 1024
 const SIDES = ['client', 'app'] as const
@@ -69,44 +69,57 @@ async function writeUntilBlocked(socket: Socket, content: Buffer): Promise<{ wri
   return { written }
 }
 
+/** Newer kernels let a socket's buffers grow to 32 MiB: what a sender is blocked by would take as long to send. */
+async function boundKernelBuffers(host: Host): Promise<void> {
+  for (const name of ['tcp_rmem', 'tcp_wmem']) {
+    const { exitCode } = await host.run('sh', ['-c', `echo 4096 131072 ${2 * MIB} > /proc/sys/net/ipv4/${name}`])
+    assert.equal(exitCode, 0)
+  }
+}
+
 test('an agent relays what either side says, and how it ends', async (t) => {
   const { edge, backend } = await agentHosts(t)
+  await Promise.all([edge, backend].map(boundKernelBuffers))
   const app = await startTakingApp(backend)
   const agent = await startAgent(backend)
-  await establish(edge, app).then(({ client }) => client.resetAndDestroy())
-  await eventually('the first connection has ended', async () => (await agent.metric('truepeer_connections_open')) === 0)
-  const descriptors = openDescriptors(agent.program.pid)
+  const socketsBefore = openSockets(agent.program.pid)
   const endedBy = (reason: string) => agent.metric(`truepeer_connections_ended_total{reason="${reason}"}`)
 
   for (const side of SIDES) {
     const other = opposite[side]
 
-    await t.test(`B5: the ${side} sends and half-closes; 300 ms later the ${other} answers 1 MiB: all bytes, then FIN`, async () => {
-      const pair = await establish(edge, app)
-      const request = readToEnd(pair[other])
-      pair[side].end('request')
-      assert.equal((await request).toString(), 'request')
-      await sleep(300)
-      const content = randomBytes(MIB)
-      const answer = readUntilEnd(pair[side])
-      pair[other].end(content)
-      const { bytes, end } = await answer
-      assert.equal(end, 'FIN')
-      assert.equal(sha256(bytes), sha256(content))
-    })
+    await t.test(
+      `B5: the ${side} sends and half-closes; 300 ms later the ${other} answers 1 MiB: all bytes, then FIN`,
+      async () => {
+        const pair = await establish(edge, app)
+        const request = readToEnd(pair[other])
+        pair[side].end('request')
+        assert.equal((await request).toString(), 'request')
+        await sleep(300)
+        const content = randomBytes(MIB)
+        const answer = readUntilEnd(pair[side])
+        pair[other].end(content)
+        const { bytes, end } = await answer
+        assert.equal(end, 'FIN')
+        assert.equal(sha256(bytes), sha256(content))
+      },
+    )
 
-    await t.test(`the ${side}'s reset reaches the ${other} as a reset within 100 ms, behind the bytes before it`, async () => {
-      const pair = await establish(edge, app)
-      const read = readUntilEnd(pair[other])
-      pair[side].write('last words')
-      await once(pair[other], 'data')
-      const startedMs = performance.now()
-      pair[side].resetAndDestroy()
-      const { bytes, end, atMs } = await read
-      assert.equal(bytes.toString(), 'last words')
-      assert.equal(end, 'ECONNRESET')
-      assert.ok(atMs - startedMs < RESET_MS_MAX, `${atMs - startedMs} ms`)
-    })
+    await t.test(
+      `the ${side}'s reset reaches the ${other} as a reset within 100 ms, behind the bytes before it`,
+      async () => {
+        const pair = await establish(edge, app)
+        const read = readUntilEnd(pair[other])
+        pair[side].write('last words')
+        await once(pair[other], 'data')
+        const startedMs = performance.now()
+        pair[side].resetAndDestroy()
+        const { bytes, end, atMs } = await read
+        assert.equal(bytes.toString(), 'last words')
+        assert.equal(end, 'ECONNRESET')
+        assert.ok(atMs - startedMs < RESET_MS_MAX, `${atMs - startedMs} ms`)
+      },
+    )
 
     await t.test(`many bytes that the ${side} sends before its reset are delivered`, async () => {
       const pair = await establish(edge, app)
@@ -133,23 +146,26 @@ test('an agent relays what either side says, and how it ends', async (t) => {
       assert.match(error.code, /^(ECONNRESET|EPIPE)$/)
     })
 
-    await t.test(`while the ${other} does not read, the ${side}'s reset is passed on after a second at most`, async () => {
-      const pair = await establish(edge, app)
-      pair[other].pause()
-      const reason = side === 'client' ? 'client-reset' : 'backend-reset'
-      const before = await endedBy(reason)
-      pair[side].write(Buffer.alloc(64 * MIB))
-      await eventually('blocked', () => pair[side].writableLength > 0)
-      await sleep(300)
-      const startedMs = performance.now()
-      pair[side].resetAndDestroy()
-      await eventually('passed on', async () => (await endedBy(reason)) === before + 1)
-      assert.ok(performance.now() - startedMs < 1_300, `${performance.now() - startedMs} ms`)
-      // libuv tells a reset behind unread bytes as an end, so the kernel is asked: a FIN would leave CLOSE-WAIT.
-      const { stdout } = await (other === 'client' ? edge : backend).run('ss', ['-tan'])
-      assert.doesNotMatch(stdout, /CLOSE-WAIT/)
-      pair[other].destroy()
-    })
+    await t.test(
+      `while the ${other} does not read, the ${side}'s reset is passed on after a second at most`,
+      async () => {
+        const pair = await establish(edge, app)
+        pair[other].pause()
+        const reason = side === 'client' ? 'client-reset' : 'backend-reset'
+        const before = await endedBy(reason)
+        pair[side].write(Buffer.alloc(64 * MIB))
+        await eventually('blocked', () => pair[side].writableLength > 0)
+        await sleep(300)
+        const startedMs = performance.now()
+        pair[side].resetAndDestroy()
+        await eventually('passed on', async () => (await endedBy(reason)) === before + 1)
+        assert.ok(performance.now() - startedMs < 1_300, `${performance.now() - startedMs} ms`)
+        // libuv tells a reset behind unread bytes as an end, so the kernel is asked: a FIN would leave CLOSE-WAIT.
+        const { stdout } = await (other === 'client' ? edge : backend).run('ss', ['-tan'])
+        assert.doesNotMatch(stdout, /CLOSE-WAIT/)
+        pair[other].destroy()
+      },
+    )
 
     await t.test(`while the ${other} does not read, the agent does not grow; then everything arrives`, async () => {
       const pair = await establish(edge, app)
@@ -228,5 +244,5 @@ test('an agent relays what either side says, and how it ends', async (t) => {
   })
 
   await eventually('nothing is open', async () => (await agent.metric('truepeer_connections_open')) === 0)
-  await eventually('every descriptor is back', () => openDescriptors(agent.program.pid) === descriptors)
+  await eventually('every socket is closed', () => openSockets(agent.program.pid) === socketsBefore)
 })

@@ -12,7 +12,7 @@ import {
   echoThrough,
   eventually,
   headerFrom,
-  openDescriptors,
+  openSockets,
   type Running,
   startAgent,
   startBlackHole,
@@ -127,11 +127,11 @@ for (const [name, args, isSending, withinMs] of [
   ['the user timeout shortens keepalive', ['--keepalive', '1s', '--user-timeout', '2s'], false, 3_800],
   ['the user timeout finds an edge that vanished with data on its way', ['--user-timeout', '1500ms'], true, 2_600],
 ] as const) {
-  test(`${name}: closed in time, no descriptor left`, async (t) => {
+  test(`${name}: closed in time, no socket left`, async (t) => {
     const { edge, backend } = await agentHosts(t)
     const app = await startTakingApp(backend)
     const agent = await startAgent(backend, args)
-    const before = openDescriptors(agent.program.pid)
+    const before = openSockets(agent.program.pid)
     const client = await edge.connect({ to: AGENT })
     client.write(`${headerFrom(CLIENT)}hello`)
     const served = await app.next()
@@ -142,7 +142,7 @@ for (const [name, args, isSending, withinMs] of [
     assert.equal(end, 'ECONNRESET')
     assertBetween(afterMs, 1_000, withinMs)
     await eventually('ended', async () => (await agent.metric('truepeer_connections_open')) === 0)
-    await eventually('every descriptor is back', () => openDescriptors(agent.program.pid) === before)
+    await eventually('every socket is closed', () => openSockets(agent.program.pid) === before)
   })
 }
 
@@ -153,7 +153,7 @@ test('an edge finds a backend that has vanished, and resets its client', async (
     ...['--listen', '127.0.0.1:9001', '--backend', `${BACKEND}:9000`, '--proxy-header', 'NONE'],
     ...['--user-timeout', '1500ms', '--check-interval', '1h'],
   ])
-  const before = openDescriptors(proxy.program.pid)
+  const before = openSockets(proxy.program.pid)
   await app.next()
   const client = await edge.connect({ to: '127.0.0.1:9001' })
   client.write('hello')
@@ -163,22 +163,19 @@ test('an edge finds a backend that has vanished, and resets its client', async (
   const { afterMs, end } = await endOf(client)
   assert.equal(end, 'ECONNRESET')
   assertBetween(afterMs, 1_000, 2_600)
-  await eventually('every descriptor is back', () => openDescriptors(proxy.program.pid) === before)
+  await eventually('every socket is closed', () => openSockets(proxy.program.pid) === before)
 })
 
 test('the connect timeout of an edge reaches a host that is not there, then the next backend serves', async (t) => {
   const { edge, backend } = await agentHosts(t)
-  const close = startBlackHole(backend, `${BACKEND}:9000`)
-  close()
   const app = await startTakingApp(backend, `${BACKEND}:9000`)
   const other = await startTakingApp(backend, `${BACKEND}:9002`)
   await startTruepeer(edge, 'edge', [
     ...['--listen', '127.0.0.1:9001', '--backend', `${BACKEND}:9000`, '--backend', `${BACKEND}:9002`],
     ...['--proxy-header', 'NONE', '--connect-timeout', '1s', '--check-interval', '1h'],
   ])
-  await Promise.all([app.next(), other.next()])
-  app.server.close()
-  await once(app.server, 'close')
+  for (const probe of await Promise.all([app.next(), other.next()])) probe.destroy()
+  await new Promise((resolve) => app.server.close(resolve))
   t.after(startBlackHole(backend, `${BACKEND}:9000`))
   const startedMs = performance.now()
   const client = await edge.connect({ to: '127.0.0.1:9001' })

@@ -171,7 +171,7 @@ test('one busy connection moves a bounded number of bytes in a turn', (t) => {
   for (let count = busy.client.send(block); count > 0; count = busy.client.send(block)) sentBytes += count
   assert.ok(sentBytes > 300_000, `${sentBytes}`)
   loop.loop.step(0)
-  while (busy.backend.receive() !== 'nothing') continue
+  while (busy.backend.receive() !== 'nothing');
   assert.ok(busy.backend.receivedBytes <= 256 * 1024 + 64 * 1024, `${busy.backend.receivedBytes}`)
   loop.until('all arrives', () => {
     busy.backend.receive()

@@ -106,7 +106,7 @@ export class EventLoop {
   closeListeners(): void {
     for (const listener of this.#listeners.splice(0)) {
       listener.resume(this)
-      while (listener.accept(this)) continue
+      while (listener.accept(this));
       listener.close(this)
     }
     this.#acceptReady = []
@@ -140,19 +140,23 @@ export class EventLoop {
     this.#poller.close()
   }
 
-  /** Reports whether one more connection is within the limits. */
-  hasRoom(): boolean {
-    return (
-      this.#openCount < this.limits.connectionsPerWorkerMax &&
-      Atomics.load(this.#options.openTotal, 0) < this.limits.connectionsMax
-    )
+  /** Takes a place for one more connection; reports whether the limits leave one, whatever other workers do now. */
+  takePlace(): boolean {
+    if (this.#openCount >= this.limits.connectionsPerWorkerMax) return false
+    if (Atomics.add(this.#options.openTotal, 0, 1) < this.limits.connectionsMax) return true
+    this.givePlaceBack()
+    return false
   }
 
-  /** Begins a connection on an accepted socket. */
+  /** Gives back what {@link takePlace} has taken. */
+  givePlaceBack(): void {
+    Atomics.sub(this.#options.openTotal, 0, 1)
+  }
+
+  /** Begins a connection on an accepted socket, in a place that has been taken. */
   open(fd: number, peer: Endpoint): void {
     const connection = this.#free.pop() ?? this.#addSlot()
     this.#openCount += 1
-    Atomics.add(this.#options.openTotal, 0, 1)
     this.counters.add(METRICS.accepted.slot)
     this.counters.add(METRICS.open.slot)
     const { generation } = connection
@@ -186,7 +190,7 @@ export class EventLoop {
     this.#options.onEnd(connection, reason)
     connection.generation = (connection.generation + 1) | 0
     this.#openCount -= 1
-    Atomics.sub(this.#options.openTotal, 0, 1)
+    this.givePlaceBack()
     this.#free.push(connection)
     for (const listener of this.#listeners) listener.onPlaceFreed(this)
   }

@@ -1,6 +1,6 @@
 import { EAGAIN, EINTR, errnoName, isOutOfResources } from '../linux/errno.ts'
 import { accepted, acceptFrom, close } from '../linux/socket.ts'
-import { ACCEPT_ERRNOS, METRICS, PAUSE_REASONS } from '../telemetry/metrics.ts'
+import { ACCEPT_ERRNOS, METRICS, type PAUSE_REASONS } from '../telemetry/metrics.ts'
 import type { EventLoop } from './event-loop.ts'
 import type { Timed } from './timer-wheel.ts'
 
@@ -34,11 +34,12 @@ export class Listener implements Timed {
   accept(loop: EventLoop): boolean {
     if (this.#isPaused) return false
     for (let count = 0; count < ACCEPTS_PER_TURN; count++) {
-      if (!loop.hasRoom()) {
+      if (!loop.takePlace()) {
         this.#pause(loop, 'limit', LIMIT_RETRY_MS)
         return false
       }
       const fd = acceptFrom(this.fd)
+      if (fd < 0) loop.givePlaceBack()
       if (fd === EAGAIN) return false
       if (fd >= 0) {
         this.#backoffMs = BACKOFF_MS

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+// biome-ignore lint/style/noRestrictedImports: probes are few and run on the main thread, off the data path (D11)
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'

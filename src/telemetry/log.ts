@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { LogOutput } from './log-output.ts'
 
 /** Severity of a log record: `error` needs the operator, `warn` may, `info` marks the program's own life. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal'
@@ -20,28 +21,19 @@ export type LogWriter = {
 
 /** Writes JSON lines to stdout without ever blocking the caller; a reader that is too slow loses records, counted. */
 export function openLog(): LogWriter {
-  let dropped = 0
-  const destination = pino.destination({ fd: 1, sync: false, minLength: 0, maxLength: BACKLOG_BYTES_MAX })
-  destination.on('drop', () => {
-    dropped += 1
-  })
-  // A closed pipe (EPIPE) must not end the program: it serves on, unheard.
-  destination.on('error', () => {
-    dropped += 1
-  })
+  const output = new LogOutput(1, BACKLOG_BYTES_MAX)
   const logger = pino(
-    { level: 'debug', base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
-    destination,
+    {
+      level: 'debug',
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    output,
   )
   return {
     log: (level, message, fields = {}) => logger[level](fields, message),
-    dropped: () => dropped,
-    flush: () => {
-      try {
-        destination.flushSync()
-      } catch {
-        // The descriptor is full or closed; there is nobody left to tell.
-      }
-    },
+    dropped: () => output.dropped,
+    flush: () => output.flush(),
   }
 }

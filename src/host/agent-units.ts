@@ -1,0 +1,182 @@
+import type { Endpoint } from '../address/endpoint.ts'
+import { formatEndpoint } from '../address/endpoint.ts'
+import { quoteAssignment, quoteCommandLine } from './systemd-words.ts'
+
+/** What the units of an agent depend on. */
+export type AgentUnitsOptions = {
+  /** Name of the service without ".service"; the others are derived from it. */
+  readonly name: string
+  /** The program as it will be found on the host that the units are for. */
+  readonly program: string
+  /** The folder of node, where it is not one that systemd searches. */
+  readonly nodeDirectory: string | undefined
+  /** The words behind `truepeer agent`. */
+  readonly agentArgv: readonly string[]
+  /** The words behind `truepeer host-setup apply`. */
+  readonly hostSetupArgv: readonly string[]
+  /** undefined: a user that exists only while the service runs. */
+  readonly user: string | undefined
+  readonly listen: Endpoint
+  /** How many listening sockets the agent takes. */
+  readonly workers: number
+  /** 0: for ever. */
+  readonly drainTimeoutMs: number
+  /** systemd opens the port. */
+  readonly hasSocketUnit: boolean
+}
+
+/** A unit file: its name and its text. */
+export type Unit = { readonly fileName: string; readonly text: string }
+
+/** How long systemd waits beyond the agent's own limit before it kills. */
+const STOP_GRACE_SEC = 15
+const WATCHDOG_SEC = 30
+
+/** The unit files of an agent: the set-up of the host, the service, and the socket where asked for. */
+export function agentUnits(options: AgentUnitsOptions): Unit[] {
+  return [
+    { fileName: setupUnit(options.name), text: setupText(options) },
+    { fileName: `${options.name}.service`, text: serviceText(options) },
+    ...(options.hasSocketUnit ? [{ fileName: `${options.name}.socket`, text: socketText(options) }] : []),
+  ]
+}
+
+/** Names of all the files that {@link agentUnits} may give for a name. */
+export function agentUnitFileNames(name: string): string[] {
+  return [setupUnit(name), `${name}.service`, `${name}.socket`]
+}
+
+function setupUnit(name: string): string {
+  return `${name}-setup.service`
+}
+
+function environment(nodeDirectory: string | undefined): string[] {
+  if (nodeDirectory === undefined) return []
+  const path = `${nodeDirectory}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`
+  return [`Environment=${quoteAssignment('PATH', path)}`]
+}
+
+function setupText({ name, program, nodeDirectory, hostSetupArgv }: AgentUnitsOptions): string {
+  return lines([
+    '[Unit]',
+    `Description=Host set-up for ${name}: routing for the answers of the app`,
+    // Those start later would remove what they do not know.
+    'After=systemd-sysctl.service systemd-networkd.service NetworkManager.service nftables.service',
+    'StartLimitIntervalSec=0',
+    '',
+    '[Service]',
+    'Type=oneshot',
+    'RemainAfterExit=yes',
+    'Restart=on-failure',
+    'RestartSec=5s',
+    ...environment(nodeDirectory),
+    `ExecStart=${quoteCommandLine([program, 'host-setup', 'apply', ...hostSetupArgv])}`,
+    '# There is no ExecStop: taking the routing away would cut the connections of clients.',
+    '# To remove it for good, run: truepeer host-setup remove',
+    'RuntimeDirectory=truepeer',
+    'RuntimeDirectoryPreserve=yes',
+    'CapabilityBoundingSet=CAP_NET_ADMIN',
+    'NoNewPrivileges=yes',
+    'ProtectSystem=strict',
+    'ProtectHome=read-only',
+    'PrivateTmp=yes',
+    'PrivateDevices=yes',
+    'ProtectControlGroups=yes',
+    'RestrictAddressFamilies=AF_UNIX AF_NETLINK',
+    'RestrictNamespaces=yes',
+    'LockPersonality=yes',
+    'SystemCallArchitectures=native',
+    '',
+    '[Install]',
+    'WantedBy=multi-user.target',
+  ])
+}
+
+function serviceText(options: AgentUnitsOptions): string {
+  const { name, program, nodeDirectory, agentArgv, user, hasSocketUnit, drainTimeoutMs } = options
+  // With a socket from systemd, the port is open already.
+  const capabilities = hasSocketUnit ? 'CAP_NET_RAW' : 'CAP_NET_RAW CAP_NET_BIND_SERVICE'
+  const stopSec = drainTimeoutMs === 0 ? 'infinity' : `${Math.ceil(drainTimeoutMs / 1_000) + STOP_GRACE_SEC}s`
+  return lines([
+    '[Unit]',
+    `Description=truepeer agent (${name}): shows the app the addresses of its clients`,
+    // Not Requires: running the set-up again would stop the agent, and with it the connections of clients.
+    `Wants=${setupUnit(name)} network-online.target`,
+    `After=${setupUnit(name)} network-online.target`,
+    ...(hasSocketUnit ? [`Requires=${name}.socket`, `After=${name}.socket`] : []),
+    'StartLimitIntervalSec=0',
+    '',
+    '[Service]',
+    'Type=notify',
+    'NotifyAccess=main',
+    ...environment(nodeDirectory),
+    `ExecStart=${quoteCommandLine([program, 'agent', ...agentArgv])}`,
+    'ExecReload=kill -HUP $MAINPID',
+    'Restart=always',
+    'RestartSec=1s',
+    '# A wrong command line does not get better.',
+    'RestartPreventExitStatus=2',
+    `WatchdogSec=${WATCHDOG_SEC}s`,
+    'KillMode=mixed',
+    `TimeoutStopSec=${stopSec}`,
+    // The agent accepts until nobody waits any more.
+    ...(hasSocketUnit ? ['NonBlocking=yes'] : []),
+    '',
+    ...(user === undefined ? ['DynamicUser=yes'] : [`User=${user}`]),
+    `AmbientCapabilities=${capabilities}`,
+    `CapabilityBoundingSet=${capabilities}`,
+    'LimitNOFILE=1048576',
+    `RuntimeDirectory=${name}`,
+    'UMask=0077',
+    '',
+    'NoNewPrivileges=yes',
+    'ProtectSystem=strict',
+    'ProtectHome=yes',
+    'PrivateTmp=yes',
+    'PrivateDevices=yes',
+    'ProtectKernelTunables=yes',
+    'ProtectKernelModules=yes',
+    'ProtectKernelLogs=yes',
+    'ProtectControlGroups=yes',
+    'ProtectClock=yes',
+    'ProtectHostname=yes',
+    'ProtectProc=invisible',
+    'RemoveIPC=yes',
+    'RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK',
+    'RestrictNamespaces=yes',
+    'RestrictRealtime=yes',
+    'RestrictSUIDSGID=yes',
+    'LockPersonality=yes',
+    'SystemCallArchitectures=native',
+    '# @pkey: node protects the code that it compiles with memory keys.',
+    'SystemCallFilter=@system-service @pkey',
+    'SystemCallErrorNumber=EPERM',
+    '# Not MemoryDenyWriteExecute: node compiles JavaScript while it runs.',
+    '',
+    '[Install]',
+    'WantedBy=multi-user.target',
+  ])
+}
+
+function socketText({ name, listen, workers }: AgentUnitsOptions): string {
+  return lines([
+    '[Unit]',
+    `Description=Port of the truepeer agent (${name})`,
+    '',
+    '[Socket]',
+    // One for each worker, as the agent itself would open them.
+    ...Array.from({ length: workers }, () => `ListenStream=${formatEndpoint(listen)}`),
+    'ReusePort=yes',
+    'BindIPv6Only=both',
+    'NoDelay=yes',
+    'Backlog=65535',
+    `Service=${name}.service`,
+    '',
+    '[Install]',
+    'WantedBy=sockets.target',
+  ])
+}
+
+function lines(all: readonly string[]): string {
+  return `${all.join('\n')}\n`
+}

@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs'
+import { classifyAddress } from '../address/address-class.ts'
+import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { EADDRINUSE, errnoName } from '../linux/errno.ts'
+import { bindTo, close, openStream, setReuseAddress } from '../linux/socket.ts'
+import { CAP_NET_BIND_SERVICE, hasCapability } from './capabilities.ts'
+import { type Finding, fail, ok, warn } from './finding.ts'
+import { readSysctl } from './sysctl.ts'
+import { runTool } from './tools.ts'
+
+const NAME = 'listen'
+
+/** Checks that the agent's port is free, or an agent's already. */
+export async function checkListen(listen: Endpoint, keepsClientPorts: boolean): Promise<Finding> {
+  const text = formatEndpoint(listen)
+  const result = tryBind(listen)
+  if (result === EADDRINUSE) return await explainInUse(listen)
+  if (result < 0) {
+    const remedies: Record<string, string> = {
+      EACCES: 'run this as root or with CAP_NET_BIND_SERVICE',
+      EADDRNOTAVAIL: 'name an address of this host with -l; "ip address" lists them',
+    }
+    const error = errnoName(result)
+    return fail(NAME, `${text}: ${error}`, remedies[error] ?? 'name another address with -l')
+  }
+  if (classifyAddress(listen.address) === 'unspecified' && keepsClientPorts) {
+    const detail = `${text} is free, but a listener on every address takes port ${listen.port} away from clients`
+    return warn(NAME, detail, 'name one address of this host with -l')
+  }
+  return ok(NAME, `${text} is free`)
+}
+
+/** Only bound, never listening: a second listener would take clients from a running agent. */
+function tryBind(listen: Endpoint): number {
+  const fd = openStream(listen.address.family)
+  if (fd < 0) return fd
+  // Ports whose connections are in TIME_WAIT are free for a listener.
+  let result = setReuseAddress(fd)
+  result ||= bindTo(fd, listen.address, listen.port)
+  close(fd)
+  return result
+}
+
+async function explainInUse(listen: Endpoint): Promise<Finding> {
+  const text = formatEndpoint(listen)
+  const { stdout } = await runTool('ss', ['-Hltnp', `sport = :${listen.port}`])
+  const holders = [...stdout.matchAll(/\("([^"]*)",pid=(\d+)/g)].map(([, name, pid]) => ({ name, pid }))
+  const agent = holders.find(({ pid }) => isAgent(pid))
+  if (agent !== undefined) return ok(NAME, `an agent listens on ${text} (pid ${agent.pid})`)
+  if (holders.length === 0) {
+    const remedy = 'if it is not an agent, stop it; run this as root to see which program it is'
+    return warn(NAME, `a program listens on ${text} already`, remedy)
+  }
+  const names = [...new Set(holders.map(({ name, pid }) => `${name} (pid ${pid})`))].join(', ')
+  return fail(NAME, `${text} is taken by ${names}`, 'stop that program, or name another address with -l')
+}
+
+function isAgent(pid: string): boolean {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    return words.some((word) => word.endsWith('truepeer.js')) && words.includes('agent')
+  } catch {
+    return false
+  }
+}
+
+/** Checks the privilege for a port that is not everyone's (ip-sysctl, ip_unprivileged_port_start). */
+export function checkBindCapability(listen: Endpoint): Finding {
+  const name = 'capability-net-bind-service'
+  const first = Number(readSysctl('net.ipv4.ip_unprivileged_port_start') ?? 1024)
+  if (listen.port >= first) return ok(name, `port ${listen.port} needs none`)
+  if (hasCapability(CAP_NET_BIND_SERVICE)) return ok(name, `effective; port ${listen.port} needs it`)
+  return fail(
+    name,
+    `missing; port ${listen.port} needs it`,
+    'run as root, or add AmbientCapabilities=CAP_NET_BIND_SERVICE',
+  )
+}

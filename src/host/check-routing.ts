@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs'
+import { classifyAddress } from '../address/address-class.ts'
+import type { Endpoint } from '../address/endpoint.ts'
+import { formatIpAddress } from '../address/ip-address.ts'
+import { type Finding, fail, ok, warn } from './finding.ts'
+import { type Family, familyName, readRouting, ruleWords, whereAnswersLeave } from './routing.ts'
+import { connectToSelf } from './self-connection.ts'
+
+const SET_UP = 'run "truepeer host-setup apply" as root'
+
+/** Checks that the app's answers to clients stay on this host, as the kernel would route them. @throws HostError */
+export async function checkRouting(family: Family, target: Endpoint): Promise<Finding> {
+  const name = `routing-${familyName(family).toLowerCase()}`
+  const address = formatIpAddress(target.address)
+  const elsewhere = await whereAnswersLeave(family, address)
+  if (elsewhere === undefined) return ok(name, `answers from ${address} stay on this host`)
+  if (classifyAddress(target.address) !== 'loopback') {
+    const detail = `the app is on ${address}, and its answers go elsewhere: ${elsewhere}`
+    return fail(name, detail, `bind the app to ${family === 4 ? '127.0.0.1' : '::1'} and name that with -${family}`)
+  }
+  const { rulePriorities, otherTables, hasRoute } = await readRouting(family, 100)
+  const hasRule = rulePriorities.length + otherTables.length > 0
+  const missing = hasRule ? (hasRoute ? 'something comes before it' : 'its table has no route') : 'the rule is missing'
+  const rule = ruleWords(family, 100).join(' ')
+  return fail(name, `${missing} (${rule}); the app's answers would go elsewhere: ${elsewhere}`, SET_UP)
+}
+
+/** Makes a real transparent connection to a listener of our own beside the app. */
+export async function checkConnection(family: Family, target: Endpoint, mark: number): Promise<Finding> {
+  const name = `transparent-connection-${familyName(family).toLowerCase()}`
+  const result = await connectToSelf(target.address, mark)
+  if (result.kind === 'connected') return ok(name, `a listener on this host saw ${result.client} as its peer`)
+  const detail = `${result.step}: ${result.error}`
+  if (result.error === 'EPERM') return fail(name, detail, 'run this as root, or with CAP_NET_RAW as the agent has it')
+  if (result.error === 'timeout') {
+    const remedy = `${SET_UP}; if the routing is in place, a firewall drops it: look at "nft list ruleset"`
+    return fail(name, 'nothing arrived: the answers did not come back', remedy)
+  }
+  return fail(name, detail, `look at "ip -${family} address show dev lo": it has to be up, with its loopback address`)
+}
+
+/** systemd-networkd removes, whenever it starts, rules that it does not know (networkd.conf(5)). */
+export function checkNetworkd(): Finding {
+  const name = 'networkd'
+  if (!isReadable('/run/systemd/netif/state')) return ok(name, 'systemd-networkd does not run')
+  const remedy =
+    'write "[Network]" and "ManageForeignRoutingPolicyRules=no" into /etc/systemd/networkd.conf.d/truepeer.conf'
+  const files = ['/etc/systemd/networkd.conf', '/etc/systemd/networkd.conf.d/truepeer.conf']
+  const isKept = files.some((file) =>
+    /^\s*ManageForeignRoutingPolicyRules\s*=\s*(no|false|off|0)\s*$/im.test(read(file)),
+  )
+  return isKept
+    ? ok(name, 'leaves foreign rules alone')
+    : warn(name, 'systemd-networkd removes the rules of others when it is started again', remedy)
+}
+
+function isReadable(path: string): boolean {
+  return read(path) !== ''
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { type IpAddress, isSameAddress, parseIpAddress } from '../address/ip-address.ts'
+import { EAGAIN, EINPROGRESS, EINTR, errnoName } from '../linux/errno.ts'
+import {
+  accepted,
+  acceptFrom,
+  bindTo,
+  close,
+  closeWithReset,
+  connectTo,
+  localEndpoint,
+  openListener,
+  openStream,
+  setBindWithoutPort,
+  setMark,
+  setReuseAddress,
+  setTransparent,
+  takeError,
+} from '../linux/socket.ts'
+
+const TIMEOUT_MS = 1_500
+const POLL_MS = 5
+/** RFC 5737, RFC 3849: addresses for documentation, which no client has. */
+const CLIENTS = { 4: '192.0.2.1', 6: '2001:db8::1' } as const
+
+/** How a transparent connection to ourselves went. `error` is an errno's name, or "timeout". */
+export type SelfConnection =
+  | { readonly kind: 'connected'; readonly client: string }
+  | { readonly kind: 'failed'; readonly step: string; readonly error: string }
+
+/**
+ * Connects, from an address that this host does not have, to a listener of our own on `address`: what an agent does for
+ * each client, through the kernel's real routing. Takes at most 1.5 seconds.
+ *
+ * @param mark firewall mark of the packets; 0: none
+ */
+export async function connectToSelf(address: IpAddress, mark: number): Promise<SelfConnection> {
+  const client = parseIpAddress(CLIENTS[address.family])
+  if (client === undefined) throw new TypeError('a constant is no address')
+  let listener = -1
+  let stream = -1
+  try {
+    listener = openListener({ address, port: 0 }, { keepaliveMs: 0, userTimeoutMs: 0 })
+    stream = openStream(address.family)
+    const target = localEndpoint(listener)
+    if (stream < 0 || target === undefined) return failed('socket', stream)
+    const started = start(stream, client, target, mark)
+    if (started !== undefined) return started
+    return await awaitAccept(listener, stream, client)
+  } catch (error) {
+    return { kind: 'failed', step: error instanceof Error ? error.message : String(error), error: errorCode(error) }
+  } finally {
+    if (stream >= 0) closeWithReset(stream)
+    if (listener >= 0) close(listener)
+  }
+}
+
+function start(stream: number, client: IpAddress, target: Endpoint, mark: number): SelfConnection | undefined {
+  const steps: readonly [name: string, run: () => number][] = [
+    ['IP_TRANSPARENT', () => setTransparent(stream, client.family)],
+    ['SO_REUSEADDR', () => setReuseAddress(stream)],
+    ['IP_BIND_ADDRESS_NO_PORT', () => setBindWithoutPort(stream)],
+    ['SO_MARK', () => (mark === 0 ? 0 : setMark(stream, mark))],
+    ['bind', () => bindTo(stream, client, 0)],
+    ['connect', () => connectTo(stream, target)],
+  ]
+  for (const [name, run] of steps) {
+    const result = run()
+    if (result < 0 && result !== EINPROGRESS) return failed(name, result)
+  }
+  return undefined
+}
+
+async function awaitAccept(listener: number, stream: number, client: IpAddress): Promise<SelfConnection> {
+  for (const deadlineMs = Date.now() + TIMEOUT_MS; Date.now() < deadlineMs; await sleep(POLL_MS)) {
+    const error = takeError(stream)
+    if (error < 0) return failed('connect', error)
+    const fd = acceptFrom(listener)
+    if (fd === EAGAIN || fd === EINTR) continue
+    if (fd < 0) return failed('accept', fd)
+    const { address, port } = accepted
+    closeWithReset(fd)
+    if (address === undefined) continue
+    // Anybody on this host may have connected to the listener meanwhile.
+    if (isSameAddress(address, client)) return { kind: 'connected', client: formatEndpoint({ address, port }) }
+  }
+  return { kind: 'failed', step: 'connect', error: 'timeout' }
+}
+
+function failed(step: string, result: number): SelfConnection {
+  return { kind: 'failed', step, error: errnoName(result) }
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+}
