@@ -20,11 +20,16 @@ static const struct {
     {"read", call_read},
     {"write", call_write},
     {"close", call_close},
+    {"duplicate", call_duplicate},
+    {"setNonBlocking", call_set_nonblocking},
     {"unsentBytes", call_unsent_bytes},
     {"epollCreate", call_epoll_create},
     {"epollCtl", call_epoll_ctl},
     {"epollWait", call_epoll_wait},
     {"eventfd", call_eventfd},
+    {"pipe", call_pipe},
+    {"setPipeSize", call_set_pipe_size},
+    {"splice", call_splice},
     {"setns", call_setns},
 };
 

@@ -31,6 +31,8 @@ CALL(call_send);
 CALL(call_read);
 CALL(call_write);
 CALL(call_close);
+CALL(call_duplicate);
+CALL(call_set_nonblocking);
 CALL(call_unsent_bytes);
 
 // poll.c
@@ -38,6 +40,11 @@ CALL(call_epoll_create);
 CALL(call_epoll_ctl);
 CALL(call_epoll_wait);
 CALL(call_eventfd);
+
+// pipe.c
+CALL(call_pipe);
+CALL(call_set_pipe_size);
+CALL(call_splice);
 
 // namespace.c
 CALL(call_setns);

@@ -1,5 +1,6 @@
-// Moving bytes: recv(2), send(2), read(2), write(2), close(2), ioctl(SIOCOUTQ).
+// Moving bytes: recv(2), send(2), read(2), write(2), close(2), fcntl(F_DUPFD), ioctl(SIOCOUTQ).
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -39,6 +40,18 @@ CALL(call_write) {
 CALL(call_close) {
   arguments args = arguments_read(env, info);
   RETURN_OR_ERRNO(env, close(argument_int(&args, 0)));
+}
+
+/** duplicate(fd) */
+CALL(call_duplicate) {
+  arguments args = arguments_read(env, info);
+  RETURN_OR_ERRNO(env, fcntl(argument_int(&args, 0), F_DUPFD_CLOEXEC, 0));
+}
+
+/** setNonBlocking(fd) */
+CALL(call_set_nonblocking) {
+  arguments args = arguments_read(env, info);
+  RETURN_OR_ERRNO(env, fcntl(argument_int(&args, 0), F_SETFL, O_NONBLOCK));
 }
 
 /** unsentBytes(fd): bytes that the peer has not acknowledged (tcp(7), SIOCOUTQ). */

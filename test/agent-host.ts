@@ -58,6 +58,8 @@ export type Running = {
   readonly program: Program
   /** The value of a metric as it is written in the exposition, such as `truepeer_x_total{reason="y"}`. */
   metric(name: string): Promise<number>
+  /** What the admin server answers. */
+  read(path: string): Promise<string>
 }
 
 /** PIDs are not unique: two runs of the tests on one machine have PID namespaces of their own, but one /tmp. */
@@ -72,6 +74,7 @@ export async function startTruepeer(host: Host, command: 'agent' | 'edge', args:
   await program.waitForLine(/"msg":"listening"/)
   return {
     program,
+    read: (path) => readAdmin(adminPath, path),
     async metric(name) {
       const line = (await readMetrics(adminPath)).split('\n').find((text) => text.startsWith(`${name} `))
       assert.ok(line, `there is no metric ${name}`)
@@ -89,9 +92,13 @@ export function startAgent(host: Host, args: readonly string[] = []): Promise<Ru
 
 /** The text that `/metrics` answers on a UNIX socket. */
 export function readMetrics(adminPath: string): Promise<string> {
+  return readAdmin(adminPath, '/metrics')
+}
+
+function readAdmin(adminPath: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     // Without an agent of node's nothing stays open behind the answer: tests count descriptors.
-    const asked = request({ socketPath: adminPath, path: '/metrics', agent: false }, (response) => {
+    const asked = request({ socketPath: adminPath, path, agent: false }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('end', () => resolve(Buffer.concat(chunks).toString()))
@@ -140,7 +147,11 @@ export async function startTruepeerThrough(
       () => false,
     )
   })
-  return { program: started, metric: (name) => readMetric(adminPath, name) }
+  return {
+    program: started,
+    read: (path) => readAdmin(adminPath, path),
+    metric: (name) => readMetric(adminPath, name),
+  }
 }
 
 async function readMetric(adminPath: string, name: string): Promise<number> {

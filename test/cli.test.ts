@@ -35,7 +35,7 @@ test('truepeer --version shows the version of the package and exits 0', async ()
 
 for (const [name, args, says] of [
   ['nothing', [], /^truepeer: Which command\?\n\ntruepeer: .*\n\nUsage: /],
-  ['an unknown command', ['proxy'], /^truepeer: Unknown command "proxy"; there are edge, agent\n$/],
+  ['an unknown command', ['proxy'], /^truepeer: Unknown command "proxy"; there are edge, agent, .*host-setup\n$/],
   ['a flag in place of a command', ['--listen'], /^truepeer: Unknown command "--listen"; there are /],
   ['an unknown flag', ['agent', '--tls'], /^truepeer: Unknown flag "--tls"; see --help for those there are\n$/],
   ['a missing value', ['agent', TRUST, '-l'], /^truepeer: -l needs a value: ADDR:PORT\n$/],

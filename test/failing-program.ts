@@ -4,17 +4,13 @@ import { serve } from '../src/bin/serve.ts'
 import { parseAgent } from '../src/cli/agent.ts'
 
 const FAILS_AFTER_MS = 300
-const limits = {
-  headerTimeoutMs: 5_000,
-  idleTimeoutMs: 0,
-  connectTimeoutMs: 5_000,
-  halfClosedTimeoutMs: 0,
-  connectionsMax: 100,
-  connectionsPerWorkerMax: 100,
-}
+const limits = { connectionsMax: 100, connectionsPerWorkerMax: 100 }
 const command = parseAgent(process.argv.slice(2))
 await serve(command, async (context) => {
-  const program = startAgent({ ...command, limits }, context)
+  const program = await startAgent(
+    { workers: command.workers, limits, readListeners: () => command.listeners },
+    context,
+  )
   setTimeout(() => {
     throw new Error('injected by a test')
   }, FAILS_AFTER_MS)

@@ -6,7 +6,7 @@ import { Lab } from '../src/lab/lab.ts'
 import type { RunResult } from '../src/linux/run.ts'
 
 /** The commands about a host as a user starts them. */
-const COMMAND = fileURLToPath(new URL('host-command.js', import.meta.url))
+const COMMAND = fileURLToPath(new URL('../../bin/truepeer', import.meta.url))
 
 const STATE_FILE = '/run/truepeer/host-setup-$(readlink /proc/self/ns/net | tr -dc 0-9).json'
 
@@ -36,7 +36,7 @@ export async function bareHosts(t: TestContext): Promise<{ readonly backend: Hos
 
 /** Runs `truepeer` with words separated by spaces on a host. */
 export function truepeer(host: Host, words: string, wrapper: readonly string[] = []): Promise<RunResult> {
-  const [program, ...args] = [...wrapper, process.execPath, COMMAND, ...words.split(' ')]
+  const [program, ...args] = [...wrapper, COMMAND, ...words.split(' ')]
   return host.run(program, args)
 }
 

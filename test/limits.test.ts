@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -99,6 +99,7 @@ test('B19: 1,000 SYNs at once find room in the queue, while the agent is not eve
   const target = parseEndpoint(AGENT)
   assert.ok(target)
   agent.program.signal('SIGSTOP')
+  await eventually('every thread has stopped', () => isStopped(agent.program.pid))
   const fds = edge.enter(() =>
     Array.from({ length: 1_000 }, () => {
       const fd = openStream(4)
@@ -111,12 +112,20 @@ test('B19: 1,000 SYNs at once find room in the queue, while the agent is not eve
   })
   const queued = async (): Promise<number> =>
     Number((await backend.run('ss', ['-tlnH', 'sport', '=', ':110'])).stdout.split(/\s+/)[1])
-  await eventually('all are in the queue', async () => (await queued()) === 1_000)
+  await eventually('all are in the queue', async () => (await queued()) === 1_000, 20_000)
   agent.program.signal('SIGCONT')
   await eventually('all are taken', async () => (await agent.metric('truepeer_connections_accepted_total')) === 1_000)
   assert.equal(await tcpCounter(backend, 'ListenOverflows'), 0)
   assert.equal(await tcpCounter(backend, 'ListenDrops'), 0)
 })
+
+/** Reports whether all threads of a process are stopped by a signal (proc(5), state T). */
+function isStopped(pid: number): boolean {
+  const states = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8').replace(/.*\) /s, ''),
+  )
+  return states.every((state) => state.startsWith('T'))
+}
 
 test('B20: an agent that is not root carries 100 bulk connections at once', async (t) => {
   const { edge, backend } = await agentHosts(t)

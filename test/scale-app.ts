@@ -4,7 +4,7 @@
 // both directions run at the same time, and the app ends its own only when it has read every announced byte and the
 // client's FIN. Whatever is not as it must be is printed, and the connection reset.
 import { createServer, type Socket } from 'node:net'
-import { ID_BYTES, ORDER_BYTES, ScaleBytes } from './scale-bytes.ts'
+import { ID_BYTES, ORDER_BYTES, type Order, readOrder, ScaleBytes } from './scale-bytes.ts'
 
 class Session {
   readonly #socket: Socket
@@ -34,14 +34,14 @@ class Session {
       this.#socket.write(`${this.#socket.remoteAddress} ${this.#socket.remotePort}\n`)
     }
     const order = this.#take(ORDER_BYTES)
-    if (order !== undefined) this.#onOrder(order.readDoubleBE(0), order.readDoubleBE(8))
+    if (order !== undefined) this.#onOrder(readOrder(order))
   }
 
-  #onOrder(announcedBytes: number, wantedBytes: number): void {
-    this.#announcedBytes = announcedBytes
+  #onOrder({ bytesFromClient, bytesFromApp, pauseMs }: Order): void {
+    this.#announcedBytes = bytesFromClient
     this.#fromClient = new ScaleBytes(this.#id, 'client')
     this.#isSending = true
-    new ScaleBytes(this.#id, 'app').send(this.#socket, wantedBytes, () => {
+    new ScaleBytes(this.#id, 'app').send(this.#socket, bytesFromApp, pauseMs, () => {
       this.#isSending = false
       this.#endWhenDone()
     })

@@ -3,10 +3,30 @@ import type { Socket } from 'node:net'
 
 /** What a client begins with: its number, 32 bits. */
 export const ID_BYTES = 4
-/** What may follow: how many bytes the client will send and how many it wants, two doubles. Infinity: without end. */
-export const ORDER_BYTES = 16
 
+/** What may follow: what both sides send from then on. As three doubles in this order. */
+export type Order = {
+  /** Infinity: until the connection breaks. */
+  readonly bytesFromClient: number
+  readonly bytesFromApp: number
+  /** Between two pieces; 0: as fast as the other side takes them. */
+  readonly pauseMs: number
+}
+export const ORDER_BYTES = 24
+
+/** A paced sender sends so many bytes at a time. */
+const PACED_BYTES = 16 * 1024
 const ZEROS = Buffer.alloc(64 * 1024)
+
+export function writeOrder(order: Order): Buffer {
+  const { bytesFromClient, bytesFromApp, pauseMs } = order
+  return Buffer.from(new Float64Array([bytesFromClient, bytesFromApp, pauseMs]).buffer)
+}
+
+export function readOrder(bytes: Buffer): Order {
+  const [bytesFromClient, bytesFromApp, pauseMs] = new Float64Array(new Uint8Array(bytes).buffer)
+  return { bytesFromClient, bytesFromApp, pauseMs }
+}
 
 /**
  * The bytes that one end of connection `id` sends: they depend on the connection, the direction and the position, so
@@ -31,13 +51,16 @@ export class ScaleBytes {
     return true
   }
 
-  /** Sends the next `count` bytes as fast as the other end takes them; then calls `done`, unless the socket broke. */
-  send(socket: Socket, count: number, done: () => void): void {
+  /** Sends the next `count` bytes; then calls `done`, unless the socket broke. */
+  send(socket: Socket, count: number, pauseMs: number, done: () => void): void {
     if (count === 0) return done()
-    const length = Math.min(count, ZEROS.length)
+    const length = Math.min(count, pauseMs === 0 ? ZEROS.length : PACED_BYTES)
+    const more = (): void => this.send(socket, count - length, pauseMs, done)
     socket.write(this.#next(length), (error) => {
+      if (error != null) return
       // A write that succeeds at once calls back before any other socket has had its turn.
-      if (error == null) setImmediate(() => this.send(socket, count - length, done))
+      if (pauseMs === 0) setImmediate(more)
+      else setTimeout(more, pauseMs)
     })
   }
 

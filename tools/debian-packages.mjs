@@ -29,6 +29,24 @@ const packages = [
   },
   { name: 'ncat', since: 'demo', reason: 'the unmodified app and its clients', isPresent: () => hasCommand('ncat') },
   {
+    name: 'nftables',
+    since: 'test',
+    reason: 'nft: the firewall rules of host-setup',
+    isPresent: () => hasCommand('nft'),
+  },
+  {
+    name: 'libcap2-bin',
+    since: 'test',
+    reason: 'setcap: a private copy of node with capabilities',
+    isPresent: () => hasCommand('setcap'),
+  },
+  {
+    name: 'openssl',
+    since: 'test:full',
+    reason: 'certificates for peers that add TLS facts to headers',
+    isPresent: () => hasCommand('openssl'),
+  },
+  {
     name: 'postgresql',
     since: 'test:full',
     reason: 'a real app that admits clients by their address',

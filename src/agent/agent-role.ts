@@ -4,13 +4,13 @@ import { CidrSet } from '../address/cidr-set.ts'
 import type { Endpoint } from '../address/endpoint.ts'
 import type { IpAddress } from '../address/ip-address.ts'
 import type { Connection } from '../dataplane/connection.ts'
-import { reportConnection, type Verbosity } from '../dataplane/report.ts'
-import type { AfterFailure, Dial, HeaderRead } from '../dataplane/role.ts'
-import type { WorkerRole } from '../dataplane/worker-thread.ts'
+import { asksForLoad, encodeLoadReport, LoadCell } from '../dataplane/load-report.ts'
+import { Reporter, type Verbosity } from '../dataplane/report.ts'
+import type { AfterFailure, Dial, HeaderRead, Role } from '../dataplane/role.ts'
+import type { RoleContext } from '../dataplane/worker-thread.ts'
 import { ECONNREFUSED, isOutOfResources } from '../linux/errno.ts'
 import { isListening } from '../linux/socket-table.ts'
 import { readProxyHeader } from '../proxy-protocol/read-proxy-header.ts'
-import type { Log } from '../telemetry/log.ts'
 import { type Counters, type EndReason, METRICS, type SourceRefusal } from '../telemetry/metrics.ts'
 import { type ConnectFromOptions, connectFrom } from './connect-from.ts'
 import { decideSource } from './source-policy.ts'
@@ -34,33 +34,32 @@ export type AgentRoleOptions = ConnectFromOptions & {
   readonly local: LocalMode
   /** Longest version 2 header body in bytes. */
   readonly headerLengthMax: number
+  /** The host's load, see `HostLoad`. */
+  readonly load: Float64Array
   /** 0: no records of single connections; 1: of those that failed; 2: of all. */
   readonly verbosity: Verbosity
 }
 
 /** The agent's part of the data path: trusts edges, reads headers, connects as the client. */
-export class AgentRole implements WorkerRole {
+export class AgentRole implements Role {
   readonly expectsHeader = true
   readonly sharesConnectTimeout = true
   readonly #options: AgentRoleOptions
-  readonly #log: Log
+  readonly #reporter: Reporter
   readonly #counters: Counters
   readonly #headerLimits: { readonly v2LengthMax: number }
   readonly #policy: { readonly denyPrivate: boolean; readonly keepPort: boolean }
-  #allowed: CidrSet | null
+  readonly #openTotal: Int32Array
+  readonly #allowed: CidrSet | null
 
-  constructor(options: AgentRoleOptions, context: { readonly log: Log; readonly counters: Counters }) {
+  constructor(options: AgentRoleOptions, context: RoleContext) {
     this.#options = options
-    this.#log = context.log
+    this.#reporter = new Reporter(context.log, options.verbosity)
     this.#counters = context.counters
+    this.#openTotal = context.openTotal
     this.#headerLimits = { v2LengthMax: options.headerLengthMax }
     this.#policy = { denyPrivate: options.denyPrivateSources, keepPort: options.sourcePort === 'preserve' }
     this.#allowed = toCidrSet(options.allowedSubnets)
-  }
-
-  /** Takes a new list of trusted edges, in the form of {@link AgentRoleOptions.allowedSubnets}. */
-  configure(allowedSubnets: unknown): void {
-    this.#allowed = toCidrSet(allowedSubnets as readonly string[] | null)
   }
 
   admit(peer: IpAddress): EndReason | undefined {
@@ -83,6 +82,9 @@ export class AgentRole implements WorkerRole {
     connection.isLocal = decision.kind === 'peer'
     connection.source = decision.kind === 'peer' ? peer : decision.source
     connection.target = this.#targetOf(connection.source)
+    if (header.kind === 'local' && header.version === 2 && asksForLoad(bytes, header.bytesRead)) {
+      return { kind: 'answer', bytes: this.#loadReport(connection.target), payloadStart: header.bytesRead }
+    }
     if (connection.isLocal && this.#options.local === 'check') {
       return { kind: 'refused', reason: isAppListening(connection.target) ? 'local-probe' : 'app-down' }
     }
@@ -113,7 +115,17 @@ export class AgentRole implements WorkerRole {
   }
 
   onEnd(connection: Connection, reason: EndReason): void {
-    reportConnection(this.#log, this.#options.verbosity, connection, reason)
+    this.#reporter.report(connection, reason)
+  }
+
+  #loadReport(target: Endpoint): Uint8Array {
+    const { load } = this.#options
+    return encodeLoadReport({
+      cpu_utilization: load[LoadCell.cpu],
+      mem_utilization: load[LoadCell.memory],
+      open_connections: Atomics.load(this.#openTotal, 0),
+      app_listening: isAppListening(target),
+    })
   }
 
   #targetOf(source: Endpoint): Endpoint {

@@ -1,68 +1,192 @@
-import { type Cidr, formatCidr } from '../address/cidr.ts'
-import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import type { Limits } from '../dataplane/event-loop.ts'
-import type { Program, ProgramContext } from '../dataplane/program.ts'
-import { WorkerPool } from '../dataplane/worker-pool.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { formatEndpoint } from '../address/endpoint.ts'
+import type { ConnectionLimits } from '../dataplane/event-loop.ts'
+import { inheritedFor, type Program, type ProgramContext, refuseStrayed } from '../dataplane/program.ts'
+import { type ServeOptions, WorkerPool } from '../dataplane/worker-pool.ts'
+import { isListening } from '../linux/socket-table.ts'
+import type { LogFields } from '../telemetry/log.ts'
+import { type AgentListener, type PreparedListener, prepareListener } from './agent-listener.ts'
 import type { AgentRoleOptions } from './agent-role.ts'
-import { readAllowedSubnets } from './allowed-subnets.ts'
+import { HostLoad } from './host-load.ts'
 import { checkPrerequisites } from './prerequisites.ts'
 
-/** The install configuration of an agent: read once, from the command line. */
-export type AgentOptions = Omit<AgentRoleOptions, 'allowedSubnets'> & {
-  readonly listen: Endpoint
-  /** The file with the trusted edges' subnets; undefined: everyone is trusted. */
-  readonly allowedSubnetsFile: string | undefined
+/** How often the app is looked for where the port is open only while it listens. */
+const APP_CHECK_MS = 1_000
+
+const APP_DOWN = 'port closed: the app does not listen'
+
+/** The install configuration of an agent. */
+export type AgentOptions = {
   readonly workers: number
-  readonly limits: Limits
+  readonly limits: ConnectionLimits
+  /** Reads the listeners as they are configured now; throws with all problems when they are wrong. */
+  readonly readListeners: () => readonly AgentListener[]
 }
 
 /**
- * Starts an agent: checks what it needs, opens its port, and serves until told otherwise.
+ * Starts an agent: checks what it needs, opens its ports, and serves until told otherwise.
  *
  * @throws AllowedSubnetsError, SystemCallError or Error, each with its remedy; nothing is left running then
  */
-export function startAgent(options: AgentOptions, context: ProgramContext): Program {
-  const { log } = context
-  const readSubnets = (): string[] | null =>
-    options.allowedSubnetsFile === undefined ? null : toTexts(readAllowedSubnets(options.allowedSubnetsFile))
-  const allowedSubnets = readSubnets()
+export async function startAgent(options: AgentOptions, context: ProgramContext): Promise<Program> {
+  const load = new HostLoad()
+  const wanted = options.readListeners().map((listener) => prepareListener(listener, load.shared))
   checkPrerequisites()
-  const { listen, allowedSubnetsFile, workers, limits, ...role } = options
+  const { workers, limits } = options
   const pool = new WorkerPool<AgentRoleOptions>({
     entry: new URL('./worker.js', import.meta.url),
     workers,
-    listen: [listen],
-    liveness: options.liveness,
     limits,
-    roleOptions: { ...role, allowedSubnets },
-    log,
+    log: context.log,
     onFatal: context.onFatal,
   })
-  log('info', 'listening', {
-    listen: formatEndpoint(listen),
-    target4: formatEndpoint(options.target4),
-    target6: formatEndpoint(options.target6),
-    allowedSubnets: allowedSubnets === null ? 'all' : allowedSubnets.length,
-    workers,
-  })
+  const agent = new Agent(options, context, pool, load)
+  try {
+    agent.apply(wanted)
+  } catch (error) {
+    agent.stopNow()
+    throw error
+  }
+  // Clients can connect by now; they are served once the threads have come up.
+  await pool.respond()
+  for (const prepared of wanted) {
+    if (agent.isOpen(prepared)) context.log('info', 'listening', { ...describe(prepared), workers })
+    else context.log('warn', APP_DOWN, describe(prepared))
+  }
+  return agent
+}
 
-  return {
-    reload() {
-      try {
-        const changed = readSubnets()
-        pool.configure(changed)
-        log('info', 'reloaded', { allowedSubnets: changed === null ? 'all' : changed.length })
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error)
-        log('error', `Reload failed, the subnets of before stay in force: ${reason}`)
+class Agent implements Program {
+  readonly #options: AgentOptions
+  readonly #context: ProgramContext
+  readonly #pool: WorkerPool<AgentRoleOptions>
+  readonly #load: HostLoad
+  readonly #appCheck: NodeJS.Timeout
+  /** What is configured, by name. */
+  #prepared = new Map<string, PreparedListener>()
+  /** The names whose ports are open. */
+  readonly #open = new Set<string>()
+
+  constructor(options: AgentOptions, context: ProgramContext, pool: WorkerPool<AgentRoleOptions>, load: HostLoad) {
+    this.#options = options
+    this.#context = context
+    this.#pool = pool
+    this.#load = load
+    this.#appCheck = setInterval(() => this.#checkApps(), APP_CHECK_MS)
+    this.#appCheck.unref()
+  }
+
+  reload(): void {
+    const { log } = this.#context
+    try {
+      const wanted = this.#options.readListeners().map((listener) => prepareListener(listener, this.#load.shared))
+      this.apply(wanted)
+      log('info', 'reloaded', { listeners: wanted.map(describe) })
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      log('error', `Reload failed, everything stays as it was: ${reason}`)
+    }
+  }
+
+  async drain(): Promise<void> {
+    clearInterval(this.#appCheck)
+    await this.#pool.drain()
+    this.#load.stop()
+  }
+
+  stopNow(): void {
+    clearInterval(this.#appCheck)
+    this.#load.stop()
+    this.#pool.stopNow()
+  }
+
+  respond(): Promise<void> {
+    return this.#pool.respond()
+  }
+
+  read(slot: number): number {
+    return this.#pool.read(slot)
+  }
+
+  connections(): ReturnType<Program['connections']> {
+    return this.#pool.connections()
+  }
+
+  /** Reports whether the port is open. */
+  isOpen(prepared: PreparedListener): boolean {
+    return this.#open.has(prepared.name)
+  }
+
+  /** Makes the ports and what lies behind them as `wanted`; all of it or, when one cannot be opened, nothing. */
+  apply(wanted: readonly PreparedListener[]): void {
+    refuseStrayed(
+      this.#context.inherited,
+      wanted.map(({ listener }) => listener.listen),
+    )
+    const opened: string[] = []
+    try {
+      for (const prepared of wanted) {
+        if (this.#open.has(prepared.name) || !isToBeOpen(prepared)) continue
+        this.#listen(prepared)
+        opened.push(prepared.name)
       }
-    },
-    drain: () => pool.drain(),
-    stopNow: () => pool.stopNow(),
-    read: (slot) => pool.read(slot),
+    } catch (error) {
+      for (const name of opened) this.#unlisten(name)
+      throw error
+    }
+    const names = new Set(wanted.map(({ name }) => name))
+    for (const prepared of wanted) {
+      const before = this.#prepared.get(prepared.name)
+      if (before !== undefined && this.#open.has(prepared.name) && !isDeepStrictEqual(before, prepared)) {
+        this.#pool.change(prepared.name, serveOptions(prepared))
+      }
+    }
+    for (const name of [...this.#open]) if (!names.has(name)) this.#unlisten(name)
+    this.#prepared = new Map(wanted.map((prepared) => [prepared.name, prepared]))
+  }
+
+  /** Opens and closes the ports that follow their app. */
+  #checkApps(): void {
+    const { log } = this.#context
+    for (const prepared of this.#prepared.values()) {
+      const isOpen = this.#open.has(prepared.name)
+      if (isToBeOpen(prepared) === isOpen) continue
+      try {
+        if (isOpen) this.#unlisten(prepared.name)
+        else this.#listen(prepared)
+        log(isOpen ? 'warn' : 'info', isOpen ? APP_DOWN : 'listening', describe(prepared))
+      } catch (error) {
+        log('error', error instanceof Error ? error.message : String(error))
+      }
+    }
+  }
+
+  #listen(prepared: PreparedListener): void {
+    const { listen: endpoint, liveness } = prepared.listener
+    const inheritedFds = inheritedFor(endpoint, this.#context.inherited)
+    this.#pool.listen(prepared.name, { endpoint, liveness, inheritedFds }, serveOptions(prepared))
+    this.#open.add(prepared.name)
+  }
+
+  #unlisten(name: string): void {
+    this.#pool.unlisten(name)
+    this.#open.delete(name)
   }
 }
 
-function toTexts(cidrs: readonly Cidr[]): string[] {
-  return cidrs.map(formatCidr)
+function serveOptions({ timeouts, roleOptions }: PreparedListener): ServeOptions<AgentRoleOptions> {
+  return { timeouts, roleOptions }
+}
+
+function isToBeOpen({ listener }: PreparedListener): boolean {
+  return listener.appCheck === 'none' || listener.appTargets.some(isListening)
+}
+
+function describe({ listener, roleOptions }: PreparedListener): LogFields {
+  return {
+    listen: formatEndpoint(listener.listen),
+    target4: formatEndpoint(listener.target4),
+    target6: formatEndpoint(listener.target6),
+    allowedSubnets: roleOptions.allowedSubnets === null ? 'all' : roleOptions.allowedSubnets.length,
+  }
 }

@@ -1,26 +1,16 @@
 import { readFileSync } from 'node:fs'
-import type { AgentCommand } from '../cli/agent.ts'
-import type { EdgeCommand } from '../cli/edge.ts'
-import type { Limits } from '../dataplane/event-loop.ts'
+import type { ProcessSettings } from '../cli/data-plane-flags.ts'
+import type { ConnectionLimits } from '../dataplane/event-loop.ts'
 
 /** Descriptors that node, the workers' loops, the log and the admin server need beside those of connections. */
 const DESCRIPTORS_RESERVED = 48
 const DESCRIPTORS_PER_CONNECTION = 2
 
-/** The limits that an edge and an agent share. Without a number given, open files bound the connections. */
-export function connectionLimits(
-  command: Pick<
-    AgentCommand | EdgeCommand,
-    'maxConnections' | 'maxConnectionsPerWorker' | 'connectTimeoutMs' | 'halfClosedTimeoutMs'
-  >,
-): Omit<Limits, 'headerTimeoutMs' | 'idleTimeoutMs'> {
-  const connectionsMax = command.maxConnections === 0 ? connectionsByOpenFiles() : command.maxConnections
-  return {
-    connectionsMax,
-    connectionsPerWorkerMax: command.maxConnectionsPerWorker === 0 ? connectionsMax : command.maxConnectionsPerWorker,
-    connectTimeoutMs: command.connectTimeoutMs,
-    halfClosedTimeoutMs: command.halfClosedTimeoutMs,
-  }
+/** How many connections the process takes. Without a number given, open files bound them. */
+export function connectionLimits(settings: ProcessSettings): ConnectionLimits {
+  const connectionsMax = settings.maxConnections === 0 ? connectionsByOpenFiles() : settings.maxConnections
+  const perWorker = settings.maxConnectionsPerWorker
+  return { connectionsMax, connectionsPerWorkerMax: perWorker === 0 ? connectionsMax : perWorker }
 }
 
 /** RLIMIT_NOFILE (getrlimit(2)) as a number of connections, at least 1; node has raised the soft limit to the hard one. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Program, ProgramContext } from '../dataplane/program.ts'
 import { type AdminAddress, startAdmin } from '../telemetry/admin.ts'
 import { openLog } from '../telemetry/log.ts'
+import { findService } from './service.ts'
 
 /** What the life of the process depends on, beside the program itself. */
 export type ServeOptions = {
@@ -38,22 +39,31 @@ export async function serve(
   // Before the ports of clients: whoever has seen "listening" can ask for the metrics.
   if (options.admin !== undefined) {
     const read = (slot: number): number => program?.read(slot) ?? 0
-    await startAdmin(options.admin, { read, droppedRecords: dropped, isReady: () => isReady })
+    const connections = async (): ReturnType<Program['connections']> => (await program?.connections()) ?? []
+    await startAdmin(options.admin, { read, connections, droppedRecords: dropped, isReady: () => isReady })
   }
-  program = await start({ log, droppedRecords: dropped, onFatal })
-  const running = program
-  isReady = true
+  const service = findService(log)
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
-    if (!isReady) return exit(0)
+    if (!isReady || program === undefined) return exit(0)
     isReady = false
+    service.tell('stopping')
     log('info', 'draining', { signal, drainTimeoutMs: options.drainTimeoutMs })
-    const isDrained = await Promise.race([running.drain().then(() => true), timeout(options.drainTimeoutMs)])
+    const isDrained = await Promise.race([program.drain().then(() => true), timeout(options.drainTimeoutMs)])
     log('info', 'stopped', { drained: isDrained })
     exit(0)
   }
   process.on('SIGTERM', (signal) => void stop(signal))
   process.on('SIGINT', (signal) => void stop(signal))
-  process.on('SIGHUP', () => running.reload())
+  const running = await start({ log, inherited: service.inherited, onFatal })
+  program = running
+  isReady = true
+  process.on('SIGHUP', () => {
+    service.tell('reloading')
+    running.reload()
+    service.tell('ready')
+  })
+  service.tell('ready')
+  service.watch(() => running.respond())
 }
 
 async function timeout(drainTimeoutMs: number): Promise<false> {

@@ -85,15 +85,16 @@ export function parseAgentInstall(action: 'install' | 'uninstall', argv: readonl
 
 function installedAgent(argv: readonly string[], hasFirewall: boolean, family: 'both' | 'ipv4' | 'ipv6') {
   const command = parseAgent(argv)
-  const targets = { both: [command.target4, command.target6], ipv4: [command.target4], ipv6: [command.target6] }[family]
+  const [{ listen, target4, target6 }] = command.listeners
+  const targets = { both: [target4, target6], ipv4: [target4], ipv6: [target6] }[family]
   const closedPorts = hasFirewall ? [...new Set(targets.map(({ port }) => port))] : []
-  if (closedPorts.includes(command.listen.port)) {
+  if (closedPorts.includes(listen.port)) {
     throw new UsageError(
-      `--firewall would close port ${command.listen.port}, where the agent listens as well; ` +
+      `--firewall would close port ${listen.port}, where the agent listens as well; ` +
         'give the app another port, or bind it to loopback and leave --firewall out',
     )
   }
-  const { admin, drainTimeoutMs, listen, workers } = command
+  const { admin, drainTimeoutMs, workers } = command
   const adminPath = admin?.kind === 'unix' ? admin.path : undefined
   return { argv, listen, workers, drainTimeoutMs, readFiles: filesIn(argv), adminPath, closedPorts }
 }

@@ -1,6 +1,15 @@
-import type { Endpoint } from '../address/endpoint.ts'
-import { type DataPlaneSettings, dataPlaneFlags, dataPlaneSettings, WORKERS_MAX } from './data-plane-flags.ts'
-import { parseFlags, switchFlag, UsageError, valueFlag } from './flags.ts'
+import type { Cidr } from '../address/cidr.ts'
+import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import {
+  type ListenerSettings,
+  listenerFlags,
+  listenerSettings,
+  type ProcessSettings,
+  processFlags,
+  processSettings,
+  WORKERS_MAX,
+} from './data-plane-flags.ts'
+import { type FlagValues, parseFlags, switchFlag, UsageError, valueFlag } from './flags.ts'
 import {
   integerBetween,
   oneOf,
@@ -11,31 +20,25 @@ import {
   targetOf,
 } from './values.ts'
 
+const TARGET4_DEFAULT = '127.0.0.1:443'
+const TARGET6_DEFAULT = '[::1]:443'
 const LOCAL_MODES = ['forward', 'check'] as const
 const SOURCE_PORT_MODES = ['preserve-or-ephemeral', 'preserve', 'ephemeral'] as const
+const APP_CHECKS = ['none', 'close-port'] as const
 
-/** The flags of `truepeer agent`. Those of go-mmproxy have its names, defaults and meaning. */
-export const agentFlags = {
+/** The flags of one listening port of an agent. Those of go-mmproxy have its names, defaults and meaning. */
+export const agentListenerFlags = {
   listen: valueFlag('l', 'ADDR:PORT', 'Where edges connect to', parseAddressPort, '0.0.0.0:8443'),
-  target4: valueFlag('4', 'ADDR:PORT', 'The app for IPv4 clients', targetOf(4), '127.0.0.1:443'),
-  target6: valueFlag('6', 'ADDR:PORT', 'The app for IPv6 clients', targetOf(6), '[::1]:443'),
-  protocol: valueFlag('p', 'tcp|udp', 'The protocol; UDP is not there yet', oneOf(['tcp', 'udp']), 'tcp'),
-  allowedSubnets: valueFlag(
+  target4: valueFlag('4', 'ADDR:PORT', 'The app for IPv4 clients', targetOf(4), TARGET4_DEFAULT),
+  target6: valueFlag('6', 'ADDR:PORT', 'The app for IPv6 clients', targetOf(6), TARGET6_DEFAULT),
+  allowedSubnetsFile: valueFlag(
     'allowed-subnets',
     'FILE',
     'The subnets of trusted edges, one per line, "#" starts a comment. Mandatory; read again on SIGHUP',
     parseText,
   ),
   allowAllSubnets: switchFlag('allow-all-subnets', 'Trust headers from everyone who can reach the port'),
-  workers: valueFlag(
-    'listeners',
-    'N',
-    'Worker threads, each with a listening socket of its own',
-    integerBetween(1, WORKERS_MAX),
-    '1',
-  ),
   mark: valueFlag('mark', 'N', 'Firewall mark of packets to the app; 0: none', integerBetween(0, 0x7fff_ffff), '0'),
-  closeAfter: valueFlag('close-after', 'SECONDS', 'For UDP, which is not there yet', integerBetween(0, 86_400), '60'),
   sourcePort: valueFlag(
     'source-port',
     SOURCE_PORT_MODES.join('|'),
@@ -47,9 +50,16 @@ export const agentFlags = {
   local: valueFlag(
     'local',
     LOCAL_MODES.join('|'),
-    'Connections without a client (LOCAL, UNKNOWN: mostly health checks): forward them to the app with the address of the edge, or answer them without the app: closed while it listens, reset while it does not',
+    'Connections without a client (LOCAL, UNKNOWN; mostly health checks) go to the app, with the address of the edge; or they are answered here: closed while the app listens, else reset',
     oneOf(LOCAL_MODES),
     'forward',
+  ),
+  appCheck: valueFlag(
+    'app-check',
+    APP_CHECKS.join('|'),
+    'Keep the port closed while nothing listens on the targets (those given, or both defaults), for load balancers that check by connecting',
+    oneOf(APP_CHECKS),
+    'none',
   ),
   headerLengthMax: valueFlag(
     'header-length-max',
@@ -60,55 +70,113 @@ export const agentFlags = {
   ),
   headerTimeout: valueFlag('header-timeout', 'TIME', 'From accept to the complete header', parsePositiveDuration, '5s'),
   idleTimeout: valueFlag('idle-timeout', 'TIME', 'Silence in both directions; 0: for ever', parseDuration, '0s'),
-  ...dataPlaneFlags,
+  ...listenerFlags,
 } as const
 
-/** What the command line of an agent says; times in milliseconds. */
-export type AgentCommand = DataPlaneSettings & {
+/** The flags of `truepeer agent`. */
+export const agentFlags = {
+  ...agentListenerFlags,
+  protocol: valueFlag('p', 'tcp|udp', 'The protocol; UDP is not there yet', oneOf(['tcp', 'udp']), 'tcp'),
+  closeAfter: valueFlag('close-after', 'SECONDS', 'For UDP, which is not there yet', integerBetween(0, 86_400), '60'),
+  workers: valueFlag(
+    'listeners',
+    'N',
+    'Worker threads, each with a listening socket of its own',
+    integerBetween(1, WORKERS_MAX),
+    '1',
+  ),
+  ...processFlags,
+} as const
+
+const configFlag = {
+  config: valueFlag('config', 'FILE', 'Everything, and several listening ports, from a YAML file', parseText),
+} as const
+
+/** What the help and the reference show. */
+export const agentHelpFlags = { ...agentFlags, ...configFlag } as const
+
+/** One listening port of an agent. */
+export type AgentListenerCommand = ListenerSettings & {
   readonly listen: Endpoint
   readonly target4: Endpoint
   readonly target6: Endpoint
-  /** undefined: everyone is trusted. */
-  readonly allowedSubnetsFile: string | undefined
-  readonly workers: number
+  readonly trust:
+    | { readonly kind: 'everyone' }
+    | { readonly kind: 'subnets'; readonly subnets: readonly Cidr[] }
+    | { readonly kind: 'file'; readonly path: string }
   readonly mark: number
   readonly sourcePort: (typeof SOURCE_PORT_MODES)[number]
   readonly denyPrivateSources: boolean
   readonly local: (typeof LOCAL_MODES)[number]
+  readonly appCheck: (typeof APP_CHECKS)[number]
+  /** What {@link appCheck} looks for: a target that was left at its default is somebody else's port. */
+  readonly appTargets: readonly Endpoint[]
   readonly headerLengthMax: number
-  readonly headerTimeoutMs: number
-  readonly idleTimeoutMs: number
 }
 
-/** Reads the arguments behind `truepeer agent`. @throws UsageError */
+/** What the command line of an agent, or its configuration file, says. */
+export type AgentCommand = ProcessSettings & { readonly listeners: readonly AgentListenerCommand[] }
+
+/** Reads the arguments behind `truepeer agent`, but for `--config`. @throws UsageError */
 export function parseAgent(argv: readonly string[]): AgentCommand {
   const values = parseFlags(argv, agentFlags)
   if (values.protocol[0] === 'udp') throw new UsageError('-p udp is not there yet; TCP is the default')
   return {
-    ...dataPlaneSettings(values),
+    ...processSettings(values, values.workers[0]),
+    listeners: [agentListener(values, trustedEdges(values.allowedSubnetsFile[0], values.allowAllSubnets.length > 0))],
+  }
+}
+
+/** The file of `--config FILE`, which stands alone; undefined when the command line has no such flag. @throws UsageError */
+export function agentConfigFile(argv: readonly string[]): string | undefined {
+  if (!argv.some((word) => /^--?config(=|$)/.test(word))) return undefined
+  try {
+    return parseFlags(argv, configFlag).config[0]
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`With --config everything else stands in the file: ${reason}`)
+  }
+}
+
+/** Gathers the values of {@link agentListenerFlags}. */
+export function agentListener(
+  values: FlagValues<typeof agentListenerFlags>,
+  trust: AgentListenerCommand['trust'],
+): AgentListenerCommand {
+  return {
+    ...listenerSettings(values, {
+      headerTimeoutMs: values.headerTimeout[0],
+      idleTimeoutMs: values.idleTimeout[0],
+    }),
     listen: values.listen[0],
     target4: values.target4[0],
     target6: values.target6[0],
-    allowedSubnetsFile: trustedEdges(values.allowedSubnets[0], values.allowAllSubnets.length > 0),
-    workers: values.workers[0],
+    trust,
     mark: values.mark[0],
     sourcePort: values.sourcePort[0],
     denyPrivateSources: values.denyPrivateSources.length > 0,
     local: values.local[0],
+    appCheck: values.appCheck[0],
+    appTargets: appTargets(values.target4[0], values.target6[0]),
     headerLengthMax: values.headerLengthMax[0],
-    headerTimeoutMs: values.headerTimeout[0],
-    idleTimeoutMs: values.idleTimeout[0],
   }
 }
 
-function trustedEdges(file: string | undefined, isEveryone: boolean): string | undefined {
-  if (file !== undefined && isEveryone) {
+function appTargets(target4: Endpoint, target6: Endpoint): readonly Endpoint[] {
+  const given = [
+    ...(formatEndpoint(target4) === TARGET4_DEFAULT ? [] : [target4]),
+    ...(formatEndpoint(target6) === TARGET6_DEFAULT ? [] : [target6]),
+  ]
+  return given.length > 0 ? given : [target4, target6]
+}
+
+function trustedEdges(path: string | undefined, isEveryone: boolean): AgentListenerCommand['trust'] {
+  if (path !== undefined && isEveryone) {
     throw new UsageError('--allowed-subnets and --allow-all-subnets contradict each other; give one of them')
   }
-  if (file === undefined && !isEveryone) {
-    throw new UsageError(
-      'Whose headers are trusted? Give --allowed-subnets FILE with the subnets of your edges, or --allow-all-subnets',
-    )
-  }
-  return file
+  if (path !== undefined) return { kind: 'file', path }
+  if (isEveryone) return { kind: 'everyone' }
+  throw new UsageError(
+    'Whose headers are trusted? Give --allowed-subnets FILE with the subnets of your edges, or --allow-all-subnets',
+  )
 }

@@ -31,12 +31,14 @@ test('go-mmproxy\'s flags mean the same, with one dash or two, and with "="', ()
 })
 
 function assertDropIn(command: AgentCommand): void {
-  const { listen, target4, target6, allowedSubnetsFile, mark, workers, verbosity } = command
+  const { workers, listeners } = command
+  assert.equal(listeners.length, 1)
+  const { listen, target4, target6, trust, mark, verbosity } = listeners[0]
   assert.deepEqual([listen, target4, target6].map(formatEndpoint), ['0.0.0.0:25577', '127.0.0.1:25578', '[::1]:25578'])
   assert.deepEqual(
-    { allowedSubnetsFile, mark, workers, verbosity },
+    { trust, mark, workers, verbosity },
     {
-      allowedSubnetsFile: './nets.txt',
+      trust: { kind: 'file', path: './nets.txt' },
       mark: 123,
       workers: 2,
       verbosity: 2,
@@ -45,7 +47,8 @@ function assertDropIn(command: AgentCommand): void {
 }
 
 test("an agent's defaults are go-mmproxy's, but trust has to be said", () => {
-  const { listen, target4, target6, workers, mark, verbosity, sourcePort } = parseAgent([TRUST])
+  const { workers, listeners } = parseAgent([TRUST])
+  const { listen, target4, target6, mark, verbosity, sourcePort } = listeners[0]
   assert.deepEqual([listen, target4, target6].map(formatEndpoint), ['0.0.0.0:8443', '127.0.0.1:443', '[::1]:443'])
   assert.deepEqual(
     { workers, mark, verbosity, sourcePort },
@@ -63,7 +66,12 @@ test('an edge has PROXY_V1 and the health check of Compute Engine by default', (
   assert.equal(proxyHeader, 'PROXY_V1')
   assert.deepEqual(backends.map(formatEndpoint), ['192.0.2.2:110', '[2001:db8::2]:110'])
   const thresholds = { healthyThreshold: 2, unhealthyThreshold: 2 }
-  assert.deepEqual(healthCheck, { checkIntervalMs: 5_000, timeoutMs: 5_000, ...thresholds })
+  assert.deepEqual(healthCheck, {
+    checkIntervalMs: 5_000,
+    timeoutMs: 5_000,
+    maxUtilization: undefined,
+    ...thresholds,
+  })
 })
 
 for (const [argv, message] of [

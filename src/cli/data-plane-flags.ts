@@ -9,7 +9,8 @@ import { integerBetween, parseDuration, parsePositiveDuration } from './values.t
 export const WORKERS_MAX = 256
 const CONNECTIONS_MAX = 10_000_000
 
-export const dataPlaneFlags = {
+/** The flags that concern the whole process. */
+export const processFlags = {
   maxConnections: valueFlag(
     'max-connections',
     'N',
@@ -24,6 +25,23 @@ export const dataPlaneFlags = {
     integerBetween(0, CONNECTIONS_MAX),
     '0',
   ),
+  drainTimeout: valueFlag(
+    'drain-timeout',
+    'TIME',
+    'How long open connections may go on after SIGTERM; 0: until they end by themselves',
+    parseDuration,
+    '30s',
+  ),
+  admin: valueFlag(
+    'admin',
+    'HOST:PORT|unix:PATH',
+    'Serve /metrics, /healthz, /readyz and /connections here; TCP only on loopback, a UNIX socket is for its owner only',
+    parseAdmin,
+  ),
+} as const
+
+/** The flags that concern one listening port. */
+export const listenerFlags = {
   connectTimeout: valueFlag('connect-timeout', 'TIME', 'To reach the other side', parsePositiveDuration, '5s'),
   halfClosedTimeout: valueFlag(
     'half-closed-timeout',
@@ -46,50 +64,59 @@ export const dataPlaneFlags = {
     parseDuration,
     '0s',
   ),
-  drainTimeout: valueFlag(
-    'drain-timeout',
-    'TIME',
-    'How long open connections may go on after SIGTERM; 0: until they end by themselves',
-    parseDuration,
-    '30s',
-  ),
-  admin: valueFlag(
-    'admin',
-    'HOST:PORT|unix:PATH',
-    'Serve /metrics, /healthz and /readyz here; TCP only on loopback, a UNIX socket is for its owner only',
-    parseAdmin,
-  ),
   verbosity: valueFlag(
     'v',
     '0|1|2',
-    'Records of single connections: 0 none, 1 those that failed, 2 all',
+    'Records of single connections: 0 a sample of bad headers, 1 also those that failed, 2 all',
     integerBetween(0, 2),
     '0',
   ),
 } as const
 
-/** What the shared flags say; times in milliseconds. */
-export type DataPlaneSettings = {
+/** What the process flags say; times in milliseconds. */
+export type ProcessSettings = {
+  readonly workers: number
   readonly maxConnections: number
   readonly maxConnectionsPerWorker: number
-  readonly connectTimeoutMs: number
-  readonly halfClosedTimeoutMs: number
-  readonly liveness: { readonly keepaliveMs: number; readonly userTimeoutMs: number }
   readonly drainTimeoutMs: number
   readonly admin: AdminAddress | undefined
+}
+
+/** What the flags of a listening port have in common for an edge and an agent; times in milliseconds. */
+export type ListenerSettings = {
+  readonly timeouts: {
+    readonly headerTimeoutMs: number
+    readonly connectTimeoutMs: number
+    readonly idleTimeoutMs: number
+    readonly halfClosedTimeoutMs: number
+  }
+  readonly liveness: { readonly keepaliveMs: number; readonly userTimeoutMs: number }
   readonly verbosity: 0 | 1 | 2
 }
 
-/** Gathers the values of {@link dataPlaneFlags}. */
-export function dataPlaneSettings(values: FlagValues<typeof dataPlaneFlags>): DataPlaneSettings {
+/** Gathers the values of {@link processFlags}. */
+export function processSettings(values: FlagValues<typeof processFlags>, workers: number): ProcessSettings {
   return {
+    workers,
     maxConnections: values.maxConnections[0],
     maxConnectionsPerWorker: values.maxConnectionsPerWorker[0],
-    connectTimeoutMs: values.connectTimeout[0],
-    halfClosedTimeoutMs: values.halfClosedTimeout[0],
-    liveness: { keepaliveMs: values.keepalive[0], userTimeoutMs: values.userTimeout[0] },
     drainTimeoutMs: values.drainTimeout[0],
     admin: values.admin[0],
+  }
+}
+
+/** Gathers the values of {@link listenerFlags}. */
+export function listenerSettings(
+  values: FlagValues<typeof listenerFlags>,
+  times: { readonly headerTimeoutMs: number; readonly idleTimeoutMs: number },
+): ListenerSettings {
+  return {
+    timeouts: {
+      ...times,
+      connectTimeoutMs: values.connectTimeout[0],
+      halfClosedTimeoutMs: values.halfClosedTimeout[0],
+    },
+    liveness: { keepaliveMs: values.keepalive[0], userTimeoutMs: values.userTimeout[0] },
     verbosity: values.verbosity[0] as 0 | 1 | 2,
   }
 }

@@ -1,4 +1,4 @@
-import { type AgentCommand, agentFlags, parseAgent } from './agent.ts'
+import { type AgentListenerCommand, agentFlags, parseAgent } from './agent.ts'
 import { splitAgentArgv } from './agent-argv.ts'
 import { switchFlag, UsageError } from './flags.ts'
 import { familiesOf, familyFlag } from './host-setup.ts'
@@ -12,7 +12,13 @@ const ownFlags = {
 export const doctorFlags = { ...ownFlags, ...agentFlags } as const
 
 /** What the command line of `truepeer doctor agent` says. */
-export type DoctorCommand = AgentCommand & { readonly families: readonly (4 | 6)[]; readonly json: boolean }
+export type DoctorCommand = AgentListenerCommand & {
+  /** The file of trusted edges; undefined: everyone is trusted. */
+  readonly allowedSubnetsFile: string | undefined
+  readonly maxConnections: number
+  readonly families: readonly (4 | 6)[]
+  readonly json: boolean
+}
 
 /** Reads the arguments behind `truepeer doctor`. @throws UsageError */
 export function parseDoctor(argv: readonly string[]): DoctorCommand {
@@ -21,5 +27,13 @@ export function parseDoctor(argv: readonly string[]): DoctorCommand {
     throw new UsageError('truepeer doctor needs "agent" first, and then the flags that the agent is started with')
   }
   const { agentArgv, own } = splitAgentArgv(rest, ownFlags)
-  return { ...parseAgent(agentArgv), families: familiesOf(own.family[0]), json: own.json.length > 0 }
+  const { listeners, maxConnections } = parseAgent(agentArgv)
+  const [listener] = listeners
+  return {
+    ...listener,
+    allowedSubnetsFile: listener.trust.kind === 'file' ? listener.trust.path : undefined,
+    maxConnections,
+    families: familiesOf(own.family[0]),
+    json: own.json.length > 0,
+  }
 }

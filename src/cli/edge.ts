@@ -1,7 +1,23 @@
 import type { Endpoint } from '../address/endpoint.ts'
-import { type DataPlaneSettings, dataPlaneFlags, dataPlaneSettings, WORKERS_MAX } from './data-plane-flags.ts'
+import {
+  type ListenerSettings,
+  listenerFlags,
+  listenerSettings,
+  type ProcessSettings,
+  processFlags,
+  processSettings,
+  WORKERS_MAX,
+} from './data-plane-flags.ts'
 import { listFlag, parseFlags, UsageError, valueFlag } from './flags.ts'
-import { integerBetween, oneOf, parseAddressPort, parseDuration, parsePositiveDuration, parseTarget } from './values.ts'
+import {
+  integerBetween,
+  oneOf,
+  parseAddressPort,
+  parseDuration,
+  parsePart,
+  parsePositiveDuration,
+  parseTarget,
+} from './values.ts'
 
 const PROXY_HEADERS = ['PROXY_V1', 'NONE'] as const
 const THRESHOLD_MAX = 10
@@ -53,23 +69,30 @@ export const edgeFlags = {
     integerBetween(1, THRESHOLD_MAX),
     '2',
   ),
-  ...dataPlaneFlags,
+  maxUtilization: valueFlag(
+    'max-utilization',
+    'PART',
+    'The backends are agents: ask each for the load of its host with every health check. One above this part of its processors, such as 0.8, gets connections only if all are; one whose app does not listen is down',
+    parsePart,
+  ),
+  ...listenerFlags,
+  ...processFlags,
 } as const
 
 /** What the command line of an edge says; times in milliseconds. */
-export type EdgeCommand = DataPlaneSettings & {
-  readonly listen: Endpoint
-  readonly backends: readonly Endpoint[]
-  readonly proxyHeader: (typeof PROXY_HEADERS)[number]
-  readonly workers: number
-  readonly idleTimeoutMs: number
-  readonly healthCheck: {
-    readonly checkIntervalMs: number
-    readonly timeoutMs: number
-    readonly healthyThreshold: number
-    readonly unhealthyThreshold: number
+export type EdgeCommand = ProcessSettings &
+  ListenerSettings & {
+    readonly listen: Endpoint
+    readonly backends: readonly Endpoint[]
+    readonly proxyHeader: (typeof PROXY_HEADERS)[number]
+    readonly healthCheck: {
+      readonly checkIntervalMs: number
+      readonly timeoutMs: number
+      readonly healthyThreshold: number
+      readonly unhealthyThreshold: number
+      readonly maxUtilization: number | undefined
+    }
   }
-}
 
 /** Reads the arguments behind `truepeer edge`. @throws UsageError */
 export function parseEdge(argv: readonly string[]): EdgeCommand {
@@ -82,17 +105,18 @@ export function parseEdge(argv: readonly string[]): EdgeCommand {
     timeoutMs: values.checkTimeout[0],
     healthyThreshold: values.healthyThreshold[0],
     unhealthyThreshold: values.unhealthyThreshold[0],
+    maxUtilization: values.maxUtilization[0],
   }
   if (healthCheck.timeoutMs > healthCheck.checkIntervalMs) {
     throw new UsageError('--check-timeout must not exceed --check-interval; shorten it')
   }
   return {
-    ...dataPlaneSettings(values),
+    ...processSettings(values, values.workers[0]),
+    // An edge reads no header, so that timeout has nothing to bound.
+    ...listenerSettings(values, { headerTimeoutMs: 0, idleTimeoutMs: values.idleTimeout[0] }),
     listen,
     backends: values.backends,
     proxyHeader: values.proxyHeader[0],
-    workers: values.workers[0],
-    idleTimeoutMs: values.idleTimeout[0],
     healthCheck,
   }
 }

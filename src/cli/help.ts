@@ -1,12 +1,15 @@
-import { agentFlags } from './agent.ts'
+import { agentHelpFlags } from './agent.ts'
+import { agentInstallFlags, agentUninstallFlags } from './agent-install.ts'
+import { doctorFlags } from './doctor.ts'
 import { edgeFlags } from './edge.ts'
 import { type FlagTable, spelled } from './flags.ts'
+import { hostSetupFlags } from './host-setup.ts'
 
 /** A subcommand as the help shows it. */
 export type Command = { readonly summary: string; readonly usage: string; readonly flags: FlagTable }
 
 /** Every subcommand by its name. */
-export const commands: Readonly<Record<'edge' | 'agent', Command>> = {
+export const commands = {
   edge: {
     summary: 'Take clients, pick a healthy backend, and tell it who the client is',
     usage: 'truepeer edge --listen ADDR:PORT --backend ADDR:PORT [--backend ADDR:PORT ...] [flags]',
@@ -14,17 +17,41 @@ export const commands: Readonly<Record<'edge' | 'agent', Command>> = {
   },
   agent: {
     summary: "Take connections from trusted edges and connect to the local app from the client's own address",
-    usage: 'truepeer agent -l ADDR:PORT -4 ADDR:PORT -6 ADDR:PORT --allowed-subnets FILE [flags]',
-    flags: agentFlags,
+    usage:
+      'truepeer agent -l ADDR:PORT -4 ADDR:PORT -6 ADDR:PORT --allowed-subnets FILE [flags]\n       truepeer agent --config FILE',
+    flags: agentHelpFlags,
   },
-}
+  'agent install': {
+    summary: 'Write the systemd units that run an agent with these flags on this host',
+    usage: 'truepeer agent install [flags of this command and of truepeer agent]',
+    flags: agentInstallFlags,
+  },
+  'agent uninstall': {
+    summary: 'Remove the systemd units that truepeer agent install has written',
+    usage: 'truepeer agent uninstall [flags]',
+    flags: agentUninstallFlags,
+  },
+  'doctor agent': {
+    summary: 'Check whether an agent with these flags will work on this host',
+    usage: 'truepeer doctor agent [flags of this command and of truepeer agent]',
+    flags: doctorFlags,
+  },
+  'host-setup': {
+    summary: 'Set up, take away or show the routing that an agent needs on this host',
+    usage: 'truepeer host-setup apply|remove|status [flags]',
+    flags: hostSetupFlags,
+  },
+} as const satisfies Readonly<Record<string, Command>>
+
+/** The name of a command, of one or two words. */
+export type CommandName = keyof typeof commands
 
 const WIDTH = 100
 const INDENT = '      '
 
 /** The text of `truepeer --help`. */
 export function programHelp(): string {
-  const names = Object.entries(commands).map(([name, command]) => `  ${name.padEnd(7)} ${command.summary}`)
+  const names = Object.entries(commands).map(([name, command]) => `  ${name.padEnd(16)} ${command.summary}`)
   return [
     "truepeer: a TCP load balancer that never loses the client's address",
     '',

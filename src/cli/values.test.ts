@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatEndpoint } from '../address/endpoint.ts'
 import { UsageError } from './flags.ts'
-import { integerBetween, oneOf, parseAddressPort, parseDuration, parsePositiveDuration, parseText } from './values.ts'
+import {
+  integerBetween,
+  oneOf,
+  parseAddressPort,
+  parseDuration,
+  parsePart,
+  parsePositiveDuration,
+  parseText,
+} from './values.ts'
 
 const LONG = '9'.repeat(100_000)
 
@@ -145,4 +153,12 @@ test('one of a few words is taken only as it is written', () => {
 test('a text may be anything but empty', () => {
   assert.equal(parseText('-', '--file'), '-')
   assertUsage(() => parseText('', '--file'), '--file is empty; give a value')
+})
+
+test('a part of a whole is a decimal above 0, and 1 at most', () => {
+  assert.equal(parsePart('0.8', '--x'), 0.8)
+  assert.equal(parsePart('1', '--x'), 1)
+  for (const text of ['0', '0.0', '1.1', '80%', '.8', '0,8', '-0.1', '1e-1', '', 'NaN', LONG]) {
+    assertUsage(() => parsePart(text, '--x'), /^--x ".*" is not a part from above 0 to 1, such as 0\.8$/)
+  }
 })

@@ -71,6 +71,14 @@ export function integerBetween(min: number, max: number): (text: string, flag: s
   }
 }
 
+/** Reads a part of a whole, from above 0 to 1, such as "0.8". */
+export function parsePart(text: string, flag: string): number {
+  const value = /^\d(\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN
+  if (!(value > 0 && value <= 1))
+    throw new UsageError(`${flag} ${quoted(text)} is not a part from above 0 to 1, such as 0.8`)
+  return value
+}
+
 /** Makes a reader of one of a few words. */
 export function oneOf<Word extends string>(words: readonly Word[]): (text: string, flag: string) => Word {
   return (text, flag) => {

@@ -1,15 +1,16 @@
 // The life of a connection, from accept to end. This file is where a reader starts: every transition stands in
-// `drive`; what each phase does is in the stages below it, which say what they saw and never change the phase.
+// `drive`; what is done in a phase is in `stages.ts`, whose functions say what they saw and never change the phase.
 
 import type { Endpoint } from '../address/endpoint.ts'
 import { ETIMEDOUT } from '../linux/errno.ts'
 import { FAILED, HANGUP, READABLE, WRITABLE } from '../linux/poller.ts'
-import { close, closeWithReset, takeError } from '../linux/socket.ts'
+import { close, closeWithReset, finish, takeError } from '../linux/socket.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
 import type { EventLoop } from './event-loop.ts'
-import { breakPeer, enqueue, flush, Peer, receiveFrom, sendTo } from './peer.ts'
+import { breakPeer, flush, isBackedUp, Peer, sendTo } from './peer.ts'
 import { isDelivered, isReceived, passFinish, relay } from './relay.ts'
-import type { HeaderRead } from './role.ts'
+import type { Service } from './service.ts'
+import { afterFailure, dial, discard, inactivityMs, isHalfClosed, readHeader, sendFirstBytes } from './stages.ts'
 import type { Timed } from './timer-wheel.ts'
 
 /** Where a connection is in its life; see {@link drive}. */
@@ -18,25 +19,39 @@ export const Phase = {
   None: 0,
   /** Accepted; the PROXY protocol header is not complete. */
   ReadingHeader: 1,
+  /** The header was a question; the answer is on its way. */
+  Answering: 2,
   /** About to open a socket to a backend. */
-  Dialling: 2,
+  Dialling: 3,
   /** The backend has not answered the SYN. */
-  Connecting: 3,
+  Connecting: 4,
   /** An attempt failed; the next one is due at the deadline. */
-  WaitingToDial: 4,
+  WaitingToDial: 5,
   /** Both sides are connected. */
-  Relaying: 5,
+  Relaying: 6,
   /** One side has broken: what it sent before is still being delivered, then the other side is reset. */
-  Resetting: 6,
+  Resetting: 7,
 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
+
+/** The name of a phase, such as "Relaying". */
+export function phaseName(phase: Phase): string {
+  return Object.entries(Phase).find(([, value]) => value === phase)?.[0] ?? 'None'
+}
 
 /** How long what a broken peer sent may take to be delivered before the other side is reset all the same. */
 const RESET_WAIT_MS = 1_000
 /** How often the send queue is looked at meanwhile; the kernel has no event for "all acknowledged". */
 const RESET_POLL_MS = 10
-const HEADER_BYTES_START = 128
-const WITHOUT_BACKEND: ReadonlySet<EndReason> = new Set(['connect-failed', 'connect-timeout', 'no-backend', 'app-down'])
+/** Ends in the middle of something. */
+const CUT_OFF: ReadonlySet<EndReason> = new Set([
+  'connect-failed',
+  'connect-timeout',
+  'no-backend',
+  'app-down',
+  'out-of-resources',
+  'shutdown',
+])
 const NO_BYTES = new Uint8Array(0)
 
 /** Everything known about one connection. Made once per slot and used again; see {@link EventLoop}. */
@@ -48,6 +63,8 @@ export class Connection implements Timed {
   readonly client = new Peer()
   readonly backend = new Peer()
 
+  /** What its listener led to; null while the slot is free. */
+  service: Service | null = null
   /** Who connected to us, and where: the client for an edge, the edge for an agent. */
   peer: Endpoint | null = null
   /** The client's address as the backend is to see it; null until it is known. */
@@ -93,7 +110,9 @@ export class Connection implements Timed {
 }
 
 /** Begins the life of an accepted connection: `fd` is connected to `peer`. */
-export function begin(loop: EventLoop, connection: Connection, fd: number, peer: Endpoint): void {
+export function begin(loop: EventLoop, connection: Connection, fd: number, peer: Endpoint, service: Service): void {
+  const { role, timeouts } = service
+  connection.service = service
   connection.client.attach(fd)
   connection.client.isReadable = true
   connection.peer = peer
@@ -111,11 +130,11 @@ export function begin(loop: EventLoop, connection: Connection, fd: number, peer:
   connection.hasFirstBytes = false
   connection.firstStart = 0
   connection.firstEnd = 0
-  const refused = loop.role.admit(peer.address)
+  const refused = role.admit(peer.address)
   if (refused !== undefined) return end(loop, connection, refused)
-  if (loop.role.expectsHeader) {
+  if (role.expectsHeader) {
     connection.phase = Phase.ReadingHeader
-    loop.timers.set(connection, loop.nowMs + loop.limits.headerTimeoutMs)
+    loop.timers.set(connection, loop.nowMs + timeouts.headerTimeoutMs)
   } else {
     connection.source = peer
     connection.dialSinceMs = loop.nowMs
@@ -144,6 +163,8 @@ export function onDeadline(loop: EventLoop, connection: Connection): void {
   switch (connection.phase) {
     case Phase.ReadingHeader:
       return end(loop, connection, 'header-timeout')
+    case Phase.Answering:
+      return end(loop, connection, 'answered')
     case Phase.Connecting:
       breakPeer(connection.backend, ETIMEDOUT)
       return drive(loop, connection)
@@ -151,7 +172,7 @@ export function onDeadline(loop: EventLoop, connection: Connection): void {
       connection.phase = Phase.Dialling
       return drive(loop, connection)
     case Phase.Relaying: {
-      const dueMs = connection.lastActiveMs + inactivityMs(loop, connection)
+      const dueMs = connection.lastActiveMs + inactivityMs(connection)
       if (dueMs > loop.nowMs) return loop.timers.set(connection, dueMs)
       return end(loop, connection, isHalfClosed(connection) ? 'half-closed-timeout' : 'idle-timeout')
     }
@@ -169,9 +190,26 @@ export function drive(loop: EventLoop, connection: Connection): void {
         const read = readHeader(loop, connection)
         if (read.kind === 'incomplete') return
         if (read.kind === 'refused') return end(loop, connection, read.reason)
+        if (read.kind === 'answer') {
+          sendTo(client, read.bytes, 0, read.bytes.length)
+          connection.phase = Phase.Answering
+          continue
+        }
         connection.dialSinceMs = loop.nowMs
         connection.phase = Phase.Dialling
         continue
+      }
+
+      case Phase.Answering: {
+        flush(client)
+        // Closing with the peer's bytes unread would reset it, and it might lose the answer.
+        if (client.isReadable) discard(loop, connection)
+        if (client.failure !== 0 || client.hasEnded) return end(loop, connection, 'answered')
+        if (!isBackedUp(client) && !client.isFinished) {
+          client.isFinished = true
+          finish(client.fd)
+        }
+        return
       }
 
       case Phase.Dialling: {
@@ -186,8 +224,8 @@ export function drive(loop: EventLoop, connection: Connection): void {
         // Once a byte has been taken there is no second attempt: another backend must not get half a message.
         if (backend.failure !== 0 && backend.sentBytes === 0) {
           const next = afterFailure(loop, connection)
-          if (typeof next === 'string') return end(loop, connection, next)
-          connection.phase = next
+          if (next !== 'again' && next !== 'later') return end(loop, connection, next)
+          connection.phase = next === 'again' ? Phase.Dialling : Phase.WaitingToDial
           continue
         }
         if (!backend.isWritable && backend.sentBytes === 0) return
@@ -203,8 +241,8 @@ export function drive(loop: EventLoop, connection: Connection): void {
       }
 
       case Phase.Relaying: {
-        let hasMore = relay(client, backend, loop.buffer)
-        hasMore = relay(backend, client, loop.buffer) || hasMore
+        let hasMore = relay(client, backend, loop)
+        hasMore = relay(backend, client, loop) || hasMore
         if (client.failure !== 0 || backend.failure !== 0) {
           connection.resetAtMs = loop.nowMs + RESET_WAIT_MS
           connection.phase = Phase.Resetting
@@ -214,7 +252,7 @@ export function drive(loop: EventLoop, connection: Connection): void {
         passFinish(client, backend)
         passFinish(backend, client)
         if (hasMore) loop.continueLater(connection)
-        const waitMs = inactivityMs(loop, connection)
+        const waitMs = inactivityMs(connection)
         if (waitMs !== 0) loop.timers.set(connection, connection.lastActiveMs + waitMs)
         return
       }
@@ -222,7 +260,7 @@ export function drive(loop: EventLoop, connection: Connection): void {
       case Phase.Resetting: {
         const broken = client.failure !== 0 ? client : backend
         const other = broken === client ? backend : client
-        const hasMore = relay(broken, other, loop.buffer)
+        const hasMore = relay(broken, other, loop)
         if (isReceived(broken, other) || loop.nowMs >= connection.resetAtMs) {
           return end(loop, connection, broken === client ? 'client-reset' : 'backend-reset')
         }
@@ -241,134 +279,26 @@ export function end(loop: EventLoop, connection: Connection, reason: EndReason):
   const { client, backend } = connection
   loop.timers.clear(connection)
   if (connection.phase >= Phase.Relaying) countBytes(loop, connection)
-  // A client whose backend was never reached, or broke, must not take the end for an orderly one.
-  const isOrderly = backend.failure === 0 && !WITHOUT_BACKEND.has(reason)
-  if (isOrderly) close(client.fd)
-  else closeWithReset(client.fd)
-  if (backend.fd >= 0) {
-    if (client.failure === 0) close(backend.fd)
-    else closeWithReset(backend.fd)
-  }
+  // Who is cut off, or whose other side was never reached or broke, must not take the end for an orderly one.
+  closePeer(client, backend.failure === 0 && !CUT_OFF.has(reason))
+  if (backend.fd >= 0) closePeer(backend, client.failure === 0 && !CUT_OFF.has(reason))
   connection.phase = Phase.None
   connection.endedMs = loop.nowMs
   loop.release(connection, reason)
+  if (client.pipe !== null) loop.pipes.discard(client.pipe)
+  if (backend.pipe !== null) loop.pipes.discard(backend.pipe)
   client.detach()
   backend.detach()
   connection.header = NO_BYTES
+}
+
+function closePeer(peer: Peer, isOrderly: boolean): void {
+  if (isOrderly) close(peer.fd)
+  else closeWithReset(peer.fd)
 }
 
 function countBytes(loop: EventLoop, connection: Connection): void {
   const { client, backend, headerBytes } = connection
   loop.counters.add(METRICS.bytes.slots['client-to-backend'], client.receivedBytes - headerBytes)
   loop.counters.add(METRICS.bytes.slots['backend-to-client'], backend.receivedBytes)
-}
-
-/** Reads as much of the header as there is. */
-function readHeader(loop: EventLoop, connection: Connection): HeaderRead {
-  const { client } = connection
-  const { buffer } = loop
-  while (client.isReadable) {
-    // What came before is put in front of what comes now, so that the parser sees one range.
-    const before = connection.headerEnd
-    if (before > 0) buffer.set(connection.header.subarray(0, before))
-    const count = receiveFrom(client, buffer, before, buffer.length)
-    if (count === 0) {
-      if (!client.hasEnded) break
-      return { kind: 'refused', reason: before === 0 ? 'header-missing' : 'header-truncated' }
-    }
-    const received = before + count
-    const read = loop.role.readHeader(connection, buffer, received)
-    if (read.kind === 'complete') {
-      connection.headerBytes = read.payloadStart
-      connection.firstStart = read.payloadStart
-      connection.firstEnd = received
-      return read
-    }
-    if (read.kind === 'refused') return read
-    if (connection.header.length < received) {
-      connection.header = new Uint8Array(Math.max(HEADER_BYTES_START, read.bytesNeeded))
-    }
-    connection.header.set(buffer.subarray(0, received))
-    connection.headerEnd = received
-  }
-  return AWAIT_MORE
-}
-
-const AWAIT_MORE: HeaderRead = { kind: 'incomplete', bytesNeeded: 0 }
-
-/** Opens a socket to a backend; on return, `backend.isWritable` says whether it is connected already. */
-function dial(loop: EventLoop, connection: Connection): 'connecting' | 'failed' | EndReason {
-  const { backend } = connection
-  connection.attempts += 1
-  const dialled = loop.role.dial(connection)
-  if (dialled.kind === 'refused') return dialled.reason
-  backend.attach(dialled.kind === 'connecting' ? dialled.fd : -1)
-  backend.isWritable = false
-  if (dialled.kind === 'failed') breakPeer(backend, dialled.error)
-  // On one host connect(2) has often completed by now: sending at once saves a turn of the loop.
-  else if (dialled.isLocal) sendFirstBytes(loop, connection)
-  // The loop's buffer is not ours beyond this turn.
-  if (connection.firstStart < connection.firstEnd) keepFirstPayload(loop, connection)
-  if (backend.failure !== 0) return 'failed'
-  if (!loop.watch(backend.fd, connection, false)) return 'out-of-resources'
-  loop.timers.clear(connection)
-  loop.timers.set(connection, loop.nowMs + remainingConnectMs(loop, connection))
-  return 'connecting'
-}
-
-/** An attempt has failed: closes its socket and says what follows. */
-function afterFailure(loop: EventLoop, connection: Connection): Phase | EndReason {
-  const { backend } = connection
-  const error = backend.failure
-  if (backend.fd >= 0) close(backend.fd)
-  backend.fd = -1
-  backend.failure = 0
-  loop.counters.add(METRICS.connectFailures.slot)
-  const next = loop.role.afterFailure(connection, error, remainingConnectMs(loop, connection))
-  if (next === 'give-up') return error === ETIMEDOUT ? 'connect-timeout' : 'connect-failed'
-  loop.counters.add(METRICS.connectRetries.slot)
-  if (next === 0) return Phase.Dialling
-  loop.timers.clear(connection)
-  loop.timers.set(connection, loop.nowMs + next)
-  return Phase.WaitingToDial
-}
-
-function remainingConnectMs(loop: EventLoop, connection: Connection): number {
-  const spentMs = loop.role.sharesConnectTimeout ? loop.nowMs - connection.dialSinceMs : 0
-  return loop.limits.connectTimeoutMs - spentMs
-}
-
-/** Sends what the backend gets first, the header and the client's first payload in one segment; or what is left of it. */
-function sendFirstBytes(loop: EventLoop, connection: Connection): void {
-  const { client, backend } = connection
-  if (connection.hasFirstBytes) return flush(backend)
-  connection.hasFirstBytes = true
-  if (connection.firstStart === connection.firstEnd) {
-    connection.firstStart = 0
-    connection.firstEnd = loop.role.writeHeader(connection, loop.buffer)
-    if (client.isReadable) {
-      connection.firstEnd += receiveFrom(client, loop.buffer, connection.firstEnd, loop.buffer.length)
-    }
-  }
-  sendTo(backend, loop.buffer, connection.firstStart, connection.firstEnd)
-  connection.firstStart = connection.firstEnd
-}
-
-/** Copies the payload that came with the header out of the loop's buffer, to be sent once the backend has accepted. */
-function keepFirstPayload(loop: EventLoop, connection: Connection): void {
-  enqueue(connection.backend, loop.buffer, connection.firstStart, connection.firstEnd)
-  connection.firstStart = connection.firstEnd
-  connection.hasFirstBytes = true
-}
-
-/** Reports whether one side has sent its FIN. Both have not: that is the end of the connection. */
-function isHalfClosed(connection: Connection): boolean {
-  return connection.client.hasEnded || connection.backend.hasEnded
-}
-
-/** How long the connection may be silent in its present state, in milliseconds; 0: for ever. */
-function inactivityMs(loop: EventLoop, connection: Connection): number {
-  const { idleTimeoutMs, halfClosedTimeoutMs } = loop.limits
-  if (!isHalfClosed(connection) || halfClosedTimeoutMs === 0) return idleTimeoutMs
-  return idleTimeoutMs === 0 ? halfClosedTimeoutMs : Math.min(idleTimeoutMs, halfClosedTimeoutMs)
 }

@@ -1,41 +1,37 @@
 import type { Endpoint } from '../address/endpoint.ts'
+import { SystemCallError } from '../linux/errno.ts'
 import { Poller } from '../linux/poller.ts'
 import { clearWakeup } from '../linux/socket.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Counters, type EndReason, METRICS } from '../telemetry/metrics.ts'
 import { begin, Connection, drive, end, onDeadline, onEvent, Phase } from './connection.ts'
 import { Listener } from './listener.ts'
-import type { Role } from './role.ts'
+import { PipePool } from './pipe-pool.ts'
+import type { Service } from './service.ts'
 import type { Timed } from './timer-wheel.ts'
 import { TimerWheel } from './timer-wheel.ts'
 
 /** The largest read; small messages pass through this one buffer and stay in the processor's cache. */
 const BUFFER_BYTES = 64 * 1024
 
+/** How often pipes that nobody needs are closed. */
+const PIPE_TRIM_MS = 500
+
 // Tokens of epoll events: listeners and the wake-up are negative, a connection's two sockets are 2i and 2i + 1.
 const WAKEUP_TOKEN = -1
 const FIRST_LISTENER_TOKEN = -2
 
-/** Bounds of every connection. All times in milliseconds; 0 means none where noted. */
-export type Limits = {
-  /** From accept to the complete header, absolute. */
-  readonly headerTimeoutMs: number
-  /** To reach a backend; see {@link Role.sharesConnectTimeout}. */
-  readonly connectTimeoutMs: number
-  /** Silence in both directions; 0: none. */
-  readonly idleTimeoutMs: number
-  /** Silence after one side's FIN; 0: none. */
-  readonly halfClosedTimeoutMs: number
-  /** Connections of one worker at once. */
+/** How many connections there may be at once. */
+export type ConnectionLimits = {
+  /** Of one worker. */
   readonly connectionsPerWorkerMax: number
-  /** Connections of all workers at once. */
+  /** Of all workers together. */
   readonly connectionsMax: number
 }
 
 /** What an {@link EventLoop} is made of. */
 export type EventLoopOptions = {
-  readonly role: Role
-  readonly limits: Limits
+  readonly limits: ConnectionLimits
   readonly counters: Counters
   /** One cell, shared by all workers: connections open now. */
   readonly openTotal: Int32Array
@@ -44,8 +40,6 @@ export type EventLoopOptions = {
   readonly clock: () => number
   /** An eventfd by which the main thread interrupts {@link EventLoop.step}. */
   readonly wakeupFd: number
-  /** Called once per ended connection, after it was counted. */
-  readonly onEnd: (connection: Connection, reason: EndReason) => void
 }
 
 /**
@@ -55,19 +49,20 @@ export type EventLoopOptions = {
  * connection by slot and generation; one that was meant for an earlier user of the slot is dropped.
  */
 export class EventLoop {
-  readonly role: Role
-  readonly limits: Limits
+  readonly limits: ConnectionLimits
   readonly counters: Counters
   readonly log: Log
   readonly timers: TimerWheel
   /** Shared by all connections: nothing in it outlives the handling of one event. */
   readonly buffer = new Uint8Array(BUFFER_BYTES)
+  readonly pipes = new PipePool()
   /** The clock as of this turn. */
   nowMs: number
 
   readonly #options: EventLoopOptions
   readonly #poller = new Poller()
-  readonly #listeners: Listener[] = []
+  /** By token; the place of one that was closed is used again. */
+  readonly #listeners: (Listener | undefined)[] = []
   readonly #connections: Connection[] = []
   readonly #free: Connection[] = []
   readonly #fire = (timed: Timed): void => this.#onTimer(timed)
@@ -80,7 +75,6 @@ export class EventLoop {
 
   constructor(options: EventLoopOptions) {
     this.#options = options
-    this.role = options.role
     this.limits = options.limits
     this.counters = options.counters
     this.log = options.log
@@ -94,22 +88,24 @@ export class EventLoop {
     return this.#openCount
   }
 
-  /** Takes over a listening socket. */
-  addListener(fd: number): void {
-    const listener = new Listener(fd)
-    const error = this.#poller.addReadable(fd, FIRST_LISTENER_TOKEN - this.#listeners.length)
-    if (error < 0) throw new Error(`epoll_ctl of a listener failed with errno ${-error}`)
-    this.#listeners.push(listener)
+  /** Takes over a listening socket that leads to `service`. */
+  addListener(fd: number, service: Service): Listener {
+    const listener = new Listener(fd, service)
+    const free = this.#listeners.indexOf(undefined)
+    const index = free === -1 ? this.#listeners.length : free
+    const error = this.#poller.addReadable(fd, FIRST_LISTENER_TOKEN - index)
+    if (error < 0) throw new SystemCallError('epoll_ctl of a listener', error)
+    this.#listeners[index] = listener
+    return listener
   }
 
-  /** Takes what is queued at the listeners, then closes them: another process on the port serves from now on. */
-  closeListeners(): void {
-    for (const listener of this.#listeners.splice(0)) {
-      listener.resume(this)
-      while (listener.accept(this));
-      listener.close(this)
-    }
-    this.#acceptReady = []
+  /** Takes what is queued at a listener, then closes it: another process on the port serves from now on. */
+  closeListener(listener: Listener): void {
+    listener.resume(this)
+    while (listener.accept(this));
+    listener.close(this)
+    this.#listeners[this.#listeners.indexOf(listener)] = undefined
+    this.#acceptReady = this.#acceptReady.filter((ready) => ready !== listener)
   }
 
   /** Waits for events for at most `waitMs` (-1: as long as no timer is due), handles them and the due timers. */
@@ -119,9 +115,18 @@ export class EventLoop {
     const shortestMs = timerMs === -1 || (waitMs !== -1 && waitMs < timerMs) ? waitMs : timerMs
     const count = this.#poller.wait(hasReady ? 0 : shortestMs)
     this.nowMs = this.#options.clock()
-    for (let index = 0; index < count; index++) this.#dispatch(index)
+    // Those of the last step first: who becomes ready now has had a turn.
     this.#continueReady()
+    for (let index = 0; index < count; index++) this.#dispatch(index)
     this.timers.advance(this.nowMs, this.#fire)
+    if (this.pipes.emptyCount > 0 && this.pipes.deadlineMs === Number.POSITIVE_INFINITY) {
+      this.timers.set(this.pipes, this.nowMs + PIPE_TRIM_MS)
+    }
+  }
+
+  /** The connections that are open now; valid until the next {@link step}. */
+  openConnections(): Connection[] {
+    return this.#connections.filter((connection) => connection.phase !== Phase.None)
   }
 
   /** Reports whether the main thread has woken this loop since the last call. */
@@ -133,10 +138,11 @@ export class EventLoop {
 
   /** Ends every connection and closes the loop. */
   close(): void {
-    for (const listener of this.#listeners.splice(0)) listener.close(this)
+    for (const listener of this.#listeners.splice(0)) listener?.close(this)
     for (const connection of this.#connections) {
       if (connection.phase !== Phase.None) end(this, connection, 'shutdown')
     }
+    this.pipes.close()
     this.#poller.close()
   }
 
@@ -154,13 +160,13 @@ export class EventLoop {
   }
 
   /** Begins a connection on an accepted socket, in a place that has been taken. */
-  open(fd: number, peer: Endpoint): void {
+  open(fd: number, peer: Endpoint, service: Service): void {
     const connection = this.#free.pop() ?? this.#addSlot()
     this.#openCount += 1
     this.counters.add(METRICS.accepted.slot)
     this.counters.add(METRICS.open.slot)
     const { generation } = connection
-    begin(this, connection, fd, peer)
+    begin(this, connection, fd, peer, service)
     // Registered last: most probes and refusals are over by now, and epoll reports what has happened meanwhile.
     if (connection.generation !== generation) return
     if (!this.watch(fd, connection, true)) end(this, connection, 'out-of-resources')
@@ -187,12 +193,13 @@ export class EventLoop {
   release(connection: Connection, reason: EndReason): void {
     this.counters.add(METRICS.ended.slots[reason])
     this.counters.add(METRICS.open.slot, -1)
-    this.#options.onEnd(connection, reason)
+    connection.service?.role.onEnd(connection, reason)
+    connection.service = null
     connection.generation = (connection.generation + 1) | 0
     this.#openCount -= 1
     this.givePlaceBack()
     this.#free.push(connection)
-    for (const listener of this.#listeners) listener.onPlaceFreed(this)
+    for (const listener of this.#listeners) listener?.onPlaceFreed(this)
   }
 
   #addSlot(): Connection {
@@ -236,5 +243,6 @@ export class EventLoop {
   #onTimer(timed: Timed): void {
     if (timed instanceof Connection) onDeadline(this, timed)
     else if (timed instanceof Listener) timed.resume(this)
+    else this.pipes.trim()
   }
 }

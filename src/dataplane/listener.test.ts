@@ -3,13 +3,12 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { METRICS } from '../telemetry/metrics.ts'
-import type { Limits } from './event-loop.ts'
-import { LineRole, TestApp, TestLoop } from './test-loop.ts'
+import { LineRole, TestApp, type TestLimits, TestLoop } from './test-loop.ts'
 
 /** How long a listener waits for a free place, and the grain of its timer. */
 const LIMIT_PAUSE_MS = 28
 
-function start(t: TestContext, limits: Partial<Limits> = {}) {
+function start(t: TestContext, limits: Partial<TestLimits> = {}) {
   const app = new TestApp()
   const loop = new TestLoop(new LineRole(app.endpoint), limits)
   t.after(() => {

@@ -2,6 +2,7 @@ import { EAGAIN, EINTR, errnoName, isOutOfResources } from '../linux/errno.ts'
 import { accepted, acceptFrom, close } from '../linux/socket.ts'
 import { ACCEPT_ERRNOS, METRICS, type PAUSE_REASONS } from '../telemetry/metrics.ts'
 import type { EventLoop } from './event-loop.ts'
+import type { Service } from './service.ts'
 import type { Timed } from './timer-wheel.ts'
 
 /** Connections taken in one turn before others have theirs. */
@@ -17,6 +18,8 @@ type PauseReason = (typeof PAUSE_REASONS)[number]
 /** A listening socket of one worker. It is closed by its owner here, though the main thread has opened it. */
 export class Listener implements Timed {
   readonly fd: number
+  /** Where connections that are taken from now on lead. */
+  service: Service
   #isPaused = false
   #waitsForPlace = false
   #backoffMs = BACKOFF_MS
@@ -26,8 +29,9 @@ export class Listener implements Timed {
   wheelNext: Timed | null = null
   wheelPrevious: Timed | null = null
 
-  constructor(fd: number) {
+  constructor(fd: number, service: Service) {
     this.fd = fd
+    this.service = service
   }
 
   /** Takes what is queued; reports whether there may be more for another turn. */
@@ -43,7 +47,9 @@ export class Listener implements Timed {
       if (fd === EAGAIN) return false
       if (fd >= 0) {
         this.#backoffMs = BACKOFF_MS
-        if (accepted.address !== undefined) loop.open(fd, { address: accepted.address, port: accepted.port })
+        if (accepted.address !== undefined) {
+          loop.open(fd, { address: accepted.address, port: accepted.port }, this.service)
+        }
       } else if (fd !== EINTR && !this.#survives(loop, fd)) {
         return false
       }

@@ -1,4 +1,5 @@
 import { EAGAIN, EINTR } from '../linux/errno.ts'
+import { type Pipe, splice } from '../linux/pipe.ts'
 import { receive, transmit } from '../linux/socket.ts'
 
 /** One of the two sockets of a connection, and what is known about it without asking the kernel again. */
@@ -23,6 +24,11 @@ export class Peer {
   /** Bytes for this peer that the kernel has not taken yet. Nothing is read from the other peer meanwhile. */
   queue: Uint8Array | null = null
   queueStart = 0
+  /** A pipe with bytes for this peer, and how many; like the queue, but they stay in the kernel. */
+  pipe: Pipe | null = null
+  pipedBytes = 0
+  /** The last read from this peer was a large one: the next bytes go through a pipe at once. */
+  isBulk = false
 
   /** Makes the object fit for another socket. The queue stays: what could not be sent to one backend goes to the next. */
   attach(fd: number): void {
@@ -35,12 +41,15 @@ export class Peer {
     this.failure = 0
     this.receivedBytes = 0
     this.sentBytes = 0
+    this.isBulk = false
   }
 
   /** Lets go of the socket, which the caller has closed, and of everything that was known of it. */
   detach(): void {
     this.attach(-1)
     this.queue = null
+    this.pipe = null
+    this.pipedBytes = 0
   }
 }
 
@@ -65,11 +74,58 @@ export function receiveFrom(peer: Peer, buffer: Uint8Array, start: number, end: 
     if (count < end - start && !peer.isHungUp) peer.isReadable = false
     return count
   }
-  peer.isReadable = false
-  if (count === EAGAIN) return 0
-  peer.hasEnded = true
-  if (count < 0) breakPeer(peer, count)
+  noteNothingRead(peer, count)
   return 0
+}
+
+/** Keeps the state of a peer from which recv(2) or splice(2) got no bytes but `result`: 0 or a negated errno. */
+function noteNothingRead(peer: Peer, result: number): void {
+  peer.isReadable = false
+  if (result === EAGAIN) return
+  peer.hasEnded = true
+  if (result < 0) breakPeer(peer, result)
+}
+
+/** Reports whether bytes for `peer` wait here because it is slow. */
+export function isBackedUp(peer: Peer): boolean {
+  return peer.queue !== null || peer.pipe !== null
+}
+
+/**
+ * Reads once from `from` into an empty pipe for `to`; the pipe stays with `to` only if bytes came.
+ *
+ * @returns the number of bytes; 0 when there is nothing (now or ever: see `hasEnded`)
+ */
+export function fillPipe(from: Peer, to: Peer, pipe: Pipe): number {
+  let count = splice(from.fd, pipe.writeFd, pipe.capacity)
+  while (count === EINTR) count = splice(from.fd, pipe.writeFd, pipe.capacity)
+  // A short count says nothing: a pipe is full when it has as many fragments as pages. Only EAGAIN means drained.
+  if (count <= 0) {
+    noteNothingRead(from, count)
+    return 0
+  }
+  from.receivedBytes += count
+  to.pipe = pipe
+  to.pipedBytes = count
+  return count
+}
+
+/** Sends what is in the pipe of `to`, as far as the kernel takes it; returns the pipe once it is empty. */
+export function drainPipe(to: Peer): Pipe | undefined {
+  const { pipe } = to
+  while (pipe !== null && to.pipedBytes > 0) {
+    const count = splice(pipe.readFd, to.fd, to.pipedBytes)
+    if (count > 0) {
+      to.pipedBytes -= count
+      to.sentBytes += count
+    } else if (count !== EINTR) {
+      to.isWritable = false
+      if (count !== EAGAIN) breakPeer(to, count)
+      return undefined
+    }
+  }
+  to.pipe = null
+  return pipe ?? undefined
 }
 
 /** Sends `[start, end)` of `buffer` to `peer`; keeps a copy of what the kernel does not take. */

@@ -1,4 +1,6 @@
+import { type Endpoint, formatEndpoint, isSameEndpoint } from '../address/endpoint.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { OpenConnection } from './report.ts'
 
 /** A running edge or agent, as the program's entry holds it. */
 export type Program = {
@@ -10,13 +12,33 @@ export type Program = {
   stopNow(): void
   /** The sum of a counter (a slot of `METRICS`) over all workers. */
   read(slot: number): number
+  /** Resolves once every worker has answered: none of them hangs. */
+  respond(): Promise<void>
+  /** The connections that are open now. */
+  connections(): Promise<readonly OpenConnection[]>
+}
+
+/** A listening socket that was passed to the process, and where it listens. */
+export type InheritedSocket = { readonly fd: number; readonly endpoint: Endpoint }
+
+/** The inherited sockets that listen on `endpoint`. */
+export function inheritedFor(endpoint: Endpoint, inherited: readonly InheritedSocket[]): number[] {
+  return inherited.filter((socket) => isSameEndpoint(socket.endpoint, endpoint)).map(({ fd }) => fd)
+}
+
+/** Refuses a socket that nobody asked for: a client of it would wait for ever. @throws Error */
+export function refuseStrayed(inherited: readonly InheritedSocket[], endpoints: readonly Endpoint[]): void {
+  const strayed = inherited.find((socket) => !endpoints.some((endpoint) => isSameEndpoint(endpoint, socket.endpoint)))
+  if (strayed === undefined) return
+  const where = formatEndpoint(strayed.endpoint)
+  throw new Error(`The service manager passed a socket on "${where}", where nothing is to listen; make both the same`)
 }
 
 /** What an edge or an agent gets from the program's entry. */
 export type ProgramContext = {
   readonly log: Log
-  /** Records that the log has dropped. */
-  readonly droppedRecords: () => number
+  /** Listening sockets that the service manager has opened and passed. */
+  readonly inherited: readonly InheritedSocket[]
   /** Ends the process with status 1 after stopping everything. */
   readonly onFatal: (error: Error) => void
 }

@@ -1,31 +1,62 @@
 import { finish, unsentBytes } from '../linux/socket.ts'
-import { flush, type Peer, receiveFrom, sendTo } from './peer.ts'
+import { drainPipe, fillPipe, flush, isBackedUp, type Peer, receiveFrom, sendTo } from './peer.ts'
+import type { PipePool } from './pipe-pool.ts'
 
-/** What one turn of a connection may move in one direction before others have theirs. */
+/** What one turn of a connection may move in one direction before others have theirs; a full pipe is one turn. */
 const TURN_BYTES = 256 * 1024
+/** A read below this through a pipe costs more than copying would. */
+const PIPE_READ_BYTES_MIN = 16 * 1024
+
+/** What a worker's connections share to move bytes. */
+export type RelayMeans = { readonly buffer: Uint8Array; readonly pipes: PipePool }
 
 /**
  * Moves bytes from one peer to the other until either side has no more to give or take.
  *
- * Never holds more than one read: while the receiver is slow, the sender is not read, and TCP slows it down.
+ * Small messages are copied through one buffer, which stays in the processor's cache; after a read that filled it,
+ * bytes go through a pipe inside the kernel until reads turn small again. Never holds more than one read: while the
+ * receiver is slow, the sender is not read, and TCP slows it down.
  *
  * @returns true when the turn is used up and there may be more
  */
-export function relay(from: Peer, to: Peer, buffer: Uint8Array): boolean {
-  if (to.queue !== null && to.isWritable) flush(to)
+export function relay(from: Peer, to: Peer, means: RelayMeans): boolean {
+  if (to.isWritable) unblock(to, means.pipes)
   let movedBytes = 0
-  while (from.isReadable && !from.hasEnded && to.queue === null && to.failure === 0) {
+  while (from.isReadable && !from.hasEnded && !isBackedUp(to) && to.failure === 0) {
     if (movedBytes >= TURN_BYTES) return true
-    const count = receiveFrom(from, buffer, 0, buffer.length)
-    if (count > 0) sendTo(to, buffer, 0, count)
-    movedBytes += count
+    movedBytes += from.isBulk ? pipeOnce(from, to, means) : copyOnce(from, to, means.buffer)
   }
   return false
 }
 
+/** Sends what was kept while the receiver was slow. */
+function unblock(to: Peer, pipes: PipePool): void {
+  if (to.queue !== null) flush(to)
+  if (to.queue !== null || to.pipe === null) return
+  const emptied = drainPipe(to)
+  if (emptied !== undefined) pipes.giveBack(emptied)
+}
+
+function copyOnce(from: Peer, to: Peer, buffer: Uint8Array): number {
+  const count = receiveFrom(from, buffer, 0, buffer.length)
+  if (count > 0) sendTo(to, buffer, 0, count)
+  from.isBulk = count === buffer.length
+  return count
+}
+
+function pipeOnce(from: Peer, to: Peer, means: RelayMeans): number {
+  const pipe = means.pipes.take()
+  if (pipe === undefined) return copyOnce(from, to, means.buffer)
+  const count = fillPipe(from, to, pipe)
+  if (count === 0) means.pipes.giveBack(pipe)
+  else if (count < PIPE_READ_BYTES_MIN) from.isBulk = false
+  unblock(to, means.pipes)
+  return count
+}
+
 /** Reports whether everything that `from` sent is in the hands of the kernel on the way to `to`. */
 export function isDelivered(from: Peer, to: Peer): boolean {
-  return from.hasEnded && to.queue === null
+  return from.hasEnded && !isBackedUp(to)
 }
 
 /** Passes the end of `from` on as FIN, behind its last byte. */

@@ -1,30 +1,113 @@
 import { formatEndpoint } from '../address/endpoint.ts'
+import { formatIpAddress } from '../address/ip-address.ts'
 import type { Log, LogFields } from '../telemetry/log.ts'
 import type { EndReason } from '../telemetry/metrics.ts'
-import type { Connection } from './connection.ts'
+import { type Connection, phaseName } from './connection.ts'
 
-/** Ends that are nobody's failure: they are only reported when everything is. */
-const QUIET: ReadonlySet<EndReason> = new Set(['finished', 'header-missing', 'local-probe', 'shutdown'])
-
-/** Which connections get a record: none, those that failed, or all (go-mmproxy's `-v`). */
+/** Which connections get a record: only a sample of those with a bad header, those that failed, or all. */
 export type Verbosity = 0 | 1 | 2
 
-/** Logs the record of a connection that has just ended, if the operator asked for it. */
-export function reportConnection(log: Log, verbosity: Verbosity, connection: Connection, reason: EndReason): void {
-  if (verbosity === 0 || (verbosity === 1 && QUIET.has(reason))) return
-  log(QUIET.has(reason) ? 'info' : 'warn', 'connection', connectionRecord(connection, reason))
+/** Ends that are nobody's failure: they are only reported when everything is. */
+const QUIET: ReadonlySet<EndReason> = new Set(['finished', 'header-missing', 'local-probe', 'answered', 'shutdown'])
+/** Ends that show a trusted edge set up wrongly, or under attack: a sample is always reported, never more. */
+const HEADER_FAULTS: ReadonlySet<EndReason> = new Set([
+  'header-timeout',
+  'header-truncated',
+  'header-malformed',
+  'source-refused',
+])
+/** One record per peer and reason in this time. */
+const SAMPLE_MS = 60_000
+/** Peers remembered at once; with more of them, records come out more often than the sample says, one a second at most. */
+const PEERS_MAX = 1_024
+const OVERFLOW_MS = 1_000
+
+type Sample = { untilMs: number; suppressed: number }
+
+/** Logs the records of connections that have ended, so much of them as the operator asked for. */
+export class Reporter {
+  readonly #log: Log
+  readonly #verbosity: Verbosity
+  readonly #samples = new Map<string, Sample>()
+  #overflowUntilMs = 0
+
+  constructor(log: Log, verbosity: Verbosity) {
+    this.#log = log
+    this.#verbosity = verbosity
+  }
+
+  /** Logs the record of a connection that has just ended, or not. */
+  report(connection: Connection, reason: EndReason): void {
+    if (HEADER_FAULTS.has(reason)) return this.#reportSample(connection, reason)
+    // A probe that is forwarded to the app comes and goes as it likes.
+    const isQuiet = QUIET.has(reason) || connection.isLocal
+    if (this.#verbosity === 0 || (this.#verbosity === 1 && isQuiet)) return
+    // Who is not trusted has nothing to say here: not a line each, whatever the verbosity.
+    if (reason === 'untrusted-peer') return this.#reportSample(connection, reason)
+    this.#log(isQuiet ? 'info' : 'warn', 'connection', connectionRecord(connection, reason))
+  }
+
+  #reportSample(connection: Connection, reason: EndReason): void {
+    const { peer, endedMs: nowMs } = connection
+    const key = `${reason} ${peer === null ? '' : formatIpAddress(peer.address)}`
+    const sample = this.#samples.get(key)
+    if (sample !== undefined && nowMs < sample.untilMs) {
+      sample.suppressed += 1
+      return
+    }
+    if (sample === undefined && this.#samples.size >= PEERS_MAX) {
+      this.#forget(nowMs)
+      if (this.#samples.size >= PEERS_MAX) {
+        if (nowMs < this.#overflowUntilMs) return
+        this.#overflowUntilMs = nowMs + OVERFLOW_MS
+      }
+    }
+    if (this.#samples.size < PEERS_MAX || sample !== undefined) {
+      this.#samples.set(key, { untilMs: nowMs + SAMPLE_MS, suppressed: 0 })
+    }
+    const suppressed = sample?.suppressed ?? 0
+    this.#log('warn', 'connection', {
+      ...connectionRecord(connection, reason),
+      suppressedBefore: suppressed === 0 ? undefined : suppressed,
+    })
+  }
+
+  #forget(nowMs: number): void {
+    for (const [key, sample] of this.#samples) {
+      if (nowMs >= sample.untilMs) this.#samples.delete(key)
+    }
+  }
+}
+
+/** An open connection as the admin server shows it. */
+export type OpenConnection = LogFields
+
+/** Describes a connection that is open now. */
+export function openConnection(connection: Connection, nowMs: number): OpenConnection {
+  return { ...addresses(connection), ...totals(connection, nowMs), phase: phaseName(connection.phase) }
 }
 
 function connectionRecord(connection: Connection, reason: EndReason): LogFields {
-  const { client, backend, source, peer, target } = connection
+  return {
+    ...addresses(connection),
+    ...totals(connection, connection.endedMs),
+    end: reason,
+    refusal: connection.refusal === '' ? undefined : connection.refusal,
+  }
+}
+
+function addresses({ source, peer, target }: Connection): LogFields {
   return {
     client: source === null ? undefined : formatEndpoint(source),
     peer: peer === null ? undefined : formatEndpoint(peer),
     target: target === null ? undefined : formatEndpoint(target),
-    bytesFromClient: client.receivedBytes - connection.headerBytes,
+  }
+}
+
+function totals({ client, backend, headerBytes, startedMs }: Connection, nowMs: number): LogFields {
+  return {
+    bytesFromClient: client.receivedBytes - headerBytes,
     bytesFromBackend: backend.receivedBytes,
-    durationMs: Math.round(connection.endedMs - connection.startedMs),
-    end: reason,
-    refusal: connection.refusal === '' ? undefined : connection.refusal,
+    durationMs: Math.round(nowMs - startedMs),
   }
 }

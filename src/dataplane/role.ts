@@ -18,6 +18,8 @@ export type AfterFailure = number | 'give-up'
 export type HeaderRead =
   | { readonly kind: 'incomplete'; readonly bytesNeeded: number }
   | { readonly kind: 'complete'; readonly payloadStart: number }
+  /** No client, but a question that is answered here: the bytes are sent and the connection ends. */
+  | { readonly kind: 'answer'; readonly bytes: Uint8Array; readonly payloadStart: number }
   | { readonly kind: 'refused'; readonly reason: EndReason }
 
 /** What makes the shared data path an edge or an agent. Methods are called on the worker's thread and never block. */
@@ -30,10 +32,12 @@ export type Role = {
   readHeader(connection: Connection, bytes: Uint8Array, end: number): HeaderRead
   /** Chooses a backend and starts to connect to it. */
   dial(connection: Connection): Dial
-  /** Whether {@link Limits.connectTimeoutMs} holds for all attempts of a connection together, or for each. */
+  /** Whether {@link Timeouts.connectTimeoutMs} holds for all attempts of a connection together, or for each. */
   readonly sharesConnectTimeout: boolean
   /** Called after each failed attempt with its negated errno; `remainingMs` is what is left of the connect timeout. */
   afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure
   /** Writes what stands before the client's first byte at the front of `target`; returns its length in bytes. */
   writeHeader(connection: Connection, target: Uint8Array): number
+  /** Sees each connection once more, at its end. */
+  onEnd(connection: Connection, reason: EndReason): void
 }

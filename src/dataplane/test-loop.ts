@@ -18,8 +18,10 @@ import {
 } from '../linux/socket.ts'
 import { Counters, type EndReason } from '../telemetry/metrics.ts'
 import type { Connection } from './connection.ts'
-import { EventLoop, type Limits } from './event-loop.ts'
+import { type ConnectionLimits, EventLoop } from './event-loop.ts'
+import type { Listener } from './listener.ts'
 import type { AfterFailure, Dial, HeaderRead, Role } from './role.ts'
+import type { Timeouts } from './service.ts'
 
 /** No keepalive and no user timeout. */
 export const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }
@@ -28,8 +30,11 @@ const DEADLINE_MS = 5_000
 const LINE_FEED = 0x0a
 const SETTLE_STEPS = 20
 
+/** What bounds a connection of a {@link TestLoop}. */
+export type TestLimits = ConnectionLimits & Timeouts
+
 /** Limits that no test meets by accident. */
-export const WIDE_LIMITS: Limits = {
+const WIDE_LIMITS: TestLimits = {
   headerTimeoutMs: 5_000,
   connectTimeoutMs: 5_000,
   idleTimeoutMs: 0,
@@ -118,6 +123,8 @@ export class LineRole implements Role {
   writeHeader(): number {
     return 0
   }
+
+  onEnd(): void {}
 }
 
 /** A listening socket that plays the app. */
@@ -149,25 +156,26 @@ export class TestLoop {
   readonly loop: EventLoop
   readonly counters = new Counters()
   readonly endpoint: Endpoint
+  readonly listener: Listener
   /** Reasons of the connections that have ended, in order. */
   readonly ended: EndReason[] = []
   readonly logged: string[] = []
   nowMs = 100_000
 
-  constructor(role: Role, limits: Partial<Limits> = {}) {
+  constructor(role: Role, limits: Partial<TestLimits> = {}) {
+    const bounds = { ...WIDE_LIMITS, ...limits }
+    role.onEnd = (_, reason) => this.ended.push(reason)
     this.loop = new EventLoop({
-      role,
-      limits: { ...WIDE_LIMITS, ...limits },
+      limits: bounds,
       counters: this.counters,
       openTotal: new Int32Array(new SharedArrayBuffer(4)),
       log: (level, message) => this.logged.push(`${level}: ${message}`),
       clock: () => this.nowMs,
       wakeupFd: openWakeup(),
-      onEnd: (_, reason) => this.ended.push(reason),
     })
     const listener = openListener(LOOPBACK, NO_LIVENESS)
     this.endpoint = boundEndpoint(listener)
-    this.loop.addListener(listener)
+    this.listener = this.loop.addListener(listener, { role, timeouts: bounds })
   }
 
   /** Opens a connection to the loop's listener. */

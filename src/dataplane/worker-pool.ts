@@ -1,28 +1,37 @@
 import { Worker } from 'node:worker_threads'
 import type { Endpoint } from '../address/endpoint.ts'
-import { close, type Liveness, openListener, openWakeup, wake } from '../linux/socket.ts'
+import { adoptListener, close, type Liveness, openListener, openWakeup, wake } from '../linux/socket.ts'
 import type { Log } from '../telemetry/log.ts'
 import { Counters } from '../telemetry/metrics.ts'
-import type { Limits } from './event-loop.ts'
+import type { ConnectionLimits } from './event-loop.ts'
+import type { OpenConnection } from './report.ts'
+import type { Timeouts } from './service.ts'
 import type { FromWorker, ToWorker, WorkerData } from './worker-thread.ts'
 
 /** How long {@link WorkerPool.stopNow} waits for a worker to leave its loop. */
 const ACKNOWLEDGE_MS = 2_000
 
 /** What a {@link WorkerPool} is made of. */
-export type WorkerPoolOptions<RoleOptions> = {
+export type WorkerPoolOptions = {
   /** The file that calls `runWorker` for the role. */
   readonly entry: URL
   readonly workers: number
-  /** Every worker has a listening socket of its own on each of these. */
-  readonly listen: readonly Endpoint[]
-  readonly liveness: Liveness
-  readonly limits: Limits
-  readonly roleOptions: RoleOptions
+  readonly limits: ConnectionLimits
   readonly log: Log
   /** Called when a worker thread dies of an error of ours; the program cannot go on. */
   readonly onFatal: (error: Error) => void
 }
+
+/** Where a service listens; every worker has a listening socket of its own on it. */
+export type ListenOptions = {
+  readonly endpoint: Endpoint
+  readonly liveness: Liveness
+  /** Listening sockets on it that the service manager has opened, spread over the workers; empty: the pool opens them. */
+  readonly inheritedFds: readonly number[]
+}
+
+/** What connections of a service get. */
+export type ServeOptions<RoleOptions> = { readonly timeouts: Timeouts; readonly roleOptions: RoleOptions }
 
 type Member = {
   readonly worker: Worker
@@ -41,13 +50,43 @@ type Member = {
 export class WorkerPool<RoleOptions> {
   readonly #members: Member[] = []
   readonly #log: Log
+  readonly #requests = new Map<number, (connections: readonly OpenConnection[]) => void>()
+  #nextRequest = 0
 
-  /** @throws SystemCallError when one of the addresses cannot be listened on; nothing is left open then */
-  constructor(options: WorkerPoolOptions<RoleOptions>) {
+  constructor(options: WorkerPoolOptions) {
     this.#log = options.log
     const openTotal = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
-    const listenerFds = openListeners(options)
-    for (const fds of listenerFds) this.#members.push(startMember(options, fds, openTotal, this.#receive))
+    for (let index = 0; index < options.workers; index++) {
+      this.#members.push(startMember(options, openTotal, this.#receive))
+    }
+  }
+
+  /**
+   * Starts to listen, one socket for each worker, or for none.
+   *
+   * @throws SystemCallError when the endpoint cannot be listened on
+   */
+  listen(name: string, listen: ListenOptions, serve: ServeOptions<RoleOptions>): void {
+    const opened: number[] = []
+    try {
+      for (const index of this.#members.keys()) opened.push(openOrAdopt(listen, index))
+    } catch (error) {
+      for (const fd of opened) close(fd)
+      throw error
+    }
+    for (const [index, member] of this.#members.entries()) {
+      tell(member, { kind: 'serve', name, listenerFds: [opened[index]], ...serve })
+    }
+  }
+
+  /** Gives a service that listens other options, for connections to come. */
+  change(name: string, serve: ServeOptions<RoleOptions>): void {
+    for (const member of this.#members) tell(member, { kind: 'serve', name, listenerFds: [], ...serve })
+  }
+
+  /** Takes what is queued at a service and stops listening; its connections go on. */
+  unlisten(name: string): void {
+    for (const member of this.#members) tell(member, { kind: 'unlisten', name })
   }
 
   /** The sum of one counter over all workers. */
@@ -55,9 +94,28 @@ export class WorkerPool<RoleOptions> {
     return this.#members.reduce((sum, member) => sum + member.counters.read(slot), 0)
   }
 
-  /** Gives every worker a changed configuration, for connections to come. */
-  configure(value: unknown): void {
-    for (const member of this.#members) tell(member, { kind: 'configure', value })
+  /** The open connections of all workers. */
+  connections(): Promise<readonly OpenConnection[]> {
+    return this.#askAll('list')
+  }
+
+  /** Resolves once every worker has come round to answering. */
+  async respond(): Promise<void> {
+    await this.#askAll('ping')
+  }
+
+  async #askAll(kind: 'list' | 'ping'): Promise<readonly OpenConnection[]> {
+    const answers = this.#members.map(
+      (member) =>
+        new Promise<readonly OpenConnection[]>((resolve) => {
+          const request = this.#nextRequest++
+          this.#requests.set(request, resolve)
+          tell(member, { kind, request })
+          // A worker that has left will not answer.
+          void member.exited.then(() => resolve([]))
+        }),
+    )
+    return (await Promise.all(answers)).flat()
   }
 
   /** Stops listening and resolves once the last connection has ended. */
@@ -73,39 +131,28 @@ export class WorkerPool<RoleOptions> {
   }
 
   readonly #receive = (message: FromWorker): void => {
-    if (message.kind === 'log') this.#log(message.level, message.message, message.fields)
+    if (message.kind === 'log') return this.#log(message.level, message.message, message.fields)
+    this.#requests.get(message.request)?.(message.connections)
+    this.#requests.delete(message.request)
   }
 }
 
-/** Opens the listening sockets of all workers, or none. */
-function openListeners<RoleOptions>(options: WorkerPoolOptions<RoleOptions>): number[][] {
-  const opened: number[][] = []
-  try {
-    for (let index = 0; index < options.workers; index++) {
-      const fds: number[] = []
-      opened.push(fds)
-      for (const endpoint of options.listen) fds.push(openListener(endpoint, options.liveness))
-    }
-    return opened
-  } catch (error) {
-    for (const fd of opened.flat()) close(fd)
-    throw error
-  }
+/** Where there are fewer inherited sockets than workers, some workers serve one queue together. */
+function openOrAdopt({ endpoint, liveness, inheritedFds }: ListenOptions, worker: number): number {
+  if (inheritedFds.length === 0) return openListener(endpoint, liveness)
+  return adoptListener(inheritedFds[worker % inheritedFds.length], liveness)
 }
 
-function startMember<RoleOptions>(
-  options: WorkerPoolOptions<RoleOptions>,
-  listenerFds: readonly number[],
+function startMember(
+  options: WorkerPoolOptions,
   openTotal: Int32Array,
   receive: (message: FromWorker) => void,
 ): Member {
   const wakeupFd = openWakeup()
   const counters = new Counters()
   const acknowledged = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
-  const workerData: WorkerData<RoleOptions> = {
-    roleOptions: options.roleOptions,
+  const workerData: WorkerData = {
     limits: options.limits,
-    listenerFds,
     wakeupFd,
     counters: counters.shared,
     openTotal,
@@ -124,7 +171,7 @@ function startMember<RoleOptions>(
   return { worker, wakeupFd, counters, acknowledged, exited }
 }
 
-function tell(member: Member, message: ToWorker): void {
+function tell<RoleOptions>(member: Member, message: ToWorker<RoleOptions>): void {
   member.worker.postMessage(message)
   wake(member.wakeupFd)
 }

@@ -1,16 +1,16 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { Log } from '../telemetry/log.ts'
-import { Counters, type EndReason } from '../telemetry/metrics.ts'
+import { Counters } from '../telemetry/metrics.ts'
 import type { Connection } from './connection.ts'
-import { EventLoop, type Limits } from './event-loop.ts'
+import { type ConnectionLimits, EventLoop } from './event-loop.ts'
+import type { Listener } from './listener.ts'
+import { type OpenConnection, openConnection } from './report.ts'
 import type { Role } from './role.ts'
+import type { Timeouts } from './service.ts'
 
-/** What the main thread gives a worker at its start. `RoleOptions` and what `configure` takes are plain data. */
-export type WorkerData<RoleOptions> = {
-  readonly roleOptions: RoleOptions
-  readonly limits: Limits
-  /** Open listening sockets; the worker closes them. */
-  readonly listenerFds: readonly number[]
+/** What the main thread gives a worker at its start. */
+export type WorkerData = {
+  readonly limits: ConnectionLimits
   readonly wakeupFd: number
   readonly counters: SharedArrayBuffer
   readonly openTotal: Int32Array
@@ -18,10 +18,21 @@ export type WorkerData<RoleOptions> = {
   readonly acknowledged: Int32Array
 }
 
-/** Main thread to worker; each is followed by a wake-up. */
-export type ToWorker =
-  | { readonly kind: 'configure'; readonly value: unknown }
-  /** Take what is queued, stop listening, leave once the last connection has ended. */
+/** Main thread to worker; each is followed by a wake-up. `RoleOptions` is plain data. */
+export type ToWorker<RoleOptions> =
+  /** Serve under this name: with new listening sockets, or with other options for connections to come. */
+  | {
+      readonly kind: 'serve'
+      readonly name: string
+      readonly listenerFds: readonly number[]
+      readonly timeouts: Timeouts
+      readonly roleOptions: RoleOptions
+    }
+  /** Take what is queued under this name and stop listening. */
+  | { readonly kind: 'unlisten'; readonly name: string }
+  /** Answer with the open connections, or with none. */
+  | { readonly kind: 'list' | 'ping'; readonly request: number }
+  /** Stop listening altogether and leave once the last connection has ended. */
   | { readonly kind: 'drain' }
   /** End every connection and leave. */
   | { readonly kind: 'stop' }
@@ -34,58 +45,104 @@ export type FromWorker =
       readonly message: string
       readonly fields: Parameters<Log>[2]
     }
-  | { readonly kind: 'drained' }
+  | { readonly kind: 'answer'; readonly request: number; readonly connections: readonly OpenConnection[] }
 
-/** A role as a worker runs it. */
-export type WorkerRole = Role & {
-  /** Takes a changed configuration for connections to come. */
-  configure(value: unknown): void
-  /** Sees each connection once more, at its end. */
-  onEnd(connection: Connection, reason: EndReason): void
+/** What a role may use of its worker. */
+export type RoleContext = {
+  readonly log: Log
+  readonly counters: Counters
+  /** One cell: connections open now in all workers. */
+  readonly openTotal: Int32Array
 }
 
-/** Runs a worker thread from start to end: `makeRole` gives it its role. Returns when it has been told to leave. */
-export function runWorker<RoleOptions>(
-  makeRole: (options: RoleOptions, context: { readonly log: Log; readonly counters: Counters }) => WorkerRole,
-): void {
+/** Makes the role of a service from its options. */
+export type MakeRole<RoleOptions> = (options: RoleOptions, context: RoleContext) => Role
+
+/** Runs a worker thread from start to end. Returns when it has been told to leave. */
+export function runWorker<RoleOptions>(makeRole: MakeRole<RoleOptions>): void {
   const port = parentPort
   if (port === null) throw new Error('This file is the entry of a worker thread; run "truepeer" instead')
-  const data = workerData as WorkerData<RoleOptions>
+  const data = workerData as WorkerData
   const send = (message: FromWorker): void => port.postMessage(message)
   const log: Log = (level, message, fields) => send({ kind: 'log', level, message, fields })
   const counters = new Counters(data.counters)
-  const role = makeRole(data.roleOptions, { log, counters })
   const loop = new EventLoop({
-    role,
     limits: data.limits,
     counters,
     openTotal: data.openTotal,
     log,
     clock: () => performance.now(),
     wakeupFd: data.wakeupFd,
-    onEnd: (connection, reason) => role.onEnd(connection, reason),
   })
-  for (const fd of data.listenerFds) loop.addListener(fd)
-
-  let isDraining = false
-  let isStopped = false
-  const handle = (message: ToWorker): void => {
-    if (message.kind === 'configure') role.configure(message.value)
-    if (message.kind === 'stop') isStopped = true
-    if (message.kind === 'drain') {
-      isDraining = true
-      loop.closeListeners()
-    }
-  }
-  while (!isStopped && !(isDraining && loop.openCount === 0)) {
+  const worker = new WorkerThread(
+    loop,
+    (options: RoleOptions) => makeRole(options, { log, counters, openTotal: data.openTotal }),
+    send,
+  )
+  while (!worker.isDone) {
     loop.step()
     if (!loop.takeWakeup()) continue
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
-      handle(next.message as ToWorker)
+      worker.handle(next.message as ToWorker<RoleOptions>)
     }
   }
   loop.close()
-  send({ kind: 'drained' })
   Atomics.store(data.acknowledged, 0, 1)
   Atomics.notify(data.acknowledged, 0)
+}
+
+/** What the main thread has told a worker. */
+class WorkerThread<RoleOptions> {
+  readonly #loop: EventLoop
+  readonly #makeRole: (options: RoleOptions) => Role
+  readonly #send: (message: FromWorker) => void
+  readonly #listeners = new Map<string, Listener[]>()
+  #isDraining = false
+  #isStopped = false
+
+  constructor(loop: EventLoop, makeRole: (options: RoleOptions) => Role, send: (message: FromWorker) => void) {
+    this.#loop = loop
+    this.#makeRole = makeRole
+    this.#send = send
+  }
+
+  /** Reports whether the worker may leave its loop. */
+  get isDone(): boolean {
+    return this.#isStopped || (this.#isDraining && this.#loop.openCount === 0)
+  }
+
+  handle(message: ToWorker<RoleOptions>): void {
+    switch (message.kind) {
+      case 'serve': {
+        const service = { role: this.#makeRole(message.roleOptions), timeouts: message.timeouts }
+        const listeners = this.#listeners.get(message.name) ?? []
+        for (const listener of listeners) listener.service = service
+        const added = message.listenerFds.map((fd) => this.#loop.addListener(fd, service))
+        this.#listeners.set(message.name, [...listeners, ...added])
+        return
+      }
+      case 'unlisten':
+        return this.#unlisten(message.name)
+      case 'list':
+        return this.#answer(message.request, this.#loop.openConnections())
+      case 'ping':
+        return this.#answer(message.request, [])
+      case 'drain':
+        this.#isDraining = true
+        for (const name of [...this.#listeners.keys()]) this.#unlisten(name)
+        return
+      case 'stop':
+        this.#isStopped = true
+    }
+  }
+
+  #answer(request: number, open: readonly Connection[]): void {
+    const connections = open.map((connection) => openConnection(connection, this.#loop.nowMs))
+    this.#send({ kind: 'answer', request, connections })
+  }
+
+  #unlisten(name: string): void {
+    for (const listener of this.#listeners.get(name) ?? []) this.#loop.closeListener(listener)
+    this.#listeners.delete(name)
+  }
 }

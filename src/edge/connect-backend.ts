@@ -26,11 +26,13 @@ function attempt(backend: Endpoint, liveness: Liveness, bindsFirst: boolean): Di
   const fd = openStream(backend.address.family)
   if (fd < 0) return { kind: 'failed', error: fd }
   let result = setNoDelay(fd)
-  result ||= setLiveness(fd, liveness)
+  const isLocal = classifyAddress(backend.address) === 'loopback'
+  // A peer on this very host cannot vanish without its kernel saying so.
+  if (!isLocal) result ||= setLiveness(fd, liveness)
   if (bindsFirst) result ||= bindLocal(fd, backend)
   if (result === 0) result = connectTo(fd, backend)
   if (result === 0 || result === EINPROGRESS) {
-    return { kind: 'connecting', fd, isLocal: classifyAddress(backend.address) === 'loopback' }
+    return { kind: 'connecting', fd, isLocal }
   }
   close(fd)
   return { kind: 'failed', error: result }

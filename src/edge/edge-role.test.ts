@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Connection } from '../dataplane/connection.ts'
-import type { Limits } from '../dataplane/event-loop.ts'
-import { endpointOf, NO_LIVENESS, TestApp, TestLoop } from '../dataplane/test-loop.ts'
+import { endpointOf, NO_LIVENESS, TestApp, type TestLimits, TestLoop } from '../dataplane/test-loop.ts'
 import { EMFILE } from '../linux/errno.ts'
 import { acceptFrom, close } from '../linux/socket.ts'
-import { METRICS } from '../telemetry/metrics.ts'
+import { Counters, METRICS } from '../telemetry/metrics.ts'
+import { Availability } from './availability.ts'
 import { EdgeRole, type EdgeRoleOptions } from './edge-role.ts'
 
 /** An edge in front of `count` backends, all of them up as far as it knows. */
-function start(t: TestContext, count: number, options: Partial<EdgeRoleOptions> = {}, limits: Partial<Limits> = {}) {
+function start(
+  t: TestContext,
+  count: number,
+  options: Partial<EdgeRoleOptions> = {},
+  limits: Partial<TestLimits> = {},
+) {
   const apps = Array.from({ length: count }, () => new TestApp())
   const healthy = new Int32Array(count).fill(1)
   const role = new EdgeRole(
@@ -22,7 +27,7 @@ function start(t: TestContext, count: number, options: Partial<EdgeRoleOptions> 
       verbosity: 0,
       ...options,
     },
-    { log: () => {} },
+    { log: () => {}, counters: new Counters(), openTotal: new Int32Array(1) },
   )
   const loop = new TestLoop(role, limits)
   t.after(() => {
@@ -110,6 +115,14 @@ test('a client that resets while its backend does not answer frees the connectio
   client.reset()
   loop.until('ended', () => loop.ended.length === 1)
   assert.deepEqual(loop.ended, ['client-left'])
+})
+
+test('a full backend gets connections only if all are full', (t) => {
+  const { apps, healthy, loop } = start(t, 3)
+  healthy.set([Availability.full, Availability.up, Availability.full])
+  assert.deepEqual(distribution(loop, apps, 4), [0, 4, 0])
+  healthy.set([Availability.full, Availability.down, Availability.full])
+  assert.deepEqual(distribution(loop, apps, 4), [2, 0, 2])
 })
 
 test('every healthy backend is tried once, each for its own connect timeout, then the client is reset', (t) => {

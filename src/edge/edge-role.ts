@@ -1,14 +1,14 @@
 import { classifyAddress } from '../address/address-class.ts'
 import type { Endpoint } from '../address/endpoint.ts'
 import type { Connection } from '../dataplane/connection.ts'
-import { reportConnection, type Verbosity } from '../dataplane/report.ts'
-import type { AfterFailure, Dial } from '../dataplane/role.ts'
-import type { WorkerRole } from '../dataplane/worker-thread.ts'
+import { Reporter, type Verbosity } from '../dataplane/report.ts'
+import type { AfterFailure, Dial, Role } from '../dataplane/role.ts'
+import type { RoleContext } from '../dataplane/worker-thread.ts'
 import { isOutOfResources } from '../linux/errno.ts'
 import { type Liveness, localEndpoint } from '../linux/socket.ts'
 import { writeProxyV1 } from '../proxy-protocol/write-v1.ts'
-import type { Log } from '../telemetry/log.ts'
 import type { EndReason } from '../telemetry/metrics.ts'
+import { Availability } from './availability.ts'
 import { connectBackend } from './connect-backend.ts'
 
 /** What stands before the client's first byte, as a target TCP proxy's `proxyHeader` says. */
@@ -21,7 +21,7 @@ const RESOURCE_RETRY_MS = 50
 export type EdgeRoleOptions = {
   readonly listen: Endpoint
   readonly backends: readonly Endpoint[]
-  /** One cell per backend, written by the health checks: 1 when it may be chosen. */
+  /** One cell per backend, written by the health checks: its {@link Availability}. */
   readonly healthy: Int32Array
   readonly proxyHeader: ProxyHeaderKind
   readonly liveness: Liveness
@@ -29,20 +29,16 @@ export type EdgeRoleOptions = {
 }
 
 /** The edge's part of the data path: picks a healthy backend in turn and writes the header. */
-export class EdgeRole implements WorkerRole {
+export class EdgeRole implements Role {
   readonly expectsHeader = false
   readonly sharesConnectTimeout = false
   readonly #options: EdgeRoleOptions
-  readonly #log: Log
+  readonly #reporter: Reporter
   #next = 0
 
-  constructor(options: EdgeRoleOptions, context: { readonly log: Log }) {
+  constructor(options: EdgeRoleOptions, context: RoleContext) {
     this.#options = options
-    this.#log = context.log
-  }
-
-  configure(): void {
-    // Health reaches the workers through shared memory; the one-line form has nothing else that changes.
+    this.#reporter = new Reporter(context.log, options.verbosity)
   }
 
   admit(): undefined {
@@ -84,7 +80,7 @@ export class EdgeRole implements WorkerRole {
   }
 
   onEnd(connection: Connection, reason: EndReason): void {
-    reportConnection(this.#log, this.#options.verbosity, connection, reason)
+    this.#reporter.report(connection, reason)
   }
 
   /** The next healthy backend in turn that this connection has not tried yet; -1 when there is none. */
@@ -96,14 +92,17 @@ export class EdgeRole implements WorkerRole {
     return next >= 0 && stepsTo(next) > stepsTo(choice) ? next : -1
   }
 
-  /** The first healthy backend at or after `from`, in turn; -1 when there is none. */
+  /** The first backend at or after `from` that is up, in turn; one that is full if all are; -1 when there is none. */
   #healthyFrom(from: number): number {
     const { backends, healthy } = this.#options
+    let full = -1
     for (let step = 0; step < backends.length; step++) {
       const index = (from + step) % backends.length
-      if (Atomics.load(healthy, index) === 1) return index
+      const availability = Atomics.load(healthy, index)
+      if (availability === Availability.up) return index
+      if (availability === Availability.full && full < 0) full = index
     }
-    return -1
+    return full
   }
 
   /** The address that the client connected to: the listener's own, or the one behind a wildcard. */

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import type { Limits } from '../dataplane/event-loop.ts'
-import type { Program, ProgramContext } from '../dataplane/program.ts'
+import { formatEndpoint } from '../address/endpoint.ts'
+import type { ConnectionLimits } from '../dataplane/event-loop.ts'
+import { inheritedFor, type Program, type ProgramContext, refuseStrayed } from '../dataplane/program.ts'
+import type { Timeouts } from '../dataplane/service.ts'
 import { WorkerPool } from '../dataplane/worker-pool.ts'
 import type { EdgeRoleOptions } from './edge-role.ts'
 import { type HealthCheckOptions, HealthChecks } from './health-check.ts'
@@ -12,7 +13,8 @@ const FIRST_ROUND_MS = 1_000
 /** The install configuration of an edge in its one-line form. */
 export type EdgeOptions = Omit<EdgeRoleOptions, 'healthy'> & {
   readonly workers: number
-  readonly limits: Limits
+  readonly limits: ConnectionLimits
+  readonly timeouts: Timeouts
   readonly healthCheck: HealthCheckOptions
 }
 
@@ -23,15 +25,39 @@ export type EdgeOptions = Omit<EdgeRoleOptions, 'healthy'> & {
  */
 export async function startEdge(options: EdgeOptions, context: ProgramContext): Promise<Program> {
   const { log } = context
-  const { workers, limits, healthCheck, ...role } = options
-  const { backends } = options
+  const { workers, limits, timeouts, healthCheck, ...role } = options
+  const { backends, listen, liveness } = options
   const healthy = new Int32Array(new SharedArrayBuffer(backends.length * Int32Array.BYTES_PER_ELEMENT))
   const checks = new HealthChecks(backends, healthy, healthCheck, log)
   await Promise.race([checks.start(), sleep(FIRST_ROUND_MS, undefined, { ref: false })])
-  const pool = startPool()
+  const pool = new WorkerPool<EdgeRoleOptions>({
+    entry: new URL('./worker.js', import.meta.url),
+    workers,
+    limits,
+    log,
+    onFatal: context.onFatal,
+  })
+  const stopNow = (): void => {
+    checks.stop()
+    pool.stopNow()
+  }
+  try {
+    refuseStrayed(context.inherited, [listen])
+    const inheritedFds = inheritedFor(listen, context.inherited)
+    pool.listen(
+      'frontend',
+      { endpoint: listen, liveness, inheritedFds },
+      { timeouts, roleOptions: { ...role, healthy } },
+    )
+  } catch (error) {
+    stopNow()
+    throw error
+  }
+  // Clients can connect by now; they are served once the threads have come up.
+  await pool.respond()
   log('info', 'listening', {
-    listen: formatEndpoint(options.listen),
-    backends: backends.map((backend: Endpoint) => formatEndpoint(backend)),
+    listen: formatEndpoint(listen),
+    backends: backends.map(formatEndpoint),
     proxyHeader: options.proxyHeader,
     workers,
   })
@@ -42,28 +68,9 @@ export async function startEdge(options: EdgeOptions, context: ProgramContext): 
       await pool.drain()
       checks.stop()
     },
-    stopNow() {
-      checks.stop()
-      pool.stopNow()
-    },
+    stopNow,
+    respond: () => pool.respond(),
     read: (slot) => pool.read(slot),
-  }
-
-  function startPool(): WorkerPool<EdgeRoleOptions> {
-    try {
-      return new WorkerPool<EdgeRoleOptions>({
-        entry: new URL('./worker.js', import.meta.url),
-        workers,
-        listen: [options.listen],
-        liveness: options.liveness,
-        limits,
-        roleOptions: { ...role, healthy },
-        log,
-        onFatal: context.onFatal,
-      })
-    } catch (error) {
-      checks.stop()
-      throw error
-    }
+    connections: () => pool.connections(),
   }
 }

@@ -2,10 +2,18 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { loadQuestion } from '../dataplane/load-report.ts'
 import { endpointOf, TestApp } from '../dataplane/test-loop.ts'
+import { Availability } from './availability.ts'
 import { type HealthCheckOptions, HealthChecks, probeTcp } from './health-check.ts'
 
-const OPTIONS: HealthCheckOptions = { checkIntervalMs: 40, timeoutMs: 300, healthyThreshold: 2, unhealthyThreshold: 2 }
+const OPTIONS: HealthCheckOptions = {
+  checkIntervalMs: 40,
+  timeoutMs: 300,
+  healthyThreshold: 2,
+  unhealthyThreshold: 2,
+  maxUtilization: undefined,
+}
 const NEVER = new AbortController().signal
 /** Nobody listens on port 1 of loopback. */
 const CLOSED = endpointOf('127.0.0.1:1')
@@ -51,10 +59,10 @@ async function until(what: string, isTrue: () => boolean): Promise<void> {
 
 test('a backend that accepts is a success, one that refuses or does not answer a failure', async (t) => {
   const { endpoint } = await startBackend(t)
-  assert.equal(await probeTcp(endpoint, 1_000, NEVER), 'success')
-  assert.equal(await probeTcp(CLOSED, 1_000, NEVER), 'failure')
+  assert.deepEqual(await probeTcp(endpoint, 1_000, NEVER), { result: 'success' })
+  assert.deepEqual(await probeTcp(CLOSED, 1_000, NEVER), { result: 'failure' })
   const startedMs = performance.now()
-  assert.equal(await probeTcp(blackHole(t), 100, NEVER), 'failure')
+  assert.deepEqual(await probeTcp(blackHole(t), 100, NEVER), { result: 'failure' })
   assert.ok(performance.now() - startedMs >= 99)
 })
 
@@ -62,14 +70,14 @@ test('a deadline that was missed while this process was busy says nothing about 
   const probe = probeTcp(blackHole(t), 50, NEVER)
   // Nothing runs until 250 ms have passed: the timer is 200 ms late.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 250)
-  assert.equal(await probe, 'discarded')
+  assert.deepEqual(await probe, { result: 'discarded' })
 })
 
 test('a probe that is called off says nothing about the backend', async (t) => {
   const stop = new AbortController()
   const probe = probeTcp(blackHole(t), 5_000, stop.signal)
   stop.abort()
-  assert.equal(await probe, 'discarded')
+  assert.deepEqual(await probe, { result: 'discarded' })
 })
 
 test('each backend is probed at once, and the first result decides', async (t) => {
@@ -136,4 +144,49 @@ test('many backends are probed without a warning of node', async (t) => {
   await startChecks(t, backends).started
   await new Promise((resolve) => setImmediate(resolve))
   assert.deepEqual(warnings, [])
+})
+
+/** An agent that answers every question with what `answer` returns now, or, for undefined, with silence. */
+async function startAgent(t: TestContext, answer: () => string | undefined): Promise<Endpoint> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      const text = answer()
+      if (text !== undefined) socket.end(text)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const address = server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  return endpointOf(`127.0.0.1:${address.port}`)
+}
+
+function report(cpu: number, isListening = true): string {
+  return `${JSON.stringify({ cpu_utilization: cpu, mem_utilization: 0.1, open_connections: 3, app_listening: isListening })}\n`
+}
+
+test('an agent that is asked answers with its load; whoever does not answer so is up, with a load nobody knows', async (t) => {
+  const question = loadQuestion()
+  const agent = await startAgent(t, () => report(0.25))
+  assert.equal((await probeTcp(agent, 1_000, NEVER, question)).load?.cpu_utilization, 0.25)
+  for (const answer of ['', 'hello\n', '{}', '{"cpu_utilization":7}', 'x'.repeat(100_000), undefined]) {
+    const other = await startAgent(t, () => answer)
+    const { result, load } = await probeTcp(other, 150, NEVER, question)
+    assert.deepEqual([result, load], ['success', undefined], String(answer).slice(0, 40))
+  }
+})
+
+test('a backend above the utilization is full until it is below again, and one whose app does not listen is down', async (t) => {
+  let answer = report(0.5)
+  const agent = await startAgent(t, () => answer)
+  const { healthy, started } = startChecks(t, [agent], { maxUtilization: 0.8, checkIntervalMs: 10 })
+  await started
+  assert.deepEqual([...healthy], [Availability.up])
+  answer = report(0.9)
+  await until('full', () => healthy[0] === Availability.full)
+  answer = report(0.7)
+  await until('up', () => healthy[0] === Availability.up)
+  answer = report(0.1, false)
+  await until('down', () => healthy[0] === Availability.down)
 })

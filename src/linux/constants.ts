@@ -16,7 +16,6 @@ export const SO_ERROR = 4
 export const SO_KEEPALIVE = 9
 export const SO_LINGER = 13
 export const SO_REUSEPORT = 15
-export const SO_RCVTIMEO = 20
 export const SO_MARK = 36
 
 export const IPPROTO_IP = 0
@@ -38,6 +37,9 @@ export const MSG_DONTWAIT = 0x40
 export const MSG_NOSIGNAL = 0x4000
 
 export const SHUT_WR = 1
+
+export const SPLICE_F_MOVE = 1
+export const SPLICE_F_NONBLOCK = 2
 
 export const EPOLLIN = 0x001
 export const EPOLLOUT = 0x004

@@ -8,16 +8,11 @@ export const EINTR = -errno.EINTR
 export const EINPROGRESS = -errno.EINPROGRESS
 export const EADDRINUSE = -errno.EADDRINUSE
 export const EADDRNOTAVAIL = -errno.EADDRNOTAVAIL
-export const ECONNABORTED = -errno.ECONNABORTED
 export const ECONNREFUSED = -errno.ECONNREFUSED
-export const ECONNRESET = -errno.ECONNRESET
 export const EMFILE = -errno.EMFILE
 export const ENFILE = -errno.ENFILE
 export const ENOBUFS = -errno.ENOBUFS
 export const ENOMEM = -errno.ENOMEM
-export const EPERM = -errno.EPERM
-export const EPIPE = -errno.EPIPE
-export const EPROTO = -errno.EPROTO
 export const ETIMEDOUT = -errno.ETIMEDOUT
 
 const NAMES = new Map(Object.entries(errno).map(([name, value]) => [-value, name]))

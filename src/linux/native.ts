@@ -38,6 +38,10 @@ export type Native = {
   write(fd: number, bytes: Uint8Array, start: number, end: number): number
   /** close(2) */
   close(fd: number): number
+  /** fcntl(2) F_DUPFD_CLOEXEC */
+  duplicate(fd: number): number
+  /** fcntl(2) F_SETFL with O_NONBLOCK */
+  setNonBlocking(fd: number): number
   /** ioctl(2) SIOCOUTQ: bytes in the send queue that the peer has not acknowledged (tcp(7)) */
   unsentBytes(fd: number): number
   /** epoll_create1(2) */
@@ -48,6 +52,12 @@ export type Native = {
   epollWait(epollFd: number, out: Int32Array, timeoutMs: number): number
   /** eventfd(2), non-blocking */
   eventfd(): number
+  /** pipe2(2), non-blocking: writes the read end and the write end into `out` */
+  pipe(out: Int32Array): number
+  /** fcntl(2) F_SETPIPE_SZ: returns the capacity in bytes that the kernel gave */
+  setPipeSize(fd: number, bytes: number): number
+  /** splice(2) of up to `length` bytes */
+  splice(from: number, to: number, length: number, flags: number): number
   /** setns(2): moves the calling thread */
   setns(fd: number, kind: number): number
 }

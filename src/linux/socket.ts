@@ -203,6 +203,26 @@ export function openListener(endpoint: Endpoint, liveness: Liveness): number {
   return result < 0 ? fail(result) : fd
 }
 
+/**
+ * Makes an inherited listening socket (sd_listen_fds(3)) fit for a worker: a descriptor of its own, non-blocking, with
+ * what accepted connections are to inherit.
+ *
+ * @throws SystemCallError when it is no listening socket
+ */
+export function adoptListener(inheritedFd: number, liveness: Liveness): number {
+  const fd = checked('Taking over a listening socket', native.duplicate(inheritedFd))
+  // listen(2) on a socket that listens changes only its queue; on any other descriptor it fails.
+  let result = native.listen(fd, BACKLOG)
+  result ||= native.setNonBlocking(fd)
+  result ||= setNoDelay(fd)
+  result ||= setLiveness(fd, liveness)
+  if (result < 0) {
+    native.close(fd)
+    throw new SystemCallError(`Taking over descriptor ${inheritedFd} as a listening socket`, result)
+  }
+  return fd
+}
+
 /** The eventfd(2) by which one thread wakes another out of epoll_wait(2). */
 export function openWakeup(): number {
   return checked('eventfd', native.eventfd())

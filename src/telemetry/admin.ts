@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
-import { METRICS, type Metric } from './metrics.ts'
+import type { LogFields } from './log.ts'
+import { LOG_DROPPED, METRICS, type Metric } from './metrics.ts'
 
 /** Where the admin server listens. A TCP address must be loopback: there is no login. */
 export type AdminAddress =
@@ -16,12 +17,15 @@ export type AdminSource = {
   read(slot: number): number
   /** Records that the log has dropped. */
   droppedRecords(): number
+  /** The connections that are open now, as plain data. */
+  connections(): Promise<readonly LogFields[]>
   /** Whether new connections are accepted. */
   isReady(): boolean
 }
 
 /**
- * Serves `/metrics` (Prometheus text), `/healthz` (the process lives) and `/readyz` (it accepts connections).
+ * Serves `/metrics` (Prometheus text), `/healthz` (the process lives), `/readyz` (it accepts
+ * connections) and `/connections` (those that are open, JSON).
  *
  * @throws when the address cannot be listened on
  */
@@ -53,8 +57,10 @@ async function answer(request: IncomingMessage, registry: Registry, source: Admi
       return source.isReady()
         ? { status: 200, type: 'text/plain', body: 'ready\n' }
         : { status: 503, type: 'text/plain', body: 'draining\n' }
+    case '/connections':
+      return { status: 200, type: 'application/json', body: `${JSON.stringify(await source.connections())}\n` }
     default:
-      return { status: 404, type: 'text/plain', body: 'Here are /metrics, /healthz and /readyz\n' }
+      return { status: 404, type: 'text/plain', body: 'Here are /metrics, /healthz, /readyz and /connections\n' }
   }
 }
 
@@ -68,8 +74,7 @@ function makeRegistry(source: AdminSource): Registry {
   collectDefaultMetrics({ register: registry })
   for (const metric of Object.values<Metric>(METRICS)) register(registry, metric, source)
   new Counter({
-    name: 'truepeer_log_dropped_total',
-    help: 'Log records dropped because the reader of stdout was too slow',
+    ...LOG_DROPPED,
     registers: [registry],
     collect() {
       this.reset()

@@ -15,6 +15,7 @@ export const END_REASONS = [
   'header-malformed',
   'source-refused',
   'local-probe',
+  'answered',
   'app-down',
   'connect-timeout',
   'connect-failed',
@@ -122,6 +123,12 @@ export const METRICS = {
   connectRetries: single('truepeer_connect_retries_total', 'Further attempts after a failed one'),
   acceptErrors: labelled('truepeer_accept_errors_total', 'Errors of accept4(2)', 'errno', ACCEPT_ERRNOS),
   acceptPauses: labelled('truepeer_accept_pauses_total', 'Times a listener was paused', 'reason', PAUSE_REASONS),
+} as const
+
+/** What only the main thread knows. */
+export const LOG_DROPPED = {
+  name: 'truepeer_log_dropped_total',
+  help: 'Log records dropped because the reader of stdout was too slow',
 } as const
 
 /** How many slots {@link Counters} needs. */

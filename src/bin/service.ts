@@ -1,0 +1,43 @@
+import type { InheritedSocket } from '../dataplane/program.ts'
+import { notifySocket, passedSockets, watchdogIntervalMs } from '../host/service-manager.ts'
+import { notifyServiceManager, type ServiceState } from '../linux/notify.ts'
+import { localEndpoint } from '../linux/socket.ts'
+import type { Log } from '../telemetry/log.ts'
+
+/** The service manager (systemd) as this process sees it; without one, nothing happens. */
+export type Service = {
+  readonly inherited: readonly InheritedSocket[]
+  tell(state: ServiceState): void
+  /** Tells the manager from now on, as often as it wants, that `respond` resolves. */
+  watch(respond: () => Promise<void>): void
+}
+
+/**
+ * Reads what the service manager has put into the environment.
+ *
+ * @throws Error when it cannot be understood, or when a passed descriptor is no TCP socket
+ */
+export function findService(log: Log): Service {
+  const path = notifySocket(process.env)
+  const intervalMs = watchdogIntervalMs(process.env, process.pid)
+  const tell = (state: ServiceState): void => {
+    if (path === undefined) return
+    const error = notifyServiceManager(path, state)
+    if (error !== undefined) log('warn', `The service manager cannot be told "${state}": ${error}`)
+  }
+  return {
+    inherited: passedSockets(process.env, process.pid).map(({ fd }) => inheritedSocket(fd)),
+    tell,
+    watch(respond) {
+      if (intervalMs === undefined) return
+      // A worker that hangs does not answer, the manager hears nothing, and restarts the service.
+      setInterval(() => void respond().then(() => tell('watchdog')), intervalMs).unref()
+    },
+  }
+}
+
+function inheritedSocket(fd: number): InheritedSocket {
+  const endpoint = localEndpoint(fd)
+  if (endpoint === undefined) throw new Error(`Descriptor ${fd}, passed by the service manager, is no TCP socket`)
+  return { fd, endpoint }
+}

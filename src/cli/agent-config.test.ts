@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseAgent } from './agent.ts'
+import { parseAgentConfig } from './agent-config.ts'
+import { UsageError } from './flags.ts'
+
+const PATH = 'agent.yaml'
+
+function problemsOf(text: string): string[] {
+  try {
+    parseAgentConfig(text, PATH)
+  } catch (error) {
+    assert.ok(error instanceof UsageError, String(error))
+    return error.message
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim())
+  }
+  return []
+}
+
+test('a file and a command line that say the same give the same', () => {
+  const byFlags = parseAgent(
+    '-l 10.128.0.2:110 -4 127.0.0.1:112 -6 [::1]:112 --allow-all-subnets --listeners 2 --source-port preserve --idle-timeout 1h'.split(
+      ' ',
+    ),
+  )
+  const byFile = parseAgentConfig(
+    `
+workers: 2
+listeners:
+  - listen: 10.128.0.2:110
+    target4: 127.0.0.1:112
+    target6: "[::1]:112"
+    allowAllSubnets: true
+    sourcePort: preserve
+    idleTimeout: 1h
+`,
+    PATH,
+  )
+  assert.deepEqual(byFile, byFlags)
+})
+
+test('every problem is named at once, with its place', () => {
+  const problems = problemsOf(`
+workers: two
+unknown: 1
+listeners:
+  - listen: 10.128.0.2:110
+    target4: "[::1]:112"
+    allowedSubnets: [10.0.0.0/8, nonsense]
+  - target6: x
+    denyPrivateSources: maybe
+  - 7
+`)
+  for (const place of [
+    '/unknown:',
+    '/workers:',
+    '/listeners/0/allowedSubnets/1:',
+    '/listeners/1/listen:',
+    '/listeners/1:',
+    '/listeners/1/target6:',
+    '/listeners/1/denyPrivateSources:',
+    '/listeners/2:',
+  ]) {
+    assert.ok(
+      problems.some((problem) => problem.startsWith(place)),
+      `${place} in\n${problems.join('\n')}`,
+    )
+  }
+})
+
+test('a target of the wrong family is a problem of its listener', () => {
+  const problems = problemsOf(
+    'listeners: [{listen: "10.0.0.1:1", target4: "[::1]:112", allowAllSubnets: true}, {listen: "10.0.0.1:1", allowAllSubnets: true}]',
+  )
+  assert.equal(problems.length, 1)
+  assert.match(problems[0], /^\/listeners\/0\/target4: .*is not IPv4/)
+})
+
+test('two listeners on one endpoint are refused', () => {
+  const listener = '{listen: "10.0.0.1:1", allowAllSubnets: true}'
+  assert.match(problemsOf(`listeners: [${listener}, ${listener}]`).join(), /\/listeners\/1\/listen: is the same/)
+})
+
+test('whose headers are trusted must be said exactly once', () => {
+  for (const trust of [
+    '',
+    ', allowAllSubnets: false',
+    ', allowAllSubnets: true, allowedSubnets: [10.0.0.0/8]',
+    ', allowedSubnets: []',
+  ]) {
+    const problems = problemsOf(`listeners: [{listen: "10.0.0.1:1"${trust}}]`)
+    assert.equal(problems.length, 1, `${trust}: ${problems}`)
+  }
+})
+
+for (const [name, text] of [
+  ['nothing', ''],
+  ['a list', '[1]'],
+  ['a scalar', 'yes'],
+  ['no listeners', 'workers: 1'],
+  ['an empty list of listeners', 'listeners: []'],
+  ['broken YAML', 'listeners: [}'],
+  ['the same key twice', 'workers: 1\nworkers: 2\nlisteners: []'],
+] as const) {
+  test(`${name} is a usage error that names the file`, () => {
+    assert.throws(() => parseAgentConfig(text, PATH), { name: 'UsageError', message: /"agent\.yaml"/ })
+  })
+}
+
+test('a bomb of aliases is refused without being expanded', () => {
+  const levels = Array.from(
+    { length: 30 },
+    (_, level) => `a${level}: &a${level} [*a${level - 1}, *a${level - 1}]`,
+  ).slice(1)
+  assert.throws(() => parseAgentConfig(`a0: &a0 [x]\n${levels.join('\n')}`, PATH), UsageError)
+})

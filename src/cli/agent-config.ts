@@ -1,0 +1,154 @@
+import { type Document, parseDocument } from 'yaml'
+import { type Cidr, parseCidr } from '../address/cidr.ts'
+import { type AgentCommand, type AgentListenerCommand, agentFlags, agentListener, agentListenerFlags } from './agent.ts'
+import { processFlags, processSettings } from './data-plane-flags.ts'
+import { type FlagTable, type FlagValues, spelled, UsageError } from './flags.ts'
+
+// The keys of the file are the names of the flag tables, and each value is checked by the flag's own parser: what the
+// command line takes, the file takes.
+const processTable = { workers: agentFlags.workers, ...processFlags } as const
+const TRUST_KEYS = ['allowedSubnets', 'allowedSubnetsFile', 'allowAllSubnets']
+
+/**
+ * Reads the text of an agent's configuration file; `path` is for messages.
+ *
+ * @throws UsageError with every problem at once, each with its place in the file
+ */
+export function parseAgentConfig(text: string, path: string): AgentCommand {
+  const document = parseDocument(text, { prettyErrors: true })
+  const problems = document.errors.map((error) => error.message.split('\n')[0])
+  if (problems.length > 0) throw configError(path, problems)
+  const root = toPlainData(document, path)
+  const reader = new ConfigReader()
+  const command = reader.readRoot(root)
+  if (command === undefined || reader.problems.length > 0) throw configError(path, reader.problems)
+  return command
+}
+
+/** Aliases are refused: nothing here repeats, and a few lines of them can stand for gigabytes. */
+function toPlainData(document: Document.Parsed, path: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 0 })
+  } catch (error) {
+    throw configError(path, [messageOf(error)])
+  }
+}
+
+function configError(path: string, problems: readonly string[]): UsageError {
+  return new UsageError(`"${path}" cannot be used:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+}
+
+type Mapping = Readonly<Record<string, unknown>>
+
+class ConfigReader {
+  readonly problems: string[] = []
+
+  readRoot(root: unknown): AgentCommand | undefined {
+    if (!isMapping(root)) {
+      this.#problem('/', 'must be a mapping with "listeners"')
+      return undefined
+    }
+    this.#refuseUnknown(root, '', [...Object.keys(processTable), 'listeners'])
+    const values = this.#readFlags(root, '', processTable)
+    const { listeners } = root
+    if (!Array.isArray(listeners) || listeners.length === 0) {
+      this.#problem('/listeners', 'must be a list of at least one listener')
+      return undefined
+    }
+    const read = listeners.map((listener, index) => this.#readListener(listener, `/listeners/${index}`))
+    const complete = read.filter((listener) => listener !== undefined)
+    if (values === undefined || complete.length < read.length) return undefined
+    this.#refuseSameEndpoint(complete)
+    return { ...processSettings(values, values.workers[0]), listeners: complete }
+  }
+
+  #readListener(listener: unknown, at: string): AgentListenerCommand | undefined {
+    if (!isMapping(listener)) {
+      this.#problem(at, 'must be a mapping')
+      return undefined
+    }
+    this.#refuseUnknown(listener, at, ['allowedSubnets', ...Object.keys(agentListenerFlags)])
+    if (listener.listen === undefined) this.#problem(`${at}/listen`, 'is missing')
+    const trust = this.#readTrust(listener, at)
+    const values = this.#readFlags(listener, at, agentListenerFlags)
+    return values === undefined || trust === undefined ? undefined : agentListener(values, trust)
+  }
+
+  #readTrust(listener: Mapping, at: string): AgentListenerCommand['trust'] | undefined {
+    const given = TRUST_KEYS.filter((key) => listener[key] !== undefined && listener[key] !== false)
+    if (given.length !== 1) {
+      this.#problem(at, `needs exactly one of ${TRUST_KEYS.join(', ')}: whose headers are trusted?`)
+      return undefined
+    }
+    if (given[0] === 'allowAllSubnets') return { kind: 'everyone' }
+    if (given[0] === 'allowedSubnetsFile') return { kind: 'file', path: String(listener.allowedSubnetsFile) }
+    return this.#readSubnets(listener.allowedSubnets, `${at}/allowedSubnets`)
+  }
+
+  #readSubnets(entries: unknown, at: string): AgentListenerCommand['trust'] | undefined {
+    if (!Array.isArray(entries) || entries.length === 0) {
+      this.#problem(at, 'must be a list of at least one subnet')
+      return undefined
+    }
+    const subnets: Cidr[] = []
+    for (const [index, entry] of entries.entries()) {
+      const subnet = typeof entry === 'string' ? parseCidr(entry) : undefined
+      if (subnet === undefined) this.#problem(`${at}/${index}`, `${JSON.stringify(entry)} is not a subnet`)
+      else subnets.push(subnet)
+    }
+    return subnets.length === entries.length ? { kind: 'subnets', subnets } : undefined
+  }
+
+  /** Reads every flag of a table from a mapping; undefined when one of them is wrong. */
+  #readFlags<Table extends FlagTable>(mapping: Mapping, at: string, table: Table): FlagValues<Table> | undefined {
+    const before = this.problems.length
+    const values: Record<string, unknown[]> = {}
+    for (const [key, flag] of Object.entries(table)) {
+      const isSwitch = flag.metavar === ''
+      const given = mapping[key]
+      values[key] = []
+      try {
+        if (given === undefined) {
+          if (flag.defaultText !== undefined) values[key].push(flag.parse(flag.defaultText, spelled(flag)))
+        } else if (isSwitch && typeof given === 'boolean') {
+          if (given) values[key].push(true)
+        } else if (!isSwitch && (typeof given === 'string' || typeof given === 'number')) {
+          values[key].push(flag.parse(String(given), spelled(flag)))
+        } else {
+          this.#problem(`${at}/${key}`, isSwitch ? 'must be true or false' : `must be ${flag.metavar}`)
+        }
+      } catch (error) {
+        this.#problem(`${at}/${key}`, messageOf(error))
+      }
+    }
+    return this.problems.length === before ? (values as FlagValues<Table>) : undefined
+  }
+
+  #refuseUnknown(mapping: Mapping, at: string, known: readonly string[]): void {
+    for (const key of Object.keys(mapping)) {
+      if (!known.includes(key)) this.#problem(`${at}/${key}`, `is unknown; there are ${known.join(', ')}`)
+    }
+  }
+
+  #refuseSameEndpoint(listeners: readonly AgentListenerCommand[]): void {
+    const seen = new Map<string, number>()
+    for (const [index, { listen }] of listeners.entries()) {
+      const key = JSON.stringify(listen)
+      const first = seen.get(key)
+      if (first === undefined) seen.set(key, index)
+      else this.#problem(`/listeners/${index}/listen`, `is the same as that of /listeners/${first}`)
+    }
+  }
+
+  #problem(at: string, what: string): void {
+    this.problems.push(`${at}: ${what.trim()}`)
+  }
+}
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

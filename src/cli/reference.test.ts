@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { startAdmin } from '../telemetry/admin.ts'
+import { agentListenerFlags } from './agent.ts'
+import { parseAgentConfig } from './agent-config.ts'
+import { processFlags } from './data-plane-flags.ts'
+import { exampleAgentConfig, referencePages } from './reference.ts'
+
+const FOLDER = new URL('../../../docs/reference/', import.meta.url)
+const REMEDY = 'run "npm run docs" and commit docs/reference'
+
+test('the committed reference is what the tables of the program say', () => {
+  const pages = referencePages()
+  assert.deepEqual(readdirSync(FOLDER).sort(), [...pages.keys()].sort(), REMEDY)
+  for (const [name, text] of pages) {
+    assert.equal(readFileSync(new URL(name, FOLDER), 'utf8'), text, `docs/reference/${name} is stale: ${REMEDY}`)
+  }
+})
+
+test('lines of the reference are no longer than 120 characters', () => {
+  for (const [name, text] of referencePages()) {
+    const long = text.split('\n').filter((line) => line.length > 120 && !line.startsWith('#'))
+    assert.deepEqual(long, [], name)
+  }
+})
+
+test('the example of a configuration file is taken, and has every key', () => {
+  const text = exampleAgentConfig()
+  // Of the three ways to name trusted edges only one may be used in a listener.
+  const { listeners, admin } = parseAgentConfig(text, 'agent.yaml')
+  assert.equal(listeners.length, 2)
+  assert.equal(admin?.kind, 'tcp')
+  for (const key of ['workers', 'allowedSubnets', ...Object.keys({ ...agentListenerFlags, ...processFlags })]) {
+    assert.match(text, new RegExp(`^[ -]*${key}: `, 'm'), key)
+  }
+})
+
+test('the page of metrics names every metric of ours that the admin server shows, and no other', async () => {
+  const path = join(tmpdir(), `reference-${process.pid}.sock`)
+  const server = await startAdmin(
+    { kind: 'unix', path },
+    { read: () => 0, droppedRecords: () => 0, connections: async () => [], isReady: () => true },
+  )
+  const served = await new Promise<string>((resolve, reject) => {
+    const asked = request({ socketPath: path, path: '/metrics', agent: false }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => resolve(Buffer.concat(chunks).toString()))
+    })
+    asked.on('error', reject)
+    asked.end()
+  })
+  server.close()
+  const names = [...served.matchAll(/^# TYPE (truepeer_\S+)/gm)].map(([, name]) => name)
+  const documented = [...(referencePages().get('metrics.md') ?? '').matchAll(/^## `(\S+)`$/gm)].map(([, name]) => name)
+  assert.deepEqual(documented.sort(), names.sort())
+})

@@ -1,0 +1,140 @@
+// What is done in each phase of a connection. A stage says what it saw; `drive` in connection.ts decides what follows.
+
+import assert from 'node:assert/strict'
+import { ETIMEDOUT } from '../linux/errno.ts'
+import { close } from '../linux/socket.ts'
+import { type EndReason, METRICS } from '../telemetry/metrics.ts'
+import type { Connection } from './connection.ts'
+import type { EventLoop } from './event-loop.ts'
+import { breakPeer, enqueue, flush, receiveFrom, sendTo } from './peer.ts'
+import type { HeaderRead } from './role.ts'
+import type { Service } from './service.ts'
+
+/** Room for an incomplete header at first: every version 1 line, and most of version 2. */
+const HEADER_BYTES_START = 128
+
+/** Reads as much of the header as there is. */
+export function readHeader(loop: EventLoop, connection: Connection): HeaderRead {
+  const { client } = connection
+  const { role } = serviceOf(connection)
+  const { buffer } = loop
+  while (client.isReadable) {
+    // What came before is put in front of what comes now, so that the parser sees one range.
+    const before = connection.headerEnd
+    if (before > 0) buffer.set(connection.header.subarray(0, before))
+    const count = receiveFrom(client, buffer, before, buffer.length)
+    if (count === 0) {
+      if (!client.hasEnded) break
+      return { kind: 'refused', reason: before === 0 ? 'header-missing' : 'header-truncated' }
+    }
+    const received = before + count
+    const read = role.readHeader(connection, buffer, received)
+    if (read.kind === 'refused') {
+      connection.headerBytes = received
+      return read
+    }
+    if (read.kind !== 'incomplete') {
+      connection.headerBytes = read.payloadStart
+      connection.firstStart = read.payloadStart
+      connection.firstEnd = received
+      return read
+    }
+    if (connection.header.length < received) {
+      connection.header = new Uint8Array(Math.max(HEADER_BYTES_START, read.bytesNeeded))
+    }
+    connection.header.set(buffer.subarray(0, received))
+    connection.headerEnd = received
+  }
+  return AWAIT_MORE
+}
+
+/** Reads what a peer sends behind a question that is being answered: nobody wants it. */
+export function discard(loop: EventLoop, connection: Connection): void {
+  const { client } = connection
+  while (client.isReadable && !client.hasEnded) receiveFrom(client, loop.buffer, 0, loop.buffer.length)
+}
+
+const AWAIT_MORE: HeaderRead = { kind: 'incomplete', bytesNeeded: 0 }
+
+/** Opens a socket to a backend; on return, `backend.isWritable` says whether it is connected already. */
+export function dial(loop: EventLoop, connection: Connection): 'connecting' | 'failed' | EndReason {
+  const { backend } = connection
+  connection.attempts += 1
+  const dialled = serviceOf(connection).role.dial(connection)
+  if (dialled.kind === 'refused') return dialled.reason
+  backend.attach(dialled.kind === 'connecting' ? dialled.fd : -1)
+  backend.isWritable = false
+  if (dialled.kind === 'failed') breakPeer(backend, dialled.error)
+  // On one host connect(2) has often completed by now: sending at once saves a turn of the loop.
+  else if (dialled.isLocal) sendFirstBytes(loop, connection)
+  // The loop's buffer is not ours beyond this turn.
+  if (connection.firstStart < connection.firstEnd) keepFirstPayload(loop, connection)
+  if (backend.failure !== 0) return 'failed'
+  if (!loop.watch(backend.fd, connection, false)) return 'out-of-resources'
+  loop.timers.clear(connection)
+  loop.timers.set(connection, loop.nowMs + remainingConnectMs(loop, connection))
+  return 'connecting'
+}
+
+/** An attempt has failed: closes its socket and says what follows. */
+export function afterFailure(loop: EventLoop, connection: Connection): 'again' | 'later' | EndReason {
+  const { backend } = connection
+  const error = backend.failure
+  if (backend.fd >= 0) close(backend.fd)
+  backend.fd = -1
+  backend.failure = 0
+  loop.counters.add(METRICS.connectFailures.slot)
+  const next = serviceOf(connection).role.afterFailure(connection, error, remainingConnectMs(loop, connection))
+  if (next === 'give-up') return error === ETIMEDOUT ? 'connect-timeout' : 'connect-failed'
+  loop.counters.add(METRICS.connectRetries.slot)
+  if (next === 0) return 'again'
+  loop.timers.clear(connection)
+  loop.timers.set(connection, loop.nowMs + next)
+  return 'later'
+}
+
+function remainingConnectMs(loop: EventLoop, connection: Connection): number {
+  const { role, timeouts } = serviceOf(connection)
+  const spentMs = role.sharesConnectTimeout ? loop.nowMs - connection.dialSinceMs : 0
+  return timeouts.connectTimeoutMs - spentMs
+}
+
+/** Sends what the backend gets first, the header and the client's first payload in one segment; or what is left of it. */
+export function sendFirstBytes(loop: EventLoop, connection: Connection): void {
+  const { client, backend } = connection
+  if (connection.hasFirstBytes) return flush(backend)
+  connection.hasFirstBytes = true
+  if (connection.firstStart === connection.firstEnd) {
+    connection.firstStart = 0
+    connection.firstEnd = serviceOf(connection).role.writeHeader(connection, loop.buffer)
+    if (client.isReadable) {
+      connection.firstEnd += receiveFrom(client, loop.buffer, connection.firstEnd, loop.buffer.length)
+    }
+  }
+  sendTo(backend, loop.buffer, connection.firstStart, connection.firstEnd)
+  connection.firstStart = connection.firstEnd
+}
+
+/** Copies the payload that came with the header out of the loop's buffer, to be sent once the backend has accepted. */
+function keepFirstPayload(loop: EventLoop, connection: Connection): void {
+  enqueue(connection.backend, loop.buffer, connection.firstStart, connection.firstEnd)
+  connection.firstStart = connection.firstEnd
+  connection.hasFirstBytes = true
+}
+
+function serviceOf(connection: Connection): Service {
+  assert(connection.service !== null, 'A connection in use has a service')
+  return connection.service
+}
+
+/** Reports whether one side has sent its FIN. Both have not: that is the end of the connection. */
+export function isHalfClosed(connection: Connection): boolean {
+  return connection.client.hasEnded || connection.backend.hasEnded
+}
+
+/** How long the connection may be silent in its present state, in milliseconds; 0: for ever. */
+export function inactivityMs(connection: Connection): number {
+  const { idleTimeoutMs, halfClosedTimeoutMs } = serviceOf(connection).timeouts
+  if (!isHalfClosed(connection) || halfClosedTimeoutMs === 0) return idleTimeoutMs
+  return idleTimeoutMs === 0 ? halfClosedTimeoutMs : Math.min(idleTimeoutMs, halfClosedTimeoutMs)
+}

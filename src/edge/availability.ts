@@ -1,0 +1,7 @@
+/** What the workers read of a backend: whether it may be chosen. */
+export const Availability = {
+  down: 0,
+  up: 1,
+  /** Up, and busier than it should be. */
+  full: 2,
+} as const

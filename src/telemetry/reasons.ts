@@ -1,0 +1,258 @@
+// What the reasons in logs and metrics mean: the source of docs/reference/end-reasons.md. Each table has exactly the
+// reasons of its list, or this file does not compile.
+import type { MalformedReason } from '../proxy-protocol/proxy-header.ts'
+import type { EndReason, FALLBACK_CAUSES, PAUSE_REASONS, SourceRefusal } from './metrics.ts'
+
+/** One sentence each: what has happened, and what an operator does about it. */
+export type ReasonText = { readonly meaning: string; readonly remedy: string }
+
+type ReasonTexts<Reason extends string> = Readonly<Record<Reason, ReasonText>>
+
+/** Why a connection ended. */
+export const END_REASON_TEXTS: ReasonTexts<EndReason> = {
+  finished: {
+    meaning: 'Both sides sent everything and closed in order.',
+    remedy: 'Nothing to do.',
+  },
+  'client-reset': {
+    meaning:
+      'The connection from the client (for an agent: from the edge) broke while bytes were relayed; the other side was reset too.',
+    remedy:
+      'Nothing to do for a few; many at once point to the network, to a time limit of the edge, or to an edge that was restarted.',
+  },
+  'backend-reset': {
+    meaning:
+      'The connection to the backend or app broke while bytes were relayed; the client got what came before, then a reset.',
+    remedy: 'Look into the log of the app at that time: it crashed, was restarted, or closed with bytes unread.',
+  },
+  'client-left': {
+    meaning: 'The client reset its connection while the backend or app was still being connected to.',
+    remedy: 'Nothing to do for a few; many mean that the backend or app accepts too slowly.',
+  },
+  'idle-timeout': {
+    meaning: 'No byte went in either direction for "--idle-timeout".',
+    remedy: 'Raise "--idle-timeout" where the protocol is silent for longer; 0 switches it off.',
+  },
+  'half-closed-timeout': {
+    meaning: 'One side had sent its FIN, and no byte came from the other for "--half-closed-timeout".',
+    remedy: 'Look for an app that does not close when its client has closed, or raise "--half-closed-timeout".',
+  },
+  'untrusted-peer': {
+    meaning: 'Who connected to the agent is not in the list of trusted edges; it was closed before a byte was read.',
+    remedy: 'If it is an edge of yours, add its subnet to the list and send SIGHUP; otherwise close the port to it.',
+  },
+  'header-timeout': {
+    meaning: 'The PROXY protocol header was not complete within "--header-timeout" of accept.',
+    remedy:
+      'Let the peer in the record send the header at once; most often it is not set up to send one, or it waits for the app to speak first.',
+  },
+  'header-missing': {
+    meaning: 'The peer closed without sending a byte, as a health check by connecting does.',
+    remedy: 'Nothing to do.',
+  },
+  'header-truncated': {
+    meaning: 'The peer closed or broke in the middle of the PROXY protocol header.',
+    remedy:
+      'Look at the peer in the record: a sender that was stopped, a port scanner, or a limit of bytes on the way.',
+  },
+  'header-malformed': {
+    meaning: 'What the peer sent is no valid PROXY protocol header; "refusal" in the record says why.',
+    remedy: 'See the reasons for malformed headers below.',
+  },
+  'source-refused': {
+    meaning: 'The header is well-formed, but its source may not be impersonated; "refusal" in the record says why.',
+    remedy: 'See the reasons for refused sources below.',
+  },
+  'local-probe': {
+    meaning: 'With "--local check": a connection without a client came while the app listens, and was closed in order.',
+    remedy: 'Nothing to do.',
+  },
+  answered: {
+    meaning: 'An edge asked for the load of this host; it was answered, or left before it took the answer.',
+    remedy: 'Nothing to do.',
+  },
+  'app-down': {
+    meaning:
+      'With "--local check": a connection without a client came while nothing listens on the target, and was reset.',
+    remedy: 'Start the app, or correct the target with "-4" or "-6".',
+  },
+  'connect-timeout': {
+    meaning: 'The backend or app did not answer within "--connect-timeout"; the client was reset.',
+    remedy:
+      'At an agent, check the routing of the answers of the app first ("truepeer doctor agent"), then whether the app is hung with a full queue; at an edge, the network and firewall towards the backend.',
+  },
+  'connect-failed': {
+    meaning: 'No attempt to reach the backend or app succeeded, and no further one was allowed; the client was reset.',
+    remedy:
+      'Start the app, or correct the target; where the app listens, look for a disabled address family or for a limit of open files.',
+  },
+  'no-backend': {
+    meaning: 'At an edge: no backend is healthy, or each healthy one was tried; the client was reset.',
+    remedy: 'Look for "backend health" in the log, and at the backends that are UNHEALTHY there.',
+  },
+  'out-of-resources': {
+    meaning:
+      'The kernel could not watch a socket of the connection (epoll_ctl(2): memory or fs.epoll.max_user_watches).',
+    remedy: 'Raise "sysctl fs.epoll.max_user_watches", give the host more memory, or lower "--max-connections".',
+  },
+  shutdown: {
+    meaning: 'The process ended before the connection did: "--drain-timeout" was over, or a second signal came.',
+    remedy: 'Raise "--drain-timeout" where connections live longer; 0 waits until they end.',
+  },
+}
+
+/** Why the source of a well-formed header may not be impersonated. */
+export const SOURCE_REFUSAL_TEXTS: ReasonTexts<SourceRefusal> = {
+  'src-unspecified': {
+    meaning: 'The source is in 0.0.0.0/8, or is "::".',
+    remedy: 'Correct the sender: it does not know its client.',
+  },
+  'src-loopback': {
+    meaning: 'The source is in 127.0.0.0/8, or is "::1": the app would take it for this host itself.',
+    remedy:
+      'Find out who sent it; an honest edge has no such clients, unless they connect to it over its own loopback.',
+  },
+  'src-multicast': {
+    meaning: 'The source is in 224.0.0.0/4 or ff00::/8.',
+    remedy: 'Find out who sent it: no TCP client has such an address.',
+  },
+  'src-broadcast': {
+    meaning: 'The source is 255.255.255.255.',
+    remedy: 'Find out who sent it: no TCP client has such an address.',
+  },
+  'src-reserved': {
+    meaning: 'The source is in 240.0.0.0/4.',
+    remedy: 'Find out who sent it: no TCP client has such an address.',
+  },
+  'src-linklocal': {
+    meaning: 'The source is in 169.254.0.0/16 or fe80::/10.',
+    remedy: 'Let the client and the edge use routable addresses.',
+  },
+  'src-private': {
+    meaning: 'The source is a private address, and "--deny-private-sources" is given.',
+    remedy: 'Leave the flag out if clients come from private networks.',
+  },
+  'src-own-address': {
+    meaning:
+      'The source is an address of this host, or one that the kernel treats alike (multicast, the broadcast address of a subnet here).',
+    remedy: 'Nothing to do, unless a client on this very host uses the edge; let it connect to the app directly.',
+  },
+  'src-equals-dst': {
+    meaning: 'The source is the destination in the same header, or is the target: a connection to itself.',
+    remedy: 'Find out who sent it: an honest edge has no such clients.',
+  },
+  'src-port-zero': {
+    meaning: 'The source port is 0, and "--source-port preserve" allows no other port.',
+    remedy: 'Use "--source-port preserve-or-ephemeral", or correct the sender.',
+  },
+  'src-port-in-use': {
+    meaning: 'The source port is taken on this host, and "--source-port preserve" allows no other port.',
+    remedy: 'Use "--source-port preserve-or-ephemeral", and bind apps to addresses instead of 0.0.0.0 or "::".',
+  },
+  'src-not-kept': {
+    meaning:
+      'The kernel gave the connection another address or port than asked for; it was closed before the app could use it.',
+    remedy: 'Report it with the kernel version: this is not expected to happen.',
+  },
+  'transport-mismatch': {
+    meaning: 'The header describes datagrams (UDP), and came over TCP.',
+    remedy: 'Correct the sender.',
+  },
+  'family-unsupported': {
+    meaning: 'The header names UNIX sockets, which have no address that the app could see.',
+    remedy: 'Let the sender mark such connections LOCAL.',
+  },
+}
+
+/** Why bytes are no PROXY protocol header (proxy-protocol.txt §2). */
+export const MALFORMED_REASON_TEXTS: ReasonTexts<MalformedReason> = {
+  'not-proxy': {
+    meaning: 'The first bytes are neither "PROXY " nor the signature of version 2.',
+    remedy: 'Switch the PROXY protocol on at the sender; a client that goes round the edge looks the same.',
+  },
+  'v1-syntax': {
+    meaning: 'A version 1 line has fields missing, one too many, or other than one space between them.',
+    remedy: 'Correct the sender.',
+  },
+  'v1-proto': {
+    meaning: 'The protocol of a version 1 line is not TCP4, TCP6 or UNKNOWN.',
+    remedy: 'Correct the sender.',
+  },
+  'v1-address': {
+    meaning: 'An address of a version 1 line is not one of its family.',
+    remedy: 'Correct the sender.',
+  },
+  'v1-port': {
+    meaning: 'A port of a version 1 line is not a plain decimal number from 0 to 65535.',
+    remedy: 'Correct the sender.',
+  },
+  'v1-line-ending': {
+    meaning: 'A version 1 line does not end with CR and LF.',
+    remedy: 'Correct the sender.',
+  },
+  'v1-too-long': {
+    meaning: 'There is no line end within the 107 bytes of a version 1 line.',
+    remedy: 'Correct the sender.',
+  },
+  'v1-in-datagram': {
+    meaning: 'Version 1 is not defined for datagrams; never counted over TCP.',
+    remedy: 'Use version 2 for datagrams.',
+  },
+  'v2-version': {
+    meaning: 'The version behind the signature is not 2.',
+    remedy: 'Correct the sender.',
+  },
+  'v2-command': {
+    meaning: 'The command of a version 2 header is neither LOCAL nor PROXY.',
+    remedy: 'Correct the sender.',
+  },
+  'v2-family': {
+    meaning: 'The family or transport of a version 2 header is not one that is defined.',
+    remedy: 'Correct the sender.',
+  },
+  'v2-length': {
+    meaning: 'A version 2 header is shorter than the addresses of its family.',
+    remedy: 'Correct the sender.',
+  },
+  'v2-too-long': {
+    meaning: 'A version 2 header is longer than "--header-length-max".',
+    remedy:
+      'Raise "--header-length-max" if the sender puts that much into it on purpose, such as a client certificate.',
+  },
+  'v2-tlv': {
+    meaning: 'The TLVs of a version 2 header do not fill it exactly, or one has a length that its type does not allow.',
+    remedy: 'Correct the sender.',
+  },
+  'v2-crc': {
+    meaning: 'The checksum of a version 2 header is wrong, or there are two.',
+    remedy: 'Look for whatever changes bytes on the way, or for a sender that computes CRC32C in the wrong byte order.',
+  },
+  truncated: {
+    meaning: 'A datagram ends inside the header; never counted over TCP.',
+    remedy: 'Correct the sender.',
+  },
+}
+
+/** Why the app sees another port than the client's. */
+export const FALLBACK_CAUSE_TEXTS: ReasonTexts<(typeof FALLBACK_CAUSES)[number]> = {
+  'bind-in-use': {
+    meaning: "The client's port is that of a listener on a wildcard address of this host, or another socket holds it.",
+    remedy: 'Bind apps and agents to addresses instead of 0.0.0.0 or "::".',
+  },
+  'connection-in-use': {
+    meaning: 'A connection with the same source address and port to the same target is still open or being closed.',
+    remedy: 'Nothing to do for a few: clients behind one NAT, or one that uses its port again.',
+  },
+}
+
+/** Why a listener left its queue alone for a while. */
+export const PAUSE_REASON_TEXTS: ReasonTexts<(typeof PAUSE_REASONS)[number]> = {
+  limit: {
+    meaning: '"--max-connections" or "--max-connections-per-worker" was reached; further clients wait in the queue.',
+    remedy: 'Raise the limit, or find out why connections do not end.',
+  },
+  resources: {
+    meaning: 'accept4(2) had no descriptor or no memory; the log names the error.',
+    remedy: 'Raise the limit of open files ("LimitNOFILE=", "ulimit -n") or lower "--max-connections".',
+  },
+}
