@@ -7,7 +7,7 @@
  * The last line printed is "N passed, N failed", with ", N skipped" when there are any.
  */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -41,17 +41,38 @@ function runTests() {
   const testRunner = ['--enable-source-maps', '--test', '--test-concurrency=2', `--test-timeout=${fileTimeoutMs}`]
   const reporter = ['--test-reporter=./tools/test-reporter.mjs', '--test-reporter-destination=stdout']
   const files = chooseTestFiles()
+  const checkout = mountCheckout()
   // A folder for this run alone: process ids are those of the PID namespace, so names made of them come again.
   const temporaryFolder = mkdtempSync(join(tmpdir(), 'truepeer-tests-'))
   // Like /tmp: some tests run programs as another user.
   chmodSync(temporaryFolder, 0o1777)
   const { status } = spawnSync(process.execPath, [...testRunner, ...reporter, ...nodeOptions, ...files], {
-    cwd: repositoryRoot,
+    cwd: checkout ?? repositoryRoot,
     env: { ...process.env, TMPDIR: temporaryFolder, ...(isFull ? { TRUEPEER_FUZZ_RUNS: '1000000' } : {}) },
     stdio: 'inherit',
   })
+  if (checkout !== undefined) unmountCheckout(checkout)
   rmSync(temporaryFolder, { recursive: true, force: true })
   return status ?? 1
+}
+
+/**
+ * Mounts the checkout where every user can follow: some tests run the program as another user, and a checkout may lie
+ * in a home that nobody else may enter. Not below /run, which tests cover. Returns undefined where it cannot be mounted.
+ */
+function mountCheckout() {
+  const path = mkdtempSync(join(tmpdir(), 'truepeer-checkout-'))
+  chmodSync(path, 0o755)
+  const { status } = spawnSync('mount', ['--rbind', repositoryRoot, path], { stdio: 'inherit' })
+  if (status === 0) return path
+  rmdirSync(path)
+  return undefined
+}
+
+/** @param {string} path */
+function unmountCheckout(path) {
+  // Never recursively: what is mounted there is the checkout itself.
+  if (spawnSync('umount', ['--recursive', path], { stdio: 'inherit' }).status === 0) rmdirSync(path)
 }
 
 function chooseTestFiles() {
