@@ -21,6 +21,7 @@ import {
   startAgent,
   startEchoApp,
   startTruepeerThrough,
+  TRUEPEER,
 } from './agent-host.ts'
 
 const FAILING_PROGRAM = fileURLToPath(new URL('./failing-program.js', import.meta.url))
@@ -228,3 +229,15 @@ for (const [name, redirection] of [
     assert.deepEqual(exit, { exitCode: 0, signal: undefined }, `after ${performance.now() - startedMs} ms`)
   })
 }
+
+test('a signal while the program is starting ends it, though its workers are in the kernel', async (t) => {
+  const { backend } = await agentHosts(t)
+  // Sent at another moment of the start each time: before, while and after the workers come up.
+  for (let delayMs = 60; delayMs <= 400; delayMs += 20) {
+    const program = backend.start(TRUEPEER, ['agent', '-l', AGENT, '--allow-all-subnets', '--listeners', '2'])
+    await sleep(delayMs)
+    program.signal('SIGTERM')
+    const ended = await Promise.race([program.exited.then(() => true), sleep(3_000, false)])
+    assert.ok(ended, `still there 3 s after a signal at ${delayMs} ms`)
+  }
+})

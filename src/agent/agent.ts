@@ -41,6 +41,7 @@ export async function startAgent(options: AgentOptions, context: ProgramContext)
     onFatal: context.onFatal,
   })
   const agent = new Agent(options, context, pool, load)
+  context.onWorkers(agent)
   try {
     agent.apply(wanted)
   } catch (error) {

@@ -54,8 +54,10 @@ export async function serve(
   }
   process.on('SIGTERM', (signal) => void stop(signal))
   process.on('SIGINT', (signal) => void stop(signal))
-  const running = await start({ log, inherited: service.inherited, onFatal })
-  program = running
+  const onWorkers = (started: Program): void => {
+    program = started
+  }
+  const running = await start({ log, inherited: service.inherited, onWorkers, onFatal })
   isReady = true
   process.on('SIGHUP', () => {
     service.tell('reloading')

@@ -82,7 +82,7 @@ function readAgentConfig(path: string): AgentCommand {
   } catch (error) {
     if (error instanceof UsageError) throw error
     const reason = error instanceof Error ? error.message : String(error)
-    throw new UsageError(`--config: ${reason}; give a readable file`)
+    throw new UsageError(`--config ${quoted(path)}: ${reason}; give a readable file`)
   }
 }
 

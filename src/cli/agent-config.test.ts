@@ -116,3 +116,21 @@ test('a bomb of aliases is refused without being expanded', () => {
   ).slice(1)
   assert.throws(() => parseAgentConfig(`a0: &a0 [x]\n${levels.join('\n')}`, PATH), UsageError)
 })
+
+test('a file that is no configuration at all gives a short message without control characters', () => {
+  const noise = Array.from({ length: 200_000 }, (_, index) => String.fromCharCode((index * 7919) % 256)).join('')
+  assert.throws(
+    () => parseAgentConfig(noise, PATH),
+    (error) => {
+      assert.ok(error instanceof UsageError)
+      assert.ok(error.message.length < 40_000, `${error.message.length}`)
+      assert.doesNotMatch(error.message.replaceAll('\n', ''), /\p{Cc}/u)
+      return true
+    },
+  )
+})
+
+test('the file of subnets is a text', () => {
+  const problems = problemsOf('listeners: [{listen: "10.0.0.1:1", allowedSubnetsFile: 7}]')
+  assert.deepEqual(problems, ['/listeners/0/allowedSubnetsFile: must be the path of a file'])
+})

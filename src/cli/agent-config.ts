@@ -2,11 +2,14 @@ import { type Document, parseDocument } from 'yaml'
 import { type Cidr, parseCidr } from '../address/cidr.ts'
 import { type AgentCommand, type AgentListenerCommand, agentFlags, agentListener, agentListenerFlags } from './agent.ts'
 import { processFlags, processSettings } from './data-plane-flags.ts'
-import { type FlagTable, type FlagValues, spelled, UsageError } from './flags.ts'
+import { type FlagTable, type FlagValues, quoted, spelled, UsageError } from './flags.ts'
 
 // The keys of the file are the names of the flag tables, and each value is checked by the flag's own parser: what the
 // command line takes, the file takes.
 const processTable = { workers: agentFlags.workers, ...processFlags } as const
+/** Problems that a message names, and how long each may be. */
+const PROBLEMS_NAMED_MAX = 50
+const PROBLEM_LENGTH_MAX = 600
 const TRUST_KEYS = ['allowedSubnets', 'allowedSubnetsFile', 'allowAllSubnets']
 
 /**
@@ -34,8 +37,17 @@ function toPlainData(document: Document.Parsed, path: string): unknown {
   }
 }
 
+/** A file that is no configuration at all can be quoted in a message at any length, control characters and all. */
+function shortened(problem: string): string {
+  const printable = problem.replace(/\p{C}/gu, '?')
+  return printable.length > PROBLEM_LENGTH_MAX ? `${printable.slice(0, PROBLEM_LENGTH_MAX)}…` : printable
+}
+
 function configError(path: string, problems: readonly string[]): UsageError {
-  return new UsageError(`"${path}" cannot be used:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+  const more = problems.length - PROBLEMS_NAMED_MAX
+  const named = problems.slice(0, PROBLEMS_NAMED_MAX).map((problem) => `  ${shortened(problem)}`)
+  const lines = more > 0 ? [...named, `  and ${more} more`] : named
+  return new UsageError(`${quoted(path)} cannot be used:\n${lines.join('\n')}`)
 }
 
 type Mapping = Readonly<Record<string, unknown>>
@@ -81,7 +93,12 @@ class ConfigReader {
       return undefined
     }
     if (given[0] === 'allowAllSubnets') return { kind: 'everyone' }
-    if (given[0] === 'allowedSubnetsFile') return { kind: 'file', path: String(listener.allowedSubnetsFile) }
+    if (given[0] === 'allowedSubnetsFile') {
+      const { allowedSubnetsFile: path } = listener
+      if (typeof path === 'string') return { kind: 'file', path }
+      this.#problem(`${at}/allowedSubnetsFile`, 'must be the path of a file')
+      return undefined
+    }
     return this.#readSubnets(listener.allowedSubnets, `${at}/allowedSubnets`)
   }
 

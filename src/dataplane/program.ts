@@ -39,6 +39,8 @@ export type ProgramContext = {
   readonly log: Log
   /** Listening sockets that the service manager has opened and passed. */
   readonly inherited: readonly InheritedSocket[]
+  /** Takes the program as soon as it has workers, before it is ready: the process cannot end without stopping them. */
+  readonly onWorkers: (program: Program) => void
   /** Ends the process with status 1 after stopping everything. */
   readonly onFatal: (error: Error) => void
 }

@@ -41,6 +41,18 @@ export async function startEdge(options: EdgeOptions, context: ProgramContext): 
     checks.stop()
     pool.stopNow()
   }
+  const program: Program = {
+    reload: () => log('info', 'Nothing to reload: this edge is configured by its command line'),
+    async drain() {
+      await pool.drain()
+      checks.stop()
+    },
+    stopNow,
+    respond: () => pool.respond(),
+    read: (slot) => pool.read(slot),
+    connections: () => pool.connections(),
+  }
+  context.onWorkers(program)
   try {
     refuseStrayed(context.inherited, [listen])
     const inheritedFds = inheritedFor(listen, context.inherited)
@@ -61,16 +73,5 @@ export async function startEdge(options: EdgeOptions, context: ProgramContext): 
     proxyHeader: options.proxyHeader,
     workers,
   })
-
-  return {
-    reload: () => log('info', 'Nothing to reload: this edge is configured by its command line'),
-    async drain() {
-      await pool.drain()
-      checks.stop()
-    },
-    stopNow,
-    respond: () => pool.respond(),
-    read: (slot) => pool.read(slot),
-    connections: () => pool.connections(),
-  }
+  return program
 }
