@@ -185,7 +185,7 @@ test('B11: preserved ports that cover the whole range starve neither an edge on 
     client.end(`hello ${round}`)
     assert.equal((await readUntilClosed(client)).toString(), 'served')
   }
-  assert.match(received.join(), /^PROXY TCP4 35\.191\.0\.9 10\.128\.0\.2 \d+ 8080\r\nhello 0/)
+  assert.match(received.join(''), /^PROXY TCP4 35\.191\.0\.9 10\.128\.0\.2 \d+ 8080\r\nhello 0/)
   const outcome = await backend.connect({ to: `${EDGE}:9000` }).then(
     () => 'connects',
     (error: NodeJS.ErrnoException) => error.code,
