@@ -5,6 +5,9 @@ import { type TestContext, test } from 'node:test'
 import { METRICS } from '../telemetry/metrics.ts'
 import { LineRole, TestApp, type TestLimits, TestLoop } from './test-loop.ts'
 
+/** What prlimit(1) may need to be run: freed again before the limit is restored. */
+const DESCRIPTORS_TO_SPAWN = 64
+
 /** How long a listener waits for a free place, and the grain of its timer. */
 const LIMIT_PAUSE_MS = 28
 
@@ -27,7 +30,9 @@ function limitDescriptors(t: TestContext, spare: number): void {
   // The limit bounds the number of a descriptor, so that the gaps below must be filled.
   const highest = Math.max(...readdirSync('/proc/self/fd').map(Number))
   const fillers: number[] = []
-  while (fillers.length === 0 || fillers[fillers.length - 1] <= highest) fillers.push(openSync('/dev/null', 'r'))
+  while (fillers.length < DESCRIPTORS_TO_SPAWN || fillers[fillers.length - 1] <= highest) {
+    fillers.push(openSync('/dev/null', 'r'))
+  }
   t.after(() => {
     for (const fd of fillers) closeSync(fd)
     setLimit(Number(before))

@@ -1,0 +1,100 @@
+// What a data plane reads: the resources of the Compute API, compiled, consistent, and plain. A snapshot can be given to
+// a thread and written to disk as it is. Addresses are texts in their canonical form; times are in milliseconds.
+
+/** A consistent configuration of an edge. Names are unique within each list. */
+export type Snapshot = {
+  readonly frontends: readonly Frontend[]
+  readonly services: readonly BackendService[]
+  readonly healthChecks: readonly HealthCheck[]
+}
+
+/** A forwarding rule with its target proxy: one address and port that clients connect to. */
+export type Frontend = {
+  /** The forwarding rule's name. */
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  /** The target proxy's name. */
+  readonly proxy: string
+  /** The name of a {@link BackendService}. */
+  readonly service: string
+  readonly proxyHeader: ProxyHeader
+}
+
+/** What stands before the client's first byte on the way to a backend. */
+export type ProxyHeader =
+  | { readonly kind: 'NONE' }
+  | { readonly kind: 'PROXY_V1' }
+  | { readonly kind: 'PROXY_V2'; readonly crc32c: boolean; readonly uniqueId: boolean }
+
+/** A backend service: how connections are spread over groups of backends. */
+export type BackendService = {
+  readonly name: string
+  /** Silence in both directions after which a connection is ended (`timeoutSec`). */
+  readonly idleTimeoutMs: number
+  /** How long connections go on when their backend has left (`connectionDraining.drainingTimeoutSec`). */
+  readonly drainingTimeoutMs: number
+  /** The name of a {@link HealthCheck}; undefined: every backend counts as healthy. */
+  readonly healthCheck: string | undefined
+  /** The part of connections that is logged, 0 to 1 (`logConfig`); 0: none. */
+  readonly logSampleRate: number
+  readonly groups: readonly BackendGroup[]
+}
+
+/** An instance group or network endpoint group as a backend of one service. */
+export type BackendGroup = {
+  /** Unique within its service: `us-central1-b/my-instance-group`. */
+  readonly name: string
+  readonly region: string
+  readonly zone: string
+  readonly balancing: Balancing
+  readonly backends: readonly Backend[]
+}
+
+/** The target capacity of a group. A group is full above any of the bounds that are given. */
+export type Balancing = {
+  readonly mode: 'CONNECTION' | 'UTILIZATION'
+  /** Part of the processors in use, 0 to 1, times the capacity scaler. */
+  readonly maxUtilization: number | undefined
+  /** Connections open to the whole group, times the capacity scaler. */
+  readonly maxConnections: number | undefined
+  /** 0: the group gets nothing. */
+  readonly capacityScaler: number
+}
+
+/** One endpoint of a group. */
+export type Backend = {
+  /** Unique within its group: the instance's name, or `ADDRESS:PORT` of a network endpoint. */
+  readonly name: string
+  readonly address: string
+  readonly port: number
+}
+
+/** A health check, whose probes go to every backend of the services that name it. */
+export type HealthCheck = {
+  readonly name: string
+  readonly checkIntervalMs: number
+  readonly timeoutMs: number
+  readonly healthyThreshold: number
+  readonly unhealthyThreshold: number
+  /** The port that is probed; undefined: each backend's own. */
+  readonly port: number | undefined
+  /** `PROXY UNKNOWN` and CRLF stand before everything else. */
+  readonly sendsProxyHeader: boolean
+  readonly logsTransitions: boolean
+  readonly probe: Probe
+}
+
+/** What a probe says and expects. */
+export type Probe =
+  /** `response` empty: being accepted (for SSL: the handshake) is enough. */
+  | { readonly kind: 'TCP' | 'SSL'; readonly request: string; readonly response: string }
+  /** `response` empty: status 200 is enough; else it has to occur in the first 1024 bytes of the body. */
+  | {
+      readonly kind: 'HTTP' | 'HTTPS' | 'HTTP2'
+      /** The Host header; empty: the backend's address. */
+      readonly host: string
+      readonly requestPath: string
+      readonly response: string
+    }
+  | { readonly kind: 'GRPC' | 'GRPC_WITH_TLS'; readonly serviceName: string }
