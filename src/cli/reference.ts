@@ -1,4 +1,5 @@
 // The pages of docs/reference: made from the tables that the program itself uses, so that they cannot say anything else.
+import { EDGE_METRICS, type EdgeMetric } from '../telemetry/edge-metrics.ts'
 import {
   ACCEPT_ERRNOS,
   END_REASONS,
@@ -135,12 +136,20 @@ function metricsPage(): string {
   return page('Metrics', [
     wrapped(
       'Served at `/metrics` by `--admin`, in the text format of Prometheus. Values are sums over all workers since the start of ' +
-        'the process. Every label value is there from the start, with 0. An edge and an agent have the same metrics. The ' +
-        'metrics `process_*` and `nodejs_*` of prom-client come with them; they describe the main thread and the process.',
+        'the process. Every label value is there from the start, with 0. An edge and an agent both have the metrics of the ' +
+        'first part. The metrics `process_*` and `nodejs_*` of prom-client come with them; they describe the main thread and ' +
+        'the process.',
     ),
     ...Object.values<Metric>(METRICS).flatMap(metricSection),
     '## `truepeer_log_dropped_total`',
     'Counter. Log records dropped because the reader of stdout was too slow.',
+    '# Metrics of an edge',
+    wrapped(
+      'Their labels are names of the configuration: `frontend` is a forwarding rule, `service` a backend service, `group` a ' +
+        'group with its zone, `backend` an instance or the address and port of a network endpoint. What a frontend or backend ' +
+        'has counted goes with it when it leaves the configuration.',
+    ),
+    ...EDGE_METRICS.flatMap(edgeMetricSection),
   ])
 }
 
@@ -158,6 +167,22 @@ function metricSection(metric: Metric): string[] {
       ? []
       : [wrapped(`Values of the label \`${metric.label}\`: ${values.join(', ')}.${explained}`)]),
   ]
+}
+
+function edgeMetricSection(metric: EdgeMetric): string[] {
+  const kind = metric.kind === 'gauge' ? 'Gauge' : 'Counter'
+  const labels = metric.labels.map((label) => `\`${label}\``).join(', ')
+  return [
+    `## \`${metric.name}\``,
+    wrapped(`${kind}. ${metric.help}.`),
+    ...(labels === '' ? [] : [wrapped(`Labels: ${labels}.${valuesOf(metric)}`)]),
+  ]
+}
+
+/** The values of labels that are not names. */
+function valuesOf({ labels, values }: EdgeMetric): string {
+  if (values === undefined) return ''
+  return ` Values of \`${labels.at(-1)}\`: ${values.map((value) => `\`${value}\``).join(', ')}.`
 }
 
 function endReasonsPage(): string {

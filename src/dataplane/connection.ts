@@ -5,6 +5,7 @@ import type { Endpoint } from '../address/endpoint.ts'
 import { ETIMEDOUT } from '../linux/errno.ts'
 import { FAILED, HANGUP, READABLE, WRITABLE } from '../linux/poller.ts'
 import { close, closeWithReset, finish, takeError } from '../linux/socket.ts'
+import type { Tlv } from '../proxy-protocol/tlv.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
 import type { EventLoop } from './event-loop.ts'
 import { breakPeer, flush, isBackedUp, Peer, sendTo } from './peer.ts'
@@ -50,9 +51,11 @@ const CUT_OFF: ReadonlySet<EndReason> = new Set([
   'no-backend',
   'app-down',
   'out-of-resources',
+  'drained',
   'shutdown',
 ])
 const NO_BYTES = new Uint8Array(0)
+const NO_TLVS: readonly Tlv[] = []
 
 /** Everything known about one connection. Made once per slot and used again; see {@link EventLoop}. */
 export class Connection implements Timed {
@@ -77,9 +80,13 @@ export class Connection implements Timed {
   attempts = 0
   /** The header named no client: the app sees the peer itself. */
   isLocal = false
-  /** Which backend the role chose first and last; its own to use. */
-  firstChoice = -1
+  /** Which backend of which group the role has chosen, and those whose attempts failed; its own to use. */
   choice = -1
+  choiceGroup = -1
+  readonly tried: number[] = []
+  /** What the peer's header named beside the source; its own to use. */
+  destination: Endpoint | null = null
+  tlvs: readonly Tlv[] = NO_TLVS
   /** Why the role refused the source, for the log. */
   refusal = ''
 
@@ -120,8 +127,10 @@ export function begin(loop: EventLoop, connection: Connection, fd: number, peer:
   connection.target = null
   connection.attempts = 0
   connection.isLocal = false
-  connection.firstChoice = -1
   connection.choice = -1
+  connection.choiceGroup = -1
+  if (connection.tried.length > 0) connection.tried.length = 0
+  connection.destination = null
   connection.refusal = ''
   connection.startedMs = loop.nowMs
   connection.lastActiveMs = loop.nowMs
@@ -279,17 +288,20 @@ export function end(loop: EventLoop, connection: Connection, reason: EndReason):
   const { client, backend } = connection
   loop.timers.clear(connection)
   if (connection.phase >= Phase.Relaying) countBytes(loop, connection)
+  connection.endedMs = loop.nowMs
+  // The sockets can still be asked.
+  connection.service?.role.onEnd(connection, reason)
   // Who is cut off, or whose other side was never reached or broke, must not take the end for an orderly one.
   closePeer(client, backend.failure === 0 && !CUT_OFF.has(reason))
   if (backend.fd >= 0) closePeer(backend, client.failure === 0 && !CUT_OFF.has(reason))
   connection.phase = Phase.None
-  connection.endedMs = loop.nowMs
   loop.release(connection, reason)
   if (client.pipe !== null) loop.pipes.discard(client.pipe)
   if (backend.pipe !== null) loop.pipes.discard(backend.pipe)
   client.detach()
   backend.detach()
   connection.header = NO_BYTES
+  connection.tlvs = NO_TLVS
 }
 
 function closePeer(peer: Peer, isOrderly: boolean): void {

@@ -37,6 +37,7 @@ export function readHeader(loop: EventLoop, connection: Connection): HeaderRead 
       connection.headerBytes = read.payloadStart
       connection.firstStart = read.payloadStart
       connection.firstEnd = received
+      if (role.writesHeader && read.kind === 'complete') replaceHeader(loop, connection)
       return read
     }
     if (connection.header.length < received) {
@@ -113,6 +114,19 @@ export function sendFirstBytes(loop: EventLoop, connection: Connection): void {
   }
   sendTo(backend, loop.buffer, connection.firstStart, connection.firstEnd)
   connection.firstStart = connection.firstEnd
+}
+
+/** Puts the role's own header in place of the one that was read, in front of the payload that came with it. */
+function replaceHeader(loop: EventLoop, connection: Connection): void {
+  const { backend } = connection
+  const payload = loop.buffer.slice(connection.firstStart, connection.firstEnd)
+  const headerEnd = serviceOf(connection).role.writeHeader(connection, loop.buffer)
+  backend.queue = new Uint8Array(headerEnd + payload.length)
+  backend.queue.set(loop.buffer.subarray(0, headerEnd))
+  backend.queue.set(payload, headerEnd)
+  backend.queueStart = 0
+  connection.firstStart = connection.firstEnd
+  connection.hasFirstBytes = true
 }
 
 /** Copies the payload that came with the header out of the loop's buffer, to be sent once the backend has accepted. */

@@ -21,6 +21,7 @@ export const END_REASONS = [
   'connect-failed',
   'no-backend',
   'out-of-resources',
+  'drained',
   'shutdown',
 ] as const
 export type EndReason = (typeof END_REASONS)[number]
