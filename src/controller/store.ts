@@ -1,0 +1,130 @@
+/** A value as JSON has it. What comes out of a store is frozen: whoever changes it makes a copy first. */
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject
+/** An object as JSON has it. */
+export type JsonObject = { readonly [name: string]: JsonValue }
+
+/** Which resource: `scope` is `global`, `regions/NAME` or `zones/NAME`. */
+export type ResourceKey = {
+  readonly project: string
+  readonly collection: string
+  readonly scope: string
+  readonly name: string
+}
+
+/** A resource as it is stored. */
+export type StoredResource = ResourceKey & {
+  /** uint64 as a decimal text. */
+  readonly id: string
+  /** Of the store when the resource was last put; set by {@link Store.commit}. */
+  readonly revision: number
+  /** RFC 3339. */
+  readonly created: string
+  /** As clients see it, without secrets. */
+  readonly resource: JsonObject
+  /** What no client, log or status ever sees, such as a private key. */
+  readonly secret?: JsonObject | undefined
+}
+
+/** One change of a transaction; its `revision` is given by the store. */
+export type Change = { readonly put: Omit<StoredResource, 'revision'> } | { readonly delete: ResourceKey }
+
+/** An operation as it is stored. */
+export type StoredOperation = {
+  readonly project: string
+  /** `global`, `regions/NAME` or `zones/NAME`. */
+  readonly scope: string
+  readonly name: string
+  /** uint64 as a decimal text. */
+  readonly id: string
+  /** Whether it still has to be finished, also after a restart. */
+  readonly isDone: boolean
+  /** RFC 3339. */
+  readonly inserted: string
+  /** As clients see it. */
+  readonly resource: JsonObject
+}
+
+/** What the audit log says about one mutation, secrets left out. */
+export type AuditRecord = {
+  /** RFC 3339. */
+  readonly time: string
+  readonly user: string
+  /** What was asked for, such as `backendServices.patch`. */
+  readonly action: string
+  /** The path of the resource: `projects/lab/global/backendServices/my-tcp-lb`. */
+  readonly target: string
+  readonly before: JsonValue
+  readonly after: JsonValue
+}
+
+/** What becomes durable together, or not at all. */
+export type Commit = {
+  readonly changes: readonly Change[]
+  /** Put under its project and name: a new one, or one that goes on. */
+  readonly operation?: StoredOperation | undefined
+  readonly audit?: readonly AuditRecord[] | undefined
+  /** Small facts of the controller itself, such as the number of a project; undefined takes one away. */
+  readonly meta?: Readonly<Record<string, string | undefined>> | undefined
+}
+
+/** What a bearer token allows. An `edge` and an `agent` may only follow the configuration and report about themselves. */
+export type Role = 'viewer' | 'operator' | 'admin' | 'edge' | 'agent'
+
+/** A bearer token: only a hash of it is kept. */
+export type StoredToken = {
+  /** The part of the token that is no secret, by which it is found. */
+  readonly id: string
+  /** SHA-256 of the secret part, hexadecimal. */
+  readonly hash: string
+  /** Who uses it; for edges and agents their name. */
+  readonly user: string
+  readonly role: Role
+  /** RFC 3339. */
+  readonly created: string
+}
+
+/**
+ * Where the controller keeps everything. All methods are synchronous, and what they return is consistent until the
+ * caller lets others run. Reads never fail, also while the disk is full.
+ */
+export type Store = {
+  /** Grows by one with every commit that changes resources; 0: nothing was ever stored. */
+  revision(): number
+  get(project: string, collection: string, scope: string, name: string): StoredResource | undefined
+  /** In the order of scope and name, by code units; without `scope` those of all scopes. */
+  list(project: string, collection: string, scope?: string | undefined): readonly StoredResource[]
+  /** The resources of every collection and project, in the order of project, collection, scope and name. */
+  all(): readonly StoredResource[]
+  /**
+   * Makes a transaction durable before it returns the revision.
+   *
+   * @throws StoreFullError when the disk is full, StoreError on any other failure: nothing was changed then. The
+   * deletion of a resource that is not there is our own mistake and throws, too
+   */
+  commit(commit: Commit): number
+  /** @param nameOrId the name, or the numeric id that clients may use in its place */
+  operation(project: string, scope: string, nameOrId: string): StoredOperation | undefined
+  /** The latest first; without `scope` those of all scopes. Done ones are kept for 14 days. */
+  operations(project: string, scope?: string | undefined): readonly StoredOperation[]
+  /** Operations that are not done, the oldest first. */
+  unfinished(): readonly StoredOperation[]
+  /** The latest `count` records, the latest first. */
+  audit(count: number): readonly AuditRecord[]
+  meta(name: string): string | undefined
+  token(id: string): StoredToken | undefined
+  tokens(): readonly StoredToken[]
+  addToken(token: StoredToken): void
+  /** Returns whether there was one. */
+  removeToken(id: string): boolean
+  close(): void
+}
+
+/** The store cannot be used or written; the message names the file and the remedy. */
+export class StoreError extends Error {
+  override readonly name: string = 'StoreError'
+}
+
+/** The disk is full: nothing was changed, reads go on, and writes work again once there is space. */
+export class StoreFullError extends StoreError {
+  override readonly name = 'StoreFullError'
+}
