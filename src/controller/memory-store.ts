@@ -1,4 +1,4 @@
-import { ResourceTable } from './resource-table.ts'
+import { deepFreeze, ResourceTable } from './resource-table.ts'
 import type { AuditRecord, Commit, Store, StoredOperation, StoredResource, StoredToken } from './store.ts'
 
 /** A store that ends with the process: for tests of what stands on a store, and as the simplest one there is. */
@@ -83,5 +83,5 @@ export class MemoryStore implements Store {
 
 /** As a store that writes JSON gives it back. */
 function frozenCopy<Value>(value: Value): Value {
-  return JSON.parse(JSON.stringify(value), (_name, part) => Object.freeze(part)) as Value
+  return deepFreeze(JSON.parse(JSON.stringify(value)) as Value)
 }

@@ -19,8 +19,8 @@ export class ResourceTable {
     for (const resource of resources) {
       const key = listKey(resource.project, resource.collection)
       const list = lists.get(key)
-      if (list === undefined) lists.set(key, [freeze(resource)])
-      else list.push(freeze(resource))
+      if (list === undefined) lists.set(key, [deepFreeze(resource)])
+      else list.push(deepFreeze(resource))
     }
     for (const list of lists.values()) list.sort(comparePlaces)
     return new ResourceTable(lists)
@@ -46,7 +46,7 @@ export class ResourceTable {
   }
 
   /**
-   * The table after these changes, one after the other; what is put has this revision and is frozen.
+   * The table after these changes, one after the other; a frozen copy of what is put has this revision.
    *
    * @throws AssertionError when what is to be deleted is not there
    */
@@ -59,7 +59,7 @@ export class ResourceTable {
       const index = placeIn(list, place)
       const isThere = index < list.length && comparePlaces(list[index], place) === 0
       assert(isThere || 'put' in change, `There is no ${place.collection} "${place.name}" in ${place.scope} to delete`)
-      const put = 'put' in change ? [freeze({ ...change.put, revision })] : []
+      const put = 'put' in change ? [deepFreeze(jsonCopy({ ...change.put, revision }))] : []
       lists.set(key, list.toSpliced(index, isThere ? 1 : 0, ...put))
     }
     return new ResourceTable(lists)
@@ -89,13 +89,19 @@ function compareTexts(a: string, b: string): number {
   return a < b ? -1 : 1
 }
 
-/** No part of it can hold a space. */
+/** Neither name can hold a space. */
 function listKey(project: string, collection: string): string {
   return `${project} ${collection}`
 }
 
-function freeze<Value>(value: Value): Value {
+/** What would be read back from a file. */
+function jsonCopy<Value>(value: Value): Value {
+  return JSON.parse(JSON.stringify(value)) as Value
+}
+
+/** Makes a value, and all in it, unchangeable. */
+export function deepFreeze<Value>(value: Value): Value {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  for (const part of Object.values(value)) freeze(part)
+  for (const part of Object.values(value)) deepFreeze(part)
   return Object.freeze(value)
 }

@@ -1,0 +1,137 @@
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import Libsql, { type Database } from 'libsql'
+import { migrate, SCHEMA_VERSION, schemaVersion } from './sqlite-schema.ts'
+import { StoreError, StoreFullError } from './store.ts'
+
+const DATABASE = 'controller.db'
+const LOCK = 'controller.lock'
+/** How long a command that writes at the same moment may hold us up. */
+const BUSY_TIMEOUT_MS = 5_000
+
+/** The file that holds everything. */
+export function databasePath(directory: string): string {
+  return join(directory, DATABASE)
+}
+
+/** Held for as long as a process is the controller of a directory; the kernel lets go of it when the process ends. */
+export type DirectoryLock = { release(): void }
+
+/**
+ * Makes the directory where it is missing, for its owner only, and takes its lock.
+ *
+ * The lock is one of fcntl(2) on a file of its own, by way of SQLite, because node has none; so the database itself stays
+ * readable for a backup.
+ *
+ * @throws StoreError when another process has it, or the directory cannot be written
+ */
+export function lockDirectory(directory: string): DirectoryLock {
+  const path = join(directory, LOCK)
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    createPrivately(path)
+  } catch (error) {
+    throw new StoreError(`--data "${directory}" cannot be used: ${messageOf(error)}; give a directory of this user`)
+  }
+  let lock: Database | undefined
+  try {
+    lock = new Libsql(path, { timeout: 0 })
+    // Without a journal on disk beside it.
+    lock.pragma('journal_mode = MEMORY')
+    lock.exec('BEGIN EXCLUSIVE')
+  } catch (error) {
+    lock?.close()
+    if (!isBusy(error)) throw storeError(error, path)
+    throw new StoreError(
+      `--data "${directory}" is in use by another controller; stop it, or give each a directory of its own`,
+    )
+  }
+  const held = lock
+  return {
+    release() {
+      // Closing alone lets go of the lock only when the garbage collector comes to it.
+      held.exec('ROLLBACK')
+      held.close()
+    },
+  }
+}
+
+/**
+ * Opens the database of a directory, makes it where it is missing, and brings its schema up to date.
+ *
+ * @param isMade whether it may be missing
+ * @throws StoreError when it is damaged, missing, or of a later version of this program
+ */
+export function openDatabase(directory: string, isMade: boolean): Database {
+  const path = databasePath(directory)
+  let database: Database | undefined
+  try {
+    if (isMade) createPrivately(path)
+    else statSync(path)
+    // Files that SQLite makes beside it get the mode of this one.
+    database = new Libsql(path, { timeout: BUSY_TIMEOUT_MS })
+    database.pragma('journal_mode = WAL')
+    database.pragma('synchronous = FULL')
+    checkDatabase(database, path)
+    migrate(database)
+    return database
+  } catch (error) {
+    database?.close()
+    throw storeError(error, path)
+  }
+}
+
+/** Leaves everything in the file itself, and closes it. */
+export function closeDatabase(database: Database): void {
+  try {
+    database.pragma('wal_checkpoint(TRUNCATE)')
+  } catch {
+    // The disk may be full; what is in the log is as durable as what is in the file.
+  }
+  database.close()
+}
+
+/** Refuses a database that is damaged, or that this program does not know. @throws StoreError */
+export function checkDatabase(database: Database, path: string): void {
+  const version = schemaVersion(database)
+  if (version > SCHEMA_VERSION) {
+    const versions = `its version is ${version}, and this program knows those up to ${SCHEMA_VERSION}`
+    throw new StoreError(`"${path}" is of a later truepeer: ${versions}; run that one, or restore an older backup`)
+  }
+  const { quick_check: found } = database.pragma('quick_check(1)', { simple: true }) as { readonly quick_check: string }
+  if (found !== 'ok') throw damaged(path, found)
+}
+
+/** An error of SQLite or of the file system. */
+type Failure = Error & { readonly code?: string }
+
+/** What an error of SQLite means for the operator. Errors of our own stay as they are. */
+export function storeError(error: unknown, path: string): Error {
+  if (error instanceof StoreError) return error
+  const { code = '', message } = error as Failure
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') {
+    return new StoreFullError(`The disk of "${path}" is full: nothing was changed; free some space and try again`)
+  }
+  if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') return damaged(path, message)
+  if (code.startsWith('SQLITE_') || 'errno' in (error as object)) {
+    return new StoreError(`"${path}" cannot be used: ${message}; look at the disk and the rights of the file`)
+  }
+  return error instanceof Error ? error : new Error(String(error))
+}
+
+function damaged(path: string, finding: string): StoreError {
+  return new StoreError(`"${path}" is damaged (${finding}); restore a backup with "truepeer controller restore"`)
+}
+
+function isBusy(error: unknown): boolean {
+  return (error as Failure).code?.startsWith('SQLITE_BUSY') === true
+}
+
+/** Leaves a file that is there unopened: to close it would let go of the locks that this process has on it (fcntl(2)). */
+function createPrivately(path: string): void {
+  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import Libsql from 'libsql'
+import { databasePath } from './data-directory.ts'
+import { migrate, schemaVersion } from './sqlite-schema.ts'
+import { SqliteStore } from './sqlite-store.ts'
+import { StoreError } from './store.ts'
+import { operation, put, remove, testStoreContract } from './test-store-contract.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'truepeer-store-'))
+after(() => rmSync(root, { recursive: true, force: true }))
+let directories = 0
+
+function newDirectory(): string {
+  directories += 1
+  return join(root, `${directories}`)
+}
+
+testStoreContract('a store of SQLite', () => new SqliteStore(newDirectory()))
+
+test('everything is there again when the store is opened again', () => {
+  const directory = newDirectory()
+  const token = { id: 'abc', hash: 'ff', user: 'me', role: 'admin', created: '2026-01-01T00:00:00Z' } as const
+  const first = new SqliteStore(directory)
+  first.commit({ changes: [put('b'), put('a')], operation: operation('op'), meta: { number: '7' } })
+  first.commit({ changes: [remove('b')] })
+  first.addToken(token)
+  const generation = first.meta('generation')
+  const resources = first.all()
+  first.close()
+  const second = new SqliteStore(directory)
+  assert.deepEqual(second.all(), resources)
+  assert.equal(second.revision(), 2)
+  assert.deepEqual(second.operation('lab', 'global', 'op'), operation('op'))
+  assert.equal(second.meta('number'), '7')
+  assert.deepEqual(second.tokens(), [token])
+  assert.match(generation ?? '', /^[0-9a-f]{32}$/)
+  assert.equal(second.meta('generation'), generation)
+  second.close()
+})
+
+test('only the owner can read the files, whatever the mask of the process is', () => {
+  const mask = process.umask(0)
+  const directory = newDirectory()
+  try {
+    const store = new SqliteStore(directory)
+    store.commit({ changes: [put('a')] })
+    assert.equal(statSync(directory).mode & 0o777, 0o700)
+    const files = readdirSync(directory)
+    assert.ok(files.includes('controller.db') && files.includes('controller.db-wal'), files.join(' '))
+    for (const file of files) assert.equal(statSync(join(directory, file)).mode & 0o777, 0o600, file)
+    store.close()
+  } finally {
+    process.umask(mask)
+  }
+})
+
+test('a second store on the same directory is refused, and may have it afterwards', () => {
+  const directory = newDirectory()
+  const first = new SqliteStore(directory)
+  assert.throws(() => new SqliteStore(directory), {
+    name: 'StoreError',
+    message: /in use by another controller; stop it/,
+  })
+  first.commit({ changes: [put('a')] })
+  first.close()
+  const second = new SqliteStore(directory)
+  assert.equal(second.revision(), 1)
+  second.close()
+})
+
+test('a file that is no database, or is damaged, is refused with the remedy', () => {
+  const text = newDirectory()
+  new SqliteStore(text).close()
+  writeFileSync(databasePath(text), 'This is no database, as everybody can see.'.repeat(100))
+  assert.throws(() => new SqliteStore(text), {
+    name: 'StoreError',
+    message: /controller\.db" is damaged .* "truepeer controller restore"/,
+  })
+})
+
+test('a database of a later version is refused', () => {
+  const directory = newDirectory()
+  new SqliteStore(directory).close()
+  const database = new Libsql(databasePath(directory))
+  database.exec('PRAGMA user_version = 99')
+  database.close()
+  assert.throws(() => new SqliteStore(directory), { name: 'StoreError', message: /later truepeer: its version is 99/ })
+})
+
+test('a directory that cannot be made is refused with its name', () => {
+  const file = join(root, 'file')
+  writeFileSync(file, '')
+  assert.throws(() => new SqliteStore(join(file, 'data')), StoreError)
+})
+
+test('a migration that fails leaves the database at the version before', () => {
+  const database = new Libsql(':memory:')
+  const first = 'CREATE TABLE a (x INTEGER) STRICT'
+  migrate(database, [first])
+  assert.throws(() => migrate(database, [first, 'CREATE TABLE b (x INTEGER) STRICT', 'CREATE TABLE a (x INTEGER)']))
+  assert.equal(schemaVersion(database), 1)
+  assert.throws(() => database.prepare('SELECT * FROM b'))
+  migrate(database, [first, 'ALTER TABLE a ADD COLUMN y INTEGER'])
+  assert.equal(schemaVersion(database), 2)
+  database.prepare('SELECT y FROM a')
+  database.close()
+})
+
+test('done operations of 14 days and audit records of 400 days are removed, running ones stay', () => {
+  const directory = newDirectory()
+  const day = (days: number): string => new Date(Date.UTC(2026, 0, 1 + days)).toISOString()
+  const first = new SqliteStore(directory, () => Date.parse(day(0)))
+  const record = { user: 'me', action: 'a', target: 't', before: null, after: null }
+  const audit = [0, 200].map((days) => ({ ...record, time: day(days) }))
+  first.commit({ changes: [], operation: operation('old', { inserted: day(0) }), audit })
+  first.commit({ changes: [], operation: operation('running', { inserted: day(0), isDone: false }) })
+  first.commit({ changes: [], operation: operation('late', { inserted: day(395) }) })
+  first.close()
+  const second = new SqliteStore(directory, () => Date.parse(day(401)))
+  second.commit({ changes: [] })
+  assert.deepEqual(
+    second.operations('lab').map(({ name }) => name),
+    ['late', 'running'],
+  )
+  assert.deepEqual(second.audit(9), [audit[1]])
+  second.close()
+})

@@ -1,0 +1,291 @@
+import type { Database, Statement } from 'libsql'
+import {
+  closeDatabase,
+  type DirectoryLock,
+  databasePath,
+  lockDirectory,
+  openDatabase,
+  storeError,
+} from './data-directory.ts'
+import { deepFreeze, ResourceTable } from './resource-table.ts'
+import type {
+  AuditRecord,
+  Change,
+  Commit,
+  JsonObject,
+  JsonValue,
+  Store,
+  StoredOperation,
+  StoredResource,
+  StoredToken,
+} from './store.ts'
+
+const DAY_MS = 86_400_000
+/** As long as Compute Engine does. */
+const OPERATION_DAYS = 14
+const AUDIT_DAYS = 400
+/** Old records are looked for at the start and then every so many commits. */
+const COMMITS_PER_CLEANUP = 1_000
+
+/**
+ * A store in one file of SQLite. Resources are also kept in memory, as they are read far more often than changed; only
+ * this process changes them. Tokens may be changed by the command line meanwhile.
+ */
+export class SqliteStore implements Store {
+  readonly #path: string
+  readonly #lock: DirectoryLock
+  readonly #database: Database
+  readonly #statements: Statements
+  readonly #clock: () => number
+  #resources: ResourceTable
+  #revision: number
+  #commits = 0
+
+  /**
+   * Opens the store of a directory, and makes it where it is missing.
+   *
+   * @param clock milliseconds since 1970
+   * @throws StoreError when another controller uses it, or it cannot be used
+   */
+  constructor(directory: string, clock: () => number = Date.now) {
+    this.#path = databasePath(directory)
+    this.#clock = clock
+    this.#lock = lockDirectory(directory)
+    try {
+      this.#database = openDatabase(directory, true)
+    } catch (error) {
+      this.#lock.release()
+      throw error
+    }
+    try {
+      this.#statements = prepareStatements(this.#database)
+      this.#resources = ResourceTable.of(
+        this.#statements.resources.all().map((row) => readResource(row as ResourceRow)),
+      )
+      this.#revision = (this.#statements.revision.get() as { readonly number: number }).number
+    } catch (error) {
+      this.close()
+      throw storeError(error, this.#path)
+    }
+  }
+
+  revision(): number {
+    return this.#revision
+  }
+
+  get(project: string, collection: string, scope: string, name: string): StoredResource | undefined {
+    return this.#resources.get({ project, collection, scope, name })
+  }
+
+  list(project: string, collection: string, scope?: string): readonly StoredResource[] {
+    return this.#resources.list(project, collection, scope)
+  }
+
+  all(): readonly StoredResource[] {
+    return this.#resources.all()
+  }
+
+  commit(commit: Commit): number {
+    const { changes, operation, audit = [], meta = {} } = commit
+    const revision = this.#revision + (changes.length > 0 ? 1 : 0)
+    const resources = this.#resources.with(changes, revision)
+    this.#transact(() => {
+      for (const change of changes) this.#write(change, revision)
+      if (changes.length > 0) this.#statements.setRevision.run(revision)
+      if (operation !== undefined) this.#writeOperation(operation)
+      for (const { time, user, action, target, before, after } of audit) {
+        const texts = [JSON.stringify(before), JSON.stringify(after)]
+        this.#statements.addAudit.run(time, user, action, target, ...texts)
+      }
+      for (const [name, value] of Object.entries(meta)) {
+        if (value === undefined) this.#statements.removeMeta.run(name)
+        else this.#statements.putMeta.run(name, value)
+      }
+      if (this.#commits++ % COMMITS_PER_CLEANUP === 0) this.#removeOld()
+    })
+    // Only now: had the transaction failed, nothing would have changed.
+    this.#resources = resources
+    this.#revision = revision
+    return revision
+  }
+
+  operation(project: string, scope: string, nameOrId: string): StoredOperation | undefined {
+    const row = this.#statements.operation.get(project, scope, nameOrId, nameOrId)
+    return row === undefined ? undefined : readOperation(row as OperationRow)
+  }
+
+  operations(project: string, scope?: string): readonly StoredOperation[] {
+    const { operations, operationsOfScope } = this.#statements
+    const rows = scope === undefined ? operations.all(project) : operationsOfScope.all(project, scope)
+    return rows.map((row) => readOperation(row as OperationRow))
+  }
+
+  unfinished(): readonly StoredOperation[] {
+    return this.#statements.unfinished.all().map((row) => readOperation(row as OperationRow))
+  }
+
+  audit(count: number): readonly AuditRecord[] {
+    return this.#statements.audit.all(count).map((row) => readAudit(row as AuditRow))
+  }
+
+  meta(name: string): string | undefined {
+    const row = this.#statements.meta.get(name) as { readonly value: string } | undefined
+    return row?.value
+  }
+
+  token(id: string): StoredToken | undefined {
+    const row = this.#statements.token.get(id)
+    return row === undefined ? undefined : readToken(row as StoredToken)
+  }
+
+  tokens(): readonly StoredToken[] {
+    return this.#statements.tokens.all().map((row) => readToken(row as StoredToken))
+  }
+
+  addToken(token: StoredToken): void {
+    this.#transact(() => addToken(this.#database, token))
+  }
+
+  removeToken(id: string): boolean {
+    return this.#transact(() => removeToken(this.#database, id))
+  }
+
+  close(): void {
+    closeDatabase(this.#database)
+    this.#lock.release()
+  }
+
+  #write(change: Change, revision: number): void {
+    if ('delete' in change) {
+      const { project, collection, scope, name } = change.delete
+      this.#statements.deleteResource.run(project, collection, scope, name)
+      return
+    }
+    const { project, collection, scope, name, id, created, resource, secret } = change.put
+    const texts = [JSON.stringify(resource), secret === undefined ? null : JSON.stringify(secret)]
+    this.#statements.putResource.run(project, collection, scope, name, id, revision, created, ...texts)
+  }
+
+  #writeOperation({ project, scope, name, id, isDone, inserted, resource }: StoredOperation): void {
+    this.#statements.putOperation.run(project, scope, name, id, isDone ? 1 : 0, inserted, JSON.stringify(resource))
+  }
+
+  #removeOld(): void {
+    const before = (days: number): string => new Date(this.#clock() - days * DAY_MS).toISOString()
+    this.#statements.removeOldOperations.run(before(OPERATION_DAYS))
+    this.#statements.removeOldAudit.run(before(AUDIT_DAYS))
+  }
+
+  #transact<Result>(write: () => Result): Result {
+    return transact(this.#database, this.#path, write)
+  }
+}
+
+/** Does all of it durably, or nothing. @throws StoreError */
+export function transact<Result>(database: Database, path: string, write: () => Result): Result {
+  try {
+    database.exec('BEGIN IMMEDIATE')
+    const result = write()
+    database.exec('COMMIT')
+    return result
+  } catch (error) {
+    // SQLite itself rolls back when the disk is full.
+    if (database.inTransaction) database.exec('ROLLBACK')
+    throw storeError(error, path)
+  }
+}
+
+/** Adds a token to a database, which may be that of a running controller. */
+export function addToken(database: Database, { id, hash, user, role, created }: StoredToken): void {
+  database
+    .prepare('INSERT INTO tokens (id, hash, user, role, created) VALUES (?, ?, ?, ?, ?)')
+    .run(id, hash, user, role, created)
+}
+
+/** Removes a token from a database. @returns whether there was one */
+export function removeToken(database: Database, id: string): boolean {
+  return database.prepare('DELETE FROM tokens WHERE id = ?').run(id).changes > 0
+}
+
+/** The tokens of a database, the oldest first. */
+export function readTokens(database: Database): readonly StoredToken[] {
+  const rows = database.prepare(SELECT_TOKENS).all()
+  return rows.map((row) => readToken(row as StoredToken))
+}
+
+const SELECT_TOKENS = 'SELECT id, hash, user, role, created FROM tokens ORDER BY created, id'
+const SELECT_OPERATION = 'SELECT project, scope, name, id, is_done, inserted, resource FROM operations'
+
+type Statements = Readonly<Record<keyof ReturnType<typeof statementTexts>, Statement>>
+
+function statementTexts() {
+  return {
+    resources: 'SELECT project, collection, scope, name, id, revision, created, resource, secret FROM resources',
+    revision: 'SELECT number FROM revision',
+    setRevision: 'UPDATE revision SET number = ?',
+    putResource: `INSERT OR REPLACE INTO resources
+      (project, collection, scope, name, id, revision, created, resource, secret) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    deleteResource: 'DELETE FROM resources WHERE project = ? AND collection = ? AND scope = ? AND name = ?',
+    putOperation: `INSERT INTO operations (project, scope, name, id, is_done, inserted, resource)
+      VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, name) DO UPDATE
+      SET scope = excluded.scope, id = excluded.id, is_done = excluded.is_done, resource = excluded.resource`,
+    operation: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND (name = ? OR id = ?)`,
+    operations: `${SELECT_OPERATION} WHERE project = ? ORDER BY sequence DESC`,
+    operationsOfScope: `${SELECT_OPERATION} WHERE project = ? AND scope = ? ORDER BY sequence DESC`,
+    unfinished: `${SELECT_OPERATION} WHERE is_done = 0 ORDER BY sequence`,
+    removeOldOperations: 'DELETE FROM operations WHERE is_done = 1 AND inserted < ?',
+    addAudit: 'INSERT INTO audit (time, user, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?)',
+    audit: 'SELECT time, user, action, target, before, after FROM audit ORDER BY sequence DESC LIMIT ?',
+    removeOldAudit: 'DELETE FROM audit WHERE time < ?',
+    meta: 'SELECT value FROM meta WHERE name = ?',
+    putMeta: 'INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)',
+    removeMeta: 'DELETE FROM meta WHERE name = ?',
+    token: 'SELECT id, hash, user, role, created FROM tokens WHERE id = ?',
+    tokens: SELECT_TOKENS,
+  } as const
+}
+
+function prepareStatements(database: Database): Statements {
+  const entries = Object.entries(statementTexts()).map(([name, text]) => [name, database.prepare(text)])
+  return Object.fromEntries(entries) as Statements
+}
+
+// Rows as libsql gives them, which adds fields of its own; JSON is text in them.
+type ResourceRow = Omit<StoredResource, 'resource' | 'secret'> & {
+  readonly resource: string
+  readonly secret: string | null
+}
+type OperationRow = Omit<StoredOperation, 'isDone' | 'resource'> & {
+  readonly is_done: number
+  readonly resource: string
+}
+type AuditRow = Omit<AuditRecord, 'before' | 'after'> & { readonly before: string; readonly after: string }
+
+function readResource(row: ResourceRow): StoredResource {
+  const { project, collection, scope, name, id, revision, created, resource, secret } = row
+  const place = {
+    project,
+    collection,
+    scope,
+    name,
+    id,
+    revision,
+    created,
+    resource: JSON.parse(resource) as JsonObject,
+  }
+  return secret === null ? place : { ...place, secret: JSON.parse(secret) as JsonObject }
+}
+
+function readOperation({ project, scope, name, id, is_done, inserted, resource }: OperationRow): StoredOperation {
+  const isDone = is_done === 1
+  return deepFreeze({ project, scope, name, id, isDone, inserted, resource: JSON.parse(resource) as JsonObject })
+}
+
+function readAudit({ time, user, action, target, before, after }: AuditRow): AuditRecord {
+  const values = { before: JSON.parse(before) as JsonValue, after: JSON.parse(after) as JsonValue }
+  return deepFreeze({ time, user, action, target, ...values })
+}
+
+function readToken({ id, hash, user, role, created }: StoredToken): StoredToken {
+  return { id, hash, user, role, created }
+}
