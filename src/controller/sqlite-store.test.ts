@@ -8,7 +8,7 @@ import { databasePath } from './data-directory.ts'
 import { migrate, schemaVersion } from './sqlite-schema.ts'
 import { SqliteStore } from './sqlite-store.ts'
 import { StoreError } from './store.ts'
-import { operation, put, remove, testStoreContract } from './test-store-contract.ts'
+import { CREATED, operation, put, remove, testStoreContract } from './test-store-contract.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'truepeer-store-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -19,12 +19,14 @@ function newDirectory(): string {
   return join(root, `${directories}`)
 }
 
-testStoreContract('a store of SQLite', () => new SqliteStore(newDirectory()))
+const clock = (): number => Date.parse(CREATED)
+
+testStoreContract('a store of SQLite', () => new SqliteStore(newDirectory(), clock))
 
 test('everything is there again when the store is opened again', () => {
   const directory = newDirectory()
   const token = { id: 'abc', hash: 'ff', user: 'me', role: 'admin', created: '2026-01-01T00:00:00Z' } as const
-  const first = new SqliteStore(directory)
+  const first = new SqliteStore(directory, clock)
   first.commit({ changes: [put('b'), put('a')], operation: operation('op'), meta: { number: '7' } })
   first.commit({ changes: [remove('b')] })
   first.addToken(token)

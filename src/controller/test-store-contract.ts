@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AuditRecord, Change, ResourceKey, Store, StoredOperation } from './store.ts'
 
-const CREATED = '2026-01-02T03:04:05.678Z'
+/** When everything in these tests was made. */
+export const CREATED = '2026-01-02T03:04:05.678Z'
 
 /** A resource to put. */
 export function put(name: string, fields: Partial<ResourceKey> & { readonly value?: string } = {}): Change {
