@@ -6,6 +6,7 @@ import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
 import { type AgentCommand, readAgent } from '../cli/agent.ts'
 import { parseAgentConfig } from '../cli/agent-config.ts'
 import { parseAgentInstall } from '../cli/agent-install.ts'
+import { parseBackup, parseController, parseRestore, parseToken, type TokenCommand } from '../cli/controller.ts'
 import { parseDoctor } from '../cli/doctor.ts'
 import { type EdgeCommand, parseEdge } from '../cli/edge.ts'
 import { quoted, UsageError } from '../cli/flags.ts'
@@ -64,6 +65,11 @@ async function run(command: CommandName, argv: readonly string[]): Promise<void>
       return exitWith(await runDoctor(parseDoctor(['agent', ...argv], readAgentConfig), readAllowedSubnets, print))
     case 'status':
       return runStatus(parseStatus(argv))
+    case 'controller':
+    case 'controller backup':
+    case 'controller restore':
+    case 'controller token':
+      return runControllerCommand(command, argv)
     case 'host-setup':
       return exitWith(await runHostSetup(parseHostSetup(argv), print))
   }
@@ -106,6 +112,45 @@ async function runEdge(command: EdgeCommand): Promise<void> {
     watcher?.start(() => void started.reload())
     return started
   })
+}
+
+type ControllerCommandName = Extract<CommandName, `controller${string}`>
+
+/** The store takes time and memory that edges and agents should not pay, so each module is loaded where it is used. */
+async function runControllerCommand(command: ControllerCommandName, argv: readonly string[]): Promise<void> {
+  switch (command) {
+    case 'controller': {
+      const parsed = parseController(argv)
+      const { runController } = await import('./controller-process.ts')
+      return runController(parsed)
+    }
+    case 'controller backup': {
+      const { directory, file } = parseBackup(argv)
+      const { backUp } = await import('../controller/backup.ts')
+      return backUp(directory, file)
+    }
+    case 'controller restore': {
+      const { directory, file, overwrites } = parseRestore(argv)
+      const { restore } = await import('../controller/backup.ts')
+      return restore(directory, file, overwrites)
+    }
+    case 'controller token':
+      return runToken(parseToken(argv))
+  }
+}
+
+async function runToken(command: TokenCommand): Promise<void> {
+  const { directory, action } = command
+  const { createToken, listTokens, revokeToken } = await import('../controller/tokens.ts')
+  switch (action) {
+    case 'create':
+      return print(`${createToken(directory, command)}\n`)
+    case 'revoke':
+      if (revokeToken(directory, command.id)) return
+      throw new Error(`There is no token ${quoted(command.id)}; "truepeer controller token list" shows them`)
+    case 'list':
+      for (const { id, user, role, created } of listTokens(directory)) print(`${id}  ${role}  ${user}  ${created}\n`)
+  }
 }
 
 async function runStatus({ admin, json }: StatusCommand): Promise<void> {

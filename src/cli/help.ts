@@ -1,5 +1,6 @@
 import { agentHelpFlags } from './agent.ts'
 import { agentInstallFlags, agentUninstallFlags } from './agent-install.ts'
+import { backupFlags, controllerFlags, restoreFlags, tokenFlags } from './controller.ts'
 import { doctorFlags } from './doctor.ts'
 import { edgeFlags } from './edge.ts'
 import { type FlagTable, spelled } from './flags.ts'
@@ -43,6 +44,28 @@ export const commands = {
     usage: 'truepeer status [--admin HOST:PORT|unix:PATH] [--json]',
     flags: statusFlags,
   },
+  controller: {
+    summary: 'Keep the configuration behind the API of Compute Engine, and hand every change to the edges',
+    usage:
+      'truepeer controller --data DIR [--listen ADDR:PORT] [--unix PATH] [--project NAME] [--address-pool CIDR] [flags]',
+    flags: controllerFlags,
+  },
+  'controller backup': {
+    summary: 'Write all that a controller has stored into one file; it may run meanwhile',
+    usage: 'truepeer controller backup --data DIR --to FILE',
+    flags: backupFlags,
+  },
+  'controller restore': {
+    summary: 'Put a backup in the place of what a controller has stored; it must not run',
+    usage: 'truepeer controller restore --data DIR --from FILE [--overwrite]',
+    flags: restoreFlags,
+  },
+  'controller token': {
+    summary: 'Make, list or revoke the bearer tokens that a controller lets in; it may run meanwhile',
+    usage:
+      'truepeer controller token create --data DIR --user NAME --role ROLE\n       truepeer controller token list --data DIR\n       truepeer controller token revoke --data DIR --id ID',
+    flags: tokenFlags,
+  },
   'host-setup': {
     summary: 'Set up, take away or show the routing that an agent needs on this host',
     usage: 'truepeer host-setup apply|remove|status [flags]',
@@ -58,7 +81,7 @@ const INDENT = '      '
 
 /** The text of `truepeer --help`. */
 export function programHelp(): string {
-  const names = Object.entries(commands).map(([name, command]) => `  ${name.padEnd(16)} ${command.summary}`)
+  const names = Object.entries(commands).map(([name, command]) => `  ${name.padEnd(18)} ${command.summary}`)
   return [
     "truepeer: a TCP load balancer that never loses the client's address",
     '',

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import Libsql, { type Database } from 'libsql'
 import { migrate, SCHEMA_VERSION, schemaVersion } from './sqlite-schema.ts'
@@ -57,22 +57,26 @@ export function lockDirectory(directory: string): DirectoryLock {
 }
 
 /**
- * Opens the database of a directory, makes it where it is missing, and brings its schema up to date.
+ * Opens the database of a directory. Whoever has the directory's lock brings its schema up to date; anybody else only
+ * takes one that is, or makes the database where there is none.
  *
- * @param isMade whether it may be missing
- * @throws StoreError when it is damaged, missing, or of a later version of this program
+ * @throws StoreError when it is damaged, or of another version of this program
  */
-export function openDatabase(directory: string, isMade: boolean): Database {
+export function openDatabase(directory: string, hasLock: boolean): Database {
   const path = databasePath(directory)
   let database: Database | undefined
   try {
-    if (isMade) createPrivately(path)
-    else statSync(path)
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    createPrivately(path)
     // Files that SQLite makes beside it get the mode of this one.
     database = new Libsql(path, { timeout: BUSY_TIMEOUT_MS })
     database.pragma('journal_mode = WAL')
     database.pragma('synchronous = FULL')
     checkDatabase(database, path)
+    const version = schemaVersion(database)
+    if (!hasLock && version !== 0 && version !== SCHEMA_VERSION) {
+      throw new StoreError(`"${path}" is of an older truepeer; start the controller of this version first`)
+    }
     migrate(database)
     return database
   } catch (error) {

@@ -46,10 +46,11 @@ export function schemaVersion(database: Database): number {
 
 /** Brings the schema of a database to {@link SCHEMA_VERSION}: all of the way, or none. */
 export function migrate(database: Database, migrations: readonly string[] = MIGRATIONS): void {
-  const from = schemaVersion(database)
-  if (from === migrations.length) return
+  if (schemaVersion(database) === migrations.length) return
   database.exec('BEGIN IMMEDIATE')
   try {
+    // Another process may have done it in between.
+    const from = schemaVersion(database)
     for (const migration of migrations.slice(from)) database.exec(migration)
     database.exec(`PRAGMA user_version = ${migrations.length}`)
     database.exec('COMMIT')

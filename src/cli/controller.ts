@@ -1,0 +1,193 @@
+import { classifyAddress } from '../address/address-class.ts'
+import { type Cidr, formatCidr } from '../address/cidr.ts'
+import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
+import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { listFlag, parseFlags, quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
+import { oneOf, parseCidrs, parseResourceName, parseText } from './values.ts'
+
+const ROLES = ['viewer', 'operator', 'admin', 'edge', 'agent'] as const
+const LISTEN_DEFAULT = '127.0.0.1:8080'
+
+const data = valueFlag('data', 'DIR', 'Where the controller keeps everything. Mandatory', parseText)
+
+/** The flags of `truepeer controller`. */
+export const controllerFlags = {
+  data,
+  listen: listFlag(
+    'listen',
+    'ADDR:PORT',
+    `Serve the API here; one other than loopback needs --tls-cert, --tls-key and tokens. Without it and --unix: ${LISTEN_DEFAULT}`,
+    parseListen,
+  ),
+  unix: listFlag('unix', 'PATH', 'Serve the API on a UNIX socket, for the user of the controller only', parseText),
+  tlsCert: valueFlag(
+    'tls-cert',
+    'FILE',
+    'Certificate chain in PEM, the server first; SIGHUP reads it again',
+    parseText,
+  ),
+  tlsKey: valueFlag('tls-key', 'FILE', 'Its private key in PEM, which only the owner may be able to read', parseText),
+  project: listFlag(
+    'project',
+    'NAME',
+    'A project that there is; the first one is used where none is named. Without it: truepeer',
+    parseResourceName,
+  ),
+  addressPool: listFlag(
+    'address-pool',
+    'CIDR,...',
+    'Subnets from which load balancers get addresses, IPv4 or IPv6',
+    parseCidrs,
+  ),
+  addresses: listFlag(
+    'addresses',
+    'IP,...',
+    'Single addresses for load balancers, taken before those of the pools',
+    parseAddresses,
+  ),
+} as const
+
+/** What the command line of `truepeer controller` says. */
+export type ControllerCommand = {
+  readonly directory: string
+  readonly addresses: readonly (
+    | { readonly kind: 'tcp'; readonly endpoint: Endpoint }
+    | { readonly kind: 'unix'; readonly path: string }
+  )[]
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
+  readonly projects: readonly string[]
+  /** CIDR texts. */
+  readonly addressPools: readonly string[]
+  readonly poolAddresses: readonly string[]
+}
+
+/** Reads the arguments behind `truepeer controller`. @throws UsageError */
+export function parseController(argv: readonly string[]): ControllerCommand {
+  const values = parseFlags(argv, controllerFlags)
+  const [certFile] = values.tlsCert
+  const [keyFile] = values.tlsKey
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new UsageError('--tls-cert and --tls-key belong together; give both or neither')
+  }
+  const open = values.listen.find(({ address }) => classifyAddress(address) !== 'loopback')
+  if (open !== undefined && certFile === undefined) {
+    throw new UsageError(
+      `--listen ${quoted(formatIpAddress(open.address))} is not loopback; give --tls-cert and --tls-key, or listen on 127.0.0.1`,
+    )
+  }
+  const isNoneGiven = values.listen.length + values.unix.length === 0
+  const endpoints = isNoneGiven ? [parseListen(LISTEN_DEFAULT, '--listen')] : values.listen
+  return {
+    directory: dataOf(values.data),
+    addresses: [
+      ...endpoints.map((endpoint) => ({ kind: 'tcp', endpoint }) as const),
+      ...values.unix.map((path) => ({ kind: 'unix', path }) as const),
+    ],
+    tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
+    projects: values.project.length === 0 ? ['truepeer'] : [...new Set(values.project)],
+    addressPools: values.addressPool.flat().map((cidr: Cidr) => formatCidr(cidr)),
+    poolAddresses: values.addresses.flat().map((address: IpAddress) => formatIpAddress(address)),
+  }
+}
+
+/** The flags of `truepeer controller backup`. */
+export const backupFlags = {
+  data,
+  to: valueFlag('to', 'FILE', 'The file to write, which must not be there yet. Mandatory', parseText),
+} as const
+
+/** Reads the arguments behind `truepeer controller backup`. @throws UsageError */
+export function parseBackup(argv: readonly string[]): { readonly directory: string; readonly file: string } {
+  const values = parseFlags(argv, backupFlags)
+  return { directory: dataOf(values.data), file: mandatory(values.to, '--to', 'the file to write') }
+}
+
+/** The flags of `truepeer controller restore`. */
+export const restoreFlags = {
+  data,
+  from: valueFlag('from', 'FILE', 'A file that "truepeer controller backup" wrote. Mandatory', parseText),
+  overwrite: switchFlag('overwrite', 'Replace what is there; it is kept beside, as controller.db.replaced'),
+} as const
+
+/** Reads the arguments behind `truepeer controller restore`. @throws UsageError */
+export function parseRestore(argv: readonly string[]): {
+  readonly directory: string
+  readonly file: string
+  readonly overwrites: boolean
+} {
+  const values = parseFlags(argv, restoreFlags)
+  const file = mandatory(values.from, '--from', 'the backup')
+  return { directory: dataOf(values.data), file, overwrites: values.overwrite.length > 0 }
+}
+
+/** The flags of `truepeer controller token`. */
+export const tokenFlags = {
+  data,
+  user: valueFlag('user', 'NAME', 'create: who will use it; for an edge or an agent its name', parseUser),
+  role: valueFlag(
+    'role',
+    ROLES.join('|'),
+    'create: viewer reads, operator also changes resources, admin does everything; edge and agent only follow the configuration',
+    oneOf(ROLES),
+  ),
+  id: valueFlag('id', 'ID', 'revoke: the token, as list shows it', parseText),
+} as const
+
+/** What the command line of `truepeer controller token` says. */
+export type TokenCommand = { readonly directory: string } & (
+  | { readonly action: 'create'; readonly user: string; readonly role: (typeof ROLES)[number] }
+  | { readonly action: 'list' }
+  | { readonly action: 'revoke'; readonly id: string }
+)
+
+/** Reads the arguments behind `truepeer controller token`. @throws UsageError */
+export function parseToken(argv: readonly string[]): TokenCommand {
+  const [action, ...rest] = argv
+  if (action !== 'create' && action !== 'list' && action !== 'revoke') {
+    throw new UsageError('truepeer controller token needs one of create, list, revoke first')
+  }
+  const values = parseFlags(rest, tokenFlags)
+  const directory = dataOf(values.data)
+  switch (action) {
+    case 'list':
+      return { directory, action }
+    case 'revoke':
+      return { directory, action, id: mandatory(values.id, '--id', 'the token, as list shows it') }
+    case 'create': {
+      const [role] = values.role
+      if (role === undefined) throw new UsageError(`--role is missing; give one of ${ROLES.join(', ')}`)
+      return { directory, action, role, user: mandatory(values.user, '--user', 'who will use it') }
+    }
+  }
+}
+
+function dataOf(given: readonly string[]): string {
+  return mandatory(given, '--data', 'the directory of the controller')
+}
+
+function mandatory([value]: readonly string[], flag: string, what: string): string {
+  if (value === undefined) throw new UsageError(`${flag} is missing; give ${what}`)
+  return value
+}
+
+/** Port 0 lets the kernel choose. */
+function parseListen(text: string, flag: string): Endpoint {
+  const endpoint = parseEndpoint(text.replace(/^localhost:/, '127.0.0.1:'))
+  if (endpoint !== undefined) return endpoint
+  throw new UsageError(`${flag} ${quoted(text)} is not ADDR:PORT; write one such as ${LISTEN_DEFAULT}`)
+}
+
+function parseAddresses(text: string, flag: string): readonly IpAddress[] {
+  return text.split(',').map((part) => {
+    const address = parseIpAddress(part.trim())
+    if (address !== undefined) return address
+    throw new UsageError(`${flag} ${quoted(part)} is no address; write one such as 203.0.113.10 or 2001:db8::10`)
+  })
+}
+
+function parseUser(text: string, flag: string): string {
+  if (/^[A-Za-z0-9][-A-Za-z0-9._@]{0,62}$/.test(text)) return text
+  throw new UsageError(
+    `${flag} ${quoted(text)} is no name; write letters, digits and "-._@", such as alice@example.com`,
+  )
+}

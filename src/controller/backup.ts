@@ -1,0 +1,118 @@
+import { closeSync, copyFileSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import Libsql, { type Database } from 'libsql'
+import {
+  checkDatabase,
+  closeDatabase,
+  databasePath,
+  lockDirectory,
+  openDatabase,
+  storeError,
+} from './data-directory.ts'
+import { migrate, schemaVersion } from './sqlite-schema.ts'
+import { StoreError } from './store.ts'
+
+const RENEW_GENERATION = "UPDATE meta SET value = lower(hex(randomblob(16))) WHERE name = 'generation'"
+
+/**
+ * Writes all that a controller has stored into one new file, for its owner only, at one moment of it; the controller may
+ * run meanwhile.
+ *
+ * @throws StoreError when the file is there already, or one of both cannot be used
+ */
+export function backUp(directory: string, file: string): void {
+  if (existsSync(file)) throw new StoreError(`"${file}" is there already; name a file that is not`)
+  if (!existsSync(databasePath(directory))) throw missing(directory)
+  const partial = `${file}.partial`
+  const database = openDatabase(directory, false)
+  try {
+    // SQLite takes an empty file, and leaves its mode as it is.
+    closeSync(openSync(partial, 'w', 0o600))
+    database.prepare('VACUUM INTO ?').run(partial)
+    synchronize(partial)
+    renameSync(partial, file)
+    synchronize(dirname(file))
+  } catch (error) {
+    rmSync(partial, { force: true })
+    throw storeError(error, file)
+  } finally {
+    database.close()
+  }
+}
+
+/**
+ * Puts a backup in the place of what a directory holds; its controller must not run. Edges notice that this is another
+ * configuration, whatever its version.
+ *
+ * @param overwrites whether there may be a database; it is kept beside as `controller.db.replaced`
+ * @throws StoreError when the backup is damaged, and nothing was changed then
+ */
+export function restore(directory: string, file: string, overwrites: boolean): void {
+  if (!existsSync(file)) throw new StoreError(`"${file}" is not there; name a file of "truepeer controller backup"`)
+  const lock = lockDirectory(directory)
+  const path = databasePath(directory)
+  const restoring = join(directory, 'controller.db.restoring')
+  try {
+    if (existsSync(path) && !overwrites) {
+      throw new StoreError(`"${path}" is there already; give --overwrite to replace it, or another directory`)
+    }
+    rmSync(restoring, { force: true })
+    closeSync(openSync(restoring, 'w', 0o600))
+    copyFileSync(file, restoring)
+    prepare(restoring, file)
+    if (existsSync(path)) setAside(directory, path)
+    renameSync(restoring, path)
+    synchronize(directory)
+  } catch (error) {
+    throw storeError(error, file)
+  } finally {
+    rmSync(restoring, { force: true })
+    lock.release()
+  }
+}
+
+/** Checks a copy of a backup and makes another generation of it. */
+function prepare(path: string, source: string): void {
+  const database = new Libsql(path)
+  try {
+    checkDatabase(database, source)
+    if (schemaVersion(database) === 0) throw new StoreError(`"${source}" is no backup of a controller; name one`)
+    migrate(database)
+    database.exec(RENEW_GENERATION)
+  } finally {
+    database.close()
+  }
+  synchronize(path)
+}
+
+/** Keeps the database that is there under another name, with nothing left of it that SQLite would take for the new one's. */
+function setAside(directory: string, path: string): void {
+  const log = `${path}-wal`
+  const replaced = `${path}.replaced`
+  rmSync(replaced, { force: true })
+  rmSync(`${replaced}-wal`, { force: true })
+  let database: Database | undefined
+  try {
+    database = openDatabase(directory, true)
+  } catch {
+    // Damaged, which may be why it is replaced: its log is kept with it.
+    if (existsSync(log)) linkSync(log, `${replaced}-wal`)
+  }
+  if (database !== undefined) closeDatabase(database)
+  linkSync(path, replaced)
+  rmSync(log, { force: true })
+  rmSync(`${path}-shm`, { force: true })
+}
+
+function missing(directory: string): StoreError {
+  return new StoreError(`"${databasePath(directory)}" is not there; give the --data of the controller`)
+}
+
+function synchronize(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '../telemetry/log.ts'
+import { Api } from './api.ts'
+import { Door } from './door.ts'
+import { EdgeHub } from './edge-hub.ts'
+import {
+  type HttpServer,
+  isTrustedAddress,
+  type ListenAddress,
+  startHttpServer,
+  type TlsIdentity,
+} from './http-server.ts'
+import { OwnRoutes } from './own-routes.ts'
+import { SqliteStore } from './sqlite-store.ts'
+
+/** Requests that are being answered may take this long to end. */
+const CLOSE_MS_MAX = 5_000
+
+/** What a controller runs with. */
+export type ControllerOptions = {
+  /** Where everything is kept. */
+  readonly directory: string
+  readonly addresses: readonly ListenAddress[]
+  /** Reads certificate and key as they are now; undefined: there is none. @throws Error with its remedy */
+  readonly readTls: (() => TlsIdentity) | undefined
+  readonly projects: readonly string[]
+  /** CIDR texts. */
+  readonly addressPools: readonly string[]
+  readonly poolAddresses: readonly string[]
+  readonly log: Log
+}
+
+/** A running controller. */
+export type Controller = {
+  readonly urls: readonly string[]
+  /** Reads the certificate again; keeps the old one on any error. */
+  reload(): void
+  close(): Promise<void>
+}
+
+/** Starts a controller. @throws StoreError or Error, each with its remedy; nothing is left running then */
+export async function startController(options: ControllerOptions): Promise<Controller> {
+  const { directory, addresses, readTls, log } = options
+  const tls = readTls?.()
+  const store = new SqliteStore(directory)
+  const hub = new EdgeHub({
+    publication: () => api.publication(),
+    generation: store.meta('generation') ?? '',
+    log,
+    clock: Date.now,
+  })
+  const api: Api = new Api({
+    store,
+    hub,
+    health: hub,
+    clock: Date.now,
+    random: randomBytes,
+    projects: options.projects,
+    addressPools: options.addressPools,
+    addresses: options.poolAddresses,
+  })
+  const onFailure = (peerAddress: string): void => log('warn', 'a request without a valid token', { peer: peerAddress })
+  const door = new Door(store, () => performance.now(), onFailure)
+  const ownRoutes = new OwnRoutes(hub, store)
+  const servers: { readonly server: HttpServer; readonly hasTls: boolean }[] = []
+  const close = async (): Promise<void> => {
+    hub.close()
+    const closed = Promise.all(servers.map(({ server }) => server.close()))
+    await Promise.race([closed, sleep(CLOSE_MS_MAX, undefined, { ref: false })])
+    store.close()
+  }
+  try {
+    for (const address of addresses) {
+      const needed = isTrustedAddress(address) ? undefined : tls
+      const server = await startHttpServer({ address, tls: needed, door, api, ownRoutes, log })
+      servers.push({ server, hasTls: needed !== undefined })
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return {
+    urls: servers.map(({ server }) => server.url),
+    close,
+    reload() {
+      try {
+        const renewed = readTls?.()
+        for (const { server, hasTls } of servers) if (renewed !== undefined && hasTls) server.renewTls(renewed)
+        log('info', 'certificate read again')
+      } catch (error) {
+        log('error', 'Reload failed, kept the old certificate', { problem: String(error) })
+      }
+    },
+  }
+}
