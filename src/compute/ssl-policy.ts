@@ -21,6 +21,25 @@ const TLS_1_2_FEATURES = [
   'TLS_RSA_WITH_3DES_EDE_CBC_SHA',
 ] as const
 
+/** How many of the cipher suites, which stand in the order of their strength, a profile turns on. */
+const FEATURE_COUNTS = { RESTRICTED: 6, MODERN: 10, COMPATIBLE: TLS_1_2_FEATURES.length } as const
+
+const FIPS_FEATURE = /^TLS_(ECDHE_[A-Z]+_WITH_)?AES_(128|256)_GCM_/
+
+/** Every cipher suite that a CUSTOM profile may list. */
+export const availableFeatures: readonly string[] = [...TLS_1_2_FEATURES, ...TLS_1_3_FEATURES]
+
+/** The cipher suites that a policy turns on, in the order of their names. */
+export function enabledFeatures(policy: {
+  readonly profile: 'COMPATIBLE' | 'MODERN' | 'RESTRICTED' | 'FIPS_202205' | 'CUSTOM'
+  readonly customFeatures: readonly string[]
+}): readonly string[] {
+  const { profile, customFeatures } = policy
+  if (profile === 'CUSTOM') return customFeatures.toSorted()
+  if (profile === 'FIPS_202205') return availableFeatures.filter((name) => FIPS_FEATURE.test(name)).toSorted()
+  return [...TLS_1_2_FEATURES.slice(0, FEATURE_COUNTS[profile]), ...TLS_1_3_FEATURES].toSorted()
+}
+
 /** SSL policies (`compute#sslPolicy`). */
 export const sslPolicies = defineResource(
   {

@@ -1,5 +1,4 @@
-/** What a token, or the socket that a request came over, allows: to read; to change resources; to do everything. */
-export type Role = 'viewer' | 'operator' | 'admin'
+import type { Role } from './store.ts'
 
 /** A request whose sender is known. Whoever makes one has checked Host, Origin, token and size. */
 export type ApiRequest = {
@@ -17,10 +16,10 @@ export type ApiRequest = {
   readonly baseUrl: string
   /** Who sent it, for operations and the audit log. */
   readonly user: string
-  readonly role: Role
+  readonly role: Exclude<Role, 'edge' | 'agent'>
 }
 
-/** An answer: JSON, or bytes of another type. Errors are answers, too. */
+/** An answer: JSON, or bytes of another type; status 204 has neither. Errors are answers, too. */
 export type ApiResponse =
   | { readonly status: number; readonly body: unknown }
   | { readonly status: number; readonly contentType: string; readonly bytes: string }

@@ -1,6 +1,20 @@
+import type { Mapping } from '../compute/json-value.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
+import { ApiError, errorBody, notFound } from './api-error.ts'
 import type { ApiRequest, ApiResponse } from './api-request.ts'
-import type { Store } from './store.ts'
+import { readBatch, writeBatch } from './batch.ts'
+import type { Call, ResourceChange, World } from './call.ts'
+import { makeChange } from './change-methods.ts'
+import { openApiDocument } from './openapi.ts'
+import { finishOperation, makeOperation, shownOperation, type Warning } from './operations.ts'
+import { addProjects } from './project.ts'
+import { publish } from './publication.ts'
+import { answerRead, storedOperation } from './read-methods.ts'
+import { ReferenceIndex } from './reference-index.ts'
+import { readActionBody, readBody } from './request-body.ts'
+import { pathOf } from './resource-paths.ts'
+import { routeOf } from './route.ts'
+import { type Store, type StoredOperation, StoreError, StoreFullError } from './store.ts'
 
 /** Health of a backend as edges see it. */
 export type HealthState = 'HEALTHY' | 'UNHEALTHY' | 'DRAINING'
@@ -26,7 +40,7 @@ export type Hub = {
 export type Publication = {
   readonly version: number
   readonly snapshot: Snapshot
-  /** One line each: a forwarding rule that cannot be served is left out, and named here. */
+  /** One line each: what cannot be served is left out, and named here. */
   readonly leftOut: readonly string[]
 }
 
@@ -39,29 +53,199 @@ export type ApiOptions = {
   readonly random: (count: number) => Uint8Array
   readonly health: HealthSource
   readonly hub: Hub
-  /** The projects that there are; the first one is the default of our own tools. */
+  /** The projects that there are; in snapshots, names of all but the first begin with theirs. */
   readonly projects: readonly string[]
   /** Ranges that addresses of load balancers are taken from, `203.0.113.0/24`; IPv4 and IPv6. */
   readonly addressPools: readonly string[]
   /** Single addresses to take, before those of the pools. */
   readonly addresses: readonly string[]
+  /** Told about mistakes of our own, which clients see as status 500. */
+  readonly onError?: (error: unknown) => void
 }
 
-/** The Compute Engine API: from a request whose sender is known to an answer. Never throws. */
+const BATCH_PATH = /^\/batch(\/compute\/v1)?\/?$/
+const OPENAPI_PATH = '/compute/v1/openapi.json'
+const IMAGE_COLLECTIONS = ['images', 'imageFamilyViews']
+/** Google's own bound on what a client calls a request. */
+const REQUEST_ID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
+/** Requests whose answer is repeated when they come again. */
+const REQUEST_IDS_MAX = 10_000
+
+/** The Compute Engine API: from a request whose sender is known to an answer. */
 export class Api {
   readonly #options: ApiOptions
+  readonly #world: World
+  #publication: Publication | undefined
+  /** Operations by project, method and what the client called the request. */
+  readonly #byRequestId = new Map<string, StoredOperation>()
 
+  /** Finishes what a controller before this one left unfinished. @throws StoreError */
   constructor(options: ApiOptions) {
+    const { store, random, health, projects, addressPools, addresses, clock } = options
     this.#options = options
+    addProjects(store, projects, clock(), random)
+    const references = new ReferenceIndex(store.all())
+    this.#world = { store, references, random, health, projects, addressPools, addresses }
+    for (const operation of store.unfinished()) this.#finish(operation, [])
   }
 
-  /** Answers a request. A change is durable in the store before its answer is there. */
+  /** Answers a request. A change is durable in the store before its answer is there. Never throws. */
   async handle(request: ApiRequest): Promise<ApiResponse> {
-    return { status: 501, body: { path: request.path, projects: this.#options.projects } }
+    try {
+      if (BATCH_PATH.test(request.path)) return await this.#answerBatch(request)
+      return await this.#answer(request)
+    } catch (error) {
+      return this.#refuse(error)
+    }
   }
 
-  /** The latest version and its snapshot. */
+  /** The latest version and its snapshot; compiled when it is asked for, and kept. */
   publication(): Publication {
-    throw new Error('not yet')
+    const { store, projects } = this.#options
+    if (this.#publication?.version !== store.revision()) this.#publication = publish(store, projects)
+    return this.#publication
   }
+
+  async #answer(request: ApiRequest): Promise<ApiResponse> {
+    if (request.path === OPENAPI_PATH && request.method === 'GET') return { status: 200, body: openApiDocument() }
+    const route = routeOf(request.method, request.path)
+    const { method, project } = route
+    const isShared = IMAGE_COLLECTIONS.includes(method.collection)
+    if (!isShared && !this.#options.projects.includes(project)) throw notFound(`projects/${project}`)
+    const call: Call = { world: this.#world, request, route, now: this.#options.clock() }
+    if (method.collection === 'operations' && method.action !== 'list' && method.action !== 'aggregatedList') {
+      return this.#answerOperation(call)
+    }
+    const body = method.isRead ? readActionBody(call) : {}
+    if (method.isRead) return { status: 200, body: answerRead(call, body) }
+    if (request.role === 'viewer') throw new ApiError(403, forbidden(request, method.id))
+    return { status: 200, body: await this.#change(call) }
+  }
+
+  async #change(call: Call): Promise<Mapping> {
+    const { request, route } = call
+    const requestId = readRequestId(request)
+    const key = `${route.project} ${route.method.id} ${requestId}`
+    const earlier = requestId === '' ? undefined : this.#byRequestId.get(key)
+    if (earlier !== undefined) return shownOperation(this.#latest(earlier), request.baseUrl)
+    const hasOwnBody = ['insert', 'patch', 'update'].includes(route.method.action)
+    const change = makeChange(call, hasOwnBody ? readBody(request) : readActionBody(call))
+    const operation = this.#store(call, change, requestId)
+    if (requestId !== '') this.#remember(key, operation)
+    const late = this.#options.hub.published(this.#world.store.revision(), change.changesListeners)
+    if (operation.isDone) return shownOperation(operation, request.baseUrl)
+    return shownOperation(this.#finish(operation, lateWarnings(await late)), request.baseUrl)
+  }
+
+  /** One transaction: the resources, the operation and the audit record. */
+  #store(call: Call, change: ResourceChange, requestId: string): StoredOperation {
+    const { request, route, now } = call
+    const { store, references, random } = this.#world
+    const { target, changes, before, after, warnings, changesListeners } = change
+    const operation = makeOperation({
+      target,
+      type: route.method.action,
+      user: request.user,
+      now,
+      requestId,
+      isDone: !changesListeners,
+      warnings,
+      random,
+    })
+    const time = new Date(now).toISOString()
+    const audit = [{ time, user: request.user, action: route.method.id, target: pathOf(target), before, after }]
+    store.commit({ changes, operation, audit })
+    references.apply(changes)
+    return operation
+  }
+
+  /** Where the disk is full it stays as it is, and is finished when somebody asks for it. */
+  #finish(operation: StoredOperation, warnings: readonly Warning[]): StoredOperation {
+    const done = finishOperation(operation, this.#options.clock(), warnings)
+    try {
+      this.#options.store.commit({ changes: [], operation: done })
+      return done
+    } catch (error) {
+      if (error instanceof StoreError) return operation
+      throw error
+    }
+  }
+
+  #latest({ project, scope, name }: StoredOperation): StoredOperation {
+    const latest = this.#world.store.operation(project, scope, name)
+    if (latest === undefined) throw notFound(pathOf({ project, scope, collection: 'operations', name }))
+    return latest
+  }
+
+  #remember(key: string, operation: StoredOperation): void {
+    this.#byRequestId.set(key, operation)
+    const [oldest] = this.#byRequestId.keys()
+    if (this.#byRequestId.size > REQUEST_IDS_MAX && oldest !== undefined) this.#byRequestId.delete(oldest)
+  }
+
+  /** An operation ends within seconds, long before the two minutes that a client would wait for it. */
+  async #answerOperation(call: Call): Promise<ApiResponse> {
+    const { request, route } = call
+    let operation = storedOperation(call)
+    if (route.method.action === 'delete') {
+      if (request.role === 'viewer') throw new ApiError(403, forbidden(request, route.method.id))
+      // Done ones go away by themselves; there is nothing that one could hold up.
+      return { status: 204, body: undefined }
+    }
+    if (route.method.action === 'wait' && !operation.isDone) {
+      await this.#options.hub.published(this.#world.store.revision(), true)
+      operation = storedOperation(call)
+      if (!operation.isDone) operation = this.#finish(operation, [])
+    }
+    return { status: 200, body: shownOperation(operation, request.baseUrl) }
+  }
+
+  async #answerBatch(request: ApiRequest): Promise<ApiResponse> {
+    if (request.method !== 'POST') throw notFound(request.path)
+    const parts = readBatch(request)
+    // All begin in their order, and each change is stored when it begins; what only waits does not hold up the others.
+    const responses = await Promise.all(parts.map((part) => this.#answerPart(part.request)))
+    const answers = responses.map((response, index) => ({ contentId: parts[index].contentId, response }))
+    const boundary = `batch_${Buffer.from(this.#options.random(16)).toString('hex')}`
+    return writeBatch(boundary, answers)
+  }
+
+  async #answerPart(request: ApiRequest): Promise<ApiResponse> {
+    try {
+      return await this.#answer(request)
+    } catch (error) {
+      return this.#refuse(error)
+    }
+  }
+
+  #refuse(error: unknown): ApiResponse {
+    const known = error instanceof ApiError ? error : storeRefusal(error)
+    if (known !== undefined) return { status: known.status, body: errorBody(known) }
+    this.#options.onError?.(error)
+    const message = 'Internal error: the request was not carried out, and the log of the controller says why'
+    return { status: 500, body: errorBody(new ApiError(500, { message, reason: 'internalError' })) }
+  }
+}
+
+function storeRefusal(error: unknown): ApiError | undefined {
+  if (error instanceof StoreFullError)
+    return new ApiError(507, { message: error.message, reason: 'insufficientStorage' })
+  return error instanceof StoreError ? new ApiError(503, { message: error.message, reason: 'backendError' }) : undefined
+}
+
+function forbidden({ user }: ApiRequest, method: string) {
+  return { message: `Required permission for '${method}': '${user}' is a viewer`, reason: 'forbidden' }
+}
+
+function readRequestId({ query }: ApiRequest): string {
+  const requestId = query.get('requestId') ?? ''
+  if (requestId === '' || REQUEST_ID.test(requestId)) return requestId
+  const message = "Invalid value for field 'requestId': it is not a UUID"
+  throw new ApiError(400, { message, reason: 'invalid' })
+}
+
+function lateWarnings(names: readonly string[]): readonly Warning[] {
+  if (names.length === 0) return []
+  const message = `These edges have not applied the change yet: ${names.slice(0, 20).join(', ')}`
+  return [{ code: 'UNREACHABLE', message }]
 }

@@ -1,0 +1,47 @@
+import type { Mapping } from '../compute/json-value.ts'
+import { type CollectionName, definitions, isCollectionName } from '../compute/resources.ts'
+import type { World } from './call.ts'
+import { shownResource } from './links.ts'
+import { addressLink } from './reference-index.ts'
+import { keyOfPath, locationLinks, pathOf, urlOf } from './resource-paths.ts'
+import type { StoredResource } from './store.ts'
+
+/** Views by what they were made of; of one resource only that for the URL that was asked last. */
+const views = new WeakMap<StoredResource, { readonly baseUrl: string; readonly view: Mapping }>()
+
+/** A stored resource as clients see it, with the URLs of the server that they found. */
+export function viewOf(world: World, stored: StoredResource, baseUrl: string): Mapping {
+  const { collection } = stored
+  if (!isCollectionName(collection)) return stored.resource
+  const kept = views.get(stored)
+  const view = kept?.baseUrl === baseUrl ? kept.view : makeView(stored, collection, baseUrl)
+  if (view !== kept?.view) views.set(stored, { baseUrl, view })
+  return collection === 'addresses' ? withUsers(world, stored, view, baseUrl) : view
+}
+
+function makeView(stored: StoredResource, collection: CollectionName, baseUrl: string): Mapping {
+  const toUrl = (link: string) => (link.startsWith('projects/') ? urlOf(baseUrl, link) : link)
+  const shown = shownResource(collection, stored.resource, toUrl)
+  const location = Object.entries(locationLinks(stored.project, stored.scope))
+  return {
+    kind: definitions[collection].kind,
+    id: stored.id,
+    creationTimestamp: stored.created,
+    ...shown,
+    ...(collection === 'sslCertificates' ? { selfManaged: { certificate: shown.certificate } } : {}),
+    ...Object.fromEntries(location.map(([field, link]) => [field, urlOf(baseUrl, link)])),
+    selfLink: urlOf(baseUrl, pathOf(stored)),
+  }
+}
+
+/** What uses an address is not part of it, and changes without it. */
+function withUsers(world: World, stored: StoredResource, view: Mapping, baseUrl: string): Mapping {
+  const users = addressUsers(world, stored).map((path) => urlOf(baseUrl, path))
+  return users.length === 0 ? { ...view, status: 'RESERVED' } : { ...view, status: 'IN_USE', users }
+}
+
+/** The paths of the forwarding rules that use a reserved address. */
+export function addressUsers({ references }: World, { project, resource }: StoredResource): readonly string[] {
+  const users = references.usersOf(addressLink(String(resource.address)))
+  return users.filter((path) => keyOfPath(path)?.project === project)
+}
