@@ -6,8 +6,11 @@ import { EdgeError } from '../edge/edge-error.ts'
 import { compile } from '../snapshot/compile.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 
+/** What an edge reads by itself. */
+type LocalConfiguration = Exclude<EdgeCommand['configuration'], { readonly kind: 'controller' }>
+
 /** Reads and compiles the configuration of an edge as it is now. @throws EdgeError with everything that is wrong */
-export function readSnapshot(configuration: EdgeCommand['configuration']): Snapshot {
+export function readSnapshot(configuration: LocalConfiguration): Snapshot {
   const { resources, problems } = readAll(configuration)
   const compiled = compile(resources, problems)
   if ('snapshot' in compiled) return compiled.snapshot
@@ -15,14 +18,14 @@ export function readSnapshot(configuration: EdgeCommand['configuration']): Snaps
 }
 
 /** The line that `--check` prints about a configuration that is right. @throws EdgeError as {@link readSnapshot} */
-export function describeConfiguration(configuration: EdgeCommand['configuration']): string {
+export function describeConfiguration(configuration: LocalConfiguration): string {
   const { frontends, services } = readSnapshot(configuration)
   const backends = services.flatMap(({ groups }) => groups.flatMap((group) => group.backends))
   const name = configuration.kind === 'files' ? configuration.paths.join(', ') : 'command line'
   return `${name}: ${counted(frontends.length, 'frontend')}, ${counted(backends.length, 'backend')}: ok`
 }
 
-function readAll(configuration: EdgeCommand['configuration']): ReadResources {
+function readAll(configuration: LocalConfiguration): ReadResources {
   if (configuration.kind === 'resources') return { resources: configuration.resources, problems: [] }
   const files = configuration.paths.map(readFile)
   return {

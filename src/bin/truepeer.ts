@@ -9,6 +9,7 @@ import { parseAgentInstall } from '../cli/agent-install.ts'
 import { parseBackup, parseController, parseRestore, parseToken, type TokenCommand } from '../cli/controller.ts'
 import { parseDoctor } from '../cli/doctor.ts'
 import { type EdgeCommand, parseEdge } from '../cli/edge.ts'
+import type { EdgeControllerSettings } from '../cli/edge-controller.ts'
 import { quoted, UsageError } from '../cli/flags.ts'
 import { type CommandName, commandHelp, commands, programHelp } from '../cli/help.ts'
 import { parseHostSetup } from '../cli/host-setup.ts'
@@ -98,9 +99,10 @@ function readAgentConfig(path: string): AgentCommand {
 }
 
 async function runEdge(command: EdgeCommand): Promise<void> {
+  const { configuration, isOnlyChecked, localZone: _zone, ...settings } = command
+  if (configuration.kind === 'controller') return runFollowingEdge(command, configuration)
   // Only here: the schemas of resources take 20 MB and a third of a second, which an agent should not pay.
   const { describeConfiguration, readSnapshot } = await import('./edge-configuration.ts')
-  const { configuration, isOnlyChecked, ...settings } = command
   if (isOnlyChecked) return print(`${describeConfiguration(configuration)}\n`)
   const watcher =
     configuration.kind === 'files' && configuration.isWatched ? new FileWatcher(configuration.paths) : null
@@ -151,6 +153,18 @@ async function runToken(command: TokenCommand): Promise<void> {
     case 'list':
       for (const { id, user, role, created } of listTokens(directory)) print(`${id}  ${role}  ${user}  ${created}\n`)
   }
+}
+
+async function runFollowingEdge(command: EdgeCommand, configuration: EdgeControllerSettings): Promise<void> {
+  const { configuration: _configuration, isOnlyChecked: _checked, localZone, ...settings } = command
+  const { startFollowingEdge } = await import('./following-edge.ts')
+  const limits = connectionLimits(command)
+  let edge: RunningEdge | undefined
+  await serve({ ...command, edge: () => edge }, async (context) => {
+    const started = await startFollowingEdge({ ...settings, limits }, localZone, configuration, context)
+    edge = started
+    return started
+  })
 }
 
 async function runStatus({ admin, json }: StatusCommand): Promise<void> {

@@ -12,6 +12,7 @@ import {
   processSettings,
   WORKERS_MAX,
 } from './data-plane-flags.ts'
+import { type EdgeControllerSettings, edgeControllerFlags, edgeControllerSettings } from './edge-controller.ts'
 import {
   type FlagTable,
   type FlagValues,
@@ -155,7 +156,7 @@ const commonFlags = {
 } as const
 
 /** The flags of `truepeer edge`. */
-export const edgeFlags = { ...configFlags, ...oneLineFlags, ...commonFlags } as const
+export const edgeFlags = { ...configFlags, ...edgeControllerFlags, ...oneLineFlags, ...commonFlags } as const
 
 /** What the command line of an edge says; times in milliseconds. */
 export type EdgeCommand = ProcessSettings &
@@ -163,9 +164,11 @@ export type EdgeCommand = ProcessSettings &
     readonly configuration:
       | { readonly kind: 'files'; readonly paths: readonly string[]; readonly isWatched: boolean }
       | { readonly kind: 'resources'; readonly resources: readonly CheckedResource[] }
+      | EdgeControllerSettings
     readonly isOnlyChecked: boolean
     /** undefined: everything is equally near. */
     readonly localRegion: string | undefined
+    readonly localZone: string | undefined
     readonly retriesMax: number
     readonly sourceAddresses: readonly IpAddress[]
     /** CIDR texts; null: clients connect directly. */
@@ -182,9 +185,10 @@ export function parseEdge(argv: readonly string[]): EdgeCommand {
     ...processSettings(values, values.workers[0]),
     // The idle timeout is the backend service's.
     ...listenerSettings(values, { headerTimeoutMs: values.headerTimeout[0], idleTimeoutMs: 0 }),
-    configuration: given.config.length > 0 ? filesOf(given) : oneLineOf(values),
+    configuration: configurationOf(given, values),
     isOnlyChecked: values.check.length > 0,
     localRegion: regionOf(values.region[0], values.zone[0]),
+    localZone: values.zone[0],
     retriesMax: values.retries[0],
     sourceAddresses: values.sourceRanges[0] ?? [],
     acceptProxyFrom: values.acceptProxy[0]?.map(formatCidr) ?? null,
@@ -194,18 +198,34 @@ export function parseEdge(argv: readonly string[]): EdgeCommand {
 }
 
 /** @param given without defaults where they belong to the one-line form */
-function filesOf(given: FlagValues<typeof configFlags & FlagTable>): EdgeCommand['configuration'] {
-  for (const [key, flag] of Object.entries(oneLineFlags)) {
-    if (given[key].length === 0) continue
-    throw new UsageError(`--config and ${spelled(flag)} exclude each other: it stands in the file; remove one of them`)
+function configurationOf(
+  given: FlagValues<FlagTable>,
+  values: FlagValues<typeof edgeFlags>,
+): EdgeCommand['configuration'] {
+  const controller = edgeControllerSettings(values)
+  if (controller !== undefined) {
+    refuseBeside('--controller', given, { ...configFlags, check: commonFlags.check, ...oneLineFlags })
+    return controller
   }
-  return { kind: 'files', paths: given.config, isWatched: given.watch.length > 0 }
+  if (values.config.length === 0) return oneLineOf(values)
+  refuseBeside('--config', given, oneLineFlags)
+  return { kind: 'files', paths: values.config, isWatched: values.watch.length > 0 }
+}
+
+/** @throws UsageError when one of these flags is given, too */
+function refuseBeside(name: string, given: FlagValues<FlagTable>, flags: FlagTable): void {
+  for (const [key, flag] of Object.entries(flags)) {
+    if (given[key].length === 0) continue
+    throw new UsageError(`${name} and ${spelled(flag)} exclude each other: it says that already; remove one of them`)
+  }
 }
 
 function oneLineOf(values: FlagValues<typeof edgeFlags>): EdgeCommand['configuration'] {
   const [listen] = values.listen
   if (listen === undefined) {
-    throw new UsageError('--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE')
+    throw new UsageError(
+      '--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE, or --controller',
+    )
   }
   if (values.backends.length === 0) throw new UsageError('--backend is missing; give the ADDR:PORT of at least one')
   if (values.watch.length > 0) throw new UsageError('--watch is for files; give --config FILE with it')

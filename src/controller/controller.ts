@@ -59,6 +59,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
     projects: options.projects,
     addressPools: options.addressPools,
     addresses: options.poolAddresses,
+    onError: (error) =>
+      log('error', error instanceof Error ? error.message : String(error), {
+        stack: error instanceof Error ? error.stack : undefined,
+      }),
   })
   const onFailure = (peerAddress: string): void => log('warn', 'a request without a valid token', { peer: peerAddress })
   const door = new Door(store, () => performance.now(), onFailure)

@@ -202,7 +202,7 @@ export class EdgeHub implements Hub, HealthSource {
   #send(follower: Follower): void {
     if (follower.isBlocked) return
     const version = this.#publishedVersion()
-    if (version === follower.version) return
+    if (version === follower.version || version < 0) return
     const { generation } = this.#options
     const id = `"generation":${JSON.stringify(generation)},"version":${version}`
     const isSame = follower.body === this.#body
@@ -222,7 +222,9 @@ export class EdgeHub implements Hub, HealthSource {
 
   /** Brings the text of the snapshot up to date. */
   #publishedVersion(): number {
-    const { version, snapshot, leftOut } = this.#options.publication()
+    const publication = this.#publication()
+    if (publication === undefined) return this.#bodyVersion
+    const { version, snapshot, leftOut } = publication
     if (version === this.#bodyVersion) return version
     const body = JSON.stringify(snapshot)
     // The same string, so that comparing costs nothing.
@@ -235,6 +237,16 @@ export class EdgeHub implements Hub, HealthSource {
     }
     this.#leftOut = lines
     return version
+  }
+
+  /** undefined: our own mistake, and edges go on with what they have. */
+  #publication(): Publication | undefined {
+    try {
+      return this.#options.publication()
+    } catch (error) {
+      this.#options.log('error', 'The configuration cannot be compiled', { stack: (error as Error).stack })
+      return undefined
+    }
   }
 
   #tick(): void {

@@ -1,0 +1,123 @@
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { ALIVE_INTERVAL_MS, type ConfigurationId, type EdgeReport, type FeedLine } from '../snapshot/feed.ts'
+
+/** Without a line for this long the connection is dead, whatever TCP thinks. */
+const SILENCE_MS_MAX = 3 * ALIVE_INTERVAL_MS
+const ANSWER_MS_MAX = 5_000
+/** Longer than the text of any configuration that an edge could serve. */
+const LINE_BYTES_MAX = 256 * 1024 * 1024
+const MESSAGE_LENGTH_MAX = 200
+
+/** Where the controller is. */
+export type ControllerAddress =
+  | { readonly kind: 'url'; readonly url: string; readonly ca: string | undefined }
+  | { readonly kind: 'unix'; readonly path: string }
+
+/** Speaks with the controller in the name of one edge. */
+export class ControllerClient {
+  readonly #address: ControllerAddress
+  readonly #name: string
+  readonly #readToken: () => string | undefined
+
+  /** @param readToken the bearer token as it is now */
+  constructor(address: ControllerAddress, name: string, readToken: () => string | undefined) {
+    this.#address = address
+    this.#name = name
+    this.#readToken = readToken
+  }
+
+  /**
+   * Follows the configuration until the connection ends, and then says why.
+   *
+   * @param has the configuration that need not be sent again
+   * @param onLine throws to end the connection
+   */
+  async watch(has: ConfigurationId | undefined, signal: AbortSignal, onLine: (line: FeedLine) => void): Promise<Error> {
+    const query = new URLSearchParams({ name: this.#name })
+    if (has !== undefined) {
+      query.set('generation', has.generation)
+      query.set('version', `${has.version}`)
+    }
+    try {
+      const asked = this.#request('GET', `/truepeer/v1/watch?${query}`, signal)
+      asked.setTimeout(SILENCE_MS_MAX, () => asked.destroy(new Error(`silent for ${SILENCE_MS_MAX / 1_000} s`)))
+      asked.end()
+      const response = await answerTo(asked)
+      if (response.statusCode !== 200) throw await refusal(response)
+      await readLines(response, (text) => onLine(JSON.parse(text) as FeedLine))
+      return new Error('closed by the controller')
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error))
+    }
+  }
+
+  /** Tells the controller about this edge. @throws Error */
+  async report(report: EdgeReport, signal: AbortSignal): Promise<void> {
+    const asked = this.#request('POST', `/truepeer/v1/edges/${this.#name}/status`, signal)
+    asked.setTimeout(ANSWER_MS_MAX, () => asked.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s`)))
+    asked.setHeader('content-type', 'application/json')
+    asked.end(JSON.stringify(report))
+    const response = await answerTo(asked)
+    if (response.statusCode !== 200) throw await refusal(response)
+    response.resume()
+  }
+
+  #request(method: string, path: string, signal: AbortSignal): ClientRequest {
+    const token = this.#readToken()
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    const options = { method, headers, signal, agent: false } as const
+    if (this.#address.kind === 'unix') {
+      // The name only fills the Host header.
+      return requestHttp({ ...options, path, socketPath: this.#address.path, host: 'localhost' })
+    }
+    const { url, ca } = this.#address
+    const target = new URL(path, url)
+    if (target.protocol === 'http:') return requestHttp(target, options)
+    return requestHttps(target, ca === undefined ? options : { ...options, ca })
+  }
+}
+
+function answerTo(asked: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    asked.once('response', resolve)
+    // Stays: an error that nobody listens to would end the process.
+    asked.on('error', reject)
+  })
+}
+
+async function refusal(response: IncomingMessage): Promise<Error> {
+  let text = ''
+  response.setEncoding('utf8')
+  for await (const part of response) {
+    text += String(part)
+    if (text.length > LINE_BYTES_MAX) break
+  }
+  return new Error(`status ${response.statusCode}: ${messageIn(text).slice(0, MESSAGE_LENGTH_MAX)}`)
+}
+
+function messageIn(text: string): string {
+  try {
+    const { error } = JSON.parse(text) as { readonly error?: { readonly message?: unknown } }
+    return String(error?.message ?? text)
+  } catch {
+    return text
+  }
+}
+
+async function readLines(response: IncomingMessage, onLine: (text: string) => void): Promise<void> {
+  let parts: Buffer[] = []
+  let length = 0
+  for await (const chunk of response) {
+    let rest = chunk as Buffer
+    for (let end = rest.indexOf(0x0a); end >= 0; end = rest.indexOf(0x0a)) {
+      onLine(Buffer.concat([...parts, rest.subarray(0, end)]).toString('utf8'))
+      parts = []
+      length = 0
+      rest = rest.subarray(end + 1)
+    }
+    if (rest.length > 0) parts.push(rest)
+    length += rest.length
+    if (length > LINE_BYTES_MAX) throw new Error('sends a line without end')
+  }
+}
