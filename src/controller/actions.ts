@@ -2,7 +2,6 @@ import { isMapping, type Mapping } from '../compute/json-value.ts'
 import { ApiError, invalidField, shown } from './api-error.ts'
 import type { Call, ResourceChange } from './call.ts'
 import { checkFingerprint } from './fingerprint.ts'
-import { withInstanceAddresses } from './groups.ts'
 import { type LinkField, mapLinks } from './links.ts'
 import { resolveLink } from './resolve-link.ts'
 import { pathOf } from './resource-paths.ts'
@@ -139,8 +138,7 @@ function endpointsOf({ resource }: StoredResource): readonly Mapping[] {
 }
 
 function endpointsIn(call: Call, stored: StoredResource, body: Mapping): readonly Mapping[] {
-  const whole = { ...body, ...withInstanceAddresses(body, call, stored.scope) }
-  const mapped = mapLinks('networkEndpointGroups', whole, (text, field) => resolveLink(call, stored, text, field))
+  const mapped = mapLinks('networkEndpointGroups', body, (text, field) => resolveLink(call, stored, text, field))
   return mapped.networkEndpoints as readonly Mapping[]
 }
 

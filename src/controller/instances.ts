@@ -97,14 +97,17 @@ function completeInterface(
     name: `nic${index}`,
     network: given.network ?? `projects/${key.project}/global/networks/default`,
     networkIP,
-    ...(Array.isArray(given.accessConfigs) ? { accessConfigs: given.accessConfigs.map(withNatIp(networkIP)) } : {}),
+    ...withNatIps(given, networkIP),
   }
   return { ...whole, fingerprint: fingerprintOf({ ...whole, fingerprint: undefined }) }
 }
 
 /** An existing host is reached where it is: this is what `gcloud compute ssh` connects to. */
-function withNatIp(natIP: string): (config: unknown) => unknown {
-  return (config) => (isMapping(config) ? { kind: 'compute#accessConfig', natIP, ...config } : config)
+function withNatIps({ accessConfigs, networkIP }: Mapping, natIP: string): Mapping {
+  if (!Array.isArray(accessConfigs) || networkIP === undefined) return {}
+  const withNatIp = (config: unknown) =>
+    isMapping(config) ? { kind: 'compute#accessConfig', natIP, ...config } : config
+  return { accessConfigs: accessConfigs.map(withNatIp) }
 }
 
 function freeAddress({ scope }: Draft['key'], isTaken: (address: string) => boolean): string {

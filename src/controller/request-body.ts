@@ -4,6 +4,7 @@ import { type Problem, ProblemList } from '../compute/problem.ts'
 import { ApiError, invalidField } from './api-error.ts'
 import type { ApiRequest } from './api-request.ts'
 import type { Call } from './call.ts'
+import { withInstanceAddresses } from './groups.ts'
 import { errorOfProblems } from './problem-errors.ts'
 
 /** Deeper than any resource; what is nested deeper could exhaust the stack of what walks through it. */
@@ -38,10 +39,13 @@ function isTooDeep(body: Mapping): boolean {
  *
  * @throws ApiError 400
  */
-export function readActionBody({ request, route }: Call): Mapping {
+export function readActionBody(call: Call): Mapping {
+  const { request, route } = call
   const { body: schema } = route.method
   if (schema === undefined) return {}
-  const body = readBody(request)
+  const given = readBody(request)
+  const isOfEndpoints = route.method.collection === 'networkEndpointGroups'
+  const body = isOfEndpoints ? { ...given, ...withInstanceAddresses(given, call, route.scope) } : given
   const problems = new ProblemList()
   const findings = {
     report: (path: string, rule: string, remedy: string, code: Problem['code'] = 'invalid') => {

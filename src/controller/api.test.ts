@@ -1,0 +1,681 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Mapping } from '../compute/json-value.ts'
+import { MemoryStore } from './memory-store.ts'
+import { type Commit, StoreFullError } from './store.ts'
+import { guideRequests, makeCertificate, TestApi } from './test-api.ts'
+
+const zone = 'zones/us-central1-b'
+
+class FillingStore extends MemoryStore {
+  isFull = false
+
+  override commit(commit: Commit): number {
+    if (this.isFull) throw new StoreFullError('The disk is full')
+    return super.commit(commit)
+  }
+}
+
+test('the guide, as gcloud sends it, becomes a snapshot with one frontend and one backend', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const { version, snapshot, leftOut } = api.api.publication()
+  assert.equal(version, api.store.revision())
+  assert.deepEqual(leftOut, [])
+  assert.deepEqual(
+    snapshot.frontends.map(({ name, address, port, service, proxyHeader }) => [
+      name,
+      address,
+      port,
+      service,
+      proxyHeader,
+    ]),
+    [['my-tcp-lb-ipv4-forwarding-rule', '203.0.113.1', 110, 'my-tcp-lb', { kind: 'PROXY_V1' }]],
+  )
+  assert.deepEqual(snapshot.services[0].groups[0].backends, [{ name: 'my-backend', address: '10.128.0.2', port: 110 }])
+})
+
+test('a resource is shown with kind, id, time, self link and links of the server that was asked', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const service = await api.get('global/backendServices/my-tcp-lb')
+  assert.equal(service.kind, 'compute#backendService')
+  assert.match(String(service.id), /^[1-9][0-9]*$/)
+  assert.equal(service.creationTimestamp, '2026-11-22T00:00:06.000Z')
+  assert.equal(service.selfLink, 'http://h/compute/v1/projects/p/global/backendServices/my-tcp-lb')
+  assert.deepEqual(service.healthChecks, ['http://h/compute/v1/projects/p/global/healthChecks/my-tcp-health-check'])
+  assert.match(String(service.fingerprint), /^[A-Za-z0-9+/]{11}=$/)
+  const instance = await api.get(`${zone}/instances/my-backend`)
+  assert.equal(instance.zone, 'http://h/compute/v1/projects/p/zones/us-central1-b')
+  assert.equal(instance.status, 'RUNNING')
+  const [nic] = instance.networkInterfaces as readonly Mapping[]
+  assert.equal(nic.network, 'http://h/compute/v1/projects/p/global/networks/default')
+  const group = await api.get(`${zone}/instanceGroups/my-instance-group`)
+  assert.equal(group.size, 1)
+  assert.ok(!('instances' in group), 'members are asked for by listInstances')
+})
+
+test('an operation is found by name and by id, and says what it was about', async () => {
+  const api = new TestApi()
+  const operation = await api.change('POST', 'global/healthChecks', { name: 'hc', type: 'TCP', tcpHealthCheck: {} })
+  assert.match(String(operation.name), /^operation-[0-9]+-[0-9a-f]{13}-[0-9a-f]{8}-[0-9a-f]{8}$/)
+  assert.equal(operation.operationType, 'insert')
+  assert.equal(operation.targetLink, 'http://h/compute/v1/projects/p/global/healthChecks/hc')
+  assert.equal(operation.user, 'tester')
+  assert.deepEqual(await api.get(`global/operations/${operation.name}`), operation)
+  assert.deepEqual(await api.get(`global/operations/${operation.id}`), operation)
+  assert.deepEqual(await api.change('POST', `global/operations/${operation.name}/wait`), operation)
+  assert.deepEqual((await api.get('global/operations')).items, [operation])
+})
+
+const refusals: readonly (readonly [claim: string, method: string, path: string, body: unknown, refusal: RegExp])[] = [
+  [
+    'a bad name',
+    'POST',
+    'global/healthChecks',
+    { name: 'Bad', type: 'TCP', tcpHealthCheck: {} },
+    /^400 invalid: Invalid value for field 'resource.name': 'Bad'. Must be a match of regex '\(\?:\[a-z\]/,
+  ],
+  [
+    'no name',
+    'POST',
+    'global/healthChecks',
+    { type: 'TCP', tcpHealthCheck: {} },
+    /^400 required: Required field 'resource.name' not specified/,
+  ],
+  [
+    'an unknown field',
+    'POST',
+    'global/backendServices',
+    { name: 'b', logConfig: { enabled: true } },
+    /^400 invalid: .*Unknown name "enabled" at 'resource.logConfig': Cannot find field. To mend it: give enable/,
+  ],
+  [
+    'an unknown reference',
+    'POST',
+    'global/backendServices',
+    { name: 'b', healthChecks: ['nope'] },
+    /^404 notFound: The resource 'projects\/p\/global\/healthChecks\/nope' was not found, which 'resource.healthChecks\[0\]' names/,
+  ],
+  [
+    'a reference to another kind',
+    'POST',
+    'global/targetTcpProxies',
+    { name: 'b', service: 'global/healthChecks/my-tcp-health-check' },
+    /^400 invalid: Invalid value for field 'resource.service': 'global\/healthChecks\/my-tcp-health-check'. .* is one of healthChecks; name one of backendServices/,
+  ],
+  [
+    'a name that is taken',
+    'POST',
+    'global/healthChecks',
+    guideRequests[4][1],
+    /^409 alreadyExists: The resource 'projects\/p\/global\/healthChecks\/my-tcp-health-check' already exists/,
+  ],
+  [
+    'what is not there',
+    'GET',
+    'global/healthChecks/nope',
+    undefined,
+    /^404 notFound: The resource 'projects\/p\/global\/healthChecks\/nope' was not found/,
+  ],
+  [
+    'the deletion of what is in use',
+    'DELETE',
+    'global/healthChecks/my-tcp-health-check',
+    undefined,
+    /^400 resourceInUseByAnotherResource: The health_check resource 'projects\/p\/global\/healthChecks\/my-tcp-health-check' is already being used by 'projects\/p\/global\/backendServices\/my-tcp-lb'/,
+  ],
+  [
+    'the deletion of an address in use',
+    'DELETE',
+    'global/addresses/lb-static-ipv4',
+    undefined,
+    /^400 resourceInUseByAnotherResource: The address resource .* is already being used by '.*\/my-tcp-lb-ipv4-forwarding-rule'/,
+  ],
+  [
+    'an address and port in use',
+    'POST',
+    'global/forwardingRules',
+    { name: 'r', IPAddress: 'lb-static-ipv4', portRange: '110', target: 'my-tcp-lb-target-proxy' },
+    /^400 invalid: Invalid value for field 'resource.IPAddress': '203.0.113.1'. Specified IP address is in-use and would result in a conflict: .* has its port 110/,
+  ],
+  [
+    'the only group drained',
+    'PATCH',
+    'global/backendServices/my-tcp-lb',
+    { backends: [{ group: `${zone}/instanceGroups/my-instance-group`, capacityScaler: 0 }] },
+    /^400 invalid: Invalid value for field 'resource.backends\[0\].capacityScaler': '0'. 0 drains the only group/,
+  ],
+  [
+    'a capacity scaler of 0.05',
+    'PATCH',
+    'global/backendServices/my-tcp-lb',
+    { backends: [{ group: `${zone}/instanceGroups/my-instance-group`, capacityScaler: 0.05 }] },
+    /^400 invalid: .*capacityScaler': '0.05'. 0.05 is neither 0 nor between 0.1 and 1/,
+  ],
+  [
+    'a field of endpoint groups with an instance group',
+    'PATCH',
+    'global/backendServices/my-tcp-lb',
+    {
+      backends: [
+        {
+          group: `${zone}/instanceGroups/my-instance-group`,
+          balancingMode: 'CONNECTION',
+          maxConnectionsPerEndpoint: 5,
+        },
+      ],
+    },
+    /^400 invalid: .*maxConnectionsPerEndpoint': '5'. the group is one of instances; give maxConnectionsPerInstance/,
+  ],
+  [
+    'TLS 1.3 without RESTRICTED',
+    'POST',
+    'global/sslPolicies',
+    { name: 's', profile: 'MODERN', minTlsVersion: 'TLS_1_3' },
+    /^400 invalid: .*minTlsVersion': 'TLS_1_3'. TLS_1_3 does not go with the profile MODERN; give RESTRICTED/,
+  ],
+  [
+    'a timeout above the interval',
+    'POST',
+    'global/healthChecks',
+    { name: 'h', type: 'TCP', tcpHealthCheck: {}, timeoutSec: 6 },
+    /^400 invalid: .*timeoutSec': '6'. 6 is more than checkIntervalSec, 5/,
+  ],
+  [
+    'a certificate that is none',
+    'POST',
+    'global/sslCertificates',
+    { name: 'c', certificate: 'x', privateKey: 'y' },
+    /^400 invalid: Invalid value for field 'resource.certificate': ''. it is not a certificate/,
+  ],
+  [
+    'sixteen certificates',
+    'POST',
+    'global/targetSslProxies',
+    { name: 't', service: 'my-tcp-lb', sslCertificates: Array.from({ length: 16 }, (_, index) => `c${index}`) },
+    /^400 invalid: .*sslCertificates': ''. the list has 16 entries, more than 15/,
+  ],
+  [
+    'a stale fingerprint',
+    'PUT',
+    'global/backendServices/my-tcp-lb',
+    { portName: 'x', fingerprint: 'abcd1234efg=' },
+    /^412 conditionNotMet: Invalid fingerprint/,
+  ],
+  [
+    'stale named ports',
+    'POST',
+    `${zone}/instanceGroups/my-instance-group/setNamedPorts`,
+    { namedPorts: [], fingerprint: 'abcd1234efg=' },
+    /^412 conditionNotMet/,
+  ],
+  [
+    'another name in the body',
+    'PATCH',
+    'global/healthChecks/my-tcp-health-check',
+    { name: 'other' },
+    /^400 invalid: .*'resource.name': 'other'. The resource is called 'my-tcp-health-check'/,
+  ],
+  [
+    'a project that is not there',
+    'GET',
+    '/compute/v1/projects/q/global/healthChecks',
+    undefined,
+    /^404 notFound: The resource 'projects\/q' was not found/,
+  ],
+  ['a path that is not there', 'GET', 'global/nothing', undefined, /^404 notFound/],
+  ['a method that a path has not', 'PUT', 'global/healthChecks', undefined, /^405 httpMethodNotAllowed/],
+  ['a scope that a collection has not', 'GET', 'global/instances', undefined, /^404 notFound/],
+  [
+    'a page token of somebody else',
+    'GET',
+    'global/healthChecks?pageToken=abc',
+    undefined,
+    /^400 invalid: .*'pageToken'/,
+  ],
+  ['too many results', 'GET', 'global/healthChecks?maxResults=501', undefined, /^400 invalid: .*'maxResults': '501'/],
+  [
+    'an instance at the address of another',
+    'POST',
+    `${zone}/instances`,
+    { name: 'two', networkInterfaces: [{ networkIP: '10.128.0.2' }] },
+    /^400 invalid: .*networkIP': '10.128.0.2'. It is the address of another instance/,
+  ],
+  [
+    'a member that is one',
+    'POST',
+    `${zone}/instanceGroups/my-instance-group/addInstances`,
+    { instances: [{ instance: 'my-backend' }] },
+    /^400 memberAlreadyExists/,
+  ],
+  [
+    'another network',
+    'POST',
+    `${zone}/instances`,
+    { name: 'two', networkInterfaces: [{ network: 'global/networks/other' }] },
+    /^404 notFound: The resource 'projects\/p\/global\/networks\/other' was not found/,
+  ],
+  [
+    'a reference to itself that is nested too deep',
+    'PATCH',
+    'global/healthChecks/my-tcp-health-check',
+    JSON.parse(`${'{"a":'.repeat(80)}1${'}'.repeat(80)}`),
+    /^400 invalid: .*nested deeper than 64/,
+  ],
+  [
+    'a security policy',
+    'POST',
+    'global/backendServices/my-tcp-lb/setSecurityPolicy',
+    { securityPolicy: 'x' },
+    /^400 invalid: .*securityPolicy/,
+  ],
+]
+
+for (const [claim, method, path, body, expected] of refusals) {
+  test(`refused, and nothing is changed: ${claim}`, async () => {
+    const api = new TestApi()
+    await api.makeGuide()
+    assert.match(await api.refusal(method, path, body), expected)
+  })
+}
+
+test('a patch merges, null takes a field away, and a put replaces', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const path = 'global/backendServices/my-tcp-lb'
+  await api.change('PATCH', path, { logConfig: { enable: true }, connectionDraining: { drainingTimeoutSec: 60 } })
+  await api.change('PATCH', path, {
+    logConfig: { sampleRate: 0.5 },
+    timeoutSec: null,
+    strongSessionAffinityCookie: null,
+  })
+  const patched = await api.get(path)
+  assert.deepEqual(patched.logConfig, { enable: true, sampleRate: 0.5 })
+  assert.equal(patched.timeoutSec, 30)
+  assert.equal((patched.backends as readonly unknown[]).length, 1)
+  const { backends: _, ...withoutBackends } = patched
+  await api.change('PUT', path, withoutBackends)
+  const replaced = await api.get(path)
+  assert.ok(!('backends' in replaced))
+  assert.equal(replaced.id, patched.id)
+  assert.equal(replaced.creationTimestamp, patched.creationTimestamp)
+  assert.notEqual(replaced.fingerprint, patched.fingerprint)
+})
+
+test('what gcloud got is what it may send back: a put of the whole resource changes nothing', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  for (const path of ['global/backendServices/my-tcp-lb', 'global/healthChecks/my-tcp-health-check']) {
+    const before = await api.get(path)
+    await api.change('PUT', path, before)
+    assert.deepEqual(await api.get(path), before)
+  }
+})
+
+test('a health check of another type needs no null for what the one before it spoke', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  await api.change('PATCH', 'global/healthChecks/my-tcp-health-check', {
+    type: 'HTTP',
+    httpHealthCheck: { port: 8080 },
+  })
+  const check = await api.get('global/healthChecks/my-tcp-health-check')
+  assert.equal(check.type, 'HTTP')
+  assert.ok(!('tcpHealthCheck' in check))
+})
+
+test('everything can be deleted in the right order, and the wrong one is refused at each step', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const order = [
+    'global/forwardingRules/my-tcp-lb-ipv4-forwarding-rule',
+    'global/targetTcpProxies/my-tcp-lb-target-proxy',
+    'global/backendServices/my-tcp-lb',
+    'global/healthChecks/my-tcp-health-check',
+    `${zone}/instanceGroups/my-instance-group`,
+  ]
+  for (const path of order.slice(1)) assert.match(await api.refusal('DELETE', path), /^400 resourceInUse/)
+  for (const path of order) await api.change('DELETE', path)
+  await api.change('DELETE', 'global/addresses/lb-static-ipv4')
+  await api.change('DELETE', `${zone}/instances/my-backend`)
+  assert.deepEqual(
+    api.store.all().map(({ collection }) => collection),
+    ['projects'],
+  )
+})
+
+test('an instance that is deleted leaves its groups', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  await api.change('DELETE', `${zone}/instances/my-backend`)
+  const members = await api.send('POST', `${zone}/instanceGroups/my-instance-group/listInstances`, {})
+  assert.equal(members.status, 200)
+  assert.ok(!('items' in members.body))
+  assert.deepEqual(api.api.publication().snapshot.services[0].groups[0].backends, [])
+})
+
+test('a stopped instance serves nobody, and goes on when it is started', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const backends = () => api.api.publication().snapshot.services[0].groups[0].backends.length
+  await api.change('POST', `${zone}/instances/my-backend/stop`)
+  assert.equal((await api.get(`${zone}/instances/my-backend`)).status, 'TERMINATED')
+  assert.equal(backends(), 0)
+  assert.match(await api.refusal('POST', `${zone}/instances/my-backend/reset`), /^400 resourceNotReady/)
+  await api.change('POST', `${zone}/instances/my-backend/start`)
+  assert.equal(backends(), 1)
+})
+
+test('an instance without an address gets one of its zone, and a warning that names the flag', async () => {
+  const api = new TestApi()
+  const operation = await api.change('POST', `${zone}/instances`, { name: 'i1' })
+  assert.match(JSON.stringify(operation.warnings), /--private-network-ip/)
+  await api.change('POST', `${zone}/instances`, { name: 'i2', status: 'TERMINATED' })
+  const second = await api.get(`${zone}/instances/i2`)
+  assert.equal((second.networkInterfaces as readonly Mapping[])[0].networkIP, '10.128.0.3')
+  assert.equal(second.status, 'RUNNING', 'the status is not the client’s')
+})
+
+test('addresses come from the pool, the lowest free one first, and say who uses them', async () => {
+  const api = new TestApi({ addressPools: ['203.0.113.0/30', '2001:db8::/64'], addresses: ['198.51.100.7'] })
+  for (const name of ['a1', 'a2', 'a3']) await api.change('POST', 'global/addresses', { name })
+  await api.change('POST', 'regions/us-central1/addresses', { name: 'a6', ipVersion: 'IPV6' })
+  const addresses = await Promise.all(['a1', 'a2', 'a3'].map((name) => api.get(`global/addresses/${name}`)))
+  assert.deepEqual(
+    addresses.map(({ address }) => address),
+    ['198.51.100.7', '203.0.113.1', '203.0.113.2'],
+  )
+  assert.equal((await api.get('regions/us-central1/addresses/a6')).address, '2001:db8::1')
+  assert.match(await api.refusal('POST', 'global/addresses', { name: 'a4' }), /^403 quotaExceeded: .*--address-pool/)
+  await api.change('DELETE', 'global/addresses/a2')
+  await api.change('POST', 'global/addresses', { name: 'a4' })
+  assert.equal((await api.get('global/addresses/a4')).address, '203.0.113.1')
+  assert.equal((await api.get('global/addresses/a4')).status, 'RESERVED')
+  assert.match(
+    await new TestApi({ addressPools: [] }).refusal('POST', 'global/addresses', { name: 'a' }),
+    /^400 invalid: No IPV4 address is given, and the controller has no pool/,
+  )
+})
+
+test('an address is IN_USE while a forwarding rule has it, however the rule named it', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const address = await api.get('global/addresses/lb-static-ipv4')
+  assert.equal(address.status, 'IN_USE')
+  assert.deepEqual(address.users, [
+    'http://h/compute/v1/projects/p/global/forwardingRules/my-tcp-lb-ipv4-forwarding-rule',
+  ])
+  const listed = await api.get('aggregated/addresses?filter=status%20%3D%20IN_USE')
+  assert.deepEqual(Object.keys(listed.items as Mapping), ['global'])
+  await api.change('DELETE', 'global/forwardingRules/my-tcp-lb-ipv4-forwarding-rule')
+  assert.equal((await api.get('global/addresses/lb-static-ipv4')).status, 'RESERVED')
+})
+
+test('a forwarding rule without an address takes one that nobody has', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const rule = { name: 'r', portRange: '110', target: 'my-tcp-lb-target-proxy' }
+  await api.change('POST', 'global/forwardingRules', rule)
+  await api.change('POST', 'global/forwardingRules', { ...rule, name: 'r6', ipVersion: 'IPV6' })
+  assert.equal((await api.get('global/forwardingRules/r')).IPAddress, '203.0.113.2')
+  assert.equal((await api.get('global/forwardingRules/r')).portRange, '110-110')
+  assert.equal((await api.get('global/forwardingRules/r6')).IPAddress, '2001:db8::1')
+})
+
+test('a private key is stored apart: in no answer, operation, audit record or refusal', async () => {
+  const api = new TestApi()
+  const { certificate, privateKey } = makeCertificate()
+  const other = makeCertificate('P-384')
+  const key = privateKey.split('\n')[1]
+  await api.change('POST', 'global/sslCertificates', { name: 'c', certificate, privateKey })
+  const refusal = await api.refusal('POST', 'global/sslCertificates', {
+    name: 'd',
+    certificate,
+    privateKey: other.privateKey,
+  })
+  assert.match(
+    refusal,
+    /^400 invalid: Invalid value for field 'resource.privateKey': ''. The private key is not that of/,
+  )
+  const shown = await api.get('global/sslCertificates/c')
+  assert.equal(shown.type, 'SELF_MANAGED')
+  assert.deepEqual(shown.selfManaged, { certificate })
+  assert.deepEqual(shown.subjectAlternativeNames, ['lb.example.com', '192.0.2.1'])
+  assert.match(String(shown.expireTime), /^20/)
+  const everything = [
+    shown,
+    await api.get('global/sslCertificates'),
+    await api.get('global/operations'),
+    api.store.audit(10),
+    refusal,
+  ]
+  assert.ok(!JSON.stringify(everything).includes(key))
+  assert.ok(!JSON.stringify(everything).includes('privateKey"'))
+  assert.equal(api.store.get('p', 'sslCertificates', 'global', 'c')?.secret?.privateKey, privateKey)
+  assert.match(
+    await api.refusal('POST', 'global/sslCertificates', { name: 'e', ...makeCertificate('P-521') }),
+    /^400 invalid: .*'resource.certificate': ''. Its key is of the type ec; give one of RSA/,
+  )
+})
+
+test('every change is in the audit log: who, what, before and after', async () => {
+  const api = new TestApi()
+  await api.change('POST', 'global/healthChecks', { name: 'hc', type: 'TCP', tcpHealthCheck: {} })
+  await api.change('PATCH', 'global/healthChecks/hc', { checkIntervalSec: 9 })
+  await api.change('DELETE', 'global/healthChecks/hc')
+  const records = api.store.audit(10).toReversed()
+  assert.deepEqual(
+    records.map(({ action }) => action),
+    ['healthChecks.insert', 'healthChecks.patch', 'healthChecks.delete'],
+  )
+  assert.deepEqual(
+    records.map(({ user, target }) => `${user} ${target}`),
+    Array(3).fill('tester projects/p/global/healthChecks/hc'),
+  )
+  assert.equal(records[0].before, null)
+  assert.equal((records[1].before as Mapping).checkIntervalSec, 5)
+  assert.equal((records[1].after as Mapping).checkIntervalSec, 9)
+  assert.equal(records[2].after, null)
+})
+
+test('a request that comes twice with one requestId is carried out once', async () => {
+  const api = new TestApi()
+  const path = 'global/healthChecks?requestId=12345678-1234-1234-1234-123456789abc'
+  const body = { name: 'hc', type: 'TCP', tcpHealthCheck: {} }
+  const first = await api.change('POST', path, body)
+  assert.equal(first.clientOperationId, '12345678-1234-1234-1234-123456789abc')
+  assert.deepEqual(await api.change('POST', path, body), first)
+  assert.match(await api.refusal('POST', 'global/healthChecks?requestId=x', body), /^400 invalid: .*requestId/)
+})
+
+test('a viewer reads, also by POST, and changes nothing', async () => {
+  const admin = new TestApi()
+  await admin.makeGuide()
+  const api = new TestApi({ store: admin.store, role: 'viewer' })
+  await api.get('global/backendServices')
+  const group = { group: `${zone}/instanceGroups/my-instance-group` }
+  assert.equal((await api.send('POST', 'global/backendServices/my-tcp-lb/getHealth', group)).status, 200)
+  assert.match(await api.refusal('DELETE', 'global/addresses/lb-static-ipv4'), /^403 forbidden/)
+  assert.match(await api.refusal('POST', `${zone}/instances/my-backend/stop`), /^403 forbidden/)
+})
+
+test('getHealth says what edges say about each member', async () => {
+  const api = new TestApi({ health: { 'my-tcp-lb/us-central1-b/my-instance-group/my-backend': 'HEALTHY' } })
+  await api.makeGuide()
+  const group = { group: `${zone}/instanceGroups/my-instance-group` }
+  const { body } = await api.send('POST', 'global/backendServices/my-tcp-lb/getHealth', group)
+  assert.deepEqual(body, {
+    kind: 'compute#backendServiceGroupHealth',
+    healthStatus: [
+      {
+        healthState: 'HEALTHY',
+        ipAddress: '10.128.0.2',
+        port: 110,
+        instance: 'http://h/compute/v1/projects/p/zones/us-central1-b/instances/my-backend',
+        forwardingRule: 'http://h/compute/v1/projects/p/global/forwardingRules/my-tcp-lb-ipv4-forwarding-rule',
+        forwardingRuleIp: '203.0.113.1',
+      },
+    ],
+  })
+})
+
+test('endpoints are attached, listed with their health, and detached', async () => {
+  const health = { 'neg-lb/us-central1-b/neg/10.128.0.2:110': 'HEALTHY' } as const
+  const api = new TestApi({ health })
+  await api.makeGuide()
+  const neg = `${zone}/networkEndpointGroups`
+  await api.change('POST', neg, { name: 'neg', defaultPort: 110 })
+  const one = { networkEndpoints: [{ instance: 'my-backend' }] }
+  const two = { networkEndpoints: [{ ipAddress: '10.9.9.9', port: 111 }] }
+  await api.change('POST', `${neg}/neg/attachNetworkEndpoints`, one)
+  await api.change('POST', `${neg}/neg/attachNetworkEndpoints`, two)
+  await api.change('POST', `${neg}/neg/attachNetworkEndpoints`, two)
+  assert.equal((await api.get(`${neg}/neg`)).size, 2)
+  const backends = [{ group: `${neg}/neg`, balancingMode: 'CONNECTION', maxConnectionsPerEndpoint: 10 }]
+  await api.change('POST', 'global/backendServices', { name: 'neg-lb', backends })
+  const listed = await api.send('POST', `${neg}/neg/listNetworkEndpoints`, { healthStatus: 'SHOW' })
+  const items = listed.body.items as readonly Mapping[]
+  assert.deepEqual(
+    items.map(({ networkEndpoint }) => (networkEndpoint as Mapping).ipAddress),
+    ['10.128.0.2', '10.9.9.9'],
+  )
+  assert.deepEqual(
+    items.map(({ healths }) => (healths as readonly Mapping[])[0].healthState),
+    ['HEALTHY', 'UNKNOWN'],
+  )
+  await api.change('POST', `${neg}/neg/detachNetworkEndpoints`, one)
+  assert.equal((await api.get(`${neg}/neg`)).size, 1)
+  assert.match(await api.refusal('POST', `${neg}/neg/detachNetworkEndpoints`, one), /^400 invalid: .*not an endpoint/)
+  assert.match(await api.refusal('DELETE', `${neg}/neg`), /^400 resourceInUse/)
+})
+
+test('a group without the port of a service serves nobody, and does not keep the others from serving', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  await api.change('POST', `${zone}/instanceGroups/my-instance-group/setNamedPorts`, { namedPorts: [] })
+  const { snapshot } = api.api.publication()
+  assert.deepEqual([snapshot.frontends.length, snapshot.services[0].groups], [1, []])
+})
+
+test('actions of target proxies change one field; an empty setSslPolicy takes the policy away', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  await api.change('POST', 'global/targetTcpProxies/my-tcp-lb-target-proxy/setProxyHeader', { proxyHeader: 'NONE' })
+  assert.equal((await api.get('global/targetTcpProxies/my-tcp-lb-target-proxy')).proxyHeader, 'NONE')
+  await api.change('POST', 'global/sslCertificates', { name: 'c', ...makeCertificate() })
+  await api.change('POST', 'global/sslPolicies', { name: 's', profile: 'RESTRICTED', minTlsVersion: 'TLS_1_3' })
+  const policy = await api.get('global/sslPolicies/s')
+  assert.equal((policy.enabledFeatures as readonly string[]).length, 9)
+  const proxy = { name: 't', service: 'my-tcp-lb', sslCertificates: ['c'], sslPolicy: 's' }
+  await api.change('POST', 'global/targetSslProxies', proxy)
+  assert.match(await api.refusal('DELETE', 'global/sslPolicies/s'), /^400 resourceInUse/)
+  await api.change('POST', 'global/targetSslProxies/t/setSslPolicy', {})
+  assert.ok(!('sslPolicy' in (await api.get('global/targetSslProxies/t'))))
+  await api.change('DELETE', 'global/sslPolicies/s')
+})
+
+test('tags, metadata and labels are set on top of what was seen', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const path = `${zone}/instances/my-backend`
+  const { tags, metadata, labelFingerprint } = await api.get(path)
+  await api.change('POST', `${path}/setTags`, { items: ['a'], fingerprint: (tags as Mapping).fingerprint })
+  const items = [{ key: 'startup-script-url', value: 'gs://x/y' }]
+  await api.change('POST', `${path}/setMetadata`, { items, fingerprint: (metadata as Mapping).fingerprint })
+  await api.change('POST', `${path}/setLabels`, { labels: { env: 'test' }, labelFingerprint })
+  const instance = await api.get(path)
+  assert.deepEqual((instance.tags as Mapping).items, ['a'])
+  assert.deepEqual((instance.metadata as Mapping).items, items)
+  assert.deepEqual(instance.labels, { env: 'test' })
+  const stale = { items: [], fingerprint: (tags as Mapping).fingerprint }
+  assert.match(await api.refusal('POST', `${path}/setTags`, stale), /^412 conditionNotMet/)
+  await api.change('POST', `${path}/setDeletionProtection?deletionProtection=true`)
+  assert.match(await api.refusal('DELETE', path), /^400 invalid: Resource cannot be deleted/)
+})
+
+test('common metadata of a project is kept, with a fingerprint', async () => {
+  const api = new TestApi()
+  const { commonInstanceMetadata } = await api.get('')
+  const { fingerprint } = commonInstanceMetadata as Mapping
+  const items = [{ key: 'ssh-keys', value: 'me:ssh-ed25519 AAAA' }]
+  await api.change('POST', 'setCommonInstanceMetadata', { items, fingerprint, kind: 'compute#metadata' })
+  assert.deepEqual(((await api.get('')).commonInstanceMetadata as Mapping).items, items)
+  assert.match(await api.refusal('POST', 'setCommonInstanceMetadata', { items, fingerprint }), /^412/)
+})
+
+test('lists are paged, filtered and ordered; aggregated ones are by scope', async () => {
+  const api = new TestApi()
+  for (const name of ['c', 'a', 'b']) {
+    await api.change('POST', 'global/healthChecks', { name, type: 'TCP', tcpHealthCheck: {} })
+  }
+  await api.change('POST', 'regions/us-central1/healthChecks', { name: 'd', type: 'TCP', tcpHealthCheck: {} })
+  const names = ({ items = [] }: Mapping) => (items as readonly Mapping[]).map(({ name }) => name)
+  const first = await api.get('global/healthChecks?maxResults=2')
+  assert.deepEqual(names(first), ['a', 'b'])
+  const second = await api.get(`global/healthChecks?maxResults=2&pageToken=${first.nextPageToken}`)
+  assert.deepEqual([names(second), second.nextPageToken], [['c'], undefined])
+  assert.deepEqual(names(await api.get('global/healthChecks?filter=name%3Db')), ['b'])
+  assert.deepEqual(names(await api.get('global/healthChecks?orderBy=creationTimestamp%20desc')), ['b', 'a', 'c'])
+  const newest = await api.get('global/healthChecks?orderBy=creationTimestamp%20desc&maxResults=1')
+  assert.deepEqual(
+    names(await api.get(`global/healthChecks?orderBy=creationTimestamp%20desc&pageToken=${newest.nextPageToken}`)),
+    ['a', 'c'],
+  )
+  const { items, kind } = await api.get('aggregated/healthChecks?includeAllScopes=True&maxResults=500')
+  assert.equal(kind, 'compute#healthChecksAggregatedList')
+  const scopes = items as Readonly<Record<string, Mapping>>
+  assert.deepEqual(names({ items: scopes['regions/us-central1'].healthChecks }), ['d'])
+  assert.equal((scopes['regions/us-east1'].warning as Mapping).code, 'NO_RESULTS_ON_PAGE')
+})
+
+test('while the disk is full, changes are refused and reads go on', async () => {
+  const store = new FillingStore()
+  const api = new TestApi({ store })
+  await api.makeGuide()
+  store.isFull = true
+  assert.match(
+    await api.refusal('DELETE', 'global/forwardingRules/my-tcp-lb-ipv4-forwarding-rule'),
+    /^507 insufficientStorage: The disk is full/,
+  )
+  assert.equal((await api.get('global/addresses/lb-static-ipv4')).status, 'IN_USE', 'nothing was forgotten either')
+})
+
+test('a change of listeners names the edges that have not applied it, and a restart finishes what was open', async () => {
+  const api = new TestApi({
+    hub: { published: (_, changesListeners) => Promise.resolve(changesListeners ? ['e1'] : []) },
+  })
+  await api.makeGuide()
+  const operation = await api.change('DELETE', 'global/forwardingRules/my-tcp-lb-ipv4-forwarding-rule')
+  assert.match(JSON.stringify(operation.warnings), /have not applied the change yet: e1/)
+  const stored = api.store.operation('p', 'global', String(operation.name))
+  assert.ok(stored)
+  api.store.commit({
+    changes: [],
+    operation: { ...stored, isDone: false, resource: { ...stored.resource, status: 'RUNNING' } },
+  })
+  const restarted = new TestApi({ store: api.store })
+  assert.equal((await restarted.get(`global/operations/${operation.name}`)).status, 'DONE')
+})
+
+test('two projects share addresses, but not names', async () => {
+  const api = new TestApi({ projects: ['p', 'q'] })
+  await api.makeGuide()
+  for (const [path, body] of guideRequests) {
+    const own = JSON.parse(JSON.stringify(body).replaceAll('projects/p/', 'projects/q/'))
+    const isRule = path.endsWith('forwardingRules')
+    if (isRule) {
+      const refusal = await api.refusal('POST', `/compute/v1/projects/q/${path}`, own)
+      assert.match(refusal, /in-use and would result in a conflict: 'projects\/p\//)
+    }
+    await api.change('POST', `/compute/v1/projects/q/${path}`, isRule ? { ...own, IPAddress: undefined } : own)
+  }
+  const { snapshot } = api.api.publication()
+  assert.deepEqual(
+    snapshot.frontends.map(({ name, service, address }) => `${name} ${service} ${address}`),
+    [
+      'my-tcp-lb-ipv4-forwarding-rule my-tcp-lb 203.0.113.1',
+      'q/my-tcp-lb-ipv4-forwarding-rule q/my-tcp-lb 203.0.113.3',
+    ],
+  )
+})

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { TestApi } from './test-api.ts'
+
+const BOUNDARY = '===============8153949208226538316=='
+const CONTENT_TYPE = `multipart/mixed; boundary="${BOUNDARY}"`
+
+/** As gcloud writes it. */
+function batchOf(...requests: readonly (readonly [line: string, body: string])[]): string {
+  const parts = requests.map(([line, body], index) =>
+    [
+      `--${BOUNDARY}`,
+      'Content-Type: application/http',
+      'MIME-Version: 1.0',
+      'Content-Transfer-Encoding: binary',
+      `Content-ID: <9f8df752-f4fc-43f0-ba35-4798d524ea7e+${index}>`,
+      '',
+      `${line} HTTP/1.1`,
+      'Content-Type: application/json',
+      `content-length: ${body.length}`,
+      'Host: 127.0.0.1:18080',
+      '',
+      body,
+    ].join('\n'),
+  )
+  return `${parts.join('\n')}\n--${BOUNDARY}--\n`
+}
+
+const PREFIX = '/compute/v1/projects/p/global/healthChecks'
+const check = (name: string) => JSON.stringify({ name, type: 'TCP', tcpHealthCheck: {} })
+
+test('each part is answered with its content id, its status and its body, in order', async () => {
+  const api = new TestApi()
+  const text = batchOf(
+    [`POST ${PREFIX}?alt=json`, check('h1')],
+    [`POST ${PREFIX}?alt=json`, check('Bad')],
+    [`GET ${PREFIX}/h1?alt=json`, ''],
+    [`DELETE ${PREFIX}/h2?alt=json`, ''],
+  )
+  for (const body of [text, text.replaceAll('\n', '\r\n')]) {
+    const answer = await api.batch(CONTENT_TYPE, body)
+    assert.equal(answer.status, 200)
+    const statuses = [
+      ...answer.text.matchAll(
+        /Content-ID: <response-9f8df752-f4fc-43f0-ba35-4798d524ea7e\+(\d)>\r\n\r\nHTTP\/1.1 (\d+) /g,
+      ),
+    ]
+    const first = body === text ? '200' : '409'
+    assert.deepEqual(
+      statuses.map(([, index, status]) => [index, status]),
+      [
+        ['0', first],
+        ['1', '400'],
+        ['2', '200'],
+        ['3', '404'],
+      ],
+    )
+    assert.match(answer.text, /"kind":"compute#healthCheck"/)
+    assert.match(answer.text, /\r\n--batch_[0-9a-f]{32}--\r\n$/)
+  }
+})
+
+test('a batch of a viewer changes nothing', async () => {
+  const api = new TestApi({ role: 'viewer' })
+  const { text } = await api.batch(CONTENT_TYPE, batchOf([`POST ${PREFIX}`, check('h1')]))
+  assert.match(text, /HTTP\/1.1 403 Forbidden/)
+})
+
+test('a batch inside a batch is not there', async () => {
+  const { text } = await new TestApi().batch(CONTENT_TYPE, batchOf(['POST /batch/compute/v1', '']))
+  assert.match(text, /HTTP\/1.1 404 Not Found/)
+})
+
+test('what is no batch is refused as a whole', async () => {
+  const api = new TestApi()
+  const whole = batchOf([`POST ${PREFIX}`, check('h1')])
+  const wrong: readonly (readonly [contentType: string, text: string, message: RegExp])[] = [
+    ['application/json', whole, /multipart\/mixed with a boundary/],
+    [CONTENT_TYPE, '', /no end/],
+    [CONTENT_TYPE, whole.slice(0, -60), /no end/],
+    [CONTENT_TYPE, whole.replace('POST', 'post'), /begins with a request/],
+    [CONTENT_TYPE, `--${BOUNDARY}\n\n--${BOUNDARY}--`, /begins with a request/],
+    [CONTENT_TYPE, `${`--${BOUNDARY}\n`.repeat(1001)}--${BOUNDARY}--`, /1001 parts, more than 1000/],
+  ]
+  for (const [contentType, text, message] of wrong) {
+    const answer = await api.batch(contentType, text)
+    assert.equal(answer.status, 400, text.slice(0, 80))
+    assert.match(answer.text, message)
+  }
+  assert.equal(api.store.list('p', 'healthChecks').length, 0)
+})
+
+test('a content id cannot begin another header', async () => {
+  const text = batchOf([`GET ${PREFIX}`, '']).replace('<9f8df752-f4fc-43f0-ba35-4798d524ea7e+0>', '<a\u0000b\tc d>')
+  const answer = await new TestApi().batch(CONTENT_TYPE, text)
+  assert.match(answer.text, /Content-ID: <response-abcd>\r\n/)
+})
