@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Mapping } from '../compute/json-value.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { ApiError, errorBody, notFound } from './api-error.ts'
@@ -203,8 +204,14 @@ export class Api {
   async #answerBatch(request: ApiRequest): Promise<ApiResponse> {
     if (request.method !== 'POST') throw notFound(request.path)
     const parts = readBatch(request)
+    const pending: Promise<ApiResponse>[] = []
     // All begin in their order, and each change is stored when it begins; what only waits does not hold up the others.
-    const responses = await Promise.all(parts.map((part) => this.#answerPart(part.request)))
+    for (const part of parts) {
+      pending.push(this.#answerPart(part.request))
+      // Others have their turn between two parts.
+      await setImmediate()
+    }
+    const responses = await Promise.all(pending)
     const answers = responses.map((response, index) => ({ contentId: parts[index].contentId, response }))
     const boundary = `batch_${Buffer.from(this.#options.random(16)).toString('hex')}`
     return writeBatch(boundary, answers)

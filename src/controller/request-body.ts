@@ -9,6 +9,9 @@ import { errorOfProblems } from './problem-errors.ts'
 
 /** Deeper than any resource; what is nested deeper could exhaust the stack of what walks through it. */
 const DEPTH_MAX = 64
+/** Fields and entries of lists, on all levels: 10 MB of them would keep everybody else waiting for seconds. */
+const VALUES_MAX = 20_000
+const [QUOTE, BACKSLASH, COMMA, BRACE, BRACKET] = Buffer.from('"\\,{[')
 
 /**
  * The JSON object that a method takes; nothing, null and an empty text, which some clients send, are an empty one.
@@ -19,6 +22,7 @@ export function readBody({ body, rawBody }: ApiRequest): Mapping {
   if (body === undefined && rawBody.length > 0) {
     throw new ApiError(400, { message: 'Parse Error: the body is not JSON', reason: 'parseError' })
   }
+  if (hasTooMany(rawBody)) throw invalidField('resource', '', `It has more than ${VALUES_MAX} values`)
   if (body === undefined || body === null || body === '') return {}
   if (!isMapping(body)) throw invalidField('resource', '', 'The body is not a JSON object')
   if (isTooDeep(body)) throw invalidField('resource', '', `It is nested deeper than ${DEPTH_MAX} levels`)
@@ -30,6 +34,19 @@ function isTooDeep(body: Mapping): boolean {
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > DEPTH_MAX) return true
     level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []))
+  }
+  return false
+}
+
+/** Says whether a JSON text has more values than a bound, without making them: that alone can take seconds. */
+function hasTooMany(text: Uint8Array): boolean {
+  let count = 0
+  let isText = false
+  for (let index = 0; index < text.length; index++) {
+    const byte = text[index]
+    if (byte === QUOTE) isText = !isText
+    else if (isText && byte === BACKSLASH) index++
+    else if (!isText && (byte === COMMA || byte === BRACE || byte === BRACKET) && ++count > VALUES_MAX) return true
   }
   return false
 }

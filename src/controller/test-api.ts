@@ -46,11 +46,10 @@ export class TestApi {
     })
   }
 
-  /** Sends a request; a body is sent as JSON. */
-  async send(method: string, path: string, body?: unknown): Promise<Answer> {
+  /** Sends a request; a body is sent as JSON, whose text may be given. */
+  async send(method: string, path: string, body?: unknown, text = JSON.stringify(body) ?? ''): Promise<Answer> {
     this.now += 1000
     const url = new URL(path.startsWith('/') ? path : `/compute/v1/projects/p/${path}`.replace(/\/$/, ''), 'http://h')
-    const text = body === undefined ? '' : JSON.stringify(body)
     const response = await this.api.handle({
       method,
       path: url.pathname,
