@@ -204,19 +204,23 @@ function configurationOf(
 ): EdgeCommand['configuration'] {
   const controller = edgeControllerSettings(values)
   if (controller !== undefined) {
-    refuseBeside('--controller', given, { ...configFlags, check: commonFlags.check, ...oneLineFlags })
+    refuseBeside('--controller', 'the controller says it', given, {
+      ...configFlags,
+      check: commonFlags.check,
+      ...oneLineFlags,
+    })
     return controller
   }
   if (values.config.length === 0) return oneLineOf(values)
-  refuseBeside('--config', given, oneLineFlags)
+  refuseBeside('--config', 'it stands in the file', given, oneLineFlags)
   return { kind: 'files', paths: values.config, isWatched: values.watch.length > 0 }
 }
 
 /** @throws UsageError when one of these flags is given, too */
-function refuseBeside(name: string, given: FlagValues<FlagTable>, flags: FlagTable): void {
+function refuseBeside(name: string, reason: string, given: FlagValues<FlagTable>, flags: FlagTable): void {
   for (const [key, flag] of Object.entries(flags)) {
     if (given[key].length === 0) continue
-    throw new UsageError(`${name} and ${spelled(flag)} exclude each other: it says that already; remove one of them`)
+    throw new UsageError(`${name} and ${spelled(flag)} exclude each other: ${reason}; remove one of them`)
   }
 }
 

@@ -64,7 +64,7 @@ export function restore(directory: string, file: string, overwrites: boolean): v
     renameSync(restoring, path)
     synchronize(directory)
   } catch (error) {
-    throw storeError(error, file)
+    throw storeError(error, path)
   } finally {
     rmSync(restoring, { force: true })
     lock.release()
@@ -75,10 +75,14 @@ export function restore(directory: string, file: string, overwrites: boolean): v
 function prepare(path: string, source: string): void {
   const database = new Libsql(path)
   try {
+    // Everything in this one file: it is about to be renamed.
+    database.pragma('journal_mode = DELETE')
     checkDatabase(database, source)
     if (schemaVersion(database) === 0) throw new StoreError(`"${source}" is no backup of a controller; name one`)
     migrate(database)
     database.exec(RENEW_GENERATION)
+  } catch (error) {
+    throw storeError(error, source)
   } finally {
     database.close()
   }

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { backUp, restore } from './backup.ts'
+import { databasePath } from './data-directory.ts'
+import { SqliteStore } from './sqlite-store.ts'
+import { put } from './test-store-contract.ts'
+import { createToken, listTokens, revokeToken } from './tokens.ts'
+
+function places(t: TestContext): { data: string; other: string; file: string } {
+  const root = mkdtempSync(join(tmpdir(), 'truepeer-backup-'))
+  t.after(() => rmSync(root, { recursive: true, force: true }))
+  return { data: join(root, 'data'), other: join(root, 'other'), file: join(root, 'backup.db') }
+}
+
+function names(store: SqliteStore): string[] {
+  return store.all().map(({ name }) => name)
+}
+
+function open<Result>(directory: string, work: (store: SqliteStore) => Result): Result {
+  const store = new SqliteStore(directory)
+  try {
+    return work(store)
+  } finally {
+    store.close()
+  }
+}
+
+test('a backup of a running controller holds that moment, for its owner only, and is restored elsewhere', (t) => {
+  const { data, other, file } = places(t)
+  const store = new SqliteStore(data)
+  store.commit({ changes: [put('a')] })
+  backUp(data, file)
+  store.commit({ changes: [put('b')] })
+  const generation = store.meta('generation')
+  store.close()
+  assert.equal(statSync(file).mode & 0o777, 0o600)
+  restore(other, file, false)
+  open(other, (restored) => {
+    assert.deepEqual(names(restored), ['a'])
+    assert.equal(restored.revision(), 1)
+    assert.match(restored.meta('generation') ?? '', /^[0-9a-f]{32}$/)
+    assert.notEqual(restored.meta('generation'), generation)
+    restored.commit({ changes: [put('c')] })
+  })
+  assert.equal(statSync(databasePath(other)).mode & 0o777, 0o600)
+})
+
+test('what is there is replaced only when that is wanted, and is kept', (t) => {
+  const { data, file } = places(t)
+  open(data, (store) => store.commit({ changes: [put('a')] }))
+  backUp(data, file)
+  open(data, (store) => store.commit({ changes: [put('b')] }))
+  assert.throws(() => restore(data, file, false), /is there already; give --overwrite/)
+  assert.deepEqual(open(data, names), ['a', 'b'])
+  restore(data, file, true)
+  assert.deepEqual(open(data, names), ['a'])
+  restore(data, join(data, 'controller.db.replaced'), true)
+  assert.deepEqual(open(data, names), ['a', 'b'])
+})
+
+test('a damaged database is replaced, too', (t) => {
+  const { data, file } = places(t)
+  open(data, (store) => store.commit({ changes: [put('a')] }))
+  backUp(data, file)
+  writeFileSync(databasePath(data), 'damaged '.repeat(1_000))
+  restore(data, file, true)
+  assert.deepEqual(open(data, names), ['a'])
+})
+
+test('while a controller runs nothing is restored over it', (t) => {
+  const { data, file } = places(t)
+  const store = new SqliteStore(data)
+  backUp(data, file)
+  assert.throws(() => restore(data, file, true), /in use by another controller/)
+  store.commit({ changes: [put('a')] })
+  store.close()
+  assert.deepEqual(open(data, names), ['a'])
+})
+
+test('a file that is no backup is refused, and nothing has changed', (t) => {
+  const { data, file } = places(t)
+  open(data, (store) => store.commit({ changes: [put('a')] }))
+  for (const text of ['no database '.repeat(1_000), '']) {
+    writeFileSync(file, text)
+    assert.throws(() => restore(data, file, true), { name: 'StoreError' })
+  }
+  assert.throws(() => restore(data, `${file}.none`, true), /is not there/)
+  assert.deepEqual(open(data, names), ['a'])
+  assert.ok(!readdirSync(data).some((name) => name.endsWith('.restoring')))
+})
+
+test('a backup overwrites no file and makes none of a directory without a controller', (t) => {
+  const { data, other, file } = places(t)
+  open(data, () => {})
+  writeFileSync(file, 'precious')
+  assert.throws(() => backUp(data, file), /is there already/)
+  assert.throws(() => backUp(other, `${file}.2`), /controller\.db" is not there/)
+  assert.ok(!existsSync(other) && !existsSync(`${file}.2`))
+})
+
+test('tokens are made and revoked while the controller runs, and before it ever did', (t) => {
+  const { data } = places(t)
+  const early = createToken(data, { user: 'early', role: 'admin' })
+  const store = new SqliteStore(data)
+  store.commit({ changes: [put('a')] })
+  createToken(data, { user: 'late', role: 'viewer' })
+  const users = (): string[] => store.tokens().map(({ user }) => user)
+  assert.deepEqual(users().sort(), ['early', 'late'])
+  const [, id] = early.split('_')
+  assert.equal(revokeToken(data, id), true)
+  assert.equal(revokeToken(data, id), false)
+  assert.deepEqual(users(), ['late'])
+  assert.deepEqual(
+    listTokens(data).map(({ user, role }) => [user, role]),
+    [['late', 'viewer']],
+  )
+  store.commit({ changes: [put('b')] })
+  store.close()
+})
