@@ -227,9 +227,7 @@ function refuseBeside(name: string, reason: string, given: FlagValues<FlagTable>
 function oneLineOf(values: FlagValues<typeof edgeFlags>): EdgeCommand['configuration'] {
   const [listen] = values.listen
   if (listen === undefined) {
-    throw new UsageError(
-      '--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE, or --controller',
-    )
+    throw new UsageError('--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE')
   }
   if (values.backends.length === 0) throw new UsageError('--backend is missing; give the ADDR:PORT of at least one')
   if (values.watch.length > 0) throw new UsageError('--watch is for files; give --config FILE with it')
