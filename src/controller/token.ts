@@ -1,9 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Role, StoredToken } from './store.ts'
 
-/** Every role, from the least to the most; an edge and an agent stand beside the others. */
-export const ROLES: readonly Role[] = ['viewer', 'operator', 'admin', 'edge', 'agent']
-
 /** What all tokens of ours begin with, so that one is recognized where it should not be. */
 const PREFIX = 'tp_'
 const ID_BYTES = 6
