@@ -54,6 +54,5 @@ function addressAt({ family, w0, w1, w2, w3 }: IpAddress, index: number): IpAddr
 }
 
 function isFree({ references }: World, address: string): boolean {
-  const users = [...references.usersOf(addressLink(address)), ...references.usersOf(reservationLink(address))]
-  return users.length === 0
+  return !references.isUsed(addressLink(address)) && !references.isUsed(reservationLink(address))
 }

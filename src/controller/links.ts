@@ -1,6 +1,5 @@
 import type { TSchema } from 'typebox'
 import { isMapping, type Mapping } from '../compute/json-value.ts'
-import { fieldPath } from '../compute/problem.ts'
 import { type CollectionName, definitions } from '../compute/resources.ts'
 import { collectionFacts } from './collections.ts'
 
@@ -65,8 +64,8 @@ function mapValue(
   if (!isMapping(value) || properties === undefined) return value
   const entries = Object.entries(value).map(([name, item]) => {
     if (!Object.hasOwn(properties, name)) return [name, item]
-    const inner = place === '' ? name : `${place}.${name}`
-    return [name, mapValue(properties[name], collection, item, fieldPath(path, name), inner, map)]
+    const dot = place === '' ? '' : '.'
+    return [name, mapValue(properties[name], collection, item, `${path}${dot}${name}`, `${place}${dot}${name}`, map)]
   })
   return Object.fromEntries(entries)
 }

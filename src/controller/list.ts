@@ -36,16 +36,31 @@ export function readListQuery(query: URLSearchParams): ListQuery {
 /** Takes a page out of items that stand in the order of scope and name. */
 export function pageOf(items: Iterable<ListItem>, { filter, maxResults, orderBy, after }: ListQuery): Page {
   const isByTime = orderBy !== 'name'
-  const ordered = isByTime ? [...items].sort((a, b) => compareKeys(keyOf(a, true), keyOf(b, true))) : items
-  const page: ListItem[] = []
-  for (const item of ordered) {
-    if (after !== undefined && compareKeys(keyOf(item, isByTime), after) <= 0) continue
-    if (!filter(item.view)) continue
+  const page: Keyed[] = []
+  for (const keyed of isByTime ? orderedByTime(items) : withKeys(items, false)) {
+    if (after !== undefined && compareKeys(keyed.key, after) <= 0) continue
+    if (!filter(keyed.item.view)) continue
     // One more than fits: there is another page.
-    if (page.length === maxResults) return { items: page, nextPageToken: writePageToken(keyOf(page.at(-1), isByTime)) }
-    page.push(item)
+    if (page.length === maxResults) return pageUpTo(page, true)
+    page.push(keyed)
   }
-  return { items: page, nextPageToken: undefined }
+  return pageUpTo(page, false)
+}
+
+type Keyed = { readonly item: ListItem; readonly key: Key }
+
+function* withKeys(items: Iterable<ListItem>, isByTime: boolean): Generator<Keyed> {
+  for (const item of items) yield { item, key: keyOf(item, isByTime) }
+}
+
+function orderedByTime(items: Iterable<ListItem>): readonly Keyed[] {
+  return [...withKeys(items, true)].sort((a, b) => compareKeys(a.key, b.key))
+}
+
+function pageUpTo(page: readonly Keyed[], hasMore: boolean): Page {
+  const last = page.at(-1)
+  const nextPageToken = hasMore && last !== undefined ? writePageToken(last.key) : undefined
+  return { items: page.map(({ item }) => item), nextPageToken }
 }
 
 function readMaxResults(text: string): number {
@@ -67,10 +82,9 @@ function readOrder(text: string): ListQuery['orderBy'] {
 type Key = readonly [order: string, scope: string, name: string]
 
 /** The latest comes first: each digit of a time is turned round. */
-function keyOf(item: ListItem | undefined, isByTime: boolean): Key {
-  const { scope = '', name = '', view } = item ?? {}
+function keyOf({ scope, name, view }: ListItem, isByTime: boolean): Key {
   if (!isByTime) return ['', scope, name]
-  const created = String(view?.creationTimestamp ?? view?.insertTime ?? '')
+  const created = String(view.creationTimestamp ?? view.insertTime ?? '')
   return [created.replace(/[0-9]/g, (digit) => String(9 - Number(digit))), scope, name]
 }
 

@@ -49,6 +49,9 @@ export const methods: readonly Method[] = [
   read('imageFamilyViews', 'get', 'resource', ['zone']),
   ...readMethods('machineTypes', ['zone']),
   read('machineTypes', 'aggregatedList', 'aggregated', ['zone']),
+  // There are none: gcloud asks which instance groups are managed.
+  ...readMethods('instanceGroupManagers', ['zone', 'region']),
+  read('instanceGroupManagers', 'aggregatedList', 'aggregated', ['zone', 'region']),
   ...readMethods('operations', EVERY_SCOPE),
   read('operations', 'aggregatedList', 'aggregated', EVERY_SCOPE),
   { ...read('operations', 'wait', 'resource-action', EVERY_SCOPE), http: 'POST' },

@@ -22,7 +22,8 @@ const BEGINNING = '2020-01-01T00:00:00.000Z'
 export function getPlace(call: Call): Mapping {
   const { collection } = call.route.method
   const { project, scope, name } = call.route
-  const isSomewhere = isResourceName(name) && (collection !== 'networks' || name === 'default')
+  const isNowhere = collection === 'instanceGroupManagers' || (collection === 'networks' && name !== 'default')
+  const isSomewhere = isResourceName(name) && !isNowhere
   if (!isSomewhere) throw notFound(`projects/${project}/${placePath(collection, scope, name)}`)
   return describe(call, collection, scope, name)
 }

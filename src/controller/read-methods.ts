@@ -151,7 +151,7 @@ function listKind(collection: string): string {
 
 function aggregatedKind(collection: string): string {
   if (isCollectionName(collection)) return collectionFacts[collection].aggregatedKind ?? ''
-  return collection === 'operations' ? 'compute#operationAggregatedList' : 'compute#machineTypeAggregatedList'
+  return `compute#${collection.slice(0, -1)}AggregatedList`
 }
 
 /** Existing hosts have no serial port that anybody here can read. */

@@ -18,6 +18,11 @@ export class ReferenceIndex {
     return [...(this.#users.get(path) ?? [])].sort()
   }
 
+  /** Says whether anything refers to this path or address. */
+  isUsed(path: string): boolean {
+    return this.#users.has(path)
+  }
+
   /** Follows changes that were stored. */
   apply(changes: readonly Change[]): void {
     for (const change of changes) {
