@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { readAgent } from '../src/cli/agent.ts'
 import { parseAgentConfig } from '../src/cli/agent-config.ts'
 import { parseAgentInstall } from '../src/cli/agent-install.ts'
+import { parseBackup, parseController, parseRestore, parseToken } from '../src/cli/controller.ts'
 import { parseDoctor } from '../src/cli/doctor.ts'
 import { parseEdge } from '../src/cli/edge.ts'
 import { parseHostSetup } from '../src/cli/host-setup.ts'
@@ -36,7 +37,7 @@ function blocks(file: string, languages: readonly string[]): string[] {
 function commandLines(file: string): string[][] {
   const lines = blocks(file, ['sh', 'ini'])
     .flatMap((text) => text.replaceAll(/\\\n\s*/g, '').split('\n'))
-    .map((line) => /(?:^|[ =/])truepeer ((?:edge|agent|doctor|host-setup)\b.*)$/.exec(line)?.[1])
+    .map((line) => /(?:^|[ =/])truepeer ((?:edge|agent|controller|doctor|host-setup)\b.*)$/.exec(line)?.[1])
   return lines.filter((line) => line !== undefined).map((line) => line.replaceAll("'", '').split(/\s+/))
 }
 
@@ -62,6 +63,10 @@ test('every command line in the documents is one that the program takes', () => 
       first === 'install' || first === 'uninstall'
         ? parseAgentInstall(first, rest, readConfig)
         : readAgent([first, ...rest], readConfig),
+    controller: ([first, ...rest]) => {
+      const parse = { backup: parseBackup, restore: parseRestore, token: parseToken }[first]
+      return parse === undefined ? parseController([first, ...rest]) : parse(rest)
+    },
     doctor: (words) => parseDoctor(words, readConfig),
     'host-setup': parseHostSetup,
   }
