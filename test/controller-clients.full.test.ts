@@ -70,7 +70,7 @@ const chain: readonly (readonly [service: string, field: string, place: Fields, 
 ]
 
 test('the chain through @google-cloud/compute', { skip }, async () => {
-  await withController(async (url) => {
+  await withController(async ({ url }) => {
     const compute = load('@google-cloud/compute') as GaxModule
     const { PassThroughClient } = load('google-auth-library') as { readonly PassThroughClient: new () => unknown }
     const { hostname, port } = new URL(url)
@@ -101,7 +101,7 @@ test('the chain through @google-cloud/compute', { skip }, async () => {
     const [rules] = await client('GlobalForwardingRules').list({ project, filter: 'name = r' })
     assert.deepEqual(
       (rules as unknown as readonly Fields[]).map(({ IPAddress, I_p_address: other }) => IPAddress ?? other),
-      ['203.0.113.1'],
+      ['203.0.113.10'],
     )
     await assert.rejects(client('HealthChecks').delete({ project, healthCheck: 'h' }), /is already being used by/)
     await assert.rejects(client('HealthChecks').get({ project, healthCheck: 'nope' }), /was not found/)
@@ -109,7 +109,7 @@ test('the chain through @google-cloud/compute', { skip }, async () => {
 })
 
 test('the chain through @googleapis/compute', { skip }, async () => {
-  await withController(async (url) => {
+  await withController(async ({ url }) => {
     const { compute } = load('@googleapis/compute') as { readonly compute: (options: Fields) => RestClient }
     const client = compute({ version: 'v1', rootUrl: `${url}/` })
     for (const [service, , place, requestBody] of chain) {
@@ -135,7 +135,7 @@ test('the chain through @googleapis/compute', { skip }, async () => {
     const { global } = listed.data.items as Readonly<Record<string, { readonly addresses: readonly Fields[] }>>
     assert.deepEqual(
       global.addresses.map(({ address, status }) => [address, status]),
-      [['203.0.113.1', 'IN_USE']],
+      [['203.0.113.10', 'IN_USE']],
     )
   })
 })

@@ -2,14 +2,18 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { makeCertificate } from '../src/controller/test-api.ts'
+import { IPV4 } from '../src/lab/demo-hosts.ts'
+import { readToEnd } from '../src/lab/sockets.ts'
+import { eventually, TRUEPEER } from './agent-host.ts'
 import { type Gcloud, guideRows, noGcloud, withGcloud } from './controller-gcloud.ts'
+import { edgeHosts, testDirectory } from './edge-host.ts'
 
 const zone = ['--zone', 'us-central1-b']
 
 test('the guide, row by row, and everything after it, with Google’s own gcloud', { skip: noGcloud }, async (t) => {
-  await withGcloud(async (gcloud, url) => {
+  await withGcloud(async (gcloud, { url, unix }) => {
     const directory = mkdtempSync(join(tmpdir(), 'truepeer-pem-'))
     const files = { certificate: join(directory, 'fullchain.pem'), privateKey: join(directory, 'privkey.pem') }
     const made = makeCertificate()
@@ -19,6 +23,7 @@ test('the guide, row by row, and everything after it, with Google’s own gcloud
       await t.test(args.slice(0, 4).join(' '), async () => assert.match(await gcloud.succeed(...args), output))
     }
     await t.test('a rule at an address and port in use is refused', () => conflict(gcloud))
+    await t.test('a live edge serves what was built', (inner) => serve(inner, gcloud, unix))
     await t.test('describe', () => describe(gcloud, url, made.privateKey))
     await t.test('list with --filter, --format, --sort-by and --uri', () => list(gcloud, url))
     await t.test('health, members and places', () => look(gcloud))
@@ -32,11 +37,11 @@ test('the guide, row by row, and everything after it, with Google’s own gcloud
 
 async function conflict(gcloud: Gcloud): Promise<void> {
   const target = ['--target-ssl-proxy', 'my-ssl-lb-target-proxy']
-  const place = ['--address', '203.0.113.1', '--ports', '110']
+  const place = ['--address', IPV4.edge, '--ports', '110']
   const said = await gcloud.fail('forwarding-rules', 'create', 'again', '--global', ...target, ...place)
   assert.match(
     said,
-    /Could not fetch resource:\n - Invalid value for field 'resource.IPAddress': '203.0.113.1'. Specified IP address is in-use/,
+    /Could not fetch resource:\n - Invalid value for field 'resource.IPAddress': '203\.0\.113\.10'. Specified IP address is in-use/,
   )
   const bad = await gcloud.fail('health-checks', 'create', 'tcp', 'Bad', '--port', '1')
   assert.match(bad, /Must be a match of regex/)
@@ -54,6 +59,24 @@ async function conflict(gcloud: Gcloud): Promise<void> {
   assert.match(unknown, /The resource 'projects\/p\/global\/healthChecks\/nope' was not found/)
 }
 
+/** The app answers with what it was sent: the PROXY header names the client and the load balancer. */
+async function serve(t: TestContext, gcloud: Gcloud, controller: string): Promise<void> {
+  const { backend, edge, client } = await edgeHosts(t)
+  await backend.listen(`${IPV4.backend}:110`, (socket) => socket.once('data', (bytes) => socket.end(bytes)))
+  const state = testDirectory(t)
+  const name = ['--name', 'edge-1', '--zone', 'us-central1-b', '--state', state]
+  const program = edge.start(TRUEPEER, ['edge', '--controller', controller, ...name])
+  await program.waitForLine(/following the controller/)
+  await eventually('the edge listens and its backend is healthy', async () => {
+    const socket = await client.connect({ to: `${IPV4.edge}:110` }).catch(() => undefined)
+    const answer = socket === undefined ? '' : String(await readToEnd(socket).catch(() => ''))
+    return new RegExp(`^PROXY TCP4 ${IPV4.client} ${IPV4.edge} \\d+ 110\r\n$`).test(answer)
+  })
+  await eventually('its health has arrived', async () => {
+    return /healthState: HEALTHY/.test(await gcloud.succeed('backend-services', 'get-health', 'my-tcp-lb', '--global'))
+  })
+}
+
 async function describe(gcloud: Gcloud, url: string, privateKey: string): Promise<void> {
   const json = async (...args: readonly string[]) => JSON.parse((await gcloud.run(...args, '--format=json')).stdout)
   const prefix = `${url}/compute/v1/projects/p`
@@ -68,7 +91,7 @@ async function describe(gcloud: Gcloud, url: string, privateKey: string): Promis
   ])
   assert.deepEqual([service.timeoutSec, service.portName, service.loadBalancingScheme], [300, 'tcp110', 'EXTERNAL'])
   const rule = await json('forwarding-rules', 'describe', 'my-tcp-lb-ipv4-forwarding-rule', '--global')
-  assert.deepEqual([rule.IPAddress, rule.portRange, rule.IPProtocol], ['203.0.113.1', '110-110', 'TCP'])
+  assert.deepEqual([rule.IPAddress, rule.portRange, rule.IPProtocol], [IPV4.edge, '110-110', 'TCP'])
   assert.equal(rule.target, `${prefix}/global/targetTcpProxies/my-tcp-lb-target-proxy`)
   const certificate = await gcloud.succeed('ssl-certificates', 'describe', 'my-ssl-cert')
   assert.match(certificate, /subjectAlternativeNames:\n- lb.example.com/)
@@ -89,7 +112,7 @@ async function list(gcloud: Gcloud, url: string): Promise<void> {
   const value = async (...args: readonly string[]) => (await gcloud.run(...args)).stdout.trim()
   assert.equal(
     await value('addresses', 'list', '--filter=name=lb-static-ipv4 AND status=IN_USE', '--format=value(address)'),
-    '203.0.113.1',
+    IPV4.edge,
   )
   assert.equal(await value('addresses', 'list', '--filter=status=RESERVED', '--format=value(name)'), '')
   assert.equal(

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseEndpoint } from '../src/address/endpoint.ts'
 import { startController } from '../src/controller/controller.ts'
+import { IPV4 } from '../src/lab/demo-hosts.ts'
 
 /** What a run of gcloud left behind. */
 export type GcloudRun = { readonly status: number; readonly stdout: string; readonly stderr: string }
@@ -59,24 +60,30 @@ export class Gcloud {
   }
 }
 
-/** Starts a controller with a project `p` on a free port, and calls `use` with its URL. */
-export async function withController(use: (url: string) => Promise<void>): Promise<void> {
+/** Where a controller listens: its URL, and `unix:PATH`. */
+type Addresses = { readonly url: string; readonly unix: string }
+
+/** Starts a controller with a project `p` on a free port and a socket, and calls `use` with both. */
+export async function withController(use: (addresses: Addresses) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'truepeer-controller-'))
   const endpoint = parseEndpoint('127.0.0.1:0')
   assert.ok(endpoint)
   const controller = await startController({
     directory,
-    addresses: [{ kind: 'tcp', endpoint }],
+    addresses: [
+      { kind: 'tcp', endpoint },
+      { kind: 'unix', path: `${directory}.sock` },
+    ],
     readTls: undefined,
     projects: ['p'],
     addressPools: ['203.0.113.0/24', '2001:db8::/64'],
-    poolAddresses: [],
+    poolAddresses: [LOAD_BALANCER],
     log: () => {},
   })
   try {
-    const [url] = controller.urls
-    assert.ok(url)
-    await use(url)
+    const [url, unix] = controller.urls
+    assert.ok(url !== undefined && unix !== undefined)
+    await use({ url, unix })
   } finally {
     await controller.close()
     rmSync(directory, { recursive: true, force: true })
@@ -84,16 +91,19 @@ export async function withController(use: (url: string) => Promise<void>): Promi
 }
 
 /** The same with gcloud for it. */
-export async function withGcloud(use: (gcloud: Gcloud, url: string) => Promise<void>): Promise<void> {
-  await withController(async (url) => {
-    const gcloud = new Gcloud(url)
+export async function withGcloud(use: (gcloud: Gcloud, addresses: Addresses) => Promise<void>): Promise<void> {
+  await withController(async (addresses) => {
+    const gcloud = new Gcloud(addresses.url)
     try {
-      await use(gcloud, url)
+      await use(gcloud, addresses)
     } finally {
       gcloud.remove()
     }
   })
 }
+
+/** The first address that the controller gives away. */
+const LOAD_BALANCER = IPV4.edge
 
 const zone = ['--zone', 'us-central1-b']
 const groupFlags = ['--instance-group', 'my-instance-group', '--instance-group-zone', 'us-central1-b']
@@ -116,7 +126,7 @@ export function guideRows(files: {
         'tcp-lb',
         ...zone,
         '--private-network-ip',
-        '10.128.0.2',
+        IPV4.backend,
       ],
       /my-backend +us-central1-b +n1-standard-1 +10\.128\.0\.2 +10\.128\.0\.2 +RUNNING/,
     ],
@@ -202,7 +212,7 @@ export function guideRows(files: {
       ['addresses', 'create', 'lb-static-ipv4', '--ip-version=IPV4', '--global'],
       /^Created \[.*\/addresses\/lb-static-ipv4\]/,
     ],
-    [['addresses', 'list'], /lb-static-ipv4 +203\.0\.113\.1 +EXTERNAL +RESERVED/],
+    [['addresses', 'list'], /lb-static-ipv4 +203\.0\.113\.10 +EXTERNAL +RESERVED/],
     [
       [
         'forwarding-rules',
@@ -212,7 +222,7 @@ export function guideRows(files: {
         '--target-tcp-proxy',
         'my-tcp-lb-target-proxy',
         '--address',
-        '203.0.113.1',
+        LOAD_BALANCER,
         '--ports',
         '110',
       ],

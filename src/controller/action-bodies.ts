@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox'
 import { instances } from '../compute/instance.ts'
 import { instanceGroups } from '../compute/instance-group.ts'
 import { networkEndpointGroups } from '../compute/network-endpoint-group.ts'
-import { flag, list, object, oneOf, optional, outputOnly, recorded, reference, text, texts } from '../compute/schema.ts'
+import { list, object, oneOf, optional, outputOnly, recorded, reference, text, texts } from '../compute/schema.ts'
 import { targetSslProxies } from '../compute/target-ssl-proxy.ts'
 import { targetTcpProxies } from '../compute/target-tcp-proxy.ts'
 
@@ -88,6 +88,3 @@ function metadata() {
     kind: outputOnly('Kind of object.'),
   })
 }
-
-/** What `setDeletionProtection` takes, in the query. */
-export const deletionProtection = flag('Whether deleting is refused.', { default: true })

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Mapping } from '../compute/json-value.ts'
+import { isMapping, type Mapping } from '../compute/json-value.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { ApiError, errorBody, notFound } from './api-error.ts'
 import type { ApiRequest, ApiResponse } from './api-request.ts'
@@ -15,7 +15,14 @@ import { ReferenceIndex } from './reference-index.ts'
 import { readActionBody, readBody } from './request-body.ts'
 import { pathOf } from './resource-paths.ts'
 import { routeOf } from './route.ts'
-import { type Store, type StoredOperation, StoreError, StoreFullError } from './store.ts'
+import {
+  type JsonValue,
+  type ResourceKey,
+  type Store,
+  type StoredOperation,
+  StoreError,
+  StoreFullError,
+} from './store.ts'
 
 /** Health of a backend as edges see it. */
 export type HealthState = 'HEALTHY' | 'UNHEALTHY' | 'DRAINING'
@@ -45,6 +52,14 @@ export type Publication = {
   readonly leftOut: readonly string[]
 }
 
+/** Makes machines for instances that were given no address, such as hosts of a lab. */
+export type InstanceProvider = {
+  /** The address that the machine of a new instance will have; undefined: it makes none. */
+  addressOf(zone: string, name: string): string | undefined
+  /** Told when an instance was stored: RUNNING or TERMINATED; undefined: it was deleted. Must not throw. */
+  changed(zone: string, name: string, status: string | undefined): void
+}
+
 /** What an {@link Api} works with. */
 export type ApiOptions = {
   readonly store: Store
@@ -60,6 +75,7 @@ export type ApiOptions = {
   readonly addressPools: readonly string[]
   /** Single addresses to take, before those of the pools. */
   readonly addresses: readonly string[]
+  readonly provider?: InstanceProvider
   /** Told about mistakes of our own, which clients see as status 500. */
   readonly onError?: (error: unknown) => void
 }
@@ -86,7 +102,8 @@ export class Api {
     this.#options = options
     addProjects(store, projects, clock(), random)
     const references = new ReferenceIndex(store.all())
-    this.#world = { store, references, random, health, projects, addressPools, addresses }
+    const { provider } = options
+    this.#world = { store, references, random, health, projects, addressPools, addresses, provider }
     for (const operation of store.unfinished()) this.#finish(operation, [])
   }
 
@@ -157,7 +174,13 @@ export class Api {
     const audit = [{ time, user: request.user, action: route.method.id, target: pathOf(target), before, after }]
     store.commit({ changes, operation, audit })
     references.apply(changes)
+    if (target.collection === 'instances') this.#tellProvider(target, after)
     return operation
+  }
+
+  #tellProvider({ scope, name }: ResourceKey, after: JsonValue): void {
+    const status = isMapping(after) ? String(after.status) : undefined
+    this.#options.provider?.changed(scope.slice('zones/'.length), name, status)
   }
 
   /** Where the disk is full it stays as it is, and is finished when somebody asks for it. */

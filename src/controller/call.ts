@@ -1,4 +1,4 @@
-import type { HealthSource } from './api.ts'
+import type { HealthSource, InstanceProvider } from './api.ts'
 import type { ApiRequest } from './api-request.ts'
 import type { Warning } from './operations.ts'
 import type { ReferenceIndex } from './reference-index.ts'
@@ -14,6 +14,7 @@ export type World = {
   readonly projects: readonly string[]
   readonly addressPools: readonly string[]
   readonly addresses: readonly string[]
+  readonly provider: InstanceProvider | undefined
 }
 
 /** One request on its way through a method. */

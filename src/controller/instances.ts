@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { parseCidr } from '../address/cidr.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
 import { isMapping, type Mapping } from '../compute/json-value.ts'
+import { isResourceName } from '../compute/reference.ts'
 import { readBackendAddress } from '../snapshot/usable-address.ts'
 import { addressesOf } from './address-pool.ts'
 import { ApiError, invalidField } from './api-error.ts'
@@ -11,7 +12,7 @@ import { fingerprintOf } from './fingerprint.ts'
 import { membersWithout } from './groups.ts'
 import { hostLink } from './reference-index.ts'
 import { pathOf, regionOf } from './resource-paths.ts'
-import type { StoredResource } from './store.ts'
+import type { ResourceKey, StoredResource } from './store.ts'
 
 /** Google's subnets of the default network, for those who know them by heart; of other regions a hash decides. */
 const SUBNETS: Readonly<Record<string, string>> = {
@@ -44,11 +45,19 @@ export const instances: Behaviour = {
   },
 }
 
-/** The status is the server's, and every instance has an interface. */
-function prepareInstance({ status: _, ...body }: Mapping): Mapping {
+/** The status is the server's, and every instance has an interface; a provider may know the address of the first. */
+function prepareInstance({ status: _, ...body }: Mapping, { world }: Call, { scope, name }: ResourceKey): Mapping {
   const { networkInterfaces } = body
   const isNone = networkInterfaces === undefined || (Array.isArray(networkInterfaces) && networkInterfaces.length === 0)
+  const [first, ...others] = isNone ? [{}] : Array.isArray(networkInterfaces) ? networkInterfaces : []
+  const isPlain = isMapping(first) && (first.networkIP ?? '') === ''
+  const networkIP = isPlain && isResourceName(name) ? world.provider?.addressOf(placeOf(scope), name) : undefined
+  if (networkIP !== undefined) return { ...body, networkInterfaces: [{ ...first, networkIP }, ...others] }
   return isNone ? { ...body, networkInterfaces: [{}] } : body
+}
+
+function placeOf(scope: string): string {
+  return scope.slice('zones/'.length)
 }
 
 function completeInstance({ key, fields, warnings }: Draft, call: Call, stored: StoredResource | undefined): void {

@@ -10,7 +10,7 @@ import { MemoryStore } from './memory-store.ts'
 import type { Store } from './store.ts'
 
 /** What a test may change. */
-type TestApiOptions = Partial<Pick<ApiOptions, 'addressPools' | 'addresses' | 'projects' | 'hub'>> & {
+type TestApiOptions = Partial<Pick<ApiOptions, 'addressPools' | 'addresses' | 'projects' | 'hub' | 'provider'>> & {
   readonly store?: Store
   readonly health?: Readonly<Record<string, HealthState>>
   readonly role?: ApiRequest['role']
