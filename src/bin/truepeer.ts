@@ -2,9 +2,12 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { startAgent } from '../agent/agent.ts'
+import type { AgentListener } from '../agent/agent-listener.ts'
 import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
+import { TrustedEdges } from '../agent/trusted-edges.ts'
 import { type AgentCommand, readAgent } from '../cli/agent.ts'
 import { parseAgentConfig } from '../cli/agent-config.ts'
+import type { AgentControllerSettings } from '../cli/agent-controller.ts'
 import { parseAgentInstall } from '../cli/agent-install.ts'
 import { parseBackup, parseController, parseRestore, parseToken, type TokenCommand } from '../cli/controller.ts'
 import { parseDoctor } from '../cli/doctor.ts'
@@ -20,7 +23,9 @@ import { runAgentInstall } from '../host/agent-install.ts'
 import { runDoctor } from '../host/doctor.ts'
 import { runHostSetup } from '../host/host-setup.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
+import type { Log } from '../telemetry/log.ts'
 import { connectionLimits } from './connection-limits.ts'
+import { controllerClient } from './controller-connection.ts'
 import { FileWatcher } from './file-watcher.ts'
 import { serve } from './serve.ts'
 
@@ -83,9 +88,23 @@ function exitWith(status: number): void {
 function runAgent(argv: readonly string[]): Promise<void> {
   const read = (): AgentCommand => readAgent(argv, readAgentConfig)
   const command = read()
-  const { workers } = command
-  const readListeners = (): AgentCommand['listeners'] => read().listeners
-  return serve(command, (context) => startAgent({ workers, limits: connectionLimits(command), readListeners }, context))
+  const { workers, controller } = command
+  return serve(command, async (context) => {
+    const edges = controller && trustedEdges(controller, context.log)
+    const readListeners = (): readonly AgentListener[] => {
+      const { listeners } = read()
+      if (edges === undefined) return listeners
+      return listeners.map((listener) => ({ ...listener, trust: { kind: 'subnets', subnets: edges.subnets() } }))
+    }
+    const agent = await startAgent({ workers, limits: connectionLimits(command), readListeners }, context)
+    edges?.start(() => void agent.reload())
+    return agent
+  })
+}
+
+function trustedEdges(controller: AgentControllerSettings, log: Log): TrustedEdges {
+  const { instance, file } = controller
+  return new TrustedEdges({ client: controllerClient(controller), instance, file, log })
 }
 
 function readAgentConfig(path: string): AgentCommand {

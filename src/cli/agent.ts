@@ -1,5 +1,6 @@
 import type { Cidr } from '../address/cidr.ts'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { type AgentControllerSettings, agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
 import {
   type ListenerSettings,
   listenerFlags,
@@ -85,6 +86,7 @@ export const agentFlags = {
     integerBetween(1, WORKERS_MAX),
     '1',
   ),
+  ...agentControllerFlags,
   ...processFlags,
 } as const
 
@@ -120,15 +122,21 @@ export type AgentListenerCommand = ListenerSettings & {
 }
 
 /** What the command line of an agent, or its configuration file, says. */
-export type AgentCommand = ProcessSettings & { readonly listeners: readonly AgentListenerCommand[] }
+export type AgentCommand = ProcessSettings & {
+  readonly listeners: readonly AgentListenerCommand[]
+  readonly controller?: AgentControllerSettings
+}
 
 /** Reads the arguments behind `truepeer agent`, but for `--config`. @throws UsageError */
 export function parseAgent(argv: readonly string[]): AgentCommand {
   const values = parseFlags(argv, agentFlags)
   if (values.protocol[0] === 'udp') throw new UsageError('-p udp is not there yet; TCP is the default')
+  const controller = agentControllerSettings(values)
+  const trust = trustedEdges(values.allowedSubnetsFile[0], values.allowAllSubnets.length > 0, controller !== undefined)
   return {
     ...processSettings(values, values.workers[0]),
-    listeners: [agentListener(values, trustedEdges(values.allowedSubnetsFile[0], values.allowAllSubnets.length > 0))],
+    listeners: [agentListener(values, trust)],
+    ...(controller === undefined ? {} : { controller }),
   }
 }
 
@@ -184,7 +192,16 @@ function appTargets(target4: Endpoint, target6: Endpoint): readonly Endpoint[] {
   return given.length > 0 ? given : [target4, target6]
 }
 
-function trustedEdges(path: string | undefined, isEveryone: boolean): AgentListenerCommand['trust'] {
+function trustedEdges(
+  path: string | undefined,
+  isEveryone: boolean,
+  hasController: boolean,
+): AgentListenerCommand['trust'] {
+  if (hasController) {
+    // Nobody, until the controller says whom.
+    if (path === undefined && !isEveryone) return { kind: 'subnets', subnets: [] }
+    throw new UsageError('--controller says whom to trust; leave --allowed-subnets and --allow-all-subnets out')
+  }
   if (path !== undefined && isEveryone) {
     throw new UsageError('--allowed-subnets and --allow-all-subnets contradict each other; give one of them')
   }

@@ -39,15 +39,19 @@ export const edgeControllerFlags = {
   ),
 } as const
 
-/** How an edge follows a controller. */
-export type EdgeControllerSettings = {
-  readonly kind: 'controller'
+/** Where a controller is, and how it is spoken with. */
+export type ControllerConnection = {
   readonly address: { readonly kind: 'url'; readonly url: string } | { readonly kind: 'unix'; readonly path: string }
+  readonly tokenFile: string | undefined
+  readonly caFile: string | undefined
+}
+
+/** How an edge follows a controller. */
+export type EdgeControllerSettings = ControllerConnection & {
+  readonly kind: 'controller'
   readonly name: string
   /** Where the last configuration is kept. */
   readonly file: string
-  readonly tokenFile: string | undefined
-  readonly caFile: string | undefined
 }
 
 /** Gathers the values of {@link edgeControllerFlags}; undefined: there is no controller. @throws UsageError */
@@ -67,7 +71,8 @@ export function edgeControllerSettings(
   return { kind: 'controller', address, name, file: join(values.state[0], `edge-${name}.json`), tokenFile, caFile }
 }
 
-function parseController(text: string, flag: string): EdgeControllerSettings['address'] {
+/** Reads where a controller is. */
+export function parseController(text: string, flag: string): ControllerConnection['address'] {
   if (text.startsWith('unix:') && text.length > 'unix:'.length) {
     return { kind: 'unix', path: text.slice('unix:'.length) }
   }

@@ -4,6 +4,7 @@ import type { Log } from '../telemetry/log.ts'
 import { Api } from './api.ts'
 import { Door } from './door.ts'
 import { EdgeHub } from './edge-hub.ts'
+import { EdgeSources } from './edge-sources.ts'
 import {
   type HttpServer,
   isTrustedAddress,
@@ -66,10 +67,12 @@ export async function startController(options: ControllerOptions): Promise<Contr
   })
   const onFailure = (peerAddress: string): void => log('warn', 'a request without a valid token', { peer: peerAddress })
   const door = new Door(store, () => performance.now(), onFailure)
-  const ownRoutes = new OwnRoutes(hub, store)
+  const sources = new EdgeSources(store, log)
+  const ownRoutes = new OwnRoutes(hub, sources, store)
   const servers: { readonly server: HttpServer; readonly hasTls: boolean }[] = []
   const close = async (): Promise<void> => {
     hub.close()
+    sources.close()
     const closed = Promise.all(servers.map(({ server }) => server.close()))
     await Promise.race([closed, sleep(CLOSE_MS_MAX, undefined, { ref: false })])
     store.close()

@@ -4,7 +4,7 @@ import type { EdgeReport } from '../snapshot/feed.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { EdgeHub, type FeedSink } from './edge-hub.ts'
 
-const NO_REPORT = { region: undefined, zone: undefined, refused: undefined, health: {} }
+const NO_REPORT = { region: undefined, zone: undefined, refused: undefined, health: {}, sources: [] }
 
 class TestSink implements FeedSink {
   readonly lines: Record<string, unknown>[] = []

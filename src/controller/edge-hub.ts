@@ -156,6 +156,13 @@ export class EdgeHub implements Hub, HealthSource {
       .sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
+  /** @returns false: it is connected */
+  forget(name: string): boolean {
+    if (this.#edges.get(name)?.follower !== undefined) return false
+    this.#edges.delete(name)
+    return true
+  }
+
   /** Ends all connections. */
   close(): void {
     clearInterval(this.#timer)

@@ -12,6 +12,7 @@ import { parseEndpoint } from '../address/endpoint.ts'
 import type { ApiRequest, ApiResponse } from './api-request.ts'
 import { Door } from './door.ts'
 import { EdgeHub } from './edge-hub.ts'
+import { EdgeSources } from './edge-sources.ts'
 import { BODY_BYTES_MAX, type ListenAddress, startHttpServer, type TlsIdentity } from './http-server.ts'
 import { MemoryStore } from './memory-store.ts'
 import { OwnRoutes } from './own-routes.ts'
@@ -35,6 +36,7 @@ async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) 
     log,
     clock: Date.now,
   })
+  const sources = new EdgeSources(store, log)
   const server = await startHttpServer({
     address,
     tls,
@@ -49,11 +51,12 @@ async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) 
         return answer(request)
       },
     },
-    ownRoutes: new OwnRoutes(hub, store),
+    ownRoutes: new OwnRoutes(hub, sources, store),
     log,
   })
   t.after(async () => {
     hub.close()
+    sources.close()
     await server.close()
   })
   const where = address.kind === 'unix' ? { socketPath: address.path } : locationOf(server.url)
@@ -285,7 +288,7 @@ test('tokens of edges and agents open nothing of the API', async (t) => {
 
 test('an edge speaks only for itself', async (t) => {
   const { ask, token } = await serve(t, LOOPBACK)
-  const report = JSON.stringify({ applied: { generation: 'g', version: 1 }, health: {} })
+  const report = JSON.stringify({ applied: { generation: 'g', version: 1 }, health: {}, sources: ['192.0.2.1'] })
   const edge = token('edge', 'edge-1')
   assert.equal((await ask('POST', '/truepeer/v1/edges/edge-1/status', edge, report)).status, 200)
   for (const other of [token('edge', 'edge-2'), token('viewer'), token('operator'), token('agent', 'edge-1')]) {
@@ -309,13 +312,16 @@ test('a report that is none is refused with the field', async (t) => {
     [{ applied, health: { a: 'GOOD' } }, 'health["a"]'],
     [{ applied, health: {}, refused: { ...applied, problems: 'x' } }, 'refused.problems'],
     [{ applied, health: {}, zone: 'A B' }, 'zone'],
+    [{ applied, health: {} }, 'sources'],
+    [{ applied, health: {}, sources: ['0.0.0.0/0'] }, 'sources'],
+    [{ applied, health: {}, sources: ['0.0.0.0'] }, 'sources'],
   ] as const) {
     const answer = await ask('POST', '/truepeer/v1/edges/e/status', {}, report && JSON.stringify(report))
     assert.equal(reasonOf(answer), '400 invalid')
     assert.ok(answer.text.includes(JSON.stringify(`'${field}'`).slice(1, -1)), answer.text)
   }
   assert.equal(reasonOf(await ask('POST', '/truepeer/v1/edges/E%20/status', {}, '{}')), '400 invalid')
-  assert.equal(reasonOf(await ask('DELETE', '/truepeer/v1/edges')), '405 httpMethodNotAllowed')
+  assert.equal(reasonOf(await ask('DELETE', '/truepeer/v1/audit')), '405 httpMethodNotAllowed')
   assert.equal(reasonOf(await ask('GET', '/truepeer/v1/nothing')), '404 notFound')
 })
 

@@ -1,9 +1,12 @@
 import type { ServerResponse } from 'node:http'
+import { classifyAddress } from '../address/address-class.ts'
+import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
 import { isResourceName } from '../compute/reference.ts'
 import type { ConfigurationId, EdgeReport, ReportedHealth } from '../snapshot/feed.ts'
 import { ApiError, errorBody } from './api-error.ts'
 import type { ApiResponse } from './api-request.ts'
-import type { EdgeHub } from './edge-hub.ts'
+import type { EdgeHub, FeedSink, FollowerEvents } from './edge-hub.ts'
+import type { EdgeSources } from './edge-sources.ts'
 import type { Store } from './store.ts'
 import type { Identity } from './token.ts'
 
@@ -20,11 +23,13 @@ export type OwnRequest = {
 
 const PREFIX = '/truepeer/v1/'
 const EDGE_STATUS = /^edges\/([^/]+)\/status$/
+const EDGE = /^edges\/([^/]+)$/
 const AUDIT_COUNT_MAX = 1_000
 const AUDIT_COUNT = 100
 const PROBLEMS_MAX = 20
 const PROBLEM_LENGTH_MAX = 1_000
 const HEALTH_MAX = 200_000
+const SOURCES_MAX = 1_024
 
 /** Reports whether a path is not one of Google's. */
 export function isOwnPath(path: string): boolean {
@@ -33,14 +38,16 @@ export function isOwnPath(path: string): boolean {
 
 /**
  * The routes that Compute Engine does not have: `GET watch`, which edges follow, `POST edges/NAME/status`, by which they
- * report, and for people `GET edges` and `GET audit`.
+ * report, `GET sources`, which agents follow, and for people `GET edges`, `DELETE edges/NAME` and `GET audit`.
  */
 export class OwnRoutes {
   readonly #hub: EdgeHub
+  readonly #sources: EdgeSources
   readonly #store: Pick<Store, 'audit'>
 
-  constructor(hub: EdgeHub, store: Pick<Store, 'audit'>) {
+  constructor(hub: EdgeHub, sources: EdgeSources, store: Pick<Store, 'audit'>) {
     this.#hub = hub
+    this.#sources = sources
     this.#store = store
   }
 
@@ -61,8 +68,15 @@ export class OwnRoutes {
       allowMethod(request, 'POST')
       return this.#report(edgeName(edge, request), request.body)
     }
+    const forgotten = EDGE.exec(route)?.[1]
+    if (forgotten !== undefined) {
+      allowMethod(request, 'DELETE')
+      return this.#forget(forgotten, request)
+    }
     allowMethod(request, 'GET')
     switch (route) {
+      case 'sources':
+        return this.#watchSources(request)
       case 'watch':
         return this.#watch(edgeName(request.query.get('name') ?? '', request), request)
       case 'edges':
@@ -77,26 +91,28 @@ export class OwnRoutes {
   #report(name: string, body: unknown): ApiResponse {
     const report = readReport(body)
     if (!this.#hub.report(name, report)) throw tooMany()
+    this.#sources.set(name, report.sources)
     return { status: 200, body: {} }
   }
 
   #watch(name: string, { query, stream }: OwnRequest): undefined {
     const generation = query.get('generation') ?? ''
     const version = Number(query.get('version') ?? '')
-    const response = stream()
-    const sink = {
-      write: (line: string): boolean => response.write(line),
-      end: () => void response.destroy(),
-    }
-    response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' })
-    const events = this.#hub.follow(name, { generation, version }, sink)
-    if (events === undefined) {
-      response.destroy()
-      return undefined
-    }
-    response.on('drain', events.onDrain)
-    response.on('close', events.onEnd)
-    return undefined
+    return attach(stream(), (sink) => this.#hub.follow(name, { generation, version }, sink))
+  }
+
+  #watchSources({ identity: { role }, stream }: OwnRequest): undefined {
+    if (role !== 'agent' && role !== 'admin')
+      throw forbidden('This token may not act for an agent; make one of that role')
+    return attach(stream(), (sink) => this.#sources.follow(sink))
+  }
+
+  #forget(name: string, { identity: { role } }: OwnRequest): ApiResponse {
+    if (role !== 'admin') throw forbidden('Only an admin may make the controller forget an edge')
+    if (!this.#hub.forget(name))
+      throw new ApiError(409, { message: `"${name}" is connected`, reason: 'conditionNotMet' })
+    this.#sources.set(name, [])
+    return { status: 200, body: {} }
   }
 
   #audit(request: OwnRequest): ApiResponse {
@@ -106,6 +122,18 @@ export class OwnRoutes {
     if (count === 0) throw invalid('count', `give a number from 1 to ${AUDIT_COUNT_MAX}`)
     return { status: 200, body: { items: this.#store.audit(count) } }
   }
+}
+
+function attach(response: ServerResponse, follow: (sink: FeedSink) => FollowerEvents | undefined): undefined {
+  response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' })
+  const events = follow({ write: (line) => response.write(line), end: () => void response.destroy() })
+  if (events === undefined) {
+    response.destroy()
+    return undefined
+  }
+  response.on('drain', events.onDrain)
+  response.on('close', events.onEnd)
+  return undefined
 }
 
 function allowMethod({ method, path }: OwnRequest, allowed: string): void {
@@ -127,13 +155,14 @@ function edgeName(name: string, { identity: { user, role } }: OwnRequest): strin
 
 /** Checks what an edge says of itself. @throws ApiError */
 function readReport(body: unknown): EdgeReport {
-  const { region, zone, applied, refused, health } = mapping(body, 'body')
+  const { region, zone, applied, refused, health, sources } = mapping(body, 'body')
   return {
     region: optionalName(region, 'region'),
     zone: optionalName(zone, 'zone'),
     applied: readId(applied, 'applied'),
     refused: refused === undefined || refused === null ? undefined : readRefused(refused),
     health: readHealth(health),
+    sources: readSources(sources),
   }
 }
 
@@ -160,6 +189,21 @@ function readHealth(value: unknown): EdgeReport['health'] {
     }
   }
   return Object.fromEntries(entries) as Readonly<Record<string, ReportedHealth>>
+}
+
+/** Single addresses only: an edge cannot make agents trust a whole network. */
+function readSources(value: unknown): readonly string[] {
+  const list: readonly unknown[] = Array.isArray(value) ? value : []
+  if (!Array.isArray(value) || list.length > SOURCES_MAX) {
+    throw invalid('sources', `give a list of at most ${SOURCES_MAX} addresses`)
+  }
+  return list.map((text) => {
+    const address = typeof text === 'string' ? parseIpAddress(text) : undefined
+    const isUsable =
+      address !== undefined && !['unspecified', 'multicast', 'broadcast'].includes(classifyAddress(address))
+    if (!isUsable) throw invalid('sources', 'give addresses of this host, such as "192.0.2.1"')
+    return formatIpAddress(address)
+  })
 }
 
 function optionalName(value: unknown, field: string): string | undefined {

@@ -1,21 +1,23 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
+import type { ControllerClient } from '../dataplane/controller-client.ts'
+import { sourceTowards } from '../linux/route.ts'
 import { backendKey } from '../snapshot/backend-key.ts'
 import { type EdgeReport, FEED_FORMAT, type FeedLine, type ReportedHealth } from '../snapshot/feed.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { EdgeStatus } from '../telemetry/edge-status.ts'
 import type { Log } from '../telemetry/log.ts'
-import { type ControllerAddress, ControllerClient } from './controller-client.ts'
 import type { RunningEdge } from './edge.ts'
 import { type IdentifiedSnapshot, isSnapshot, readLastGood, writeLastGood } from './last-good.ts'
 
-/** How long to wait before connecting again; doubled with each failure. */
-const RETRY_MS_MIN = 100
-const RETRY_MS_MAX = 5_000
 /** How often health is looked at, and how often a report is sent when nothing is new. */
 const HEALTH_MS = 1_000
 const REPORT_MS_MAX = 5_000
 /** When a configuration that was refused is tried again: what was wrong with the host may have been mended. */
 const TRY_AGAIN_MS = 10_000
+/** How often it is looked from where backends are connected to. */
+const SOURCES_MS = 60_000
+/** As many as a controller takes. */
+const SOURCES_MAX = 1_024
 
 const NOTHING: IdentifiedSnapshot = {
   generation: '',
@@ -25,15 +27,15 @@ const NOTHING: IdentifiedSnapshot = {
 
 /** What a follower works with. */
 export type FollowerOptions = {
-  readonly address: ControllerAddress
+  readonly client: ControllerClient
   /** The edge's own. */
   readonly name: string
   readonly region: string | undefined
   readonly zone: string | undefined
+  /** From where backends are connected to; empty: the kernel chooses. */
+  readonly sourceAddresses: readonly IpAddress[]
   /** Where the last good configuration is kept. */
   readonly file: string
-  /** The bearer token as it is now. */
-  readonly readToken: () => string | undefined
   readonly log: Log
 }
 
@@ -54,17 +56,19 @@ export class ControllerFollower {
   #refused: Refused | undefined
   #isApplying = false
   #triedAtMs = 0
+  #sources: readonly string[] = []
+  #sourcesAtMs = Number.NEGATIVE_INFINITY
   #isConnected = false
   #edge: RunningEdge | undefined
   #reported = ''
   #reportedAtMs = 0
+  #reportProblem = ''
   #isReporting = false
   #isReportDue = false
 
   constructor(options: FollowerOptions) {
-    const { address, name, readToken } = options
     this.#options = options
-    this.#client = new ControllerClient(address, name, readToken)
+    this.#client = options.client
     this.#applied = this.#readLastGood()
     this.#wanted = this.#applied
   }
@@ -77,6 +81,7 @@ export class ControllerFollower {
   /** Follows the controller from now on, for an edge that serves {@link snapshot} as it is now. */
   start(edge: RunningEdge): void {
     this.#edge = edge
+    this.#findSources()
     void this.#follow()
     const timer = setInterval(() => this.#tick(), HEALTH_MS)
     timer.unref()
@@ -101,28 +106,20 @@ export class ControllerFollower {
     }
   }
 
-  async #follow(): Promise<void> {
+  #follow(): Promise<void> {
     const { log, name } = this.#options
-    const { signal } = this.#end
-    let retryMs = RETRY_MS_MIN
-    let lastProblem = ''
-    while (!signal.aborted) {
-      const ended = await this.#client.watch(this.#wanted, signal, (line) => {
-        if (!this.#isConnected) log('info', 'following the controller', { name })
-        this.#isConnected = true
-        retryMs = RETRY_MS_MIN
-        lastProblem = ''
-        this.#take(line)
-      })
-      this.#isConnected = false
-      if (signal.aborted) return
-      // Not every attempt of a long night.
-      if (ended.message !== lastProblem) log('warn', 'The controller cannot be followed', { problem: ended.message })
-      lastProblem = ended.message
-      // Edges that have lost the same controller do not come back at the same moment.
-      await sleep(retryMs * (0.5 + Math.random() / 2), undefined, { ref: false })
-      retryMs = Math.min(RETRY_MS_MAX, retryMs * 2)
+    const pathOf = (): string => {
+      const { generation, version } = this.#wanted
+      return `/truepeer/v1/watch?${new URLSearchParams({ name, generation, version: `${version}` })}`
     }
+    const onLine = (line: unknown): void => {
+      this.#isConnected = true
+      this.#take(line as FeedLine)
+    }
+    const onEnd = (): void => {
+      this.#isConnected = false
+    }
+    return this.#client.follow({ pathOf, onLine, onEnd }, { log, signal: this.#end.signal })
   }
 
   /** @throws Error when the line is none of this version */
@@ -180,6 +177,7 @@ export class ControllerFollower {
     const isNew = applied.snapshot !== this.#applied.snapshot || applied.generation !== this.#applied.generation
     this.#applied = applied
     this.#refused = undefined
+    this.#findSources()
     // A version without a difference need not be written: the next start asks from the one before.
     if (!isNew) return
     try {
@@ -190,7 +188,19 @@ export class ControllerFollower {
     }
   }
 
+  /** Routes and addresses of this host may change, too. */
+  #findSources(): void {
+    const { sourceAddresses } = this.#options
+    const { services } = this.#applied.snapshot
+    const backends = new Set(services.flatMap(({ groups }) => groups.flatMap((group) => group.backends.map(addressOf))))
+    const chosen = [...backends].map((text) => sourceFor(text)).filter((address) => address !== undefined)
+    const addresses = sourceAddresses.length > 0 ? sourceAddresses : chosen
+    this.#sources = [...new Set(addresses.map(formatIpAddress))].sort().slice(0, SOURCES_MAX)
+    this.#sourcesAtMs = performance.now()
+  }
+
   #tick(): void {
+    if (performance.now() - this.#sourcesAtMs >= SOURCES_MS) this.#findSources()
     if (this.#refused !== undefined && performance.now() - this.#triedAtMs >= TRY_AGAIN_MS) void this.#apply()
     const isDue = performance.now() - this.#reportedAtMs >= REPORT_MS_MAX
     if (this.#isConnected && (isDue || JSON.stringify(this.#makeReport()) !== this.#reported)) this.#reportSoon()
@@ -209,11 +219,15 @@ export class ControllerFollower {
       const report = this.#makeReport()
       this.#reportedAtMs = performance.now()
       try {
-        await this.#client.report(report, this.#end.signal)
+        await this.#client.post(`/truepeer/v1/edges/${this.#options.name}/status`, report, this.#end.signal)
         this.#reported = JSON.stringify(report)
-      } catch {
-        // The stream says what is wrong; the next report comes anyway.
+        this.#reportProblem = ''
+      } catch (error) {
         this.#reported = ''
+        const problem = String(error)
+        // The next report comes anyway.
+        if (problem !== this.#reportProblem) this.#options.log('warn', 'The controller takes no report', { problem })
+        this.#reportProblem = problem
       }
     }
     this.#isReporting = false
@@ -223,8 +237,19 @@ export class ControllerFollower {
     const { region, zone } = this.#options
     const { generation, version } = this.#applied
     const services = this.#edge?.status().services ?? []
-    return { region, zone, applied: { generation, version }, refused: this.#refused, health: healthOf(services) }
+    const applied = { generation, version }
+    return { region, zone, applied, refused: this.#refused, health: healthOf(services), sources: this.#sources }
   }
+}
+
+function addressOf({ address }: { readonly address: string }): string {
+  return address
+}
+
+function sourceFor(text: string): IpAddress | undefined {
+  const address = parseIpAddress(text)
+  // No packet is sent, so any port will do.
+  return address && sourceTowards({ address, port: 9 })
 }
 
 function healthOf(services: EdgeStatus['services']): EdgeReport['health'] {

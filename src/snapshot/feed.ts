@@ -15,6 +15,11 @@ export type FeedLine =
   /** Only says that the connection lives. */
   | { readonly type: 'alive' }
 
+/** One line from the controller to an agent. */
+export type SourcesLine =
+  /** The addresses from which the edges connect to backends. */
+  { readonly type: 'sources'; readonly addresses: readonly string[] } | { readonly type: 'alive' }
+
 /** How often a controller says at least something, in milliseconds. */
 export const ALIVE_INTERVAL_MS = 2_000
 
@@ -31,4 +36,6 @@ export type EdgeReport = {
   readonly refused: (ConfigurationId & { readonly problems: readonly string[] }) | undefined
   /** By `backendKey`; what was not probed yet is left out. */
   readonly health: Readonly<Record<string, ReportedHealth>>
+  /** The addresses from which it connects to backends. */
+  readonly sources: readonly string[]
 }

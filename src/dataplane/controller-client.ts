@@ -1,6 +1,8 @@
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { ALIVE_INTERVAL_MS, type ConfigurationId, type EdgeReport, type FeedLine } from '../snapshot/feed.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ALIVE_INTERVAL_MS } from '../snapshot/feed.ts'
+import type { Log } from '../telemetry/log.ts'
 
 /** Without a line for this long the connection is dead, whatever TCP thinks. */
 const SILENCE_MS_MAX = 3 * ALIVE_INTERVAL_MS
@@ -8,56 +10,82 @@ const ANSWER_MS_MAX = 5_000
 /** Longer than the text of any configuration that an edge could serve. */
 const LINE_BYTES_MAX = 256 * 1024 * 1024
 const MESSAGE_LENGTH_MAX = 200
+/** How long to wait before connecting again; doubled with each failure. */
+const RETRY_MS_MIN = 100
+const RETRY_MS_MAX = 5_000
 
 /** Where the controller is. */
 export type ControllerAddress =
   | { readonly kind: 'url'; readonly url: string; readonly ca: string | undefined }
   | { readonly kind: 'unix'; readonly path: string }
 
-/** Speaks with the controller in the name of one edge. */
+/** Speaks with the controller, in the name of one edge or agent. */
 export class ControllerClient {
   readonly #address: ControllerAddress
-  readonly #name: string
   readonly #readToken: () => string | undefined
 
   /** @param readToken the bearer token as it is now */
-  constructor(address: ControllerAddress, name: string, readToken: () => string | undefined) {
+  constructor(address: ControllerAddress, readToken: () => string | undefined) {
     this.#address = address
-    this.#name = name
     this.#readToken = readToken
   }
 
   /**
-   * Follows the configuration until the connection ends, and then says why.
+   * Follows what the controller says on a path, line by line, and connects again for as long as it is not told to end.
+   * Never rejects.
    *
-   * @param has the configuration that need not be sent again
-   * @param onLine throws to end the connection
+   * @param pathOf what to ask for, from where it was left
+   * @param onLine takes a value of JSON; throws to begin anew
+   * @param onEnd is told that the connection is gone
    */
-  async watch(has: ConfigurationId | undefined, signal: AbortSignal, onLine: (line: FeedLine) => void): Promise<Error> {
-    const query = new URLSearchParams({ name: this.#name })
-    if (has !== undefined) {
-      query.set('generation', has.generation)
-      query.set('version', `${has.version}`)
+  async follow(
+    { pathOf, onLine, onEnd }: { pathOf: () => string; onLine: (line: unknown) => void; onEnd?: () => void },
+    { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+  ): Promise<void> {
+    let retryMs = RETRY_MS_MIN
+    let lastProblem = ''
+    let isFollowing = false
+    while (!signal.aborted) {
+      const ended = await this.#followOnce(pathOf(), signal, (line) => {
+        if (!isFollowing) log('info', 'following the controller')
+        isFollowing = true
+        retryMs = RETRY_MS_MIN
+        lastProblem = ''
+        onLine(line)
+      })
+      isFollowing = false
+      onEnd?.()
+      if (signal.aborted) return
+      // Not every attempt of a long night.
+      if (ended.message !== lastProblem) log('warn', 'The controller cannot be followed', { problem: ended.message })
+      lastProblem = ended.message
+      // Those that have lost the same controller do not come back at the same moment.
+      await sleep(retryMs * (0.5 + Math.random() / 2), undefined, { ref: false })
+      retryMs = Math.min(RETRY_MS_MAX, retryMs * 2)
     }
+  }
+
+  /** Resolves with why it has ended. */
+  async #followOnce(path: string, signal: AbortSignal, onLine: (line: unknown) => void): Promise<Error> {
     try {
-      const asked = this.#request('GET', `/truepeer/v1/watch?${query}`, signal)
+      const asked = this.#request('GET', path, signal)
       asked.setTimeout(SILENCE_MS_MAX, () => asked.destroy(new Error(`silent for ${SILENCE_MS_MAX / 1_000} s`)))
       asked.end()
       const response = await answerTo(asked)
       if (response.statusCode !== 200) throw await refusal(response)
-      await readLines(response, (text) => onLine(JSON.parse(text) as FeedLine))
+      await readLines(response, (text) => onLine(JSON.parse(text) as unknown))
       return new Error('closed by the controller')
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error))
     }
   }
 
-  /** Tells the controller about this edge. @throws Error */
-  async report(report: EdgeReport, signal: AbortSignal): Promise<void> {
-    const asked = this.#request('POST', `/truepeer/v1/edges/${this.#name}/status`, signal)
+  /** Tells the controller something. @throws Error */
+  async post(path: string, body: unknown, signal: AbortSignal): Promise<void> {
+    const asked = this.#request('POST', path, signal)
     asked.setTimeout(ANSWER_MS_MAX, () => asked.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s`)))
     asked.setHeader('content-type', 'application/json')
-    asked.end(JSON.stringify(report))
+    asked.end(JSON.stringify(body))
     const response = await answerTo(asked)
     if (response.statusCode !== 200) throw await refusal(response)
     response.resume()

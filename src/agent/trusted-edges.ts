@@ -1,0 +1,84 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { type Cidr, parseCidr } from '../address/cidr.ts'
+import type { ControllerClient } from '../dataplane/controller-client.ts'
+import type { SourcesLine } from '../snapshot/feed.ts'
+import type { Log } from '../telemetry/log.ts'
+
+/** What trusted edges are found with. */
+export type TrustedEdgesOptions = {
+  readonly client: ControllerClient
+  /** How this host is called at the controller. */
+  readonly instance: string
+  /** Where the last addresses are kept. */
+  readonly file: string
+  readonly log: Log
+}
+
+/**
+ * The edges that a controller says an agent may trust. While the controller cannot be reached, those that it named last;
+ * when it never was, nobody.
+ */
+export class TrustedEdges {
+  readonly #options: TrustedEdgesOptions
+  #subnets: readonly Cidr[]
+
+  constructor(options: TrustedEdgesOptions) {
+    this.#options = options
+    this.#subnets = this.#read()
+  }
+
+  /** One for each address, as they are now. */
+  subnets(): readonly Cidr[] {
+    return this.#subnets
+  }
+
+  /** Follows the controller from now on. */
+  start(onChange: () => void): void {
+    const { client, instance, log } = this.#options
+    const onLine = (value: unknown): void => {
+      const line = value as SourcesLine
+      if (line.type !== 'sources') return
+      const subnets = parseAddresses(line.addresses)
+      if (JSON.stringify(subnets) === JSON.stringify(this.#subnets)) return
+      this.#subnets = subnets
+      this.#write(line.addresses)
+      onChange()
+    }
+    const pathOf = (): string => `/truepeer/v1/sources?${new URLSearchParams({ name: instance })}`
+    void client.follow({ pathOf, onLine }, { log, signal: new AbortController().signal })
+  }
+
+  #read(): readonly Cidr[] {
+    const { file, log } = this.#options
+    try {
+      return parseAddresses(JSON.parse(readFileSync(file, 'utf8')))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+        log('info', 'nobody is trusted before the controller answers')
+      else log('error', 'The last edges cannot be read: nobody is trusted before the controller answers', { file })
+      return []
+    }
+  }
+
+  #write(addresses: readonly string[]): void {
+    const { file, log } = this.#options
+    try {
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+      writeFileSync(`${file}.partial`, JSON.stringify(addresses), { mode: 0o600, flush: true })
+      renameSync(`${file}.partial`, file)
+    } catch (error) {
+      log('error', 'The edges cannot be kept for the next start', { file, problem: String(error) })
+    }
+  }
+}
+
+/** @throws Error when one of them is none: half a list would be a guess */
+function parseAddresses(value: unknown): readonly Cidr[] {
+  if (!Array.isArray(value)) throw new Error('The controller sends no list of edges')
+  return value.map((text) => {
+    const address = typeof text === 'string' ? parseCidr(text) : undefined
+    if (address === undefined) throw new Error('The controller sends an edge without an address')
+    return address
+  })
+}
