@@ -1,3 +1,5 @@
+import { parseReference } from './reference.ts'
+
 /** What is wrong, for programs: the API makes its error reasons of it. */
 export type ProblemCode =
   | 'required'

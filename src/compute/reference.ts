@@ -58,7 +58,8 @@ export function regionOfZone(zone: string): string {
 
 /** The segments that stand behind the project, or all of them where no project is named; undefined: a wrong start. */
 function localSegments(text: string): string[] | undefined {
-  const host = /^(https?:)?\/\/[^/\s]+/.exec(text)?.[0] ?? ''
+  // Most references have no host, and compiling reads one for each member of each group.
+  const host = text.includes('//') ? (/^(https?:)?\/\/[^/\s]+/.exec(text)?.[0] ?? '') : ''
   const segments = text.slice(host.length).replace(/^\//, '').split('/')
   const projectAt = segments.indexOf('projects')
   if (projectAt < 0) return host === '' ? segments : undefined

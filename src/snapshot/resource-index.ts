@@ -10,7 +10,7 @@ export type ResourceIn<Collection extends CollectionName> = Extract<
 /** Resources by what a reference can say about them. */
 export class ResourceIndex {
   readonly #byCollection = new Map<CollectionName, CheckedResource[]>()
-  readonly #byName = new Map<string, CheckedResource[]>()
+  readonly #byName = new Map<CollectionName, Map<string, CheckedResource[]>>()
 
   /** Of several resources of one collection, scope and name the first in order counts; `onRepeated` is told the others. */
   constructor(
@@ -25,7 +25,7 @@ export class ResourceIndex {
       }
       first = resource
       append(this.#byCollection, resource.collection, resource)
-      append(this.#byName, `${resource.collection}/${resource.name}`, resource)
+      append(this.#namesOf(resource.collection), resource.name, resource)
     }
   }
 
@@ -47,11 +47,16 @@ export class ResourceIndex {
   ): readonly ResourceIn<Collection>[] {
     const named: ResourceIn<Collection>[] = []
     for (const collection of collections) {
-      for (const resource of this.#byName.get(`${collection}/${name}`) ?? []) {
-        if (isIn(resource, collections)) named.push(resource)
-      }
+      const found = this.#byName.get(collection)?.get(name)
+      if (found !== undefined) for (const resource of found) if (isIn(resource, collections)) named.push(resource)
     }
     return named
+  }
+
+  #namesOf(collection: CollectionName): Map<string, CheckedResource[]> {
+    const names = this.#byName.get(collection) ?? new Map<string, CheckedResource[]>()
+    this.#byName.set(collection, names)
+    return names
   }
 }
 
