@@ -16,6 +16,7 @@ import { runAgentInstall } from '../host/agent-install.ts'
 import { runDoctor } from '../host/doctor.ts'
 import { runHostSetup } from '../host/host-setup.ts'
 import { connectionLimits } from './connection-limits.ts'
+import { readEdgeTls } from './edge-tls.ts'
 import { serve } from './serve.ts'
 
 const EXIT_USAGE = 2
@@ -87,7 +88,11 @@ function readAgentConfig(path: string): AgentCommand {
 }
 
 function runEdge(command: EdgeCommand): Promise<void> {
-  return serve(command, (context) => startEdge({ ...command, limits: connectionLimits(command) }, context))
+  const { tlsFiles } = command
+  return serve(command, (context) => {
+    const tls = tlsFiles === null ? null : readEdgeTls(tlsFiles, context.log)
+    return startEdge({ ...command, tls, limits: connectionLimits(command) }, context)
+  })
 }
 
 function isHelp(word: string): boolean {

@@ -8,7 +8,7 @@ import {
   processSettings,
   WORKERS_MAX,
 } from './data-plane-flags.ts'
-import { listFlag, parseFlags, UsageError, valueFlag } from './flags.ts'
+import { type FlagValues, listFlag, parseFlags, UsageError, valueFlag } from './flags.ts'
 import {
   integerBetween,
   oneOf,
@@ -17,9 +17,12 @@ import {
   parsePart,
   parsePositiveDuration,
   parseTarget,
+  parseText,
 } from './values.ts'
 
 const PROXY_HEADERS = ['PROXY_V1', 'NONE'] as const
+const TLS_PROFILES = ['COMPATIBLE', 'MODERN', 'RESTRICTED', 'FIPS_202205'] as const
+const TLS_MIN_VERSIONS = ['1.0', '1.1', '1.2', '1.3'] as const
 const THRESHOLD_MAX = 10
 
 /** The flags of `truepeer edge`. */
@@ -32,6 +35,27 @@ export const edgeFlags = {
     "The header that tells the backend the client's address",
     oneOf(PROXY_HEADERS),
     'PROXY_V1',
+  ),
+  tlsCertificates: listFlag(
+    'tls-cert',
+    'FILE',
+    'Terminate TLS with this certificate and its chain (PEM); give it once for each, each with its --tls-key. The first serves clients that name no other',
+    parseText,
+  ),
+  tlsKeys: listFlag('tls-key', 'FILE', 'The private key (PEM) of the --tls-cert in the same place', parseText),
+  tlsProfile: valueFlag(
+    'tls-profile',
+    TLS_PROFILES.join('|'),
+    'The cipher suites that are offered, as the profiles of SSL policies name them',
+    oneOf(TLS_PROFILES),
+    'MODERN',
+  ),
+  tlsMinVersion: valueFlag(
+    'tls-min-version',
+    TLS_MIN_VERSIONS.join('|'),
+    'The oldest version of TLS that is offered; 1.3 needs the profile RESTRICTED',
+    oneOf(TLS_MIN_VERSIONS),
+    '1.2',
   ),
   workers: valueFlag(
     'workers',
@@ -79,12 +103,21 @@ export const edgeFlags = {
   ...processFlags,
 } as const
 
+/** What `--tls-...` say. */
+export type EdgeTlsFiles = {
+  readonly pairs: readonly { readonly certificatePath: string; readonly keyPath: string }[]
+  readonly profile: (typeof TLS_PROFILES)[number]
+  readonly minVersion: (typeof TLS_MIN_VERSIONS)[number]
+}
+
 /** What the command line of an edge says; times in milliseconds. */
 export type EdgeCommand = ProcessSettings &
   ListenerSettings & {
     readonly listen: Endpoint
     readonly backends: readonly Endpoint[]
     readonly proxyHeader: (typeof PROXY_HEADERS)[number]
+    /** Files to read; null: no TLS. */
+    readonly tlsFiles: EdgeTlsFiles | null
     readonly healthCheck: {
       readonly checkIntervalMs: number
       readonly timeoutMs: number
@@ -117,6 +150,22 @@ export function parseEdge(argv: readonly string[]): EdgeCommand {
     listen,
     backends: values.backends,
     proxyHeader: values.proxyHeader[0],
+    tlsFiles: tlsFiles(values),
     healthCheck,
+  }
+}
+
+function tlsFiles(values: FlagValues<typeof edgeFlags>): EdgeTlsFiles | null {
+  const { tlsCertificates, tlsKeys } = values
+  if (tlsCertificates.length !== tlsKeys.length) {
+    throw new UsageError(
+      `--tls-cert is given ${tlsCertificates.length} times and --tls-key ${tlsKeys.length} times; give one of each for a certificate`,
+    )
+  }
+  if (tlsCertificates.length === 0) return null
+  return {
+    pairs: tlsCertificates.map((certificatePath, index) => ({ certificatePath, keyPath: tlsKeys[index] })),
+    profile: values.tlsProfile[0],
+    minVersion: values.tlsMinVersion[0],
   }
 }

@@ -6,31 +6,47 @@ import { ETIMEDOUT } from '../linux/errno.ts'
 import { FAILED, HANGUP, READABLE, WRITABLE } from '../linux/poller.ts'
 import { close, closeWithReset, finish, takeError } from '../linux/socket.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
+import { TlsSession } from '../tls/session.ts'
 import type { EventLoop } from './event-loop.ts'
-import { breakPeer, flush, isBackedUp, Peer, sendTo } from './peer.ts'
-import { isDelivered, isReceived, passFinish, relay } from './relay.ts'
+import { breakPeer, flush, isBackedUp, Peer } from './peer.ts'
+import { isDelivered, passFinish, relay } from './relay.ts'
 import type { Service } from './service.ts'
-import { afterFailure, dial, discard, inactivityMs, isHalfClosed, readHeader, sendFirstBytes } from './stages.ts'
+import {
+  afterFailure,
+  deliverRest,
+  dial,
+  discard,
+  failHandshake,
+  handshake,
+  inactivityMs,
+  isHalfClosed,
+  readHeader,
+  sendFirstBytes,
+  serviceOf,
+} from './stages.ts'
 import type { Timed } from './timer-wheel.ts'
+import { sendTo } from './transfer.ts'
 
 /** Where a connection is in its life; see {@link drive}. */
 export const Phase = {
   /** The slot is free. */
   None: 0,
-  /** Accepted; the PROXY protocol header is not complete. */
-  ReadingHeader: 1,
+  /** Accepted; the TLS handshake is not complete. */
+  Handshaking: 1,
+  /** The PROXY protocol header is not complete. */
+  ReadingHeader: 2,
   /** The header was a question; the answer is on its way. */
-  Answering: 2,
+  Answering: 3,
   /** About to open a socket to a backend. */
-  Dialling: 3,
+  Dialling: 4,
   /** The backend has not answered the SYN. */
-  Connecting: 4,
+  Connecting: 5,
   /** An attempt failed; the next one is due at the deadline. */
-  WaitingToDial: 5,
+  WaitingToDial: 6,
   /** Both sides are connected. */
-  Relaying: 6,
+  Relaying: 7,
   /** One side has broken: what it sent before is still being delivered, then the other side is reset. */
-  Resetting: 7,
+  Resetting: 8,
 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
 
@@ -41,8 +57,6 @@ export function phaseName(phase: Phase): string {
 
 /** How long what a broken peer sent may take to be delivered before the other side is reset all the same. */
 const RESET_WAIT_MS = 1_000
-/** How often the send queue is looked at meanwhile; the kernel has no event for "all acknowledged". */
-const RESET_POLL_MS = 10
 /** Ends in the middle of something. */
 const CUT_OFF: ReadonlySet<EndReason> = new Set([
   'connect-failed',
@@ -111,7 +125,7 @@ export class Connection implements Timed {
 
 /** Begins the life of an accepted connection: `fd` is connected to `peer`. */
 export function begin(loop: EventLoop, connection: Connection, fd: number, peer: Endpoint, service: Service): void {
-  const { role, timeouts } = service
+  const { role } = service
   connection.service = service
   connection.client.attach(fd)
   connection.client.isReadable = true
@@ -132,15 +146,27 @@ export function begin(loop: EventLoop, connection: Connection, fd: number, peer:
   connection.firstEnd = 0
   const refused = role.admit(peer.address)
   if (refused !== undefined) return end(loop, connection, refused)
+  if (service.tls !== null) {
+    connection.client.tls = TlsSession.accepting(service.tls)
+    connection.phase = Phase.Handshaking
+    loop.timers.set(connection, loop.nowMs + service.tls.handshakeTimeoutMs)
+  } else {
+    enter(loop, connection)
+  }
+  drive(loop, connection)
+}
+
+/** The client's own bytes come from now on: a header, or payload. */
+function enter(loop: EventLoop, connection: Connection): void {
+  const { role, timeouts } = serviceOf(connection)
   if (role.expectsHeader) {
     connection.phase = Phase.ReadingHeader
-    loop.timers.set(connection, loop.nowMs + timeouts.headerTimeoutMs)
+    loop.timers.set(connection, connection.startedMs + timeouts.headerTimeoutMs)
   } else {
-    connection.source = peer
+    connection.source = connection.peer
     connection.dialSinceMs = loop.nowMs
     connection.phase = Phase.Dialling
   }
-  drive(loop, connection)
 }
 
 /** Takes an event of one of the two sockets. */
@@ -161,6 +187,9 @@ export function onEvent(loop: EventLoop, connection: Connection, isClient: boole
 /** Takes the passing of the connection's deadline. */
 export function onDeadline(loop: EventLoop, connection: Connection): void {
   switch (connection.phase) {
+    case Phase.Handshaking:
+      failHandshake(loop, connection, 'timeout')
+      return end(loop, connection, 'handshake-failed')
     case Phase.ReadingHeader:
       return end(loop, connection, 'header-timeout')
     case Phase.Answering:
@@ -186,6 +215,14 @@ export function drive(loop: EventLoop, connection: Connection): void {
   const { client, backend } = connection
   for (;;) {
     switch (connection.phase) {
+      case Phase.Handshaking: {
+        const step = handshake(loop, connection)
+        if (step === 'wait') return
+        if (step === 'failed') return end(loop, connection, 'handshake-failed')
+        enter(loop, connection)
+        continue
+      }
+
       case Phase.ReadingHeader: {
         const read = readHeader(loop, connection)
         if (read.kind === 'incomplete') return
@@ -258,14 +295,9 @@ export function drive(loop: EventLoop, connection: Connection): void {
       }
 
       case Phase.Resetting: {
-        const broken = client.failure !== 0 ? client : backend
-        const other = broken === client ? backend : client
-        const hasMore = relay(broken, other, loop)
-        if (isReceived(broken, other) || loop.nowMs >= connection.resetAtMs) {
-          return end(loop, connection, broken === client ? 'client-reset' : 'backend-reset')
-        }
-        if (hasMore) loop.continueLater(connection)
-        return loop.timers.set(connection, Math.min(loop.nowMs + RESET_POLL_MS, connection.resetAtMs))
+        const reason = deliverRest(loop, connection)
+        if (reason !== undefined) end(loop, connection, reason)
+        return
       }
 
       default:

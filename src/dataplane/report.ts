@@ -93,6 +93,7 @@ function connectionRecord(connection: Connection, reason: EndReason): LogFields 
     ...totals(connection, connection.endedMs),
     end: reason,
     refusal: connection.refusal === '' ? undefined : connection.refusal,
+    ...tlsRecord(connection),
   }
 }
 
@@ -101,6 +102,20 @@ function addresses({ source, peer, target }: Connection): LogFields {
     client: source === null ? undefined : formatEndpoint(source),
     peer: peer === null ? undefined : formatEndpoint(peer),
     target: target === null ? undefined : formatEndpoint(target),
+  }
+}
+
+/** What the client agreed on; its name as it came: the log escapes what is no text. */
+function tlsRecord({ client: { tls } }: Connection): LogFields {
+  const info = tls?.info()
+  if (info === undefined) return {}
+  return {
+    tlsVersion: info.version,
+    tlsCipher: info.cipher,
+    serverName: info.serverName === '' ? undefined : info.serverName,
+    protocol: info.protocol === '' ? undefined : info.protocol,
+    isResumed: info.isResumed,
+    commonName: info.commonName,
   }
 }
 

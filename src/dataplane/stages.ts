@@ -4,14 +4,40 @@ import assert from 'node:assert/strict'
 import { ETIMEDOUT } from '../linux/errno.ts'
 import { close } from '../linux/socket.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
+import type { HandshakeFailure } from '../tls/handshake-names.ts'
+import type { HandshakeStep } from '../tls/session.ts'
 import type { Connection } from './connection.ts'
 import type { EventLoop } from './event-loop.ts'
-import { breakPeer, enqueue, flush, receiveFrom, sendTo } from './peer.ts'
+import { breakPeer, enqueue, flush } from './peer.ts'
+import { isReceived, relay } from './relay.ts'
 import type { HeaderRead } from './role.ts'
 import type { Service } from './service.ts'
+import { receiveFrom, sendTo, shakeHands } from './transfer.ts'
 
+/** How often the send queue is looked at before a reset; the kernel has no event for "all acknowledged". */
+const RESET_POLL_MS = 10
 /** Room for an incomplete header at first: every version 1 line, and most of version 2. */
 const HEADER_BYTES_START = 128
+
+/** Goes on with the client's TLS handshake; a failure is counted, and named in the record. */
+export function handshake(loop: EventLoop, connection: Connection): HandshakeStep {
+  const { client } = connection
+  const { tls } = client
+  assert(tls !== null, 'Who shakes hands has a session')
+  flush(client)
+  const step = client.failure === 0 ? shakeHands(client, tls) : 'failed'
+  if (step === 'failed') failHandshake(loop, connection, tls.failure ?? 'reset')
+  if (step !== 'open') return step
+  loop.timers.clear(connection)
+  loop.counters.add((tls.isResumed ? METRICS.tlsResumed : METRICS.tlsHandshakes).slots[tls.version])
+  return step
+}
+
+/** Counts a handshake that failed, and names the reason in the record. */
+export function failHandshake(loop: EventLoop, connection: Connection, failure: HandshakeFailure): void {
+  loop.counters.add(METRICS.tlsFailures.slots[failure])
+  connection.refusal = failure
+}
 
 /** Reads as much of the header as there is. */
 export function readHeader(loop: EventLoop, connection: Connection): HeaderRead {
@@ -122,9 +148,25 @@ function keepFirstPayload(loop: EventLoop, connection: Connection): void {
   connection.hasFirstBytes = true
 }
 
-function serviceOf(connection: Connection): Service {
+/** What the connection's listener led to. */
+export function serviceOf(connection: Connection): Service {
   assert(connection.service !== null, 'A connection in use has a service')
   return connection.service
+}
+
+/** One side has broken: delivers what it sent before; returns the reason of the end once that is done, or not to be done. */
+export function deliverRest(loop: EventLoop, connection: Connection): EndReason | undefined {
+  const { client, backend } = connection
+  const isClient = client.failure !== 0
+  const [broken, other] = isClient ? [client, backend] : [backend, client]
+  const hasMore = relay(broken, other, loop)
+  if (isReceived(broken, other) || loop.nowMs >= connection.resetAtMs) {
+    if (broken.tls?.isTruncated === true) return isClient ? 'client-truncated' : 'backend-truncated'
+    return isClient ? 'client-reset' : 'backend-reset'
+  }
+  if (hasMore) loop.continueLater(connection)
+  loop.timers.set(connection, Math.min(loop.nowMs + RESET_POLL_MS, connection.resetAtMs))
+  return undefined
 }
 
 /** Reports whether one side has sent its FIN. Both have not: that is the end of the connection. */

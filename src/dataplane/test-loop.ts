@@ -17,6 +17,7 @@ import {
   transmit,
 } from '../linux/socket.ts'
 import { Counters, type EndReason } from '../telemetry/metrics.ts'
+import type { TlsServer } from '../tls/server.ts'
 import type { Connection } from './connection.ts'
 import { type ConnectionLimits, EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
@@ -162,7 +163,7 @@ export class TestLoop {
   readonly logged: string[] = []
   nowMs = 100_000
 
-  constructor(role: Role, limits: Partial<TestLimits> = {}) {
+  constructor(role: Role, limits: Partial<TestLimits> = {}, tls: TlsServer | null = null) {
     const bounds = { ...WIDE_LIMITS, ...limits }
     role.onEnd = (_, reason) => this.ended.push(reason)
     this.loop = new EventLoop({
@@ -175,7 +176,7 @@ export class TestLoop {
     })
     const listener = openListener(LOOPBACK, NO_LIVENESS)
     this.endpoint = boundEndpoint(listener)
-    this.listener = this.loop.addListener(listener, { role, timeouts: bounds })
+    this.listener = this.loop.addListener(listener, { role, timeouts: bounds, tls })
   }
 
   /** Opens a connection to the loop's listener. */

@@ -3,6 +3,7 @@ import type { Endpoint } from '../address/endpoint.ts'
 import { adoptListener, close, type Liveness, openListener, openWakeup, wake } from '../linux/socket.ts'
 import type { Log } from '../telemetry/log.ts'
 import { Counters } from '../telemetry/metrics.ts'
+import type { TlsServerOptions } from '../tls/server.ts'
 import type { ConnectionLimits } from './event-loop.ts'
 import type { OpenConnection } from './report.ts'
 import type { Timeouts } from './service.ts'
@@ -31,7 +32,12 @@ export type ListenOptions = {
 }
 
 /** What connections of a service get. */
-export type ServeOptions<RoleOptions> = { readonly timeouts: Timeouts; readonly roleOptions: RoleOptions }
+export type ServeOptions<RoleOptions> = {
+  readonly timeouts: Timeouts
+  /** Clients speak TLS; null: they do not. */
+  readonly tls: TlsServerOptions | null
+  readonly roleOptions: RoleOptions
+}
 
 type Member = {
   readonly worker: Worker

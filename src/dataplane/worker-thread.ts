@@ -1,6 +1,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { Log } from '../telemetry/log.ts'
 import { Counters } from '../telemetry/metrics.ts'
+import { TlsServer, type TlsServerOptions } from '../tls/server.ts'
 import type { Connection } from './connection.ts'
 import { type ConnectionLimits, EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
@@ -26,6 +27,8 @@ export type ToWorker<RoleOptions> =
       readonly name: string
       readonly listenerFds: readonly number[]
       readonly timeouts: Timeouts
+      /** Clients speak TLS; null: they do not. */
+      readonly tls: TlsServerOptions | null
       readonly roleOptions: RoleOptions
     }
   /** Take what is queued under this name and stop listening. */
@@ -97,6 +100,7 @@ class WorkerThread<RoleOptions> {
   readonly #makeRole: (options: RoleOptions) => Role
   readonly #send: (message: FromWorker) => void
   readonly #listeners = new Map<string, Listener[]>()
+  readonly #tlsServers = new Map<string, TlsServer>()
   #isDraining = false
   #isStopped = false
 
@@ -114,11 +118,14 @@ class WorkerThread<RoleOptions> {
   handle(message: ToWorker<RoleOptions>): void {
     switch (message.kind) {
       case 'serve': {
-        const service = { role: this.#makeRole(message.roleOptions), timeouts: message.timeouts }
-        const listeners = this.#listeners.get(message.name) ?? []
+        const { name, timeouts } = message
+        const tls = message.tls === null ? null : new TlsServer(message.tls)
+        const service = { role: this.#makeRole(message.roleOptions), timeouts, tls }
+        const listeners = this.#listeners.get(name) ?? []
         for (const listener of listeners) listener.service = service
+        this.#retireTls(name, tls)
         const added = message.listenerFds.map((fd) => this.#loop.addListener(fd, service))
-        this.#listeners.set(message.name, [...listeners, ...added])
+        this.#listeners.set(name, [...listeners, ...added])
         return
       }
       case 'unlisten':
@@ -144,5 +151,13 @@ class WorkerThread<RoleOptions> {
   #unlisten(name: string): void {
     for (const listener of this.#listeners.get(name) ?? []) this.#loop.closeListener(listener)
     this.#listeners.delete(name)
+    this.#retireTls(name, null)
+  }
+
+  /** Connections that began with the former certificates keep them. */
+  #retireTls(name: string, next: TlsServer | null): void {
+    this.#tlsServers.get(name)?.retire()
+    if (next === null) this.#tlsServers.delete(name)
+    else this.#tlsServers.set(name, next)
   }
 }

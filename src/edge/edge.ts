@@ -4,6 +4,8 @@ import type { ConnectionLimits } from '../dataplane/event-loop.ts'
 import { inheritedFor, type Program, type ProgramContext, refuseStrayed } from '../dataplane/program.ts'
 import type { Timeouts } from '../dataplane/service.ts'
 import { WorkerPool } from '../dataplane/worker-pool.ts'
+import { TlsServer, type TlsServerOptions } from '../tls/server.ts'
+import { TICKET_ROTATION_MS, TicketKeys } from '../tls/ticket-keys.ts'
 import type { EdgeRoleOptions } from './edge-role.ts'
 import { type HealthCheckOptions, HealthChecks } from './health-check.ts'
 
@@ -15,18 +17,26 @@ export type EdgeOptions = Omit<EdgeRoleOptions, 'healthy'> & {
   readonly workers: number
   readonly limits: ConnectionLimits
   readonly timeouts: Timeouts
+  /** TLS is terminated here; null: what clients send is passed on as it is. */
+  readonly tls: Omit<TlsServerOptions, 'tickets'> | null
   readonly healthCheck: HealthCheckOptions
 }
 
 /**
  * Starts an edge: probes its backends, opens its port after the first round, and serves until told otherwise.
  *
- * @throws SystemCallError when the port cannot be opened; nothing is left running then
+ * @throws SystemCallError when the port cannot be opened, TlsOptionsError or CertificateError when there can be no TLS;
+ *   nothing is left running then
  */
 export async function startEdge(options: EdgeOptions, context: ProgramContext): Promise<Program> {
   const { log } = context
-  const { workers, limits, timeouts, healthCheck, ...role } = options
+  const { workers, limits, timeouts, healthCheck, tls, ...role } = options
   const { backends, listen, liveness } = options
+  const keys = new TicketKeys()
+  const rotation = setInterval(() => keys.rotate(), TICKET_ROTATION_MS).unref()
+  const served = tls === null ? null : { ...tls, tickets: keys.table }
+  // Workers make the same later: what is wrong with it is said here.
+  if (served !== null) new TlsServer(served).retire()
   const healthy = new Int32Array(new SharedArrayBuffer(backends.length * Int32Array.BYTES_PER_ELEMENT))
   const checks = new HealthChecks(backends, healthy, healthCheck, log)
   await Promise.race([checks.start(), sleep(FIRST_ROUND_MS, undefined, { ref: false })])
@@ -38,6 +48,7 @@ export async function startEdge(options: EdgeOptions, context: ProgramContext): 
     onFatal: context.onFatal,
   })
   const stopNow = (): void => {
+    clearInterval(rotation)
     checks.stop()
     pool.stopNow()
   }
@@ -59,7 +70,7 @@ export async function startEdge(options: EdgeOptions, context: ProgramContext): 
     pool.listen(
       'frontend',
       { endpoint: listen, liveness, inheritedFds },
-      { timeouts, roleOptions: { ...role, healthy } },
+      { timeouts, tls: served, roleOptions: { ...role, healthy } },
     )
   } catch (error) {
     stopNow()

@@ -25,6 +25,17 @@ export const END_REASON_TEXTS: ReasonTexts<EndReason> = {
       'The connection to the backend or app broke while bytes were relayed; the client got what came before, then a reset.',
     remedy: 'Look into the log of the app at that time: it crashed, was restarted, or closed with bytes unread.',
   },
+  'client-truncated': {
+    meaning:
+      'The client closed its connection without the TLS message that says so (close_notify): bytes may be missing. The backend got what came before, then a reset.',
+    remedy:
+      'Nothing to do for clients that close like this once they have what they want; otherwise something on the way cuts connections.',
+  },
+  'backend-truncated': {
+    meaning:
+      'The backend closed its connection without the TLS message that says so (close_notify): bytes may be missing. The client got what came before, then a reset.',
+    remedy: 'Have the app close its TLS sessions before their sockets.',
+  },
   'client-left': {
     meaning: 'The client reset its connection while the backend or app was still being connected to.',
     remedy: 'Nothing to do for a few; many mean that the backend or app accepts too slowly.',
@@ -40,6 +51,10 @@ export const END_REASON_TEXTS: ReasonTexts<EndReason> = {
   'untrusted-peer': {
     meaning: 'Who connected to the agent is not in the list of trusted edges; it was closed before a byte was read.',
     remedy: 'If it is an edge of yours, add its subnet to the list and send SIGHUP; otherwise close the port to it.',
+  },
+  'handshake-failed': {
+    meaning: 'The TLS handshake did not come to its end; "refusal" in the record says why.',
+    remedy: 'See the reason in the record, and the SSL policy of the frontend.',
   },
   'header-timeout': {
     meaning: 'The PROXY protocol header was not complete within "--header-timeout" of accept.',

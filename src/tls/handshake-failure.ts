@@ -1,27 +1,4 @@
-import { HELLO_FAULTS } from './client-hello.ts'
-
-/** Why a handshake did not come to its end; the `reason` of a metric. */
-export const HANDSHAKE_FAILURES = [
-  ...HELLO_FAULTS,
-  // There is nothing that both sides can do.
-  'no-shared-version',
-  'no-shared-cipher',
-  'no-shared-group',
-  'no-shared-signature',
-  // The other side sent an alert.
-  'certificate-refused',
-  'alert',
-  // The other side's certificate.
-  'certificate-invalid',
-  // Anything else that breaks the rules.
-  'protocol-error',
-  // The socket.
-  'closed',
-  'reset',
-  'timeout',
-  'out-of-resources',
-] as const
-export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number]
+import type { HandshakeFailure } from './handshake-names.ts'
 
 // openssl/sslerr.h
 const REASONS: ReadonlyMap<number, HandshakeFailure> = new Map([

@@ -27,6 +27,8 @@ export type TlsServerOptions = {
   /** Application protocols by preference (ALPN); empty: none is agreed on. */
   readonly protocols: readonly string[]
   readonly tickets: TicketTable
+  /** From accept to the end of the handshake, absolute. */
+  readonly handshakeTimeoutMs: number
 }
 
 /** A policy that cannot be, or certificates that are too few or too many; the message says what to change. */
@@ -43,6 +45,7 @@ export class TlsOptionsError extends Error {
  * Sessions outlive it. It is closed once it is retired and no handshake is about to begin in it.
  */
 export class TlsServer {
+  readonly handshakeTimeoutMs: number
   readonly #contexts: TlsContextHandle[] = []
   readonly #choice: CertificateChoice
   readonly #protocols: ReadonlyMap<string, Uint8Array>
@@ -52,6 +55,7 @@ export class TlsServer {
   /** @throws TlsOptionsError or CertificateError */
   constructor(options: TlsServerOptions) {
     const { name, certificates, policy, tickets } = options
+    this.handshakeTimeoutMs = options.handshakeTimeoutMs
     const reading = readPolicy(policy, unavailableSuites())
     if (reading.kind === 'problem') throw new TlsOptionsError(name, reading.message)
     if (certificates.length === 0) throw new TlsOptionsError(name, 'there is no certificate; give at least one')

@@ -16,31 +16,22 @@ import {
   sessionVersion,
   shutdown,
   TLS_1_0,
-  TLS_1_1,
-  TLS_1_2,
-  TLS_1_3,
   TlsResult,
   write,
 } from '../linux/openssl.ts'
 import { cipherName } from './cipher-suites.ts'
 import { readClientHello } from './client-hello.ts'
-import { type HandshakeFailure, handshakeFailure } from './handshake-failure.ts'
+import { handshakeFailure } from './handshake-failure.ts'
+import { type HandshakeFailure, TLS_VERSION_NAMES, type TlsVersionName } from './handshake-names.ts'
 import type { TlsServer } from './server.ts'
 
 const NO_BYTES = new Uint8Array(0)
 /** A fatal alert "decode_error" (RFC 8446 §6), for who has sent no ClientHello that could be read. */
 const DECODE_ERROR = Uint8Array.of(21, 3, 1, 0, 2, 2, 50)
 
-const VERSION_NAMES: ReadonlyMap<number, string> = new Map([
-  [TLS_1_0, 'TLSv1'],
-  [TLS_1_1, 'TLSv1.1'],
-  [TLS_1_2, 'TLSv1.2'],
-  [TLS_1_3, 'TLSv1.3'],
-])
-
 /** What was agreed on, in OpenSSL's words, as they stand in PROXY protocol headers and logs. */
 export type TlsInfo = {
-  readonly version: string
+  readonly version: TlsVersionName
   readonly cipher: string
   /** The name that the client asked for, as it came but in lower case; '' when it asked for none. */
   readonly serverName: string
@@ -64,6 +55,8 @@ export type HandshakeStep = 'wait' | 'open' | 'failed'
 export class TlsSession {
   /** The other side has sent close_notify. */
   hasEnded = false
+  /** The socket has ended and {@link hasEnded} was not true: something may be missing. Kept for whoever has the socket. */
+  isTruncated = false
   /** Our close_notify has been produced. */
   isFinished = false
   /** Why the handshake failed, or the session broke; undefined while it is whole. */
@@ -201,16 +194,26 @@ export class TlsSession {
     shutdown(this.#handle)
   }
 
+  /** The version that was agreed on, once the handshake is complete. */
+  get version(): TlsVersionName {
+    return TLS_VERSION_NAMES[this.#handle === null ? 0 : sessionVersion(this.#handle) - TLS_1_0]
+  }
+
+  /** Whether the session goes on from an earlier one. */
+  get isResumed(): boolean {
+    return this.#handle !== null && isResumed(this.#handle)
+  }
+
   /** What was agreed on; call it once the handshake is complete. */
   info(): TlsInfo | undefined {
     const handle = this.#handle
     if (handle === null) return undefined
     return {
-      version: VERSION_NAMES.get(sessionVersion(handle)) ?? 'unknown',
+      version: this.version,
       cipher: cipherName(sessionCipher(handle)),
       serverName: this.serverName,
       protocol: Buffer.from(this.#protocol).toString('latin1'),
-      isResumed: isResumed(handle),
+      isResumed: this.isResumed,
       commonName: peerCommonName(handle),
     }
   }
