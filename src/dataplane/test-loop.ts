@@ -139,6 +139,12 @@ export class TestApp {
     this.endpoint = boundEndpoint(this.fd)
   }
 
+  /** Takes a connection that is there already; undefined when there is none. */
+  take(): TestSocket | undefined {
+    const fd = acceptFrom(this.fd)
+    return fd === EAGAIN ? undefined : new TestSocket(fd)
+  }
+
   /** Makes the queue full, so that SYNs are no longer answered (listen(2)): a black hole that needs no firewall. */
   ignoreConnections(): void {
     native.listen(this.fd, 0)
