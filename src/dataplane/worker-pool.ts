@@ -11,6 +11,8 @@ import type { FromWorker, ToWorker, WorkerData } from './worker-thread.ts'
 
 /** How long {@link WorkerPool.stopNow} waits for a worker to leave its loop. */
 const ACKNOWLEDGE_MS = 2_000
+/** Steady traffic makes no garbage; V8 would let the space for new objects grow to 48 MiB on the first crowd of clients. */
+const YOUNG_GENERATION_MB = 3
 
 /** What a {@link WorkerPool} is made of. */
 export type WorkerPoolOptions = {
@@ -164,7 +166,10 @@ function startMember(
     openTotal,
     acknowledged,
   }
-  const worker = new Worker(options.entry, { workerData })
+  const worker = new Worker(options.entry, {
+    workerData,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+  })
   worker.on('message', receive)
   worker.on('error', (error) => {
     // The thread is gone: nobody will acknowledge for it.
