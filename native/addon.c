@@ -57,7 +57,6 @@ static const struct {
     {"tlsVersion", call_tls_version},
     {"tlsCipher", call_tls_cipher},
     {"tlsIsResumed", call_tls_is_resumed},
-    {"tlsVerifyResult", call_tls_verify_result},
     {"tlsPeerCommonName", call_tls_peer_common_name},
     {"tlsFree", call_tls_free},
 };

@@ -78,7 +78,6 @@ CALL(call_tls_shutdown);
 CALL(call_tls_version);
 CALL(call_tls_cipher);
 CALL(call_tls_is_resumed);
-CALL(call_tls_verify_result);
 CALL(call_tls_peer_common_name);
 CALL(call_tls_free);
 

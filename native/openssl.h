@@ -38,6 +38,7 @@ typedef struct {
 #define BIO_FLAGS_RWS 0x07
 #define BIO_FLAGS_SHOULD_RETRY 0x08
 #define BIO_CTRL_FLUSH 11
+#define ERR_LIB_SSL 20
 #define SSL_CTRL_EXTRA_CHAIN_CERT 14
 #define SSL_CTRL_SET_TLSEXT_HOSTNAME 55
 #define SSL_TLSEXT_ERR_OK 0
@@ -57,7 +58,7 @@ void BIO_set_flags(BIO *bio, int flags);
 void BIO_clear_flags(BIO *bio, int flags);
 
 void ERR_clear_error(void);
-unsigned long ERR_peek_error(void);
+unsigned long ERR_get_error(void);
 unsigned long ERR_peek_last_error(void);
 
 X509 *d2i_X509(X509 **out, const unsigned char **in, long length);
@@ -117,7 +118,6 @@ int SSL_get_error(const SSL *session, int result);
 int SSL_version(const SSL *session);
 int SSL_session_reused(const SSL *session);
 const SSL_CIPHER *SSL_get_current_cipher(const SSL *session);
-long SSL_get_verify_result(const SSL *session);
 X509 *SSL_get1_peer_certificate(const SSL *session);
 SSL_CTX *SSL_get_SSL_CTX(const SSL *session);
 long SSL_ctrl(SSL *session, int command, long number, void *pointer);

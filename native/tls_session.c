@@ -60,14 +60,22 @@ static int begin(int32_t start, int32_t end) {
   return tls_io.used <= tls_io.produced_length;
 }
 
+/** The reason (ERR_GET_REASON) of the first error of the protocol itself: what follows was caused by it, and what comes
+ *  before are errors of libcrypto that led to it. */
+static int32_t error_reason(void) {
+  for (unsigned long error = ERR_get_error(); error != 0; error = ERR_get_error()) {
+    if ((error >> 23 & 0xff) == ERR_LIB_SSL) return (int32_t)(error & 0x7fffff);
+  }
+  return 0;
+}
+
 /** Notes what one call did; returns its result if it is positive, and the negated SSL_get_error(3) otherwise. */
 static napi_value end(napi_env env, SSL *session, int result) {
   tls_io.results[RESULT_CONSUMED] = (int32_t)(tls_io.next - tls_io.received);
   tls_io.results[RESULT_PRODUCED] = (int32_t)tls_io.used;
   if (result > 0) return result_int(env, result);
   int error = SSL_get_error(session, result);
-  // The first error is the cause; what follows it was caused by it. Its low 23 bits are the reason (ERR_GET_REASON).
-  tls_io.results[RESULT_REASON] = (int32_t)(ERR_peek_error() & 0x7fffff);
+  tls_io.results[RESULT_REASON] = error_reason();
   return result_int(env, -error);
 }
 
@@ -168,7 +176,7 @@ CALL(call_tls_shutdown) {
   return end(env, session, result == 0 ? 1 : result);
 }
 
-/** tlsVersion(session), tlsCipher(session), tlsIsResumed(session), tlsVerifyResult(session) */
+/** tlsVersion(session), tlsCipher(session), tlsIsResumed(session) */
 CALL(call_tls_version) {
   arguments args = arguments_read(env, info);
   return result_int(env, SSL_version(argument_pointer(&args, 0)));
@@ -183,11 +191,6 @@ CALL(call_tls_cipher) {
 CALL(call_tls_is_resumed) {
   arguments args = arguments_read(env, info);
   return result_int(env, SSL_session_reused(argument_pointer(&args, 0)));
-}
-
-CALL(call_tls_verify_result) {
-  arguments args = arguments_read(env, info);
-  return result_int(env, SSL_get_verify_result(argument_pointer(&args, 0)));
 }
 
 /** tlsPeerCommonName(session, out): the length in bytes, -1 when there is no certificate or no name in it. */

@@ -115,7 +115,6 @@ type NativeTls = {
   tlsVersion(session: TlsSessionHandle): number
   tlsCipher(session: TlsSessionHandle): number
   tlsIsResumed(session: TlsSessionHandle): number
-  tlsVerifyResult(session: TlsSessionHandle): number
   tlsPeerCommonName(session: TlsSessionHandle, out: Uint8Array): number
   tlsFree(session: TlsSessionHandle): number
 }

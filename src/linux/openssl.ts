@@ -30,10 +30,8 @@ export const TlsResult = {
   ended: -6,
 } as const
 
-/** Protocol versions as TLS numbers them. */
+/** Protocol versions as TLS numbers them; those between are 0x0302 and 0x0303. */
 export const TLS_1_0 = 0x0301
-export const TLS_1_1 = 0x0302
-export const TLS_1_2 = 0x0303
 export const TLS_1_3 = 0x0304
 
 // openssl/ssl.h
@@ -233,11 +231,6 @@ export function sessionCipher(session: TlsSessionHandle): number {
 /** Whether the session goes on from an earlier one. */
 export function isResumed(session: TlsSessionHandle): boolean {
   return native.tlsIsResumed(session) === 1
-}
-
-/** What is wrong with the other side's certificate (X509_V_ERR_*, openssl-verify(1)); 0: nothing, or none was needed. */
-export function verifyResult(session: TlsSessionHandle): number {
-  return native.tlsVerifyResult(session)
 }
 
 const commonName = Buffer.alloc(257)
