@@ -20,7 +20,7 @@ import {
   parseText,
 } from './values.ts'
 
-const PROXY_HEADERS = ['PROXY_V1', 'NONE'] as const
+const PROXY_HEADERS = ['PROXY_V1', 'PROXY_V2', 'NONE'] as const
 const TLS_PROFILES = ['COMPATIBLE', 'MODERN', 'RESTRICTED', 'FIPS_202205'] as const
 const TLS_MIN_VERSIONS = ['1.0', '1.1', '1.2', '1.3'] as const
 const THRESHOLD_MAX = 10

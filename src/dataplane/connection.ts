@@ -4,20 +4,21 @@
 import type { Endpoint } from '../address/endpoint.ts'
 import { ETIMEDOUT } from '../linux/errno.ts'
 import { FAILED, HANGUP, READABLE, WRITABLE } from '../linux/poller.ts'
-import { close, closeWithReset, finish, takeError } from '../linux/socket.ts'
+import { close, closeWithReset, takeError } from '../linux/socket.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
 import { TlsSession } from '../tls/session.ts'
 import type { EventLoop } from './event-loop.ts'
-import { breakPeer, flush, isBackedUp, Peer } from './peer.ts'
+import { breakPeer, Peer } from './peer.ts'
 import { isDelivered, passFinish, relay } from './relay.ts'
 import type { Service } from './service.ts'
 import {
   afterFailure,
+  answer,
   deliverRest,
   dial,
-  discard,
   failHandshake,
   handshake,
+  handshakeBackend,
   inactivityMs,
   isHalfClosed,
   readHeader,
@@ -41,12 +42,14 @@ export const Phase = {
   Dialling: 4,
   /** The backend has not answered the SYN. */
   Connecting: 5,
+  /** The backend is connected; the TLS handshake with it is not complete. */
+  SecuringBackend: 6,
   /** An attempt failed; the next one is due at the deadline. */
-  WaitingToDial: 6,
+  WaitingToDial: 7,
   /** Both sides are connected. */
-  Relaying: 7,
+  Relaying: 8,
   /** One side has broken: what it sent before is still being delivered, then the other side is reset. */
-  Resetting: 8,
+  Resetting: 9,
 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
 
@@ -64,6 +67,7 @@ const CUT_OFF: ReadonlySet<EndReason> = new Set([
   'no-backend',
   'app-down',
   'out-of-resources',
+  'backend-handshake-failed',
   'shutdown',
 ])
 const NO_BYTES = new Uint8Array(0)
@@ -195,6 +199,7 @@ export function onDeadline(loop: EventLoop, connection: Connection): void {
     case Phase.Answering:
       return end(loop, connection, 'answered')
     case Phase.Connecting:
+    case Phase.SecuringBackend:
       breakPeer(connection.backend, ETIMEDOUT)
       return drive(loop, connection)
     case Phase.WaitingToDial:
@@ -238,14 +243,7 @@ export function drive(loop: EventLoop, connection: Connection): void {
       }
 
       case Phase.Answering: {
-        flush(client)
-        // Closing with the peer's bytes unread would reset it, and it might lose the answer.
-        if (client.isReadable) discard(loop, connection)
-        if (client.failure !== 0 || client.hasEnded) return end(loop, connection, 'answered')
-        if (!isBackedUp(client) && !client.isFinished) {
-          client.isFinished = true
-          finish(client.fd)
-        }
+        if (answer(loop, connection)) return end(loop, connection, 'answered')
         return
       }
 
@@ -267,6 +265,15 @@ export function drive(loop: EventLoop, connection: Connection): void {
         }
         if (!backend.isWritable && backend.sentBytes === 0) return
         sendFirstBytes(loop, connection)
+        connection.phase = Phase.SecuringBackend
+        continue
+      }
+
+      case Phase.SecuringBackend: {
+        if (client.failure !== 0) return end(loop, connection, 'client-left')
+        const step = backend.tls === null ? 'open' : handshakeBackend(loop, connection)
+        if (step === 'wait') return
+        if (step === 'failed') return end(loop, connection, 'backend-handshake-failed')
         loop.timers.clear(connection)
         connection.phase = Phase.Relaying
         continue

@@ -2,17 +2,18 @@
 
 import assert from 'node:assert/strict'
 import { ETIMEDOUT } from '../linux/errno.ts'
-import { close } from '../linux/socket.ts'
+import { produced, producedBytes } from '../linux/openssl.ts'
+import { close, finish } from '../linux/socket.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
 import type { HandshakeFailure } from '../tls/handshake-names.ts'
-import type { HandshakeStep } from '../tls/session.ts'
+import type { HandshakeStep, TlsSession } from '../tls/session.ts'
 import type { Connection } from './connection.ts'
 import type { EventLoop } from './event-loop.ts'
-import { breakPeer, enqueue, flush } from './peer.ts'
+import { breakPeer, enqueue, flush, isBackedUp, sendBytes } from './peer.ts'
 import { isReceived, relay } from './relay.ts'
 import type { HeaderRead } from './role.ts'
 import type { Service } from './service.ts'
-import { receiveFrom, sendTo, shakeHands } from './transfer.ts'
+import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
 
 /** How often the send queue is looked at before a reset; the kernel has no event for "all acknowledged". */
 const RESET_POLL_MS = 10
@@ -74,10 +75,19 @@ export function readHeader(loop: EventLoop, connection: Connection): HeaderRead 
   return AWAIT_MORE
 }
 
-/** Reads what a peer sends behind a question that is being answered: nobody wants it. */
-export function discard(loop: EventLoop, connection: Connection): void {
+/** Goes on with an answer to a question; reports whether the peer has it, or has left. */
+export function answer(loop: EventLoop, connection: Connection): boolean {
   const { client } = connection
+  flush(client)
+  // Closing with the peer's bytes unread would reset it, and it might lose the answer. Nobody wants them.
   while (client.isReadable && !client.hasEnded) receiveFrom(client, loop.buffer, 0, loop.buffer.length)
+  if (client.failure !== 0 || client.hasEnded) return true
+  closeNotify(client)
+  if (!isBackedUp(client) && !client.isFinished) {
+    client.isFinished = true
+    finish(client.fd)
+  }
+  return false
 }
 
 const AWAIT_MORE: HeaderRead = { kind: 'incomplete', bytesNeeded: 0 }
@@ -86,9 +96,15 @@ const AWAIT_MORE: HeaderRead = { kind: 'incomplete', bytesNeeded: 0 }
 export function dial(loop: EventLoop, connection: Connection): 'connecting' | 'failed' | EndReason {
   const { backend } = connection
   connection.attempts += 1
-  const dialled = serviceOf(connection).role.dial(connection)
+  const { role } = serviceOf(connection)
+  const dialled = role.dial(connection)
   if (dialled.kind === 'refused') return dialled.reason
   backend.attach(dialled.kind === 'connecting' ? dialled.fd : -1)
+  if (dialled.kind === 'connecting' && role.backendTls !== undefined) {
+    const session = role.backendTls.client.open()
+    if (session === undefined) return 'out-of-resources'
+    backend.tls = session
+  }
   backend.isWritable = false
   if (dialled.kind === 'failed') breakPeer(backend, dialled.error)
   // On one host connect(2) has often completed by now: sending at once saves a turn of the loop.
@@ -108,6 +124,7 @@ export function afterFailure(loop: EventLoop, connection: Connection): 'again' |
   const error = backend.failure
   if (backend.fd >= 0) close(backend.fd)
   backend.fd = -1
+  if (backend.tls !== null) forgetTls(connection)
   backend.failure = 0
   loop.counters.add(METRICS.connectFailures.slot)
   const next = serviceOf(connection).role.afterFailure(connection, error, remainingConnectMs(loop, connection))
@@ -117,6 +134,15 @@ export function afterFailure(loop: EventLoop, connection: Connection): 'again' |
   loop.timers.clear(connection)
   loop.timers.set(connection, loop.nowMs + next)
   return 'later'
+}
+
+/** Another backend gets a session of its own, and nothing of what was to begin this one. */
+function forgetTls(connection: Connection): void {
+  const { backend } = connection
+  backend.tls?.close()
+  backend.tls = null
+  backend.queue = null
+  connection.hasFirstBytes = false
 }
 
 function remainingConnectMs(loop: EventLoop, connection: Connection): number {
@@ -130,6 +156,7 @@ export function sendFirstBytes(loop: EventLoop, connection: Connection): void {
   const { client, backend } = connection
   if (connection.hasFirstBytes) return flush(backend)
   connection.hasFirstBytes = true
+  if (backend.tls !== null && !backend.tls.isOpen) return beginBackendTls(loop, connection, backend.tls)
   if (connection.firstStart === connection.firstEnd) {
     connection.firstStart = 0
     connection.firstEnd = serviceOf(connection).role.writeHeader(connection, loop.buffer)
@@ -139,6 +166,32 @@ export function sendFirstBytes(loop: EventLoop, connection: Connection): void {
   }
   sendTo(backend, loop.buffer, connection.firstStart, connection.firstEnd)
   connection.firstStart = connection.firstEnd
+}
+
+/** Sends what begins TLS to a backend: the header, where it stands before the handshake, and the ClientHello. */
+function beginBackendTls(loop: EventLoop, connection: Connection, tls: TlsSession): void {
+  const { role } = serviceOf(connection)
+  const { buffer } = loop
+  assert(connection.firstStart === connection.firstEnd, 'Who speaks TLS to backends reads no header from clients')
+  const headerEnd = role.backendTls?.headerPlace === 'before-tls' ? role.writeHeader(connection, buffer) : 0
+  tls.step(0)
+  buffer.set(produced.subarray(0, producedBytes()), headerEnd)
+  sendBytes(connection.backend, buffer, 0, headerEnd + producedBytes())
+}
+
+/** Goes on with the handshake with a backend; once it is complete, the backend gets what comes first inside TLS. */
+export function handshakeBackend(loop: EventLoop, connection: Connection): HandshakeStep {
+  const { backend } = connection
+  const { tls } = backend
+  assert(tls !== null, 'Who shakes hands has a session')
+  flush(backend)
+  const step = backend.failure === 0 ? shakeHands(backend, tls) : 'failed'
+  if (step === 'failed') connection.refusal = tls.failure ?? (backend.failure === ETIMEDOUT ? 'timeout' : 'reset')
+  if (step === 'open' && serviceOf(connection).role.backendTls?.headerPlace === 'inside-tls') {
+    connection.hasFirstBytes = false
+    sendFirstBytes(loop, connection)
+  }
+  return step
 }
 
 /** Copies the payload that came with the header out of the loop's buffer, to be sent once the backend has accepted. */

@@ -7,12 +7,14 @@ import type { RoleContext } from '../dataplane/worker-thread.ts'
 import { isOutOfResources } from '../linux/errno.ts'
 import { type Liveness, localEndpoint } from '../linux/socket.ts'
 import { writeProxyV1 } from '../proxy-protocol/write-v1.ts'
+import { writeProxyV2 } from '../proxy-protocol/write-v2.ts'
 import type { EndReason } from '../telemetry/metrics.ts'
 import { Availability } from './availability.ts'
 import { connectBackend } from './connect-backend.ts'
+import { tlsTlvs } from './tls-tlvs.ts'
 
-/** What stands before the client's first byte, as a target TCP proxy's `proxyHeader` says. */
-export type ProxyHeaderKind = 'PROXY_V1' | 'NONE'
+/** What stands before the client's first byte, as a target proxy's `proxyHeader` says; PROXY_V2 is ours. */
+export type ProxyHeaderKind = 'PROXY_V1' | 'PROXY_V2' | 'NONE'
 
 /** How soon a connection for which there was no descriptor is tried again. */
 const RESOURCE_RETRY_MS = 50
@@ -76,7 +78,10 @@ export class EdgeRole implements Role {
   writeHeader(connection: Connection, target: Uint8Array): number {
     const { source } = connection
     if (this.#options.proxyHeader === 'NONE' || source === null) return 0
-    return writeProxyV1(target, 0, source, this.#frontendOf(connection))
+    const frontend = this.#frontendOf(connection)
+    if (this.#options.proxyHeader === 'PROXY_V1') return writeProxyV1(target, 0, source, frontend)
+    const info = connection.client.tls?.info()
+    return writeProxyV2(target, 0, source, frontend, { tlvs: info === undefined ? [] : tlsTlvs(info) })
   }
 
   onEnd(connection: Connection, reason: EndReason): void {

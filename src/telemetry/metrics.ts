@@ -23,6 +23,7 @@ export const END_REASONS = [
   'app-down',
   'connect-timeout',
   'connect-failed',
+  'backend-handshake-failed',
   'no-backend',
   'out-of-resources',
   'shutdown',

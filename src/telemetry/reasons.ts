@@ -101,6 +101,10 @@ export const END_REASON_TEXTS: ReasonTexts<EndReason> = {
     remedy:
       'Start the app, or correct the target; where the app listens, look for a disabled address family or for a limit of open files.',
   },
+  'backend-handshake-failed': {
+    meaning: 'The backend accepted, but the TLS handshake with it failed; "refusal" in the record says why.',
+    remedy: 'Let the app speak TLS on that port, with a certificate that the configured roots and name accept.',
+  },
   'no-backend': {
     meaning: 'At an edge: no backend is healthy, or each healthy one was tried; the client was reset.',
     remedy: 'Look for "backend health" in the log, and at the backends that are UNHEALTHY there.',

@@ -54,7 +54,7 @@ test('a client that is given no roots takes any certificate', () => {
 test('another name and another root are refused, and the server learns why', () => {
   for (const [rootsPem, name] of [
     [ROOT.certificatePem, 'other.example'],
-    [issue({ commonName: 'Root', isAuthority: true }).certificatePem, 'app.example'],
+    [issue({ commonName: 'Other Root', isAuthority: true }).certificatePem, 'app.example'],
   ]) {
     const { step, serverStep, clientSide, serverSide } = handshakeWith(rootsPem, name)
     assert.deepEqual([step, clientSide.failure], ['failed', 'certificate-invalid'])

@@ -57,6 +57,8 @@ export class TlsSession {
   hasEnded = false
   /** The socket has ended and {@link hasEnded} was not true: something may be missing. Kept for whoever has the socket. */
   isTruncated = false
+  /** The handshake is complete. */
+  isOpen = false
   /** Our close_notify has been produced. */
   isFinished = false
   /** Why the handshake failed, or the session broke; undefined while it is whole. */
@@ -106,6 +108,7 @@ export class TlsSession {
     if (this.#handle === null) return 'failed'
     const result = handshake(this.#handle, 0, end, this.#protocol)
     if (result === 1) {
+      this.isOpen = true
       this.#keep(consumedEnd(), end)
       this.hasMore = this.#keptEnd > 0
       return 'open'
