@@ -115,7 +115,8 @@ for (const [argv, message] of [
   [[], /^--listen is missing; give the ADDR:PORT that clients connect to$/],
   [['--listen', '192.0.2.1:110'], /^--backend is missing; give the ADDR:PORT of at least one$/],
   [[...EDGE, '--backend', '0.0.0.0:110'], /^--backend "0\.0\.0\.0:110" is no address to connect to; /],
-  [[...EDGE, '--proxy-header', 'PROXY_V2'], '--proxy-header "PROXY_V2" is not one of PROXY_V1, NONE'],
+  [[...EDGE, '--proxy-header', 'PROXY_V3'], '--proxy-header "PROXY_V3" is not one of PROXY_V1, PROXY_V2, NONE'],
+  [[...EDGE, '--tls-cert', 'a.pem'], /^--tls-cert is given 1 times and --tls-key 0 times; give one of each/],
   [[...EDGE, '--check-timeout', '6s'], '--check-timeout must not exceed --check-interval; shorten it'],
   [[...EDGE, '--healthy-threshold', '11'], '--healthy-threshold "11" is not a whole number from 1 to 10'],
 ] as const) {

@@ -160,7 +160,7 @@ test("an app's FIN without close_notify is no end for the client", async (t) => 
 })
 
 test('an app that does not answer the handshake is given up at the connect timeout', async (t) => {
-  const silent = createTcpServer(() => undefined)
+  const silent = createTcpServer((socket) => socket.on('error', () => undefined))
   silent.listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const client = new TlsClient({ serverName: '', rootsPem: '' })

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import type { Host } from '../src/lab/host.ts'
+import { readProxyHeader } from '../src/proxy-protocol/read-proxy-header.ts'
+import { readAuthority } from '../src/proxy-protocol/text-tlvs.ts'
+import { readTlsClient } from '../src/proxy-protocol/tls-tlv.ts'
+import { readTlvs } from '../src/proxy-protocol/tlv.ts'
+import { type Issued, issue } from '../src/tls/test-certificates.ts'
+import { agentHosts, BACKEND, EDGE, type Running, startTruepeer, TRUEPEER } from './agent-host.ts'
+import { readUntilClosed, startRecordingApp } from './recording-app.ts'
+
+// Clients are on the host "backend" and the app is on the same one: the edge stands between.
+const APP = `${BACKEND}:9000`
+const FRONTEND = `${EDGE}:443`
+const USUAL = ['--listen', FRONTEND, '--backend', APP, '--check-interval', '1h', '--check-timeout', '1s']
+
+const ROOT = issue({ commonName: 'Root', isAuthority: true })
+const INTERMEDIATE = issue({ commonName: 'Intermediate', isAuthority: true, issuer: ROOT })
+const LEAF = issue({ commonName: 'app.example', names: ['app.example'], issuer: INTERMEDIATE })
+
+/** Writes a pair to files of its own; returns the flags that name them. */
+function pairFlags(t: TestContext, chainPem: string, { keyPem }: Issued): string[] {
+  const folder = mkdtempSync(join(tmpdir(), 'truepeer-tls-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'chain.pem'), chainPem)
+  writeFileSync(join(folder, 'key.pem'), keyPem, { mode: 0o600 })
+  return ['--tls-cert', join(folder, 'chain.pem'), '--tls-key', join(folder, 'key.pem')]
+}
+
+function startEdge(t: TestContext, host: Host, ...args: string[]): Promise<Running> {
+  const chain = LEAF.certificatePem + INTERMEDIATE.certificatePem
+  return startTruepeer(host, 'edge', [...USUAL, ...pairFlags(t, chain, LEAF), ...args])
+}
+
+async function connectTls(from: Host, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const socket = connect({
+    socket: await from.connect({ to: FRONTEND }),
+    ca: ROOT.certificatePem,
+    servername: 'app.example',
+    ...options,
+  })
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+/** What the recording app has received, out of its answer: "192.0.2.1:80 <hexadecimal>". */
+function receivedBy(answer: Buffer): Buffer {
+  return Buffer.from(answer.toString().replace(/^\S+ /, ''), 'hex')
+}
+
+test('a client that knows only the root is served, and the app gets PROXY_V1 and the bytes in the clear', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await startRecordingApp(backend, [APP])
+  const { metric } = await startEdge(t, edge)
+  const client = await connectTls(backend)
+  const answer = readUntilClosed(client)
+  client.end('hello')
+  const { localAddress, localPort } = client
+  assert.equal(receivedBy(await answer).toString(), `PROXY TCP4 ${localAddress} ${EDGE} ${localPort} 443\r\nhello`)
+  assert.equal(await metric('truepeer_tls_handshakes_total{version="TLSv1.3"}'), 1)
+})
+
+test('PROXY_V2 tells version, cipher and the name that the client asked for', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await startRecordingApp(backend, [APP])
+  await startEdge(t, edge, '--proxy-header', 'PROXY_V2')
+  const client = await connectTls(backend, { maxVersion: 'TLSv1.2' })
+  const { localPort } = client
+  const answer = readUntilClosed(client)
+  client.end('hello')
+  const received = receivedBy(await answer)
+  const header = readProxyHeader(received, 0, received.length, { v2LengthMax: 65_535 })
+  assert.ok(header.kind === 'proxied')
+  assert.equal(received.subarray(header.bytesRead).toString(), 'hello')
+  assert.equal(header.source.port, localPort)
+  const tlvs = readTlvs(received, header.tlvStart, header.tlvEnd)
+  assert.equal(readAuthority(tlvs), 'app.example')
+  const tls = readTlsClient(tlvs)
+  assert.deepEqual([tls?.version, tls?.cipher], ['TLSv1.2', 'ECDHE-ECDSA-AES128-GCM-SHA256'])
+})
+
+test('a session is resumed by another worker', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await startRecordingApp(backend, [APP])
+  const { metric } = await startEdge(t, edge, '--workers', '2')
+  const first = await connectTls(backend)
+  const [ticket] = (await once(first, 'session')) as [Buffer]
+  first.destroy()
+  // Which worker accepts is the kernel's choice: among so many, both have had one.
+  for (let count = 0; count < 16; count++) {
+    const next = await connectTls(backend, { session: ticket })
+    assert.equal(next.isSessionReused(), true)
+    const answer = readUntilClosed(next)
+    next.end()
+    await answer
+  }
+  assert.equal(await metric('truepeer_tls_resumptions_total{version="TLSv1.3"}'), 16)
+})
+
+test('the edge does not start with a certificate that it cannot serve, and says which file and why', async (t) => {
+  const { edge } = await agentHosts(t)
+  const other = issue()
+  for (const [chainPem, key, args, problem] of [
+    [LEAF.certificatePem, other, [], /chain\.pem": the private key does not belong to the first certificate/],
+    [LEAF.certificatePem + ROOT.certificatePem, LEAF, [], /chain\.pem": the chain is out of order/],
+    ['', LEAF, [], /chain\.pem": there is no certificate/],
+    [LEAF.certificatePem, LEAF, ['--tls-min-version', '1.3'], /needs the profile "RESTRICTED"/],
+  ] as const) {
+    const { exitCode, stderr } = await edge.run(TRUEPEER, ['edge', ...USUAL, ...pairFlags(t, chainPem, key), ...args])
+    assert.match(stderr, problem)
+    assert.equal(exitCode, 1)
+  }
+})
