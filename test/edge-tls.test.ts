@@ -48,6 +48,13 @@ async function connectTls(from: Host, options: ConnectionOptions = {}): Promise<
   return socket
 }
 
+/** Ends a connection in order. */
+async function finished(client: TLSSocket): Promise<void> {
+  const answer = readUntilClosed(client)
+  client.end()
+  await answer
+}
+
 /** What the recording app has received, out of its answer: "192.0.2.1:80 <hexadecimal>". */
 function receivedBy(answer: Buffer): Buffer {
   return Buffer.from(answer.toString().replace(/^\S+ /, ''), 'hex')
@@ -90,14 +97,12 @@ test('a session is resumed by another worker', async (t) => {
   const { metric } = await startEdge(t, edge, '--workers', '2')
   const first = await connectTls(backend)
   const [ticket] = (await once(first, 'session')) as [Buffer]
-  first.destroy()
+  await finished(first)
   // Which worker accepts is the kernel's choice: among so many, both have had one.
   for (let count = 0; count < 16; count++) {
     const next = await connectTls(backend, { session: ticket })
     assert.equal(next.isSessionReused(), true)
-    const answer = readUntilClosed(next)
-    next.end()
-    await answer
+    await finished(next)
   }
   assert.equal(await metric('truepeer_tls_resumptions_total{version="TLSv1.3"}'), 16)
 })
