@@ -108,7 +108,7 @@ class Edge implements RunningEdge {
     const table = new BackendTable(options.workers)
     this.#table = table
     this.#frontends = new Frontends(frontendSettings(options), pool, table, context.inherited)
-    this.#states = new BackendStates(table, context.log)
+    this.#states = new BackendStates(table, context.log, options.sourceAddresses)
     this.#drains = new Drains({
       end: (ids) => pool.endConnections(ids, 'drained'),
       release: (idKey) => void table.releaseBackend(idKey),
