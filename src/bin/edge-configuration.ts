@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import type { EdgeCommand } from '../cli/edge.ts'
 import { formatProblem, type Problem } from '../compute/problem.ts'
 import { type ReadResources, readResources } from '../compute/read-resources.ts'
 import { EdgeError } from '../edge/edge-error.ts'
+import { readTextFile } from '../linux/text-file.ts'
 import { compile } from '../snapshot/compile.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 
@@ -33,7 +33,7 @@ function readAll(configuration: EdgeCommand['configuration']): ReadResources {
 
 function readFile(path: string): ReadResources {
   try {
-    return readResources(readFileSync(path, 'utf8'), path)
+    return readResources(readTextFile(path), path)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     const problem: Problem = {

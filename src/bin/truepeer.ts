@@ -17,6 +17,7 @@ import { EdgeError } from '../edge/edge-error.ts'
 import { runAgentInstall } from '../host/agent-install.ts'
 import { runDoctor } from '../host/doctor.ts'
 import { runHostSetup } from '../host/host-setup.ts'
+import { readTextFile } from '../linux/text-file.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import { connectionLimits } from './connection-limits.ts'
 import { FileWatcher } from './file-watcher.ts'
@@ -83,7 +84,7 @@ function runAgent(argv: readonly string[]): Promise<void> {
 
 function readAgentConfig(path: string): AgentCommand {
   try {
-    return parseAgentConfig(readFileSync(path, 'utf8'), path)
+    return parseAgentConfig(readTextFile(path), path)
   } catch (error) {
     if (error instanceof UsageError) throw error
     const reason = error instanceof Error ? error.message : String(error)
