@@ -1,5 +1,7 @@
 // Making and naming sockets: socket(2), bind(2), listen(2), accept4(2), connect(2), getsockname(2), setsockopt(2).
 #define _GNU_SOURCE
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "calls.h"
@@ -66,6 +68,14 @@ CALL(call_getsockopt_int) {
   int value = 0;
   socklen_t length = sizeof value;
   RETURN_OR_ERRNO(env, getsockopt(argument_int(&args, 0), argument_int(&args, 1), argument_int(&args, 2), &value, &length) < 0 ? -1 : value);
+}
+
+/** tcpRoundTrip(fd): TCP_INFO's smoothed round trip time in microseconds. */
+CALL(call_tcp_round_trip) {
+  arguments args = arguments_read(env, info);
+  struct tcp_info value = {0};
+  socklen_t length = sizeof value;
+  RETURN_OR_ERRNO(env, getsockopt(argument_int(&args, 0), IPPROTO_TCP, TCP_INFO, &value, &length) < 0 ? -1 : (int64_t)value.tcpi_rtt);
 }
 
 /** shutdown(fd, how) */

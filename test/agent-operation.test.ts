@@ -146,7 +146,7 @@ test('with --max-utilization an edge hears from the agent that its app is down, 
   await startAgent(backend)
   const flags = ['--max-utilization', '1', '--check-interval', '100ms', '--check-timeout', '100ms']
   const { program } = await startTruepeer(edge, 'edge', ['--listen', `${EDGE}:700`, '--backend', AGENT, ...flags])
-  await program.waitForLine(/"health":"UNHEALTHY"/)
+  await program.waitForLine(/the app of a backend does not listen/)
   await backend.listen(APP, (socket) => socket.end('hello'))
-  await program.waitForLine(/"health":"HEALTHY"/)
+  await program.waitForLine(/the app of a backend listens/)
 })

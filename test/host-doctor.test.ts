@@ -215,6 +215,62 @@ test('a connection leaves nothing behind, and does not take long', async (t) => 
   assert.ok(Date.now() - startedMs < 8_000, 'both families time out within seconds')
 })
 
+test('with a configuration file every listener is checked by name, and the process and the host once', async (t) => {
+  const { backend, words } = await goodHost(t)
+  const [file] = words.split(' ').slice(-1)
+  const first = `{listen: "10.128.0.2:110", target4: "127.0.0.1:112", target6: "[::1]:112", allowedSubnetsFile: ${file}}`
+  const second = (rest: string) => `{listen: "[2001:db8:10::2]:25", ${rest}}`
+  const trust = 'allowedSubnets: [35.191.0.0/16]'
+  const apps = 'target4: "127.0.0.1:112", target6: "[::1]:112"'
+  const path = file.replace('edges.txt', 'agent.yaml')
+  const examineFile = async (...listeners: string[]) => {
+    writeFileSync(path, `maxConnections: 1000\nlisteners: [${listeners.join()}]`)
+    const { exitCode, stdout } = await truepeer(backend, `doctor agent --config ${path} --json`)
+    const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] }
+    const bad = findings.filter(({ status }) => status !== 'ok')
+    return { exitCode, findings, problems: bad.map(({ name, listener, status }) => [status, listener, name]), bad }
+  }
+
+  const good = await examineFile(first, second(`${apps}, ${trust}`))
+  assert.equal(good.exitCode, 0)
+  assert.deepEqual(good.problems, [])
+  const namesOf = (listener: string | undefined) =>
+    good.findings.filter((finding) => finding.listener === listener).map(({ name }) => name)
+  assert.deepEqual(namesOf('10.128.0.2:110'), namesOf('[2001:db8:10::2]:25'))
+  assert.ok(namesOf('10.128.0.2:110').includes('transparent-connection-ipv6'))
+  const shared = namesOf(undefined)
+  assert.deepEqual(shared, [...new Set(shared)])
+  assert.match(JSON.stringify(good.findings), /ports 110, 25 need it/)
+
+  const broken = await examineFile(
+    first,
+    second('target4: "127.0.0.1:9999", target6: "[::1]:112", allowAllSubnets: true'),
+  )
+  assert.equal(broken.exitCode, 1, 'one listener that does not work is enough')
+  assert.deepEqual(broken.problems, [
+    ['warn', '[2001:db8:10::2]:25', 'allowed-subnets'],
+    ['fail', '[2001:db8:10::2]:25', 'app-ipv4'],
+  ])
+  assert.match(broken.bad.map(({ remedy }) => remedy).join(), /"allowedSubnets" in the file.*"target4" in the file$/)
+  const human = await truepeer(backend, `doctor agent --config ${path}`)
+  assert.match(human.stdout, /^fail +\[2001:db8:10::2\]:25 app-ipv4 +nothing listens on 127\.0\.0\.1:9999$/m)
+
+  // What listens on a port of the agent's own is not the app.
+  await backend.listen('127.0.0.1:26', (socket) => socket.end())
+  const own = `{listen: "127.0.0.1:26", target4: "127.0.0.1:112", target6: "[::1]:112", ${trust}}`
+  const loop = await examineFile(own, second(`target4: "127.0.0.1:26", target6: "[::1]:112", ${trust}`))
+  assert.deepEqual(loop.problems, [
+    ['fail', '127.0.0.1:26', 'listen'],
+    ['fail', '[2001:db8:10::2]:25', 'app-ipv4'],
+  ])
+
+  writeFileSync(path, 'listeners: [{listen: here}]')
+  const wrong = await truepeer(backend, `doctor agent --config ${path} --json`)
+  assert.equal(wrong.exitCode, 2)
+  assert.match(wrong.stderr, /\/listeners\/0\/listen: /)
+  assert.equal((await truepeer(backend, `doctor agent --config ${path} -v 1`)).exitCode, 2)
+})
+
 test('wrong command lines are usage errors', async (t) => {
   const { backend } = await bareHosts(t)
   for (const words of [

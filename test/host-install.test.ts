@@ -11,8 +11,10 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { AgentCommand } from '../src/cli/agent.ts'
+import { parseAgentConfig } from '../src/cli/agent-config.ts'
 import { parseAgentInstall } from '../src/cli/agent-install.ts'
 import { UsageError } from '../src/cli/flags.ts'
 import { runAgentInstall } from '../src/host/agent-install.ts'
@@ -29,6 +31,17 @@ function temporaryRoot(t: TestContext): string {
   return root
 }
 
+function readConfig(path: string): AgentCommand {
+  return parseAgentConfig(readFileSync(path, 'utf8'), path)
+}
+
+/** Writes an agent's configuration file below a root and returns its path as the service will see it. */
+function writeConfig(root: string, text: string, path = '/etc/truepeer/agent.yaml'): string {
+  mkdirSync(dirname(join(root, path)), { recursive: true })
+  writeFileSync(join(root, path), text)
+  return path
+}
+
 /** Runs the command and returns what it printed. */
 function run(
   action: 'install' | 'uninstall',
@@ -41,7 +54,7 @@ function run(
     printed += text
   }
   const status = runAgentInstall(
-    parseAgentInstall(action, [...words, '--root', root]),
+    parseAgentInstall(action, [...words, '--root', root], readConfig),
     { ...INSTALLATION, node },
     print,
   )
@@ -107,6 +120,79 @@ test('the flags of install shape the units', (t) => {
   assert.deepEqual(setting(unit(root, 'web.socket'), 'ListenStream'), ['10.128.0.2:110', '10.128.0.2:110'])
   run('uninstall', root, ['--name', 'web'])
   assert.deepEqual(readdirSync(join(root, UNITS)), [])
+})
+
+const TWO_PORTS = `
+workers: 2
+drainTimeout: 1m
+admin: unix:/run/web/admin.sock
+listeners:
+  - { listen: "10.128.0.2:2110", target4: "127.0.0.1:112", target6: "[::1]:112", allowAllSubnets: true }
+  - { listen: "[2001:db8:10::2]:110", target4: "127.0.0.1:112", target6: "[::1]:113", allowedSubnetsFile: /etc/truepeer/edges.txt }
+`
+
+test('a configuration file shapes the units by all its listeners, and the service starts with the file', (t) => {
+  const root = temporaryRoot(t)
+  const config = writeConfig(root, TWO_PORTS)
+  run('install', root, ['--name', 'web', '--config', config, '--firewall'])
+  const service = unit(root, 'web.service')
+  assert.deepEqual(setting(service, 'ExecStart'), [`/opt/truepeer/bin/truepeer agent --config ${config}`])
+  assert.deepEqual(setting(service, 'ExecReload'), ['kill -HUP $MAINPID'])
+  assert.deepEqual(setting(service, 'AmbientCapabilities'), ['CAP_NET_RAW CAP_NET_BIND_SERVICE'], 'the second needs it')
+  assert.deepEqual(setting(service, 'TimeoutStopSec'), ['75s'])
+  const [setup] = setting(unit(root, 'web-setup.service'), 'ExecStart')
+  assert.match(setup, / --app-port 112 --app-port 113$/)
+
+  run('install', root, ['--name', 'web', '--config', config, '--socket', '--force'])
+  assert.deepEqual(setting(unit(root, 'web.service'), 'AmbientCapabilities'), ['CAP_NET_RAW'])
+  const [first, second] = ['10.128.0.2:2110', '[2001:db8:10::2]:110']
+  assert.deepEqual(setting(unit(root, 'web.socket'), 'ListenStream'), [first, first, second, second])
+  run('uninstall', root, ['--name', 'web'])
+  assert.deepEqual(readdirSync(join(root, UNITS)), [])
+})
+
+test('the capability to bind is only for an agent with a port below 1024', (t) => {
+  for (const [port, capabilities] of [
+    [1_023, 'CAP_NET_RAW CAP_NET_BIND_SERVICE'],
+    [1_024, 'CAP_NET_RAW'],
+  ] as const) {
+    const root = temporaryRoot(t)
+    run('install', root, ['-l', `10.128.0.2:${port}`, '--allow-all-subnets'])
+    const service = unit(root, 'truepeer-agent.service')
+    assert.deepEqual(setting(service, 'AmbientCapabilities'), [capabilities])
+    assert.deepEqual(setting(service, 'CapabilityBoundingSet'), [capabilities])
+  }
+})
+
+test('a configuration file that the agent would not take, or the service not find, writes nothing', (t) => {
+  const root = temporaryRoot(t)
+  const listener = (rest: string) => `listeners: [{listen: "10.128.0.2:110", ${rest}}]`
+  const wrong: readonly (readonly [string, RegExp])[] = [
+    ['listeners: []', /agent\.yaml" cannot be used:\n {2}\/listeners: /],
+    [
+      listener('allowedSubnetsFile: edges.txt'),
+      /agent\.yaml: \/listeners\/0\/allowedSubnetsFile "edges\.txt": give an absolute/,
+    ],
+    [listener('allowAllSubnets: true, target6: "[::1]:110"'), /would close port 110/],
+    [listener('allowedSubnetsFile: /home/me/edges.txt'), /cannot see "\/home\/me\/edges\.txt"/],
+    [`admin: unix:/run/admin.sock\n${listener('allowAllSubnets: true')}`, /\/run\/truepeer-agent\/admin\.sock/],
+  ]
+  for (const [text, message] of wrong) {
+    const words = ['--config', writeConfig(root, text), '--firewall']
+    assert.throws(() => run('install', root, words), message)
+  }
+  const config = writeConfig(root, TWO_PORTS.replaceAll('/run/web/', '/run/truepeer-agent/'))
+  const inTmp = writeConfig(root, listener('allowAllSubnets: true'), '/tmp/agent.yaml')
+  for (const [words, message] of [
+    [['--config', 'agent.yaml'], /^--config "agent\.yaml": give an absolute path$/],
+    [['--config', inTmp], /cannot see "\/tmp\/agent\.yaml"/],
+    [['--config', config, '-v', '1'], /^With --config everything else stands in the file: Unknown flag "-v"/],
+    [['--config', config, '--config', config], /2 times/],
+  ] as const) {
+    assert.throws(() => run('install', root, words), { message })
+  }
+  assert.throws(() => run('uninstall', root, ['--config', config]), /does not need --config/)
+  assert.equal(existsSync(join(root, 'etc/systemd')), false)
 })
 
 test('install twice changes nothing, and other flags change the file', (t) => {
@@ -216,15 +302,15 @@ test('systemd itself accepts the units', async (t) => {
   const root = temporaryRoot(t)
   const program = join(root, 'true peer 100%')
   writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 })
-  for (const own of [[], ['--socket', '--user', 'daemon', '--firewall', '--name', 'web']]) {
+  const config = writeConfig(root, TWO_PORTS, '/etc/truepeer/two "ports" at 100%.yaml')
+  for (const words of [
+    [...AGENT, '--admin', 'unix:/run/truepeer-agent/a b'],
+    ['--socket', '--user', 'daemon', '--firewall', '--name', 'web', ...AGENT, '--admin', 'unix:/run/web/a b'],
+    ['--socket', '--name', 'web', '--config', config, '--force'],
+  ]) {
     const directory = join(root, UNITS)
     // Below /tmp no service would find its program; that is not what is asked here.
-    run('install', root, [
-      ...own,
-      ...AGENT,
-      '--admin',
-      `unix:/run/${own.includes('web') ? 'web' : 'truepeer-agent'}/a b`,
-    ])
+    run('install', root, words)
     for (const name of readdirSync(directory)) {
       const text = unit(root, name).replaceAll(INSTALLATION.program, `"${program.replaceAll('%', '%%')}"`)
       writeFileSync(join(directory, name), text)

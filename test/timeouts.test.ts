@@ -154,7 +154,8 @@ test('an edge finds a backend that has vanished, and resets its client', async (
     ...['--user-timeout', '1500ms', '--check-interval', '1h'],
   ])
   const before = openSockets(proxy.program.pid)
-  await app.next()
+  const probe = await app.next()
+  probe.destroy()
   const client = await edge.connect({ to: '127.0.0.1:9001' })
   client.write('hello')
   await once(await app.next(), 'data')
@@ -163,7 +164,8 @@ test('an edge finds a backend that has vanished, and resets its client', async (
   const { afterMs, end } = await endOf(client)
   assert.equal(end, 'ECONNRESET')
   assertBetween(afterMs, 1_000, 2_600)
-  await eventually('every socket is closed', () => openSockets(proxy.program.pid) === before)
+  // One that was open before may have been the probe's.
+  await eventually('every socket is closed', () => openSockets(proxy.program.pid) <= before)
 })
 
 test('the connect timeout of an edge reaches a host that is not there, then the next backend serves', async (t) => {

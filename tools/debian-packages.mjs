@@ -40,6 +40,7 @@ const packages = [
     reason: 'setcap: a private copy of node with capabilities',
     isPresent: () => hasCommand('setcap'),
   },
+  { name: 'iperf', since: 'test', reason: 'the traffic of the guide', isPresent: () => hasCommand('iperf') },
   {
     name: 'openssl',
     since: 'test:full',
@@ -51,6 +52,12 @@ const packages = [
     since: 'test:full',
     reason: 'a real app that admits clients by their address',
     isPresent: () => hasFile('/usr/lib/postgresql', 'bin/initdb'),
+  },
+  {
+    name: 'redis-server',
+    since: 'test:full',
+    reason: 'a real app, and redis-cli as its client',
+    isPresent: () => hasCommand('redis-server') && hasCommand('redis-cli'),
   },
   {
     name: 'haproxy',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatCidr, parseCidr } from './cidr.ts'
+import { cidrAddresses, cidrSize, formatCidr, parseCidr } from './cidr.ts'
+import { formatIpAddress } from './ip-address.ts'
 
 test('host bits are cleared and a bare address is a range of one', () => {
   const expected: [string, string][] = [
@@ -33,4 +34,24 @@ test('text with a wrong address or prefix length is no range', () => {
     ...['[::]/0', 'localhost', '10.0.0.0/٨'],
   ]
   for (const text of texts) assert.equal(parseCidr(text), undefined, JSON.stringify(text))
+})
+
+test('the addresses of a range come in order, and carry over', () => {
+  const expected: Readonly<Record<string, readonly string[]>> = {
+    '10.0.0.255/31': ['10.0.0.254', '10.0.0.255'],
+    '255.255.255.254/31': ['255.255.255.254', '255.255.255.255'],
+    '127.255.255.255': ['127.255.255.255'],
+    '2001:db8::ffff:fffe/126': [
+      '2001:db8::ffff:fffc',
+      '2001:db8::ffff:fffd',
+      '2001:db8::ffff:fffe',
+      '2001:db8::ffff:ffff',
+    ],
+  }
+  for (const [text, addresses] of Object.entries(expected)) {
+    const cidr = parseCidr(text)
+    assert.ok(cidr, text)
+    assert.deepEqual(cidrAddresses(cidr).map(formatIpAddress), addresses)
+    assert.equal(cidrSize(cidr), addresses.length)
+  }
 })

@@ -26,6 +26,20 @@ export function formatCidr(cidr: Cidr): string {
   return `${formatIpAddress(cidr.address)}/${cidr.prefixLength}`
 }
 
+/** How many addresses a range has; of a large one only about. */
+export function cidrSize({ address, prefixLength }: Cidr): number {
+  return 2 ** ((address.family === 4 ? 32 : 128) - prefixLength)
+}
+
+/** Every address of a range of at most 2^31, in their order. */
+export function cidrAddresses(cidr: Cidr): IpAddress[] {
+  const { family, w0, w1, w2, w3 } = cidr.address
+  // Host bits are 0, so that only the last word counts up.
+  return Array.from({ length: cidrSize(cidr) }, (_, index) =>
+    family === 4 ? ipv4Address((w3 + index) | 0) : ipv6Address(w0, w1, w2, (w3 + index) | 0),
+  )
+}
+
 function clearHostBits(address: IpAddress, prefixLength: number): IpAddress {
   if (address.family === 4) return ipv4Address(address.w3 & prefixMask(prefixLength))
   return ipv6Address(

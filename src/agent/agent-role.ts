@@ -43,6 +43,7 @@ export type AgentRoleOptions = ConnectFromOptions & {
 /** The agent's part of the data path: trusts edges, reads headers, connects as the client. */
 export class AgentRole implements Role {
   readonly expectsHeader = true
+  readonly writesHeader = false
   readonly sharesConnectTimeout = true
   readonly #options: AgentRoleOptions
   readonly #reporter: Reporter

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Program, ProgramContext } from '../dataplane/program.ts'
 import { type AdminAddress, startAdmin } from '../telemetry/admin.ts'
+import type { EdgeControl } from '../telemetry/edge-status.ts'
 import { openLog } from '../telemetry/log.ts'
 import { findService } from './service.ts'
 
@@ -9,6 +10,8 @@ export type ServeOptions = {
   /** How long open connections may go on after SIGTERM, in milliseconds; 0: until they end. */
   readonly drainTimeoutMs: number
   readonly admin: AdminAddress | undefined
+  /** Only for an edge: the edge, or undefined as long as it has not come up. */
+  readonly edge?: (() => EdgeControl | undefined) | undefined
 }
 
 /**
@@ -40,7 +43,8 @@ export async function serve(
   if (options.admin !== undefined) {
     const read = (slot: number): number => program?.read(slot) ?? 0
     const connections = async (): ReturnType<Program['connections']> => (await program?.connections()) ?? []
-    await startAdmin(options.admin, { read, connections, droppedRecords: dropped, isReady: () => isReady })
+    const { edge } = options
+    await startAdmin(options.admin, { read, connections, droppedRecords: dropped, isReady: () => isReady, edge })
   }
   const service = findService(log)
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
@@ -54,18 +58,25 @@ export async function serve(
   }
   process.on('SIGTERM', (signal) => void stop(signal))
   process.on('SIGINT', (signal) => void stop(signal))
+  let running: Program | undefined
+  let isReloadDue = false
+  const reload = async (): Promise<void> => {
+    // Whoever sends SIGHUP during the start means the configuration that is there afterwards.
+    isReloadDue = running === undefined
+    if (running === undefined || !isReady) return
+    service.tell('reloading')
+    await running.reload()
+    if (isReady) service.tell('ready')
+  }
+  process.on('SIGHUP', () => void reload())
   const onWorkers = (started: Program): void => {
     program = started
   }
-  const running = await start({ log, inherited: service.inherited, onWorkers, onFatal })
+  running = await start({ log, inherited: service.inherited, onWorkers, onFatal })
   isReady = true
-  process.on('SIGHUP', () => {
-    service.tell('reloading')
-    running.reload()
-    service.tell('ready')
-  })
   service.tell('ready')
-  service.watch(() => running.respond())
+  service.watch(async () => running?.respond())
+  if (isReloadDue) await reload()
 }
 
 async function timeout(drainTimeoutMs: number): Promise<false> {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { startAgent } from '../agent/agent.ts'
 import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
-import { type AgentCommand, agentConfigFile, parseAgent } from '../cli/agent.ts'
+import { type AgentCommand, readAgent } from '../cli/agent.ts'
 import { parseAgentConfig } from '../cli/agent-config.ts'
 import { parseAgentInstall } from '../cli/agent-install.ts'
 import { parseDoctor } from '../cli/doctor.ts'
@@ -11,12 +11,16 @@ import { type EdgeCommand, parseEdge } from '../cli/edge.ts'
 import { quoted, UsageError } from '../cli/flags.ts'
 import { type CommandName, commandHelp, commands, programHelp } from '../cli/help.ts'
 import { parseHostSetup } from '../cli/host-setup.ts'
-import { startEdge } from '../edge/edge.ts'
+import { formatStatus, parseStatus, readStatus, type StatusCommand } from '../cli/status.ts'
+import { type RunningEdge, startEdge } from '../edge/edge.ts'
+import { EdgeError } from '../edge/edge-error.ts'
 import { runAgentInstall } from '../host/agent-install.ts'
 import { runDoctor } from '../host/doctor.ts'
 import { runHostSetup } from '../host/host-setup.ts'
+import { readTextFile } from '../linux/text-file.ts'
+import { askAdmin } from '../telemetry/ask-admin.ts'
 import { connectionLimits } from './connection-limits.ts'
-import { readEdgeTls } from './edge-tls.ts'
+import { FileWatcher } from './file-watcher.ts'
 import { serve } from './serve.ts'
 
 const EXIT_USAGE = 2
@@ -54,11 +58,13 @@ async function run(command: CommandName, argv: readonly string[]): Promise<void>
     case 'agent':
       return runAgent(argv)
     case 'agent install':
-      return exitWith(runAgentInstall(parseAgentInstall('install', argv), INSTALLATION, print))
+      return exitWith(runAgentInstall(parseAgentInstall('install', argv, readAgentConfig), INSTALLATION, print))
     case 'agent uninstall':
-      return exitWith(runAgentInstall(parseAgentInstall('uninstall', argv), INSTALLATION, print))
+      return exitWith(runAgentInstall(parseAgentInstall('uninstall', argv, readAgentConfig), INSTALLATION, print))
     case 'doctor agent':
-      return exitWith(await runDoctor(parseDoctor(['agent', ...argv]), readAllowedSubnets, print))
+      return exitWith(await runDoctor(parseDoctor(['agent', ...argv], readAgentConfig), readAllowedSubnets, print))
+    case 'status':
+      return runStatus(parseStatus(argv))
     case 'host-setup':
       return exitWith(await runHostSetup(parseHostSetup(argv), print))
   }
@@ -69,8 +75,7 @@ function exitWith(status: number): void {
 }
 
 function runAgent(argv: readonly string[]): Promise<void> {
-  const file = agentConfigFile(argv)
-  const read = (): AgentCommand => (file === undefined ? parseAgent(argv) : readAgentConfig(file))
+  const read = (): AgentCommand => readAgent(argv, readAgentConfig)
   const command = read()
   const { workers } = command
   const readListeners = (): AgentCommand['listeners'] => read().listeners
@@ -79,7 +84,7 @@ function runAgent(argv: readonly string[]): Promise<void> {
 
 function readAgentConfig(path: string): AgentCommand {
   try {
-    return parseAgentConfig(readFileSync(path, 'utf8'), path)
+    return parseAgentConfig(readTextFile(path), path)
   } catch (error) {
     if (error instanceof UsageError) throw error
     const reason = error instanceof Error ? error.message : String(error)
@@ -87,12 +92,27 @@ function readAgentConfig(path: string): AgentCommand {
   }
 }
 
-function runEdge(command: EdgeCommand): Promise<void> {
-  const { tlsFiles } = command
-  return serve(command, (context) => {
-    const tls = tlsFiles === null ? null : readEdgeTls(tlsFiles, context.log)
-    return startEdge({ ...command, tls, limits: connectionLimits(command) }, context)
+async function runEdge(command: EdgeCommand): Promise<void> {
+  // Only here: the schemas of resources take 20 MB and a third of a second, which an agent should not pay.
+  const { describeConfiguration, readSnapshot } = await import('./edge-configuration.ts')
+  const { configuration, isOnlyChecked, ...settings } = command
+  if (isOnlyChecked) return print(`${describeConfiguration(configuration)}\n`)
+  const watcher =
+    configuration.kind === 'files' && configuration.isWatched ? new FileWatcher(configuration.paths) : null
+  const limits = connectionLimits(command)
+  let edge: RunningEdge | undefined
+  await serve({ ...command, edge: () => edge }, async (context) => {
+    const started = await startEdge({ ...settings, limits, readSnapshot: () => readSnapshot(configuration) }, context)
+    edge = started
+    watcher?.start(() => void started.reload())
+    return started
   })
+}
+
+async function runStatus({ admin, json }: StatusCommand): Promise<void> {
+  const body = await askAdmin(admin, '/status')
+  const status = readStatus(body)
+  print(json ? body : formatStatus(status))
 }
 
 function isHelp(word: string): boolean {
@@ -110,6 +130,8 @@ function version(): string {
 
 main(process.argv.slice(2)).catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error)
-  process.stderr.write(`truepeer: ${message}\n`)
-  process.exitCode = error instanceof UsageError ? EXIT_USAGE : 1
+  // Each problem of a configuration is a line that begins with its file.
+  const isConfiguration = error instanceof EdgeError && error.kind === 'configuration'
+  process.stderr.write(isConfiguration ? `${message}\n` : `truepeer: ${message}\n`)
+  process.exitCode = isConfiguration || error instanceof UsageError ? EXIT_USAGE : 1
 })

@@ -1,10 +1,11 @@
-import { agentFlags } from './agent.ts'
+import { agentHelpFlags } from './agent.ts'
 import { type Flag, type FlagTable, type FlagValues, parseFlags, spelled } from './flags.ts'
 
 /**
  * Reads `argv` for a command that is about an agent: takes the command's own flags, and leaves those of the agent.
  *
- * @returns `agentArgv`: the agent's flags as they were given, in the order and spelling of the table
+ * @returns `agentArgv`: the agent's flags, `--config` among them, as they were given, in the order and spelling of the
+ *   table
  * @throws UsageError as {@link parseFlags} does, for either kind of flag
  */
 export function splitAgentArgv<Table extends FlagTable>(
@@ -12,7 +13,7 @@ export function splitAgentArgv<Table extends FlagTable>(
   ownFlags: Table,
 ): { readonly agentArgv: readonly string[]; readonly own: FlagValues<Table> } {
   const agentTexts = Object.fromEntries(
-    Object.entries<Flag<unknown>>(agentFlags).map(([key, flag]) => [`agent.${key}`, asText(flag)]),
+    Object.entries<Flag<unknown>>(agentHelpFlags).map(([key, flag]) => [`agent.${key}`, asText(flag)]),
   )
   const values: FlagValues<FlagTable> = parseFlags(argv, { ...agentTexts, ...ownFlags })
   const agentArgv = Object.entries(agentTexts).flatMap(([key, flag]) =>

@@ -1,8 +1,15 @@
-import { isAbsolute } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import type { Endpoint } from '../address/endpoint.ts'
-import { agentFlags, parseAgent } from './agent.ts'
+import {
+  type AgentCommand,
+  type AgentListenerCommand,
+  agentConfigFile,
+  agentHelpFlags,
+  type ReadAgentConfig,
+  readAgent,
+} from './agent.ts'
 import { splitAgentArgv } from './agent-argv.ts'
-import { type Flag, spelled, switchFlag, UsageError, valueFlag } from './flags.ts'
+import { quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
 import { familyFlag, tableFlag } from './host-setup.ts'
 import { parseText } from './values.ts'
 
@@ -15,7 +22,7 @@ const ownFlags = {
     parseUser,
   ),
   program: valueFlag('program', 'PATH', 'Where truepeer will be; without it, where it is now', parsePath),
-  socket: switchFlag('socket', 'Let systemd open the port, so that it stays open while the agent is replaced'),
+  socket: switchFlag('socket', 'Let systemd open the ports, so that they stay open while the agent is replaced'),
   firewall: switchFlag(
     'firewall',
     'Close the ports of the app to the outside and, with --user, keep foreign sources inside; needs nftables',
@@ -27,8 +34,12 @@ const ownFlags = {
   force: switchFlag('force', 'Overwrite or remove files that are not ours, or were edited'),
 } as const
 
+const config = {
+  ...agentHelpFlags.config,
+  help: `${agentHelpFlags.config.help}. Read and checked now (with --root, below it), and again by the service`,
+} as const
 /** The flags of `truepeer agent install`: its own, and all of `truepeer agent`. */
-export const agentInstallFlags = { ...ownFlags, ...agentFlags } as const
+export const agentInstallFlags = { ...ownFlags, ...agentHelpFlags, config } as const
 
 const { name, table, root, dryRun, force } = ownFlags
 /** The flags of `truepeer agent uninstall`. */
@@ -50,7 +61,7 @@ export type AgentInstallCommand = {
   readonly agent:
     | {
         readonly argv: readonly string[]
-        readonly listen: Endpoint
+        readonly listens: readonly Endpoint[]
         readonly workers: number
         readonly drainTimeoutMs: number
         readonly readFiles: readonly string[]
@@ -59,11 +70,20 @@ export type AgentInstallCommand = {
     | undefined
 }
 
-/** Reads the arguments behind `truepeer agent install` (`action` is the word "install") or `uninstall`. @throws UsageError */
-export function parseAgentInstall(action: 'install' | 'uninstall', argv: readonly string[]): AgentInstallCommand {
+/**
+ * Reads the arguments behind `truepeer agent install` (`action` is the word "install") or `uninstall`, and the
+ * configuration file that they name, below `--root`.
+ *
+ * @throws UsageError
+ */
+export function parseAgentInstall(
+  action: 'install' | 'uninstall',
+  argv: readonly string[],
+  readConfig: ReadAgentConfig,
+): AgentInstallCommand {
   const { agentArgv, own } = splitAgentArgv(argv, ownFlags)
-  const hasFirewall = own.firewall.length > 0
-  const agent = action === 'install' ? installedAgent(agentArgv, hasFirewall, own.family[0]) : undefined
+  const agent =
+    action === 'install' ? installedAgent(agentArgv, (path) => readConfig(join(own.root[0], path))) : undefined
   if (agent === undefined && agentArgv.length > 0) {
     throw new UsageError(`truepeer agent uninstall does not need ${agentArgv[0]}; the name of the service is enough`)
   }
@@ -78,37 +98,48 @@ export function parseAgentInstall(action: 'install' | 'uninstall', argv: readonl
     hasSocketUnit: own.socket.length > 0,
     table: own.table[0],
     family: own.family[0],
-    closedPorts: agent?.closedPorts ?? [],
+    closedPorts: agent !== undefined && own.firewall.length > 0 ? portsToClose(agent.listeners, own.family[0]) : [],
     agent,
   }
 }
 
-function installedAgent(argv: readonly string[], hasFirewall: boolean, family: 'both' | 'ipv4' | 'ipv6') {
-  const command = parseAgent(argv)
-  const [{ listen, target4, target6 }] = command.listeners
-  const targets = { both: [target4, target6], ipv4: [target4], ipv6: [target6] }[family]
-  const closedPorts = hasFirewall ? [...new Set(targets.map(({ port }) => port))] : []
-  if (closedPorts.includes(listen.port)) {
-    throw new UsageError(
-      `--firewall would close port ${listen.port}, where the agent listens as well; ` +
-        'give the app another port, or bind it to loopback and leave --firewall out',
-    )
-  }
-  const { admin, drainTimeoutMs, workers } = command
+function installedAgent(argv: readonly string[], readConfig: ReadAgentConfig) {
+  const configFile = agentConfigFile(argv)
+  if (configFile !== undefined) refuseRelative(configFile, '--config')
+  const { admin, drainTimeoutMs, workers, listeners } = readAgent(argv, readConfig)
+  const listens = listeners.map(({ listen }) => listen)
+  const readFiles = [...(configFile === undefined ? [] : [configFile]), ...subnetFiles(listeners, configFile)]
   const adminPath = admin?.kind === 'unix' ? admin.path : undefined
-  return { argv, listen, workers, drainTimeoutMs, readFiles: filesIn(argv), adminPath, closedPorts }
+  return { argv, listeners, listens, workers, drainTimeoutMs, readFiles, adminPath }
 }
 
-/** The values of all flags that take a file; each has to be an absolute path, because a service starts elsewhere. */
-function filesIn(argv: readonly string[]): string[] {
-  const names = Object.values<Flag<unknown>>(agentFlags).filter(({ metavar }) => metavar === 'FILE')
-  const flags = new Set(names.map((flag) => spelled(flag)))
-  return argv.flatMap((word, index) => {
-    const [flag, path] = flags.has(argv[index - 1]) ? [argv[index - 1], word] : word.split(/=(.*)/s)
-    if (path === undefined || !flags.has(flag)) return []
-    if (!isAbsolute(path)) throw new UsageError(`${flag} ${JSON.stringify(path)}: give an absolute path`)
-    return [path]
+/** The files of trusted edges. @throws UsageError for one that a service, which starts elsewhere, would not find */
+function subnetFiles(listeners: AgentCommand['listeners'], configFile: string | undefined): string[] {
+  return listeners.flatMap(({ trust }, index) => {
+    if (trust.kind !== 'file') return []
+    const place =
+      configFile === undefined ? '--allowed-subnets' : `${configFile}: /listeners/${index}/allowedSubnetsFile`
+    refuseRelative(trust.path, place)
+    return [trust.path]
   })
+}
+
+function refuseRelative(path: string, place: string): void {
+  if (!isAbsolute(path)) throw new UsageError(`${place} ${quoted(path)}: give an absolute path`)
+}
+
+/** The ports of the app. @throws UsageError when the agent listens on one of them as well */
+function portsToClose(listeners: readonly AgentListenerCommand[], family: 'both' | 'ipv4' | 'ipv6'): number[] {
+  const targets = listeners.flatMap(
+    ({ target4, target6 }) => ({ both: [target4, target6], ipv4: [target4], ipv6: [target6] })[family],
+  )
+  const ports = [...new Set(targets.map(({ port }) => port))]
+  const taken = listeners.find(({ listen }) => ports.includes(listen.port))
+  if (taken === undefined) return ports
+  throw new UsageError(
+    `--firewall would close port ${taken.listen.port}, where the agent listens as well; ` +
+      'give the app another port, or bind it to loopback and leave --firewall out',
+  )
 }
 
 function parseName(text: string, flag: string): string {

@@ -89,10 +89,15 @@ export const agentFlags = {
 } as const
 
 const configFlag = {
-  config: valueFlag('config', 'FILE', 'Everything, and several listening ports, from a YAML file', parseText),
+  config: valueFlag(
+    'config',
+    'FILE',
+    'All settings, and several listening ports, from a YAML file instead of the flags of the agent',
+    parseText,
+  ),
 } as const
 
-/** What the help and the reference show. */
+/** All that may stand behind `truepeer agent`; {@link readAgent} says what goes together. */
 export const agentHelpFlags = { ...agentFlags, ...configFlag } as const
 
 /** One listening port of an agent. */
@@ -125,6 +130,15 @@ export function parseAgent(argv: readonly string[]): AgentCommand {
     ...processSettings(values, values.workers[0]),
     listeners: [agentListener(values, trustedEdges(values.allowedSubnetsFile[0], values.allowAllSubnets.length > 0))],
   }
+}
+
+/** Reads and checks an agent's configuration file. @throws UsageError */
+export type ReadAgentConfig = (path: string) => AgentCommand
+
+/** Reads the arguments behind `truepeer agent`: its flags, or its configuration file. @throws UsageError */
+export function readAgent(argv: readonly string[], readConfig: ReadAgentConfig): AgentCommand {
+  const file = agentConfigFile(argv)
+  return file === undefined ? parseAgent(argv) : readConfig(file)
 }
 
 /** The file of `--config FILE`, which stands alone; undefined when the command line has no such flag. @throws UsageError */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatEndpoint } from '../address/endpoint.ts'
+import { formatIpAddress } from '../address/ip-address.ts'
+import { compile } from '../snapshot/compile.ts'
+import type { Snapshot } from '../snapshot/snapshot.ts'
 import { type AgentCommand, agentFlags, parseAgent } from './agent.ts'
 import { edgeFlags, parseEdge } from './edge.ts'
 import { spelled, UsageError } from './flags.ts'
@@ -61,17 +64,93 @@ test("an agent's defaults are go-mmproxy's, but trust has to be said", () => {
   )
 })
 
+/** What the one-line form compiles to. */
+function snapshotOf(argv: readonly string[]): Snapshot {
+  const { configuration } = parseEdge(argv)
+  assert.equal(configuration.kind, 'resources')
+  const compiled = compile(configuration.resources)
+  assert.ok('snapshot' in compiled, JSON.stringify(compiled))
+  return compiled.snapshot
+}
+
 test('an edge has PROXY_V1 and the health check of Compute Engine by default', () => {
-  const { proxyHeader, healthCheck, backends } = parseEdge([...EDGE, '--backend', '[2001:db8::2]:110'])
-  assert.equal(proxyHeader, 'PROXY_V1')
-  assert.deepEqual(backends.map(formatEndpoint), ['192.0.2.2:110', '[2001:db8::2]:110'])
-  const thresholds = { healthyThreshold: 2, unhealthyThreshold: 2 }
-  assert.deepEqual(healthCheck, {
-    checkIntervalMs: 5_000,
-    timeoutMs: 5_000,
-    maxUtilization: undefined,
-    ...thresholds,
-  })
+  const { frontends, services, healthChecks } = snapshotOf([...EDGE, '--backend', '[2001:db8::2]:110'])
+  assert.deepEqual(frontends, [
+    {
+      name: 'edge',
+      address: '192.0.2.1',
+      port: 110,
+      proxy: 'edge',
+      service: 'edge',
+      proxyHeader: { kind: 'PROXY_V1' },
+    },
+  ])
+  const [{ idleTimeoutMs, drainingTimeoutMs, groups }] = services
+  assert.deepEqual({ idleTimeoutMs, drainingTimeoutMs }, { idleTimeoutMs: 30_000, drainingTimeoutMs: 0 })
+  assert.deepEqual(
+    groups.flatMap(({ backends }) => backends.map(({ name }) => name)),
+    ['192.0.2.2:110', '[2001:db8::2]:110'],
+  )
+  const [{ checkIntervalMs, timeoutMs, healthyThreshold, unhealthyThreshold, port, probe }] = healthChecks
+  assert.deepEqual(
+    { checkIntervalMs, timeoutMs, healthyThreshold, unhealthyThreshold, port, probe },
+    {
+      checkIntervalMs: 5_000,
+      timeoutMs: 5_000,
+      healthyThreshold: 2,
+      unhealthyThreshold: 2,
+      port: undefined,
+      probe: { kind: 'TCP', request: '', response: '' },
+    },
+  )
+})
+
+test('the one-line form takes times that a file cannot: parts of a second, and an idle timeout of 0', () => {
+  const times = ['--idle-timeout', '0', '--check-interval', '150ms', '--check-timeout', '50ms']
+  const { services, healthChecks } = snapshotOf([...EDGE, ...times])
+  const [{ checkIntervalMs, timeoutMs }] = healthChecks
+  assert.deepEqual([services[0].idleTimeoutMs, checkIntervalMs, timeoutMs], [0, 150, 50])
+})
+
+test('with --max-utilization backends of every port are in a group of that port, and balanced by utilization', () => {
+  const backends = ['--backend', '192.0.2.3:110', '--backend', '192.0.2.2:111', '--backend', '[2001:db8::2]:111']
+  const [{ groups }] = snapshotOf([
+    ...EDGE,
+    ...backends,
+    '--max-utilization',
+    '0.8',
+    '--region',
+    'us-central1',
+  ]).services
+  const balancing = { mode: 'UTILIZATION', maxUtilization: 0.8, maxConnections: undefined, capacityScaler: 1 }
+  for (const group of groups) assert.deepEqual([group.balancing, group.region], [balancing, 'us-central1'])
+  assert.deepEqual(
+    groups.map((group) => [group.name, group.backends.map(({ name, address, port }) => `${name} ${address} ${port}`)]),
+    [
+      ['us-central1-a/edge-110', ['ip-192-0-2-2 192.0.2.2 110', 'ip-192-0-2-3 192.0.2.3 110']],
+      ['us-central1-a/edge-111', ['ip-192-0-2-2 192.0.2.2 111', 'ip-20010db8000000000000000000000002 2001:db8::2 111']],
+    ],
+  )
+})
+
+test('an edge takes several files, and flags about the process and its host beside them', () => {
+  const files = ['--config', 'a.yaml', '--config=b.json', '--watch']
+  const sources = ['--source-ranges', '10.0.0.0/30,10.0.0.1,2001:db8::8/127', '--zone', 'us-central1-b']
+  const command = parseEdge([...files, ...sources, '--accept-proxy', '10.1.2.3/8,::1', '--retries', '0'])
+  assert.deepEqual(command.configuration, { kind: 'files', paths: ['a.yaml', 'b.json'], isWatched: true })
+  assert.deepEqual(command.sourceAddresses.map(formatIpAddress), [
+    '10.0.0.0',
+    '10.0.0.1',
+    '10.0.0.2',
+    '10.0.0.3',
+    '2001:db8::8',
+    '2001:db8::9',
+  ])
+  const { acceptProxyFrom, retriesMax, localRegion } = command
+  assert.deepEqual(
+    { acceptProxyFrom, retriesMax, localRegion },
+    { acceptProxyFrom: ['10.0.0.0/8', '::1/128'], retriesMax: 0, localRegion: 'us-central1' },
+  )
 })
 
 for (const [argv, message] of [
@@ -112,11 +191,22 @@ for (const [argv, message] of [
 }
 
 for (const [argv, message] of [
-  [[], /^--listen is missing; give the ADDR:PORT that clients connect to$/],
+  [[], /^--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE$/],
+  [[...EDGE, '--config', 'x'], '--config and --listen exclude each other: it stands in the file; remove one of them'],
+  [['--config', 'x', '--idle-timeout', '5s'], /^--config and --idle-timeout exclude each other/],
+  [['--config', ''], '--config is empty; give a value'],
+  [[...EDGE, '--watch'], '--watch is for files; give --config FILE with it'],
+  [[...EDGE, '--region', 'US'], /^--region "US" is no name; write small letters/],
+  [[...EDGE, '--region', 'a-b', '--zone', 'a-c-d'], '--zone "a-c-d" is in a-c, not in "a-b"; leave --region out'],
+  [[...EDGE, '--retries', '-1'], '--retries "-1" is not a whole number from 0 to 100'],
+  [[...EDGE, '--source-ranges', '10.0.0.0/21'], /^--source-ranges "10\.0\.0\.0\/21" has more than 1024 addresses; /],
+  [[...EDGE, '--source-ranges', '2001:db8::/32'], /has more than 1024 addresses; give longer prefixes$/],
+  [[...EDGE, '--source-ranges', '10.0.0.1,'], /^--source-ranges "" is no subnet; write one such as 192\.0\.2\.0\/28/],
+  [[...EDGE, '--source-ranges', '224.0.0.1'], /^--source-ranges "224\.0\.0\.1" is no address to connect from; /],
+  [[...EDGE, '--accept-proxy', 'haproxy'], /^--accept-proxy "haproxy" is no subnet; /],
   [['--listen', '192.0.2.1:110'], /^--backend is missing; give the ADDR:PORT of at least one$/],
   [[...EDGE, '--backend', '0.0.0.0:110'], /^--backend "0\.0\.0\.0:110" is no address to connect to; /],
   [[...EDGE, '--proxy-header', 'PROXY_V3'], '--proxy-header "PROXY_V3" is not one of PROXY_V1, PROXY_V2, NONE'],
-  [[...EDGE, '--tls-cert', 'a.pem'], /^--tls-cert is given 1 times and --tls-key 0 times; give one of each/],
   [[...EDGE, '--check-timeout', '6s'], '--check-timeout must not exceed --check-interval; shorten it'],
   [[...EDGE, '--healthy-threshold', '11'], '--healthy-threshold "11" is not a whole number from 1 to 10'],
 ] as const) {

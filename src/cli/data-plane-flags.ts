@@ -35,7 +35,7 @@ export const processFlags = {
   admin: valueFlag(
     'admin',
     'HOST:PORT|unix:PATH',
-    'Serve /metrics, /healthz, /readyz and /connections here; TCP only on loopback, a UNIX socket is for its owner only',
+    'Serve /metrics, /healthz, /readyz and /connections here, of an edge also /status and POST /backends/NAME/drain and enable; TCP only on loopback, a UNIX socket is for its owner only',
     parseAdmin,
   ),
 } as const
@@ -121,7 +121,8 @@ export function listenerSettings(
   }
 }
 
-function parseAdmin(text: string, flag: string): AdminAddress {
+/** Reads where an admin server listens. */
+export function parseAdmin(text: string, flag: string): AdminAddress {
   if (text.startsWith('unix:') && text.length > 'unix:'.length)
     return { kind: 'unix', path: text.slice('unix:'.length) }
   const endpoint = parseEndpoint(text.replace(/^localhost:/, '127.0.0.1:'))

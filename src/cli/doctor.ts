@@ -1,4 +1,4 @@
-import { type AgentListenerCommand, agentFlags, parseAgent } from './agent.ts'
+import { type AgentListenerCommand, agentConfigFile, agentHelpFlags, type ReadAgentConfig, readAgent } from './agent.ts'
 import { splitAgentArgv } from './agent-argv.ts'
 import { switchFlag, UsageError } from './flags.ts'
 import { familiesOf, familyFlag } from './host-setup.ts'
@@ -9,29 +9,29 @@ const ownFlags = {
 } as const
 
 /** The flags of `truepeer doctor agent`: its own, and all of `truepeer agent`. */
-export const doctorFlags = { ...ownFlags, ...agentFlags } as const
+export const doctorFlags = { ...ownFlags, ...agentHelpFlags } as const
 
 /** What the command line of `truepeer doctor agent` says. */
-export type DoctorCommand = AgentListenerCommand & {
-  /** The file of trusted edges; undefined: everyone is trusted. */
-  readonly allowedSubnetsFile: string | undefined
+export type DoctorCommand = {
+  readonly listeners: readonly AgentListenerCommand[]
+  /** The agent is started with `--config`. */
+  readonly hasConfigFile: boolean
   readonly maxConnections: number
   readonly families: readonly (4 | 6)[]
   readonly json: boolean
 }
 
-/** Reads the arguments behind `truepeer doctor`. @throws UsageError */
-export function parseDoctor(argv: readonly string[]): DoctorCommand {
+/** Reads the arguments behind `truepeer doctor`, and the configuration file that they name. @throws UsageError */
+export function parseDoctor(argv: readonly string[], readConfig: ReadAgentConfig): DoctorCommand {
   const [subject, ...rest] = argv
   if (subject !== 'agent') {
     throw new UsageError('truepeer doctor needs "agent" first, and then the flags that the agent is started with')
   }
   const { agentArgv, own } = splitAgentArgv(rest, ownFlags)
-  const { listeners, maxConnections } = parseAgent(agentArgv)
-  const [listener] = listeners
+  const { listeners, maxConnections } = readAgent(agentArgv, readConfig)
   return {
-    ...listener,
-    allowedSubnetsFile: listener.trust.kind === 'file' ? listener.trust.path : undefined,
+    listeners,
+    hasConfigFile: agentConfigFile(agentArgv) !== undefined,
     maxConnections,
     families: familiesOf(own.family[0]),
     json: own.json.length > 0,

@@ -1,4 +1,8 @@
-import type { Endpoint } from '../address/endpoint.ts'
+import { formatCidr } from '../address/cidr.ts'
+import type { IpAddress } from '../address/ip-address.ts'
+import { regionOfZone } from '../compute/reference.ts'
+import type { CheckedResource } from '../compute/resources.ts'
+import { agentListenerFlags } from './agent.ts'
 import {
   type ListenerSettings,
   listenerFlags,
@@ -8,61 +12,58 @@ import {
   processSettings,
   WORKERS_MAX,
 } from './data-plane-flags.ts'
-import { type FlagValues, listFlag, parseFlags, UsageError, valueFlag } from './flags.ts'
+import {
+  type FlagTable,
+  type FlagValues,
+  listFlag,
+  parseFlags,
+  quoted,
+  spelled,
+  switchFlag,
+  UsageError,
+  valueFlag,
+} from './flags.ts'
+import { oneLineResources } from './one-line-edge.ts'
 import {
   integerBetween,
   oneOf,
   parseAddressPort,
+  parseCidrs,
   parseDuration,
   parsePart,
   parsePositiveDuration,
+  parseResourceName,
+  parseSourceRanges,
   parseTarget,
   parseText,
 } from './values.ts'
 
 const PROXY_HEADERS = ['PROXY_V1', 'PROXY_V2', 'NONE'] as const
-const TLS_PROFILES = ['COMPATIBLE', 'MODERN', 'RESTRICTED', 'FIPS_202205'] as const
-const TLS_MIN_VERSIONS = ['1.0', '1.1', '1.2', '1.3'] as const
 const THRESHOLD_MAX = 10
+const RETRIES_MAX = 100
+const ZONE_DEFAULT = 'local-a'
 
-/** The flags of `truepeer edge`. */
-export const edgeFlags = {
-  listen: valueFlag('listen', 'ADDR:PORT', 'Where clients connect to. Mandatory', parseAddressPort),
-  backends: listFlag('backend', 'ADDR:PORT', 'A backend; give the flag once for each. Mandatory', parseTarget),
+/** The flags by which the load balancer comes from files of resources. */
+const configFlags = {
+  config: listFlag(
+    'config',
+    'FILE',
+    'A YAML or JSON file of Compute Engine resources, from a forwarding rule to the backends; SIGHUP reads it again and applies what has changed. The flag for each file',
+    parseText,
+  ),
+  watch: switchFlag('watch', 'Apply a file of --config as soon as it changes, without SIGHUP'),
+} as const
+
+/** The flags of the one-line form, which say the same as a file of one forwarding rule and its backends. */
+export const oneLineFlags = {
+  listen: valueFlag('listen', 'ADDR:PORT', 'Where clients connect to. Mandatory without --config', parseAddressPort),
+  backends: listFlag('backend', 'ADDR:PORT', 'A backend; give the flag once for each', parseTarget),
   proxyHeader: valueFlag(
     'proxy-header',
     PROXY_HEADERS.join('|'),
     "The header that tells the backend the client's address",
     oneOf(PROXY_HEADERS),
     'PROXY_V1',
-  ),
-  tlsCertificates: listFlag(
-    'tls-cert',
-    'FILE',
-    'Terminate TLS with this certificate and its chain (PEM); give it once for each, each with its --tls-key. The first serves clients that name no other',
-    parseText,
-  ),
-  tlsKeys: listFlag('tls-key', 'FILE', 'The private key (PEM) of the --tls-cert in the same place', parseText),
-  tlsProfile: valueFlag(
-    'tls-profile',
-    TLS_PROFILES.join('|'),
-    'The cipher suites that are offered, as the profiles of SSL policies name them',
-    oneOf(TLS_PROFILES),
-    'MODERN',
-  ),
-  tlsMinVersion: valueFlag(
-    'tls-min-version',
-    TLS_MIN_VERSIONS.join('|'),
-    'The oldest version of TLS that is offered; 1.3 needs the profile RESTRICTED',
-    oneOf(TLS_MIN_VERSIONS),
-    '1.2',
-  ),
-  workers: valueFlag(
-    'workers',
-    'N',
-    'Worker threads, each with a listening socket of its own',
-    integerBetween(1, WORKERS_MAX),
-    '1',
   ),
   idleTimeout: valueFlag('idle-timeout', 'TIME', 'Silence in both directions; 0: for ever', parseDuration, '30s'),
   checkInterval: valueFlag(
@@ -96,76 +97,147 @@ export const edgeFlags = {
   maxUtilization: valueFlag(
     'max-utilization',
     'PART',
-    'The backends are agents: ask each for the load of its host with every health check. One above this part of its processors, such as 0.8, gets connections only if all are; one whose app does not listen is down',
+    'The backends are agents: ask each for the load of its host. One above this part of its processors, such as 0.8, gets connections only if all are; one whose app does not listen gets none',
     parsePart,
+  ),
+} as const
+
+/** The flags that both forms take. */
+const commonFlags = {
+  check: switchFlag('check', 'Only check the configuration: print what is wrong with it, or that it is right'),
+  region: valueFlag(
+    'region',
+    'REGION',
+    'Where this edge is: backends of this region come first. Without it, and without --zone, all are equally near',
+    parseResourceName,
+  ),
+  zone: valueFlag('zone', 'ZONE', 'Where this edge is, such as us-central1-b; says the region, too', parseResourceName),
+  retries: valueFlag(
+    'retries',
+    'N',
+    'Further backends to try when one cannot be connected to, as long as nothing was relayed',
+    integerBetween(0, RETRIES_MAX),
+    '3',
+  ),
+  sourceRanges: valueFlag(
+    'source-ranges',
+    'CIDR,...',
+    'The addresses of this host from which backends are connected to, in turn: each gives another 64,000 connections to one backend. At most 1024; without it the kernel chooses',
+    parseSourceRanges,
+  ),
+  acceptProxy: valueFlag(
+    'accept-proxy',
+    'CIDR,...',
+    'The edge stands behind load balancers with these addresses: each connection begins with their PROXY header, and nobody else is served',
+    parseCidrs,
+  ),
+  headerTimeout: {
+    ...agentListenerFlags.headerTimeout,
+    help: 'With --accept-proxy: from accept to the complete header',
+  },
+  headerLengthMax: {
+    ...agentListenerFlags.headerLengthMax,
+    help: 'With --accept-proxy: longest version 2 header, counted behind its first 16 bytes',
+  },
+  assignAddresses: switchFlag(
+    'assign-addresses',
+    'Put the addresses of frontends on the loopback interface where the host does not have them, and take them away at the end; needs CAP_NET_ADMIN',
+  ),
+  workers: valueFlag(
+    'workers',
+    'N',
+    'Worker threads, each with listening sockets of its own',
+    integerBetween(1, WORKERS_MAX),
+    '1',
   ),
   ...listenerFlags,
   ...processFlags,
 } as const
 
-/** What `--tls-...` say. */
-export type EdgeTlsFiles = {
-  readonly pairs: readonly { readonly certificatePath: string; readonly keyPath: string }[]
-  readonly profile: (typeof TLS_PROFILES)[number]
-  readonly minVersion: (typeof TLS_MIN_VERSIONS)[number]
-}
+/** The flags of `truepeer edge`. */
+export const edgeFlags = { ...configFlags, ...oneLineFlags, ...commonFlags } as const
 
 /** What the command line of an edge says; times in milliseconds. */
 export type EdgeCommand = ProcessSettings &
   ListenerSettings & {
-    readonly listen: Endpoint
-    readonly backends: readonly Endpoint[]
-    readonly proxyHeader: (typeof PROXY_HEADERS)[number]
-    /** Files to read; null: no TLS. */
-    readonly tlsFiles: EdgeTlsFiles | null
-    readonly healthCheck: {
-      readonly checkIntervalMs: number
-      readonly timeoutMs: number
-      readonly healthyThreshold: number
-      readonly unhealthyThreshold: number
-      readonly maxUtilization: number | undefined
-    }
+    readonly configuration:
+      | { readonly kind: 'files'; readonly paths: readonly string[]; readonly isWatched: boolean }
+      | { readonly kind: 'resources'; readonly resources: readonly CheckedResource[] }
+    readonly isOnlyChecked: boolean
+    /** undefined: everything is equally near. */
+    readonly localRegion: string | undefined
+    readonly retriesMax: number
+    readonly sourceAddresses: readonly IpAddress[]
+    /** CIDR texts; null: clients connect directly. */
+    readonly acceptProxyFrom: readonly string[] | null
+    readonly headerLengthMax: number
+    readonly assignsAddresses: boolean
   }
 
 /** Reads the arguments behind `truepeer edge`. @throws UsageError */
 export function parseEdge(argv: readonly string[]): EdgeCommand {
+  const given = parseFlags(argv, { ...edgeFlags, ...withoutDefaults(oneLineFlags) })
   const values = parseFlags(argv, edgeFlags)
-  const [listen] = values.listen
-  if (listen === undefined) throw new UsageError('--listen is missing; give the ADDR:PORT that clients connect to')
-  if (values.backends.length === 0) throw new UsageError('--backend is missing; give the ADDR:PORT of at least one')
-  const healthCheck = {
-    checkIntervalMs: values.checkInterval[0],
-    timeoutMs: values.checkTimeout[0],
-    healthyThreshold: values.healthyThreshold[0],
-    unhealthyThreshold: values.unhealthyThreshold[0],
-    maxUtilization: values.maxUtilization[0],
-  }
-  if (healthCheck.timeoutMs > healthCheck.checkIntervalMs) {
-    throw new UsageError('--check-timeout must not exceed --check-interval; shorten it')
-  }
   return {
     ...processSettings(values, values.workers[0]),
-    // An edge reads no header, so that timeout has nothing to bound.
-    ...listenerSettings(values, { headerTimeoutMs: 0, idleTimeoutMs: values.idleTimeout[0] }),
-    listen,
-    backends: values.backends,
-    proxyHeader: values.proxyHeader[0],
-    tlsFiles: tlsFiles(values),
-    healthCheck,
+    // The idle timeout is the backend service's.
+    ...listenerSettings(values, { headerTimeoutMs: values.headerTimeout[0], idleTimeoutMs: 0 }),
+    configuration: given.config.length > 0 ? filesOf(given) : oneLineOf(values),
+    isOnlyChecked: values.check.length > 0,
+    localRegion: regionOf(values.region[0], values.zone[0]),
+    retriesMax: values.retries[0],
+    sourceAddresses: values.sourceRanges[0] ?? [],
+    acceptProxyFrom: values.acceptProxy[0]?.map(formatCidr) ?? null,
+    headerLengthMax: values.headerLengthMax[0],
+    assignsAddresses: values.assignAddresses.length > 0,
   }
 }
 
-function tlsFiles(values: FlagValues<typeof edgeFlags>): EdgeTlsFiles | null {
-  const { tlsCertificates, tlsKeys } = values
-  if (tlsCertificates.length !== tlsKeys.length) {
-    throw new UsageError(
-      `--tls-cert is given ${tlsCertificates.length} times and --tls-key ${tlsKeys.length} times; give one of each for a certificate`,
-    )
+/** @param given without defaults where they belong to the one-line form */
+function filesOf(given: FlagValues<typeof configFlags & FlagTable>): EdgeCommand['configuration'] {
+  for (const [key, flag] of Object.entries(oneLineFlags)) {
+    if (given[key].length === 0) continue
+    throw new UsageError(`--config and ${spelled(flag)} exclude each other: it stands in the file; remove one of them`)
   }
-  if (tlsCertificates.length === 0) return null
-  return {
-    pairs: tlsCertificates.map((certificatePath, index) => ({ certificatePath, keyPath: tlsKeys[index] })),
-    profile: values.tlsProfile[0],
-    minVersion: values.tlsMinVersion[0],
+  return { kind: 'files', paths: given.config, isWatched: given.watch.length > 0 }
+}
+
+function oneLineOf(values: FlagValues<typeof edgeFlags>): EdgeCommand['configuration'] {
+  const [listen] = values.listen
+  if (listen === undefined) {
+    throw new UsageError('--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE')
   }
+  if (values.backends.length === 0) throw new UsageError('--backend is missing; give the ADDR:PORT of at least one')
+  if (values.watch.length > 0) throw new UsageError('--watch is for files; give --config FILE with it')
+  if (values.checkTimeout[0] > values.checkInterval[0]) {
+    throw new UsageError('--check-timeout must not exceed --check-interval; shorten it')
+  }
+  const [region] = values.region
+  const resources = oneLineResources({
+    listen,
+    backends: values.backends,
+    proxyHeader: values.proxyHeader[0],
+    idleTimeoutMs: values.idleTimeout[0],
+    checkIntervalMs: values.checkInterval[0],
+    checkTimeoutMs: values.checkTimeout[0],
+    healthyThreshold: values.healthyThreshold[0],
+    unhealthyThreshold: values.unhealthyThreshold[0],
+    maxUtilization: values.maxUtilization[0],
+    zone: values.zone[0] ?? (region === undefined ? ZONE_DEFAULT : `${region}-a`),
+  })
+  return { kind: 'resources', resources }
+}
+
+function regionOf(region: string | undefined, zone: string | undefined): string | undefined {
+  const ofZone = zone === undefined ? undefined : regionOfZone(zone)
+  if (region !== undefined && ofZone !== undefined && region !== ofZone) {
+    throw new UsageError(`--zone ${quoted(zone ?? '')} is in ${ofZone}, not in ${quoted(region)}; leave --region out`)
+  }
+  return region ?? ofZone
+}
+
+/** So that it shows which of them were given. */
+function withoutDefaults<Table extends FlagTable>(table: Table): Table {
+  const entries = Object.entries(table).map(([key, flag]) => [key, { ...flag, defaultText: undefined }])
+  return Object.fromEntries(entries) as Table
 }

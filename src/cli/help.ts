@@ -4,6 +4,7 @@ import { doctorFlags } from './doctor.ts'
 import { edgeFlags } from './edge.ts'
 import { type FlagTable, spelled } from './flags.ts'
 import { hostSetupFlags } from './host-setup.ts'
+import { statusFlags } from './status.ts'
 
 /** A subcommand as the help shows it. */
 export type Command = { readonly summary: string; readonly usage: string; readonly flags: FlagTable }
@@ -12,7 +13,8 @@ export type Command = { readonly summary: string; readonly usage: string; readon
 export const commands = {
   edge: {
     summary: 'Take clients, pick a healthy backend, and tell it who the client is',
-    usage: 'truepeer edge --listen ADDR:PORT --backend ADDR:PORT [--backend ADDR:PORT ...] [flags]',
+    usage:
+      'truepeer edge --listen ADDR:PORT --backend ADDR:PORT [--backend ADDR:PORT ...] [flags]\n       truepeer edge --config FILE [--config FILE ...] [flags]',
     flags: edgeFlags,
   },
   agent: {
@@ -35,6 +37,11 @@ export const commands = {
     summary: 'Check whether an agent with these flags will work on this host',
     usage: 'truepeer doctor agent [flags of this command and of truepeer agent]',
     flags: doctorFlags,
+  },
+  status: {
+    summary: 'Show the frontends, groups and backends of a running edge, their health and connections',
+    usage: 'truepeer status [--admin HOST:PORT|unix:PATH] [--json]',
+    flags: statusFlags,
   },
   'host-setup': {
     summary: 'Set up, take away or show the routing that an agent needs on this host',

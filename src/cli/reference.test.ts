@@ -43,7 +43,7 @@ test('the page of metrics names every metric of ours that the admin server shows
   const path = join(tmpdir(), `reference-${process.pid}.sock`)
   const server = await startAdmin(
     { kind: 'unix', path },
-    { read: () => 0, droppedRecords: () => 0, connections: async () => [], isReady: () => true },
+    { read: () => 0, droppedRecords: () => 0, connections: async () => [], isReady: () => true, edge: () => undefined },
   )
   const served = await new Promise<string>((resolve, reject) => {
     const asked = request({ socketPath: path, path: '/metrics', agent: false }, (response) => {

@@ -1,4 +1,6 @@
 // The pages of docs/reference: made from the tables that the program itself uses, so that they cannot say anything else.
+import { type FieldEntry, type ResourceEntry, resourceEntries } from '../compute/resource-entries.ts'
+import { EDGE_METRICS, type EdgeMetric } from '../telemetry/edge-metrics.ts'
 import {
   ACCEPT_ERRNOS,
   END_REASONS,
@@ -33,13 +35,36 @@ const EXAMPLE_VALUES: Readonly<Record<string, string>> = {
 /** Values other than the default that make the example one of two listeners. */
 const EXAMPLE_LISTEN = '10.128.0.2:110'
 
+/** What the schema of a resource cannot say: what becomes of it at an edge. */
+const RESOURCE_NOTES: Readonly<Record<string, string>> = {
+  targetSslProxies:
+    'It is checked, but this version does not take TLS off yet: a forwarding rule whose target is one is refused.',
+  sslCertificates: 'It is checked, and not used yet.',
+  sslPolicies: 'It is checked, and not used yet.',
+  instances: 'An instance whose `status` is given and is not `RUNNING` serves nobody.',
+  firewalls: 'It is checked, and no edge applies it: the firewall of each host does.',
+}
+/** Not only a server sets these: in a file they say which resource it is. */
+const PLACE_FIELDS: ReadonlySet<string> = new Set(['kind', 'selfLink', 'region', 'zone'])
+/** By why a field has no effect. */
+const ACCEPTED_TEXTS: Readonly<Record<keyof ResourceEntry['accepted'], string>> = {
+  outputOnly: 'Accepted and left out, because only a server sets it',
+  recorded: 'Accepted in any form',
+  unsupported: 'Refused, unless empty, `false`, 0 or at the value that changes nothing',
+}
+
 /** The pages of docs/reference: their texts by file name. Pure. */
 export function referencePages(): ReadonlyMap<string, string> {
   const pages = Object.entries(commands).map(([name, command]): [string, string] => [
     `${name.replaceAll(' ', '-')}.md`,
     commandPage(name, command),
   ])
-  return new Map([...pages, ['metrics.md', metricsPage()], ['end-reasons.md', endReasonsPage()]])
+  return new Map([
+    ...pages,
+    ['metrics.md', metricsPage()],
+    ['end-reasons.md', endReasonsPage()],
+    ['resources.md', resourcesPage()],
+  ])
 }
 
 /** A configuration file of an agent with every key there is; `parseAgentConfig` takes it as it is. */
@@ -135,12 +160,20 @@ function metricsPage(): string {
   return page('Metrics', [
     wrapped(
       'Served at `/metrics` by `--admin`, in the text format of Prometheus. Values are sums over all workers since the start of ' +
-        'the process. Every label value is there from the start, with 0. An edge and an agent have the same metrics. The ' +
-        'metrics `process_*` and `nodejs_*` of prom-client come with them; they describe the main thread and the process.',
+        'the process. Every label value is there from the start, with 0. An edge and an agent both have the metrics of the ' +
+        'first part. The metrics `process_*` and `nodejs_*` of prom-client come with them; they describe the main thread and ' +
+        'the process.',
     ),
     ...Object.values<Metric>(METRICS).flatMap(metricSection),
     '## `truepeer_log_dropped_total`',
     'Counter. Log records dropped because the reader of stdout was too slow.',
+    '# Metrics of an edge',
+    wrapped(
+      'Their labels are names of the configuration: `frontend` is a forwarding rule, `service` a backend service, `group` a ' +
+        'group with its zone, `backend` an instance or the address and port of a network endpoint. What a frontend or backend ' +
+        'has counted goes with it when it leaves the configuration.',
+    ),
+    ...EDGE_METRICS.flatMap(edgeMetricSection),
   ])
 }
 
@@ -158,6 +191,22 @@ function metricSection(metric: Metric): string[] {
       ? []
       : [wrapped(`Values of the label \`${metric.label}\`: ${values.join(', ')}.${explained}`)]),
   ]
+}
+
+function edgeMetricSection(metric: EdgeMetric): string[] {
+  const kind = metric.kind === 'gauge' ? 'Gauge' : 'Counter'
+  const labels = metric.labels.map((label) => `\`${label}\``).join(', ')
+  return [
+    `## \`${metric.name}\``,
+    wrapped(`${kind}. ${metric.help}.`),
+    ...(labels === '' ? [] : [wrapped(`Labels: ${labels}.${valuesOf(metric)}`)]),
+  ]
+}
+
+/** The values of labels that are not names. */
+function valuesOf({ labels, values }: EdgeMetric): string {
+  if (values === undefined) return ''
+  return ` Values of \`${labels.at(-1)}\`: ${values.map((value) => `\`${value}\``).join(', ')}.`
 }
 
 function endReasonsPage(): string {
@@ -191,6 +240,61 @@ function endReasonsPage(): string {
         'concern only the connection that was about to be taken.',
     ),
   ])
+}
+
+function resourcesPage(): string {
+  const entries = resourceEntries()
+  const isCommon = ({ path }: FieldEntry): boolean =>
+    entries.every(({ fields }) => fields.some((it) => it.path === path))
+  const isCommonOutput = (path: string): boolean => entries.every(({ accepted }) => accepted.outputOnly.includes(path))
+  const [{ fields, accepted }] = entries
+  return page('Resources', [
+    wrapped(
+      'What stands in a file of `truepeer edge --config`: resources of the Compute Engine API, version 1, with its names, ' +
+        'values and defaults. A file is YAML or JSON: one or several documents, each a resource or a list of them, as `gcloud … ' +
+        'describe --format=yaml` and `export` print them. A field that is not listed here is refused, with the nearest name ' +
+        'that is.',
+    ),
+    wrapped(
+      '`kind` says what a resource is, or else `selfLink`. `zone` or `region` says where it lives, or else `selfLink`; what ' +
+        'has neither is global. A reference is a name, a path such as `zones/us-central1-b/instances/my-backend`, or a URL; ' +
+        'host and project in it mean nothing. Every resource has:',
+    ),
+    fields.filter(isCommon).map(fieldItem).join('\n'),
+    wrapped(
+      `${ACCEPTED_TEXTS.outputOnly}: ${codes(accepted.outputOnly.filter((path) => isCommonOutput(path) && !PLACE_FIELDS.has(path)))}.`,
+    ),
+    ...entries.flatMap((entry) => resourceSection(entry, isCommon, isCommonOutput)),
+  ])
+}
+
+function resourceSection(
+  { collection, kind, description, scopes, fields, accepted }: ResourceEntry,
+  isCommon: (field: FieldEntry) => boolean,
+  isCommonOutput: (path: string) => boolean,
+): string[] {
+  const own = { ...accepted, outputOnly: accepted.outputOnly.filter((path) => !isCommonOutput(path)) }
+  const kinds = ['unsupported', 'recorded', 'outputOnly'] as const
+  const note = RESOURCE_NOTES[collection]
+  return [
+    `## ${collection}`,
+    wrapped(`\`kind: ${kind}\`, ${scopes.join(' or ')}. ${description}${note === undefined ? '' : ` ${note}`}`),
+    fields
+      .filter((field) => !isCommon(field))
+      .map(fieldItem)
+      .join('\n'),
+    ...kinds
+      .filter((name) => own[name].length > 0)
+      .map((name) => wrapped(`${ACCEPTED_TEXTS[name]}: ${codes(own[name])}.`)),
+  ]
+}
+
+function fieldItem({ path, description, facts }: FieldEntry): string {
+  return wrapped(`\`${path}\`: ${description} Takes ${facts}.`, '  ').replace('  ', '- ')
+}
+
+function codes(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(', ')
 }
 
 function reasonItem(reason: string, { meaning, remedy }: ReasonText): string {

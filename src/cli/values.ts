@@ -1,6 +1,8 @@
 import { type AddressClass, classifyAddress } from '../address/address-class.ts'
+import { type Cidr, cidrAddresses, cidrSize, parseCidr } from '../address/cidr.ts'
 import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
-import { unmapAddress } from '../address/ip-address.ts'
+import { formatIpAddress, type IpAddress, unmapAddress } from '../address/ip-address.ts'
+import { isResourceName } from '../compute/reference.ts'
 import { quoted, UsageError } from './flags.ts'
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -92,4 +94,37 @@ export function oneOf<Word extends string>(words: readonly Word[]): (text: strin
 export function parseText(text: string, flag: string): string {
   if (text === '') throw new UsageError(`${flag} is empty; give a value`)
   return text
+}
+
+/** Reads "10.0.0.0/8,2001:db8::/32"; a bare address is the range of it alone. */
+export function parseCidrs(text: string, flag: string): readonly Cidr[] {
+  return text.split(',').map((part) => {
+    const cidr = parseCidr(part.trim())
+    if (cidr !== undefined) return cidr
+    throw new UsageError(`${flag} ${quoted(part)} is no subnet; write one such as 192.0.2.0/28 or 2001:db8::/124`)
+  })
+}
+
+/** How many addresses {@link parseSourceRanges} takes. */
+const SOURCES_MAX = 1_024
+
+/** As {@link parseCidrs}: every address of the ranges, each once. */
+export function parseSourceRanges(text: string, flag: string): readonly IpAddress[] {
+  const cidrs = parseCidrs(text, flag)
+  const count = cidrs.reduce((sum, cidr) => sum + cidrSize(cidr), 0)
+  if (count > SOURCES_MAX) {
+    throw new UsageError(`${flag} ${quoted(text)} has more than ${SOURCES_MAX} addresses; give longer prefixes`)
+  }
+  const addresses = new Map(cidrs.flatMap(cidrAddresses).map((address) => [formatIpAddress(address), address]))
+  for (const [name, address] of addresses) {
+    if (!NOT_CONNECTABLE.has(classifyAddress(address))) continue
+    throw new UsageError(`${flag} ${quoted(name)} is no address to connect from; give addresses of this host`)
+  }
+  return [...addresses.values()]
+}
+
+/** Reads the name of a region, a zone or another resource. */
+export function parseResourceName(text: string, flag: string): string {
+  if (isResourceName(text)) return text
+  throw new UsageError(`${flag} ${quoted(text)} is no name; write small letters, digits and "-", such as us-central1`)
 }

@@ -5,6 +5,7 @@ import type { Endpoint } from '../address/endpoint.ts'
 import { ETIMEDOUT } from '../linux/errno.ts'
 import { FAILED, HANGUP, READABLE, WRITABLE } from '../linux/poller.ts'
 import { close, closeWithReset, takeError } from '../linux/socket.ts'
+import type { Tlv } from '../proxy-protocol/tlv.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
 import { TlsSession } from '../tls/session.ts'
 import type { EventLoop } from './event-loop.ts'
@@ -32,10 +33,10 @@ import { sendTo } from './transfer.ts'
 export const Phase = {
   /** The slot is free. */
   None: 0,
-  /** Accepted; the TLS handshake is not complete. */
-  Handshaking: 1,
-  /** The PROXY protocol header is not complete. */
-  ReadingHeader: 2,
+  /** Accepted; the PROXY protocol header is not complete. */
+  ReadingHeader: 1,
+  /** The TLS handshake is not complete. */
+  Handshaking: 2,
   /** The header was a question; the answer is on its way. */
   Answering: 3,
   /** About to open a socket to a backend. */
@@ -68,9 +69,11 @@ const CUT_OFF: ReadonlySet<EndReason> = new Set([
   'app-down',
   'out-of-resources',
   'backend-handshake-failed',
+  'drained',
   'shutdown',
 ])
 const NO_BYTES = new Uint8Array(0)
+const NO_TLVS: readonly Tlv[] = []
 
 /** Everything known about one connection. Made once per slot and used again; see {@link EventLoop}. */
 export class Connection implements Timed {
@@ -95,9 +98,13 @@ export class Connection implements Timed {
   attempts = 0
   /** The header named no client: the app sees the peer itself. */
   isLocal = false
-  /** Which backend the role chose first and last; its own to use. */
-  firstChoice = -1
+  /** Which backend of which group the role has chosen, and those whose attempts failed; its own to use. */
   choice = -1
+  choiceGroup = -1
+  readonly tried: number[] = []
+  /** What the peer's header named beside the source; its own to use. */
+  destination: Endpoint | null = null
+  tlvs: readonly Tlv[] = NO_TLVS
   /** Why the role refused the source, for the log. */
   refusal = ''
 
@@ -138,8 +145,10 @@ export function begin(loop: EventLoop, connection: Connection, fd: number, peer:
   connection.target = null
   connection.attempts = 0
   connection.isLocal = false
-  connection.firstChoice = -1
   connection.choice = -1
+  connection.choiceGroup = -1
+  if (connection.tried.length > 0) connection.tried.length = 0
+  connection.destination = null
   connection.refusal = ''
   connection.startedMs = loop.nowMs
   connection.lastActiveMs = loop.nowMs
@@ -150,27 +159,30 @@ export function begin(loop: EventLoop, connection: Connection, fd: number, peer:
   connection.firstEnd = 0
   const refused = role.admit(peer.address)
   if (refused !== undefined) return end(loop, connection, refused)
-  if (service.tls !== null) {
-    connection.client.tls = TlsSession.accepting(service.tls)
-    connection.phase = Phase.Handshaking
-    loop.timers.set(connection, loop.nowMs + service.tls.handshakeTimeoutMs)
+  if (role.expectsHeader) {
+    connection.phase = Phase.ReadingHeader
+    loop.timers.set(connection, loop.nowMs + service.timeouts.headerTimeoutMs)
   } else {
+    connection.source = peer
     enter(loop, connection)
   }
   drive(loop, connection)
 }
 
-/** The client's own bytes come from now on: a header, or payload. */
+/** The client's own bytes come from now on, encrypted or not. */
 function enter(loop: EventLoop, connection: Connection): void {
-  const { role, timeouts } = serviceOf(connection)
-  if (role.expectsHeader) {
-    connection.phase = Phase.ReadingHeader
-    loop.timers.set(connection, connection.startedMs + timeouts.headerTimeoutMs)
-  } else {
-    connection.source = connection.peer
-    connection.dialSinceMs = loop.nowMs
-    connection.phase = Phase.Dialling
-  }
+  const { tls } = serviceOf(connection)
+  if (tls === null) return enterDialling(loop, connection)
+  connection.client.tls = TlsSession.accepting(tls)
+  connection.phase = Phase.Handshaking
+  loop.timers.clear(connection)
+  loop.timers.set(connection, loop.nowMs + tls.handshakeTimeoutMs)
+}
+
+/** It is known who the client is. */
+function enterDialling(loop: EventLoop, connection: Connection): void {
+  connection.dialSinceMs = loop.nowMs
+  connection.phase = Phase.Dialling
 }
 
 /** Takes an event of one of the two sockets. */
@@ -220,14 +232,6 @@ export function drive(loop: EventLoop, connection: Connection): void {
   const { client, backend } = connection
   for (;;) {
     switch (connection.phase) {
-      case Phase.Handshaking: {
-        const step = handshake(loop, connection)
-        if (step === 'wait') return
-        if (step === 'failed') return end(loop, connection, 'handshake-failed')
-        enter(loop, connection)
-        continue
-      }
-
       case Phase.ReadingHeader: {
         const read = readHeader(loop, connection)
         if (read.kind === 'incomplete') return
@@ -237,8 +241,15 @@ export function drive(loop: EventLoop, connection: Connection): void {
           connection.phase = Phase.Answering
           continue
         }
-        connection.dialSinceMs = loop.nowMs
-        connection.phase = Phase.Dialling
+        enter(loop, connection)
+        continue
+      }
+
+      case Phase.Handshaking: {
+        const step = handshake(loop, connection)
+        if (step === 'wait') return
+        if (step === 'failed') return end(loop, connection, 'handshake-failed')
+        enterDialling(loop, connection)
         continue
       }
 
@@ -318,17 +329,20 @@ export function end(loop: EventLoop, connection: Connection, reason: EndReason):
   const { client, backend } = connection
   loop.timers.clear(connection)
   if (connection.phase >= Phase.Relaying) countBytes(loop, connection)
+  connection.endedMs = loop.nowMs
+  // The sockets can still be asked.
+  connection.service?.role.onEnd(connection, reason)
   // Who is cut off, or whose other side was never reached or broke, must not take the end for an orderly one.
   closePeer(client, backend.failure === 0 && !CUT_OFF.has(reason))
   if (backend.fd >= 0) closePeer(backend, client.failure === 0 && !CUT_OFF.has(reason))
   connection.phase = Phase.None
-  connection.endedMs = loop.nowMs
   loop.release(connection, reason)
   if (client.pipe !== null) loop.pipes.discard(client.pipe)
   if (backend.pipe !== null) loop.pipes.discard(backend.pipe)
   client.detach()
   backend.detach()
   connection.header = NO_BYTES
+  connection.tlvs = NO_TLVS
 }
 
 function closePeer(peer: Peer, isOrderly: boolean): void {

@@ -193,7 +193,6 @@ export class EventLoop {
   release(connection: Connection, reason: EndReason): void {
     this.counters.add(METRICS.ended.slots[reason])
     this.counters.add(METRICS.open.slot, -1)
-    connection.service?.role.onEnd(connection, reason)
     connection.service = null
     connection.generation = (connection.generation + 1) | 0
     this.#openCount -= 1

@@ -1,6 +1,6 @@
 import { EAGAIN, EINTR } from '../linux/errno.ts'
 import { type Pipe, splice } from '../linux/pipe.ts'
-import { receive, transmit } from '../linux/socket.ts'
+import { peek, receive, transmit } from '../linux/socket.ts'
 import type { TlsSession } from '../tls/session.ts'
 
 /** One of the two sockets of a connection, and what is known about it without asking the kernel again. */
@@ -80,6 +80,15 @@ export function receiveBytes(peer: Peer, buffer: Uint8Array, start: number, end:
     if (count < end - start && !peer.isHungUp) peer.isReadable = false
     return count
   }
+  noteNothingRead(peer, count)
+  return 0
+}
+
+/** Looks at what {@link receiveBytes} would read, and leaves it where it is; 0 as there. */
+export function peekFrom(peer: Peer, buffer: Uint8Array, start: number, end: number): number {
+  let count = peek(peer.fd, buffer, start, end)
+  while (count === EINTR) count = peek(peer.fd, buffer, start, end)
+  if (count > 0) return count
   noteNothingRead(peer, count)
   return 0
 }

@@ -4,8 +4,8 @@ import type { OpenConnection } from './report.ts'
 
 /** A running edge or agent, as the program's entry holds it. */
 export type Program = {
-  /** Applies what has changed in the configuration files (SIGHUP); keeps what was there on any error. */
-  reload(): void
+  /** Applies what has changed in the configuration files (SIGHUP); keeps what was there on any error. Never rejects. */
+  reload(): void | Promise<void>
   /** Accepts what is queued, stops listening and resolves when the last connection has ended. */
   drain(): Promise<void>
   /** Ends everything at once; afterwards the process can exit. */

@@ -68,3 +68,21 @@ test("a probe that closes without a byte is nobody's failure", () => {
   report('192.0.2.1:1', 'local-probe', 0)
   assert.deepEqual(records, [])
 })
+
+test('failures that a role names are sampled where no records are asked for, and all reported where they are', () => {
+  for (const [verbosity, count] of [
+    [0, 1],
+    [1, 3],
+  ] as const) {
+    const records: LogFields[] = []
+    const subject = new Reporter((_level, _message, fields = {}) => records.push(fields), verbosity, {
+      failures: new Set<EndReason>(['connect-failed']),
+      describe: (_, reason) => ({ described: reason }),
+    })
+    const connection = new Connection(0)
+    connection.peer = parseEndpoint('192.0.2.1:1') ?? null
+    for (let time = 0; time < 3; time++) subject.report(connection, 'connect-failed')
+    assert.equal(records.length, count)
+    assert.equal(records[0].described, 'connect-failed')
+  }
+})

@@ -16,6 +16,7 @@ const HEADER_FAULTS: ReadonlySet<EndReason> = new Set([
   'header-malformed',
   'source-refused',
 ])
+const NO_FAILURES: ReadonlySet<EndReason> = new Set()
 /** One record per peer and reason in this time. */
 const SAMPLE_MS = 60_000
 /** Peers remembered at once; with more of them, records come out more often than the sample says, one a second at most. */
@@ -24,27 +25,40 @@ const OVERFLOW_MS = 1_000
 
 type Sample = { untilMs: number; suppressed: number }
 
-/** Logs the records of connections that have ended, so much of them as the operator asked for. */
+/** How a role has its connections reported. */
+export type ReporterOptions = {
+  /** Ends of which a sample is reported even where the operator asked for no records. */
+  readonly failures?: ReadonlySet<EndReason>
+  /** Makes the record of a connection that ends. */
+  readonly describe?: (connection: Connection, reason: EndReason) => LogFields
+}
+
+/** Logs the records of connections that end, so much of them as the operator asked for. */
 export class Reporter {
   readonly #log: Log
   readonly #verbosity: Verbosity
+  readonly #failures: ReadonlySet<EndReason>
+  readonly #describe: (connection: Connection, reason: EndReason) => LogFields
   readonly #samples = new Map<string, Sample>()
   #overflowUntilMs = 0
 
-  constructor(log: Log, verbosity: Verbosity) {
+  constructor(log: Log, verbosity: Verbosity, options: ReporterOptions = {}) {
     this.#log = log
     this.#verbosity = verbosity
+    this.#failures = options.failures ?? NO_FAILURES
+    this.#describe = options.describe ?? connectionRecord
   }
 
-  /** Logs the record of a connection that has just ended, or not. */
+  /** Logs the record of a connection that ends, or not. */
   report(connection: Connection, reason: EndReason): void {
     if (HEADER_FAULTS.has(reason)) return this.#reportSample(connection, reason)
+    if (this.#verbosity === 0 && this.#failures.has(reason)) return this.#reportSample(connection, reason)
     // A probe that is forwarded to the app comes and goes as it likes.
     const isQuiet = QUIET.has(reason) || connection.isLocal
     if (this.#verbosity === 0 || (this.#verbosity === 1 && isQuiet)) return
     // Who is not trusted has nothing to say here: not a line each, whatever the verbosity.
     if (reason === 'untrusted-peer') return this.#reportSample(connection, reason)
-    this.#log(isQuiet ? 'info' : 'warn', 'connection', connectionRecord(connection, reason))
+    this.#log(isQuiet ? 'info' : 'warn', 'connection', this.#describe(connection, reason))
   }
 
   #reportSample(connection: Connection, reason: EndReason): void {
@@ -67,7 +81,7 @@ export class Reporter {
     }
     const suppressed = sample?.suppressed ?? 0
     this.#log('warn', 'connection', {
-      ...connectionRecord(connection, reason),
+      ...this.#describe(connection, reason),
       suppressedBefore: suppressed === 0 ? undefined : suppressed,
     })
   }

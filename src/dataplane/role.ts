@@ -30,7 +30,9 @@ export type BackendTls = { readonly client: TlsClient; readonly headerPlace: 'be
 export type Role = {
   /** Whether a PROXY protocol header stands before the client's first byte. */
   readonly expectsHeader: boolean
-  /** Admits who has connected, or says why not. */
+  /** Whether {@link writeHeader} writes anything. */
+  readonly writesHeader: boolean
+  /** Called first, and once for each connection: admits who has connected, or says why not. */
   admit(peer: IpAddress): EndReason | undefined
   /** Reads the header from `[0, end)`; sets the connection's source and destination when it is complete. */
   readHeader(connection: Connection, bytes: Uint8Array, end: number): HeaderRead
@@ -42,8 +44,11 @@ export type Role = {
   afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure
   /** Backends speak TLS; undefined: they do not. */
   readonly backendTls?: BackendTls | undefined
-  /** Writes what stands before the client's first byte at the front of `target`; returns its length in bytes. */
+  /**
+   * Writes what stands before the client's first byte at the front of `target`, which has 64 KiB; returns its length in
+   * bytes. The header that was read is gone by then.
+   */
   writeHeader(connection: Connection, target: Uint8Array): number
-  /** Sees each connection once more, at its end. */
+  /** Sees each connection once more, at its end: its phase and its sockets are still those in which it ended. */
   onEnd(connection: Connection, reason: EndReason): void
 }

@@ -9,7 +9,7 @@ import type { HandshakeFailure } from '../tls/handshake-names.ts'
 import type { HandshakeStep, TlsSession } from '../tls/session.ts'
 import type { Connection } from './connection.ts'
 import type { EventLoop } from './event-loop.ts'
-import { breakPeer, enqueue, flush, isBackedUp, sendBytes } from './peer.ts'
+import { breakPeer, enqueue, flush, isBackedUp, peekFrom, sendBytes } from './peer.ts'
 import { isReceived, relay } from './relay.ts'
 import type { HeaderRead } from './role.ts'
 import type { Service } from './service.ts'
@@ -43,19 +43,27 @@ export function failHandshake(loop: EventLoop, connection: Connection, failure: 
 /** Reads as much of the header as there is. */
 export function readHeader(loop: EventLoop, connection: Connection): HeaderRead {
   const { client } = connection
-  const { role } = serviceOf(connection)
+  const { role, tls } = serviceOf(connection)
   const { buffer } = loop
+  // What follows the header is then not for the relay, or not yet: it stays in the kernel until a session wants it.
+  const isExact = tls !== null || role.backendTls !== undefined
   while (client.isReadable) {
     // What came before is put in front of what comes now, so that the parser sees one range.
     const before = connection.headerEnd
     if (before > 0) buffer.set(connection.header.subarray(0, before))
-    const count = receiveFrom(client, buffer, before, buffer.length)
+    const count = isExact
+      ? peekFrom(client, buffer, before, buffer.length)
+      : receiveFrom(client, buffer, before, buffer.length)
     if (count === 0) {
       if (!client.hasEnded) break
       return { kind: 'refused', reason: before === 0 ? 'header-missing' : 'header-truncated' }
     }
-    const received = before + count
+    let received = before + count
     const read = role.readHeader(connection, buffer, received)
+    if (isExact) {
+      if (read.kind === 'complete') received = read.payloadStart
+      receiveFrom(client, buffer, before, received)
+    }
     if (read.kind === 'refused') {
       connection.headerBytes = received
       return read
@@ -64,6 +72,7 @@ export function readHeader(loop: EventLoop, connection: Connection): HeaderRead 
       connection.headerBytes = read.payloadStart
       connection.firstStart = read.payloadStart
       connection.firstEnd = received
+      if (role.writesHeader && read.kind === 'complete' && !isExact) replaceHeader(loop, connection)
       return read
     }
     if (connection.header.length < received) {
@@ -192,6 +201,19 @@ export function handshakeBackend(loop: EventLoop, connection: Connection): Hands
     sendFirstBytes(loop, connection)
   }
   return step
+}
+
+/** Puts the role's own header in place of the one that was read, in front of the payload that came with it. */
+function replaceHeader(loop: EventLoop, connection: Connection): void {
+  const { backend } = connection
+  const payload = loop.buffer.slice(connection.firstStart, connection.firstEnd)
+  const headerEnd = serviceOf(connection).role.writeHeader(connection, loop.buffer)
+  backend.queue = new Uint8Array(headerEnd + payload.length)
+  backend.queue.set(loop.buffer.subarray(0, headerEnd))
+  backend.queue.set(payload, headerEnd)
+  backend.queueStart = 0
+  connection.firstStart = connection.firstEnd
+  connection.hasFirstBytes = true
 }
 
 /** Copies the payload that came with the header out of the loop's buffer, to be sent once the backend has accepted. */

@@ -1,9 +1,11 @@
 // For tests: an event loop on real loopback sockets that is stepped by hand, with a clock that stands still.
 import assert from 'node:assert/strict'
 import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
+import { formatIpAddress } from '../address/ip-address.ts'
 import { EAGAIN, EINPROGRESS, errnoName } from '../linux/errno.ts'
 import { native } from '../linux/native.ts'
 import {
+  accepted,
   acceptFrom,
   close,
   closeWithReset,
@@ -87,6 +89,7 @@ export class TestSocket {
 /** A header of one line: `X` at its front is malformed. Everything else can be replaced by a test. */
 export class LineRole implements Role {
   readonly expectsHeader: boolean
+  readonly writesHeader = false
   readonly sharesConnectTimeout = true
   readonly target: Endpoint
   /** What is done after a failed attempt. */
@@ -158,7 +161,7 @@ export class TestApp {
   }
 }
 
-/** An {@link EventLoop} with one listener on 127.0.0.1. `nowMs` is its clock. */
+/** An {@link EventLoop} with one listener, on 127.0.0.1 unless said otherwise. `nowMs` is its clock. */
 export class TestLoop {
   readonly loop: EventLoop
   readonly counters = new Counters()
@@ -169,9 +172,17 @@ export class TestLoop {
   readonly logged: string[] = []
   nowMs = 100_000
 
-  constructor(role: Role, limits: Partial<TestLimits> = {}, tls: TlsServer | null = null) {
+  constructor(
+    role: Role,
+    limits: Partial<TestLimits> = {},
+    { listen = LOOPBACK, tls = null }: { readonly listen?: Endpoint; readonly tls?: TlsServer | null } = {},
+  ) {
     const bounds = { ...WIDE_LIMITS, ...limits }
-    role.onEnd = (_, reason) => this.ended.push(reason)
+    const onEnd = role.onEnd.bind(role)
+    role.onEnd = (connection, reason) => {
+      this.ended.push(reason)
+      onEnd(connection, reason)
+    }
     this.loop = new EventLoop({
       limits: bounds,
       counters: this.counters,
@@ -180,7 +191,7 @@ export class TestLoop {
       clock: () => this.nowMs,
       wakeupFd: openWakeup(),
     })
-    const listener = openListener(LOOPBACK, NO_LIVENESS)
+    const listener = openListener(listen, NO_LIVENESS)
     this.endpoint = boundEndpoint(listener)
     this.listener = this.loop.addListener(listener, { role, timeouts: bounds, tls })
   }
@@ -198,6 +209,12 @@ export class TestLoop {
       return fd !== EAGAIN
     })
     return new TestSocket(fd)
+  }
+
+  /** As {@link accept}, but says from which address the loop connects. */
+  acceptedFrom(app: TestApp): string {
+    this.accept(app)
+    return accepted.address === undefined ? '' : formatIpAddress(accepted.address)
   }
 
   /** Steps until `isTrue` holds, while the clock stands still. */
@@ -245,7 +262,7 @@ export class TestLoop {
 
 /** Opens a non-blocking connection that may still be connecting. */
 export function connectSocket(to: Endpoint): TestSocket {
-  const fd = openStream(4)
+  const fd = openStream(to.address.family)
   const connected = connectTo(fd, to)
   assert.ok(connected === 0 || connected === EINPROGRESS, errnoName(connected))
   return new TestSocket(fd)

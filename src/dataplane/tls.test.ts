@@ -32,7 +32,7 @@ function tlsServer(): TlsServer {
 function start(t: TestContext, expectsHeader = false) {
   const app = new TestApp()
   const role = new LineRole(app.endpoint, expectsHeader)
-  const loop = new TestLoop(role, {}, tlsServer())
+  const loop = new TestLoop(role, {}, { tls: tlsServer() })
   const clients: Socket[] = []
   t.after(() => {
     for (const client of clients) client.destroy()

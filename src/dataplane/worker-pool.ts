@@ -65,7 +65,7 @@ export class WorkerPool<RoleOptions> {
     this.#log = options.log
     const openTotal = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
     for (let index = 0; index < options.workers; index++) {
-      this.#members.push(startMember(options, openTotal, this.#receive))
+      this.#members.push(startMember(options, index, openTotal, this.#receive))
     }
   }
 
@@ -95,6 +95,11 @@ export class WorkerPool<RoleOptions> {
   /** Takes what is queued at a service and stops listening; its connections go on. */
   unlisten(name: string): void {
     for (const member of this.#members) tell(member, { kind: 'unlisten', name })
+  }
+
+  /** Ends the connections to these backends (the role's own ids) at once, with resets. */
+  endConnections(backendIds: readonly number[], reason: 'drained'): void {
+    for (const member of this.#members) tell(member, { kind: 'end-connections', backendIds, reason })
   }
 
   /** The sum of one counter over all workers. */
@@ -153,6 +158,7 @@ function openOrAdopt({ endpoint, liveness, inheritedFds }: ListenOptions, worker
 
 function startMember(
   options: WorkerPoolOptions,
+  workerIndex: number,
   openTotal: Int32Array,
   receive: (message: FromWorker) => void,
 ): Member {
@@ -160,6 +166,7 @@ function startMember(
   const counters = new Counters()
   const acknowledged = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   const workerData: WorkerData = {
+    workerIndex,
     limits: options.limits,
     wakeupFd,
     counters: counters.shared,

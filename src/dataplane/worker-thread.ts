@@ -1,8 +1,8 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { Log } from '../telemetry/log.ts'
-import { Counters } from '../telemetry/metrics.ts'
+import { Counters, type EndReason } from '../telemetry/metrics.ts'
 import { TlsServer, type TlsServerOptions } from '../tls/server.ts'
-import type { Connection } from './connection.ts'
+import { type Connection, end } from './connection.ts'
 import { type ConnectionLimits, EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
 import { type OpenConnection, openConnection } from './report.ts'
@@ -11,6 +11,8 @@ import type { Timeouts } from './service.ts'
 
 /** What the main thread gives a worker at its start. */
 export type WorkerData = {
+  /** From 0 on. */
+  readonly workerIndex: number
   readonly limits: ConnectionLimits
   readonly wakeupFd: number
   readonly counters: SharedArrayBuffer
@@ -35,6 +37,8 @@ export type ToWorker<RoleOptions> =
   | { readonly kind: 'unlisten'; readonly name: string }
   /** Answer with the open connections, or with none. */
   | { readonly kind: 'list' | 'ping'; readonly request: number }
+  /** End the connections whose `choice` is one of these. */
+  | { readonly kind: 'end-connections'; readonly backendIds: readonly number[]; readonly reason: 'drained' }
   /** Stop listening altogether and leave once the last connection has ended. */
   | { readonly kind: 'drain' }
   /** End every connection and leave. */
@@ -52,6 +56,8 @@ export type FromWorker =
 
 /** What a role may use of its worker. */
 export type RoleContext = {
+  /** Which of the workers this is, from 0 on. */
+  readonly workerIndex: number
   readonly log: Log
   readonly counters: Counters
   /** One cell: connections open now in all workers. */
@@ -79,7 +85,8 @@ export function runWorker<RoleOptions>(makeRole: MakeRole<RoleOptions>): void {
   })
   const worker = new WorkerThread(
     loop,
-    (options: RoleOptions) => makeRole(options, { log, counters, openTotal: data.openTotal }),
+    (options: RoleOptions) =>
+      makeRole(options, { workerIndex: data.workerIndex, log, counters, openTotal: data.openTotal }),
     send,
   )
   while (!worker.isDone) {
@@ -92,6 +99,14 @@ export function runWorker<RoleOptions>(makeRole: MakeRole<RoleOptions>): void {
   loop.close()
   Atomics.store(data.acknowledged, 0, 1)
   Atomics.notify(data.acknowledged, 0)
+}
+
+/** Ends the connections whose role has chosen one of these backends. */
+export function endConnections(loop: EventLoop, backendIds: readonly number[], reason: EndReason): void {
+  const ids = new Set(backendIds)
+  for (const connection of loop.openConnections()) {
+    if (ids.has(connection.choice)) end(loop, connection, reason)
+  }
 }
 
 /** What the main thread has told a worker. */
@@ -130,6 +145,8 @@ class WorkerThread<RoleOptions> {
       }
       case 'unlisten':
         return this.#unlisten(message.name)
+      case 'end-connections':
+        return endConnections(this.#loop, message.backendIds, message.reason)
       case 'list':
         return this.#answer(message.request, this.#loop.openConnections())
       case 'ping':

@@ -4,4 +4,7 @@ export const Availability = {
   up: 1,
   /** Up, and busier than it should be. */
   full: 2,
+  /** Gets no further connections; those that it has go on. */
+  draining: 3,
 } as const
+export type Availability = (typeof Availability)[keyof typeof Availability]

@@ -1,88 +1,362 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { formatEndpoint } from '../address/endpoint.ts'
+import { formatIpAddress, type IpAddress } from '../address/ip-address.ts'
 import type { ConnectionLimits } from '../dataplane/event-loop.ts'
-import { inheritedFor, type Program, type ProgramContext, refuseStrayed } from '../dataplane/program.ts'
-import type { Timeouts } from '../dataplane/service.ts'
+import { type Program, type ProgramContext, refuseStrayed } from '../dataplane/program.ts'
 import { WorkerPool } from '../dataplane/worker-pool.ts'
-import { TlsServer, type TlsServerOptions } from '../tls/server.ts'
-import { TICKET_ROTATION_MS, TicketKeys } from '../tls/ticket-keys.ts'
+import { isOwnAddress } from '../linux/route.ts'
+import { type Difference, diff } from '../snapshot/diff.ts'
+import type { Snapshot } from '../snapshot/snapshot.ts'
+import type { EdgeControl, EdgeStatus, SteerResult } from '../telemetry/edge-status.ts'
+import type { LogFields } from '../telemetry/log.ts'
+import { AssignedAddresses } from './assigned-addresses.ts'
+import { Availability } from './availability.ts'
+import { BackendStates } from './backend-states.ts'
+import { BackendTable, setAvailability } from './backend-table.ts'
+import { Drains, type Leaver } from './drain.ts'
+import { EdgeError, problemsOf } from './edge-error.ts'
+import { frontendIdKey, idOf, placedBackends, releaseIds, takeIds } from './edge-ids.ts'
 import type { EdgeRoleOptions } from './edge-role.ts'
-import { type HealthCheckOptions, HealthChecks } from './health-check.ts'
+import { addressesOf, describeFrontend, endpointOf, type FrontendSettings, Frontends } from './frontends.ts'
+import { availabilityName, edgeStatus } from './status.ts'
 
 /** How long the first round of health checks may hold up listening (decision D11). */
 const FIRST_ROUND_MS = 1_000
+/**
+ * How long the first probes of new backends may hold up a reload. Longer than at the start: clients are served all the
+ * while by the backends in use, which may be about to leave.
+ */
+const RELOAD_ROUND_MS = 5_000
+/** Lines that a refused configuration costs in the log, and names in one line. */
+const LISTED_MAX = 20
+/** How often it is looked whether an address that is no longer listened on still has connections. */
+const ADDRESS_SWEEP_MS = 1_000
 
-/** The install configuration of an edge in its one-line form. */
-export type EdgeOptions = Omit<EdgeRoleOptions, 'healthy'> & {
-  readonly workers: number
+const NOTHING: Snapshot = { frontends: [], services: [], healthChecks: [] }
+
+/** The install configuration of an edge; what it serves comes with the snapshot. */
+export type EdgeOptions = Omit<FrontendSettings, 'sourceAddresses'> & {
   readonly limits: ConnectionLimits
-  readonly timeouts: Timeouts
-  /** TLS is terminated here; null: what clients send is passed on as it is. */
-  readonly tls: Omit<TlsServerOptions, 'tickets'> | null
-  readonly healthCheck: HealthCheckOptions
+  /** From where backends are connected to, in turn; empty: the kernel chooses. */
+  readonly sourceAddresses: readonly IpAddress[]
+  /** Put the frontends' addresses on the loopback interface, and take them away again. */
+  readonly assignsAddresses: boolean
+  /** Reads the configuration as it is now; throws {@link EdgeError} with all problems when it is wrong. */
+  readonly readSnapshot: () => Snapshot
 }
 
+/** A running edge. */
+export type RunningEdge = Program & EdgeControl
+
 /**
- * Starts an edge: probes its backends, opens its port after the first round, and serves until told otherwise.
+ * Starts an edge: probes its backends, opens its ports after the first round, and serves until told otherwise.
  *
- * @throws SystemCallError when the port cannot be opened, TlsOptionsError or CertificateError when there can be no TLS;
- *   nothing is left running then
+ * @throws EdgeError or Error, each with its remedy; nothing is left running then
  */
-export async function startEdge(options: EdgeOptions, context: ProgramContext): Promise<Program> {
-  const { log } = context
-  const { workers, limits, timeouts, healthCheck, tls, ...role } = options
-  const { backends, listen, liveness } = options
-  const keys = new TicketKeys()
-  const rotation = setInterval(() => keys.rotate(), TICKET_ROTATION_MS).unref()
-  const served = tls === null ? null : { ...tls, tickets: keys.table }
-  // Workers make the same later: what is wrong with it is said here.
-  if (served !== null) new TlsServer(served).retire()
-  const healthy = new Int32Array(new SharedArrayBuffer(backends.length * Int32Array.BYTES_PER_ELEMENT))
-  const checks = new HealthChecks(backends, healthy, healthCheck, log)
-  await Promise.race([checks.start(), sleep(FIRST_ROUND_MS, undefined, { ref: false })])
+export async function startEdge(options: EdgeOptions, context: ProgramContext): Promise<RunningEdge> {
+  const snapshot = options.readSnapshot()
+  checkSources(options.sourceAddresses)
   const pool = new WorkerPool<EdgeRoleOptions>({
     entry: new URL('./worker.js', import.meta.url),
-    workers,
-    limits,
-    log,
+    workers: options.workers,
+    limits: options.limits,
+    log: context.log,
     onFatal: context.onFatal,
   })
-  const stopNow = (): void => {
-    clearInterval(rotation)
-    checks.stop()
-    pool.stopNow()
-  }
-  const program: Program = {
-    reload: () => log('info', 'Nothing to reload: this edge is configured by its command line'),
-    async drain() {
-      await pool.drain()
-      checks.stop()
-    },
-    stopNow,
-    respond: () => pool.respond(),
-    read: (slot) => pool.read(slot),
-    connections: () => pool.connections(),
-  }
-  context.onWorkers(program)
+  const edge = new Edge(options, context, pool)
+  context.onWorkers(edge)
   try {
-    refuseStrayed(context.inherited, [listen])
-    const inheritedFds = inheritedFor(listen, context.inherited)
-    pool.listen(
-      'frontend',
-      { endpoint: listen, liveness, inheritedFds },
-      { timeouts, tls: served, roleOptions: { ...role, healthy } },
-    )
+    await edge.start(snapshot)
   } catch (error) {
-    stopNow()
+    edge.stopNow()
     throw error
   }
   // Clients can connect by now; they are served once the threads have come up.
   await pool.respond()
-  log('info', 'listening', {
-    listen: formatEndpoint(listen),
-    backends: backends.map(formatEndpoint),
-    proxyHeader: options.proxyHeader,
-    workers,
+  context.log('info', 'listening', {
+    frontends: listed(snapshot.frontends.map(describeFrontend)),
+    backends: placedBackends(snapshot).length,
+    workers: options.workers,
   })
-  return program
+  return edge
+}
+
+/** Which configuration is in use, and what became of later ones; see `ConfigurationStatus`. */
+type Configuration = { version: number; appliedAt: string; ok: number; failed: number; problems: readonly string[] }
+
+class Edge implements RunningEdge {
+  readonly #options: EdgeOptions
+  readonly #context: ProgramContext
+  readonly #pool: WorkerPool<EdgeRoleOptions>
+  readonly #table: BackendTable
+  readonly #frontends: Frontends
+  readonly #states: BackendStates
+  readonly #drains: Drains
+  readonly #addresses = new AssignedAddresses()
+  /** Frontends that were closed, for as long as their address has to stay for the sake of connections. */
+  #closing: readonly { readonly address: string; readonly id: number }[] = []
+  readonly #sweep: NodeJS.Timeout
+  #snapshot = NOTHING
+  readonly #configuration: Configuration = { version: 0, appliedAt: '', ok: 0, failed: 0, problems: [] }
+  /** The reload that is under way or was last, and the one that waits for it. */
+  #lastReload: Promise<void> = Promise.resolve()
+  #nextReload: Promise<void> | undefined
+  #isStopping = false
+
+  constructor(options: EdgeOptions, context: ProgramContext, pool: WorkerPool<EdgeRoleOptions>) {
+    this.#options = options
+    this.#context = context
+    this.#pool = pool
+    const table = new BackendTable(options.workers)
+    this.#table = table
+    this.#frontends = new Frontends(frontendSettings(options), pool, table, context.inherited)
+    this.#states = new BackendStates(table, context.log, options.sourceAddresses)
+    this.#drains = new Drains({
+      end: (ids) => pool.endConnections(ids, 'drained'),
+      release: (idKey) => void table.releaseBackend(idKey),
+      open: (id) => table.backends.open(id),
+    })
+    this.#sweep = setInterval(() => this.#sweepAddresses(), ADDRESS_SWEEP_MS)
+    this.#sweep.unref()
+  }
+
+  /** Applies the first configuration. @throws EdgeError or Error */
+  async start(snapshot: Snapshot): Promise<void> {
+    await this.#apply(snapshot, FIRST_ROUND_MS)
+    this.#warnOfForeignAddresses(snapshot.frontends)
+  }
+
+  /** One at a time; requests that come while one waits are that one. */
+  reload(): Promise<void> {
+    if (this.#nextReload !== undefined) return this.#nextReload
+    const next = this.#lastReload.then(() => {
+      this.#nextReload = undefined
+      return this.#reloadNow()
+    })
+    this.#nextReload = next
+    this.#lastReload = next
+    return next
+  }
+
+  async drain(): Promise<void> {
+    this.#isStopping = true
+    await this.#pool.drain()
+    this.#states.stop()
+  }
+
+  stopNow(): void {
+    this.#isStopping = true
+    clearInterval(this.#sweep)
+    this.#states.stop()
+    this.#drains.stop()
+    this.#pool.stopNow()
+    try {
+      this.#addresses.releaseAll()
+    } catch (error) {
+      this.#context.log('error', `Addresses stay on the loopback interface: ${problemsOf(error).join('; ')}`)
+    }
+  }
+
+  respond(): Promise<void> {
+    return this.#pool.respond()
+  }
+
+  read(slot: number): number {
+    return this.#pool.read(slot)
+  }
+
+  connections(): ReturnType<Program['connections']> {
+    return this.#pool.connections()
+  }
+
+  status(): EdgeStatus {
+    const { version, appliedAt, ok, failed, problems } = this.#configuration
+    return edgeStatus({
+      snapshot: this.#snapshot,
+      table: this.#table,
+      states: this.#states,
+      configuration: { version, appliedAt, reloads: { ok, failed }, problems },
+      leaving: this.#drains.list(),
+    })
+  }
+
+  steer(name: string, action: 'drain' | 'enable'): SteerResult {
+    const backends = placedBackends(this.#snapshot)
+    const full = backends.filter(({ key }) => key === name)
+    const found = full.length > 0 ? full : backends.filter(({ backend }) => backend.name === name)
+    const [placed] = found
+    if (placed === undefined) return { kind: 'unknown' }
+    if (found.length > 1) return { kind: 'ambiguous', backends: listed(found.map(({ key }) => key)) }
+    const availability = availabilityName(this.#states.steer(placed.key, action))
+    const open = this.#table.backends.open(idOf(this.#table.backends, placed.idKey))
+    this.#context.log('info', `backend ${action}`, { backend: placed.key, availability, open })
+    return { kind: 'done', backend: placed.key, availability, open }
+  }
+
+  async #reloadNow(): Promise<void> {
+    if (this.#isStopping) return
+    const { log } = this.#context
+    const startedMs = performance.now()
+    try {
+      const difference = await this.#apply(this.#options.readSnapshot(), RELOAD_ROUND_MS)
+      if (difference === undefined) return
+      this.#configuration.ok += 1
+      log('info', 'configuration applied', {
+        version: this.#configuration.version,
+        ...describeDifference(difference),
+        durationMs: Math.round(performance.now() - startedMs),
+      })
+      this.#warnOfForeignAddresses(difference.opened)
+    } catch (error) {
+      const problems = problemsOf(error)
+      this.#configuration.failed += 1
+      this.#configuration.problems = listed(problems)
+      for (const problem of listed(problems)) log('error', problem)
+      log('error', 'Reload failed, kept the old configuration', { problems: problems.length })
+    }
+  }
+
+  /**
+   * Comes from the configuration in use to another one; all of it or, on an error, nothing.
+   *
+   * Nobody is refused in between: what is new is probed and opened first, then what stays leads to the new backends,
+   * then what is gone is closed.
+   *
+   * @param roundMsMax how long the first probes of what is new may hold it up
+   * @returns undefined when the edge was told to stop meanwhile
+   */
+  async #apply(snapshot: Snapshot, roundMsMax: number): Promise<Difference | undefined> {
+    const before = this.#snapshot
+    const difference = diff(before, snapshot)
+    refuseStrayed(this.#context.inherited, snapshot.frontends.map(endpointOf))
+    const takeIdsBack = takeIds(this.#table, snapshot)
+    let assigned: readonly string[] = []
+    try {
+      if (this.#options.assignsAddresses) assigned = await this.#addresses.add([...addressesOf(snapshot.frontends)])
+      await this.#states.prepare(snapshot, roundMsMax)
+      if (this.#isStopping) return undefined
+      this.#open(before, snapshot, difference)
+    } catch (error) {
+      this.#states.abandon()
+      this.#addresses.release(assigned)
+      takeIdsBack()
+      throw error
+    }
+    // From here on nothing can fail any more.
+    for (const { idKey } of placedBackends(snapshot)) this.#drains.cancel(idKey)
+    for (const { after } of difference.changed) this.#frontends.change(after, snapshot)
+    for (const frontend of difference.closed) this.#close(frontend)
+    this.#snapshot = snapshot
+    this.#configuration.version += 1
+    this.#configuration.appliedAt = new Date().toISOString()
+    this.#configuration.problems = []
+    // Until every worker has taken its messages, clients still come to the backends that leave.
+    await this.#pool.respond()
+    this.#leave(before, snapshot, difference)
+    releaseIds(this.#table, before, snapshot)
+    return difference
+  }
+
+  /** Opens the new ports, behind which the backends already are as they have to be. @throws EdgeError, SystemCallError */
+  #open(before: Snapshot, snapshot: Snapshot, { opened }: Difference): void {
+    const sockets = this.#frontends.open(opened)
+    this.#states.use(snapshot)
+    try {
+      this.#frontends.serve(sockets, snapshot)
+    } catch (error) {
+      this.#states.use(before)
+      for (const id of this.#drains.ids()) setAvailability(this.#table.cells, id, Availability.draining)
+      throw error
+    }
+  }
+
+  #close(frontend: Snapshot['frontends'][number]): void {
+    this.#frontends.close(frontend)
+    const [address] = addressesOf([frontend])
+    const id = idOf(this.#table.frontends, frontendIdKey(frontend))
+    this.#closing = [...this.#closing, { address, id }]
+  }
+
+  /** Takes new connections away from backends that have left, and ends the others when their time is over. */
+  #leave(before: Snapshot, snapshot: Snapshot, { left }: Difference): void {
+    const { cells, backends } = this.#table
+    const remaining = new Set(placedBackends(snapshot).map(({ idKey }) => idKey))
+    const inService = new Set(placedBackends(snapshot).map((placed) => placeInService(placed)))
+    const leftByKey = new Map(left.map((one) => [one.key, one]))
+    const leavers: Leaver[] = []
+    for (const placed of placedBackends(before)) {
+      const { idKey, key, backend } = placed
+      const one = leftByKey.get(key)
+      if (one === undefined || remaining.has(idKey)) continue
+      const id = idOf(backends, idKey)
+      // Where the whole service is gone, or only the group is another, nothing has happened to the backend itself.
+      if (one.scope === 'service' || inService.has(placeInService(placed))) {
+        this.#table.releaseBackend(idKey)
+        continue
+      }
+      setAvailability(cells, id, Availability.draining)
+      leavers.push({ ...backend, idKey, key, id, drainingTimeoutMs: one.drainingTimeoutMs })
+    }
+    this.#drains.start(leavers)
+  }
+
+  /** Takes away the addresses that nobody listens on and no connection uses any more. */
+  #sweepAddresses(): void {
+    if (this.#closing.length === 0 || this.#isStopping) return
+    const used = addressesOf(this.#snapshot.frontends)
+    const { frontends } = this.#table
+    const waiting = this.#closing.filter(({ address, id }) => !used.has(address) && frontends.open(id) > 0)
+    const waitingAddresses = new Set(waiting.map(({ address }) => address))
+    const free = this.#closing.filter(({ address }) => !used.has(address) && !waitingAddresses.has(address))
+    this.#closing = waiting
+    try {
+      this.#addresses.release(new Set(free.map(({ address }) => address)))
+    } catch (error) {
+      this.#context.log('error', problemsOf(error).join('; '))
+    }
+  }
+
+  #warnOfForeignAddresses(frontends: Snapshot['frontends']): void {
+    const addresses = frontends.map((frontend) => endpointOf(frontend).address)
+    const foreign = new Set(addresses.filter((address) => !isOwnAddress(address)).map(formatIpAddress))
+    if (foreign.size === 0) return
+    this.#context.log('warn', 'Addresses of frontends are not on this host: clients reach them once they are', {
+      addresses: listed([...foreign]),
+      remedy: 'put them on an interface, have them routed here, or give --assign-addresses',
+    })
+  }
+}
+
+function frontendSettings(options: EdgeOptions): FrontendSettings {
+  const { limits: _limits, assignsAddresses: _assigns, readSnapshot: _read, sourceAddresses, ...settings } = options
+  return { ...settings, sourceAddresses: sourceAddresses.map(formatIpAddress) }
+}
+
+function checkSources(addresses: readonly IpAddress[]): void {
+  const problems = addresses
+    .filter((address) => !isOwnAddress(address))
+    .map((address) => {
+      const text = formatIpAddress(address)
+      const remedy = `put it on an interface ("ip address add ${text}/${address.family === 4 ? 32 : 128} dev lo"), or leave it out`
+      return `--source-ranges: "${text}" is not an address of this host; ${remedy}`
+    })
+  if (problems.length > 0) throw new EdgeError('host', listed(problems))
+}
+
+function placeInService({ service, backend }: ReturnType<typeof placedBackends>[number]): string {
+  return `${service.name} ${backend.address} ${backend.port}`
+}
+
+function describeDifference({ opened, closed, changed, joined, left }: Difference): LogFields {
+  return {
+    opened: listed(opened.map(describeFrontend)),
+    closed: listed(closed.map(describeFrontend)),
+    changed: listed(changed.map(({ after }) => describeFrontend(after))),
+    backendsAdded: joined.length,
+    backendsRemoved: left.length,
+  }
+}
+
+/** The first of many. */
+function listed(lines: readonly string[]): string[] {
+  if (lines.length <= LISTED_MAX) return [...lines]
+  return [...lines.slice(0, LISTED_MAX), `and ${lines.length - LISTED_MAX} more`]
 }

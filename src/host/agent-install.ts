@@ -26,7 +26,7 @@ export type AgentInstallOptions = {
 /** The agent that the units start. */
 export type InstalledAgent = {
   readonly argv: readonly string[]
-  readonly listen: Endpoint
+  readonly listens: readonly Endpoint[]
   readonly workers: number
   readonly drainTimeoutMs: number
   /** Files that it reads. */
@@ -78,13 +78,15 @@ function unitsOptions(
   const nodeDirectory = options.program === undefined ? directoryOfNode(installation.node) : undefined
   for (const path of [program, nodeDirectory ?? '/', ...agent.readFiles]) refuseHidden(path)
   if (agent.adminPath !== undefined && !agent.adminPath.startsWith(`/run/${name}/`)) {
-    throw new HostError(`The service can write only to /run/${name}; give --admin unix:/run/${name}/admin.sock`)
+    throw new HostError(
+      `The service can write only to /run/${name}; let the admin server listen on unix:/run/${name}/admin.sock`,
+    )
   }
   return {
     ...{ name, program, nodeDirectory, user, hasSocketUnit },
     agentArgv: agent.argv,
     hostSetupArgv: hostSetupArgv(options),
-    listen: agent.listen,
+    listens: agent.listens,
     workers: agent.workers,
     drainTimeoutMs: agent.drainTimeoutMs,
   }
@@ -101,7 +103,7 @@ function refuseHidden(path: string): void {
   if (folder === undefined) return
   throw new HostError(
     `The service cannot see "${path}", because ${folder} is hidden from it; ` +
-      'put programs under /opt or /usr/local (--program names one that will be there), and lists under /etc/truepeer',
+      'put programs under /opt or /usr/local (--program names one that will be there), and lists and configuration under /etc/truepeer',
   )
 }
 

@@ -16,12 +16,12 @@ export type AgentUnitsOptions = {
   readonly hostSetupArgv: readonly string[]
   /** undefined: a user that exists only while the service runs. */
   readonly user: string | undefined
-  readonly listen: Endpoint
+  readonly listens: readonly Endpoint[]
   /** How many listening sockets the agent takes. */
   readonly workers: number
   /** 0: for ever. */
   readonly drainTimeoutMs: number
-  /** systemd opens the port. */
+  /** systemd opens the ports. */
   readonly hasSocketUnit: boolean
 }
 
@@ -31,6 +31,8 @@ export type Unit = { readonly fileName: string; readonly text: string }
 /** How long systemd waits beyond the agent's own limit before it kills. */
 const STOP_GRACE_SEC = 15
 const WATCHDOG_SEC = 30
+/** Ports below need CAP_NET_BIND_SERVICE (ip-sysctl, ip_unprivileged_port_start); the units may be for another host. */
+const UNPRIVILEGED_PORT_START = 1_024
 
 /** The unit files of an agent: the set-up of the host, the service, and the socket where asked for. */
 export function agentUnits(options: AgentUnitsOptions): Unit[] {
@@ -93,9 +95,10 @@ function setupText({ name, program, nodeDirectory, hostSetupArgv }: AgentUnitsOp
 }
 
 function serviceText(options: AgentUnitsOptions): string {
-  const { name, program, nodeDirectory, agentArgv, user, hasSocketUnit, drainTimeoutMs } = options
-  // With a socket from systemd, the port is open already.
-  const capabilities = hasSocketUnit ? 'CAP_NET_RAW' : 'CAP_NET_RAW CAP_NET_BIND_SERVICE'
+  const { name, program, nodeDirectory, agentArgv, user, hasSocketUnit, drainTimeoutMs, listens } = options
+  // With sockets from systemd, the ports are open already.
+  const bindsPrivileged = !hasSocketUnit && listens.some(({ port }) => port < UNPRIVILEGED_PORT_START)
+  const capabilities = bindsPrivileged ? 'CAP_NET_RAW CAP_NET_BIND_SERVICE' : 'CAP_NET_RAW'
   const stopSec = drainTimeoutMs === 0 ? 'infinity' : `${Math.ceil(drainTimeoutMs / 1_000) + STOP_GRACE_SEC}s`
   return lines([
     '[Unit]',
@@ -158,14 +161,14 @@ function serviceText(options: AgentUnitsOptions): string {
   ])
 }
 
-function socketText({ name, listen, workers }: AgentUnitsOptions): string {
+function socketText({ name, listens, workers }: AgentUnitsOptions): string {
   return lines([
     '[Unit]',
-    `Description=Port of the truepeer agent (${name})`,
+    `Description=${listens.length === 1 ? 'Port' : 'Ports'} of the truepeer agent (${name})`,
     '',
     '[Socket]',
     // One for each worker, as the agent itself would open them.
-    ...Array.from({ length: workers }, () => `ListenStream=${formatEndpoint(listen)}`),
+    ...listens.flatMap((listen) => Array.from({ length: workers }, () => `ListenStream=${formatEndpoint(listen)}`)),
     'ReusePort=yes',
     'BindIPv6Only=both',
     'NoDelay=yes',

@@ -1,10 +1,11 @@
 import { networkInterfaces } from 'node:os'
 import { classifyAddress } from '../address/address-class.ts'
-import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { type Endpoint, formatEndpoint, isSameEndpoint } from '../address/endpoint.ts'
+import { type IpAddress, parseIpAddress } from '../address/ip-address.ts'
 import { isListening } from '../linux/socket-table.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
 import { type Family, familyName } from './routing.ts'
+import type { SettingNames } from './setting-names.ts'
 
 /** Addresses that no host has (RFC 5737, RFC 3849): only a wildcard listener would be found there. */
 const NOWHERE = { 4: '192.0.2.255', 6: '2001:db8::ffff' } as const
@@ -12,16 +13,26 @@ const NOWHERE = { 4: '192.0.2.255', 6: '2001:db8::ffff' } as const
 /**
  * Checks that the app listens, and that nobody outside can go round the agent to it.
  *
+ * @param agents where the agent listens, which may be the same port on another address
  * @param closedPorts ports that the firewall of host-setup closes
- * @param agent where the agent listens, which may be the same port on another address
  */
-export function checkApp(family: Family, target: Endpoint, agent: Endpoint, closedPorts: readonly number[]): Finding {
+export function checkApp(
+  family: Family,
+  target: Endpoint,
+  agents: readonly Endpoint[],
+  closedPorts: readonly number[],
+  names: SettingNames,
+): Finding {
   const name = `app-${familyName(family).toLowerCase()}`
   const text = formatEndpoint(target)
   const { port } = target
   const loopback = family === 4 ? '127.0.0.1' : '::1'
+  const nameTarget = `with ${family === 4 ? names.target4 : names.target6}`
+  if (agents.some((agent) => isSameEndpoint(agent, target))) {
+    return fail(name, `the agent itself listens on ${text}`, `name the address of the app ${nameTarget}`)
+  }
   if (!isListening(target)) {
-    return fail(name, `nothing listens on ${text}`, `start the app there, or name its address with -${family}`)
+    return fail(name, `nothing listens on ${text}`, `start the app there, or name its address ${nameTarget}`)
   }
   if (closedPorts.includes(port)) return ok(name, `listens on ${text}; port ${port} is closed to the outside`)
   const remedy = `bind the app to ${loopback}, or close the port with "truepeer host-setup apply --app-port ${port}"`
@@ -30,7 +41,7 @@ export function checkApp(family: Family, target: Endpoint, agent: Endpoint, clos
     return warn(name, `listens on every address: port ${port} can be reached without the agent`, remedy)
   }
   const open = ownAddresses(family).filter((address) => {
-    const isAgents = port === agent.port && formatIpAddress(address) === formatIpAddress(agent.address)
+    const isAgents = agents.some((agent) => isSameEndpoint(agent, { address, port }))
     return !isAgents && isListening({ address, port })
   })
   if (open.length > 0) {

@@ -10,15 +10,19 @@ import {
   checkPipes,
   checkRpFilter,
 } from './check-kernel.ts'
+import { FILE_NAMES, FLAG_NAMES } from './setting-names.ts'
 
 const settings = (values: Record<string, string>) => (name: string) => values[name]
 
 test("B11: ports that clients use too are warned of, unless clients' ports are not kept", () => {
-  const ports = (range: string) => settings({ 'net.ipv4.ip_local_port_range': range })
-  assert.equal(checkEphemeralPorts(ports('32768\t60999'), true).status, 'warn')
-  assert.equal(checkEphemeralPorts(ports('15000\t32768'), true).status, 'warn')
-  assert.equal(checkEphemeralPorts(ports('15000\t32767'), true).status, 'ok')
-  assert.equal(checkEphemeralPorts(ports('32768\t60999'), false).status, 'ok')
+  const check = (range: string, keepsClientPorts: boolean, names = FLAG_NAMES) =>
+    checkEphemeralPorts(settings({ 'net.ipv4.ip_local_port_range': range }), keepsClientPorts, names)
+  assert.equal(check('32768\t60999', true).status, 'warn')
+  assert.equal(check('15000\t32768', true).status, 'warn')
+  assert.equal(check('15000\t32767', true).status, 'ok')
+  assert.equal(check('32768\t60999', false).status, 'ok')
+  assert.match(check('32768\t60999', true).remedy, /or give --source-port ephemeral$/)
+  assert.match(check('32768\t60999', true, FILE_NAMES).remedy, /or give "sourcePort: ephemeral" in the file$/)
 })
 
 test('B25: a table of connections is warned of from more than 80 % on', () => {

@@ -1,5 +1,6 @@
 // Kernel settings that an agent depends on. Each check is a function of the settings, so that tests can give their own.
 import { type Finding, fail, ok, warn } from './finding.ts'
+import type { SettingNames } from './setting-names.ts'
 import { TCP_MIGRATE_REQ } from './sysctl.ts'
 
 /** Reads a kernel setting by its name for sysctl(8); undefined where there is none. */
@@ -12,7 +13,7 @@ const CONNTRACK_SHARE_MAX = 0.8
 const PIPE_PAGES_MIN = 16_384
 
 /** A client's port that the agent uses is lost for the host's own connections, and the other way round (B11). */
-export function checkEphemeralPorts(read: ReadSetting, keepsClientPorts: boolean): Finding {
+export function checkEphemeralPorts(read: ReadSetting, keepsClientPorts: boolean, names: SettingNames): Finding {
   const name = 'ephemeral-ports'
   const [first, last] = (read('net.ipv4.ip_local_port_range') ?? '').split(/\s+/).map(Number)
   const range = `${first} to ${last}`
@@ -21,7 +22,7 @@ export function checkEphemeralPorts(read: ReadSetting, keepsClientPorts: boolean
   return warn(
     name,
     `this host's own connections use ports ${range}, as clients do: both may find their port taken`,
-    'sysctl -w net.ipv4.ip_local_port_range="15000 32767" (keep it in /etc/sysctl.d), or give --source-port ephemeral',
+    `sysctl -w net.ipv4.ip_local_port_range="15000 32767" (keep it in /etc/sysctl.d), or give ${names.ephemeralSourcePort}`,
   )
 }
 

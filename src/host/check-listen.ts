@@ -5,27 +5,28 @@ import { EADDRINUSE, errnoName } from '../linux/errno.ts'
 import { bindTo, close, openStream, setReuseAddress } from '../linux/socket.ts'
 import { CAP_NET_BIND_SERVICE, hasCapability } from './capabilities.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
+import type { SettingNames } from './setting-names.ts'
 import { readSysctl } from './sysctl.ts'
 import { runTool } from './tools.ts'
 
 const NAME = 'listen'
 
 /** Checks that the agent's port is free, or an agent's already. */
-export async function checkListen(listen: Endpoint, keepsClientPorts: boolean): Promise<Finding> {
+export async function checkListen(listen: Endpoint, keepsClientPorts: boolean, names: SettingNames): Promise<Finding> {
   const text = formatEndpoint(listen)
   const result = tryBind(listen)
-  if (result === EADDRINUSE) return await explainInUse(listen)
+  if (result === EADDRINUSE) return await explainInUse(listen, names)
   if (result < 0) {
     const remedies: Record<string, string> = {
       EACCES: 'run this as root or with CAP_NET_BIND_SERVICE',
-      EADDRNOTAVAIL: 'name an address of this host with -l; "ip address" lists them',
+      EADDRNOTAVAIL: `name an address of this host with ${names.listen}; "ip address" lists them`,
     }
     const error = errnoName(result)
-    return fail(NAME, `${text}: ${error}`, remedies[error] ?? 'name another address with -l')
+    return fail(NAME, `${text}: ${error}`, remedies[error] ?? `name another address with ${names.listen}`)
   }
   if (classifyAddress(listen.address) === 'unspecified' && keepsClientPorts) {
     const detail = `${text} is free, but a listener on every address takes port ${listen.port} away from clients`
-    return warn(NAME, detail, 'name one address of this host with -l')
+    return warn(NAME, detail, `name one address of this host with ${names.listen}`)
   }
   return ok(NAME, `${text} is free`)
 }
@@ -41,7 +42,7 @@ function tryBind(listen: Endpoint): number {
   return result
 }
 
-async function explainInUse(listen: Endpoint): Promise<Finding> {
+async function explainInUse(listen: Endpoint, settings: SettingNames): Promise<Finding> {
   const text = formatEndpoint(listen)
   const { stdout } = await runTool('ss', ['-Hltnp', `sport = :${listen.port}`])
   const holders = [...stdout.matchAll(/\("([^"]*)",pid=(\d+)/g)].map(([, name, pid]) => ({ name, pid }))
@@ -52,7 +53,11 @@ async function explainInUse(listen: Endpoint): Promise<Finding> {
     return warn(NAME, `a program listens on ${text} already`, remedy)
   }
   const names = [...new Set(holders.map(({ name, pid }) => `${name} (pid ${pid})`))].join(', ')
-  return fail(NAME, `${text} is taken by ${names}`, 'stop that program, or name another address with -l')
+  return fail(
+    NAME,
+    `${text} is taken by ${names}`,
+    `stop that program, or name another address with ${settings.listen}`,
+  )
 }
 
 function isAgent(pid: string): boolean {
@@ -64,15 +69,21 @@ function isAgent(pid: string): boolean {
   }
 }
 
-/** Checks the privilege for a port that is not everyone's (ip-sysctl, ip_unprivileged_port_start). */
-export function checkBindCapability(listen: Endpoint): Finding {
+/** Checks the privilege for ports that are not everyone's (ip-sysctl, ip_unprivileged_port_start). */
+export function checkBindCapability(listens: readonly Endpoint[]): Finding {
   const name = 'capability-net-bind-service'
   const first = Number(readSysctl('net.ipv4.ip_unprivileged_port_start') ?? 1024)
-  if (listen.port >= first) return ok(name, `port ${listen.port} needs none`)
-  if (hasCapability(CAP_NET_BIND_SERVICE)) return ok(name, `effective; port ${listen.port} needs it`)
+  const ports = [...new Set(listens.map(({ port }) => port))]
+  const privileged = ports.filter((port) => port < first)
+  if (privileged.length === 0) return ok(name, `${portsNeed(ports)} none`)
+  if (hasCapability(CAP_NET_BIND_SERVICE)) return ok(name, `effective; ${portsNeed(privileged)} it`)
   return fail(
     name,
-    `missing; port ${listen.port} needs it`,
+    `missing; ${portsNeed(privileged)} it`,
     'run as root, or add AmbientCapabilities=CAP_NET_BIND_SERVICE',
   )
+}
+
+function portsNeed(ports: readonly number[]): string {
+  return ports.length === 1 ? `port ${ports[0]} needs` : `ports ${ports.join(', ')} need`
 }

@@ -5,18 +5,23 @@ import { formatIpAddress } from '../address/ip-address.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
 import { type Family, familyName, readRouting, ruleWords, whereAnswersLeave } from './routing.ts'
 import { connectToSelf } from './self-connection.ts'
+import type { SettingNames } from './setting-names.ts'
 
 const SET_UP = 'run "truepeer host-setup apply" as root'
 
 /** Checks that the app's answers to clients stay on this host, as the kernel would route them. @throws HostError */
-export async function checkRouting(family: Family, target: Endpoint): Promise<Finding> {
+export async function checkRouting(family: Family, target: Endpoint, names: SettingNames): Promise<Finding> {
   const name = `routing-${familyName(family).toLowerCase()}`
   const address = formatIpAddress(target.address)
   const elsewhere = await whereAnswersLeave(family, address)
   if (elsewhere === undefined) return ok(name, `answers from ${address} stay on this host`)
   if (classifyAddress(target.address) !== 'loopback') {
     const detail = `the app is on ${address}, and its answers go elsewhere: ${elsewhere}`
-    return fail(name, detail, `bind the app to ${family === 4 ? '127.0.0.1' : '::1'} and name that with -${family}`)
+    const remedy =
+      family === 4
+        ? `bind the app to 127.0.0.1 and name that with ${names.target4}`
+        : `bind the app to ::1 and name that with ${names.target6}`
+    return fail(name, detail, remedy)
   }
   const { rulePriorities, otherTables, hasRoute } = await readRouting(family, 100)
   const hasRule = rulePriorities.length + otherTables.length > 0

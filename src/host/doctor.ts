@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { classifyAddress } from '../address/address-class.ts'
-import type { Endpoint } from '../address/endpoint.ts'
+import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { formatIpAddress } from '../address/ip-address.ts'
 import { errnoName } from '../linux/errno.ts'
 import { close, openStream, setTransparent } from '../linux/socket.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './capabilities.ts'
@@ -19,18 +20,29 @@ import { checkConnection, checkNetworkd, checkRouting } from './check-routing.ts
 import { type Finding, fail, findingsToJson, formatFindings, isAllRight, ok, warn } from './finding.ts'
 import { readFirewall } from './firewall.ts'
 import type { Family } from './routing.ts'
+import { FILE_NAMES, FLAG_NAMES, type SettingNames } from './setting-names.ts'
 import { readSetupState } from './setup-state.ts'
 import { readSysctl } from './sysctl.ts'
 
-/** What a doctor has to know of an agent: a part of what its command line says. */
-export type DoctorOptions = {
+/** What a doctor has to know of one listening port of an agent. */
+export type DoctorListener = {
   readonly listen: Endpoint
   readonly target4: Endpoint
   readonly target6: Endpoint
-  /** undefined: everyone is trusted. */
-  readonly allowedSubnetsFile: string | undefined
+  /** The subnets of trusted edges: none are needed, these, or those in a file. */
+  readonly trust:
+    | { readonly kind: 'everyone' }
+    | { readonly kind: 'subnets'; readonly subnets: { readonly length: number } }
+    | { readonly kind: 'file'; readonly path: string }
   readonly sourcePort: 'preserve-or-ephemeral' | 'preserve' | 'ephemeral'
   readonly mark: number
+}
+
+/** What a doctor has to know of an agent: a part of what its command line or its configuration file says. */
+export type DoctorOptions = {
+  readonly listeners: readonly DoctorListener[]
+  /** Remedies name keys of the file, not flags. */
+  readonly hasConfigFile: boolean
   /** 0: no limit of its own. */
   readonly maxConnections: number
   readonly families: readonly Family[]
@@ -56,30 +68,28 @@ export async function runDoctor(
   return isAllRight(findings) ? 0 : 1
 }
 
-/** Makes all checks, also after one that fails; changes nothing on the host. @throws HostError */
+/**
+ * Makes all checks, also after one that fails; changes nothing on the host.
+ *
+ * @returns what concerns the process and the host once, the rest for each listener, which it names
+ * @throws HostError
+ */
 export async function examineAgent(options: DoctorOptions, readAllowedSubnets: ReadAllowedSubnets): Promise<Finding[]> {
-  const keepsClientPorts = options.sourcePort !== 'ephemeral'
-  const targets = options.families.map((family) => ({
-    family,
-    target: family === 4 ? options.target4 : options.target6,
-  }))
-  const isAppOnLoopback = targets.every(({ target }) => classifyAddress(target.address) === 'loopback')
+  const { listeners, families } = options
+  const names = options.hasConfigFile ? FILE_NAMES : FLAG_NAMES
+  const listens = listeners.map(({ listen }) => listen)
+  const keepsClientPorts = listeners.some(({ sourcePort }) => sourcePort !== 'ephemeral')
+  const isAppOnLoopback = listeners
+    .flatMap((listener) => targetsOf(listener, families))
+    .every(({ target }) => classifyAddress(target.address) === 'loopback')
+  const context = { families, names, listens, keepsClientPorts, readAllowedSubnets, probes: new Map() }
   const closedPorts = await portsClosedByFirewall()
-  const findings: Finding[] = [
-    checkTransparent(),
-    checkBindCapability(options.listen),
-    checkAllowedSubnets(options.allowedSubnetsFile, readAllowedSubnets),
-    await checkListen(options.listen, keepsClientPorts),
-  ]
-  for (const { family, target } of targets) {
-    findings.push(checkApp(family, target, options.listen, closedPorts))
-    findings.push(await checkRouting(family, target))
-    findings.push(await checkConnection(family, target, options.mark))
-  }
+  const findings = [checkTransparent(), checkBindCapability(listens)]
+  for (const listener of listeners) findings.push(...(await examineListener(listener, { ...context, closedPorts })))
   return [
     ...findings,
     checkNonlocalBind(readSysctl),
-    checkEphemeralPorts(readSysctl, keepsClientPorts),
+    checkEphemeralPorts(readSysctl, keepsClientPorts, names),
     checkRpFilter(readSysctl, isAppOnLoopback),
     checkConntrack(readSysctl),
     checkMigrateRequests(readSysctl),
@@ -87,6 +97,48 @@ export async function examineAgent(options: DoctorOptions, readAllowedSubnets: R
     checkOpenFiles(readFileSync('/proc/self/limits', 'utf8'), options.maxConnections),
     checkNetworkd(),
   ]
+}
+
+/** What the checks of a listener have to know beside it. */
+type Context = {
+  readonly families: readonly Family[]
+  readonly names: SettingNames
+  readonly listens: readonly Endpoint[]
+  readonly keepsClientPorts: boolean
+  readonly closedPorts: readonly number[]
+  readonly readAllowedSubnets: ReadAllowedSubnets
+  /** What {@link once} has found. */
+  readonly probes: Map<string, Finding>
+}
+
+async function examineListener(listener: DoctorListener, context: Context): Promise<Finding[]> {
+  const { listen, trust, mark } = listener
+  const { names, listens, closedPorts, probes } = context
+  const findings = [
+    checkAllowedSubnets(trust, names, context.readAllowedSubnets),
+    await checkListen(listen, context.keepsClientPorts, names),
+  ]
+  for (const { family, target } of targetsOf(listener, context.families)) {
+    const address = formatIpAddress(target.address)
+    findings.push(checkApp(family, target, listens, closedPorts, names))
+    findings.push(await once(probes, `routing ${address}`, () => checkRouting(family, target, names)))
+    findings.push(await once(probes, `connection ${address} ${mark}`, () => checkConnection(family, target, mark)))
+  }
+  return findings.map((finding) => ({ ...finding, listener: formatEndpoint(listen) }))
+}
+
+/** Most listeners have their app on the same address, and a connection that fails takes a second and more. */
+async function once(probes: Map<string, Finding>, key: string, check: () => Promise<Finding>): Promise<Finding> {
+  const finding = probes.get(key) ?? (await check())
+  probes.set(key, finding)
+  return finding
+}
+
+function targetsOf(
+  { target4, target6 }: DoctorListener,
+  families: readonly Family[],
+): { readonly family: Family; readonly target: Endpoint }[] {
+  return families.map((family) => ({ family, target: family === 4 ? target4 : target6 }))
 }
 
 /** The kernel's own answer: a capability counts only in the user namespace that the network belongs to. */
@@ -103,19 +155,24 @@ function checkTransparent(): Finding {
   )
 }
 
-function checkAllowedSubnets(file: string | undefined, readAllowedSubnets: ReadAllowedSubnets): Finding {
+function checkAllowedSubnets(
+  trust: DoctorListener['trust'],
+  names: SettingNames,
+  readAllowedSubnets: ReadAllowedSubnets,
+): Finding {
   const name = 'allowed-subnets'
-  if (file === undefined) {
+  if (trust.kind === 'everyone') {
     return warn(
       name,
       'everyone who can reach the port may say whom the app sees',
-      'name the subnets of your edges in a file for --allowed-subnets, unless a firewall does it',
+      `name the subnets of your edges with ${names.allowedSubnets}, unless a firewall does it`,
     )
   }
+  if (trust.kind === 'subnets') return ok(name, `${trust.subnets.length} in the configuration file`)
   try {
-    return ok(name, `${readAllowedSubnets(file).length} in ${file}`)
+    return ok(name, `${readAllowedSubnets(trust.path).length} in ${trust.path}`)
   } catch (error) {
-    return fail(name, error instanceof Error ? error.message : String(error), `correct "${file}"`)
+    return fail(name, error instanceof Error ? error.message : String(error), `correct "${trust.path}"`)
   }
 }
 

@@ -19,12 +19,14 @@ export const SO_REUSEPORT = 15
 export const SO_MARK = 36
 
 export const IPPROTO_IP = 0
+export const IP_FREEBIND = 15
 export const IP_TRANSPARENT = 19
 export const IP_BIND_ADDRESS_NO_PORT = 24
 
 export const IPPROTO_IPV6 = 41
 export const IPV6_V6ONLY = 26
 export const IPV6_TRANSPARENT = 75
+export const IPV6_FREEBIND = 78
 
 export const IPPROTO_TCP = 6
 export const TCP_NODELAY = 1
@@ -34,6 +36,7 @@ export const TCP_KEEPCNT = 6
 export const TCP_USER_TIMEOUT = 18
 
 export const MSG_DONTWAIT = 0x40
+export const MSG_PEEK = 0x2
 export const MSG_NOSIGNAL = 0x4000
 
 export const SHUT_WR = 1

@@ -26,6 +26,8 @@ export type Native = {
   setsockoptBytes(fd: number, level: number, name: number, value: Uint8Array): number
   /** getsockopt(2) of an int option that is never negative */
   getsockoptInt(fd: number, level: number, name: number): number
+  /** getsockopt(2) of TCP_INFO: the smoothed round trip time in microseconds (tcp(7)) */
+  tcpRoundTrip(fd: number): number
   /** shutdown(2) */
   shutdown(fd: number, how: number): number
   /** recv(2) */

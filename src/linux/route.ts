@@ -2,7 +2,10 @@ import type { Endpoint } from '../address/endpoint.ts'
 import type { IpAddress } from '../address/ip-address.ts'
 import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_DGRAM } from './constants.ts'
 import { native } from './native.ts'
-import { close, connectTo, localEndpoint } from './socket.ts'
+import { bindTo, close, connectTo, localEndpoint } from './socket.ts'
+
+/** Any port will do: nothing is sent. */
+const DISCARD_PORT = 9
 
 /**
  * The address from which this host would send to `target`; undefined when there is no route.
@@ -10,10 +13,28 @@ import { close, connectTo, localEndpoint } from './socket.ts'
  * A datagram socket is connected, which sends nothing, and asked for its name (ip(7)).
  */
 export function sourceTowards(target: Endpoint): IpAddress | undefined {
-  const fd = native.socket(target.address.family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+  const fd = openDatagram(target.address.family)
   if (fd < 0) return undefined
   const connected = connectTo(fd, target)
   const local = connected < 0 ? undefined : localEndpoint(fd)
   close(fd)
   return local?.address
+}
+
+/**
+ * Reports whether this host has the address, so that a connection can come from it.
+ *
+ * A datagram socket is bound to it and connected to it, which sends nothing: bind(2) alone takes the broadcast address
+ * of a network, too.
+ */
+export function isOwnAddress(address: IpAddress): boolean {
+  const fd = openDatagram(address.family)
+  if (fd < 0) return false
+  const result = bindTo(fd, address, 0) || connectTo(fd, { address, port: DISCARD_PORT })
+  close(fd)
+  return result === 0
+}
+
+function openDatagram(family: 4 | 6): number {
+  return native.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)
 }

@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ProgramError, runChecked, runProgram, startProgram } from './run.ts'
+import { ProgramError, runChecked, runNow, runProgram, startProgram } from './run.ts'
 
 test('a program gets its input and hands back its output, its errors and its exit code', async () => {
   const result = await runProgram('sh', ['-c', 'cat; echo problem >&2; exit 3'], { input: 'hello' })
   assert.deepEqual(result, { exitCode: 3, signal: undefined, stdout: 'hello', stderr: 'problem\n' })
+})
+
+test('a program that is waited for gets its input and hands back the same', () => {
+  const result = runNow('sh', ['-c', 'cat; echo problem >&2; exit 3'], { input: 'hello' })
+  assert.deepEqual(result, { exitCode: 3, signal: undefined, stdout: 'hello', stderr: 'problem\n' })
+  assert.throws(() => runNow('no-such-program', []), /"no-such-program" failed: .*; is it installed\?$/)
+  assert.throws(() => runNow('sleep', ['60'], { timeoutMs: 100 }), ProgramError)
 })
 
 test('an exit code other than 0 is an error that shows the command and what it wrote', async () => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 
 const RUN_TIMEOUT_MS = 10_000
 
@@ -124,6 +124,24 @@ export async function runChecked(program: string, args: readonly string[], optio
     throw new ProgramError(program, args, `failed (${signal ?? exitCode}): ${stderr || stdout}`.trim())
   }
   return stdout
+}
+
+/**
+ * As {@link runProgram}, but the caller waits: for what has to be done before the process ends.
+ *
+ * @throws ProgramError when there is no such program or it takes longer than `timeoutMs`
+ */
+export function runNow(program: string, args: readonly string[], options: RunOptions = {}): RunResult {
+  const { timeoutMs = RUN_TIMEOUT_MS, input, workingDirectory } = options
+  const { status, signal, stdout, stderr, error } = spawnSync(program, args, {
+    cwd: workingDirectory,
+    input: input ?? '',
+    encoding: 'utf8',
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+  })
+  if (error !== undefined) throw new ProgramError(program, args, `failed: ${error.message}; is it installed?`)
+  return { exitCode: status ?? undefined, signal: signal ?? undefined, stdout, stderr }
 }
 
 /** Runs `program` to its end with this process's own output as its output. */

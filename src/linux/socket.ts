@@ -5,14 +5,17 @@ import {
   AF_INET,
   AF_INET6,
   IP_BIND_ADDRESS_NO_PORT,
+  IP_FREEBIND,
   IP_TRANSPARENT,
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPPROTO_TCP,
+  IPV6_FREEBIND,
   IPV6_TRANSPARENT,
   IPV6_V6ONLY,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
+  MSG_PEEK,
   SHUT_WR,
   SO_ERROR,
   SO_KEEPALIVE,
@@ -98,6 +101,13 @@ export function setReuseAddress(fd: number): number {
   return native.setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1)
 }
 
+/** Lets bind(2) take an address that this host does not have yet (ip(7) IP_FREEBIND). */
+function setFreebind(fd: number, family: 4 | 6): number {
+  return family === 4
+    ? native.setsockoptInt(fd, IPPROTO_IP, IP_FREEBIND, 1)
+    : native.setsockoptInt(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
+}
+
 /** Leaves the choice of the port to connect(2), which knows the whole connection (ip(7) IP_BIND_ADDRESS_NO_PORT). */
 export function setBindWithoutPort(fd: number): number {
   return native.setsockoptInt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
@@ -141,6 +151,11 @@ export function receive(fd: number, bytes: Uint8Array, start: number, end: numbe
   return native.recv(fd, bytes, start, end, MSG_DONTWAIT)
 }
 
+/** As {@link receive}, but the bytes stay to be received (recv(2) MSG_PEEK). */
+export function peek(fd: number, bytes: Uint8Array, start: number, end: number): number {
+  return native.recv(fd, bytes, start, end, MSG_DONTWAIT | MSG_PEEK)
+}
+
 /** send(2) of `[start, end)`: the count or a negated errno; never raises SIGPIPE. */
 export function transmit(fd: number, bytes: Uint8Array, start: number, end: number): number {
   return native.send(fd, bytes, start, end, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -154,6 +169,12 @@ export function finish(fd: number): number {
 /** Bytes handed to the kernel that the peer has not acknowledged; a negated errno for a dead socket. */
 export function unsentBytes(fd: number): number {
   return native.unsentBytes(fd)
+}
+
+/** What TCP has measured of the round trip to the peer, in milliseconds; undefined when the kernel will not say. */
+export function roundTripMs(fd: number): number | undefined {
+  const roundTripUs = native.tcpRoundTrip(fd)
+  return roundTripUs > 0 ? roundTripUs / 1_000 : undefined
 }
 
 /** Closes a descriptor. */
@@ -174,6 +195,12 @@ const LISTEN_REMEDIES: Record<string, string> = {
   EAFNOSUPPORT: 'this address family is disabled in the kernel; listen on the other one',
 }
 
+/** How {@link openListener} differs from its defaults. */
+export type ListenerOptions = {
+  /** Listen on an address that this host does not have, or does not have yet (ip(7) IP_FREEBIND); default: no. */
+  readonly isFreebind?: boolean
+}
+
 /**
  * Opens a listening TCP socket that several workers and processes may share (socket(7) SO_REUSEPORT).
  *
@@ -181,7 +208,7 @@ const LISTEN_REMEDIES: Record<string, string> = {
  *
  * @throws SystemCallError naming the endpoint, the errno and the remedy
  */
-export function openListener(endpoint: Endpoint, liveness: Liveness): number {
+export function openListener(endpoint: Endpoint, liveness: Liveness, options: ListenerOptions = {}): number {
   const { address, port } = endpoint
   const fd = openStream(address.family)
   const fail = (result: number): never => {
@@ -196,6 +223,7 @@ export function openListener(endpoint: Endpoint, liveness: Liveness): number {
   let result = setReuseAddress(fd)
   result ||= native.setsockoptInt(fd, SOL_SOCKET, SO_REUSEPORT, 1)
   if (address.family === 6) result ||= native.setsockoptInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)
+  if (options.isFreebind === true) result ||= setFreebind(fd, address.family)
   result ||= setNoDelay(fd)
   result ||= setLiveness(fd, liveness)
   result ||= bindTo(fd, address, port)

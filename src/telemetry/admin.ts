@@ -1,10 +1,12 @@
 import { unlinkSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
+import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import { formatIpAddress } from '../address/ip-address.ts'
+import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
+import type { EdgeControl, EdgeStatus } from './edge-status.ts'
 import type { LogFields } from './log.ts'
-import { LOG_DROPPED, METRICS, type Metric } from './metrics.ts'
+import { makeRegistry } from './registry.ts'
 
 /** Where the admin server listens. A TCP address must be loopback: there is no login. */
 export type AdminAddress =
@@ -13,7 +15,7 @@ export type AdminAddress =
 
 /** What the admin server shows. */
 export type AdminSource = {
-  /** The value of a slot of {@link METRICS}. */
+  /** The value of a slot of `METRICS`. */
   read(slot: number): number
   /** Records that the log has dropped. */
   droppedRecords(): number
@@ -21,20 +23,28 @@ export type AdminSource = {
   connections(): Promise<readonly LogFields[]>
   /** Whether new connections are accepted. */
   isReady(): boolean
+  /** Only where an edge is served: the edge, or undefined as long as it has not come up. */
+  readonly edge?: (() => EdgeControl | undefined) | undefined
 }
 
 /**
  * Serves `/metrics` (Prometheus text), `/healthz` (the process lives), `/readyz` (it accepts
- * connections) and `/connections` (those that are open, JSON).
+ * connections) and `/connections` (those that are open, JSON); of an edge also `/status` (JSON) and
+ * `POST /backends/NAME/drain` and `enable`.
  *
  * @throws when the address cannot be listened on
  */
 export async function startAdmin(address: AdminAddress, source: AdminSource): Promise<Server> {
-  const registry = makeRegistry(source)
+  const answers = new AdminAnswers(source)
   const server = createServer((request, response) => {
-    void answer(request, registry, source).then(
+    // A browser cannot be made to ask on a UNIX socket.
+    const refusal = address.kind === 'tcp' ? foreignRequest(request) : undefined
+    // Nothing is expected behind the headers.
+    request.resume()
+    if (refusal !== undefined) return send(response, text(403, refusal))
+    void answers.answer(request.method ?? '', request.url ?? '').then(
       (reply) => send(response, reply),
-      (error: unknown) => send(response, { status: 500, type: 'text/plain', body: `${String(error)}\n` }),
+      (error: unknown) => send(response, text(500, String(error))),
     )
   })
   server.unref()
@@ -44,67 +54,105 @@ export async function startAdmin(address: AdminAddress, source: AdminSource): Pr
 
 type Reply = { readonly status: number; readonly type: string; readonly body: string }
 
-async function answer(request: IncomingMessage, registry: Registry, source: AdminSource): Promise<Reply> {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    return { status: 405, type: 'text/plain', body: 'Only GET is answered here\n' }
+const PAGES = '/metrics, /healthz, /readyz and /connections'
+const EDGE_PAGES = '/status and, with POST, /backends/NAME/drain and /backends/NAME/enable'
+const STEER_PATH = /^\/backends\/(.+)\/(drain|enable)$/
+
+class AdminAnswers {
+  readonly #source: AdminSource
+  readonly #registry: Registry
+  /** For the metrics of one scrape. */
+  #status: EdgeStatus | undefined
+
+  constructor(source: AdminSource) {
+    this.#source = source
+    this.#registry = makeRegistry(source, () => this.#status)
   }
-  switch (request.url) {
-    case '/metrics':
-      return { status: 200, type: registry.contentType, body: await registry.metrics() }
-    case '/healthz':
-      return { status: 200, type: 'text/plain', body: 'ok\n' }
-    case '/readyz':
-      return source.isReady()
-        ? { status: 200, type: 'text/plain', body: 'ready\n' }
-        : { status: 503, type: 'text/plain', body: 'draining\n' }
-    case '/connections':
-      return { status: 200, type: 'application/json', body: `${JSON.stringify(await source.connections())}\n` }
-    default:
-      return { status: 404, type: 'text/plain', body: 'Here are /metrics, /healthz, /readyz and /connections\n' }
+
+  async answer(method: string, url: string): Promise<Reply> {
+    const { edge } = this.#source
+    const steered = edge === undefined ? null : STEER_PATH.exec(url)
+    if (edge !== undefined && steered !== null) {
+      return method === 'POST' ? steer(edge(), steered[1], steered[2]) : text(405, 'Only POST is answered here')
+    }
+    if (method !== 'GET' && method !== 'HEAD') return text(405, 'Only GET is answered here')
+    switch (url) {
+      case '/metrics':
+        this.#status = edge?.()?.status()
+        return { status: 200, type: this.#registry.contentType, body: await this.#registry.metrics() }
+      case '/healthz':
+        return text(200, 'ok')
+      case '/readyz':
+        return this.#source.isReady() ? text(200, 'ready') : text(503, 'draining')
+      case '/connections':
+        return json(200, await this.#source.connections())
+      case '/status':
+        if (edge !== undefined) return statusReply(edge())
+        break
+    }
+    return text(404, `Here are ${edge === undefined ? PAGES : `${PAGES}, ${EDGE_PAGES}`}`)
   }
+}
+
+function statusReply(edge: EdgeControl | undefined): Reply {
+  return edge === undefined ? json(503, { error: 'The edge is starting; ask again' }) : json(200, edge.status())
+}
+
+function steer(edge: EdgeControl | undefined, encodedName: string, action: string): Reply {
+  if (edge === undefined) return statusReply(edge)
+  const name = decoded(encodedName)
+  const result = edge.steer(name, action === 'drain' ? 'drain' : 'enable')
+  switch (result.kind) {
+    case 'done':
+      return json(200, { backend: result.backend, availability: result.availability, open: result.open })
+    case 'unknown':
+      return json(404, { error: `There is no backend "${name}"; "/status" lists them, as service/group/backend` })
+    case 'ambiguous':
+      return json(409, { error: `"${name}" is more than one backend; name one in full`, backends: result.backends })
+  }
+}
+
+/** Slashes in a name may be encoded or not. */
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
+}
+
+/**
+ * Says why a request may come from a web page, and so not from the operator: undefined when it may not.
+ *
+ * A page of another site can make a browser ask here: its requests carry an Origin, or, when its name was made to lead
+ * to this address (DNS rebinding), the name of that site as Host.
+ */
+function foreignRequest({ headers: { origin, host } }: IncomingMessage): string | undefined {
+  if (origin !== undefined) return 'Requests of web pages (with an Origin) are not answered here'
+  if (host !== undefined && !isLoopbackName(host)) {
+    return `"${host.slice(0, 80)}" is not a name of this server; ask for 127.0.0.1, [::1] or localhost`
+  }
+  return undefined
+}
+
+function isLoopbackName(host: string): boolean {
+  const name = host.replace(/:\d+$/, '')
+  if (name.toLowerCase() === 'localhost') return true
+  const address = parseIpAddress(name.replace(/^\[(.*)\]$/, '$1'))
+  return address !== undefined && classifyAddress(address) === 'loopback'
+}
+
+function text(status: number, body: string): Reply {
+  return { status, type: 'text/plain', body: `${body}\n` }
+}
+
+function json(status: number, value: unknown): Reply {
+  return { status, type: 'application/json', body: `${JSON.stringify(value)}\n` }
 }
 
 function send(response: ServerResponse, reply: Reply): void {
   response.writeHead(reply.status, { 'content-type': reply.type })
   response.end(reply.body)
-}
-
-function makeRegistry(source: AdminSource): Registry {
-  const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
-  for (const metric of Object.values<Metric>(METRICS)) register(registry, metric, source)
-  new Counter({
-    ...LOG_DROPPED,
-    registers: [registry],
-    collect() {
-      this.reset()
-      this.inc(source.droppedRecords())
-    },
-  })
-  return registry
-}
-
-/** The values live in the workers' shared memory; they are copied over when somebody asks. */
-function register(registry: Registry, metric: Metric, source: AdminSource): void {
-  const labelNames = metric.label === '' ? [] : [metric.label]
-  const labels = (value: string): Record<string, string> => (metric.label === '' ? {} : { [metric.label]: value })
-  const configuration = { name: metric.name, help: metric.help, labelNames, registers: [registry] }
-  if (metric.kind === 'gauge') {
-    new Gauge({
-      ...configuration,
-      collect() {
-        for (const [value, slot] of Object.entries(metric.slots)) this.set(labels(value), source.read(slot))
-      },
-    })
-    return
-  }
-  new Counter({
-    ...configuration,
-    collect() {
-      this.reset()
-      for (const [value, slot] of Object.entries(metric.slots)) this.inc(labels(value), source.read(slot))
-    },
-  })
 }
 
 async function listen(server: Server, address: AdminAddress): Promise<void> {

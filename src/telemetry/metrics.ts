@@ -26,6 +26,7 @@ export const END_REASONS = [
   'backend-handshake-failed',
   'no-backend',
   'out-of-resources',
+  'drained',
   'shutdown',
 ] as const
 export type EndReason = (typeof END_REASONS)[number]

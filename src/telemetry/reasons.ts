@@ -49,8 +49,10 @@ export const END_REASON_TEXTS: ReasonTexts<EndReason> = {
     remedy: 'Look for an app that does not close when its client has closed, or raise "--half-closed-timeout".',
   },
   'untrusted-peer': {
-    meaning: 'Who connected to the agent is not in the list of trusted edges; it was closed before a byte was read.',
-    remedy: 'If it is an edge of yours, add its subnet to the list and send SIGHUP; otherwise close the port to it.',
+    meaning:
+      'Who connected to the agent is not in the list of trusted edges, or to an edge with "--accept-proxy" not among its sources; it was closed before a byte was read.',
+    remedy:
+      'If it is an edge or a load balancer of yours, add its subnet to the list (an agent then takes SIGHUP); otherwise close the port to it.',
   },
   'handshake-failed': {
     meaning: 'The TLS handshake did not come to its end; "refusal" in the record says why.',
@@ -99,20 +101,25 @@ export const END_REASON_TEXTS: ReasonTexts<EndReason> = {
   'connect-failed': {
     meaning: 'No attempt to reach the backend or app succeeded, and no further one was allowed; the client was reset.',
     remedy:
-      'Start the app, or correct the target; where the app listens, look for a disabled address family or for a limit of open files.',
+      'Start the app, or correct the target; where the app listens, look for a disabled address family or for a limit of open files. At an edge, "refusal" is "no-source-port" when no address had a port left: give more with "--source-ranges".',
   },
   'backend-handshake-failed': {
     meaning: 'The backend accepted, but the TLS handshake with it failed; "refusal" in the record says why.',
     remedy: 'Let the app speak TLS on that port, with a certificate that the configured roots and name accept.',
   },
   'no-backend': {
-    meaning: 'At an edge: no backend is healthy, or each healthy one was tried; the client was reset.',
+    meaning: 'At an edge: no backend is healthy; the client was reset.',
     remedy: 'Look for "backend health" in the log, and at the backends that are UNHEALTHY there.',
   },
   'out-of-resources': {
     meaning:
       'The kernel could not watch a socket of the connection (epoll_ctl(2): memory or fs.epoll.max_user_watches).',
     remedy: 'Raise "sysctl fs.epoll.max_user_watches", give the host more memory, or lower "--max-connections".',
+  },
+  drained: {
+    meaning:
+      'At an edge: its backend had left the configuration, and "drainingTimeoutSec" of the backend service was over; both sides were reset.',
+    remedy: 'Raise "connectionDraining.drainingTimeoutSec" where connections live longer.',
   },
   shutdown: {
     meaning: 'The process ended before the connection did: "--drain-timeout" was over, or a second signal came.',

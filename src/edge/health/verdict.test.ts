@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { afterProbe, type HealthThresholds, UNKNOWN_HEALTH } from './health-state.ts'
+import { afterProbe, type HealthThresholds, NO_VERDICT } from './verdict.ts'
 
 const DEFAULTS: HealthThresholds = { healthyThreshold: 2, unhealthyThreshold: 2 }
 
 /** Runs probes ('+' success, '-' failure) and returns the health after each ('U' up, 'D' down). */
 function healthAfter(probes: string, thresholds = DEFAULTS): string {
-  let state = UNKNOWN_HEALTH
+  let verdict = NO_VERDICT
   return Array.from(probes, (probe) => {
-    state = afterProbe(state, probe === '+', thresholds)
-    return state.isHealthy === true ? 'U' : 'D'
+    verdict = afterProbe(verdict, probe === '+', thresholds)
+    return verdict.isHealthy === true ? 'U' : 'D'
   }).join('')
 }
 
 test('the first probe decides', () => {
-  assert.equal(UNKNOWN_HEALTH.isHealthy, undefined)
+  assert.equal(NO_VERDICT.isHealthy, undefined)
   assert.equal(healthAfter('+'), 'U')
   assert.equal(healthAfter('-'), 'D')
 })

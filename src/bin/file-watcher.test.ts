@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FileWatcher } from './file-watcher.ts'
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'file-watcher-'))
+  t.after(() => rmSync(path, { recursive: true }))
+  return path
+}
+
+async function until(isTrue: () => boolean, timeoutMs: number): Promise<void> {
+  for (const deadlineMs = Date.now() + timeoutMs; !isTrue(); ) {
+    assert.ok(Date.now() < deadlineMs, `not within ${timeoutMs} ms`)
+    await sleep(10)
+  }
+}
+
+test('a file that is written in steps, or renamed into place, is one change; the same content is none', async (t) => {
+  const path = join(folder(t), 'lb.yaml')
+  writeFileSync(path, 'one')
+  const watcher = new FileWatcher([path])
+  let changes = 0
+  watcher.start(() => {
+    changes += 1
+  })
+  for (const text of ['', 'tw', 'two']) writeFileSync(path, text)
+  await until(() => changes === 1, 1_500)
+  writeFileSync(`${path}.new`, 'three')
+  renameSync(`${path}.new`, path)
+  await until(() => changes === 2, 1_500)
+  writeFileSync(path, 'three')
+  writeFileSync(`${path}.other`, 'other')
+  await sleep(300)
+  assert.equal(changes, 2)
+})
+
+test('what has changed between reading and watching is told at once', (t) => {
+  const path = join(folder(t), 'lb.yaml')
+  const watcher = new FileWatcher([path])
+  writeFileSync(path, 'there by now')
+  let changes = 0
+  watcher.start(() => {
+    changes += 1
+  })
+  assert.equal(changes, 1)
+})
+
+test('where the folder tells nothing the content is compared every two seconds', async (t) => {
+  // The folder that is watched is that of the link, and what changes lies in another one.
+  const [outer, inner] = [folder(t), folder(t)]
+  writeFileSync(join(inner, 'lb.yaml'), 'one')
+  symlinkSync(join(inner, 'lb.yaml'), join(outer, 'lb.yaml'))
+  const watcher = new FileWatcher([join(outer, 'lb.yaml')])
+  let changes = 0
+  watcher.start(() => {
+    changes += 1
+  })
+  writeFileSync(join(inner, 'lb.yaml'), 'two')
+  // The watcher alone keeps no process alive.
+  const alive = setInterval(() => {}, 1_000)
+  t.after(() => clearInterval(alive))
+  await until(() => changes === 1, 4_000)
+})

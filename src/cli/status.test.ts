@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { BackendStatus, EdgeStatus } from '../telemetry/edge-status.ts'
+import { formatStatus, readStatus } from './status.ts'
+
+const TRAFFIC = {
+  open: 2,
+  connections: 12_345,
+  bytesFromClient: 1,
+  bytesFromBackend: 1,
+  connectFailures: 3,
+  connectTimeouts: 1,
+  retries: 0,
+}
+
+function backend(fields: Partial<BackendStatus>): BackendStatus {
+  return {
+    ...TRAFFIC,
+    name: 'vm',
+    address: '10.128.0.2',
+    port: 110,
+    health: 'HEALTHY',
+    availability: 'up',
+    isDrained: false,
+    probes: undefined,
+    utilization: undefined,
+    ...fields,
+  }
+}
+
+const STATUS: EdgeStatus = {
+  configuration: {
+    version: 7,
+    appliedAt: '2026-11-22T10:00:00.000Z',
+    reloads: { ok: 6, failed: 1 },
+    problems: ['lb.yaml: it is wrong; mend it'],
+  },
+  frontends: [
+    {
+      ...TRAFFIC,
+      name: 'my-rule',
+      address: '2001:db8::10',
+      port: 110,
+      proxy: 'my-proxy',
+      service: 'my-tcp-lb',
+      proxyHeader: 'PROXY_V1',
+      noBackend: 4,
+      refused: 5,
+    },
+  ],
+  services: [
+    {
+      name: 'my-tcp-lb',
+      healthCheck: 'my-check',
+      groups: [
+        {
+          name: 'us-central1-b/my-group',
+          region: 'us-central1',
+          zone: 'us-central1-b',
+          balancing: { mode: 'UTILIZATION', maxUtilization: 0.8, maxConnections: undefined, capacityScaler: 0.5 },
+          open: 2,
+          backends: [
+            backend({ utilization: 0.412 }),
+            backend({ name: 'other', isDrained: true, availability: 'draining' }),
+            backend({
+              name: 'third',
+              health: 'UNHEALTHY',
+              availability: 'down',
+              probes: {
+                total: 9,
+                failures: 2,
+                transitions: 1,
+                lastLatencyMs: 1,
+                lastError: 'answered "\u001b[2J"',
+              },
+            }),
+          ],
+        },
+      ],
+    },
+  ],
+  leaving: [
+    { key: 'my-tcp-lb/us-central1-b/my-group/gone', address: '10.128.0.9', port: 110, open: 1, endsAt: 'soon' },
+  ],
+}
+
+test('a status is four aligned tables, and what a backend said cannot move the cursor', () => {
+  const text = formatStatus(STATUS)
+  assert.deepEqual(text.split('\n'), [
+    'Configuration 7, applied 2026-11-22T10:00:00.000Z; reloads: 6 ok, 1 failed',
+    'The last one was refused:',
+    '  lb.yaml: it is wrong; mend it',
+    '',
+    'FRONTEND  ADDRESS             PROXY     HEADER    SERVICE    OPEN  TOTAL  REFUSED',
+    'my-rule   [2001:db8::10]:110  my-proxy  PROXY_V1  my-tcp-lb     2  12345        9',
+    '',
+    'SERVICE    GROUP                   REGION       HEALTHY  MODE         TARGET     OPEN',
+    'my-tcp-lb  us-central1-b/my-group  us-central1  2/3      UTILIZATION  80% x 0.5     2',
+    '',
+    'BACKEND                                 ADDRESS         HEALTH     AVAILABLE  LOAD  OPEN  TOTAL  FAILED  LAST ERROR',
+    'my-tcp-lb/us-central1-b/my-group/vm     10.128.0.2:110  HEALTHY    up         41%      2  12345       3',
+    'my-tcp-lb/us-central1-b/my-group/other  10.128.0.2:110  HEALTHY    drained    -        2  12345       3',
+    'my-tcp-lb/us-central1-b/my-group/third  10.128.0.2:110  UNHEALTHY  down       -        2  12345       3  answered "?[2J"',
+    '',
+    'LEAVING                                ADDRESS         OPEN  ENDS',
+    'my-tcp-lb/us-central1-b/my-group/gone  10.128.0.9:110     1  soon',
+    '',
+  ])
+})
+
+test('an answer that is no status of an edge is an error, not an empty table', () => {
+  assert.deepEqual(readStatus(JSON.stringify(STATUS)).frontends, STATUS.frontends)
+  for (const body of ['', '[]', 'null', '{"error":"The edge is starting; ask again"}', '<html>']) {
+    assert.throws(() => readStatus(body), /no edge of this version; compare "truepeer --version" of both/, body)
+  }
+})

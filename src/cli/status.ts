@@ -1,0 +1,149 @@
+import type { AdminAddress } from '../telemetry/admin.ts'
+import type { BackendStatus, EdgeStatus } from '../telemetry/edge-status.ts'
+import { parseAdmin } from './data-plane-flags.ts'
+import { parseFlags, switchFlag, valueFlag } from './flags.ts'
+
+/** The flags of `truepeer status`. */
+export const statusFlags = {
+  admin: valueFlag(
+    'admin',
+    'HOST:PORT|unix:PATH',
+    'Where the edge serves its status: the value of its own --admin',
+    parseAdmin,
+    '127.0.0.1:9112',
+  ),
+  json: switchFlag('json', 'Print JSON instead of tables'),
+} as const
+
+/** What the command line of `truepeer status` says. */
+export type StatusCommand = { readonly admin: AdminAddress; readonly json: boolean }
+
+/** Reads the arguments behind `truepeer status`. @throws UsageError */
+export function parseStatus(argv: readonly string[]): StatusCommand {
+  const values = parseFlags(argv, statusFlags)
+  return { admin: values.admin[0], json: values.json.length > 0 }
+}
+
+/**
+ * Reads what `/status` answers.
+ *
+ * @throws Error when it is not the status of an edge
+ */
+export function readStatus(body: string): EdgeStatus {
+  let status: Partial<EdgeStatus> | null = null
+  try {
+    status = JSON.parse(body) as Partial<EdgeStatus> | null
+  } catch {
+    // Not even JSON: the same message says what to do.
+  }
+  if (!Array.isArray(status?.frontends) || !Array.isArray(status.services)) {
+    throw new Error('What answers is no edge of this version; compare "truepeer --version" of both')
+  }
+  return status as EdgeStatus
+}
+
+/** Frontends, groups and backends as aligned tables for a terminal. */
+export function formatStatus({ configuration, frontends, services, leaving }: EdgeStatus): string {
+  const { version, appliedAt, reloads, problems } = configuration
+  const groups = services.flatMap((service) => service.groups.map((group) => ({ service, group })))
+  const blocks = [
+    [
+      `Configuration ${version}, applied ${appliedAt}; reloads: ${reloads.ok} ok, ${reloads.failed} failed`,
+      ...(problems.length === 0 ? [] : ['The last one was refused:', ...problems.map((problem) => `  ${problem}`)]),
+    ].join('\n'),
+    table(
+      ['FRONTEND', 'ADDRESS', 'PROXY', 'HEADER', 'SERVICE', 'OPEN', 'TOTAL', 'REFUSED'],
+      frontends.map((it) => [
+        it.name,
+        endpoint(it),
+        it.proxy,
+        it.proxyHeader,
+        it.service,
+        it.open,
+        it.connections,
+        it.refused + it.noBackend,
+      ]),
+    ),
+    table(
+      ['SERVICE', 'GROUP', 'REGION', 'HEALTHY', 'MODE', 'TARGET', 'OPEN'],
+      groups.map(({ service, group }) => [
+        service.name,
+        group.name,
+        group.region,
+        `${group.backends.filter(({ health }) => health === 'HEALTHY').length}/${group.backends.length}`,
+        group.balancing.mode,
+        targetCapacity(group.balancing),
+        group.open,
+      ]),
+    ),
+    table(
+      ['BACKEND', 'ADDRESS', 'HEALTH', 'AVAILABLE', 'LOAD', 'OPEN', 'TOTAL', 'FAILED', 'LAST ERROR'],
+      groups.flatMap(({ service, group }) =>
+        group.backends.map((it) => [
+          `${service.name}/${group.name}/${it.name}`,
+          endpoint(it),
+          it.health,
+          availability(it),
+          it.utilization === undefined ? '-' : percent(it.utilization),
+          it.open,
+          it.connections,
+          it.connectFailures,
+          it.probes?.lastError ?? '',
+        ]),
+      ),
+    ),
+    ...(leaving.length === 0
+      ? []
+      : [
+          table(
+            ['LEAVING', 'ADDRESS', 'OPEN', 'ENDS'],
+            leaving.map((it) => [it.key, endpoint(it), it.open, it.endsAt ?? '-']),
+          ),
+        ]),
+  ]
+  return `${blocks.join('\n\n')}\n`
+}
+
+function targetCapacity(balancing: EdgeStatus['services'][number]['groups'][number]['balancing']): string {
+  const { maxUtilization, maxConnections, capacityScaler } = balancing
+  const bounds = [
+    ...(maxUtilization === undefined ? [] : [percent(maxUtilization)]),
+    ...(maxConnections === undefined ? [] : [`${maxConnections} connections`]),
+  ]
+  const scaled = capacityScaler === 1 ? '' : ` x ${capacityScaler}`
+  return `${bounds.length === 0 ? '-' : bounds.join(', ')}${scaled}`
+}
+
+function availability({ availability: state, isDrained }: BackendStatus): string {
+  return isDrained ? 'drained' : state
+}
+
+function endpoint({ address, port }: { readonly address: string; readonly port: number }): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** What an edge tells may come from a backend. */
+function withoutControls(cell: string | number): string | number {
+  return typeof cell === 'string' ? cell.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?') : cell
+}
+
+function percent(part: number): string {
+  return `${Math.round(part * 100)}%`
+}
+
+/** Columns are as wide as their widest cell; numbers stand at the right. */
+function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const lines = [head, ...rows.map((cells) => cells.map(withoutControls))]
+  const widths = head.map((_, column) => Math.max(...lines.map((cells) => String(cells[column]).length)))
+  const isNumber = head.map((_, column) => rows.length > 0 && rows.every((cells) => typeof cells[column] === 'number'))
+  return lines
+    .map((cells) =>
+      cells
+        .map((cell, column) =>
+          isNumber[column] ? String(cell).padStart(widths[column]) : String(cell).padEnd(widths[column]),
+        )
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}

@@ -1,0 +1,101 @@
+import {
+  fraction,
+  integer,
+  object,
+  oneOf,
+  optional,
+  type Report,
+  recorded,
+  reference,
+  text,
+  unsupported,
+} from './schema.ts'
+
+const INTEGER_MAX = 2 ** 31 - 1
+const RATES = 'Requests, which a TCP proxy does not see.'
+const NO_RATES = 'remove it and give a bound on connections'
+
+function bound(description: string) {
+  return optional(integer(description, 1, INTEGER_MAX, { examples: [1000] }))
+}
+
+/** One entry of `backends` of a backend service. */
+export const backend = object(
+  'A group of backends, and how much it takes.',
+  {
+    group: reference('The instance group or network endpoint group.', ['instanceGroups', 'networkEndpointGroups']),
+    balancingMode: oneOf('What the target capacity is measured in.', ['UTILIZATION', 'CONNECTION'], {
+      default: 'UTILIZATION',
+      unsupported: ['RATE', 'CUSTOM_METRICS', 'IN_FLIGHT'],
+      remedy: 'give CONNECTION or UTILIZATION: a TCP proxy sees no requests',
+    }),
+    maxUtilization: optional(
+      fraction('Target part of the processors in use; only with UTILIZATION.', { examples: [0.8] }),
+    ),
+    maxConnections: bound('Target number of connections of the whole group.'),
+    maxConnectionsPerInstance: bound('Target number of connections of each instance of an instance group.'),
+    maxConnectionsPerEndpoint: bound('Target number of connections of each endpoint of a network endpoint group.'),
+    capacityScaler: fraction('Part of the target capacity to use: 0, which drains the group, or 0.1 to 1.', {
+      default: 1,
+      examples: [0.5],
+    }),
+    description: optional(text('Free text.')),
+    failover: unsupported('Whether the group only replaces others.'),
+    preference: unsupported('Whether the group is filled first.', ['DEFAULT', 'PREFERENCE_UNSPECIFIED']),
+    trafficDuration: unsupported('How long requests take.', ['TRAFFIC_DURATION_UNSPECIFIED', 'SHORT']),
+    maxRate: unsupported(RATES, [], NO_RATES),
+    maxRatePerInstance: unsupported(RATES, [], NO_RATES),
+    maxRatePerEndpoint: unsupported(RATES, [], NO_RATES),
+    maxInFlightRequests: unsupported(RATES, [], NO_RATES),
+    maxInFlightRequestsPerInstance: unsupported(RATES, [], NO_RATES),
+    maxInFlightRequestsPerEndpoint: unsupported(RATES, [], NO_RATES),
+    customMetrics: unsupported('Metrics that backends report.'),
+    orchestrationInfo: recorded('What manages the group; not used.'),
+  },
+  {
+    rules: (rule) => [
+      rule(['capacityScaler'], ({ capacityScaler }, report) => {
+        if (capacityScaler === 0 || capacityScaler >= 0.1) return
+        report('capacityScaler', `${capacityScaler} is neither 0 nor between 0.1 and 1`, 'give 0 to drain the group')
+      }),
+      rule(
+        ['balancingMode', 'maxUtilization', 'maxConnections', 'maxConnectionsPerInstance', 'maxConnectionsPerEndpoint'],
+        checkBounds,
+      ),
+    ],
+  },
+)
+
+const CONNECTION_BOUNDS = ['maxConnections', 'maxConnectionsPerInstance', 'maxConnectionsPerEndpoint'] as const
+type Bounds = {
+  readonly balancingMode: 'UTILIZATION' | 'CONNECTION'
+  readonly maxUtilization?: number
+  readonly maxConnections?: number
+  readonly maxConnectionsPerInstance?: number
+  readonly maxConnectionsPerEndpoint?: number
+}
+
+function checkBounds(fields: Bounds, report: Report): void {
+  const given = CONNECTION_BOUNDS.filter((name) => fields[name] !== undefined)
+  if (given.length > 1) {
+    report(given[1], `${given.join(' and ')} stand side by side`, 'give one of them', 'conflict')
+  }
+  if (fields.balancingMode === 'UTILIZATION') {
+    if (given.length > 0 && given[0] === 'maxConnectionsPerEndpoint') {
+      const remedy = 'give maxConnectionsPerInstance, or CONNECTION as balancingMode'
+      report(given[0], 'maxConnectionsPerEndpoint does not go with UTILIZATION', remedy)
+    }
+    return
+  }
+  if (given.length === 0) {
+    const remedy = `give one of ${CONNECTION_BOUNDS.join(', ')}`
+    report('', 'balancingMode CONNECTION needs a target number of connections', remedy, 'required')
+  }
+  if (fields.maxUtilization !== undefined) {
+    report(
+      'maxUtilization',
+      'maxUtilization does not go with CONNECTION',
+      'remove it, or give UTILIZATION as balancingMode',
+    )
+  }
+}

@@ -1,0 +1,138 @@
+import type { Static, TObject } from 'typebox'
+import { defineResource } from './resource.ts'
+import { flag, integer, object, oneOf, optional, type Rule, text, unsupported } from './schema.ts'
+
+const TEXT_LENGTH_MAX = 1024
+const PORT_MAX = 65_535
+const SECONDS_MAX = 300
+
+// Which object holds the rest of a check of each type.
+const objectOfType = {
+  TCP: 'tcpHealthCheck',
+  SSL: 'sslHealthCheck',
+  HTTP: 'httpHealthCheck',
+  HTTPS: 'httpsHealthCheck',
+  HTTP2: 'http2HealthCheck',
+  GRPC: 'grpcHealthCheck',
+  GRPC_WITH_TLS: 'grpcTlsHealthCheck',
+} as const
+
+const TYPES = ['TCP', 'SSL', 'HTTP', 'HTTPS', 'HTTP2', 'GRPC', 'GRPC_WITH_TLS'] as const
+
+function asciiText(description: string) {
+  return text(description, { default: '', maxLength: TEXT_LENGTH_MAX, format: 'ascii' })
+}
+
+const portFields = {
+  port: optional(integer('Port to probe, with USE_FIXED_PORT.', 1, PORT_MAX, { examples: [110] })),
+  portSpecification: oneOf(
+    'Which port is probed: `port`, or the one that serves connections.',
+    ['USE_FIXED_PORT', 'USE_SERVING_PORT'],
+    {
+      default: 'USE_FIXED_PORT',
+      unsupported: ['USE_NAMED_PORT'],
+      remedy: 'give USE_SERVING_PORT, which is the named port of the backend service',
+    },
+  ),
+  portName: unsupported('Name of a port.', [], 'remove it and give USE_SERVING_PORT as portSpecification'),
+} as const
+
+const proxyHeader = oneOf('What a probe says first; PROXY_V1 is `PROXY UNKNOWN`.', ['NONE', 'PROXY_V1'], {
+  default: 'NONE',
+})
+
+type PortFields = Pick<Static<TObject<typeof portFields>>, 'port' | 'portSpecification'>
+
+/** The rule about the port and its default; undefined: a fixed port has to be given. */
+function portOptions(portDefault: number | undefined) {
+  const rule: Rule<PortFields> = {
+    over: ['port', 'portSpecification'],
+    check: ({ port, portSpecification }, report) => {
+      if (portSpecification === 'USE_SERVING_PORT' && port !== undefined) {
+        report('port', `${port} does not go with USE_SERVING_PORT`, 'remove it, or give USE_FIXED_PORT', 'conflict')
+      } else if (portSpecification === 'USE_FIXED_PORT' && (port ?? portDefault) === undefined) {
+        report('port', 'the port is missing', 'give it, or USE_SERVING_PORT as portSpecification', 'required')
+      }
+    },
+  }
+  const normalize = <Value extends PortFields>(value: Value): Value => {
+    const isMissing = value.portSpecification === 'USE_FIXED_PORT' && value.port === undefined
+    return isMissing ? { ...value, port: portDefault } : value
+  }
+  return { rules: () => [rule], normalize }
+}
+
+function textProbe(what: string, portDefault: number) {
+  const fields = {
+    ...portFields,
+    request: asciiText('What a probe sends; empty: nothing.'),
+    response: asciiText('What the answer has to be; empty: being accepted is enough.'),
+    proxyHeader,
+  }
+  return optional(object(`A check by ${what}; port ${portDefault} unless given.`, fields, portOptions(portDefault)))
+}
+
+function httpProbe(what: string, portDefault: number) {
+  const fields = {
+    ...portFields,
+    host: asciiText('The Host header; empty: the address of the backend.'),
+    requestPath: text('The path that is asked for.', { default: '/', pattern: '^/[!-~]*$', examples: ['/healthz'] }),
+    response: asciiText('What has to stand in the first 1024 bytes of the body; empty: status 200 is enough.'),
+    proxyHeader,
+  }
+  return optional(object(`A check by ${what}; port ${portDefault} unless given.`, fields, portOptions(portDefault)))
+}
+
+function grpcProbe(what: string) {
+  const fields = { ...portFields, grpcServiceName: asciiText('The service that is asked about; empty: all of them.') }
+  return optional(object(`A check by ${what}.`, fields, portOptions(undefined)))
+}
+
+/** Health checks (`compute#healthCheck`). */
+export const healthChecks = defineResource(
+  {
+    kind: 'compute#healthCheck',
+    scopes: ['global', 'region'],
+    description: 'How it is found out which backends can serve.',
+  },
+  {
+    type: oneOf('What a probe speaks.', TYPES, { unsupported: ['UDP', 'INVALID'], remedy: 'give another type' }),
+    checkIntervalSec: integer('Seconds from one probe to the next.', 1, SECONDS_MAX, { default: 5 }),
+    timeoutSec: integer('Seconds that a probe waits; at most `checkIntervalSec`.', 1, SECONDS_MAX, { default: 5 }),
+    healthyThreshold: integer('Successes in a row that make a backend healthy.', 1, 10, { default: 2 }),
+    unhealthyThreshold: integer('Failures in a row that make it unhealthy.', 1, 10, { default: 2 }),
+    tcpHealthCheck: textProbe('TCP', 80),
+    sslHealthCheck: textProbe('TLS', 443),
+    httpHealthCheck: httpProbe('HTTP', 80),
+    httpsHealthCheck: httpProbe('HTTPS', 443),
+    http2HealthCheck: httpProbe('HTTP/2 with TLS', 443),
+    grpcHealthCheck: grpcProbe('gRPC'),
+    grpcTlsHealthCheck: grpcProbe('gRPC with TLS'),
+    logConfig: object(
+      'The log of transitions.',
+      { enable: flag('Whether a change of health is logged.', { default: false }) },
+      { default: {} },
+    ),
+    udpHealthCheck: unsupported('A check by UDP.'),
+    sourceRegions: unsupported('Regions that probes come from.', [], 'remove it: every edge probes its backends'),
+  },
+  {
+    rules: (rule) => [
+      rule(['checkIntervalSec', 'timeoutSec'], ({ checkIntervalSec, timeoutSec }, report) => {
+        if (timeoutSec <= checkIntervalSec) return
+        const problem = `${timeoutSec} is more than checkIntervalSec, ${checkIntervalSec}`
+        report('timeoutSec', problem, `give ${checkIntervalSec} or less, or a longer interval`)
+      }),
+      rule(['type', ...Object.values(objectOfType)], ({ type, ...objects }, report) => {
+        const wanted = objectOfType[type]
+        for (const name of Object.values(objectOfType)) {
+          if (name === wanted) {
+            if (objects[name] === undefined) report(name, `type ${type} needs it`, `add it, if only as {}`, 'required')
+          } else if (objects[name] !== undefined) {
+            report(name, `it does not go with type ${type}`, `remove it, or give the type that it is for`, 'conflict')
+          }
+        }
+      }),
+    ],
+  },
+)

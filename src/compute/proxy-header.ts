@@ -1,0 +1,19 @@
+import { list, oneOf } from './schema.ts'
+
+const PROXY_HEADER = 'What stands before the first byte of a client. PROXY_V2 is an extension of this project.'
+const OPTIONS = 'Extension of this project: what a PROXY_V2 header carries besides the addresses.'
+
+/** The fields of a target proxy about the PROXY header. */
+export const proxyHeaderFields = {
+  proxyHeader: oneOf(PROXY_HEADER, ['NONE', 'PROXY_V1', 'PROXY_V2'], { default: 'NONE' }),
+  proxyHeaderOptions: list(OPTIONS, oneOf('An option.', ['CRC32C', 'UNIQUE_ID']), { default: [] }),
+} as const
+
+/** Says what is wrong with the options of a header: they belong to version 2. */
+export function optionsProblem(
+  proxyHeader: string,
+  options: readonly string[],
+): [rule: string, remedy: string] | undefined {
+  if (options.length === 0 || proxyHeader === 'PROXY_V2') return undefined
+  return [`${proxyHeader} has no options`, 'remove them, or give PROXY_V2 as proxyHeader']
+}

@@ -1,0 +1,34 @@
+import { optionsProblem, proxyHeaderFields } from './proxy-header.ts'
+import { defineResource } from './resource.ts'
+import { list, optional, reference, unsupported } from './schema.ts'
+
+/** As many as a target proxy of Google's takes. */
+const CERTIFICATES_MAX = 15
+
+/** Target SSL proxies (`compute#targetSslProxy`). */
+export const targetSslProxies = defineResource(
+  {
+    kind: 'compute#targetSslProxy',
+    scopes: ['global'],
+    description: 'How connections of forwarding rules go on to a backend service: with TLS taken off.',
+  },
+  {
+    service: reference('The backend service.', ['backendServices']),
+    sslCertificates: list(
+      'The certificates; the first serves clients that name no server, or one that no certificate has.',
+      reference('A certificate.', ['sslCertificates']),
+      { minItems: 1, maxItems: CERTIFICATES_MAX },
+    ),
+    sslPolicy: optional(reference('The SSL policy; without one it is COMPATIBLE from TLS 1.0.', ['sslPolicies'])),
+    ...proxyHeaderFields,
+    certificateMap: unsupported('Map of a certificate manager.', [], 'remove it and list sslCertificates'),
+  },
+  {
+    rules: (rule) => [
+      rule(['proxyHeader', 'proxyHeaderOptions'], ({ proxyHeader, proxyHeaderOptions }, report) => {
+        const problem = optionsProblem(proxyHeader, proxyHeaderOptions)
+        if (problem !== undefined) report('proxyHeaderOptions', ...problem)
+      }),
+    ],
+  },
+)

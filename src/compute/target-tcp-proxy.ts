@@ -1,0 +1,27 @@
+import { loadBalancingScheme } from './load-balancing-scheme.ts'
+import { optionsProblem, proxyHeaderFields } from './proxy-header.ts'
+import { defineResource } from './resource.ts'
+import { reference, unsupported } from './schema.ts'
+
+/** Target TCP proxies (`compute#targetTcpProxy`). */
+export const targetTcpProxies = defineResource(
+  {
+    kind: 'compute#targetTcpProxy',
+    scopes: ['global', 'region'],
+    description: 'How connections of forwarding rules go on to a backend service: as the bytes that came.',
+  },
+  {
+    service: reference('The backend service.', ['backendServices']),
+    ...proxyHeaderFields,
+    loadBalancingScheme: loadBalancingScheme(),
+    proxyBind: unsupported('Interception of traffic by a sidecar.'),
+  },
+  {
+    rules: (rule) => [
+      rule(['proxyHeader', 'proxyHeaderOptions'], ({ proxyHeader, proxyHeaderOptions }, report) => {
+        const problem = optionsProblem(proxyHeader, proxyHeaderOptions)
+        if (problem !== undefined) report('proxyHeaderOptions', ...problem)
+      }),
+    ],
+  },
+)

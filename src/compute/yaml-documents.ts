@@ -1,0 +1,83 @@
+import { type Document, isScalar, LineCounter, parseAllDocuments, visit, type YAMLError } from 'yaml'
+
+/** The values of the documents in a text of YAML or JSON; a document that cannot be read says why, and where. */
+export type YamlDocument = { readonly value: unknown } | { readonly errors: readonly YamlTextError[] }
+
+/** What is wrong with the text itself. */
+export type YamlTextError = { readonly rule: string; readonly remedy: string }
+
+// Our own words, because those of the library repeat the text, which may be a private key.
+const sentences: Partial<Record<YAMLError['code'], readonly [rule: string, remedy: string]>> = {
+  BAD_ALIAS: ['an alias without its anchor', 'write the value out'],
+  BAD_DQ_ESCAPE: ['an unknown escape in double quotes', 'write \\\\ for a backslash'],
+  BAD_INDENT: ['the indentation does not fit', 'indent all entries of a mapping or list alike'],
+  BAD_SCALAR_START: ['a text begins with a reserved character', 'put it in quotes'],
+  BLOCK_AS_IMPLICIT_KEY: ['a mapping stands inside a line of another', 'begin a new line'],
+  MISSING_CHAR: ['a closing bracket, a quote, a comma or a colon is missing', 'add it'],
+  MULTILINE_IMPLICIT_KEY: ['the name of a field goes over several lines', 'write it in one line, and a text in quotes'],
+  NON_STRING_KEY: ['the name of a field is not a text', 'give the name of a field'],
+  RESOURCE_EXHAUSTION: ['lists or mappings are nested too deep', 'mend the text'],
+  TAB_AS_INDENT: ['a tab indents the line', 'indent by spaces'],
+  TAG_RESOLVE_FAILED: ['an unknown tag', 'remove the tag'],
+  UNEXPECTED_TOKEN: ['something stands where it cannot', 'put texts with special characters in quotes'],
+}
+
+/** Errors of one document that are told: behind the first, most are its consequences. */
+const ERRORS_MAX = 10
+
+/** Reads the documents of a text of YAML 1.2 or JSON. Never throws, and never repeats what the text says. */
+export function readYamlDocuments(text: string): readonly YamlDocument[] {
+  const lineCounter = new LineCounter()
+  const at = (offset: number): string => {
+    const { line, col } = lineCounter.linePos(offset)
+    return `line ${line}, column ${col}`
+  }
+  const describe = ({ code, pos }: YAMLError): YamlTextError => {
+    const [rule, remedy] = sentences[code] ?? [`it is neither YAML nor JSON (${code})`, 'mend the text']
+    return { rule: `${at(pos[0])}: ${rule}`, remedy }
+  }
+  try {
+    // uniqueKeys compares every key with every other; a set does it in one pass.
+    const options = {
+      lineCounter,
+      prettyErrors: false,
+      stringKeys: true,
+      uniqueKeys: false,
+      logLevel: 'silent',
+    } as const
+    return [...parseAllDocuments(text, options)].map((document) => {
+      const wrong = [...document.errors, ...document.warnings]
+      const exhausted = wrong.find(({ code }) => code === 'RESOURCE_EXHAUSTION')
+      if (exhausted !== undefined) return { errors: [describe(exhausted)] }
+      const repeated = repeatedKeys(document).map((offset) => ({
+        rule: `${at(offset)}: the same field stands twice in one mapping`,
+        remedy: 'remove one of them',
+      }))
+      const errors = [...wrong.map(describe), ...repeated].slice(0, ERRORS_MAX)
+      return errors.length > 0 ? { errors } : { value: document.toJS() }
+    })
+  } catch (error) {
+    // RangeError: the stack of a parser that calls itself; ReferenceError: aliases that stand for too much.
+    const [rule, remedy] =
+      error instanceof RangeError
+        ? ['lists or mappings are nested too deep', 'mend the text']
+        : ['its aliases cannot be followed, or stand for too much', 'write the values out']
+    return [{ errors: [{ rule, remedy }] }]
+  }
+}
+
+/** Where a key stands that its mapping has already. */
+function repeatedKeys(document: Document.Parsed): readonly number[] {
+  const offsets: number[] = []
+  visit(document, {
+    Map(_, { items }) {
+      const seen = new Set<unknown>()
+      for (const { key } of items) {
+        if (!isScalar(key)) continue
+        if (seen.has(key.value)) offsets.push(key.range?.[0] ?? 0)
+        seen.add(key.value)
+      }
+    },
+  })
+  return offsets
+}

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Availability } from './availability.ts'
+import {
+  BackendCounter,
+  BackendTable,
+  count,
+  FRONTENDS_MAX,
+  FrontendCounter,
+  IdSpace,
+  setAvailability,
+} from './backend-table.ts'
+
+test('a backend keeps its id while its key has it, and begins down', () => {
+  const table = new BackendTable(1)
+  const first = table.takeBackend('service/group/a')
+  const second = table.takeBackend('service/group/b')
+  assert.notEqual(first, second)
+  setAvailability(table.cells, first, Availability.up)
+  assert.equal(table.takeBackend('service/group/a'), first)
+  assert.equal(Atomics.load(table.cells.availability, first), Availability.up)
+  assert.equal(Atomics.load(table.cells.availability, second), Availability.down)
+})
+
+test('a backend that was released gets no further connections, and comes back under another id', () => {
+  const table = new BackendTable(1)
+  const id = table.takeBackend('a')
+  setAvailability(table.cells, id, Availability.up)
+  assert.equal(table.releaseBackend('a'), id)
+  assert.equal(Atomics.load(table.cells.availability, id), Availability.draining)
+  assert.notEqual(table.takeBackend('a'), id)
+  assert.equal(table.releaseBackend('unknown'), undefined)
+})
+
+test('the version changes with every change of an availability, and only then', () => {
+  const { cells } = new BackendTable(1)
+  const before = Atomics.load(cells.version, 0)
+  assert.equal(setAvailability(cells, 5, Availability.up), Availability.down)
+  assert.equal(Atomics.load(cells.version, 0), before + 1)
+  assert.equal(setAvailability(cells, 5, Availability.up), Availability.up)
+  assert.equal(Atomics.load(cells.version, 0), before + 1)
+})
+
+test('counters are the sum over all workers', () => {
+  const table = new BackendTable(2)
+  count(table.cells.counters[0], 3, BackendCounter.bytesFromClient, 1e12)
+  count(table.cells.counters[1], 3, BackendCounter.bytesFromClient, 5)
+  assert.equal(table.readBackend(3, BackendCounter.bytesFromClient), 1e12 + 5)
+  assert.equal(table.readBackend(3, BackendCounter.bytesFromBackend), 0)
+  count(table.cells.frontendCounters[1], FRONTENDS_MAX - 1, FrontendCounter.refused)
+  assert.equal(table.readFrontend(FRONTENDS_MAX - 1, FrontendCounter.refused), 1)
+})
+
+test('an id comes to another key only when all are taken and no connection uses it, and its counters begin at 0', () => {
+  const open = new Int32Array(2)
+  const counters = [new Float64Array(16)]
+  const ids = new IdSpace('things', 2, open, counters)
+  assert.deepEqual([ids.take('a'), ids.take('b'), ids.take('b')], [0, 1, 1])
+  assert.throws(() => ids.take('c'), /There are more than 2 things/)
+  count(counters[0], 0, FrontendCounter.retries, 7)
+  open[0] = 1
+  ids.release('a')
+  assert.throws(() => ids.take('c'), /There are more than 2 things/)
+  open[0] = 0
+  assert.equal(ids.take('c'), 0)
+  assert.equal(ids.read(0, FrontendCounter.retries), 0)
+  count(counters[0], 0, FrontendCounter.retries)
+  assert.equal(ids.read(0, FrontendCounter.retries), 1)
+})
+
+test('the id that was released first is used again first', () => {
+  const ids = new IdSpace('things', 3, new Int32Array(3), [])
+  for (const key of ['a', 'b', 'c']) ids.take(key)
+  for (const key of ['b', 'a', 'c']) ids.release(key)
+  assert.deepEqual([ids.take('d'), ids.take('e'), ids.take('f')], [1, 0, 2])
+})

@@ -1,0 +1,199 @@
+import { Availability } from './availability.ts'
+
+/** Backends of all services together. */
+export const BACKENDS_MAX = 65_536
+/** Groups of all services together. */
+export const GROUPS_MAX = 16_384
+/** Frontends of one edge. */
+export const FRONTENDS_MAX = 4_096
+
+/** What each worker counts for a backend; all but the bytes count connections or attempts. */
+export const BackendCounter = {
+  /** Connections that it was chosen for. */
+  connections: 0,
+  /** Attempts that failed, those that timed out included. */
+  connectFailures: 1,
+  /** Attempts that it did not answer within the connect timeout. */
+  connectTimeouts: 2,
+  /** Attempts that came here because another backend had failed. */
+  retries: 3,
+  bytesFromClient: 4,
+  bytesFromBackend: 5,
+} as const
+export type BackendCounter = (typeof BackendCounter)[keyof typeof BackendCounter]
+
+/** What each worker counts for a frontend; the first six as for a backend. */
+export const FrontendCounter = {
+  ...BackendCounter,
+  /** Connections for which no backend was healthy. */
+  noBackend: 6,
+  /** Connections of peers that are not trusted, or whose header was wrong. */
+  refused: 7,
+} as const
+export type FrontendCounter = (typeof FrontendCounter)[keyof typeof FrontendCounter]
+
+/** Counters of one id; with doubles, a cache line. */
+const STRIDE = 8
+
+/**
+ * What the main thread and the workers share, by the small ids of {@link BackendTable}. Every array is shared memory;
+ * pages that nobody has touched cost nothing.
+ */
+export type BackendCells = {
+  /** Changes with every change of `availability`: workers look at that only then. */
+  readonly version: Int32Array
+  /** By backend: its {@link Availability}; written by {@link setAvailability}. */
+  readonly availability: Int32Array
+  /** By backend, by group, by frontend: connections now, of all workers. */
+  readonly open: Int32Array
+  readonly groupOpen: Int32Array
+  readonly frontendOpen: Int32Array
+  /** One for each worker, who alone writes it; read with {@link BackendTable.readBackend} and `readFrontend`. */
+  readonly counters: readonly Float64Array[]
+  readonly frontendCounters: readonly Float64Array[]
+}
+
+/** Adds to a counter of one id, in the array of the calling worker. */
+export function count(counters: Float64Array, id: number, counter: FrontendCounter, amount = 1): void {
+  counters[id * STRIDE + counter] += amount
+}
+
+/** Shows the workers another availability of a backend; returns the one before. */
+export function setAvailability(cells: BackendCells, id: number, availability: Availability): Availability {
+  const before = Atomics.exchange(cells.availability, id, availability) as Availability
+  if (before !== availability) Atomics.add(cells.version, 0, 1)
+  return before
+}
+
+/** Makes the cells for so many workers. */
+export function makeCells(workers: number): BackendCells {
+  const perWorker = (ids: number): Float64Array[] =>
+    Array.from({ length: workers }, () => new Float64Array(new SharedArrayBuffer(ids * STRIDE * 8)))
+  return {
+    version: sharedInts(1),
+    availability: sharedInts(BACKENDS_MAX),
+    open: sharedInts(BACKENDS_MAX),
+    groupOpen: sharedInts(GROUPS_MAX),
+    frontendOpen: sharedInts(FRONTENDS_MAX),
+    counters: perWorker(BACKENDS_MAX),
+    frontendCounters: perWorker(FRONTENDS_MAX),
+  }
+}
+
+/**
+ * The main thread's side of the cells: who has which id.
+ *
+ * An id stays with its key until it is released; it is given to another key only when no connection uses it any more,
+ * and the one that was released first comes first. A new backend is down until the main thread says otherwise.
+ */
+export class BackendTable {
+  readonly cells: BackendCells
+  readonly backends: IdSpace
+  readonly groups: IdSpace
+  readonly frontends: IdSpace
+
+  constructor(workers: number) {
+    const cells = makeCells(workers)
+    this.cells = cells
+    this.backends = new IdSpace('backends', BACKENDS_MAX, cells.open, cells.counters)
+    this.groups = new IdSpace('groups of backends', GROUPS_MAX, cells.groupOpen, [])
+    this.frontends = new IdSpace('frontends', FRONTENDS_MAX, cells.frontendOpen, cells.frontendCounters)
+  }
+
+  /** The id of the backend of this key, which is down if it is new. */
+  takeBackend(key: string): number {
+    const known = this.backends.idOf(key)
+    if (known !== undefined) return known
+    const id = this.backends.take(key)
+    setAvailability(this.cells, id, Availability.down)
+    return id
+  }
+
+  /** Lets go of a backend, which gets no further connections; returns the id that it had. */
+  releaseBackend(key: string): number | undefined {
+    const id = this.backends.release(key)
+    if (id !== undefined) setAvailability(this.cells, id, Availability.draining)
+    return id
+  }
+
+  /** A counter of a backend, since its key has the id. */
+  readBackend(id: number, counter: BackendCounter): number {
+    return this.backends.read(id, counter)
+  }
+
+  /** A counter of a frontend, since its key has the id. */
+  readFrontend(id: number, counter: FrontendCounter): number {
+    return this.frontends.read(id, counter)
+  }
+}
+
+/** The ids of one kind of thing: small integers, each held by one key. */
+export class IdSpace {
+  readonly #what: string
+  readonly #capacity: number
+  readonly #open: Int32Array
+  readonly #counters: readonly Float64Array[]
+  readonly #ids = new Map<string, number>()
+  /** In the order of their release. */
+  readonly #released: number[] = []
+  /** What an id had counted before its present key took it. */
+  readonly #countedBefore = new Map<number, readonly number[]>()
+  #nextUnused = 0
+
+  constructor(what: string, capacity: number, open: Int32Array, counters: readonly Float64Array[]) {
+    this.#what = what
+    this.#capacity = capacity
+    this.#open = open
+    this.#counters = counters
+  }
+
+  idOf(key: string): number | undefined {
+    return this.#ids.get(key)
+  }
+
+  /** The id of this key, a new one if it has none. @throws Error when all are in use */
+  take(key: string): number {
+    const known = this.#ids.get(key)
+    if (known !== undefined) return known
+    const id = this.#nextUnused < this.#capacity ? this.#nextUnused++ : this.#takeReleased()
+    this.#ids.set(key, id)
+    return id
+  }
+
+  /** Takes the id from this key; returns it. */
+  release(key: string): number | undefined {
+    const id = this.#ids.get(key)
+    if (id === undefined) return undefined
+    this.#ids.delete(key)
+    this.#released.push(id)
+    return id
+  }
+
+  /** Connections now. */
+  open(id: number): number {
+    return Atomics.load(this.#open, id)
+  }
+
+  read(id: number, counter: FrontendCounter): number {
+    return this.#total(id, counter) - (this.#countedBefore.get(id)?.[counter] ?? 0)
+  }
+
+  #takeReleased(): number {
+    const at = this.#released.findIndex((id) => this.open(id) === 0)
+    if (at < 0) throw new Error(`There are more than ${this.#capacity} ${this.#what}; spread them over several edges`)
+    const [id] = this.#released.splice(at, 1)
+    this.#countedBefore.set(
+      id,
+      Object.values(FrontendCounter).map((counter) => this.#total(id, counter)),
+    )
+    return id
+  }
+
+  #total(id: number, counter: FrontendCounter): number {
+    return this.#counters.reduce((sum, values) => sum + values[id * STRIDE + counter], 0)
+  }
+}
+
+function sharedInts(length: number): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(length * Int32Array.BYTES_PER_ELEMENT))
+}

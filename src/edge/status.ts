@@ -1,0 +1,116 @@
+import type { Snapshot } from '../snapshot/snapshot.ts'
+import type {
+  BackendStatus,
+  ConfigurationStatus,
+  EdgeStatus,
+  FrontendStatus,
+  LeavingBackend,
+  ServiceStatus,
+  Traffic,
+} from '../telemetry/edge-status.ts'
+import { Availability } from './availability.ts'
+import type { BackendStates } from './backend-states.ts'
+import { BackendCounter, type BackendTable, FrontendCounter, type IdSpace } from './backend-table.ts'
+import { frontendIdKey, groupIdKey, idOf, type PlacedBackend, placedBackends } from './edge-ids.ts'
+
+/** What an edge's status is made of. */
+export type StatusSource = {
+  readonly snapshot: Snapshot
+  readonly table: BackendTable
+  readonly states: BackendStates
+  readonly configuration: ConfigurationStatus
+  readonly leaving: readonly LeavingBackend[]
+}
+
+/** Puts together what an edge says about itself. */
+export function edgeStatus(source: StatusSource): EdgeStatus {
+  const { snapshot, configuration, leaving } = source
+  return {
+    configuration,
+    frontends: snapshot.frontends.map((frontend) => frontendStatus(frontend, source)),
+    services: snapshot.services.map((service) => serviceStatus(service, source)),
+    leaving,
+  }
+}
+
+/** The name of an {@link Availability}. */
+export function availabilityName(availability: Availability): BackendStatus['availability'] {
+  switch (availability) {
+    case Availability.up:
+      return 'up'
+    case Availability.full:
+      return 'full'
+    case Availability.draining:
+      return 'draining'
+    default:
+      return 'down'
+  }
+}
+
+function frontendStatus(frontend: Snapshot['frontends'][number], { table }: StatusSource): FrontendStatus {
+  const { name, address, port, proxy, service, proxyHeader } = frontend
+  const id = idOf(table.frontends, frontendIdKey(frontend))
+  return {
+    name,
+    address,
+    port,
+    proxy,
+    service,
+    proxyHeader: proxyHeader.kind,
+    ...traffic(table.frontends, id),
+    noBackend: table.readFrontend(id, FrontendCounter.noBackend),
+    refused: table.readFrontend(id, FrontendCounter.refused),
+  }
+}
+
+function serviceStatus(service: Snapshot['services'][number], source: StatusSource): ServiceStatus {
+  const { groups } = source.table
+  return {
+    name: service.name,
+    healthCheck: service.healthCheck,
+    groups: service.groups.map((group) => ({
+      name: group.name,
+      region: group.region,
+      zone: group.zone,
+      balancing: group.balancing,
+      open: groups.open(idOf(groups, groupIdKey(service.name, group.name))),
+      backends: placedBackends({ services: [{ ...service, groups: [group] }] }).map((placed) =>
+        backendStatus(placed, source),
+      ),
+    })),
+  }
+}
+
+function backendStatus({ backend, idKey }: PlacedBackend, { table, states }: StatusSource): BackendStatus {
+  const state = states.state(idKey)
+  const { probes } = state ?? {}
+  return {
+    name: backend.name,
+    address: backend.address,
+    port: backend.port,
+    health: state?.health ?? 'UNKNOWN',
+    availability: availabilityName(state?.availability ?? Availability.down),
+    isDrained: state?.isDrained ?? false,
+    probes: probes && {
+      total: probes.probes,
+      failures: probes.failures,
+      transitions: probes.transitions,
+      lastLatencyMs: probes.latencyMs,
+      lastError: probes.lastError,
+    },
+    utilization: state?.load?.cpu_utilization,
+    ...traffic(table.backends, idOf(table.backends, idKey)),
+  }
+}
+
+function traffic(space: IdSpace, id: number): Traffic {
+  return {
+    open: space.open(id),
+    connections: space.read(id, BackendCounter.connections),
+    bytesFromClient: space.read(id, BackendCounter.bytesFromClient),
+    bytesFromBackend: space.read(id, BackendCounter.bytesFromBackend),
+    connectFailures: space.read(id, BackendCounter.connectFailures),
+    connectTimeouts: space.read(id, BackendCounter.connectTimeouts),
+    retries: space.read(id, BackendCounter.retries),
+  }
+}

@@ -1,0 +1,174 @@
+// For tests: an edge's role over real backends on loopback, in an event loop that is stepped by hand.
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { formatIpAddress } from '../address/ip-address.ts'
+import { endpointOf, NO_LIVENESS, TestApp, type TestLimits, TestLoop } from '../dataplane/test-loop.ts'
+import { acceptFrom, close } from '../linux/socket.ts'
+import type { LogFields } from '../telemetry/log.ts'
+import { Counters, METRICS } from '../telemetry/metrics.ts'
+import { Availability } from './availability.ts'
+import { type BackendCells, BackendCounter, BackendTable, FrontendCounter, setAvailability } from './backend-table.ts'
+import type { EdgeGroup } from './choose-backend.ts'
+import { EdgeRole, type EdgeRoleOptions } from './edge-role.ts'
+
+/** A group of a test; everything but the number of backends has a default. */
+export type TestGroup = {
+  readonly name?: string
+  readonly region?: string
+  readonly maxConnections?: number
+  readonly capacityScaler?: number
+  readonly count: number
+}
+
+/** Describes groups whose backends are at `addressOf(id)`; ids count from 0 on over all groups. */
+export function testGroups(
+  groups: readonly TestGroup[],
+  addressOf: (id: number) => { readonly address: string; readonly port: number },
+): EdgeGroup[] {
+  let nextId = 0
+  return groups.map((group, index) => ({
+    id: index,
+    name: group.name ?? `group-${index}`,
+    region: group.region ?? 'here',
+    zone: `${group.region ?? 'here'}-a`,
+    balancing: {
+      mode: 'CONNECTION' as const,
+      maxUtilization: undefined,
+      maxConnections: group.maxConnections,
+      capacityScaler: group.capacityScaler ?? 1,
+    },
+    backends: Array.from({ length: group.count }, () => {
+      const id = nextId++
+      return { id, name: `backend-${id}`, ...addressOf(id) }
+    }),
+  }))
+}
+
+/** What a test wants otherwise. */
+export type TestEdgeOptions = Partial<Omit<EdgeRoleOptions, 'frontend' | 'service' | 'cells'>> & {
+  readonly proxyHeader?: EdgeRoleOptions['frontend']['proxyHeader']
+  /** The frontend's address and port, for headers; the loop's own if left out. */
+  readonly frontendAddress?: string
+  readonly frontendPort?: number
+  readonly logSampleRate?: number
+  /** Where the loop listens; default 127.0.0.1. */
+  readonly listen?: string
+}
+
+/** An edge in front of real backends, all of them up as far as it knows. */
+export class TestEdge {
+  readonly apps: readonly TestApp[]
+  readonly cells: BackendCells
+  readonly role: EdgeRole
+  readonly loop: TestLoop
+  /** What was logged with the message "connection". */
+  readonly records: LogFields[] = []
+  readonly #table = new BackendTable(1)
+
+  constructor(
+    t: TestContext,
+    groups: readonly TestGroup[] | number,
+    options: TestEdgeOptions = {},
+    limits: Partial<TestLimits> = {},
+  ) {
+    const described = typeof groups === 'number' ? [{ count: groups }] : groups
+    const total = described.reduce((sum, { count }) => sum + count, 0)
+    this.apps = Array.from({ length: total }, () => new TestApp())
+    this.cells = this.#table.cells
+    for (let id = 0; id < total; id++) setAvailability(this.cells, this.#table.takeBackend(`${id}`), Availability.up)
+    const { proxyHeader, logSampleRate, listen, frontendAddress, frontendPort, ...role } = options
+    this.role = new EdgeRole(
+      {
+        frontend: {
+          id: 0,
+          name: 'my-rule',
+          address: frontendAddress ?? '0.0.0.0',
+          port: frontendPort ?? 80,
+          proxyHeader: proxyHeader ?? { kind: 'NONE' },
+        },
+        service: {
+          name: 'my-service',
+          logSampleRate: logSampleRate ?? 0,
+          groups: testGroups(described, (id) => {
+            const { address, port } = this.apps[id].endpoint
+            return { address: formatIpAddress(address), port }
+          }),
+        },
+        cells: this.cells,
+        localRegion: undefined,
+        retriesMax: 3,
+        sourceAddresses: [],
+        acceptProxyFrom: null,
+        headerLengthMax: 4_096,
+        liveness: NO_LIVENESS,
+        verbosity: 0,
+        ...role,
+      },
+      {
+        workerIndex: 0,
+        log: (_, message, fields = {}) => {
+          if (message === 'connection') this.records.push(fields)
+        },
+        counters: new Counters(),
+        openTotal: new Int32Array(1),
+      },
+    )
+    this.loop = new TestLoop(this.role, limits, listen === undefined ? {} : { listen: endpointOf(listen) })
+    t.after(() => {
+      this.loop.close()
+      for (const app of this.apps) app.close()
+    })
+  }
+
+  /** Sets what the workers read of each backend, by id. */
+  show(...availabilities: readonly Availability[]): void {
+    for (const [id, availability] of availabilities.entries()) setAvailability(this.cells, id, availability)
+  }
+
+  /** Connects `count` clients that stay; returns how many of them each app got. */
+  spread(count: number): number[] {
+    const before = this.loop.counters.read(METRICS.accepted.slot)
+    for (let index = 0; index < count; index++) this.loop.connect()
+    this.loop.until('all accepted', () => this.loop.counters.read(METRICS.accepted.slot) >= before + count)
+    this.loop.settle()
+    return this.apps.map((app) => {
+      for (let accepted = 0; ; accepted++) {
+        const fd = acceptFrom(app.fd)
+        if (fd < 0) return accepted
+        this.#kept.push(fd)
+      }
+    })
+  }
+
+  readonly #kept: number[] = []
+
+  /** Closes the apps' ends of what {@link spread} has connected. */
+  closeSpread(): void {
+    for (const fd of this.#kept.splice(0)) close(fd)
+    this.loop.settle()
+  }
+
+  backendCounters(id: number): Record<string, number> {
+    return Object.fromEntries(
+      Object.entries(BackendCounter).map(([name, counter]) => [name, this.#table.readBackend(id, counter)]),
+    )
+  }
+
+  frontendCounters(): Record<string, number> {
+    return Object.fromEntries(
+      Object.entries(FrontendCounter).map(([name, counter]) => [name, this.#table.readFrontend(0, counter)]),
+    )
+  }
+
+  /** Connections open now: of each backend, and of the frontend. */
+  open(): { readonly backends: readonly number[]; readonly frontend: number } {
+    assert.equal(
+      this.cells.groupOpen.reduce((sum, value) => sum + value, 0),
+      this.cells.open.reduce((sum, value) => sum + value, 0),
+    )
+    return {
+      backends: this.apps.map((_, id) => Atomics.load(this.cells.open, id)),
+      frontend: Atomics.load(this.cells.frontendOpen, 0),
+    }
+  }
+}

@@ -1,0 +1,26 @@
+/** Settings of an agent as its operator writes them, for remedies. */
+export type SettingNames = {
+  readonly listen: string
+  readonly target4: string
+  readonly target6: string
+  readonly allowedSubnets: string
+  readonly ephemeralSourcePort: string
+}
+
+/** For an agent that is started with flags. */
+export const FLAG_NAMES: SettingNames = {
+  listen: '-l',
+  target4: '-4',
+  target6: '-6',
+  allowedSubnets: '--allowed-subnets',
+  ephemeralSourcePort: '--source-port ephemeral',
+}
+
+/** For an agent that is started with a configuration file. */
+export const FILE_NAMES: SettingNames = {
+  listen: '"listen" in the file',
+  target4: '"target4" in the file',
+  target6: '"target6" in the file',
+  allowedSubnets: '"allowedSubnets" in the file',
+  ephemeralSourcePort: '"sourcePort: ephemeral" in the file',
+}

@@ -1,0 +1,44 @@
+import type { Problem } from '../compute/problem.ts'
+import type { CheckedResource } from '../compute/resources.ts'
+import { beginCompilation } from './compilation.ts'
+import { compileFrontends } from './frontends.ts'
+import { compareTexts } from './resource-index.ts'
+import type { Snapshot } from './snapshot.ts'
+
+/** A snapshot, or everything that is wrong with the resources. */
+export type CompileResult = { readonly snapshot: Snapshot } | { readonly problems: readonly Problem[] }
+
+/**
+ * Compiles resources into what a data plane reads. Pure; the order of the resources makes no difference.
+ *
+ * Every resource is checked against the others; those that no forwarding rule leads to are not part of the snapshot.
+ * `earlier` are problems of resources that are missing here for that reason: they come first in the result, and a
+ * reference to such a resource is not a problem of its own.
+ */
+export function compile(resources: readonly CheckedResource[], earlier: readonly Problem[] = []): CompileResult {
+  const problems: Problem[] = []
+  const compiled = compileFrontends(beginCompilation(resources, problems, earlier))
+  if (earlier.length + problems.length > 0) return { problems: [...earlier, ...problems.toSorted(compareProblems)] }
+  const backends = compiled.map(({ backend }) => backend)
+  const healthChecks = backends.flatMap(({ healthCheck }) => healthCheck ?? [])
+  return {
+    snapshot: {
+      frontends: uniqueByName(compiled.map(({ frontend }) => frontend)),
+      services: uniqueByName(backends.map(({ service }) => service)),
+      healthChecks: uniqueByName(healthChecks),
+    },
+  }
+}
+
+function uniqueByName<Named extends { readonly name: string }>(items: readonly Named[]): readonly Named[] {
+  return [...new Set(items)].toSorted((a, b) => compareTexts(a.name, b.name))
+}
+
+function compareProblems(a: Problem, b: Problem): number {
+  return (
+    compareTexts(a.source, b.source) ||
+    compareTexts(a.resource, b.resource) ||
+    compareTexts(a.path, b.path) ||
+    compareTexts(a.rule, b.rule)
+  )
+}

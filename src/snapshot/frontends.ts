@@ -1,0 +1,127 @@
+import { formatEndpoint } from '../address/endpoint.ts'
+import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { portOf } from '../compute/forwarding-rule.ts'
+import { quoted } from '../compute/problem.ts'
+import type { Compilation } from './compilation.ts'
+import { resolve } from './resolve.ts'
+import { type ResourceIn, scopedName } from './resource-index.ts'
+import type { CompiledService } from './services.ts'
+import type { Frontend } from './snapshot.ts'
+import { type CompiledProxy, compileTargetProxies, type TargetProxy } from './target-proxies.ts'
+import { readFrontendAddress } from './usable-address.ts'
+
+/** A frontend with what a snapshot lists beside it. */
+export type CompiledFrontend = { readonly frontend: Frontend; readonly backend: CompiledService }
+
+type Rule = ResourceIn<'forwardingRules'>
+
+/** Compiles every forwarding rule, with everything behind it. */
+export function compileFrontends(compilation: Compilation): readonly CompiledFrontend[] {
+  const proxies = compileTargetProxies(compilation)
+  const addresses = compileAddresses(compilation)
+  const rules = new Map<string, Rule>()
+  const frontends: CompiledFrontend[] = []
+  for (const rule of compilation.resources.all('forwardingRules')) {
+    const address = findAddress(compilation, rule, addresses)
+    if (address !== undefined) checkIsAlone(compilation, rule, address, rules)
+    const proxy = findProxy(compilation, rule, proxies)
+    if (address === undefined || proxy?.backend === undefined) continue
+    const frontend = {
+      name: scopedName(rule),
+      address: formatIpAddress(address),
+      port: portOf(rule.resource),
+      proxy: proxy.name,
+      service: proxy.backend.service.name,
+      proxyHeader: proxy.proxyHeader,
+    }
+    frontends.push({ frontend, backend: proxy.backend })
+  }
+  return frontends
+}
+
+/** An address that no forwarding rule uses is a problem too when it has none. */
+function compileAddresses({ resources, report }: Compilation): ReadonlyMap<ResourceIn<'addresses'>, IpAddress> {
+  const addresses = new Map<ResourceIn<'addresses'>, IpAddress>()
+  for (const checked of resources.all('addresses')) {
+    const { address } = checked.resource
+    if (address === undefined) {
+      report(
+        checked,
+        'address',
+        'required',
+        'no address is given',
+        'give the IPv4 or IPv6 address of the load balancer',
+      )
+      continue
+    }
+    const read = readFrontendAddress(address)
+    if (read.kind === 'usable') addresses.set(checked, read.address)
+    else report(checked, 'address', 'invalid', `${quoted(address)} is ${read.why}`, 'give another address')
+  }
+  return addresses
+}
+
+function findAddress(
+  compilation: Compilation,
+  rule: Rule,
+  addresses: ReadonlyMap<ResourceIn<'addresses'>, IpAddress>,
+): IpAddress | undefined {
+  const { IPAddress: text, ipVersion } = rule.resource
+  if (text === undefined) {
+    const remedy = 'give an IP address or a reference to one of addresses: there is no server that assigns one'
+    compilation.report(rule, 'IPAddress', 'required', 'no address is given', remedy)
+    return undefined
+  }
+  const address = readAddress(compilation, rule, text, addresses)
+  if (address === undefined || ipVersion === undefined || ipVersion === 'UNSPECIFIED_VERSION') return address
+  const version = address.family === 4 ? 'IPV4' : 'IPV6'
+  if (version !== ipVersion) {
+    const problem = `${ipVersion} is not the version of ${formatIpAddress(address)}`
+    compilation.report(rule, 'ipVersion', 'invalid', problem, `give ${version}, or remove it`)
+  }
+  return address
+}
+
+function readAddress(
+  compilation: Compilation,
+  rule: Rule,
+  text: string,
+  addresses: ReadonlyMap<ResourceIn<'addresses'>, IpAddress>,
+): IpAddress | undefined {
+  if (parseIpAddress(text) === undefined) {
+    const resource = resolve(compilation, rule, 'IPAddress', text, ['addresses'])
+    return resource && addresses.get(resource)
+  }
+  const read = readFrontendAddress(text)
+  if (read.kind === 'usable') return read.address
+  compilation.report(rule, 'IPAddress', 'invalid', `${quoted(text)} is ${read.why}`, 'give another address')
+  return undefined
+}
+
+/** Also a rule that cannot be served takes its address and port. */
+function checkIsAlone({ report }: Compilation, rule: Rule, address: IpAddress, rules: Map<string, Rule>): void {
+  const endpoint = formatEndpoint({ address, port: portOf(rule.resource) })
+  const first = rules.get(endpoint)
+  if (first === undefined) {
+    rules.set(endpoint, rule)
+    return
+  }
+  const where = first.source === rule.source ? '' : ` in ${first.source}`
+  const problem = `${endpoint} is the address and port of forwardingRules/${first.name}${where} too`
+  report(rule, 'portRange', 'conflict', problem, 'give one of the two another address or port')
+}
+
+function findProxy(
+  compilation: Compilation,
+  rule: Rule,
+  proxies: ReadonlyMap<TargetProxy, CompiledProxy>,
+): CompiledProxy | undefined {
+  const collections = ['targetTcpProxies', 'targetSslProxies'] as const
+  const target = resolve(compilation, rule, 'target', rule.resource.target, collections)
+  // What stands behind a target SSL proxy is compiled as for any other; this is the only place that refuses it.
+  if (target?.collection === 'targetSslProxies') {
+    const problem = `${quoted(rule.resource.target)} is a target SSL proxy, and this version does not take TLS off yet`
+    compilation.report(rule, 'target', 'unsupported', problem, 'name a target TCP proxy, which passes TLS on as it is')
+  }
+  return target && proxies.get(target)
+}

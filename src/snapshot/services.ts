@@ -1,0 +1,43 @@
+import { compileBackends } from './backends.ts'
+import type { Compilation } from './compilation.ts'
+import { compileGroups } from './groups.ts'
+import { compileHealthChecks } from './health-checks.ts'
+import { resolve } from './resolve.ts'
+import { type ResourceIn, scopedName } from './resource-index.ts'
+import type { BackendService, HealthCheck } from './snapshot.ts'
+
+/** A service with what a snapshot lists beside it. */
+export type CompiledService = { readonly service: BackendService; readonly healthCheck: HealthCheck | undefined }
+
+/** Compiles every backend service, with its groups and its health check. */
+export function compileServices(compilation: Compilation): ReadonlyMap<ResourceIn<'backendServices'>, CompiledService> {
+  const healthChecks = compileHealthChecks(compilation)
+  const groups = compileGroups(compilation)
+  const services = new Map<ResourceIn<'backendServices'>, CompiledService>()
+  for (const checked of compilation.resources.all('backendServices')) {
+    const { timeoutSec, connectionDraining, logConfig } = checked.resource
+    const healthCheck = findHealthCheck(compilation, checked, healthChecks)
+    const service = {
+      name: scopedName(checked),
+      idleTimeoutMs: timeoutSec * 1000,
+      drainingTimeoutMs: connectionDraining.drainingTimeoutSec * 1000,
+      healthCheck: healthCheck?.name,
+      logSampleRate: logConfig.enable ? logConfig.sampleRate : 0,
+      groups: compileBackends(compilation, checked, groups),
+    }
+    services.set(checked, { service, healthCheck })
+  }
+  return services
+}
+
+/** A service has one at most, which its schema says. */
+function findHealthCheck(
+  compilation: Compilation,
+  service: ResourceIn<'backendServices'>,
+  healthChecks: ReadonlyMap<ResourceIn<'healthChecks'>, HealthCheck>,
+): HealthCheck | undefined {
+  const [reference] = service.resource.healthChecks
+  if (reference === undefined) return undefined
+  const checked = resolve(compilation, service, 'healthChecks[0]', reference, ['healthChecks'])
+  return checked && healthChecks.get(checked)
+}

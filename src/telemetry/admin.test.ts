@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { parseEndpoint } from '../address/endpoint.ts'
+import { type AdminSource, startAdmin } from './admin.ts'
+import type { EdgeControl } from './edge-status.ts'
+
+const SOURCE: AdminSource = { read: () => 1, droppedRecords: () => 0, connections: async () => [], isReady: () => true }
+
+type Answer = { readonly status: number; readonly body: string }
+
+async function start(
+  t: TestContext,
+  source: AdminSource,
+): Promise<(method: string, path: string, headers?: Record<string, string>) => Promise<Answer>> {
+  const endpoint = parseEndpoint('127.0.0.1:0')
+  assert.ok(endpoint)
+  const server = await startAdmin({ kind: 'tcp', endpoint }, source)
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  return (method, path, headers = {}) =>
+    new Promise((resolve, reject) => {
+      const asked = request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (response) => {
+        let body = ''
+        response.setEncoding('utf8').on('data', (text: string) => {
+          body += text
+        })
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+      })
+      asked.on('error', reject).end()
+    })
+}
+
+test('a request that a web page may have caused is refused: with an Origin, or with the name of its site', async (t) => {
+  const ask = await start(t, SOURCE)
+  const hosts = ['127.0.0.1:9112', '127.1.2.3', '[::1]:9112', 'localhost', 'LOCALHOST:80']
+  for (const host of hosts) assert.equal((await ask('GET', '/healthz', { host })).status, 200, host)
+  for (const host of ['evil.example', 'evil.example:9112', '10.0.0.1', '127.0.0.1.evil.example', 'localhost.']) {
+    assert.equal((await ask('GET', '/healthz', { host })).status, 403, host)
+  }
+  for (const origin of ['http://evil.example', 'null', 'http://127.0.0.1:9112']) {
+    assert.equal((await ask('GET', '/metrics', { origin })).status, 403, origin)
+  }
+})
+
+test('only an edge has /status, the metrics of an edge, and backends to drain', async (t) => {
+  const agent = await start(t, SOURCE)
+  assert.equal((await agent('GET', '/status')).status, 404)
+  assert.equal((await agent('POST', '/backends/b/drain')).status, 405)
+  assert.doesNotMatch((await agent('GET', '/metrics')).body, /truepeer_backend_/)
+
+  const steered: string[] = []
+  const control: EdgeControl = {
+    status: () => ({
+      configuration: { version: 1, appliedAt: '1970-01-01T00:01:00Z', reloads: { ok: 2, failed: 3 }, problems: [] },
+      frontends: [],
+      services: [],
+      leaving: [],
+    }),
+    steer: (name, action) => {
+      steered.push(`${action} ${name}`)
+      return { kind: 'done', backend: name, availability: 'up', open: 0 }
+    },
+  }
+  let edge: EdgeControl | undefined
+  const ask = await start(t, { ...SOURCE, edge: () => edge })
+  assert.equal((await ask('GET', '/status')).status, 503, 'it has not come up')
+  assert.equal((await ask('POST', '/backends/b/drain')).status, 503)
+  assert.match((await ask('GET', '/metrics')).body, /^# TYPE truepeer_backend_connections_total counter$/m)
+  edge = control
+  assert.equal(JSON.parse((await ask('GET', '/status')).body).configuration.version, 1)
+  assert.equal((await ask('POST', '/backends/web%2Fzone%2Fg%2F%5B%3A%3A1%5D:80/drain')).status, 200)
+  assert.equal((await ask('POST', '/backends/%zz/enable')).status, 200)
+  assert.deepEqual(steered, ['drain web/zone/g/[::1]:80', 'enable %zz'])
+  const metrics = (await ask('GET', '/metrics')).body
+  assert.match(metrics, /^truepeer_configuration_reloads_total\{result="failed"\} 3$/m)
+  assert.match(metrics, /^truepeer_configuration_last_success_timestamp_seconds 60$/m)
+})

@@ -1,0 +1,193 @@
+import {
+  AVAILABILITIES,
+  type BackendStatus,
+  type EdgeStatus,
+  type FrontendStatus,
+  HEALTHS,
+  type Traffic,
+} from './edge-status.ts'
+
+/** One value of a metric: the values of its labels, in their order, and the number. */
+export type Sample = readonly [labels: readonly string[], value: number]
+
+/** A metric whose labels depend on the configuration; its values are read from the status when somebody asks. */
+export type EdgeMetric = {
+  readonly name: string
+  readonly help: string
+  readonly kind: 'counter' | 'gauge'
+  readonly labels: readonly string[]
+  /** Every value of the last label, where that is no name of the configuration. */
+  readonly values?: readonly string[]
+  readonly samples: (status: EdgeStatus) => Iterable<Sample>
+}
+
+const FRONTEND = ['frontend'] as const
+const BACKEND = ['service', 'group', 'backend'] as const
+
+const DIRECTIONS: readonly (readonly [direction: string, read: (traffic: Traffic) => number])[] = [
+  ['client-to-backend', ({ bytesFromClient }) => bytesFromClient],
+  ['backend-to-client', ({ bytesFromBackend }) => bytesFromBackend],
+]
+
+/** Every metric that only an edge has; the names of those of the data path stand in `metrics.ts`. */
+export const EDGE_METRICS: readonly EdgeMetric[] = [
+  ofFrontends('connections_total', 'Connections of a forwarding rule', 'counter', ({ connections }) => connections),
+  ofFrontends('connections_open', 'Connections of a forwarding rule, open now', 'gauge', ({ open }) => open),
+  {
+    name: 'truepeer_frontend_bytes_total',
+    help: 'Payload bytes relayed for a forwarding rule',
+    kind: 'counter',
+    labels: [...FRONTEND, 'direction'],
+    values: DIRECTIONS.map(([direction]) => direction),
+    samples: ({ frontends }) =>
+      frontends.flatMap((frontend) =>
+        DIRECTIONS.map(([direction, read]): Sample => [[frontend.name, direction], read(frontend)]),
+      ),
+  },
+  {
+    name: 'truepeer_frontend_refused_total',
+    help: 'Connections of a forwarding rule that reached no backend: the peer or its header was refused, or no backend was healthy',
+    kind: 'counter',
+    labels: [...FRONTEND, 'reason'],
+    values: ['peer-or-header', 'no-backend'],
+    samples: ({ frontends }) =>
+      frontends.flatMap(({ name, refused, noBackend }): Sample[] => [
+        [[name, 'peer-or-header'], refused],
+        [[name, 'no-backend'], noBackend],
+      ]),
+  },
+  ofBackends('connections_total', 'Connections that a backend was chosen for', 'counter', (it) => it.connections),
+  ofBackends('connections_open', 'Connections to a backend, open now', 'gauge', (it) => it.open),
+  {
+    name: 'truepeer_backend_bytes_total',
+    help: 'Payload bytes relayed for a backend',
+    kind: 'counter',
+    labels: [...BACKEND, 'direction'],
+    values: DIRECTIONS.map(([direction]) => direction),
+    samples: (status) =>
+      eachBackend(status).flatMap(([labels, backend]) =>
+        DIRECTIONS.map(([direction, read]): Sample => [[...labels, direction], read(backend)]),
+      ),
+  },
+  ofBackends(
+    'connect_failures_total',
+    'Attempts to connect to a backend that failed, those that timed out included',
+    'counter',
+    (it) => it.connectFailures,
+  ),
+  ofBackends(
+    'connect_timeouts_total',
+    'Attempts to connect that a backend did not answer in time',
+    'counter',
+    (it) => it.connectTimeouts,
+  ),
+  ofBackends(
+    'retries_total',
+    'Attempts that came to a backend because another one had failed',
+    'counter',
+    (it) => it.retries,
+  ),
+  {
+    name: 'truepeer_backend_health',
+    help: '1 for the state that the health check of a backend has found, 0 for the others',
+    kind: 'gauge',
+    labels: [...BACKEND, 'state'],
+    values: HEALTHS,
+    samples: (status) => states(status, HEALTHS, ({ health }) => health),
+  },
+  {
+    name: 'truepeer_backend_availability',
+    help: '1 for what decides whether a backend gets new connections, 0 for the others; a backend that is full gets some only if all are',
+    kind: 'gauge',
+    labels: [...BACKEND, 'state'],
+    values: AVAILABILITIES,
+    samples: (status) => states(status, AVAILABILITIES, ({ availability }) => availability),
+  },
+  ofBackends(
+    'utilization_ratio',
+    'Part of the processors of the host of a backend in use, as its agent says; absent where no agent answers',
+    'gauge',
+    ({ utilization }) => utilization,
+  ),
+  ofBackends('probes_total', 'Health checks of a backend', 'counter', ({ probes }) => probes?.total),
+  ofBackends('probe_failures_total', 'Health checks of a backend that failed', 'counter', (it) => it.probes?.failures),
+  ofBackends(
+    'health_transitions_total',
+    'Changes of the health of a backend',
+    'counter',
+    ({ probes }) => probes?.transitions,
+  ),
+  {
+    name: 'truepeer_configuration_reloads_total',
+    help: 'Configurations read after the start, by what became of them',
+    kind: 'counter',
+    labels: ['result'],
+    values: ['ok', 'failed'],
+    samples: ({ configuration: { reloads } }) => [
+      [['ok'], reloads.ok],
+      [['failed'], reloads.failed],
+    ],
+  },
+  {
+    name: 'truepeer_configuration_last_success_timestamp_seconds',
+    help: 'When the configuration in use was applied, in seconds since 1970',
+    kind: 'gauge',
+    labels: [],
+    samples: ({ configuration }) => [[[], Date.parse(configuration.appliedAt) / 1_000]],
+  },
+]
+
+function ofFrontends(
+  name: string,
+  help: string,
+  kind: EdgeMetric['kind'],
+  read: (frontend: FrontendStatus) => number,
+): EdgeMetric {
+  return {
+    name: `truepeer_frontend_${name}`,
+    help,
+    kind,
+    labels: FRONTEND,
+    samples: ({ frontends }) => frontends.map((frontend): Sample => [[frontend.name], read(frontend)]),
+  }
+}
+
+function ofBackends(
+  name: string,
+  help: string,
+  kind: EdgeMetric['kind'],
+  read: (backend: BackendStatus) => number | undefined,
+): EdgeMetric {
+  return {
+    name: `truepeer_backend_${name}`,
+    help,
+    kind,
+    labels: BACKEND,
+    samples: (status) =>
+      eachBackend(status).flatMap(([labels, backend]): Sample[] => {
+        const value = read(backend)
+        return value === undefined ? [] : [[labels, value]]
+      }),
+  }
+}
+
+function states<State extends string>(
+  status: EdgeStatus,
+  all: readonly State[],
+  read: (backend: BackendStatus) => State,
+): Sample[] {
+  return eachBackend(status).flatMap(([labels, backend]) =>
+    all.map((state): Sample => [[...labels, state], read(backend) === state ? 1 : 0]),
+  )
+}
+
+function eachBackend({ services }: EdgeStatus): [labels: readonly string[], backend: BackendStatus][] {
+  return services.flatMap((service) =>
+    service.groups.flatMap((group) =>
+      group.backends.map((backend): [readonly string[], BackendStatus] => [
+        [service.name, group.name, backend.name],
+        backend,
+      ]),
+    ),
+  )
+}

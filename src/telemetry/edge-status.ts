@@ -1,0 +1,126 @@
+// What an edge says about itself: the answer of `/status`, and the source of its metrics.
+
+/** An edge at one moment. */
+export type EdgeStatus = {
+  readonly configuration: ConfigurationStatus
+  readonly frontends: readonly FrontendStatus[]
+  readonly services: readonly ServiceStatus[]
+  /** Backends that have left and still have connections, or will have them ended. */
+  readonly leaving: readonly LeavingBackend[]
+}
+
+/** Which configuration is in use. */
+export type ConfigurationStatus = {
+  /** 1 for the one of the start, and one more with each that was applied. */
+  readonly version: number
+  /** RFC 3339. */
+  readonly appliedAt: string
+  /** Later configurations that were applied, and that were refused. */
+  readonly reloads: { readonly ok: number; readonly failed: number }
+  /** Why the last one was refused; empty when it was not. */
+  readonly problems: readonly string[]
+}
+
+/** What is counted for a frontend and for a backend, since the edge has it. */
+export type Traffic = {
+  /** Connections now. */
+  readonly open: number
+  readonly connections: number
+  readonly bytesFromClient: number
+  readonly bytesFromBackend: number
+  /** Attempts that failed, those that timed out included. */
+  readonly connectFailures: number
+  readonly connectTimeouts: number
+  /** Attempts that came after another backend had failed. */
+  readonly retries: number
+}
+
+export type FrontendStatus = Traffic & {
+  /** The forwarding rule's name. */
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  readonly proxy: string
+  readonly service: string
+  readonly proxyHeader: string
+  /** Connections for which no backend was healthy. */
+  readonly noBackend: number
+  /** Connections of peers that are not trusted, or whose header was wrong. */
+  readonly refused: number
+}
+
+export type ServiceStatus = {
+  readonly name: string
+  /** undefined: every backend counts as healthy. */
+  readonly healthCheck: string | undefined
+  readonly groups: readonly GroupStatus[]
+}
+
+export type GroupStatus = {
+  readonly name: string
+  readonly region: string
+  readonly zone: string
+  readonly balancing: {
+    readonly mode: string
+    readonly maxUtilization: number | undefined
+    readonly maxConnections: number | undefined
+    readonly capacityScaler: number
+  }
+  readonly open: number
+  readonly backends: readonly BackendStatus[]
+}
+
+export const HEALTHS = ['HEALTHY', 'UNHEALTHY', 'UNKNOWN'] as const
+export const AVAILABILITIES = ['up', 'full', 'draining', 'down'] as const
+
+export type BackendStatus = Traffic & {
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  readonly health: (typeof HEALTHS)[number]
+  /** Whether it gets new connections. */
+  readonly availability: (typeof AVAILABILITIES)[number]
+  /** An operator has taken it out by `POST /backends/NAME/drain`. */
+  readonly isDrained: boolean
+  /** Of its health check; undefined: it has none, or was not probed yet. */
+  readonly probes:
+    | {
+        readonly total: number
+        readonly failures: number
+        readonly transitions: number
+        readonly lastLatencyMs: number | undefined
+        readonly lastError: string | undefined
+      }
+    | undefined
+  /** Part of the processors of its host in use, as its agent says; undefined: it is not asked, or does not answer. */
+  readonly utilization: number | undefined
+}
+
+/** A backend that is no longer in its service. */
+export type LeavingBackend = {
+  /** `service/group/backend`. */
+  readonly key: string
+  readonly address: string
+  readonly port: number
+  readonly open: number
+  /** RFC 3339: when its connections will be ended; undefined: they go on. */
+  readonly endsAt: string | undefined
+}
+
+/** What `POST /backends/NAME/drain` and `enable` say. */
+export type SteerResult =
+  | { readonly kind: 'done'; readonly backend: string; readonly availability: string; readonly open: number }
+  | { readonly kind: 'unknown' }
+  /** More than one backend has this name. */
+  | { readonly kind: 'ambiguous'; readonly backends: readonly string[] }
+
+/** An edge as its admin server sees it. */
+export type EdgeControl = {
+  status(): EdgeStatus
+  /**
+   * Takes a backend out, or in again; connections that are open go on.
+   *
+   * @param name its own name, or `service/group/backend`
+   */
+  steer(name: string, action: 'drain' | 'enable'): SteerResult
+}

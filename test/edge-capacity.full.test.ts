@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
+import { test } from 'node:test'
+import { IPV4 } from '../src/lab/demo-hosts.ts'
+import { eventually, TRUEPEER } from './agent-host.ts'
+import { buildAgents, burnProcessors, configuration, FIRST, FRONTEND, SECOND } from './edge-capacity.ts'
+import { edgeHosts, startConfiguredEdge } from './edge-host.ts'
+import { answersOf, Conversation, startLineApps, whoAnswers } from './edge-line-app.ts'
+import { resources } from './edge-resources.ts'
+
+const [LOADED, OTHER] = ['127.0.0.1:112', '127.0.0.1:113']
+
+test('row 7 with real load: busy processors move new traffic to the group that is not bounded by them, and back', async (t) => {
+  const { client, edge, backend } = await edgeHosts(t)
+  await backend.ip('rule add from 127.0.0.0/8 iif lo lookup 100')
+  await backend.ip('route add local 0.0.0.0/0 dev lo table 100')
+  await startLineApps(backend, [LOADED, OTHER])
+  for (const [port, target] of [
+    [110, LOADED],
+    [111, OTHER],
+  ]) {
+    const listen = `${IPV4.backend}:${port}`
+    const agent = backend.start(TRUEPEER, ['agent', '-l', listen, '-4', `${target}`, '--allow-all-subnets'])
+    await agent.waitForLine(/"msg":"listening"/)
+  }
+  // This machine may be busy with other things: full only when every processor is.
+  const balancing = { balancingMode: 'UTILIZATION', maxUtilization: 0.97 }
+  const bounded = resources({
+    frontends: { rule: { listen: FRONTEND, service: 'app', proxy: { proxyHeader: 'PROXY_V1' } } },
+    services: {
+      app: {
+        groups: {
+          bounded: { instances: { bounded: IPV4.backend }, port: 110, balancing },
+          other: { instances: { other: IPV4.backend }, port: 111, balancing: { balancingMode: 'UTILIZATION' } },
+        },
+      },
+    },
+  })
+  const live = await startConfiguredEdge(t, edge, bounded)
+  const key = 'app/us-central1-b/bounded/bounded'
+  const becomes = (availability: string): Promise<void> =>
+    eventually(`it is ${availability}`, async () => (await live.backend(key)).availability === availability, 60_000)
+  await becomes('up')
+  const stop = await burnProcessors(t, backend, 2 * availableParallelism())
+  await becomes('full')
+  t.diagnostic(`full at ${(await live.backend(key)).utilization}`)
+  assert.deepEqual(await answersOf(client, FRONTEND, 10), { [OTHER]: 10 })
+  stop()
+  await becomes('up')
+  assert.ok((await answersOf(client, FRONTEND, 10))[LOADED] > 0)
+})
+
+test('row 7: the nearest region serves while it has capacity, the next one after that, and all where all are full', async (t) => {
+  const { client, edge, loads } = await buildAgents(t, [0.2, 0.2])
+  const live = await startConfiguredEdge(t, edge, configuration(['us-central1-b', 'europe-west1-b']), [
+    ...['--zone', 'us-central1-b'],
+  ])
+  const keys = ['app/us-central1-b/one/first', 'app/europe-west1-b/two/second']
+  await eventually('both are known', async () =>
+    (await Promise.all(keys.map((key) => live.backend(key)))).every(({ utilization }) => utilization !== undefined),
+  )
+  assert.deepEqual(await answersOf(client, FRONTEND, 10), { [FIRST]: 10 })
+  const open = await Conversation.open(client, FRONTEND)
+  assert.equal(await open.ask('before'), FIRST)
+  loads[0].utilization = 0.95
+  await eventually('the next region serves', async () => (await whoAnswers(client, FRONTEND)) === SECOND, 10_000)
+  assert.deepEqual(await answersOf(client, FRONTEND, 10), { [SECOND]: 10 })
+  assert.equal(await open.ask('after'), FIRST, 'only new traffic moves')
+  loads[1].utilization = 0.95
+  await eventually('both are full', async () => (await live.backend(keys[1])).availability === 'full', 10_000)
+  assert.deepEqual(await answersOf(client, FRONTEND, 10), { [FIRST]: 5, [SECOND]: 5 })
+})
