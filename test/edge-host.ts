@@ -72,7 +72,8 @@ export async function startConfiguredEdge(
   args: readonly string[] = [],
 ): Promise<LiveEdge> {
   const file = join(testDirectory(t), 'edge.yaml')
-  writeFileSync(file, textOf(configuration))
+  // It may hold keys.
+  writeFileSync(file, textOf(configuration), { mode: 0o600 })
   const socketPath = join(tmpdir(), `truepeer-edge-${randomUUID()}.sock`)
   const admin = `unix:${socketPath}`
   const program = host.start(TRUEPEER, ['edge', '--config', file, '--admin', admin, ...args])

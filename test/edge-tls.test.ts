@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { Host } from '../src/lab/host.ts'
@@ -24,7 +24,7 @@ const INTERMEDIATE = issue({ commonName: 'Intermediate', isAuthority: true, issu
 const LEAF = issue({ commonName: 'app.example', names: ['app.example'], issuer: INTERMEDIATE })
 
 /** Writes a pair to files of its own; returns the flags that name them. */
-function pairFlags(t: TestContext, chainPem: string, { keyPem }: Issued): string[] {
+function pairFlags(t: TestContext, chainPem: string, { keyPem }: Pick<Issued, 'keyPem'>): string[] {
   const folder = mkdtempSync(join(tmpdir(), 'truepeer-tls-'))
   t.after(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'chain.pem'), chainPem)
@@ -53,6 +53,10 @@ async function finished(client: TLSSocket): Promise<void> {
   const answer = readUntilClosed(client)
   client.end()
   await answer
+}
+
+function issuerOf(client: TLSSocket): string {
+  return String(client.getPeerCertificate().issuer.CN)
 }
 
 /** What the recording app has received, out of its answer: "192.0.2.1:80 <hexadecimal>". */
@@ -110,14 +114,63 @@ test('a session is resumed by another worker', async (t) => {
 test('the edge does not start with a certificate that it cannot serve, and says which file and why', async (t) => {
   const { edge } = await agentHosts(t)
   const other = issue()
+  const encrypted = LEAF.key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-128-cbc', passphrase: 'x' }).toString()
   for (const [chainPem, key, args, problem] of [
-    [LEAF.certificatePem, other, [], /chain\.pem": the private key does not belong to the first certificate/],
-    [LEAF.certificatePem + ROOT.certificatePem, LEAF, [], /chain\.pem": the chain is out of order/],
-    ['', LEAF, [], /chain\.pem": there is no certificate/],
-    [LEAF.certificatePem, LEAF, ['--tls-min-version', '1.3'], /needs the profile "RESTRICTED"/],
+    [LEAF.certificatePem, other, [], /key\.pem: sslCertificates\/edge: privateKey: .* does not belong to the first/],
+    [LEAF.certificatePem + ROOT.certificatePem, LEAF, [], /chain\.pem: .* certificate: the chain is out of order/],
+    ['', LEAF, [], /chain\.pem: .* certificate: /],
+    [LEAF.certificatePem, { keyPem: encrypted }, [], /key\.pem: .* decrypt it with "openssl pkey/],
+    [LEAF.certificatePem, LEAF, ['--tls-min-version', '1.3'], /give --tls-profile RESTRICTED/],
+    [LEAF.certificatePem, LEAF, ['--tls-key', '/nowhere'], /give a --tls-key for each --tls-cert/],
   ] as const) {
-    const { exitCode, stderr } = await edge.run(TRUEPEER, ['edge', ...USUAL, ...pairFlags(t, chainPem, key), ...args])
-    assert.match(stderr, problem)
-    assert.equal(exitCode, 1)
+    for (const more of [[], ['--check']]) {
+      const all = ['edge', ...USUAL, ...pairFlags(t, chainPem, key), ...args, ...more]
+      const { exitCode, stderr } = await edge.run(TRUEPEER, all)
+      assert.match(stderr, problem)
+      assert.equal(exitCode, 2)
+    }
   }
+})
+
+test('a key that others can read is refused, as a file of its own and inside a configuration', async (t) => {
+  const { edge } = await agentHosts(t)
+  const flags = pairFlags(t, LEAF.certificatePem, LEAF)
+  const key = flags[3]
+  chmodSync(key, 0o640)
+  const { exitCode, stderr } = await edge.run(TRUEPEER, ['edge', ...USUAL, ...flags])
+  assert.match(stderr, /key\.pem: .*others than its owner can read it; "chmod 600 .*key\.pem"/)
+  assert.equal(exitCode, 2)
+  const file = join(dirname(key), 'lb.yaml')
+  const certificate = { kind: 'compute#sslCertificate', name: 'mine', certificate: LEAF.certificatePem }
+  writeFileSync(file, JSON.stringify({ ...certificate, privateKey: LEAF.keyPem }), { mode: 0o644 })
+  const refused = await edge.run(TRUEPEER, ['edge', '--config', file, '--check'])
+  assert.match(refused.stderr, /lb\.yaml: .*others than its owner can read it; "chmod 600 /)
+  assert.equal(refused.exitCode, 2)
+  assert.doesNotMatch(refused.stderr, /BEGIN/)
+  chmodSync(file, 0o600)
+  assert.equal((await edge.run(TRUEPEER, ['edge', '--config', file, '--check'])).exitCode, 0)
+})
+
+test('SIGHUP reads the files again: new clients get the new certificate, and a wrong one changes nothing', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await startRecordingApp(backend, [APP])
+  const flags = pairFlags(t, LEAF.certificatePem + INTERMEDIATE.certificatePem, LEAF)
+  const { program } = await startTruepeer(edge, 'edge', [...USUAL, ...flags])
+  const [, chainFile, , keyFile] = flags
+  const first = await connectTls(backend)
+  const next = issue({ commonName: 'app.example', names: ['app.example'], issuer: ROOT })
+  writeFileSync(chainFile, next.certificatePem)
+  program.signal('SIGHUP')
+  await program.waitForLine(/"Reload failed, kept the old configuration"/)
+  const kept = await connectTls(backend)
+  assert.equal(issuerOf(kept), 'Intermediate')
+  await finished(kept)
+  writeFileSync(keyFile, next.keyPem)
+  program.signal('SIGHUP')
+  await program.waitForLine(/"configuration applied"/)
+  const changed = await connectTls(backend)
+  assert.equal(issuerOf(changed), 'Root')
+  await finished(changed)
+  // The connection that began with the former certificate goes on.
+  await finished(first)
 })

@@ -37,10 +37,10 @@ const EXAMPLE_LISTEN = '10.128.0.2:110'
 
 /** What the schema of a resource cannot say: what becomes of it at an edge. */
 const RESOURCE_NOTES: Readonly<Record<string, string>> = {
-  targetSslProxies:
-    'It is checked, but this version does not take TLS off yet: a forwarding rule whose target is one is refused.',
-  sslCertificates: 'It is checked, and not used yet.',
-  sslPolicies: 'It is checked, and not used yet.',
+  sslCertificates:
+    'Keys are RSA with 2048 to 4096 bits, or ECDSA with P-256 or P-384. A certificate that has expired is served, with a warning. A file with a `privateKey` has to be readable by its owner only.',
+  sslPolicies:
+    'Cipher suites that the OpenSSL inside node does not have, such as those with 3DES, are left out, with a warning at the start; `truepeer status --json` has what is really offered.',
   instances: 'An instance whose `status` is given and is not `RUNNING` serves nobody.',
   firewalls: 'It is checked, and no edge applies it: the firewall of each host does.',
 }
@@ -315,7 +315,7 @@ function wrapped(text: string, prefix = ''): string {
   let line = prefix
   for (const word of text.split(' ')) {
     const isFull = line.length + word.length > WIDTH && line !== prefix
-    if (isFull && !/^([-+*>#]|\d+[.)]$)/.test(word)) {
+    if (isFull && !/^([-+*>#]|\d{1,9}[.)]$)/.test(word)) {
       lines.push(line.trimEnd())
       line = prefix
     }

@@ -87,7 +87,7 @@ async function start(t: TestContext, headerPlace: BackendTls['headerPlace'], ser
   const loop = new TestLoop(new SecureRole(await app.listen(), { client, headerPlace }))
   t.after(() => {
     loop.close()
-    client.close()
+    client.retire()
     app.close()
   })
   return { app, loop }
@@ -147,15 +147,16 @@ test('a certificate with another name ends the connection before the app gets a 
   assert.deepEqual([loop.ended, app.text], [['backend-handshake-failed'], ''])
 })
 
-test("an app's FIN without close_notify is no end for the client", async (t) => {
+test("an app's FIN without close_notify is passed on as FIN, and the record says so", async (t) => {
   const { app, loop } = await start(t, 'before-tls')
   const client = loop.connect()
   await until(loop, 'a session', () => app.tls !== undefined)
   app.tls?.write('half')
   assert.equal(await read(loop, client), 'half')
   app.sockets[0].end()
+  assert.equal(await read(loop, client), 'FIN')
+  client.finish()
   await until(loop, 'the end', () => loop.ended.length > 0)
-  assert.equal(await read(loop, client), 'ECONNRESET')
   assert.deepEqual(loop.ended, ['backend-truncated'])
 })
 
@@ -169,7 +170,7 @@ test('an app that does not answer the handshake is given up at the connect timeo
   const loop = new TestLoop(new SecureRole(target, { client, headerPlace: 'before-tls' }))
   t.after(() => {
     loop.close()
-    client.close()
+    client.retire()
     silent.close()
   })
   loop.connect().send('x')

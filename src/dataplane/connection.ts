@@ -22,6 +22,7 @@ import {
   handshakeBackend,
   inactivityMs,
   isHalfClosed,
+  orderlyEnd,
   readHeader,
   sendFirstBytes,
   serviceOf,
@@ -269,10 +270,8 @@ export function drive(loop: EventLoop, connection: Connection): void {
         if (client.failure !== 0) return end(loop, connection, 'client-left')
         // Once a byte has been taken there is no second attempt: another backend must not get half a message.
         if (backend.failure !== 0 && backend.sentBytes === 0) {
-          const next = afterFailure(loop, connection)
-          if (next !== 'again' && next !== 'later') return end(loop, connection, next)
-          connection.phase = next === 'again' ? Phase.Dialling : Phase.WaitingToDial
-          continue
+          if (tryAgain(loop, connection)) continue
+          return
         }
         if (!backend.isWritable && backend.sentBytes === 0) return
         sendFirstBytes(loop, connection)
@@ -284,7 +283,11 @@ export function drive(loop: EventLoop, connection: Connection): void {
         if (client.failure !== 0) return end(loop, connection, 'client-left')
         const step = backend.tls === null ? 'open' : handshakeBackend(loop, connection)
         if (step === 'wait') return
-        if (step === 'failed') return end(loop, connection, 'backend-handshake-failed')
+        if (step === 'failed') {
+          // Nothing of the client's has been read for this backend: another one can still have it.
+          if (tryAgain(loop, connection, 'backend-handshake-failed')) continue
+          return
+        }
         loop.timers.clear(connection)
         connection.phase = Phase.Relaying
         continue
@@ -303,7 +306,9 @@ export function drive(loop: EventLoop, connection: Connection): void {
           connection.phase = Phase.Resetting
           continue
         }
-        if (isDelivered(client, backend) && isDelivered(backend, client)) return end(loop, connection, 'finished')
+        if (isDelivered(client, backend) && isDelivered(backend, client)) {
+          return end(loop, connection, orderlyEnd(connection))
+        }
         passFinish(client, backend)
         passFinish(backend, client)
         if (hasMore) loop.continueLater(connection)
@@ -322,6 +327,17 @@ export function drive(loop: EventLoop, connection: Connection): void {
         return
     }
   }
+}
+
+/** An attempt has failed: another one follows, or the connection ends, by default for the reason that the stage gives. */
+function tryAgain(loop: EventLoop, connection: Connection, lastReason?: EndReason): boolean {
+  const next = afterFailure(loop, connection)
+  if (next !== 'again' && next !== 'later') {
+    end(loop, connection, lastReason ?? next)
+    return false
+  }
+  connection.phase = next === 'again' ? Phase.Dialling : Phase.WaitingToDial
+  return true
 }
 
 /** Ends a connection: closes what is open, counts it, and frees its slot. */

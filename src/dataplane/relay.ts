@@ -27,7 +27,8 @@ export function relay(from: Peer, to: Peer, means: RelayMeans): boolean {
     if (movedBytes >= TURN_BYTES) return true
     movedBytes += from.isBulk ? pipeOnce(from, to, means) : copyOnce(from, to, means.buffer)
   }
-  if (from.hasEnded && from.failure === 0) closeNotify(to)
+  // close_notify would vouch for what nobody has said: a FIN that came without it goes on without it.
+  if (from.hasEnded && from.failure === 0 && from.tls?.isTruncated !== true) closeNotify(to)
   return false
 }
 

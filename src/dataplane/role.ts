@@ -49,6 +49,8 @@ export type Role = {
    * bytes. The header that was read is gone by then.
    */
   writeHeader(connection: Connection, target: Uint8Array): number
+  /** Another role has taken its place: no connection begins with it any more. Those that are open go on. */
+  retire?(): void
   /** Sees each connection once more, at its end: its phase and its sockets are still those in which it ended. */
   onEnd(connection: Connection, reason: EndReason): void
 }

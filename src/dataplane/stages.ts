@@ -1,7 +1,7 @@
 // What is done in each phase of a connection. A stage says what it saw; `drive` in connection.ts decides what follows.
 
 import assert from 'node:assert/strict'
-import { ETIMEDOUT } from '../linux/errno.ts'
+import { EPROTO, ETIMEDOUT } from '../linux/errno.ts'
 import { produced, producedBytes } from '../linux/openssl.ts'
 import { close, finish } from '../linux/socket.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
@@ -195,7 +195,11 @@ export function handshakeBackend(loop: EventLoop, connection: Connection): Hands
   assert(tls !== null, 'Who shakes hands has a session')
   flush(backend)
   const step = backend.failure === 0 ? shakeHands(backend, tls) : 'failed'
-  if (step === 'failed') connection.refusal = tls.failure ?? (backend.failure === ETIMEDOUT ? 'timeout' : 'reset')
+  if (step === 'open') connection.refusal = ''
+  if (step === 'failed') {
+    connection.refusal = tls.failure ?? (backend.failure === ETIMEDOUT ? 'timeout' : 'reset')
+    breakPeer(backend, EPROTO)
+  }
   if (step === 'open' && serviceOf(connection).role.backendTls?.headerPlace === 'inside-tls') {
     connection.hasFirstBytes = false
     sendFirstBytes(loop, connection)
@@ -236,12 +240,17 @@ export function deliverRest(loop: EventLoop, connection: Connection): EndReason 
   const [broken, other] = isClient ? [client, backend] : [backend, client]
   const hasMore = relay(broken, other, loop)
   if (isReceived(broken, other) || loop.nowMs >= connection.resetAtMs) {
-    if (broken.tls?.isTruncated === true) return isClient ? 'client-truncated' : 'backend-truncated'
     return isClient ? 'client-reset' : 'backend-reset'
   }
   if (hasMore) loop.continueLater(connection)
   loop.timers.set(connection, Math.min(loop.nowMs + RESET_POLL_MS, connection.resetAtMs))
   return undefined
+}
+
+/** The reason of an end where both sides have sent their FIN: one may have left out close_notify. */
+export function orderlyEnd({ client, backend }: Connection): EndReason {
+  if (client.tls?.isTruncated === true) return 'client-truncated'
+  return backend.tls?.isTruncated === true ? 'backend-truncated' : 'finished'
 }
 
 /** Reports whether one side has sent its FIN. Both have not: that is the end of the connection. */

@@ -169,7 +169,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     assert.deepEqual(loop.ended, ['finished'])
   })
 
-  test(`${version}: a FIN of the client's without close_notify is no end: the app gets what came before, then a reset`, async (t) => {
+  test(`${version}: a FIN of the client's without close_notify is passed on as FIN, and the record says so`, async (t) => {
     const { app, loop, tcp, tls } = start(t)
     const socket = tcp()
     const client = tls({ ...only, socket })
@@ -177,7 +177,11 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const backend = await accepted(loop, app)
     assert.equal(await readFrom(loop, backend, 11), 'half a mess')
     socket.end()
-    assert.equal(await readFrom(loop, backend), 'ECONNRESET')
+    assert.equal(await readFrom(loop, backend), 'FIN')
+    backend.send('all of the answer')
+    await until(loop, 'the answer', () => client.text === 'all of the answer')
+    backend.finish()
+    await until(loop, 'the end', () => loop.ended.length > 0)
     assert.deepEqual(loop.ended, ['client-truncated'])
   })
 
@@ -223,11 +227,35 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   })
 }
 
-test('a header inside TLS is read, and what follows it arrives', async (t) => {
-  const { app, loop, tls } = start(t, true)
-  tls().socket.write('header\npayload')
-  assert.equal(await readFrom(loop, await accepted(loop, app), 7), 'payload')
-})
+for (const cut of [0, 3, 7, 12]) {
+  test(`a header stands before the handshake; it ends exactly there, also when ${cut} bytes come first`, async (t) => {
+    const { app, loop, tcp, tls } = start(t, true)
+    const raw = tcp()
+    let first: Buffer | undefined = Buffer.from('header\n')
+    const behind = new Duplex({
+      read() {},
+      write(chunk: Buffer, _encoding, done) {
+        const bytes = first === undefined ? chunk : Buffer.concat([first, chunk])
+        const pieces = first === undefined || cut === 0 ? [bytes] : [bytes.subarray(0, cut), bytes.subarray(cut)]
+        first = undefined
+        void (async () => {
+          for (const piece of pieces) {
+            raw.write(piece)
+            for (let turns = 0; turns < 5; turns++) await turn()
+          }
+          done()
+        })()
+      },
+    })
+    raw.on('data', (data) => behind.push(data))
+    const client = tls({ socket: behind })
+    client.socket.write('payload')
+    const backend = await accepted(loop, app)
+    assert.equal(await readFrom(loop, backend, 7), 'payload')
+    backend.send('answer')
+    await until(loop, 'the answer', () => client.text === 'answer')
+  })
+}
 
 test('a handshake in pieces of one byte is complete in the end', async (t) => {
   const { app, loop, tcp, tls } = start(t)

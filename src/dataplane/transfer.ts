@@ -47,8 +47,8 @@ function receiveRecords(peer: Peer, tls: TlsSession, buffer: Uint8Array, start: 
     peer.isReadable = true
   } else if (peer.hasEnded && peer.failure === 0) {
     // FIN without close_notify: anybody on the way can have sent it, so that it must not pass for the end (RFC 8446 §6.1).
+    // It is passed on as what it is, a FIN; see `relay`.
     tls.isTruncated = true
-    breakPeer(peer, EPROTO)
   }
   return count
 }

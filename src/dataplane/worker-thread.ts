@@ -7,7 +7,7 @@ import { type ConnectionLimits, EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
 import { type OpenConnection, openConnection } from './report.ts'
 import type { Role } from './role.ts'
-import type { Timeouts } from './service.ts'
+import type { Service, Timeouts } from './service.ts'
 
 /** What the main thread gives a worker at its start. */
 export type WorkerData = {
@@ -115,7 +115,7 @@ class WorkerThread<RoleOptions> {
   readonly #makeRole: (options: RoleOptions) => Role
   readonly #send: (message: FromWorker) => void
   readonly #listeners = new Map<string, Listener[]>()
-  readonly #tlsServers = new Map<string, TlsServer>()
+  readonly #services = new Map<string, Service>()
   #isDraining = false
   #isStopped = false
 
@@ -135,10 +135,11 @@ class WorkerThread<RoleOptions> {
       case 'serve': {
         const { name, timeouts } = message
         const tls = message.tls === null ? null : new TlsServer(message.tls)
-        const service = { role: this.#makeRole(message.roleOptions), timeouts, tls }
+        const service: Service = { role: this.#makeRole(message.roleOptions), timeouts, tls }
         const listeners = this.#listeners.get(name) ?? []
         for (const listener of listeners) listener.service = service
-        this.#retireTls(name, tls)
+        this.#retire(name)
+        this.#services.set(name, service)
         const added = message.listenerFds.map((fd) => this.#loop.addListener(fd, service))
         this.#listeners.set(name, [...listeners, ...added])
         return
@@ -168,13 +169,14 @@ class WorkerThread<RoleOptions> {
   #unlisten(name: string): void {
     for (const listener of this.#listeners.get(name) ?? []) this.#loop.closeListener(listener)
     this.#listeners.delete(name)
-    this.#retireTls(name, null)
+    this.#retire(name)
   }
 
-  /** Connections that began with the former certificates keep them. */
-  #retireTls(name: string, next: TlsServer | null): void {
-    this.#tlsServers.get(name)?.retire()
-    if (next === null) this.#tlsServers.delete(name)
-    else this.#tlsServers.set(name, next)
+  /** No connection begins with the service under this name any more; those that have keep its certificates. */
+  #retire(name: string): void {
+    const service = this.#services.get(name)
+    service?.tls?.retire()
+    service?.role.retire?.()
+    this.#services.delete(name)
   }
 }

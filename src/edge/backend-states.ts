@@ -210,6 +210,8 @@ function polledServices({ frontends }: Snapshot): Set<string> {
 }
 
 function isPolled({ service, group: { balancing } }: PlacedBackend, polled: ReadonlySet<string>): boolean {
+  // A question in the clear is garbage where everything else is inside TLS.
+  if (service.tls?.headerPlace === 'inside-tls') return false
   return balancing.mode === 'UTILIZATION' && balancing.maxUtilization !== undefined && polled.has(service.name)
 }
 

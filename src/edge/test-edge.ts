@@ -88,6 +88,7 @@ export class TestEdge {
         },
         service: {
           name: 'my-service',
+          tls: undefined,
           logSampleRate: logSampleRate ?? 0,
           groups: testGroups(described, (id) => {
             const { address, port } = this.apps[id].endpoint

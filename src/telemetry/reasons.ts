@@ -27,13 +27,13 @@ export const END_REASON_TEXTS: ReasonTexts<EndReason> = {
   },
   'client-truncated': {
     meaning:
-      'The client closed its connection without the TLS message that says so (close_notify): bytes may be missing. The backend got what came before, then a reset.',
+      'Both sides closed, but the client without the TLS message that says so (close_notify): bytes of its may be missing. The backend got what came before, then a FIN.',
     remedy:
       'Nothing to do for clients that close like this once they have what they want; otherwise something on the way cuts connections.',
   },
   'backend-truncated': {
     meaning:
-      'The backend closed its connection without the TLS message that says so (close_notify): bytes may be missing. The client got what came before, then a reset.',
+      'Both sides closed, but the backend without the TLS message that says so (close_notify): bytes of its may be missing. The client got what came before, then a FIN, without close_notify where it speaks TLS.',
     remedy: 'Have the app close its TLS sessions before their sockets.',
   },
   'client-left': {

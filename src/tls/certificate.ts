@@ -21,15 +21,24 @@ export type Certificate = {
   readonly expiresMs: number
   /** SHA-256 of the leaf, in hexadecimal. */
   readonly fingerprint: string
-  /** What deserves a look and hinders nothing, a sentence each. */
-  readonly warnings: readonly string[]
+  /** Nothing leads from the leaf to a root. */
+  readonly lacksIssuer: boolean
 }
 
 /** What is wrong with a certificate or its key; the message names the resource and the remedy. */
 export class CertificateError extends Error {
-  constructor(name: string, problem: string, options?: ErrorOptions) {
-    super(`Certificate "${name}": ${problem}`, options)
-    this.name = 'CertificateError'
+  override readonly name = 'CertificateError'
+  /** The field of the resource. */
+  readonly part: 'certificate' | 'privateKey'
+  /** What is wrong, one sentence without a full stop. Never holds anything of a key. */
+  readonly rule: string
+  readonly remedy: string
+
+  constructor(certificate: string, part: CertificateError['part'], rule: string, remedy: string, cause?: unknown) {
+    super(`Certificate "${certificate}": ${rule}; ${remedy}`, { cause })
+    this.part = part
+    this.rule = rule
+    this.remedy = remedy
   }
 }
 
@@ -38,7 +47,6 @@ const CHAIN_MAX = 10
 const CHAIN_BYTES_MAX = 48 * 1024
 const RSA_BITS_MIN = 2_048
 const RSA_BITS_MAX = 4_096
-const DAY_MS = 86_400_000
 
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g
 
@@ -49,14 +57,16 @@ const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g
  * @param chainPem the leaf first, then each certificate's issuer; a root at the end is left out of what is sent
  * @throws CertificateError
  */
-export function readCertificate(name: string, chainPem: string, keyPem: string, nowMs: number): Certificate {
+export function readCertificate(name: string, chainPem: string, keyPem: string): Certificate {
   const all = readChain(name, chainPem)
   const [leaf] = all
   const key = readKey(name, keyPem)
   if (!leaf.checkPrivateKey(key)) {
     throw new CertificateError(
       name,
-      'the private key does not belong to the first certificate; give the pair that was issued together',
+      'privateKey',
+      'the private key does not belong to the first certificate',
+      'give the pair that was issued together',
     )
   }
   const keyKind = kindOf(name, key)
@@ -69,7 +79,9 @@ export function readCertificate(name: string, chainPem: string, keyPem: string, 
   if (chain.reduce((sum, { length }) => sum + length, 0) > CHAIN_BYTES_MAX) {
     throw new CertificateError(
       name,
-      `the chain is larger than ${CHAIN_BYTES_MAX} bytes; leave out what clients do not need`,
+      'certificate',
+      `the chain is larger than ${CHAIN_BYTES_MAX} bytes`,
+      'leave out what clients do not need',
     )
   }
   const subjectAlternativeNames = alternativeNames(leaf)
@@ -83,13 +95,20 @@ export function readCertificate(name: string, chainPem: string, keyPem: string, 
     notBeforeMs,
     expiresMs,
     fingerprint: createHash('sha256').update(leaf.raw).digest('hex'),
-    warnings: warningsOf(sent, notBeforeMs, expiresMs, nowMs),
+    lacksIssuer: sent.length === 1 && !isSelfSigned(leaf),
   }
 }
 
-/** Days until a certificate expires, negative afterwards. */
-export function daysLeft(certificate: Pick<Certificate, 'expiresMs'>, nowMs: number): number {
-  return (certificate.expiresMs - nowMs) / DAY_MS
+/** What deserves a look and hinders nothing, a sentence each. */
+export function certificateWarnings(certificate: Certificate, nowMs: number): readonly string[] {
+  const { expiresMs, notBeforeMs, lacksIssuer } = certificate
+  return [
+    ...(expiresMs > nowMs ? [] : [`it has expired on ${new Date(expiresMs).toISOString()}; it is served nevertheless`]),
+    ...(notBeforeMs <= nowMs ? [] : [`it is not valid before ${new Date(notBeforeMs).toISOString()}`]),
+    ...(lacksIssuer
+      ? ['there is no intermediate certificate; clients that do not know the issuer will refuse it']
+      : []),
+  ]
 }
 
 type PemBlock = { readonly label: string; readonly text: string }
@@ -99,66 +118,68 @@ function pemBlocks(pem: string): PemBlock[] {
 }
 
 function readChain(name: string, pem: string): X509Certificate[] {
+  const wrong = (rule: string, remedy: string, cause?: unknown): CertificateError =>
+    new CertificateError(name, 'certificate', rule, remedy, cause)
   const blocks = pemBlocks(pem)
   const certificates = blocks.filter(({ label }) => /^(X509 |TRUSTED )?CERTIFICATE$/.test(label))
+  const begun = pem.split('-----BEGIN').length - 1
   if (certificates.length === 0) {
-    if (blocks.length > 0) throw new CertificateError(name, `there is no certificate in it, but "${blocks[0].label}"`)
-    if (pem.includes('-----BEGIN'))
-      throw new CertificateError(name, 'the PEM is broken: a block begins and does not end')
-    throw new CertificateError(name, 'there is no certificate in it; it has to be PEM, "-----BEGIN CERTIFICATE-----"')
+    const what =
+      blocks.length > 0 ? `there is no certificate in it, but "${blocks[0].label}"` : 'there is no certificate in it'
+    if (blocks.length === 0 && begun > 0)
+      throw wrong('a block of the PEM begins and does not end', 'give the whole file')
+    throw wrong(what, 'give the chain in PEM, "-----BEGIN CERTIFICATE-----"')
   }
-  if (pem.split('-----BEGIN').length - 1 !== blocks.length) {
-    throw new CertificateError(
-      name,
+  if (begun !== blocks.length) {
+    throw wrong(
       `the PEM is broken behind certificate ${certificates.length}: a block does not end`,
+      'give the whole file',
     )
   }
   if (certificates.length > CHAIN_MAX) {
-    throw new CertificateError(name, `the chain has ${certificates.length} certificates; at most ${CHAIN_MAX} are sent`)
+    throw wrong(`the chain has ${certificates.length} certificates`, `give at most ${CHAIN_MAX}`)
   }
   return certificates.map(({ text }, index) => {
     try {
       return new X509Certificate(text)
     } catch (cause) {
-      throw new CertificateError(name, `certificate ${index + 1} of the chain cannot be read; its PEM is broken`, {
-        cause,
-      })
+      throw wrong(`certificate ${index + 1} of the chain cannot be read: its PEM is broken`, 'copy it again', cause)
     }
   })
 }
 
 function readKey(name: string, pem: string): KeyObject {
+  const wrong = (rule: string, remedy: string, cause?: unknown): CertificateError =>
+    new CertificateError(name, 'privateKey', rule, remedy, cause)
   const blocks = pemBlocks(pem).filter(({ label }) => label.endsWith('PRIVATE KEY'))
   if (blocks.length === 0) {
-    throw new CertificateError(name, 'the private key is missing; it has to be PEM, "-----BEGIN PRIVATE KEY-----"')
+    throw wrong('the private key is missing', 'give it in PEM, "-----BEGIN PRIVATE KEY-----"')
   }
   const [{ label, text }] = blocks
   if (label === 'ENCRYPTED PRIVATE KEY' || text.includes('Proc-Type: 4,ENCRYPTED')) {
-    throw new CertificateError(name, 'the private key is encrypted; decrypt it with "openssl pkey -in KEY -out PLAIN"')
+    throw wrong('the private key is encrypted', 'decrypt it with "openssl pkey -in KEY -out PLAIN"')
   }
   try {
     return createPrivateKey(text)
   } catch (cause) {
-    throw new CertificateError(name, 'the private key cannot be read; its PEM is broken', { cause })
+    throw wrong('the private key cannot be read: its PEM is broken', 'copy it again', cause)
   }
 }
 
 function kindOf(name: string, key: KeyObject): KeyKind {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
+  const remedy = 'use RSA with 2048 to 4096 bits, or ECDSA with P-256 or P-384'
   if (type === 'ec') {
     if (details?.namedCurve === 'prime256v1') return 'ecdsa-p256'
     if (details?.namedCurve === 'secp384r1') return 'ecdsa-p384'
-    throw new CertificateError(name, `the curve "${details?.namedCurve}" is not offered; use P-256 or P-384`)
+    throw new CertificateError(name, 'privateKey', `the curve "${details?.namedCurve}" is not offered`, remedy)
   }
   if (type !== 'rsa') {
-    throw new CertificateError(
-      name,
-      `keys of the type "${type}" are not offered; use RSA, or ECDSA with P-256 or P-384`,
-    )
+    throw new CertificateError(name, 'privateKey', `keys of the type "${type}" are not offered`, remedy)
   }
   const bits = details?.modulusLength ?? 0
   if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX) {
-    throw new CertificateError(name, `the RSA key has ${bits} bits; use ${RSA_BITS_MIN} to ${RSA_BITS_MAX}`)
+    throw new CertificateError(name, 'privateKey', `the RSA key has ${bits} bits`, remedy)
   }
   return 'rsa'
 }
@@ -169,11 +190,8 @@ function checkOrder(name: string, chain: readonly X509Certificate[]): void {
     if (certificate.checkIssued(next) && certificate.verify(next.publicKey)) continue
     const issuer = chain.findIndex((other, at) => at !== index && certificate.checkIssued(other))
     const where = issuer < 0 ? 'its issuer is not in it' : `its issuer is certificate ${issuer + 1}`
-    throw new CertificateError(
-      name,
-      `the chain is out of order: certificate ${index + 2} did not issue certificate ${index + 1} (${where}); ` +
-        'begin with the leaf and let each be followed by its issuer',
-    )
+    const rule = `the chain is out of order: certificate ${index + 2} did not issue certificate ${index + 1} (${where})`
+    throw new CertificateError(name, 'certificate', rule, 'begin with the leaf and let each be followed by its issuer')
   }
 }
 
@@ -194,21 +212,4 @@ function hostNames(leaf: X509Certificate, alternatives: readonly string[]): stri
   const commonNames = leaf.subject.split('\n').flatMap((line) => (line.startsWith('CN=') ? [line.slice(3)] : []))
   const names = [...alternatives, ...commonNames].map((name) => name.toLowerCase().replace(/\.$/, ''))
   return [...new Set(names)].filter((name) => /^(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(name))
-}
-
-function warningsOf(
-  chain: readonly X509Certificate[],
-  notBeforeMs: number,
-  expiresMs: number,
-  nowMs: number,
-): readonly string[] {
-  const warnings: string[] = []
-  if (expiresMs <= nowMs)
-    warnings.push(`it has expired on ${new Date(expiresMs).toISOString()}; it is served nevertheless`)
-  if (notBeforeMs > nowMs) warnings.push(`it is not valid before ${new Date(notBeforeMs).toISOString()}`)
-  const last = chain[chain.length - 1]
-  if (chain.length === 1 && !isSelfSigned(last)) {
-    warnings.push('there is no intermediate certificate; clients that do not know the issuer will refuse it')
-  }
-  return warnings
 }

@@ -13,7 +13,7 @@ const ROOT = issue({ commonName: 'Root', isAuthority: true })
 const LEAF = issue({ commonName: 'app.example', names: ['app.example'], issuer: ROOT })
 const SERVER = new TlsServer({
   name: 'app',
-  certificates: [readCertificate('app', LEAF.certificatePem, LEAF.keyPem, Date.now())],
+  certificates: [readCertificate('app', LEAF.certificatePem, LEAF.keyPem)],
   policy: DEFAULT_POLICY,
   protocols: [],
   tickets: new TicketKeys().table,
@@ -35,7 +35,7 @@ function handshakeWith(rootsPem: string, serverName: string) {
   const flight = pass(serverSide, pass(clientSide, new Uint8Array(0)).answer)
   const { step, answer } = pass(clientSide, flight.answer)
   const serverStep = pass(serverSide, answer).step
-  client.close()
+  client.retire()
   return { step, serverStep, clientSide, serverSide }
 }
 

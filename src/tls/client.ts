@@ -14,11 +14,13 @@ export type TlsClientOptions = {
   readonly rootsPem: string
 }
 
-/** Makes sessions to backends; close it after the last was opened. */
+/** Makes sessions to backends, on one worker; it is freed once it is retired and nobody is about to open one. */
 export class TlsClient {
   readonly #context: TlsContextHandle
   readonly #serverName: string
   readonly #isVerified: boolean
+  #users = 0
+  #isRetired = false
 
   /** @throws CertificateError when the roots cannot be read */
   constructor(options: TlsClientOptions) {
@@ -39,19 +41,35 @@ export class TlsClient {
     return TlsSession.connecting(handle, this.#serverName)
   }
 
-  close(): void {
-    freeContext(this.#context)
+  /** Keeps the context until {@link release}: a client has connected, whose backend may be dialled. */
+  acquire(): void {
+    this.#users += 1
+  }
+
+  /** Lets go of what {@link acquire} has kept. */
+  release(): void {
+    this.#users -= 1
+    if (this.#isRetired && this.#users === 0) freeContext(this.#context)
+  }
+
+  /** Another one has taken its place: frees the context as soon as nobody needs it. */
+  retire(): void {
+    this.#isRetired = true
+    if (this.#users === 0) freeContext(this.#context)
   }
 }
 
 function readRoots(pem: string): Uint8Array[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
-  if (blocks.length === 0) throw new CertificateError('CA', 'there is no certificate in it; it has to be PEM')
+  if (blocks.length === 0) {
+    throw new CertificateError('CA', 'certificate', 'there is no certificate in it', 'give the roots in PEM')
+  }
   return blocks.map((block, index) => {
     try {
       return Uint8Array.from(new X509Certificate(block).raw)
     } catch (cause) {
-      throw new CertificateError('CA', `certificate ${index + 1} cannot be read; its PEM is broken`, { cause })
+      const rule = `root ${index + 1} cannot be read: its PEM is broken`
+      throw new CertificateError('CA', 'certificate', rule, 'copy it again', cause)
     }
   })
 }

@@ -120,6 +120,6 @@ function useGiven(context: TlsContextHandle, certificate: Certificate): void {
   try {
     useCertificate(context, certificate.chain, certificate.key)
   } catch (cause) {
-    throw new CertificateError(certificate.name, 'OpenSSL does not take it', { cause })
+    throw new CertificateError(certificate.name, 'certificate', 'OpenSSL does not take it', 'issue it anew', cause)
   }
 }

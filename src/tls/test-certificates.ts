@@ -72,7 +72,7 @@ export function issue(fields: CertificateFields = {}): Issued {
 /** Makes a certificate as a server takes it. */
 export function serverCertificate(fields: CertificateFields = {}): Certificate {
   const { certificatePem, keyPem } = issue(fields)
-  return readCertificate(fields.commonName ?? 'test', certificatePem, keyPem, Date.now())
+  return readCertificate(fields.commonName ?? 'test', certificatePem, keyPem)
 }
 
 function makeKey(kind: NonNullable<CertificateFields['keyKind']>): { publicKey: KeyObject; privateKey: KeyObject } {
