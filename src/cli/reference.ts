@@ -41,7 +41,6 @@ const RESOURCE_NOTES: Readonly<Record<string, string>> = {
     'It is checked, but this version does not take TLS off yet: a forwarding rule whose target is one is refused.',
   sslCertificates: 'It is checked, and not used yet.',
   sslPolicies: 'It is checked, and not used yet.',
-  instances: 'An instance whose `status` is given and is not `RUNNING` serves nobody.',
   firewalls: 'It is checked, and no edge applies it: the firewall of each host does.',
 }
 /** Not only a server sets these: in a file they say which resource it is. */
@@ -290,7 +289,7 @@ function resourceSection(
 }
 
 function fieldItem({ path, description, facts }: FieldEntry): string {
-  return wrapped(`\`${path}\`: ${description} Takes ${facts}.`, '  ').replace('  ', '- ')
+  return wrapped(`\`${path}\` (${facts}): ${description}`, '  ').replace('  ', '- ')
 }
 
 function codes(names: readonly string[]): string {
