@@ -46,10 +46,15 @@ function choose(random: Random): Choice {
   const apps = new Set<string>()
   for (const [index, zone] of ['us-central1-b', 'us-central1-c', 'europe-west1-b'].entries()) {
     if (index > 0 && random(2) === 0) continue
-    const endpoints = someApps(random)
+    // An instance keeps its name while its group's port moves from app to app.
+    const isInstance = random(4) === 0
+    const endpoints = isInstance ? [pick(random, APPS)] : someApps(random)
+    const members = isInstance
+      ? { instances: { [`vm-${index}`]: IPV4.backend }, port: Number(endpoints[0].split(':')[1]) }
+      : { endpoints }
     const capacityScaler = index > 0 ? pick(random, [1, 0.5, 0]) : 1
     const name = pick(random, ['alpha', 'beta'])
-    groups[`${name}-${index}`] = { zone, endpoints, balancing: { ...BALANCING, capacityScaler } }
+    groups[`${name}-${index}`] = { zone, ...members, balancing: { ...BALANCING, capacityScaler } }
     if (capacityScaler > 0) for (const endpoint of endpoints) apps.add(endpoint)
   }
   const proxy = { proxyHeader: pick(random, ['NONE', 'PROXY_V1']) }
@@ -78,8 +83,8 @@ async function drainSome(live: LiveEdge, random: Random, spared: string): Promis
   const drained: string[] = []
   for (const { name: service, groups } of (await live.status()).services) {
     for (const { name: group, backends } of groups) {
-      for (const { name } of backends) {
-        if (name !== spared && random(3) === 0) drained.push(`${service}/${group}/${name}`)
+      for (const { name, address, port } of backends) {
+        if (`${address}:${port}` !== spared && random(3) === 0) drained.push(`${service}/${group}/${name}`)
       }
     }
   }
@@ -91,7 +96,7 @@ async function drainSome(live: LiveEdge, random: Random, spared: string): Promis
 async function servingApps(live: LiveEdge): Promise<Set<string>> {
   const groups = (await live.status()).services.flatMap((service) => service.groups)
   const backends = groups.filter(({ balancing }) => balancing.capacityScaler > 0).flatMap((group) => group.backends)
-  return new Set(backends.filter(({ isDrained }) => !isDrained).map(({ name }) => name))
+  return new Set(backends.filter(({ isDrained }) => !isDrained).map(({ address, port }) => `${address}:${port}`))
 }
 
 for (const seed of SEEDS) {

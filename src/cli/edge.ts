@@ -153,7 +153,7 @@ const commonFlags = {
   sourceRanges: valueFlag(
     'source-ranges',
     'CIDR,...',
-    'The addresses of this host from which backends are connected to, in turn: each gives another 64,000 connections to one backend. At most 1024; without it the kernel chooses',
+    'The addresses of this host from which backends are connected to, in turn: each gives as many connections to one backend as the host has ephemeral ports, 28,232 by default. At most 1024; without it the kernel chooses',
     parseSourceRanges,
   ),
   acceptProxy: valueFlag(

@@ -41,7 +41,6 @@ const RESOURCE_NOTES: Readonly<Record<string, string>> = {
     'Keys are RSA with 2048 to 4096 bits, or ECDSA with P-256 or P-384. A certificate that has expired is served, with a warning. A file with a `privateKey` has to be readable by its owner only.',
   sslPolicies:
     'Cipher suites that the OpenSSL inside node does not have, such as those with 3DES, are left out, with a warning at the start; `truepeer status --json` has what is really offered.',
-  instances: 'An instance whose `status` is given and is not `RUNNING` serves nobody.',
   firewalls: 'It is checked, and no edge applies it: the firewall of each host does.',
 }
 /** Not only a server sets these: in a file they say which resource it is. */
@@ -290,7 +289,7 @@ function resourceSection(
 }
 
 function fieldItem({ path, description, facts }: FieldEntry): string {
-  return wrapped(`\`${path}\`: ${description} Takes ${facts}.`, '  ').replace('  ', '- ')
+  return wrapped(`\`${path}\` (${facts}): ${description}`, '  ').replace('  ', '- ')
 }
 
 function codes(names: readonly string[]): string {

@@ -254,13 +254,13 @@ class Edge implements RunningEdge {
     for (const frontend of difference.closed) this.#close(frontend)
     this.#snapshot = snapshot
     this.#tls.use(snapshot)
-    this.#configuration.version += 1
-    this.#configuration.appliedAt = new Date().toISOString()
-    this.#configuration.problems = []
     // Until every worker has taken its messages, clients still come to the backends that leave.
     await this.#pool.respond()
     this.#leave(before, snapshot, difference)
     releaseIds(this.#table, before, snapshot)
+    this.#configuration.version += 1
+    this.#configuration.appliedAt = new Date().toISOString()
+    this.#configuration.problems = []
     return difference
   }
 
