@@ -50,4 +50,36 @@ CALL(call_splice);
 // namespace.c
 CALL(call_setns);
 
+// tls_context.c
+CALL(call_tls_context_new);
+CALL(call_tls_context_free);
+CALL(call_tls_context_control);
+CALL(call_tls_context_control_text);
+CALL(call_tls_context_set_options);
+CALL(call_tls_context_set_security_level);
+CALL(call_tls_context_set_ciphers);
+CALL(call_tls_context_set_cipher_suites);
+CALL(call_tls_context_ciphers);
+CALL(call_tls_context_use_certificate);
+CALL(call_tls_context_add_chain);
+CALL(call_tls_context_use_key);
+CALL(call_tls_context_trust);
+CALL(call_tls_context_set_verify);
+CALL(call_tls_context_set_tickets);
+
+// tls_session.c
+CALL(call_tls_bind);
+CALL(call_tls_error);
+CALL(call_tls_open);
+CALL(call_tls_set_server_name);
+CALL(call_tls_handshake);
+CALL(call_tls_read);
+CALL(call_tls_write);
+CALL(call_tls_shutdown);
+CALL(call_tls_version);
+CALL(call_tls_cipher);
+CALL(call_tls_is_resumed);
+CALL(call_tls_peer_common_name);
+CALL(call_tls_free);
+
 #endif

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IPV4 } from '../src/lab/demo-hosts.ts'
-import { eventually } from './agent-host.ts'
-import { acceptSyns, dropSyns, refuseSyns } from './edge-faults.ts'
-import { edgeHosts, startConfiguredEdge } from './edge-host.ts'
-import { startLineApps } from './edge-line-app.ts'
+import { eventually, openSockets } from './agent-host.ts'
+import { acceptSyns, dropAll, dropSyns, refuseSyns } from './edge-faults.ts'
+import { edgeHosts, startConfiguredEdge, untilNothingIsLeft } from './edge-host.ts'
+import { Conversation, startLineApps } from './edge-line-app.ts'
 import { startLoad } from './edge-programs.ts'
 import { simple } from './edge-resources.ts'
 import { SKIP_WITHOUT_NFT } from './host-backend.ts'
@@ -97,4 +97,34 @@ test('a backend that is black-holed under load: nobody fails, its health finds o
   assert.ok(down.connectTimeouts > 0)
   assert.ok(result.maxMs < 500 * 1.1 + 300, `${result.maxMs} ms`)
   assert.ok((await live.backend(FLAPPING_KEY)).connections > down.connections)
+})
+
+test('backends that vanish: connections with unanswered data end at the user timeout, idle ones by keepalive', {
+  skip: SKIP_WITHOUT_NFT,
+}, async (t) => {
+  const { client, edge, backend } = await edgeHosts(t)
+  await startLineApps(backend, [FIRST])
+  const live = await startConfiguredEdge(t, edge, simple(FRONTEND, [FIRST]), [
+    ...['--user-timeout', '3s'],
+    ...['--keepalive', '4s'],
+  ])
+  const sockets = openSockets(live.program.pid)
+  const open = await Promise.all(Array.from({ length: 20 }, () => Conversation.open(client, FRONTEND)))
+  await Promise.all(open.map((conversation) => conversation.ask('first')))
+  await dropAll(backend, 9001)
+  const vanishedMs = performance.now()
+  const [busy, idle] = [open.slice(0, 10), open.slice(10)]
+  for (const { socket } of busy) socket.write('is anybody there?\n')
+  for (const [conversations, limitMs] of [
+    [busy, 3_000],
+    [idle, 8_000],
+  ] as const) {
+    const ends = await Promise.all(conversations.map(({ ended }) => ended))
+    const tookMs = performance.now() - vanishedMs
+    t.diagnostic(`${ends[0]} after ${Math.round(tookMs)} ms`)
+    assert.deepEqual(new Set(ends), new Set(['ECONNRESET']))
+    // The kernel looks at these limits when it sends again.
+    assert.ok(tookMs < 1.5 * limitMs, `${tookMs} ms`)
+  }
+  await untilNothingIsLeft(live, sockets)
 })

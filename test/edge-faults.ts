@@ -15,7 +15,12 @@ export function refuseSyns(host: Host, port: number): Promise<void> {
   return addRule(host, `tcp dport ${port} ${SYN} reject with tcp reset`)
 }
 
-/** Takes back every {@link dropSyns} and {@link refuseSyns}. */
+/** From now on everything that arrives for this port is dropped: the host has vanished, as its peers see it. */
+export function dropAll(host: Host, port: number): Promise<void> {
+  return addRule(host, `tcp dport ${port} drop`)
+}
+
+/** Takes back all of these. */
 export async function acceptSyns(host: Host): Promise<void> {
   await shell(host, `${FIND_NFT}; nft delete table ${TABLE}`)
 }

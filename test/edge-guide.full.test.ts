@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IPV4 } from '../src/lab/demo-hosts.ts'
-import { GUIDE_PORT, guideText, startIperf } from './edge-guide.ts'
+import { GUIDE_PORT, probedGuideText, startIperf } from './edge-guide.ts'
 import { edgeHosts, startConfiguredEdge } from './edge-host.ts'
 import { skipWithout } from './interop-programs.ts'
 
@@ -11,9 +11,7 @@ const PROBES = 6
 test('row 16: probes appear at the backend every five seconds or so', { skip: skipWithout('iperf') }, async (t) => {
   const { edge, backend } = await edgeHosts(t)
   const server = await startIperf(backend)
-  // With a bound on utilization the edge also asks whether there is an agent: those are no probes.
-  const text = guideText().replace('  maxUtilization: 0.8\n', '')
-  await startConfiguredEdge(t, edge, text)
+  await startConfiguredEdge(t, edge, probedGuideText())
   const timesMs: number[] = []
   for (let from = 0; timesMs.length < PROBES; ) {
     const line = await server.waitForLine(/ connected with /, { from, timeoutMs: 10_000 })

@@ -5,6 +5,7 @@ import { IPV4 } from '../src/lab/demo-hosts.ts'
 import { eventually } from './agent-host.ts'
 import { BACKEND_KEY, FRONTEND, GUIDE_PORT, guideText, quickGuideText, startIperf } from './edge-guide.ts'
 import { edgeHosts, startConfiguredEdge } from './edge-host.ts'
+import { whoAnswers } from './edge-line-app.ts'
 import { skipWithout } from './interop-programs.ts'
 
 test('rows 8, 13 and 19: the port is open on the address, and ncat shows the PROXY line in front of the message', async (t) => {
@@ -70,11 +71,7 @@ test('row 6: a backend that is not there is unhealthy and its clients are ended 
   const live = await startConfiguredEdge(t, edge, quickGuideText())
   assert.equal((await live.backend(BACKEND_KEY)).health, 'UNHEALTHY')
   const startedMs = performance.now()
-  const refused = await client.connect({ to: FRONTEND })
-  const code = await new Promise((resolve) =>
-    refused.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)),
-  )
-  assert.equal(code, 'ECONNRESET')
+  assert.equal(await whoAnswers(client, FRONTEND), 'ECONNRESET')
   assert.ok(performance.now() - startedMs < 500)
   const ncat = backend.start('ncat', ['-v', '-l', '-k', '-p', `${GUIDE_PORT}`])
   await ncat.waitForLine(/Listening on/)

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { IPV4 } from '../src/lab/demo-hosts.ts'
@@ -17,7 +18,17 @@ export function guideText(): string {
 
 /** The same with a health check every second, for tests that cannot wait for every five. */
 export function quickGuideText(): string {
-  return guideText().replace('checkIntervalSec: 5', 'checkIntervalSec: 1').replace('timeoutSec: 5', 'timeoutSec: 1')
+  return changed(changed(guideText(), /checkIntervalSec: 5/, 'checkIntervalSec: 1'), /timeoutSec: 5\b/, 'timeoutSec: 1')
+}
+
+/** The same without a bound on utilization, so that the edge does not ask whether there is an agent. */
+export function probedGuideText(): string {
+  return changed(guideText(), /^ *maxUtilization: 0\.8\n/m, '')
+}
+
+function changed(text: string, pattern: RegExp, replacement: string): string {
+  assert.match(text, pattern)
+  return text.replace(pattern, replacement)
 }
 
 /**

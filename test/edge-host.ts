@@ -10,7 +10,7 @@ import type { Host } from '../src/lab/host.ts'
 import { Lab } from '../src/lab/lab.ts'
 import type { Program } from '../src/lab/program.ts'
 import type { BackendStatus, EdgeStatus } from '../src/telemetry/edge-status.ts'
-import { eventually, TRUEPEER } from './agent-host.ts'
+import { eventually, openSockets, TRUEPEER } from './agent-host.ts'
 
 /** Builds the hosts of the demo: client 209.52.88.4, edge 203.0.113.10 and 35.191.0.9, backend 10.128.0.2. */
 export async function edgeHosts(t: TestContext): Promise<DemoHosts> {
@@ -72,7 +72,8 @@ export async function startConfiguredEdge(
   args: readonly string[] = [],
 ): Promise<LiveEdge> {
   const file = join(testDirectory(t), 'edge.yaml')
-  writeFileSync(file, textOf(configuration))
+  // It may hold keys.
+  writeFileSync(file, textOf(configuration), { mode: 0o600 })
   const socketPath = join(tmpdir(), `truepeer-edge-${randomUUID()}.sock`)
   const admin = `unix:${socketPath}`
   const program = host.start(TRUEPEER, ['edge', '--config', file, '--admin', admin, ...args])
@@ -104,6 +105,18 @@ export async function startConfiguredEdge(
     },
     records: () => connectionRecords(program),
   }
+}
+
+/** Waits until no connection is open, is counted as open, or holds one more descriptor than there were `sockets`. */
+export async function untilNothingIsLeft({ program, status }: LiveEdge, sockets: number): Promise<void> {
+  const openNow = async (): Promise<number[]> => {
+    const { frontends, services, leaving } = await status()
+    const groups = services.flatMap((service) => service.groups)
+    const backends = groups.flatMap((group) => group.backends)
+    return [...frontends, ...groups, ...backends, ...leaving].map(({ open }) => open)
+  }
+  await eventually('no connection is open', async () => (await openNow()).every((open) => open === 0))
+  await eventually('their sockets are closed', () => openSockets(program.pid) <= sockets)
 }
 
 function connectionRecords(program: Program): ConnectionRecord[] {

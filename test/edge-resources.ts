@@ -27,7 +27,7 @@ export type FrontendDescription = {
   /** As "203.0.113.10:110". */
   readonly listen: string
   readonly service: string
-  /** Fields of the target proxy; default: no header. */
+  /** Fields of the target proxy; default: no header. With `sslCertificates` it is a target SSL proxy. */
   readonly proxy?: object
 }
 
@@ -65,6 +65,7 @@ export function simple(
 
 function frontendResources(name: string, { listen, service, proxy = {} }: FrontendDescription): object[] {
   const { ipAddress, port } = split(listen)
+  const isSsl = 'sslCertificates' in proxy
   return [
     {
       kind: 'compute#forwardingRule',
@@ -72,9 +73,14 @@ function frontendResources(name: string, { listen, service, proxy = {} }: Fronte
       IPAddress: ipAddress,
       IPProtocol: 'TCP',
       portRange: `${port}-${port}`,
-      target: `global/targetTcpProxies/${name}-proxy`,
+      target: `global/${isSsl ? 'targetSslProxies' : 'targetTcpProxies'}/${name}-proxy`,
     },
-    { kind: 'compute#targetTcpProxy', name: `${name}-proxy`, service: `global/backendServices/${service}`, ...proxy },
+    {
+      kind: isSsl ? 'compute#targetSslProxy' : 'compute#targetTcpProxy',
+      name: `${name}-proxy`,
+      service: `global/backendServices/${service}`,
+      ...proxy,
+    },
   ]
 }
 

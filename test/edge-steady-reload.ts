@@ -4,8 +4,8 @@ import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IPV4, IPV6 } from '../src/lab/demo-hosts.ts'
 import type { Host } from '../src/lab/host.ts'
-import { eventually, openSockets } from './agent-host.ts'
-import { type Configuration, edgeHosts, type LiveEdge, startConfiguredEdge } from './edge-host.ts'
+import { openSockets } from './agent-host.ts'
+import { type Configuration, edgeHosts, startConfiguredEdge, untilNothingIsLeft } from './edge-host.ts'
 import { Conversation, type LineApp, startLineApps, whoAnswers } from './edge-line-app.ts'
 import { startLoad } from './edge-programs.ts'
 import { type Description, LOG_ALL, resources } from './edge-resources.ts'
@@ -172,19 +172,7 @@ export async function checkReloads(t: TestContext, rounds: number, everyMs: numb
   const { configuration } = await live.status()
   assert.deepEqual(configuration.reloads, { ok: reloads - refusals, failed: refusals })
   for (const { conversation } of established) conversation.socket.end()
-  await checkNothingLeft(live, sockets)
-}
-
-/** No connection is open, counted as open, or holds a descriptor. */
-async function checkNothingLeft({ program, status }: LiveEdge, sockets: number): Promise<void> {
-  const openNow = async (): Promise<number[]> => {
-    const { frontends, services, leaving } = await status()
-    const groups = services.flatMap((service) => service.groups)
-    const backends = groups.flatMap((group) => group.backends)
-    return [...frontends, ...groups, ...backends, ...leaving].map(({ open }) => open)
-  }
-  await eventually('no connection is open', async () => (await openNow()).every((open) => open === 0))
-  await eventually('their sockets are closed', () => openSockets(program.pid) <= sockets)
+  await untilNothingIsLeft(live, sockets)
 }
 
 /** Those that clients keep open, and the app that each of them leads to. */

@@ -176,7 +176,7 @@ class Agent implements Program {
 }
 
 function serveOptions({ timeouts, roleOptions }: PreparedListener): ServeOptions<AgentRoleOptions> {
-  return { timeouts, roleOptions }
+  return { timeouts, tls: null, roleOptions }
 }
 
 function isToBeOpen({ listener }: PreparedListener): boolean {

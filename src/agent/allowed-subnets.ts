@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { type Cidr, parseCidr } from '../address/cidr.ts'
+import { readTextFile } from '../linux/text-file.ts'
 
 /** Bad lines that a message names; the others are counted. */
 const PROBLEMS_NAMED_MAX = 10
@@ -48,7 +48,7 @@ export function parseAllowedSubnets(text: string, path: string): Cidr[] {
 
 function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8')
+    return readTextFile(path)
   } catch (cause) {
     // "EISDIR: illegal operation on a directory, read": what comes behind the comma names the file only sometimes.
     const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/,.*/s, '')

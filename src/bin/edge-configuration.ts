@@ -1,33 +1,50 @@
-import { readFileSync } from 'node:fs'
 import type { EdgeCommand } from '../cli/edge.ts'
+import type { CertificateFiles } from '../cli/one-line-edge.ts'
+import { checkResource } from '../compute/check-resource.ts'
 import { formatProblem, type Problem } from '../compute/problem.ts'
 import { type ReadResources, readResources } from '../compute/read-resources.ts'
+import { certificateProblems } from '../edge/certificate-problems.ts'
 import { EdgeError } from '../edge/edge-error.ts'
+import { tlsProblems } from '../edge/frontend-tls.ts'
+import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
 import { compile } from '../snapshot/compile.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 
 /** What an edge reads by itself. */
 type LocalConfiguration = Exclude<EdgeCommand['configuration'], { readonly kind: 'controller' }>
 
+const HOLDS_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
+
 /** Reads and compiles the configuration of an edge as it is now. @throws EdgeError with everything that is wrong */
 export function readSnapshot(configuration: LocalConfiguration): Snapshot {
   const { resources, problems } = readAll(configuration)
-  const compiled = compile(resources, problems)
+  const compiled = compile(resources, [...problems, ...certificateProblems(resources)])
   if ('snapshot' in compiled) return compiled.snapshot
-  throw new EdgeError('configuration', compiled.problems.map(formatProblem))
+  const files = configuration.kind === 'resources' ? configuration.certificateFiles : []
+  const keyPaths = new Map(files.map(({ name, keyPath }) => [`sslCertificates/${name}`, keyPath]))
+  const placed = compiled.problems.map((problem) => {
+    const keyPath = problem.path === 'privateKey' ? keyPaths.get(problem.resource) : undefined
+    return keyPath === undefined ? problem : { ...problem, source: keyPath }
+  })
+  throw new EdgeError('configuration', placed.map(formatProblem))
 }
 
 /** The line that `--check` prints about a configuration that is right. @throws EdgeError as {@link readSnapshot} */
 export function describeConfiguration(configuration: LocalConfiguration): string {
-  const { frontends, services } = readSnapshot(configuration)
+  const snapshot = readSnapshot(configuration)
+  const refused = tlsProblems(snapshot)
+  if (refused.length > 0) throw new EdgeError('configuration', refused)
+  const { frontends, services } = snapshot
   const backends = services.flatMap(({ groups }) => groups.flatMap((group) => group.backends))
   const name = configuration.kind === 'files' ? configuration.paths.join(', ') : 'command line'
   return `${name}: ${counted(frontends.length, 'frontend')}, ${counted(backends.length, 'backend')}: ok`
 }
 
 function readAll(configuration: LocalConfiguration): ReadResources {
-  if (configuration.kind === 'resources') return { resources: configuration.resources, problems: [] }
-  const files = configuration.paths.map(readFile)
+  const isResources = configuration.kind === 'resources'
+  const given = isResources ? [{ resources: configuration.resources, problems: [] }] : []
+  const read = isResources ? configuration.certificateFiles.map(readPair) : configuration.paths.map(readFile)
+  const files = [...given, ...read]
   return {
     resources: files.flatMap(({ resources }) => resources),
     problems: files.flatMap(({ problems }) => problems),
@@ -35,20 +52,47 @@ function readAll(configuration: LocalConfiguration): ReadResources {
 }
 
 function readFile(path: string): ReadResources {
+  const read = readOwned(path)
+  if (typeof read === 'string') return { resources: [], problems: [fileProblem(path, read)] }
+  const { resources, problems } = readResources(read.text, path)
+  if (!read.isReadableByOthers || !HOLDS_KEY.test(read.text)) return { resources, problems }
+  return { resources, problems: [readableProblem(path), ...problems] }
+}
+
+/** The certificate that two files of the command line stand for. */
+function readPair({ name, certificatePath, keyPath }: CertificateFiles): ReadResources {
+  const certificate = readOwned(certificatePath)
+  const key = readOwned(keyPath)
+  const resource = `sslCertificates/${name}`
+  const problems = [
+    ...(typeof certificate === 'string' ? [fileProblem(certificatePath, certificate, resource)] : []),
+    ...(typeof key === 'string' ? [fileProblem(keyPath, key, resource)] : []),
+    ...(typeof key !== 'string' && key.isReadableByOthers ? [readableProblem(keyPath, resource)] : []),
+  ]
+  if (typeof certificate === 'string' || typeof key === 'string') return { resources: [], problems }
+  const value = { name, certificate: certificate.text, privateKey: key.text }
+  const checked = checkResource('sslCertificates', value, certificatePath)
+  if ('checked' in checked) return { resources: [checked.checked], problems }
+  return { resources: [], problems: [...problems, ...checked.problems] }
+}
+
+/** The text of a file, or why it cannot be read. */
+function readOwned(path: string): OwnedText | string {
   try {
-    return readResources(readFileSync(path, 'utf8'), path)
+    return readOwnedTextFile(path)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    const problem: Problem = {
-      source: path,
-      resource: '',
-      path: '',
-      code: 'notFound',
-      rule: `the file cannot be read (${reason})`,
-      remedy: 'give a readable file',
-    }
-    return { resources: [], problems: [problem] }
+    return error instanceof Error ? error.message : String(error)
   }
+}
+
+function fileProblem(source: string, reason: string, resource = ''): Problem {
+  const rule = `the file cannot be read (${reason})`
+  return { source, resource, path: '', code: 'notFound', rule, remedy: 'give a readable file' }
+}
+
+function readableProblem(source: string, resource = ''): Problem {
+  const rule = 'the file holds a private key, and others than its owner can read it'
+  return { source, resource, path: '', code: 'invalid', rule, remedy: `"chmod 600 ${source}"` }
 }
 
 function counted(count: number, noun: string): string {

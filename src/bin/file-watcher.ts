@@ -1,5 +1,6 @@
-import { readFileSync, watch } from 'node:fs'
+import { watch } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { readTextFile } from '../linux/text-file.ts'
 
 /** How long a folder has to be quiet before its files are compared: editors and package managers write in steps. */
 const QUIET_MS = 100
@@ -55,7 +56,7 @@ export class FileWatcher {
 
   #readOne(index: number): string | undefined {
     try {
-      return readFileSync(this.#paths[index], 'utf8')
+      return readTextFile(this.#paths[index])
     } catch {
       return undefined
     }

@@ -22,6 +22,7 @@ import { EdgeError } from '../edge/edge-error.ts'
 import { runAgentInstall } from '../host/agent-install.ts'
 import { runDoctor } from '../host/doctor.ts'
 import { runHostSetup } from '../host/host-setup.ts'
+import { readTextFile } from '../linux/text-file.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
 import { connectionLimits } from './connection-limits.ts'
@@ -109,7 +110,7 @@ function trustedEdges(controller: AgentControllerSettings, log: Log): TrustedEdg
 
 function readAgentConfig(path: string): AgentCommand {
   try {
-    return parseAgentConfig(readFileSync(path, 'utf8'), path)
+    return parseAgentConfig(readTextFile(path), path)
   } catch (error) {
     if (error instanceof UsageError) throw error
     const reason = error instanceof Error ? error.message : String(error)

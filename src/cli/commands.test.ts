@@ -83,6 +83,7 @@ test('an edge has PROXY_V1 and the health check of Compute Engine by default', (
       proxy: 'edge',
       service: 'edge',
       proxyHeader: { kind: 'PROXY_V1' },
+      tls: undefined,
     },
   ])
   const [{ idleTimeoutMs, drainingTimeoutMs, groups }] = services

@@ -24,7 +24,7 @@ import {
   UsageError,
   valueFlag,
 } from './flags.ts'
-import { oneLineResources } from './one-line-edge.ts'
+import { type CertificateFiles, certificateName, type OneLineTls, oneLineResources } from './one-line-edge.ts'
 import {
   integerBetween,
   oneOf,
@@ -40,6 +40,11 @@ import {
 } from './values.ts'
 
 const PROXY_HEADERS = ['PROXY_V1', 'PROXY_V2', 'NONE'] as const
+const TLS_PROFILES = ['COMPATIBLE', 'MODERN', 'RESTRICTED', 'FIPS_202205'] as const
+const TLS_VERSIONS = ['1.0', '1.1', '1.2', '1.3'] as const
+const MIN_TLS_VERSIONS = { '1.0': 'TLS_1_0', '1.1': 'TLS_1_1', '1.2': 'TLS_1_2', '1.3': 'TLS_1_3' } as const
+/** As many as a target proxy takes. */
+const CERTIFICATES_MAX = 15
 const THRESHOLD_MAX = 10
 const RETRIES_MAX = 100
 const ZONE_DEFAULT = 'local-a'
@@ -65,6 +70,32 @@ export const oneLineFlags = {
     "The header that tells the backend the client's address",
     oneOf(PROXY_HEADERS),
     'PROXY_V1',
+  ),
+  tlsCert: listFlag(
+    'tls-cert',
+    'FILE',
+    'Clients speak TLS: the certificate chain in PEM, the leaf first. The flag for each certificate, the default one first; SIGHUP reads the files again',
+    parseText,
+  ),
+  tlsKey: listFlag(
+    'tls-key',
+    'FILE',
+    'The private key in PEM for the --tls-cert in the same place; only its owner may be able to read the file',
+    parseText,
+  ),
+  tlsProfile: valueFlag(
+    'tls-profile',
+    TLS_PROFILES.join('|'),
+    'The cipher suites that clients may use, as the profiles of SSL policies',
+    oneOf(TLS_PROFILES),
+    'MODERN',
+  ),
+  tlsMinVersion: valueFlag(
+    'tls-min-version',
+    TLS_VERSIONS.join('|'),
+    'The oldest version of TLS that clients may use; 1.3 needs the profile RESTRICTED',
+    oneOf(TLS_VERSIONS),
+    '1.2',
   ),
   idleTimeout: valueFlag('idle-timeout', 'TIME', 'Silence in both directions; 0: for ever', parseDuration, '30s'),
   checkInterval: valueFlag(
@@ -123,7 +154,7 @@ const commonFlags = {
   sourceRanges: valueFlag(
     'source-ranges',
     'CIDR,...',
-    'The addresses of this host from which backends are connected to, in turn: each gives another 64,000 connections to one backend. At most 1024; without it the kernel chooses',
+    'The addresses of this host from which backends are connected to, in turn: each gives as many connections to one backend as the host has ephemeral ports, 28,232 by default. At most 1024; without it the kernel chooses',
     parseSourceRanges,
   ),
   acceptProxy: valueFlag(
@@ -136,6 +167,13 @@ const commonFlags = {
     ...agentListenerFlags.headerTimeout,
     help: 'With --accept-proxy: from accept to the complete header',
   },
+  handshakeTimeout: valueFlag(
+    'handshake-timeout',
+    'TIME',
+    'Where clients speak TLS: from accept, or from the end of the PROXY header, to the end of the handshake',
+    parsePositiveDuration,
+    '10s',
+  ),
   headerLengthMax: {
     ...agentListenerFlags.headerLengthMax,
     help: 'With --accept-proxy: longest version 2 header, counted behind its first 16 bytes',
@@ -163,7 +201,12 @@ export type EdgeCommand = ProcessSettings &
   ListenerSettings & {
     readonly configuration:
       | { readonly kind: 'files'; readonly paths: readonly string[]; readonly isWatched: boolean }
-      | { readonly kind: 'resources'; readonly resources: readonly CheckedResource[] }
+      | {
+          readonly kind: 'resources'
+          readonly resources: readonly CheckedResource[]
+          /** The certificates among them, which are still to be read. */
+          readonly certificateFiles: readonly CertificateFiles[]
+        }
       | EdgeControllerSettings
     readonly isOnlyChecked: boolean
     /** undefined: everything is equally near. */
@@ -174,6 +217,7 @@ export type EdgeCommand = ProcessSettings &
     /** CIDR texts; null: clients connect directly. */
     readonly acceptProxyFrom: readonly string[] | null
     readonly headerLengthMax: number
+    readonly handshakeTimeoutMs: number
     readonly assignsAddresses: boolean
   }
 
@@ -193,6 +237,7 @@ export function parseEdge(argv: readonly string[]): EdgeCommand {
     sourceAddresses: values.sourceRanges[0] ?? [],
     acceptProxyFrom: values.acceptProxy[0]?.map(formatCidr) ?? null,
     headerLengthMax: values.headerLengthMax[0],
+    handshakeTimeoutMs: values.handshakeTimeout[0],
     assignsAddresses: values.assignAddresses.length > 0,
   }
 }
@@ -235,6 +280,7 @@ function oneLineOf(values: FlagValues<typeof edgeFlags>): EdgeCommand['configura
     throw new UsageError('--check-timeout must not exceed --check-interval; shorten it')
   }
   const [region] = values.region
+  const tls = tlsOf(values)
   const resources = oneLineResources({
     listen,
     backends: values.backends,
@@ -245,9 +291,36 @@ function oneLineOf(values: FlagValues<typeof edgeFlags>): EdgeCommand['configura
     healthyThreshold: values.healthyThreshold[0],
     unhealthyThreshold: values.unhealthyThreshold[0],
     maxUtilization: values.maxUtilization[0],
+    tls,
     zone: values.zone[0] ?? (region === undefined ? ZONE_DEFAULT : `${region}-a`),
   })
-  return { kind: 'resources', resources }
+  return { kind: 'resources', resources, certificateFiles: tls?.certificateFiles ?? [] }
+}
+
+function tlsOf(values: FlagValues<typeof edgeFlags>): OneLineTls | undefined {
+  const { tlsCert: certificates, tlsKey: keys } = values
+  if (certificates.length !== keys.length) {
+    const counts = `there are ${certificates.length} --tls-cert and ${keys.length} --tls-key`
+    throw new UsageError(`${counts}; give a --tls-key for each --tls-cert, in the same order`)
+  }
+  if (certificates.length > CERTIFICATES_MAX) {
+    throw new UsageError(`--tls-cert is given ${certificates.length} times; give at most ${CERTIFICATES_MAX}`)
+  }
+  if (certificates.length === 0) return undefined
+  const [profile] = values.tlsProfile
+  const [version] = values.tlsMinVersion
+  if (version === '1.3' && profile !== 'RESTRICTED') {
+    throw new UsageError(`--tls-min-version 1.3 does not go with the profile ${profile}; give --tls-profile RESTRICTED`)
+  }
+  if (profile === 'FIPS_202205' && version !== '1.2') {
+    throw new UsageError(`--tls-profile FIPS_202205 does not go with version ${version}; give --tls-min-version 1.2`)
+  }
+  const certificateFiles = certificates.map((certificatePath, index) => ({
+    name: certificateName(index),
+    certificatePath,
+    keyPath: keys[index],
+  }))
+  return { certificateFiles, profile, minTlsVersion: MIN_TLS_VERSIONS[version] }
 }
 
 function regionOf(region: string | undefined, zone: string | undefined): string | undefined {

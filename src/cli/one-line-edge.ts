@@ -17,6 +17,27 @@ export type OneLineEdge = {
   /** undefined: nobody is asked for its load. */
   readonly maxUtilization: number | undefined
   readonly zone: string
+  /** Clients speak TLS; undefined: their bytes go on as they are. */
+  readonly tls: OneLineTls | undefined
+}
+
+/** What the one-line form says of TLS; the certificates themselves are read from their files later, and again. */
+export type OneLineTls = {
+  readonly certificateFiles: readonly CertificateFiles[]
+  readonly profile: ResourceOf<'sslPolicies'>['profile']
+  readonly minTlsVersion: ResourceOf<'sslPolicies'>['minTlsVersion']
+}
+
+/** A certificate as two files, and the name of the resource that they stand for. */
+export type CertificateFiles = {
+  readonly name: string
+  readonly certificatePath: string
+  readonly keyPath: string
+}
+
+/** The name of the resource that the pair of files in this place stands for. */
+export function certificateName(index: number): string {
+  return index === 0 ? NAME : `${NAME}-${index + 1}`
 }
 
 const NAME = 'edge'
@@ -26,7 +47,7 @@ const CONNECTIONS_UNBOUNDED = 2 ** 31 - 1
 const GLOBAL: Scope = { kind: 'global' }
 
 /**
- * The resources that the one-line form stands for, all of them called `edge`; only what has no name of its own in them
+ * The resources that the one-line form stands for, but for certificates, all of them called `edge`; only what has no name of its own in them
  * differs: groups for several ports are `edge-PORT`, instances are called after their address.
  *
  * Times can be parts of a second and, for the idle timeout, 0: a file cannot say that, because the fields of Compute
@@ -45,13 +66,7 @@ export function oneLineResources(edge: OneLineEdge): readonly CheckedResource[] 
       portRange: `${edge.listen.port}-${edge.listen.port}`,
       target: NAME,
     }),
-    checked('targetTcpProxies', GLOBAL, {
-      ...scheme,
-      name: NAME,
-      service: NAME,
-      proxyHeader: edge.proxyHeader,
-      proxyHeaderOptions: [],
-    }),
+    ...targetProxy(edge),
     checked('backendServices', GLOBAL, {
       ...scheme,
       name: NAME,
@@ -72,6 +87,23 @@ export function oneLineResources(edge: OneLineEdge): readonly CheckedResource[] 
     healthCheck(edge),
     ...groups,
     ...(edge.maxUtilization === undefined ? [] : instances(edge)),
+  ]
+}
+
+function targetProxy({ proxyHeader, tls }: OneLineEdge): readonly CheckedResource[] {
+  const proxy = { name: NAME, service: NAME, proxyHeader, proxyHeaderOptions: [] }
+  if (tls === undefined) {
+    return [checked('targetTcpProxies', GLOBAL, { ...proxy, loadBalancingScheme: 'EXTERNAL' })]
+  }
+  const { certificateFiles, profile, minTlsVersion } = tls
+  return [
+    checked('targetSslProxies', GLOBAL, {
+      ...proxy,
+      sslCertificates: certificateFiles.map(({ name }) => name),
+      sslPolicy: NAME,
+      alpnProtocols: [],
+    }),
+    checked('sslPolicies', GLOBAL, { name: NAME, profile, minTlsVersion, customFeatures: [] }),
   ]
 }
 

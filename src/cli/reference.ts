@@ -1,4 +1,5 @@
 // The pages of docs/reference: made from the tables that the program itself uses, so that they cannot say anything else.
+import { type FieldEntry, type ResourceEntry, resourceEntries } from '../compute/resource-entries.ts'
 import { EDGE_METRICS, type EdgeMetric } from '../telemetry/edge-metrics.ts'
 import {
   ACCEPT_ERRNOS,
@@ -34,13 +35,35 @@ const EXAMPLE_VALUES: Readonly<Record<string, string>> = {
 /** Values other than the default that make the example one of two listeners. */
 const EXAMPLE_LISTEN = '10.128.0.2:110'
 
+/** What the schema of a resource cannot say: what becomes of it at an edge. */
+const RESOURCE_NOTES: Readonly<Record<string, string>> = {
+  sslCertificates:
+    'Keys are RSA with 2048 to 4096 bits, or ECDSA with P-256 or P-384. A certificate that has expired is served, with a warning. A file with a `privateKey` has to be readable by its owner only.',
+  sslPolicies:
+    'Cipher suites that the OpenSSL inside node does not have, such as those with 3DES, are left out, with a warning at the start; `truepeer status --json` has what is really offered.',
+  firewalls: 'It is checked, and no edge applies it: the firewall of each host does.',
+}
+/** Not only a server sets these: in a file they say which resource it is. */
+const PLACE_FIELDS: ReadonlySet<string> = new Set(['kind', 'selfLink', 'region', 'zone'])
+/** By why a field has no effect. */
+const ACCEPTED_TEXTS: Readonly<Record<keyof ResourceEntry['accepted'], string>> = {
+  outputOnly: 'Accepted and left out, because only a server sets it',
+  recorded: 'Accepted in any form',
+  unsupported: 'Refused, unless empty, `false`, 0 or at the value that changes nothing',
+}
+
 /** The pages of docs/reference: their texts by file name. Pure. */
 export function referencePages(): ReadonlyMap<string, string> {
   const pages = Object.entries(commands).map(([name, command]): [string, string] => [
     `${name.replaceAll(' ', '-')}.md`,
     commandPage(name, command),
   ])
-  return new Map([...pages, ['metrics.md', metricsPage()], ['end-reasons.md', endReasonsPage()]])
+  return new Map([
+    ...pages,
+    ['metrics.md', metricsPage()],
+    ['end-reasons.md', endReasonsPage()],
+    ['resources.md', resourcesPage()],
+  ])
 }
 
 /** A configuration file of an agent with every key there is; `parseAgentConfig` takes it as it is. */
@@ -218,6 +241,61 @@ function endReasonsPage(): string {
   ])
 }
 
+function resourcesPage(): string {
+  const entries = resourceEntries()
+  const isCommon = ({ path }: FieldEntry): boolean =>
+    entries.every(({ fields }) => fields.some((it) => it.path === path))
+  const isCommonOutput = (path: string): boolean => entries.every(({ accepted }) => accepted.outputOnly.includes(path))
+  const [{ fields, accepted }] = entries
+  return page('Resources', [
+    wrapped(
+      'What stands in a file of `truepeer edge --config`: resources of the Compute Engine API, version 1, with its names, ' +
+        'values and defaults. A file is YAML or JSON: one or several documents, each a resource or a list of them, as `gcloud … ' +
+        'describe --format=yaml` and `export` print them. A field that is not listed here is refused, with the nearest name ' +
+        'that is.',
+    ),
+    wrapped(
+      '`kind` says what a resource is, or else `selfLink`. `zone` or `region` says where it lives, or else `selfLink`; what ' +
+        'has neither is global. A reference is a name, a path such as `zones/us-central1-b/instances/my-backend`, or a URL; ' +
+        'host and project in it mean nothing. Every resource has:',
+    ),
+    fields.filter(isCommon).map(fieldItem).join('\n'),
+    wrapped(
+      `${ACCEPTED_TEXTS.outputOnly}: ${codes(accepted.outputOnly.filter((path) => isCommonOutput(path) && !PLACE_FIELDS.has(path)))}.`,
+    ),
+    ...entries.flatMap((entry) => resourceSection(entry, isCommon, isCommonOutput)),
+  ])
+}
+
+function resourceSection(
+  { collection, kind, description, scopes, fields, accepted }: ResourceEntry,
+  isCommon: (field: FieldEntry) => boolean,
+  isCommonOutput: (path: string) => boolean,
+): string[] {
+  const own = { ...accepted, outputOnly: accepted.outputOnly.filter((path) => !isCommonOutput(path)) }
+  const kinds = ['unsupported', 'recorded', 'outputOnly'] as const
+  const note = RESOURCE_NOTES[collection]
+  return [
+    `## ${collection}`,
+    wrapped(`\`kind: ${kind}\`, ${scopes.join(' or ')}. ${description}${note === undefined ? '' : ` ${note}`}`),
+    fields
+      .filter((field) => !isCommon(field))
+      .map(fieldItem)
+      .join('\n'),
+    ...kinds
+      .filter((name) => own[name].length > 0)
+      .map((name) => wrapped(`${ACCEPTED_TEXTS[name]}: ${codes(own[name])}.`)),
+  ]
+}
+
+function fieldItem({ path, description, facts }: FieldEntry): string {
+  return wrapped(`\`${path}\` (${facts}): ${description}`, '  ').replace('  ', '- ')
+}
+
+function codes(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(', ')
+}
+
 function reasonItem(reason: string, { meaning, remedy }: ReasonText): string {
   return `${wrapped(`\`${reason}\`: ${meaning}`)}\n\n${wrapped(remedy, '> ')}`
 }
@@ -236,7 +314,7 @@ function wrapped(text: string, prefix = ''): string {
   let line = prefix
   for (const word of text.split(' ')) {
     const isFull = line.length + word.length > WIDTH && line !== prefix
-    if (isFull && !/^([-+*>#]|\d+[.)]$)/.test(word)) {
+    if (isFull && !/^([-+*>#]|\d{1,9}[.)]$)/.test(word)) {
       lines.push(line.trimEnd())
       line = prefix
     }

@@ -43,6 +43,24 @@ const STATUS: EdgeStatus = {
       port: 110,
       proxy: 'my-proxy',
       service: 'my-tcp-lb',
+      tls: {
+        policy: 'my-policy',
+        profile: 'MODERN',
+        minVersion: 'TLSv1.2',
+        cipherSuites: ['TLS_AES_128_GCM_SHA256'],
+        unavailable: ['TLS_RSA_WITH_3DES_EDE_CBC_SHA'],
+        certificates: [
+          {
+            name: 'my-cert',
+            names: ['a.example', 'b.example', 'c.example', 'd.example'],
+            keyKind: 'ecdsa-p256',
+            fingerprint: '00',
+            expiresAt: '2026-11-21T12:00:00.000Z',
+            expiresInSec: -3_600,
+            warnings: ['it has expired'],
+          },
+        ],
+      },
       proxyHeader: 'PROXY_V1',
       noBackend: 4,
       refused: 5,
@@ -84,15 +102,22 @@ const STATUS: EdgeStatus = {
   ],
 }
 
-test('a status is four aligned tables, and what a backend said cannot move the cursor', () => {
+test('a status is aligned tables, and what a backend said cannot move the cursor', () => {
   const text = formatStatus(STATUS)
   assert.deepEqual(text.split('\n'), [
     'Configuration 7, applied 2026-11-22T10:00:00.000Z; reloads: 6 ok, 1 failed',
     'The last one was refused:',
     '  lb.yaml: it is wrong; mend it',
     '',
-    'FRONTEND  ADDRESS             PROXY     HEADER    SERVICE    OPEN  TOTAL  REFUSED',
-    'my-rule   [2001:db8::10]:110  my-proxy  PROXY_V1  my-tcp-lb     2  12345        9',
+    'FRONTEND  ADDRESS             PROXY     TLS              HEADER    SERVICE    OPEN  TOTAL  REFUSED',
+    'my-rule   [2001:db8::10]:110  my-proxy  MODERN, TLSv1.2  PROXY_V1  my-tcp-lb     2  12345        9',
+    '',
+    'CERTIFICATE  PROXY     KEY         EXPIRES                   DAYS  NAMES',
+    'my-cert      my-proxy  ecdsa-p256  2026-11-21T12:00:00.000Z    -1  a.example, b.example, c.example, and 1 more',
+    '',
+    'Warnings of TLS:',
+    '  my-cert: it has expired',
+    '  my-policy: this OpenSSL does not have TLS_RSA_WITH_3DES_EDE_CBC_SHA',
     '',
     'SERVICE    GROUP                   REGION       HEALTHY  MODE         TARGET     OPEN',
     'my-tcp-lb  us-central1-b/my-group  us-central1  2/3      UTILIZATION  80% x 0.5     2',

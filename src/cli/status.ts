@@ -15,6 +15,10 @@ export const statusFlags = {
   json: switchFlag('json', 'Print JSON instead of tables'),
 } as const
 
+const SECONDS_PER_DAY = 86_400
+/** Host names of a certificate that the table shows. */
+const NAMES_MAX = 3
+
 /** What the command line of `truepeer status` says. */
 export type StatusCommand = { readonly admin: AdminAddress; readonly json: boolean }
 
@@ -52,11 +56,12 @@ export function formatStatus({ configuration, frontends, services, leaving }: Ed
       ...(problems.length === 0 ? [] : ['The last one was refused:', ...problems.map((problem) => `  ${problem}`)]),
     ].join('\n'),
     table(
-      ['FRONTEND', 'ADDRESS', 'PROXY', 'HEADER', 'SERVICE', 'OPEN', 'TOTAL', 'REFUSED'],
+      ['FRONTEND', 'ADDRESS', 'PROXY', 'TLS', 'HEADER', 'SERVICE', 'OPEN', 'TOTAL', 'REFUSED'],
       frontends.map((it) => [
         it.name,
         endpoint(it),
         it.proxy,
+        it.tls === undefined ? '-' : `${it.tls.profile}, ${it.tls.minVersion}`,
         it.proxyHeader,
         it.service,
         it.open,
@@ -64,6 +69,7 @@ export function formatStatus({ configuration, frontends, services, leaving }: Ed
         it.refused + it.noBackend,
       ]),
     ),
+    ...certificateBlocks(frontends),
     table(
       ['SERVICE', 'GROUP', 'REGION', 'HEALTHY', 'MODE', 'TARGET', 'OPEN'],
       groups.map(({ service, group }) => [
@@ -102,6 +108,34 @@ export function formatStatus({ configuration, frontends, services, leaving }: Ed
         ]),
   ]
   return `${blocks.join('\n\n')}\n`
+}
+
+/** A table of the certificates that clients are shown, and what deserves a look. */
+function certificateBlocks(frontends: EdgeStatus['frontends']): string[] {
+  const used = frontends.flatMap(({ proxy, tls }) => (tls?.certificates ?? []).map((it) => ({ proxy, it })))
+  // Several frontends may have one proxy.
+  const rows = [...new Map(used.map((row) => [`${row.proxy} ${row.it.name}`, row])).values()]
+  if (rows.length === 0) return []
+  const head = ['CERTIFICATE', 'PROXY', 'KEY', 'EXPIRES', 'DAYS', 'NAMES']
+  const cells = rows.map(({ proxy, it }) => [
+    it.name,
+    proxy,
+    it.keyKind,
+    it.expiresAt,
+    Math.floor(it.expiresInSec / SECONDS_PER_DAY),
+    it.names.length > NAMES_MAX
+      ? `${it.names.slice(0, NAMES_MAX).join(', ')}, and ${it.names.length - NAMES_MAX} more`
+      : it.names.join(', '),
+  ])
+  const certificates = rows.flatMap(({ it }) => it.warnings.map((warning) => `  ${it.name}: ${warning}`))
+  const policies = frontends.flatMap(({ tls }) => {
+    if (tls === undefined || tls.unavailable.length === 0) return []
+    return [
+      `  ${tls.policy === '' ? tls.profile : tls.policy}: this OpenSSL does not have ${tls.unavailable.join(', ')}`,
+    ]
+  })
+  const warnings = [...new Set([...certificates, ...policies])].map((line) => String(withoutControls(line)))
+  return [table(head, cells), ...(warnings.length === 0 ? [] : [['Warnings of TLS:', ...warnings].join('\n')])]
 }
 
 function targetCapacity(balancing: EdgeStatus['services'][number]['groups'][number]['balancing']): string {

@@ -17,6 +17,9 @@ import {
   unsupported,
 } from './schema.ts'
 
+const PEM_LENGTH_MAX = 1 << 20
+/** Labels of letters, digits and hyphens, with dots between them (RFC 1123 §2.1). */
+const HOST_NAME_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$'
 const HTTP_ONLY = 'Of load balancers for HTTP.'
 const PASSTHROUGH_ONLY = 'Of load balancers that are no proxy.'
 const OTHER_AFFINITIES = [
@@ -51,6 +54,36 @@ const logConfig = object(
     loggingHttpResponseHeaders: unsupported(HTTP_ONLY),
   },
   { default: {} },
+)
+
+const tlsSettings = optional(
+  object('TLS towards the backends, with the protocol SSL; without it, any certificate is accepted.', {
+    sni: optional(
+      text('The name that backends are asked for (SNI), and that their certificate has to have where it is verified.', {
+        pattern: HOST_NAME_PATTERN,
+        maxLength: 253,
+        examples: ['app.internal.example'],
+      }),
+    ),
+    certificateAuthorities: optional(
+      text(
+        'Extension of this project: roots in PEM. The certificate of a backend has to come from one of them; it is not verified without.',
+        { format: 'certificate-pem', maxLength: PEM_LENGTH_MAX },
+      ),
+    ),
+    proxyHeaderPlace: oneOf(
+      'Extension of this project: where the PROXY header stands, in the clear before the TLS handshake, or as its first bytes inside.',
+      ['BEFORE_TLS', 'INSIDE_TLS'],
+      { default: 'BEFORE_TLS' },
+    ),
+    subjectAltNames: unsupported('Names that the certificate of a backend may have.', [], 'remove it and give sni'),
+    authenticationConfig: unsupported(
+      'Certificates and roots as resources of another API.',
+      [],
+      'remove it and give certificateAuthorities',
+    ),
+    identity: unsupported('Identity of a workload.'),
+  }),
 )
 
 const connectionDraining = object(
@@ -88,7 +121,6 @@ const otherFields = {
   circuitBreakers: unsupported('Bounds on connections and requests.'),
   outlierDetection: unsupported('Backends put aside by what happens to connections.'),
   customMetrics: unsupported('Metrics that backends report.'),
-  tlsSettings: unsupported('TLS towards the backends.'),
   securitySettings: unsupported('TLS of a service mesh.'),
   serviceBindings: unsupported('Services of a service mesh.'),
   dynamicForwarding: unsupported('Backends that the client chooses.'),
@@ -122,11 +154,12 @@ export const backendServices = defineResource(
     portName: optional(
       text('Name of the port in the instance groups.', { pattern: NAME_PATTERN, maxLength: 63, examples: ['tcp110'] }),
     ),
-    protocol: oneOf('Protocol towards the backends.', ['TCP'], {
+    protocol: oneOf('Protocol towards the backends: the bytes as they are, or TLS around them.', ['TCP', 'SSL'], {
       default: 'TCP',
-      unsupported: ['SSL', 'HTTP', 'HTTPS', 'HTTP2', 'H2C', 'UDP', 'GRPC', 'ALL', 'UNSPECIFIED'],
+      unsupported: ['HTTP', 'HTTPS', 'HTTP2', 'H2C', 'UDP', 'GRPC', 'ALL', 'UNSPECIFIED'],
       remedy: 'give TCP, which carries whatever client and app speak',
     }),
+    tlsSettings,
     timeoutSec: integer('Seconds of silence in both directions after which a connection is ended.', 1, 2 ** 31 - 1, {
       default: 30,
       examples: [300],
@@ -148,6 +181,16 @@ export const backendServices = defineResource(
   },
   {
     rules: (rule) => [
+      rule(['protocol', 'tlsSettings'], ({ protocol, tlsSettings: settings }, report) => {
+        if (settings === undefined) return
+        if (protocol !== 'SSL') {
+          const problem = `it does not go with the protocol ${protocol}`
+          report('tlsSettings', problem, 'remove it, or give SSL as protocol', 'conflict')
+        } else if (settings.certificateAuthorities !== undefined && settings.sni === undefined) {
+          const problem = 'without a name, the certificate of anybody whom these authorities know would do'
+          report('tlsSettings.sni', problem, 'give the name in the certificates of the backends', 'required')
+        }
+      }),
       rule(['backends'], ({ backends }, report) => {
         if (backends.length !== 1 || backends[0].capacityScaler !== 0) return
         report('backends[0].capacityScaler', '0 drains the only group', 'give 0.1 to 1, or add a group')

@@ -176,7 +176,8 @@ function checkText(field: Field, value: unknown, path: string, findings: Finding
   }
   if (field.format === 'reference') return checkReference(field, text, path, findings)
   if (format === undefined) return text
-  return format.read(text) ?? findings.report(path, `${shown} is not ${format.expected}`, remedy)
+  const read = format.read(text)
+  return read ?? findings.report(path, `${shown} is not ${format.expected}`, format.remedyFor?.(text) ?? remedy)
 }
 
 function checkReference(field: Field, text: string, path: string, findings: Findings): unknown {

@@ -10,6 +10,8 @@ export type Format = {
   readonly read: (text: string) => string | undefined
   /** A number is as good as its digits: YAML without quotes has no text `110`. */
   readonly takesNumbers?: true
+  /** What to do about a text that has not this form, where more can be said than to give one that has. */
+  readonly remedyFor?: (text: string) => string | undefined
   /** The text may be a secret, or hold one by mistake, and is never shown. */
   readonly isHidden?: true
 }
@@ -57,6 +59,7 @@ export const formats: Readonly<Record<string, Format>> = {
     expected: 'a private key in PEM without a passphrase',
     isHidden: true,
     read: (text) => (PRIVATE_KEY.test(text) ? text : undefined),
+    remedyFor: (text) => (text.includes('ENCRYPTED') ? 'decrypt it with "openssl pkey -in KEY -out PLAIN"' : undefined),
   },
 }
 

@@ -110,7 +110,12 @@ export const healthChecks = defineResource(
     grpcTlsHealthCheck: grpcProbe('gRPC with TLS'),
     logConfig: object(
       'The log of transitions.',
-      { enable: flag('Whether a change of health is logged.', { default: false }) },
+      {
+        enable: flag(
+          'Whether the record of a change of health, which is always written, has the fields of Google, too.',
+          { default: false },
+        ),
+      },
       { default: {} },
     ),
     udpHealthCheck: unsupported('A check by UDP.'),

@@ -84,9 +84,10 @@ export function fieldPath(path: string, name: string): string {
   return `${path}[${isPerhapsSecret(name) ? `"${nameOfText(name)}"` : quotedText(name)}]`
 }
 
-/** PEM says what it is; a long run of base64 that is not all letters is neither a name nor a word of ours. */
+/** PEM says what it is; a long run of base64 that is not all letters is neither a name, a reference nor a word of ours. */
 function isPerhapsSecret(text: string): boolean {
-  return /PRIVATE KEY|[A-Za-z0-9+/=]{48}/.test(text) && !/^[A-Za-z]+$/.test(text)
+  if (!/PRIVATE KEY|[A-Za-z0-9+/=]{48}/.test(text) || /^[A-Za-z]+$/.test(text)) return false
+  return parseReference(text)?.collection === undefined
 }
 
 function nameOfText(text: string): string {

@@ -48,7 +48,7 @@ test('what gcloud describes is read without a problem, as documents, as a list a
   assert.deepEqual(instance.scope, { kind: 'zone', zone: 'us-central1-b' })
   assert.equal(instance.resource.networkInterfaces[0].networkIP, '10.128.0.2')
   assert.ok(!('id' in instance.resource))
-    assert.equal(instance.resource.status, 'RUNNING')
+  assert.equal(instance.resource.status, 'RUNNING')
   const asList = described
     .replace(/^#.*\n---\n/, '')
     .split('\n---\n')

@@ -1,9 +1,13 @@
 import { optionsProblem, proxyHeaderFields } from './proxy-header.ts'
 import { defineResource } from './resource.ts'
-import { list, optional, reference, unsupported } from './schema.ts'
+import { list, optional, reference, text, unsupported } from './schema.ts'
 
 /** As many as a target proxy of Google's takes. */
 const CERTIFICATES_MAX = 15
+
+const PROTOCOLS_MAX = 16
+/** RFC 7301 §3.1: the length of a name stands in one byte. */
+const PROTOCOL_LENGTH_MAX = 255
 
 /** Target SSL proxies (`compute#targetSslProxy`). */
 export const targetSslProxies = defineResource(
@@ -20,6 +24,11 @@ export const targetSslProxies = defineResource(
       { minItems: 1, maxItems: CERTIFICATES_MAX },
     ),
     sslPolicy: optional(reference('The SSL policy; without one it is COMPATIBLE from TLS 1.0.', ['sslPolicies'])),
+    alpnProtocols: list(
+      'Extension of this project: application protocols that clients may agree on (ALPN), the preferred one first; without it, none is.',
+      text('A protocol.', { pattern: '^[!-~]+$', maxLength: PROTOCOL_LENGTH_MAX, examples: ['imap'] }),
+      { default: [], maxItems: PROTOCOLS_MAX },
+    ),
     ...proxyHeaderFields,
     certificateMap: unsupported('Map of a certificate manager.', [], 'remove it and list sslCertificates'),
   },

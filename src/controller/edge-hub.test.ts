@@ -35,6 +35,7 @@ function snapshotOf(name: string): Snapshot {
     proxy: 'p',
     service: 's',
     proxyHeader: { kind: 'NONE' },
+    tls: undefined,
   } as const
   return { frontends: [frontend], services: [], healthChecks: [] }
 }

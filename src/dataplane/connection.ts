@@ -4,15 +4,31 @@
 import type { Endpoint } from '../address/endpoint.ts'
 import { ETIMEDOUT } from '../linux/errno.ts'
 import { FAILED, HANGUP, READABLE, WRITABLE } from '../linux/poller.ts'
-import { close, closeWithReset, finish, takeError } from '../linux/socket.ts'
+import { close, closeWithReset, takeError } from '../linux/socket.ts'
 import type { Tlv } from '../proxy-protocol/tlv.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
+import { TlsSession } from '../tls/session.ts'
 import type { EventLoop } from './event-loop.ts'
-import { breakPeer, flush, isBackedUp, Peer, sendTo } from './peer.ts'
-import { isDelivered, isReceived, passFinish, relay } from './relay.ts'
+import { breakPeer, Peer } from './peer.ts'
+import { isDelivered, passFinish, relay } from './relay.ts'
 import type { Service } from './service.ts'
-import { afterFailure, dial, discard, inactivityMs, isHalfClosed, readHeader, sendFirstBytes } from './stages.ts'
+import {
+  afterFailure,
+  answer,
+  deliverRest,
+  dial,
+  failHandshake,
+  handshake,
+  handshakeBackend,
+  inactivityMs,
+  isHalfClosed,
+  orderlyEnd,
+  readHeader,
+  sendFirstBytes,
+  serviceOf,
+} from './stages.ts'
 import type { Timed } from './timer-wheel.ts'
+import { sendTo } from './transfer.ts'
 
 /** Where a connection is in its life; see {@link drive}. */
 export const Phase = {
@@ -20,18 +36,22 @@ export const Phase = {
   None: 0,
   /** Accepted; the PROXY protocol header is not complete. */
   ReadingHeader: 1,
+  /** The TLS handshake is not complete. */
+  Handshaking: 2,
   /** The header was a question; the answer is on its way. */
-  Answering: 2,
+  Answering: 3,
   /** About to open a socket to a backend. */
-  Dialling: 3,
+  Dialling: 4,
   /** The backend has not answered the SYN. */
-  Connecting: 4,
+  Connecting: 5,
+  /** The backend is connected; the TLS handshake with it is not complete. */
+  SecuringBackend: 6,
   /** An attempt failed; the next one is due at the deadline. */
-  WaitingToDial: 5,
+  WaitingToDial: 7,
   /** Both sides are connected. */
-  Relaying: 6,
+  Relaying: 8,
   /** One side has broken: what it sent before is still being delivered, then the other side is reset. */
-  Resetting: 7,
+  Resetting: 9,
 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
 
@@ -42,8 +62,6 @@ export function phaseName(phase: Phase): string {
 
 /** How long what a broken peer sent may take to be delivered before the other side is reset all the same. */
 const RESET_WAIT_MS = 1_000
-/** How often the send queue is looked at meanwhile; the kernel has no event for "all acknowledged". */
-const RESET_POLL_MS = 10
 /** Ends in the middle of something. */
 const CUT_OFF: ReadonlySet<EndReason> = new Set([
   'connect-failed',
@@ -51,6 +69,7 @@ const CUT_OFF: ReadonlySet<EndReason> = new Set([
   'no-backend',
   'app-down',
   'out-of-resources',
+  'backend-handshake-failed',
   'drained',
   'shutdown',
 ])
@@ -118,7 +137,7 @@ export class Connection implements Timed {
 
 /** Begins the life of an accepted connection: `fd` is connected to `peer`. */
 export function begin(loop: EventLoop, connection: Connection, fd: number, peer: Endpoint, service: Service): void {
-  const { role, timeouts } = service
+  const { role } = service
   connection.service = service
   connection.client.attach(fd)
   connection.client.isReadable = true
@@ -143,13 +162,28 @@ export function begin(loop: EventLoop, connection: Connection, fd: number, peer:
   if (refused !== undefined) return end(loop, connection, refused)
   if (role.expectsHeader) {
     connection.phase = Phase.ReadingHeader
-    loop.timers.set(connection, loop.nowMs + timeouts.headerTimeoutMs)
+    loop.timers.set(connection, loop.nowMs + service.timeouts.headerTimeoutMs)
   } else {
     connection.source = peer
-    connection.dialSinceMs = loop.nowMs
-    connection.phase = Phase.Dialling
+    enter(loop, connection)
   }
   drive(loop, connection)
+}
+
+/** The client's own bytes come from now on, encrypted or not. */
+function enter(loop: EventLoop, connection: Connection): void {
+  const { tls } = serviceOf(connection)
+  if (tls === null) return enterDialling(loop, connection)
+  connection.client.tls = TlsSession.accepting(tls)
+  connection.phase = Phase.Handshaking
+  loop.timers.clear(connection)
+  loop.timers.set(connection, loop.nowMs + tls.handshakeTimeoutMs)
+}
+
+/** It is known who the client is. */
+function enterDialling(loop: EventLoop, connection: Connection): void {
+  connection.dialSinceMs = loop.nowMs
+  connection.phase = Phase.Dialling
 }
 
 /** Takes an event of one of the two sockets. */
@@ -170,11 +204,15 @@ export function onEvent(loop: EventLoop, connection: Connection, isClient: boole
 /** Takes the passing of the connection's deadline. */
 export function onDeadline(loop: EventLoop, connection: Connection): void {
   switch (connection.phase) {
+    case Phase.Handshaking:
+      failHandshake(loop, connection, 'timeout')
+      return end(loop, connection, 'handshake-failed')
     case Phase.ReadingHeader:
       return end(loop, connection, 'header-timeout')
     case Phase.Answering:
       return end(loop, connection, 'answered')
     case Phase.Connecting:
+    case Phase.SecuringBackend:
       breakPeer(connection.backend, ETIMEDOUT)
       return drive(loop, connection)
     case Phase.WaitingToDial:
@@ -204,20 +242,20 @@ export function drive(loop: EventLoop, connection: Connection): void {
           connection.phase = Phase.Answering
           continue
         }
-        connection.dialSinceMs = loop.nowMs
-        connection.phase = Phase.Dialling
+        enter(loop, connection)
+        continue
+      }
+
+      case Phase.Handshaking: {
+        const step = handshake(loop, connection)
+        if (step === 'wait') return
+        if (step === 'failed') return end(loop, connection, 'handshake-failed')
+        enterDialling(loop, connection)
         continue
       }
 
       case Phase.Answering: {
-        flush(client)
-        // Closing with the peer's bytes unread would reset it, and it might lose the answer.
-        if (client.isReadable) discard(loop, connection)
-        if (client.failure !== 0 || client.hasEnded) return end(loop, connection, 'answered')
-        if (!isBackedUp(client) && !client.isFinished) {
-          client.isFinished = true
-          finish(client.fd)
-        }
+        if (answer(loop, connection)) return end(loop, connection, 'answered')
         return
       }
 
@@ -232,13 +270,24 @@ export function drive(loop: EventLoop, connection: Connection): void {
         if (client.failure !== 0) return end(loop, connection, 'client-left')
         // Once a byte has been taken there is no second attempt: another backend must not get half a message.
         if (backend.failure !== 0 && backend.sentBytes === 0) {
-          const next = afterFailure(loop, connection)
-          if (next !== 'again' && next !== 'later') return end(loop, connection, next)
-          connection.phase = next === 'again' ? Phase.Dialling : Phase.WaitingToDial
-          continue
+          if (tryAgain(loop, connection)) continue
+          return
         }
         if (!backend.isWritable && backend.sentBytes === 0) return
         sendFirstBytes(loop, connection)
+        connection.phase = Phase.SecuringBackend
+        continue
+      }
+
+      case Phase.SecuringBackend: {
+        if (client.failure !== 0) return end(loop, connection, 'client-left')
+        const step = backend.tls === null ? 'open' : handshakeBackend(loop, connection)
+        if (step === 'wait') return
+        if (step === 'failed') {
+          // Nothing of the client's has been read for this backend: another one can still have it.
+          if (tryAgain(loop, connection, 'backend-handshake-failed')) continue
+          return
+        }
         loop.timers.clear(connection)
         connection.phase = Phase.Relaying
         continue
@@ -257,7 +306,9 @@ export function drive(loop: EventLoop, connection: Connection): void {
           connection.phase = Phase.Resetting
           continue
         }
-        if (isDelivered(client, backend) && isDelivered(backend, client)) return end(loop, connection, 'finished')
+        if (isDelivered(client, backend) && isDelivered(backend, client)) {
+          return end(loop, connection, orderlyEnd(connection))
+        }
         passFinish(client, backend)
         passFinish(backend, client)
         if (hasMore) loop.continueLater(connection)
@@ -267,20 +318,26 @@ export function drive(loop: EventLoop, connection: Connection): void {
       }
 
       case Phase.Resetting: {
-        const broken = client.failure !== 0 ? client : backend
-        const other = broken === client ? backend : client
-        const hasMore = relay(broken, other, loop)
-        if (isReceived(broken, other) || loop.nowMs >= connection.resetAtMs) {
-          return end(loop, connection, broken === client ? 'client-reset' : 'backend-reset')
-        }
-        if (hasMore) loop.continueLater(connection)
-        return loop.timers.set(connection, Math.min(loop.nowMs + RESET_POLL_MS, connection.resetAtMs))
+        const reason = deliverRest(loop, connection)
+        if (reason !== undefined) end(loop, connection, reason)
+        return
       }
 
       default:
         return
     }
   }
+}
+
+/** An attempt has failed: another one follows, or the connection ends, by default for the reason that the stage gives. */
+function tryAgain(loop: EventLoop, connection: Connection, lastReason?: EndReason): boolean {
+  const next = afterFailure(loop, connection)
+  if (next !== 'again' && next !== 'later') {
+    end(loop, connection, lastReason ?? next)
+    return false
+  }
+  connection.phase = next === 'again' ? Phase.Dialling : Phase.WaitingToDial
+  return true
 }
 
 /** Ends a connection: closes what is open, counts it, and frees its slot. */

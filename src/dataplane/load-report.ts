@@ -1,4 +1,4 @@
-import { readTlvs } from '../proxy-protocol/tlv.ts'
+import { readTlvs, TlvType } from '../proxy-protocol/tlv.ts'
 import { writeProxyV2Local } from '../proxy-protocol/write-v2.ts'
 
 /**
@@ -8,6 +8,8 @@ import { writeProxyV2Local } from '../proxy-protocol/write-v2.ts'
 export const LOAD_REQUEST_TLV = 0xe5
 const LOAD_REQUEST_VERSION = 1
 const QUESTION_BYTES_MAX = 32
+/** Padding at the end: an app that is no agent and shows what it gets line by line ends the line here. */
+const LINE_END = { type: TlvType.noop, value: Uint8Array.of(0x0d, 0x0a) }
 const V2_START_BYTES = 16
 const FAMILY_AT = 13
 
@@ -31,7 +33,7 @@ export type LoadReport = {
 export function loadQuestion(): Uint8Array {
   const bytes = new Uint8Array(QUESTION_BYTES_MAX)
   const tlv = { type: LOAD_REQUEST_TLV, value: Uint8Array.of(LOAD_REQUEST_VERSION) }
-  return bytes.subarray(0, writeProxyV2Local(bytes, 0, { tlvs: [tlv] }))
+  return bytes.subarray(0, writeProxyV2Local(bytes, 0, { tlvs: [tlv, LINE_END] }))
 }
 
 /** Reads an answer; undefined when it is none: whoever answered is no agent, or a much newer one. */

@@ -1,6 +1,7 @@
 import { EAGAIN, EINTR } from '../linux/errno.ts'
 import { type Pipe, splice } from '../linux/pipe.ts'
-import { receive, transmit } from '../linux/socket.ts'
+import { peek, receive, transmit } from '../linux/socket.ts'
+import type { TlsSession } from '../tls/session.ts'
 
 /** One of the two sockets of a connection, and what is known about it without asking the kernel again. */
 export class Peer {
@@ -27,6 +28,8 @@ export class Peer {
   /** A pipe with bytes for this peer, and how many; like the queue, but they stay in the kernel. */
   pipe: Pipe | null = null
   pipedBytes = 0
+  /** What its bytes are encrypted with; null: nothing, they are plain. See `transfer.ts`. */
+  tls: TlsSession | null = null
   /** The last read from this peer was a large one: the next bytes go through a pipe at once. */
   isBulk = false
 
@@ -47,6 +50,10 @@ export class Peer {
   /** Lets go of the socket, which the caller has closed, and of everything that was known of it. */
   detach(): void {
     this.attach(-1)
+    if (this.tls !== null) {
+      this.tls.close()
+      this.tls = null
+    }
     this.queue = null
     this.pipe = null
     this.pipedBytes = 0
@@ -61,19 +68,27 @@ export function breakPeer(peer: Peer, failure: number): void {
 }
 
 /**
- * Reads once from `peer` into `[start, end)` of `buffer` and keeps its state.
+ * Reads once from the socket of `peer` into `[start, end)` of `buffer` and keeps its state, but for `receivedBytes`.
  *
  * @returns the number of bytes; 0 when there is nothing (now or ever: see `hasEnded`)
  */
-export function receiveFrom(peer: Peer, buffer: Uint8Array, start: number, end: number): number {
+export function receiveBytes(peer: Peer, buffer: Uint8Array, start: number, end: number): number {
   let count = receive(peer.fd, buffer, start, end)
   while (count === EINTR) count = receive(peer.fd, buffer, start, end)
   if (count > 0) {
-    peer.receivedBytes += count
     // A short read has emptied the queue; only a FIN or an error that came with it would give no further event.
     if (count < end - start && !peer.isHungUp) peer.isReadable = false
     return count
   }
+  noteNothingRead(peer, count)
+  return 0
+}
+
+/** Looks at what {@link receiveBytes} would read, and leaves it where it is; 0 as there. */
+export function peekFrom(peer: Peer, buffer: Uint8Array, start: number, end: number): number {
+  let count = peek(peer.fd, buffer, start, end)
+  while (count === EINTR) count = peek(peer.fd, buffer, start, end)
+  if (count > 0) return count
   noteNothingRead(peer, count)
   return 0
 }
@@ -128,8 +143,8 @@ export function drainPipe(to: Peer): Pipe | undefined {
   return pipe ?? undefined
 }
 
-/** Sends `[start, end)` of `buffer` to `peer`; keeps a copy of what the kernel does not take. */
-export function sendTo(peer: Peer, buffer: Uint8Array, start: number, end: number): void {
+/** Sends `[start, end)` of `buffer` to the socket of `peer`; keeps a copy of what the kernel does not take. */
+export function sendBytes(peer: Peer, buffer: Uint8Array, start: number, end: number): void {
   const sent = trySend(peer, buffer, start, end)
   if (start + sent < end) enqueue(peer, buffer, start + sent, end)
 }

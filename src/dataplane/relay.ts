@@ -1,6 +1,7 @@
 import { finish, unsentBytes } from '../linux/socket.ts'
-import { drainPipe, fillPipe, flush, isBackedUp, type Peer, receiveFrom, sendTo } from './peer.ts'
+import { drainPipe, fillPipe, flush, isBackedUp, type Peer } from './peer.ts'
 import type { PipePool } from './pipe-pool.ts'
+import { closeNotify, receiveFrom, sendTo } from './transfer.ts'
 
 /** What one turn of a connection may move in one direction before others have theirs; a full pipe is one turn. */
 const TURN_BYTES = 256 * 1024
@@ -26,6 +27,8 @@ export function relay(from: Peer, to: Peer, means: RelayMeans): boolean {
     if (movedBytes >= TURN_BYTES) return true
     movedBytes += from.isBulk ? pipeOnce(from, to, means) : copyOnce(from, to, means.buffer)
   }
+  // close_notify would vouch for what nobody has said: a FIN that came without it goes on without it.
+  if (from.hasEnded && from.failure === 0 && from.tls?.isTruncated !== true) closeNotify(to)
   return false
 }
 
@@ -40,7 +43,8 @@ function unblock(to: Peer, pipes: PipePool): void {
 function copyOnce(from: Peer, to: Peer, buffer: Uint8Array): number {
   const count = receiveFrom(from, buffer, 0, buffer.length)
   if (count > 0) sendTo(to, buffer, 0, count)
-  from.isBulk = count === buffer.length
+  // The kernel can move bytes by itself only where nothing is to be encrypted.
+  from.isBulk = count === buffer.length && from.tls === null && to.tls === null
   return count
 }
 

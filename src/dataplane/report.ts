@@ -8,7 +8,15 @@ import { type Connection, phaseName } from './connection.ts'
 export type Verbosity = 0 | 1 | 2
 
 /** Ends that are nobody's failure: they are only reported when everything is. */
-const QUIET: ReadonlySet<EndReason> = new Set(['finished', 'header-missing', 'local-probe', 'answered', 'shutdown'])
+const QUIET: ReadonlySet<EndReason> = new Set([
+  'finished',
+  'client-truncated',
+  'backend-truncated',
+  'header-missing',
+  'local-probe',
+  'answered',
+  'shutdown',
+])
 /** Ends that show a trusted edge set up wrongly, or under attack: a sample is always reported, never more. */
 const HEADER_FAULTS: ReadonlySet<EndReason> = new Set([
   'header-timeout',
@@ -107,6 +115,7 @@ function connectionRecord(connection: Connection, reason: EndReason): LogFields 
     ...totals(connection, connection.endedMs),
     end: reason,
     refusal: connection.refusal === '' ? undefined : connection.refusal,
+    ...tlsRecord(connection),
   }
 }
 
@@ -115,6 +124,21 @@ function addresses({ source, peer, target }: Connection): LogFields {
     client: source === null ? undefined : formatEndpoint(source),
     peer: peer === null ? undefined : formatEndpoint(peer),
     target: target === null ? undefined : formatEndpoint(target),
+  }
+}
+
+/** What the client agreed on; its name as it came: the log escapes what is no text. */
+export function tlsRecord({ client: { tls } }: Connection): LogFields {
+  if (tls === null) return {}
+  const info = tls.isOpen ? tls.info() : undefined
+  if (info === undefined) return { serverName: tls.serverName === '' ? undefined : tls.serverName }
+  return {
+    tlsVersion: info.version,
+    tlsCipher: info.cipher,
+    serverName: info.serverName === '' ? undefined : info.serverName,
+    protocol: info.protocol === '' ? undefined : info.protocol,
+    isResumed: info.isResumed,
+    commonName: info.commonName,
   }
 }
 

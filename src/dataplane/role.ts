@@ -1,5 +1,6 @@
 import type { IpAddress } from '../address/ip-address.ts'
 import type { EndReason } from '../telemetry/metrics.ts'
+import type { TlsClient } from '../tls/client.ts'
 import type { Connection } from './connection.ts'
 
 /** How an attempt to reach a backend began. */
@@ -22,6 +23,9 @@ export type HeaderRead =
   | { readonly kind: 'answer'; readonly bytes: Uint8Array; readonly payloadStart: number }
   | { readonly kind: 'refused'; readonly reason: EndReason }
 
+/** How backends are spoken to in TLS, and where the header goes: before the handshake, in the clear, or inside. */
+export type BackendTls = { readonly client: TlsClient; readonly headerPlace: 'before-tls' | 'inside-tls' }
+
 /** What makes the shared data path an edge or an agent. Methods are called on the worker's thread and never block. */
 export type Role = {
   /** Whether a PROXY protocol header stands before the client's first byte. */
@@ -38,11 +42,15 @@ export type Role = {
   readonly sharesConnectTimeout: boolean
   /** Called after each failed attempt with its negated errno; `remainingMs` is what is left of the connect timeout. */
   afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure
+  /** Backends speak TLS; undefined: they do not. */
+  readonly backendTls?: BackendTls | undefined
   /**
    * Writes what stands before the client's first byte at the front of `target`, which has 64 KiB; returns its length in
    * bytes. The header that was read is gone by then.
    */
   writeHeader(connection: Connection, target: Uint8Array): number
+  /** Another role has taken its place: no connection begins with it any more. Those that are open go on. */
+  retire?(): void
   /** Sees each connection once more, at its end: its phase and its sockets are still those in which it ended. */
   onEnd(connection: Connection, reason: EndReason): void
 }

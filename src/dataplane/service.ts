@@ -1,3 +1,4 @@
+import type { TlsServer } from '../tls/server.ts'
 import type { Role } from './role.ts'
 
 /** How long a connection may take or be silent. All in milliseconds; 0 means for ever where noted. */
@@ -13,4 +14,9 @@ export type Timeouts = {
 }
 
 /** What a listening socket leads to. A connection keeps the service that it began with. */
-export type Service = { readonly role: Role; readonly timeouts: Timeouts }
+export type Service = {
+  readonly role: Role
+  readonly timeouts: Timeouts
+  /** Clients speak TLS, by these certificates; null: they do not. */
+  readonly tls: TlsServer | null
+}

@@ -1,34 +1,69 @@
 // What is done in each phase of a connection. A stage says what it saw; `drive` in connection.ts decides what follows.
 
 import assert from 'node:assert/strict'
-import { ETIMEDOUT } from '../linux/errno.ts'
-import { close } from '../linux/socket.ts'
+import { EPROTO, ETIMEDOUT } from '../linux/errno.ts'
+import { produced, producedBytes } from '../linux/openssl.ts'
+import { close, finish } from '../linux/socket.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
+import type { HandshakeFailure } from '../tls/handshake-names.ts'
+import type { HandshakeStep, TlsSession } from '../tls/session.ts'
 import type { Connection } from './connection.ts'
 import type { EventLoop } from './event-loop.ts'
-import { breakPeer, enqueue, flush, receiveFrom, sendTo } from './peer.ts'
+import { breakPeer, enqueue, flush, isBackedUp, peekFrom, sendBytes } from './peer.ts'
+import { isReceived, relay } from './relay.ts'
 import type { HeaderRead } from './role.ts'
 import type { Service } from './service.ts'
+import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
 
+/** How often the send queue is looked at before a reset; the kernel has no event for "all acknowledged". */
+const RESET_POLL_MS = 10
 /** Room for an incomplete header at first: every version 1 line, and most of version 2. */
 const HEADER_BYTES_START = 128
+
+/** Goes on with the client's TLS handshake; a failure is counted, and named in the record. */
+export function handshake(loop: EventLoop, connection: Connection): HandshakeStep {
+  const { client } = connection
+  const { tls } = client
+  assert(tls !== null, 'Who shakes hands has a session')
+  flush(client)
+  const step = client.failure === 0 ? shakeHands(client, tls) : 'failed'
+  if (step === 'failed') failHandshake(loop, connection, tls.failure ?? 'reset')
+  if (step !== 'open') return step
+  loop.timers.clear(connection)
+  loop.counters.add((tls.isResumed ? METRICS.tlsResumed : METRICS.tlsHandshakes).slots[tls.version])
+  return step
+}
+
+/** Counts a handshake that failed, and names the reason in the record. */
+export function failHandshake(loop: EventLoop, connection: Connection, failure: HandshakeFailure): void {
+  loop.counters.add(METRICS.tlsFailures.slots[failure])
+  connection.refusal = failure
+}
 
 /** Reads as much of the header as there is. */
 export function readHeader(loop: EventLoop, connection: Connection): HeaderRead {
   const { client } = connection
-  const { role } = serviceOf(connection)
+  const { role, tls } = serviceOf(connection)
   const { buffer } = loop
+  // What follows the header is then not for the relay, or not yet: it stays in the kernel until a session wants it.
+  const isExact = tls !== null || role.backendTls !== undefined
   while (client.isReadable) {
     // What came before is put in front of what comes now, so that the parser sees one range.
     const before = connection.headerEnd
     if (before > 0) buffer.set(connection.header.subarray(0, before))
-    const count = receiveFrom(client, buffer, before, buffer.length)
+    const count = isExact
+      ? peekFrom(client, buffer, before, buffer.length)
+      : receiveFrom(client, buffer, before, buffer.length)
     if (count === 0) {
       if (!client.hasEnded) break
       return { kind: 'refused', reason: before === 0 ? 'header-missing' : 'header-truncated' }
     }
-    const received = before + count
+    let received = before + count
     const read = role.readHeader(connection, buffer, received)
+    if (isExact) {
+      if (read.kind === 'complete') received = read.payloadStart
+      receiveFrom(client, buffer, before, received)
+    }
     if (read.kind === 'refused') {
       connection.headerBytes = received
       return read
@@ -37,7 +72,7 @@ export function readHeader(loop: EventLoop, connection: Connection): HeaderRead 
       connection.headerBytes = read.payloadStart
       connection.firstStart = read.payloadStart
       connection.firstEnd = received
-      if (role.writesHeader && read.kind === 'complete') replaceHeader(loop, connection)
+      if (role.writesHeader && read.kind === 'complete' && !isExact) replaceHeader(loop, connection)
       return read
     }
     if (connection.header.length < received) {
@@ -49,10 +84,19 @@ export function readHeader(loop: EventLoop, connection: Connection): HeaderRead 
   return AWAIT_MORE
 }
 
-/** Reads what a peer sends behind a question that is being answered: nobody wants it. */
-export function discard(loop: EventLoop, connection: Connection): void {
+/** Goes on with an answer to a question; reports whether the peer has it, or has left. */
+export function answer(loop: EventLoop, connection: Connection): boolean {
   const { client } = connection
+  flush(client)
+  // Closing with the peer's bytes unread would reset it, and it might lose the answer. Nobody wants them.
   while (client.isReadable && !client.hasEnded) receiveFrom(client, loop.buffer, 0, loop.buffer.length)
+  if (client.failure !== 0 || client.hasEnded) return true
+  closeNotify(client)
+  if (!isBackedUp(client) && !client.isFinished) {
+    client.isFinished = true
+    finish(client.fd)
+  }
+  return false
 }
 
 const AWAIT_MORE: HeaderRead = { kind: 'incomplete', bytesNeeded: 0 }
@@ -61,9 +105,15 @@ const AWAIT_MORE: HeaderRead = { kind: 'incomplete', bytesNeeded: 0 }
 export function dial(loop: EventLoop, connection: Connection): 'connecting' | 'failed' | EndReason {
   const { backend } = connection
   connection.attempts += 1
-  const dialled = serviceOf(connection).role.dial(connection)
+  const { role } = serviceOf(connection)
+  const dialled = role.dial(connection)
   if (dialled.kind === 'refused') return dialled.reason
   backend.attach(dialled.kind === 'connecting' ? dialled.fd : -1)
+  if (dialled.kind === 'connecting' && role.backendTls !== undefined) {
+    const session = role.backendTls.client.open()
+    if (session === undefined) return 'out-of-resources'
+    backend.tls = session
+  }
   backend.isWritable = false
   if (dialled.kind === 'failed') breakPeer(backend, dialled.error)
   // On one host connect(2) has often completed by now: sending at once saves a turn of the loop.
@@ -83,6 +133,7 @@ export function afterFailure(loop: EventLoop, connection: Connection): 'again' |
   const error = backend.failure
   if (backend.fd >= 0) close(backend.fd)
   backend.fd = -1
+  if (backend.tls !== null) forgetTls(connection)
   backend.failure = 0
   loop.counters.add(METRICS.connectFailures.slot)
   const next = serviceOf(connection).role.afterFailure(connection, error, remainingConnectMs(loop, connection))
@@ -92,6 +143,15 @@ export function afterFailure(loop: EventLoop, connection: Connection): 'again' |
   loop.timers.clear(connection)
   loop.timers.set(connection, loop.nowMs + next)
   return 'later'
+}
+
+/** Another backend gets a session of its own, and nothing of what was to begin this one. */
+function forgetTls(connection: Connection): void {
+  const { backend } = connection
+  backend.tls?.close()
+  backend.tls = null
+  backend.queue = null
+  connection.hasFirstBytes = false
 }
 
 function remainingConnectMs(loop: EventLoop, connection: Connection): number {
@@ -105,6 +165,7 @@ export function sendFirstBytes(loop: EventLoop, connection: Connection): void {
   const { client, backend } = connection
   if (connection.hasFirstBytes) return flush(backend)
   connection.hasFirstBytes = true
+  if (backend.tls !== null && !backend.tls.isOpen) return beginBackendTls(loop, connection, backend.tls)
   if (connection.firstStart === connection.firstEnd) {
     connection.firstStart = 0
     connection.firstEnd = serviceOf(connection).role.writeHeader(connection, loop.buffer)
@@ -114,6 +175,36 @@ export function sendFirstBytes(loop: EventLoop, connection: Connection): void {
   }
   sendTo(backend, loop.buffer, connection.firstStart, connection.firstEnd)
   connection.firstStart = connection.firstEnd
+}
+
+/** Sends what begins TLS to a backend: the header, where it stands before the handshake, and the ClientHello. */
+function beginBackendTls(loop: EventLoop, connection: Connection, tls: TlsSession): void {
+  const { role } = serviceOf(connection)
+  const { buffer } = loop
+  assert(connection.firstStart === connection.firstEnd, 'Who speaks TLS to backends reads no header from clients')
+  const headerEnd = role.backendTls?.headerPlace === 'before-tls' ? role.writeHeader(connection, buffer) : 0
+  tls.step(0)
+  buffer.set(produced.subarray(0, producedBytes()), headerEnd)
+  sendBytes(connection.backend, buffer, 0, headerEnd + producedBytes())
+}
+
+/** Goes on with the handshake with a backend; once it is complete, the backend gets what comes first inside TLS. */
+export function handshakeBackend(loop: EventLoop, connection: Connection): HandshakeStep {
+  const { backend } = connection
+  const { tls } = backend
+  assert(tls !== null, 'Who shakes hands has a session')
+  flush(backend)
+  const step = backend.failure === 0 ? shakeHands(backend, tls) : 'failed'
+  if (step === 'open') connection.refusal = ''
+  if (step === 'failed') {
+    connection.refusal = tls.failure ?? (backend.failure === ETIMEDOUT ? 'timeout' : 'reset')
+    breakPeer(backend, EPROTO)
+  }
+  if (step === 'open' && serviceOf(connection).role.backendTls?.headerPlace === 'inside-tls') {
+    connection.hasFirstBytes = false
+    sendFirstBytes(loop, connection)
+  }
+  return step
 }
 
 /** Puts the role's own header in place of the one that was read, in front of the payload that came with it. */
@@ -136,9 +227,30 @@ function keepFirstPayload(loop: EventLoop, connection: Connection): void {
   connection.hasFirstBytes = true
 }
 
-function serviceOf(connection: Connection): Service {
+/** What the connection's listener led to. */
+export function serviceOf(connection: Connection): Service {
   assert(connection.service !== null, 'A connection in use has a service')
   return connection.service
+}
+
+/** One side has broken: delivers what it sent before; returns the reason of the end once that is done, or not to be done. */
+export function deliverRest(loop: EventLoop, connection: Connection): EndReason | undefined {
+  const { client, backend } = connection
+  const isClient = client.failure !== 0
+  const [broken, other] = isClient ? [client, backend] : [backend, client]
+  const hasMore = relay(broken, other, loop)
+  if (isReceived(broken, other) || loop.nowMs >= connection.resetAtMs) {
+    return isClient ? 'client-reset' : 'backend-reset'
+  }
+  if (hasMore) loop.continueLater(connection)
+  loop.timers.set(connection, Math.min(loop.nowMs + RESET_POLL_MS, connection.resetAtMs))
+  return undefined
+}
+
+/** The reason of an end where both sides have sent their FIN: one may have left out close_notify. */
+export function orderlyEnd({ client, backend }: Connection): EndReason {
+  if (client.tls?.isTruncated === true) return 'client-truncated'
+  return backend.tls?.isTruncated === true ? 'backend-truncated' : 'finished'
 }
 
 /** Reports whether one side has sent its FIN. Both have not: that is the end of the connection. */

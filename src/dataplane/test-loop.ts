@@ -19,6 +19,7 @@ import {
   transmit,
 } from '../linux/socket.ts'
 import { Counters, type EndReason } from '../telemetry/metrics.ts'
+import type { TlsServer } from '../tls/server.ts'
 import type { Connection } from './connection.ts'
 import { type ConnectionLimits, EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
@@ -141,6 +142,12 @@ export class TestApp {
     this.endpoint = boundEndpoint(this.fd)
   }
 
+  /** Takes a connection that is there already; undefined when there is none. */
+  take(): TestSocket | undefined {
+    const fd = acceptFrom(this.fd)
+    return fd === EAGAIN ? undefined : new TestSocket(fd)
+  }
+
   /** Makes the queue full, so that SYNs are no longer answered (listen(2)): a black hole that needs no firewall. */
   ignoreConnections(): void {
     native.listen(this.fd, 0)
@@ -165,7 +172,11 @@ export class TestLoop {
   readonly logged: string[] = []
   nowMs = 100_000
 
-  constructor(role: Role, limits: Partial<TestLimits> = {}, listen: Endpoint = LOOPBACK) {
+  constructor(
+    role: Role,
+    limits: Partial<TestLimits> = {},
+    { listen = LOOPBACK, tls = null }: { readonly listen?: Endpoint; readonly tls?: TlsServer | null } = {},
+  ) {
     const bounds = { ...WIDE_LIMITS, ...limits }
     const onEnd = role.onEnd.bind(role)
     role.onEnd = (connection, reason) => {
@@ -182,7 +193,7 @@ export class TestLoop {
     })
     const listener = openListener(listen, NO_LIVENESS)
     this.endpoint = boundEndpoint(listener)
-    this.listener = this.loop.addListener(listener, { role, timeouts: bounds })
+    this.listener = this.loop.addListener(listener, { role, timeouts: bounds, tls })
   }
 
   /** Opens a connection to the loop's listener. */

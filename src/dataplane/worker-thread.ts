@@ -1,12 +1,13 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { Log } from '../telemetry/log.ts'
 import { Counters, type EndReason } from '../telemetry/metrics.ts'
+import { TlsServer, type TlsServerOptions } from '../tls/server.ts'
 import { type Connection, end } from './connection.ts'
 import { type ConnectionLimits, EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
 import { type OpenConnection, openConnection } from './report.ts'
 import type { Role } from './role.ts'
-import type { Timeouts } from './service.ts'
+import type { Service, Timeouts } from './service.ts'
 
 /** What the main thread gives a worker at its start. */
 export type WorkerData = {
@@ -28,6 +29,8 @@ export type ToWorker<RoleOptions> =
       readonly name: string
       readonly listenerFds: readonly number[]
       readonly timeouts: Timeouts
+      /** Clients speak TLS; null: they do not. */
+      readonly tls: TlsServerOptions | null
       readonly roleOptions: RoleOptions
     }
   /** Take what is queued under this name and stop listening. */
@@ -112,6 +115,7 @@ class WorkerThread<RoleOptions> {
   readonly #makeRole: (options: RoleOptions) => Role
   readonly #send: (message: FromWorker) => void
   readonly #listeners = new Map<string, Listener[]>()
+  readonly #services = new Map<string, Service>()
   #isDraining = false
   #isStopped = false
 
@@ -129,11 +133,15 @@ class WorkerThread<RoleOptions> {
   handle(message: ToWorker<RoleOptions>): void {
     switch (message.kind) {
       case 'serve': {
-        const service = { role: this.#makeRole(message.roleOptions), timeouts: message.timeouts }
-        const listeners = this.#listeners.get(message.name) ?? []
+        const { name, timeouts } = message
+        const tls = message.tls === null ? null : new TlsServer(message.tls)
+        const service: Service = { role: this.#makeRole(message.roleOptions), timeouts, tls }
+        const listeners = this.#listeners.get(name) ?? []
         for (const listener of listeners) listener.service = service
+        this.#retire(name)
+        this.#services.set(name, service)
         const added = message.listenerFds.map((fd) => this.#loop.addListener(fd, service))
-        this.#listeners.set(message.name, [...listeners, ...added])
+        this.#listeners.set(name, [...listeners, ...added])
         return
       }
       case 'unlisten':
@@ -161,5 +169,14 @@ class WorkerThread<RoleOptions> {
   #unlisten(name: string): void {
     for (const listener of this.#listeners.get(name) ?? []) this.#loop.closeListener(listener)
     this.#listeners.delete(name)
+    this.#retire(name)
+  }
+
+  /** No connection begins with the service under this name any more; those that have keep its certificates. */
+  #retire(name: string): void {
+    const service = this.#services.get(name)
+    service?.tls?.retire()
+    service?.role.retire?.()
+    this.#services.delete(name)
   }
 }

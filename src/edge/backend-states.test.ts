@@ -55,7 +55,7 @@ function snapshotOf(port: number, check: HealthCheck | undefined, group: Partial
 
 function makeStates(t: TestContext): { readonly table: BackendTable; readonly states: BackendStates } {
   const table = new BackendTable(1)
-  const states = new BackendStates(table, () => {})
+  const states = new BackendStates(table, () => {}, [])
   t.after(() => states.stop())
   return { table, states }
 }

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
 import type { LoadReport } from '../dataplane/load-report.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { Log } from '../telemetry/log.ts'
 import { Availability } from './availability.ts'
 import { type BackendTable, setAvailability } from './backend-table.ts'
 import { idOf, type PlacedBackend, placedBackends } from './edge-ids.ts'
+import type { LineTarget } from './health/line.ts'
 import { HealthChecks, type HealthStatus, type HealthTarget } from './health-checks.ts'
 import { LoadPolls, type LoadTarget } from './load-polls.ts'
 
@@ -37,6 +39,7 @@ export type BackendState = {
 export class BackendStates {
   readonly #table: BackendTable
   readonly #log: Log
+  readonly #sourceAddresses: readonly IpAddress[]
   readonly #checks: HealthChecks
   readonly #polls: LoadPolls
   #loads = new Map<string, LoadReport>()
@@ -48,9 +51,11 @@ export class BackendStates {
   /** Keys of backends that an operator has taken out. */
   readonly #drained = new Set<string>()
 
-  constructor(table: BackendTable, log: Log) {
+  /** @param sourceAddresses the addresses that questions are asked from; for a family without one the kernel chooses */
+  constructor(table: BackendTable, log: Log, sourceAddresses: readonly IpAddress[]) {
     this.#table = table
     this.#log = log
+    this.#sourceAddresses = sourceAddresses
     this.#checks = new HealthChecks({ log, onChange: (key) => this.#show(this.#byHealthKey.get(key)) })
     this.#polls = new LoadPolls({ log, onChange: (key, load) => this.#onLoad(key, load) })
   }
@@ -60,7 +65,7 @@ export class BackendStates {
    * after `waitMsMax`.
    */
   async prepare(snapshot: Snapshot, waitMsMax: number): Promise<void> {
-    const firstRound = this.#checks.update([...new Map([...this.#targets, ...targetsOf(snapshot)]).values()])
+    const firstRound = this.#checks.update([...new Map([...this.#targets, ...this.#targetsOf(snapshot)]).values()])
     await Promise.race([firstRound, sleep(waitMsMax, undefined, { ref: false })])
   }
 
@@ -76,7 +81,7 @@ export class BackendStates {
     this.#byHealthKey = new Map()
     this.#byLoadKey = new Map()
     const polled = polledServices(snapshot)
-    this.#targets = targetsOf(snapshot)
+    this.#targets = this.#targetsOf(snapshot)
     for (const placed of placedBackends(snapshot)) {
       const tracked: Tracked = {
         placed,
@@ -123,10 +128,28 @@ export class BackendStates {
     this.#polls.stop()
   }
 
+  #targetsOf(snapshot: Snapshot): Map<string, HealthTarget> {
+    const checks = new Map(snapshot.healthChecks.map((check) => [check.name, check]))
+    const targets = new Map<string, HealthTarget>()
+    for (const placed of placedBackends(snapshot)) {
+      const key = healthKeyOf(placed)
+      const check = checks.get(placed.service.healthCheck ?? '')
+      if (key === undefined || check === undefined) continue
+      targets.set(key, { key, check, ...this.#lineTo(placed) })
+    }
+    return targets
+  }
+
+  /** Questions come from an address that backends let in, as clients' connections do. */
+  #lineTo({ backend: { address, port } }: PlacedBackend): LineTarget {
+    const family = parseIpAddress(address)?.family
+    const source = this.#sourceAddresses.find((candidate) => candidate.family === family)
+    return { address, port, sourceAddress: source && formatIpAddress(source) }
+  }
+
   #pollLoads(): void {
     const targets = [...this.#byLoadKey].map(([key, [{ placed }]]): LoadTarget => {
-      const { address, port } = placed.backend
-      return { key, address, port }
+      return { key, ...this.#lineTo(placed) }
     })
     this.#loads = new Map([...this.#loads].filter(([key]) => this.#byLoadKey.has(key)))
     this.#polls.update(targets)
@@ -176,18 +199,6 @@ export class BackendStates {
   }
 }
 
-function targetsOf(snapshot: Snapshot): Map<string, HealthTarget> {
-  const checks = new Map(snapshot.healthChecks.map((check) => [check.name, check]))
-  const targets = new Map<string, HealthTarget>()
-  for (const placed of placedBackends(snapshot)) {
-    const key = healthKeyOf(placed)
-    const check = checks.get(placed.service.healthCheck ?? '')
-    if (key === undefined || check === undefined) continue
-    targets.set(key, { key, check, address: placed.backend.address, port: placed.backend.port })
-  }
-  return targets
-}
-
 function healthKeyOf(placed: PlacedBackend): string | undefined {
   const { healthCheck } = placed.service
   return healthCheck === undefined ? undefined : `${healthCheck} ${endpointKey(placed)}`
@@ -199,6 +210,8 @@ function polledServices({ frontends }: Snapshot): Set<string> {
 }
 
 function isPolled({ service, group: { balancing } }: PlacedBackend, polled: ReadonlySet<string>): boolean {
+  // A question in the clear is garbage where everything else is inside TLS.
+  if (service.tls?.headerPlace === 'inside-tls') return false
   return balancing.mode === 'UTILIZATION' && balancing.maxUtilization !== undefined && polled.has(service.name)
 }
 

@@ -80,6 +80,11 @@ test('groups without maxConnections share by their healthy backends times capaci
   assert.deepEqual(countEach(times(100, take), 5), [40, 40, 0, 20, 0])
 })
 
+test('where one group has no maxConnections, all share by their healthy backends', () => {
+  const { take } = start([{ count: 1, maxConnections: 1_000 }, { count: 3 }])
+  assert.deepEqual(countEach(times(40, take), 4), [10, 10, 10, 10])
+})
+
 test('the proportions hold within one connection per group at every moment', () => {
   const weights = fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 6 })
   fc.assert(

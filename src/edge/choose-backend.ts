@@ -55,9 +55,10 @@ export class BackendChooser {
   /** @param turn where the first round begins, so that several workers do not all begin with the same backend */
   constructor(groups: readonly EdgeGroup[], cells: BackendCells, localRegion: string | undefined, turn: number) {
     this.#cells = cells
-    const states = groups
-      .filter(({ balancing }) => balancing.capacityScaler > 0)
-      .map((group) => new GroupState(group, cells, turn))
+    const used = groups.filter(({ balancing }) => balancing.capacityScaler > 0)
+    // Numbers of connections and of backends cannot be compared: where one group has no target, backends count.
+    const hasTargets = used.every(({ balancing }) => balancing.maxConnections !== undefined)
+    const states = used.map((group) => new GroupState(group, cells, turn, hasTargets))
     const isNear = (state: GroupState): boolean => localRegion === undefined || state.region === localRegion
     this.#ranks = [states.filter(isNear), states.filter((state) => !isNear(state))]
     this.#groups = states
@@ -135,18 +136,21 @@ class GroupState {
   credit = 0
   readonly #id: number
   readonly #balancing: Balancing
+  readonly #isWeightTarget: boolean
   /** Connections that it is to have at most. */
   readonly #connectionsMax: number
   readonly #cells: BackendCells
   readonly #up: Ring
   readonly #full: Ring
 
-  constructor(group: EdgeGroup, cells: BackendCells, turn: number) {
+  /** @param isWeightTarget its part goes by its target of connections, not by its healthy backends */
+  constructor(group: EdgeGroup, cells: BackendCells, turn: number, isWeightTarget: boolean) {
     const { maxConnections, capacityScaler } = group.balancing
     this.region = group.region
     this.candidates = group.backends.map((backend) => toCandidate(group, backend))
     this.#id = group.id
     this.#balancing = group.balancing
+    this.#isWeightTarget = isWeightTarget
     this.#connectionsMax = maxConnections === undefined ? Number.POSITIVE_INFINITY : maxConnections * capacityScaler
     this.#cells = cells
     this.#up = new Ring(this.candidates, turn)
@@ -162,8 +166,8 @@ class GroupState {
   look(): void {
     this.#up.fill(this.#cells, Availability.up)
     this.#full.fill(this.#cells, Availability.full)
-    const { maxConnections, capacityScaler } = this.#balancing
-    this.weight = (maxConnections ?? this.#up.size + this.#full.size) * capacityScaler
+    const { maxConnections = 0, capacityScaler } = this.#balancing
+    this.weight = (this.#isWeightTarget ? maxConnections : this.#up.size + this.#full.size) * capacityScaler
   }
 
   /** Reports whether there is a backend that was not tried; a full one counts only when `isOverfilling`. */

@@ -1,6 +1,7 @@
 import { type Endpoint, formatEndpoint, isSameEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
 import type { Connection } from '../dataplane/connection.ts'
+import { tlsRecord } from '../dataplane/report.ts'
 import { roundTripMs } from '../linux/socket.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import type { EndReason } from '../telemetry/metrics.ts'
@@ -68,5 +69,6 @@ export function logEntry(connection: Connection, reason: EndReason, context: Rec
     backendService: context.backendService,
     backend: context.backend,
     peer: hasOtherPeer ? formatEndpoint(peer) : undefined,
+    ...tlsRecord(connection),
   }
 }

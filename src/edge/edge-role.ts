@@ -7,21 +7,28 @@ import type { AfterFailure, Dial, HeaderRead, Role } from '../dataplane/role.ts'
 import type { RoleContext } from '../dataplane/worker-thread.ts'
 import { EADDRNOTAVAIL, ETIMEDOUT, isOutOfResources } from '../linux/errno.ts'
 import { type Liveness, localEndpoint } from '../linux/socket.ts'
-import type { ProxyHeader } from '../snapshot/snapshot.ts'
+import type { BackendTls, ProxyHeader } from '../snapshot/snapshot.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import type { EndReason } from '../telemetry/metrics.ts'
+import { TlsClient } from '../tls/client.ts'
 import { type BackendCells, BackendCounter, count, FrontendCounter } from './backend-table.ts'
 import { BackendChooser, type Candidate, type EdgeGroup } from './choose-backend.ts'
 import { BackendConnector } from './connect-backend.ts'
 import { logEntry, Sampler } from './connection-log.ts'
 import { IncomingHeader } from './incoming-header.ts'
 import { OutgoingHeader } from './outgoing-header.ts'
+import { withTlsTlvs } from './tls-tlvs.ts'
 
 /** How soon a connection for which there was no descriptor is tried again. */
 const RESOURCE_RETRY_MS = 50
 
 /** Ends that the operator has to know of, whatever part of the connections is logged. */
-const FAILURES: ReadonlySet<EndReason> = new Set(['connect-failed', 'connect-timeout', 'no-backend'])
+const FAILURES: ReadonlySet<EndReason> = new Set([
+  'connect-failed',
+  'connect-timeout',
+  'backend-handshake-failed',
+  'no-backend',
+])
 
 /** Ends before a backend was looked for. */
 const REFUSED: ReadonlySet<EndReason> = new Set([
@@ -31,6 +38,7 @@ const REFUSED: ReadonlySet<EndReason> = new Set([
   'header-truncated',
   'header-malformed',
   'source-refused',
+  'handshake-failed',
 ])
 
 /** What the edge's workers need to know to serve one frontend; plain data, so that it can be given to a thread. */
@@ -47,6 +55,8 @@ export type EdgeRoleOptions = {
     readonly name: string
     readonly logSampleRate: number
     readonly groups: readonly EdgeGroup[]
+    /** Backends speak TLS; undefined: they do not. */
+    readonly tls: BackendTls | undefined
   }
   readonly cells: BackendCells
   /** Where the edge runs: groups of this region come first; undefined: all groups are equally near. */
@@ -68,6 +78,7 @@ export class EdgeRole implements Role {
   readonly expectsHeader: boolean
   readonly writesHeader: boolean
   readonly sharesConnectTimeout = false
+  readonly backendTls: Role['backendTls']
   readonly #options: EdgeRoleOptions
   readonly #context: RoleContext
   readonly #frontend: Endpoint
@@ -97,6 +108,10 @@ export class EdgeRole implements Role {
     this.#incoming =
       acceptProxyFrom === null ? null : new IncomingHeader(acceptProxyFrom, headerLengthMax, context.counters)
     this.#outgoing = new OutgoingHeader(frontend.proxyHeader)
+    this.backendTls = service.tls && {
+      client: new TlsClient({ serverName: service.tls.serverName, rootsPem: service.tls.roots }),
+      headerPlace: service.tls.headerPlace,
+    }
     this.expectsHeader = acceptProxyFrom !== null
     this.writesHeader = frontend.proxyHeader.kind !== 'NONE'
     this.#reporter = new Reporter(context.log, options.verbosity, {
@@ -111,6 +126,7 @@ export class EdgeRole implements Role {
   admit(peer: IpAddress): EndReason | undefined {
     const { cells, frontend } = this.#options
     Atomics.add(cells.frontendOpen, frontend.id, 1)
+    this.backendTls?.client.acquire()
     count(this.#frontendCounters, frontend.id, FrontendCounter.connections)
     return this.#incoming === null || this.#incoming.trusts(peer) ? undefined : 'untrusted-peer'
   }
@@ -146,7 +162,9 @@ export class EdgeRole implements Role {
   writeHeader(connection: Connection, target: Uint8Array): number {
     const { source, tlvs } = connection
     if (!this.writesHeader || source === null) return 0
-    return this.#outgoing.write(target, source, this.#serverOf(connection), tlvs)
+    const tls = this.#outgoing.hasTlvs ? connection.client.tls : null
+    const passedOn = tls === null ? tlvs : withTlsTlvs(tlvs, tls.info())
+    return this.#outgoing.write(target, source, this.#serverOf(connection), passedOn)
   }
 
   onEnd(connection: Connection, reason: EndReason): void {
@@ -164,6 +182,11 @@ export class EdgeRole implements Role {
     if (!isRefused && this.#sampler.take()) this.#context.log('info', 'connection', this.#describe(connection, reason))
     else this.#reporter.report(connection, reason)
     if (connection.choice >= 0) this.#leave(connection)
+    this.backendTls?.client.release()
+  }
+
+  retire(): void {
+    this.backendTls?.client.retire()
   }
 
   /** The connection counts as the backend's from now on, until {@link #leave}. */

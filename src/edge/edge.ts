@@ -15,6 +15,7 @@ import { Drains, type Leaver } from './drain.ts'
 import { EdgeError, problemsOf } from './edge-error.ts'
 import { frontendIdKey, idOf, placedBackends, releaseIds, takeIds } from './edge-ids.ts'
 import type { EdgeRoleOptions } from './edge-role.ts'
+import { FrontendTlsStore } from './frontend-tls.ts'
 import { addressesOf, describeFrontend, endpointOf, type FrontendSettings, Frontends } from './frontends.ts'
 import { availabilityName, edgeStatus } from './status.ts'
 
@@ -34,6 +35,8 @@ const NOTHING: Snapshot = { frontends: [], services: [], healthChecks: [] }
 
 /** The install configuration of an edge; what it serves comes with the snapshot. */
 export type EdgeOptions = Omit<FrontendSettings, 'sourceAddresses'> & {
+  /** For the TLS handshake with a client, from accept or the end of its header, absolute. */
+  readonly handshakeTimeoutMs: number
   readonly limits: ConnectionLimits
   /** From where backends are connected to, in turn; empty: the kernel chooses. */
   readonly sourceAddresses: readonly IpAddress[]
@@ -87,6 +90,7 @@ class Edge implements RunningEdge {
   readonly #context: ProgramContext
   readonly #pool: WorkerPool<EdgeRoleOptions>
   readonly #table: BackendTable
+  readonly #tls: FrontendTlsStore
   readonly #frontends: Frontends
   readonly #states: BackendStates
   readonly #drains: Drains
@@ -107,8 +111,9 @@ class Edge implements RunningEdge {
     this.#pool = pool
     const table = new BackendTable(options.workers)
     this.#table = table
-    this.#frontends = new Frontends(frontendSettings(options), pool, table, context.inherited)
-    this.#states = new BackendStates(table, context.log)
+    this.#tls = new FrontendTlsStore(options.handshakeTimeoutMs, context.log)
+    this.#frontends = new Frontends(frontendSettings(options), pool, table, this.#tls, context.inherited)
+    this.#states = new BackendStates(table, context.log, options.sourceAddresses)
     this.#drains = new Drains({
       end: (ids) => pool.endConnections(ids, 'drained'),
       release: (idKey) => void table.releaseBackend(idKey),
@@ -147,6 +152,7 @@ class Edge implements RunningEdge {
     clearInterval(this.#sweep)
     this.#states.stop()
     this.#drains.stop()
+    this.#tls.stop()
     this.#pool.stopNow()
     try {
       this.#addresses.releaseAll()
@@ -173,6 +179,7 @@ class Edge implements RunningEdge {
       snapshot: this.#snapshot,
       table: this.#table,
       states: this.#states,
+      tls: this.#tls,
       configuration: { version, appliedAt, reloads: { ok, failed }, problems },
       leaving: this.#drains.list(),
     })
@@ -227,6 +234,7 @@ class Edge implements RunningEdge {
     const before = this.#snapshot
     const difference = diff(before, snapshot)
     refuseStrayed(this.#context.inherited, snapshot.frontends.map(endpointOf))
+    this.#tls.prepare(snapshot)
     const takeIdsBack = takeIds(this.#table, snapshot)
     let assigned: readonly string[] = []
     try {
@@ -245,13 +253,14 @@ class Edge implements RunningEdge {
     for (const { after } of difference.changed) this.#frontends.change(after, snapshot)
     for (const frontend of difference.closed) this.#close(frontend)
     this.#snapshot = snapshot
-    this.#configuration.version += 1
-    this.#configuration.appliedAt = new Date().toISOString()
-    this.#configuration.problems = []
+    this.#tls.use(snapshot)
     // Until every worker has taken its messages, clients still come to the backends that leave.
     await this.#pool.respond()
     this.#leave(before, snapshot, difference)
     releaseIds(this.#table, before, snapshot)
+    this.#configuration.version += 1
+    this.#configuration.appliedAt = new Date().toISOString()
+    this.#configuration.problems = []
     return difference
   }
 
@@ -326,8 +335,9 @@ class Edge implements RunningEdge {
 }
 
 function frontendSettings(options: EdgeOptions): FrontendSettings {
-  const { limits: _limits, assignsAddresses: _assigns, readSnapshot: _read, sourceAddresses, ...settings } = options
-  return { ...settings, sourceAddresses: sourceAddresses.map(formatIpAddress) }
+  const { workers, timeouts, localRegion, retriesMax, acceptProxyFrom, headerLengthMax, liveness, verbosity } = options
+  const settings = { workers, timeouts, localRegion, retriesMax, acceptProxyFrom, headerLengthMax, liveness, verbosity }
+  return { ...settings, sourceAddresses: options.sourceAddresses.map(formatIpAddress) }
 }
 
 function checkSources(addresses: readonly IpAddress[]): void {

@@ -10,6 +10,7 @@ import type { BackendTable } from './backend-table.ts'
 import { EdgeError } from './edge-error.ts'
 import { backendIdKey, frontendIdKey, groupIdKey, idOf, placedBackends } from './edge-ids.ts'
 import type { EdgeRoleOptions } from './edge-role.ts'
+import type { FrontendTlsStore } from './frontend-tls.ts'
 
 /** What all frontends of an edge have in common. */
 export type FrontendSettings = Pick<
@@ -29,17 +30,20 @@ export class Frontends {
   readonly #settings: FrontendSettings
   readonly #pool: WorkerPool<EdgeRoleOptions>
   readonly #table: BackendTable
+  readonly #tls: FrontendTlsStore
   readonly #inherited: readonly InheritedSocket[]
 
   constructor(
     settings: FrontendSettings,
     pool: WorkerPool<EdgeRoleOptions>,
     table: BackendTable,
+    tls: FrontendTlsStore,
     inherited: readonly InheritedSocket[],
   ) {
     this.#settings = settings
     this.#pool = pool
     this.#table = table
+    this.#tls = tls
     this.#inherited = inherited
   }
 
@@ -123,6 +127,7 @@ export class Frontends {
     const { backends, groups, frontends, cells } = this.#table
     return {
       timeouts: { ...timeouts, idleTimeoutMs: service.idleTimeoutMs },
+      tls: this.#tls.serverOptions(frontend),
       roleOptions: {
         ...settings,
         cells,
@@ -130,6 +135,7 @@ export class Frontends {
         service: {
           name: service.name,
           logSampleRate: service.logSampleRate,
+          tls: service.tls,
           groups: service.groups.map((group) => ({
             ...group,
             id: idOf(groups, groupIdKey(service.name, group.name)),

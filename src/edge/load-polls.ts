@@ -3,16 +3,14 @@ import { type LoadReport, loadQuestion, parseLoadReport } from '../dataplane/loa
 import type { Log } from '../telemetry/log.ts'
 import { converseWithin } from './health/deadline.ts'
 import { backendText } from './health/health-log.ts'
-import type { Line } from './health/line.ts'
+import type { Line, LineTarget } from './health/line.ts'
 import { LoopLag } from './health/loop-lag.ts'
 import { beat, type Clock, Gate, REAL_CLOCK } from './health/pace.ts'
 
 /** A backend that may be an agent, with its serving port. */
-export type LoadTarget = {
+export type LoadTarget = LineTarget & {
   /** Unique among the targets. */
   readonly key: string
-  readonly address: string
-  readonly port: number
 }
 
 /** What came of one question; `nothing`: this process or host was at fault. */
@@ -136,13 +134,13 @@ type Polled = {
 
 /** Asks one agent for its load. Never rejects, and leaves nothing open longer than a second. */
 export async function askForLoad(
-  { address, port }: LoadTarget,
+  target: LoadTarget,
   signal: AbortSignal,
   lag: Pick<LoopLag, 'watch'>,
   timeoutMs = TIMEOUT_MS,
 ): Promise<LoadAnswer> {
   const conversation = await converseWithin({ timeoutMs, signal, lag }, async (line): Promise<LoadAnswer> => {
-    const refused = await line.connect(address, port)
+    const refused = await line.connect(target)
     if (refused !== undefined) return { kind: refused.kind === 'discarded' ? 'nothing' : 'no-answer' }
     line.write(QUESTION)
     const load = parseLoadReport(await readAnswer(line))

@@ -27,6 +27,11 @@ export class OutgoingHeader {
     this.#options = { hasChecksum: this.#hasChecksum, tlvs: this.#uniqueIdTlvs }
   }
 
+  /** Whether it says more than addresses. */
+  get hasTlvs(): boolean {
+    return this.#kind === 'PROXY_V2'
+  }
+
   /**
    * Writes the header at the front of `target` and returns its length, 0 where there is none.
    *

@@ -12,12 +12,14 @@ import { Availability } from './availability.ts'
 import type { BackendStates } from './backend-states.ts'
 import { BackendCounter, type BackendTable, FrontendCounter, type IdSpace } from './backend-table.ts'
 import { frontendIdKey, groupIdKey, idOf, type PlacedBackend, placedBackends } from './edge-ids.ts'
+import type { FrontendTlsStore } from './frontend-tls.ts'
 
 /** What an edge's status is made of. */
 export type StatusSource = {
   readonly snapshot: Snapshot
   readonly table: BackendTable
   readonly states: BackendStates
+  readonly tls: Pick<FrontendTlsStore, 'status'>
   readonly configuration: ConfigurationStatus
   readonly leaving: readonly LeavingBackend[]
 }
@@ -47,7 +49,7 @@ export function availabilityName(availability: Availability): BackendStatus['ava
   }
 }
 
-function frontendStatus(frontend: Snapshot['frontends'][number], { table }: StatusSource): FrontendStatus {
+function frontendStatus(frontend: Snapshot['frontends'][number], { table, tls }: StatusSource): FrontendStatus {
   const { name, address, port, proxy, service, proxyHeader } = frontend
   const id = idOf(table.frontends, frontendIdKey(frontend))
   return {
@@ -57,6 +59,7 @@ function frontendStatus(frontend: Snapshot['frontends'][number], { table }: Stat
     proxy,
     service,
     proxyHeader: proxyHeader.kind,
+    tls: tls.status(frontend),
     ...traffic(table.frontends, id),
     noBackend: table.readFrontend(id, FrontendCounter.noBackend),
     refused: table.readFrontend(id, FrontendCounter.refused),

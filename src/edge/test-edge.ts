@@ -88,6 +88,7 @@ export class TestEdge {
         },
         service: {
           name: 'my-service',
+          tls: undefined,
           logSampleRate: logSampleRate ?? 0,
           groups: testGroups(described, (id) => {
             const { address, port } = this.apps[id].endpoint
@@ -113,7 +114,7 @@ export class TestEdge {
         openTotal: new Int32Array(1),
       },
     )
-    this.loop = new TestLoop(this.role, limits, listen === undefined ? undefined : endpointOf(listen))
+    this.loop = new TestLoop(this.role, limits, listen === undefined ? {} : { listen: endpointOf(listen) })
     t.after(() => {
       this.loop.close()
       for (const app of this.apps) app.close()

@@ -13,6 +13,7 @@ export const EMFILE = -errno.EMFILE
 export const ENFILE = -errno.ENFILE
 export const ENOBUFS = -errno.ENOBUFS
 export const ENOMEM = -errno.ENOMEM
+export const EPROTO = -errno.EPROTO
 export const ETIMEDOUT = -errno.ETIMEDOUT
 
 const NAMES = new Map(Object.entries(errno).map(([name, value]) => [-value, name]))

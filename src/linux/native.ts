@@ -62,6 +62,63 @@ export type Native = {
   splice(from: number, to: number, length: number, flags: number): number
   /** setns(2): moves the calling thread */
   setns(fd: number, kind: number): number
+} & NativeTls
+
+/** An SSL_CTX; freed by a call, never by the garbage collector. */
+declare const contextBrand: unique symbol
+export type TlsContextHandle = { readonly [contextBrand]: never }
+/** An SSL; freed by a call, never by the garbage collector. */
+declare const sessionBrand: unique symbol
+export type TlsSessionHandle = { readonly [sessionBrand]: never }
+
+/**
+ * The calls of OpenSSL that the addon offers; `openssl.ts` says what they mean.
+ *
+ * Those of contexts return 0, or -1 when `tlsError` says why. Those of sessions return what OpenSSL returns when that is
+ * positive, and the negated SSL_get_error(3) otherwise; what else there is to say is in the results given to `tlsBind`.
+ */
+type NativeTls = {
+  tlsContextNew(isServer: number): TlsContextHandle | null
+  tlsContextFree(context: TlsContextHandle): number
+  tlsContextControl(context: TlsContextHandle, command: number, value: number): number
+  tlsContextControlText(context: TlsContextHandle, command: number, text: string): number
+  tlsContextSetOptions(context: TlsContextHandle, options: number): number
+  tlsContextSetSecurityLevel(context: TlsContextHandle, level: number): number
+  tlsContextSetCiphers(context: TlsContextHandle, list: string): number
+  tlsContextSetCipherSuites(context: TlsContextHandle, list: string): number
+  tlsContextCiphers(context: TlsContextHandle, out: Int32Array): number
+  tlsContextUseCertificate(context: TlsContextHandle, der: Uint8Array): number
+  tlsContextAddChain(context: TlsContextHandle, der: Uint8Array): number
+  tlsContextUseKey(context: TlsContextHandle, der: Uint8Array): number
+  tlsContextTrust(context: TlsContextHandle, der: Uint8Array): number
+  tlsContextSetVerify(context: TlsContextHandle, mode: number): number
+  tlsContextSetTickets(
+    context: TlsContextHandle,
+    table: Uint8Array,
+    sessionIdContext: Uint8Array,
+    count: number,
+    lifetimeSec: number,
+  ): number
+  tlsBind(received: Uint8Array, produced: Uint8Array, results: Int32Array): number
+  tlsError(): number
+  tlsOpen(context: TlsContextHandle, isServer: number): TlsSessionHandle | null
+  tlsSetServerName(session: TlsSessionHandle, name: string, isVerified: number): number
+  tlsHandshake(session: TlsSessionHandle, start: number, end: number, protocol: Uint8Array): number
+  tlsRead(
+    session: TlsSessionHandle,
+    start: number,
+    end: number,
+    bytes: Uint8Array,
+    bytesStart: number,
+    bytesEnd: number,
+  ): number
+  tlsWrite(session: TlsSessionHandle, bytes: Uint8Array, start: number, end: number): number
+  tlsShutdown(session: TlsSessionHandle): number
+  tlsVersion(session: TlsSessionHandle): number
+  tlsCipher(session: TlsSessionHandle): number
+  tlsIsResumed(session: TlsSessionHandle): number
+  tlsPeerCommonName(session: TlsSessionHandle, out: Uint8Array): number
+  tlsFree(session: TlsSessionHandle): number
 }
 
 const ADDON_PATH = fileURLToPath(new URL('../../../build/truepeer.node', import.meta.url))

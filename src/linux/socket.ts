@@ -15,6 +15,7 @@ import {
   IPV6_V6ONLY,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
+  MSG_PEEK,
   SHUT_WR,
   SO_ERROR,
   SO_KEEPALIVE,
@@ -148,6 +149,11 @@ export function takeError(fd: number): number {
 /** recv(2) into `[start, end)`: the count, 0 at the peer's FIN, or a negated errno. */
 export function receive(fd: number, bytes: Uint8Array, start: number, end: number): number {
   return native.recv(fd, bytes, start, end, MSG_DONTWAIT)
+}
+
+/** As {@link receive}, but the bytes stay to be received (recv(2) MSG_PEEK). */
+export function peek(fd: number, bytes: Uint8Array, start: number, end: number): number {
+  return native.recv(fd, bytes, start, end, MSG_DONTWAIT | MSG_PEEK)
 }
 
 /** send(2) of `[start, end)`: the count or a negated errno; never raises SIGPIPE. */

@@ -142,13 +142,6 @@ const table: readonly (readonly [string, readonly Fields[], readonly Row[]])[] =
         `203.0.113.10:110 is the address and port of ${RULE} too`,
         'give one of the two another address or port',
       ],
-      [
-        'forwardingRules/z-rule',
-        'target',
-        'unsupported',
-        '"my-ssl-lb-target-proxy" is a target SSL proxy, and this version does not take TLS off yet',
-        'name a target TCP proxy, which passes TLS on as it is',
-      ],
     ],
   ],
   [
@@ -472,7 +465,7 @@ test('the problems of a file and of its references come together, and what is un
   const read = readResources(
     JSON.stringify(
       guideWith({
-        [SERVICE]: { protocol: 'SSL', backends: [{ group: 'global/healthChecks/my-tcp-health-check' }] },
+        [SERVICE]: { protocol: 'HTTP', backends: [{ group: 'global/healthChecks/my-tcp-health-check' }] },
         [GROUP]: { instances: ['lost'] },
       }),
     ),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatProblem } from '../compute/problem.ts'
 import { readResources } from '../compute/read-resources.ts'
+import { CERTIFICATE, PRIVATE_KEY } from '../compute/test-pem.ts'
 import { compile } from './compile.ts'
 import type { Snapshot } from './snapshot.ts'
 import { type Fields, GUIDE, guideWith, readChecked, resourceOf } from './test-resources.ts'
@@ -15,6 +16,7 @@ const GUIDE_SNAPSHOT: Snapshot = {
       proxy: 'my-tcp-lb-target-proxy',
       service: 'my-tcp-lb',
       proxyHeader: { kind: 'PROXY_V1' },
+      tls: undefined,
     },
   ],
   services: [
@@ -24,6 +26,7 @@ const GUIDE_SNAPSHOT: Snapshot = {
       drainingTimeoutMs: 0,
       healthCheck: 'my-tcp-health-check',
       logSampleRate: 0,
+      tls: undefined,
       groups: [
         {
           name: 'us-central1-b/my-instance-group',
@@ -310,6 +313,7 @@ test('a service without backends and health check is compiled: it refuses every 
       healthCheck: undefined,
       logSampleRate: 0.5,
       groups: [],
+      tls: undefined,
     },
   ])
 })
@@ -477,3 +481,50 @@ for (const [type, field, fields, expected] of [
     ])
   })
 }
+
+test('a target SSL proxy gives its frontend certificates in their order, policy and protocols', () => {
+  const certificate = { certificate: CERTIFICATE, privateKey: PRIVATE_KEY }
+  const frontendOf = (proxy: Fields, policy?: Fields) =>
+    snapshotOf(
+      guideWith({
+        [RULE]: { target: 'my-ssl-proxy' },
+        [PROXY]: undefined,
+        'targetSslProxies/my-ssl-proxy': { service: 'my-tcp-lb', sslCertificates: ['second', 'first'], ...proxy },
+        'sslCertificates/first': certificate,
+        'sslCertificates/second': certificate,
+        'sslPolicies/my-ssl-policy': policy,
+      }),
+    ).frontends[0]
+  const pem = { chain: CERTIFICATE, privateKey: PRIVATE_KEY }
+  assert.deepEqual(frontendOf({}).tls, {
+    certificates: [
+      { name: 'second', ...pem },
+      { name: 'first', ...pem },
+    ],
+    policy: { name: '', profile: 'COMPATIBLE', minTlsVersion: 'TLS_1_0', customFeatures: [] },
+    protocols: [],
+  })
+  const customFeatures = ['TLS_RSA_WITH_AES_128_CBC_SHA', 'TLS_AES_128_GCM_SHA256']
+  const policy = { profile: 'CUSTOM', minTlsVersion: 'TLS_1_1', customFeatures }
+  const { tls } = frontendOf({ sslPolicy: 'my-ssl-policy', alpnProtocols: ['imap'] }, policy)
+  assert.deepEqual(
+    [tls?.policy, tls?.protocols],
+    [{ name: 'my-ssl-policy', ...policy, customFeatures: ['TLS_RSA_WITH_AES_128_CBC_SHA'] }, ['imap']],
+  )
+})
+
+test('a backend service with the protocol SSL says how its backends are spoken to', () => {
+  const tlsOf = (fields: Fields) => snapshotOf(guideWith({ [SERVICE]: fields })).services[0].tls
+  assert.equal(tlsOf({ protocol: 'TCP' }), undefined)
+  assert.deepEqual(tlsOf({ protocol: 'SSL' }), { serverName: '', roots: '', headerPlace: 'before-tls' })
+  const tlsSettings = {
+    sni: 'app.example',
+    certificateAuthorities: CERTIFICATE,
+    proxyHeaderPlace: 'INSIDE_TLS',
+  }
+  assert.deepEqual(tlsOf({ protocol: 'SSL', tlsSettings }), {
+    serverName: 'app.example',
+    roots: CERTIFICATE,
+    headerPlace: 'inside-tls',
+  })
+})

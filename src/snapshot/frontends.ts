@@ -33,6 +33,7 @@ export function compileFrontends(compilation: Compilation): readonly CompiledFro
       proxy: proxy.name,
       service: proxy.backend.service.name,
       proxyHeader: proxy.proxyHeader,
+      tls: proxy.tls,
     }
     frontends.push({ frontend, backend: proxy.backend })
   }
@@ -118,10 +119,5 @@ function findProxy(
 ): CompiledProxy | undefined {
   const collections = ['targetTcpProxies', 'targetSslProxies'] as const
   const target = resolve(compilation, rule, 'target', rule.resource.target, collections)
-  // What stands behind a target SSL proxy is compiled as for any other; this is the only place that refuses it.
-  if (target?.collection === 'targetSslProxies') {
-    const problem = `${quoted(rule.resource.target)} is a target SSL proxy, and this version does not take TLS off yet`
-    compilation.report(rule, 'target', 'unsupported', problem, 'name a target TCP proxy, which passes TLS on as it is')
-  }
   return target && proxies.get(target)
 }

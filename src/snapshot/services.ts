@@ -1,10 +1,11 @@
+import type { ResourceOf } from '../compute/resources.ts'
 import { compileBackends } from './backends.ts'
 import type { Compilation } from './compilation.ts'
 import { compileGroups } from './groups.ts'
 import { compileHealthChecks } from './health-checks.ts'
 import { resolve } from './resolve.ts'
 import { type ResourceIn, scopedName } from './resource-index.ts'
-import type { BackendService, HealthCheck } from './snapshot.ts'
+import type { BackendService, BackendTls, HealthCheck } from './snapshot.ts'
 
 /** A service with what a snapshot lists beside it. */
 export type CompiledService = { readonly service: BackendService; readonly healthCheck: HealthCheck | undefined }
@@ -24,10 +25,20 @@ export function compileServices(compilation: Compilation): ReadonlyMap<ResourceI
       healthCheck: healthCheck?.name,
       logSampleRate: logConfig.enable ? logConfig.sampleRate : 0,
       groups: compileBackends(compilation, checked, groups),
+      tls: compileTls(checked.resource),
     }
     services.set(checked, { service, healthCheck })
   }
   return services
+}
+
+function compileTls({ protocol, tlsSettings }: ResourceOf<'backendServices'>): BackendTls | undefined {
+  if (protocol !== 'SSL') return undefined
+  return {
+    serverName: tlsSettings?.sni ?? '',
+    roots: tlsSettings?.certificateAuthorities ?? '',
+    headerPlace: tlsSettings?.proxyHeaderPlace === 'INSIDE_TLS' ? 'inside-tls' : 'before-tls',
+  }
 }
 
 /** A service has one at most, which its schema says. */

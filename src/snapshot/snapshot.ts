@@ -19,6 +19,36 @@ export type Frontend = {
   /** The name of a {@link BackendService}. */
   readonly service: string
   readonly proxyHeader: ProxyHeader
+  /** Clients speak TLS, which ends here; undefined: their bytes go on as they are. */
+  readonly tls: FrontendTls | undefined
+}
+
+/** What a target SSL proxy says of TLS. */
+export type FrontendTls = {
+  /** One to fifteen; the first is the default. */
+  readonly certificates: readonly FrontendCertificate[]
+  readonly policy: TlsPolicy
+  /** Application protocols by preference (ALPN); empty: none is agreed on. */
+  readonly protocols: readonly string[]
+}
+
+/** A certificate with its key as they stand in the resource: whether they are any good, only OpenSSL knows. */
+export type FrontendCertificate = {
+  readonly name: string
+  /** PEM, leaf first. */
+  readonly chain: string
+  /** PEM. Never shown. */
+  readonly privateKey: string
+}
+
+/** An SSL policy. */
+export type TlsPolicy = {
+  /** Empty: the default policy, which is no resource. */
+  readonly name: string
+  readonly profile: 'COMPATIBLE' | 'MODERN' | 'RESTRICTED' | 'FIPS_202205' | 'CUSTOM'
+  readonly minTlsVersion: 'TLS_1_0' | 'TLS_1_1' | 'TLS_1_2' | 'TLS_1_3'
+  /** The suites of CUSTOM for TLS 1.2 and below, by their registered names. */
+  readonly customFeatures: readonly string[]
 }
 
 /** What stands before the client's first byte on the way to a backend. */
@@ -39,6 +69,18 @@ export type BackendService = {
   /** The part of connections that is logged, 0 to 1 (`logConfig`); 0: none. */
   readonly logSampleRate: number
   readonly groups: readonly BackendGroup[]
+  /** Backends speak TLS (protocol SSL); undefined: they get the client's bytes as they are. */
+  readonly tls: BackendTls | undefined
+}
+
+/** How backends are spoken to in TLS. */
+export type BackendTls = {
+  /** The name to ask for and, with roots, to find in the certificate; empty: none. */
+  readonly serverName: string
+  /** PEM; empty: any certificate is accepted, as Google does. */
+  readonly roots: string
+  /** Where the PROXY header stands: in the clear before the handshake, or as the first bytes inside. */
+  readonly headerPlace: 'before-tls' | 'inside-tls'
 }
 
 /** An instance group or network endpoint group as a backend of one service. */

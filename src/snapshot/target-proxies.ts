@@ -3,13 +3,14 @@ import type { Compilation } from './compilation.ts'
 import { resolve } from './resolve.ts'
 import { type ResourceIn, scopedName } from './resource-index.ts'
 import { type CompiledService, compileServices } from './services.ts'
-import type { ProxyHeader } from './snapshot.ts'
+import type { FrontendCertificate, FrontendTls, ProxyHeader, TlsPolicy } from './snapshot.ts'
 
 /** A target proxy with the service behind it, where that is there. */
 export type CompiledProxy = {
   readonly name: string
   readonly proxyHeader: ProxyHeader
   readonly backend: CompiledService | undefined
+  readonly tls: FrontendTls | undefined
 }
 
 /** What a forwarding rule refers to. */
@@ -23,8 +24,8 @@ export function compileTargetProxies(compilation: Compilation): ReadonlyMap<Targ
   for (const proxy of [...resources.all('targetTcpProxies'), ...resources.all('targetSslProxies')]) {
     const service = resolve(compilation, proxy, 'service', proxy.resource.service, ['backendServices'])
     const backend = service && services.get(service)
-    proxies.set(proxy, { name: scopedName(proxy), proxyHeader: compileHeader(proxy.resource), backend })
-    if (proxy.collection === 'targetSslProxies') checkTls(compilation, proxy)
+    const tls = proxy.collection === 'targetSslProxies' ? compileTls(compilation, proxy) : undefined
+    proxies.set(proxy, { name: scopedName(proxy), proxyHeader: compileHeader(proxy.resource), backend, tls })
   }
   return proxies
 }
@@ -35,10 +36,34 @@ function compileHeader(proxy: ResourceOf<TargetProxy['collection']>): ProxyHeade
   return { kind, crc32c: options.includes('CRC32C'), uniqueId: options.includes('UNIQUE_ID') }
 }
 
-function checkTls(compilation: Compilation, proxy: ResourceIn<'targetSslProxies'>): void {
-  const { sslCertificates, sslPolicy } = proxy.resource
-  for (const [index, certificate] of sslCertificates.entries()) {
-    resolve(compilation, proxy, `sslCertificates[${index}]`, certificate, ['sslCertificates'])
+/** What a proxy without a policy gets. */
+const DEFAULT_POLICY: TlsPolicy = { name: '', profile: 'COMPATIBLE', minTlsVersion: 'TLS_1_0', customFeatures: [] }
+
+function compileTls(compilation: Compilation, proxy: ResourceIn<'targetSslProxies'>): FrontendTls {
+  const { sslCertificates, sslPolicy, alpnProtocols } = proxy.resource
+  const certificates = sslCertificates.flatMap((reference, index): FrontendCertificate[] => {
+    const checked = resolve(compilation, proxy, `sslCertificates[${index}]`, reference, ['sslCertificates'])
+    if (checked === undefined) return []
+    // The schema demands both.
+    const { certificate = '', privateKey = '' } = checked.resource
+    return [{ name: scopedName(checked), chain: certificate, privateKey }]
+  })
+  const policy =
+    sslPolicy === undefined ? undefined : resolve(compilation, proxy, 'sslPolicy', sslPolicy, ['sslPolicies'])
+  return {
+    certificates,
+    policy: policy === undefined ? DEFAULT_POLICY : compilePolicy(policy),
+    protocols: alpnProtocols,
   }
-  if (sslPolicy !== undefined) resolve(compilation, proxy, 'sslPolicy', sslPolicy, ['sslPolicies'])
+}
+
+function compilePolicy(checked: ResourceIn<'sslPolicies'>): TlsPolicy {
+  const { profile, minTlsVersion, customFeatures } = checked.resource
+  return {
+    name: scopedName(checked),
+    profile,
+    minTlsVersion,
+    // Those of TLS 1.3 are always on, whatever the list says.
+    customFeatures: customFeatures.filter((feature) => feature.includes('_WITH_')),
+  }
 }

@@ -10,6 +10,7 @@ export function testFrontend(fields: Partial<Frontend> = {}): Frontend {
     proxy: 'my-tcp-lb-target-proxy',
     service: 'my-tcp-lb',
     proxyHeader: { kind: 'PROXY_V1' },
+    tls: undefined,
     ...fields,
   }
 }
@@ -40,6 +41,7 @@ export function testService(fields: Partial<BackendService> = {}): BackendServic
     healthCheck: 'my-tcp-health-check',
     logSampleRate: 0,
     groups: [testGroup()],
+    tls: undefined,
     ...fields,
   }
 }

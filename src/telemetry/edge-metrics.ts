@@ -118,6 +118,18 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
     ({ probes }) => probes?.transitions,
   ),
   {
+    name: 'truepeer_certificate_expiry_seconds',
+    help: 'Time until the first certificate of a chain expires; negative once it has, when it is served all the same',
+    kind: 'gauge',
+    labels: ['certificate'],
+    samples: ({ frontends }) => {
+      const certificates = frontends.flatMap(({ tls }) => tls?.certificates ?? [])
+      return new Map(
+        certificates.map(({ name, expiresInSec }): [string, Sample] => [name, [[name], expiresInSec]]),
+      ).values()
+    },
+  },
+  {
     name: 'truepeer_configuration_reloads_total',
     help: 'Configurations read after the start, by what became of them',
     kind: 'counter',

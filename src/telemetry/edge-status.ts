@@ -43,10 +43,42 @@ export type FrontendStatus = Traffic & {
   readonly proxy: string
   readonly service: string
   readonly proxyHeader: string
+  /** Clients speak TLS; undefined: they do not, as far as this edge knows. */
+  readonly tls: TlsStatus | undefined
   /** Connections for which no backend was healthy. */
   readonly noBackend: number
   /** Connections of peers that are not trusted, or whose header was wrong. */
   readonly refused: number
+}
+
+/** What clients of a frontend can agree on. */
+export type TlsStatus = {
+  /** The SSL policy's name; empty: there is none. */
+  readonly policy: string
+  readonly profile: string
+  /** The oldest version that is really offered, such as `TLSv1.2`. */
+  readonly minVersion: string
+  /** What is really offered, by the registered names; those of TLS 1.3 come first. */
+  readonly cipherSuites: readonly string[]
+  /** What the policy has and this OpenSSL has not. */
+  readonly unavailable: readonly string[]
+  readonly certificates: readonly CertificateStatus[]
+}
+
+export type CertificateStatus = {
+  readonly name: string
+  /** Host names of the leaf. */
+  readonly names: readonly string[]
+  /** `rsa`, `ecdsa-p256` or `ecdsa-p384`. */
+  readonly keyKind: string
+  /** SHA-256 of the leaf, in hexadecimal. */
+  readonly fingerprint: string
+  /** RFC 3339: when the first of the chain expires. It is served afterwards, too. */
+  readonly expiresAt: string
+  /** Negative once it has expired. */
+  readonly expiresInSec: number
+  /** What deserves a look, a sentence each. */
+  readonly warnings: readonly string[]
 }
 
 export type ServiceStatus = {

@@ -1,14 +1,18 @@
 import { MALFORMED_REASONS } from '../proxy-protocol/proxy-header.ts'
+import { HANDSHAKE_FAILURES, TLS_VERSION_NAMES } from '../tls/handshake-names.ts'
 
 /** Why a connection ended; the `reason` of `truepeer_connections_ended_total`. */
 export const END_REASONS = [
   'finished',
   'client-reset',
   'backend-reset',
+  'client-truncated',
+  'backend-truncated',
   'client-left',
   'idle-timeout',
   'half-closed-timeout',
   'untrusted-peer',
+  'handshake-failed',
   'header-timeout',
   'header-missing',
   'header-truncated',
@@ -19,6 +23,7 @@ export const END_REASONS = [
   'app-down',
   'connect-timeout',
   'connect-failed',
+  'backend-handshake-failed',
   'no-backend',
   'out-of-resources',
   'drained',
@@ -119,6 +124,24 @@ export const METRICS = {
     "Connections that could not keep the client's port",
     'cause',
     FALLBACK_CAUSES,
+  ),
+  tlsHandshakes: labelled(
+    'truepeer_tls_handshakes_total',
+    'Complete TLS handshakes that did not resume a session',
+    'version',
+    TLS_VERSION_NAMES,
+  ),
+  tlsResumed: labelled(
+    'truepeer_tls_resumptions_total',
+    'Complete TLS handshakes that resumed a session',
+    'version',
+    TLS_VERSION_NAMES,
+  ),
+  tlsFailures: labelled(
+    'truepeer_tls_handshake_failures_total',
+    'TLS handshakes that failed',
+    'reason',
+    HANDSHAKE_FAILURES,
   ),
   connectFailures: single('truepeer_connect_failures_total', 'Attempts to reach a backend or target that failed'),
   connectRetries: single('truepeer_connect_retries_total', 'Further attempts after a failed one'),

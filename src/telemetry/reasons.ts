@@ -25,6 +25,17 @@ export const END_REASON_TEXTS: ReasonTexts<EndReason> = {
       'The connection to the backend or app broke while bytes were relayed; the client got what came before, then a reset.',
     remedy: 'Look into the log of the app at that time: it crashed, was restarted, or closed with bytes unread.',
   },
+  'client-truncated': {
+    meaning:
+      'Both sides closed, but the client without the TLS message that says so (close_notify): bytes of its may be missing. The backend got what came before, then a FIN.',
+    remedy:
+      'Nothing to do for clients that close like this once they have what they want; otherwise something on the way cuts connections.',
+  },
+  'backend-truncated': {
+    meaning:
+      'Both sides closed, but the backend without the TLS message that says so (close_notify): bytes of its may be missing. The client got what came before, then a FIN, without close_notify where it speaks TLS.',
+    remedy: 'Have the app close its TLS sessions before their sockets.',
+  },
   'client-left': {
     meaning: 'The client reset its connection while the backend or app was still being connected to.',
     remedy: 'Nothing to do for a few; many mean that the backend or app accepts too slowly.',
@@ -42,6 +53,10 @@ export const END_REASON_TEXTS: ReasonTexts<EndReason> = {
       'Who connected to the agent is not in the list of trusted edges, or to an edge with "--accept-proxy" not among its sources; it was closed before a byte was read.',
     remedy:
       'If it is an edge or a load balancer of yours, add its subnet to the list (an agent then takes SIGHUP); otherwise close the port to it.',
+  },
+  'handshake-failed': {
+    meaning: 'The TLS handshake did not come to its end; "refusal" in the record says why.',
+    remedy: 'See the reason in the record, and the SSL policy of the frontend.',
   },
   'header-timeout': {
     meaning: 'The PROXY protocol header was not complete within "--header-timeout" of accept.',
@@ -87,6 +102,10 @@ export const END_REASON_TEXTS: ReasonTexts<EndReason> = {
     meaning: 'No attempt to reach the backend or app succeeded, and no further one was allowed; the client was reset.',
     remedy:
       'Start the app, or correct the target; where the app listens, look for a disabled address family or for a limit of open files. At an edge, "refusal" is "no-source-port" when no address had a port left: give more with "--source-ranges".',
+  },
+  'backend-handshake-failed': {
+    meaning: 'The backend accepted, but the TLS handshake with it failed; "refusal" in the record says why.',
+    remedy: 'Let the app speak TLS on that port, with a certificate that the configured roots and name accept.',
   },
   'no-backend': {
     meaning: 'At an edge: no backend is healthy; the client was reset.',

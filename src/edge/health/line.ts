@@ -1,5 +1,5 @@
 // biome-ignore lint/style/noRestrictedImports: probes are few and run on the main thread, off the data path (D11)
-import { connect, isIP, type Socket } from 'node:net'
+import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import { sourceTowards } from '../../linux/route.ts'
@@ -12,6 +12,16 @@ const RECEIVED_BYTES_MAX = 256 * 1024
 const RECEIVED_CHECK_MS = 50
 /** How long a peer has to close its side after we have closed ours. */
 const LEAVE_MS_MAX = 1_000
+
+/** Whom a line leads to. */
+export type LineTarget = {
+  readonly address: string
+  readonly port: number
+  /** The address of this host to connect from; undefined: the kernel chooses. */
+  readonly sourceAddress?: string | undefined
+}
+
+const NO_PORT: ProbeResult = { kind: 'discarded', error: 'all ephemeral ports of this host are in use' }
 
 let anyPeer: SecureContext | undefined
 
@@ -43,28 +53,28 @@ export class Line {
   }
 
   /** Resolves with undefined once the backend has accepted, otherwise with what that says of it. */
-  async connect(host: string, port: number): Promise<ProbeResult | undefined> {
-    const refused = await this.#connectFromAnyPort(host, port)
+  async connect({ address, port, sourceAddress }: LineTarget): Promise<ProbeResult | undefined> {
+    const refused = await this.#connectFromAnyPort({ host: address, port, localAddress: sourceAddress })
     if (refused === undefined) this.stage = 'talking'
     return refused
   }
 
-  async #connectFromAnyPort(host: string, port: number): Promise<ProbeResult | undefined> {
-    const first = await this.#attempt({ host, port })
+  async #connectFromAnyPort(target: TcpNetConnectOpts): Promise<ProbeResult | undefined> {
+    const first = await this.#attempt(target)
     if (first === undefined) return undefined
+    const { host = '', port, localAddress } = target
+    if (localAddress !== undefined && isPortless(first)) return NO_PORT
     if (codeOf(first) !== 'EADDRNOTAVAIL' || this.#isDestroyed) return resultOfError(first)
     // All ephemeral ports are taken for connect(2); with an address bound first they can still be shared.
     const address = parseIpAddress(host)
     const source = address && sourceTowards({ address, port })
     if (source === undefined) return resultOfError(first)
     const second = await this.#attempt({ host, port, localAddress: formatIpAddress(source) })
-    if (second !== undefined && ['EADDRNOTAVAIL', 'EADDRINUSE'].includes(codeOf(second))) {
-      return { kind: 'discarded', error: 'all ephemeral ports of this host are in use' }
-    }
-    return second && resultOfError(second)
+    if (second === undefined) return undefined
+    return isPortless(second) ? NO_PORT : resultOfError(second)
   }
 
-  #attempt(target: { host: string; port: number; localAddress?: string }): Promise<Error | undefined> {
+  #attempt(target: TcpNetConnectOpts): Promise<Error | undefined> {
     return new Promise((resolve) => {
       const socket = connect({ ...target, noDelay: true })
       this.#socket = socket
@@ -194,4 +204,9 @@ function handshakeText(error: Error): string {
   // OpenSSL's own words: `wrong version number`, from a backend that speaks no TLS.
   const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message
   return `TLS handshake failed: ${plainText(reason)}`
+}
+
+/** Reports whether an address of this host had no port left. */
+function isPortless(error: Error): boolean {
+  return ['EADDRNOTAVAIL', 'EADDRINUSE'].includes(codeOf(error))
 }

@@ -1,6 +1,6 @@
 import type { HealthCheck, Probe } from '../../snapshot/snapshot.ts'
 import { type Conversation, converseWithin } from './deadline.ts'
-import type { Line } from './line.ts'
+import type { Line, LineTarget } from './line.ts'
 import type { LoopLag } from './loop-lag.ts'
 import { exchangeBytes } from './probe-bytes.ts'
 import { exchangeGrpc } from './probe-grpc.ts'
@@ -9,11 +9,9 @@ import { exchangeHttp2 } from './probe-http2.ts'
 import { failure, type ProbeResult, plainText } from './probe-result.ts'
 
 /** Who is probed, and how. */
-export type ProbeTarget = {
+export type ProbeTarget = LineTarget & {
+  /** It may name another port than the backend's own. */
   readonly check: HealthCheck
-  readonly address: string
-  /** The backend's own port; the check may name another. */
-  readonly port: number
 }
 
 /** What a health check with `proxyHeader: PROXY_V1` sends: a header that names no client (proxy-protocol.txt §2.1). */
@@ -47,7 +45,7 @@ export function isCostly({ kind }: Probe): boolean {
 async function talk(line: Line, target: ProbeTarget): Promise<ProbeResult> {
   const { check, address } = target
   const { probe } = check
-  const refused = await line.connect(address, probedPort(target))
+  const refused = await line.connect({ ...target, port: probedPort(target) })
   if (refused !== undefined) return refused
   if (check.sendsProxyHeader) line.write(PROXY_UNKNOWN)
   switch (probe.kind) {

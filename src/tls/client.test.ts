@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { produced, producedBytes, received } from '../linux/openssl.ts'
+import { CertificateError, readCertificate } from './certificate.ts'
+import { TlsClient } from './client.ts'
+import { DEFAULT_POLICY } from './policy.ts'
+import { TlsServer } from './server.ts'
+import { TlsSession } from './session.ts'
+import { issue } from './test-certificates.ts'
+import { TicketKeys } from './ticket-keys.ts'
+
+const ROOT = issue({ commonName: 'Root', isAuthority: true })
+const LEAF = issue({ commonName: 'app.example', names: ['app.example'], issuer: ROOT })
+const SERVER = new TlsServer({
+  name: 'app',
+  certificates: [readCertificate('app', LEAF.certificatePem, LEAF.keyPem)],
+  policy: DEFAULT_POLICY,
+  protocols: [],
+  tickets: new TicketKeys().table,
+  handshakeTimeoutMs: 1_000,
+})
+
+/** Passes one side's bytes to the other; returns how far that came. */
+function pass(session: TlsSession, bytes: Uint8Array): { readonly step: string; readonly answer: Uint8Array } {
+  const front = session.restore()
+  received.set(bytes, front)
+  return { step: session.step(front + bytes.length), answer: produced.slice(0, producedBytes()) }
+}
+
+function handshakeWith(rootsPem: string, serverName: string) {
+  const client = new TlsClient({ serverName, rootsPem })
+  const clientSide = client.open()
+  assert.ok(clientSide)
+  const serverSide = TlsSession.accepting(SERVER)
+  const flight = pass(serverSide, pass(clientSide, new Uint8Array(0)).answer)
+  const { step, answer } = pass(clientSide, flight.answer)
+  const serverStep = pass(serverSide, answer).step
+  client.retire()
+  return { step, serverStep, clientSide, serverSide }
+}
+
+test('a client that trusts the root and knows the name is content, and both sides agree', () => {
+  const { step, serverStep, clientSide, serverSide } = handshakeWith(ROOT.certificatePem, 'app.example')
+  assert.deepEqual([step, serverStep], ['open', 'open'])
+  assert.equal(clientSide.info()?.commonName, 'app.example')
+  assert.equal(serverSide.info()?.serverName, 'app.example')
+  assert.equal(serverSide.info()?.commonName, undefined)
+})
+
+test('a client that is given no roots takes any certificate', () => {
+  assert.equal(handshakeWith('', 'other.example').step, 'open')
+})
+
+test('another name and another root are refused, and the server learns why', () => {
+  for (const [rootsPem, name] of [
+    [ROOT.certificatePem, 'other.example'],
+    [issue({ commonName: 'Other Root', isAuthority: true }).certificatePem, 'app.example'],
+  ]) {
+    const { step, serverStep, clientSide, serverSide } = handshakeWith(rootsPem, name)
+    assert.deepEqual([step, clientSide.failure], ['failed', 'certificate-invalid'])
+    assert.deepEqual([serverStep, serverSide.failure], ['failed', 'certificate-refused'])
+  }
+})
+
+test('roots that cannot be read are refused', () => {
+  assert.throws(() => new TlsClient({ serverName: '', rootsPem: 'x' }), CertificateError)
+})
+
+test('a receiver with little room gets everything in pieces', () => {
+  const { clientSide, serverSide } = handshakeWith('', '')
+  const payload = Buffer.alloc(40_000, 'some payload, ')
+  assert.ok(clientSide.send(payload, 0, payload.length))
+  const records = produced.slice(0, producedBytes())
+  const room = new Uint8Array(1_000)
+  const parts: Buffer[] = []
+  received.set(records, serverSide.restore())
+  for (let end = records.length; ; end = serverSide.restore()) {
+    const count = serverSide.receive(end, room, 0, room.length)
+    parts.push(Buffer.from(room.subarray(0, count)))
+    if (!serverSide.hasMore) break
+  }
+  assert.ok(Buffer.concat(parts).equals(payload))
+})
+
+test('what was cut short is no end, and close_notify is', () => {
+  const { clientSide, serverSide } = handshakeWith('', '')
+  const room = new Uint8Array(1_000)
+  clientSide.finish()
+  const notify = produced.slice(0, producedBytes())
+  received.set(notify.subarray(0, 10))
+  assert.deepEqual([serverSide.receive(10, room, 0, room.length), serverSide.hasEnded], [0, false])
+  received.set(notify.subarray(10))
+  assert.deepEqual([serverSide.receive(notify.length - 10, room, 0, room.length), serverSide.hasEnded], [0, true])
+})

@@ -1,0 +1,75 @@
+import { X509Certificate } from 'node:crypto'
+import type { TlsContextHandle } from '../linux/native.ts'
+import { freeContext, makeContext, openSession, setServerName, verifyBy } from '../linux/openssl.ts'
+import { CertificateError } from './certificate.ts'
+import { contextTerms, unavailableSuites } from './context.ts'
+import { DEFAULT_POLICY, readPolicy } from './policy.ts'
+import { TlsSession } from './session.ts'
+
+/** How TLS connections to backends are made. */
+export type TlsClientOptions = {
+  /** The name to ask for and to find in the certificate; '' asks for none. */
+  readonly serverName: string
+  /** PEM of the roots that a backend's certificate has to come from; '' accepts any certificate, as Google does. */
+  readonly rootsPem: string
+}
+
+/** Makes sessions to backends, on one worker; it is freed once it is retired and nobody is about to open one. */
+export class TlsClient {
+  readonly #context: TlsContextHandle
+  readonly #serverName: string
+  readonly #isVerified: boolean
+  #users = 0
+  #isRetired = false
+
+  /** @throws CertificateError when the roots cannot be read */
+  constructor(options: TlsClientOptions) {
+    const reading = readPolicy({ ...DEFAULT_POLICY, minTlsVersion: 'TLS_1_2' }, unavailableSuites())
+    if (reading.kind === 'problem') throw new TypeError(reading.message)
+    this.#serverName = options.serverName
+    this.#isVerified = options.rootsPem !== ''
+    const roots = this.#isVerified ? readRoots(options.rootsPem) : []
+    this.#context = makeContext(false, contextTerms(reading.terms))
+    verifyBy(this.#context, roots)
+  }
+
+  /** Opens a session; undefined when memory ran out. */
+  open(): TlsSession | undefined {
+    const handle = openSession(this.#context, false)
+    if (handle === undefined) return undefined
+    if (this.#serverName !== '') setServerName(handle, this.#serverName, this.#isVerified)
+    return TlsSession.connecting(handle, this.#serverName)
+  }
+
+  /** Keeps the context until {@link release}: a client has connected, whose backend may be dialled. */
+  acquire(): void {
+    this.#users += 1
+  }
+
+  /** Lets go of what {@link acquire} has kept. */
+  release(): void {
+    this.#users -= 1
+    if (this.#isRetired && this.#users === 0) freeContext(this.#context)
+  }
+
+  /** Another one has taken its place: frees the context as soon as nobody needs it. */
+  retire(): void {
+    this.#isRetired = true
+    if (this.#users === 0) freeContext(this.#context)
+  }
+}
+
+function readRoots(pem: string): Uint8Array[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
+  if (blocks.length === 0) {
+    throw new CertificateError('CA', 'certificate', 'there is no certificate in it', 'give the roots in PEM')
+  }
+  return blocks.map((block, index) => {
+    try {
+      return Uint8Array.from(new X509Certificate(block).raw)
+    } catch (cause) {
+      const rule = `root ${index + 1} cannot be read: its PEM is broken`
+      throw new CertificateError('CA', 'certificate', rule, 'copy it again', cause)
+    }
+  })
+}

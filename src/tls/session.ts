@@ -1,0 +1,250 @@
+import type { TlsSessionHandle } from '../linux/native.ts'
+import {
+  clearProduced,
+  consumedEnd,
+  failureReason,
+  freeSession,
+  handshake,
+  isResumed,
+  openSession,
+  peerCommonName,
+  pendingBytes,
+  produce,
+  read,
+  received,
+  sessionCipher,
+  sessionVersion,
+  shutdown,
+  TLS_1_0,
+  TlsResult,
+  write,
+} from '../linux/openssl.ts'
+import { cipherName } from './cipher-suites.ts'
+import { readClientHello } from './client-hello.ts'
+import { handshakeFailure } from './handshake-failure.ts'
+import { type HandshakeFailure, TLS_VERSION_NAMES, type TlsVersionName } from './handshake-names.ts'
+import type { TlsServer } from './server.ts'
+
+const NO_BYTES = new Uint8Array(0)
+/** A fatal alert "decode_error" (RFC 8446 §6), for who has sent no ClientHello that could be read. */
+const DECODE_ERROR = Uint8Array.of(21, 3, 1, 0, 2, 2, 50)
+
+/** What was agreed on, in OpenSSL's words, as they stand in PROXY protocol headers and logs. */
+export type TlsInfo = {
+  readonly version: TlsVersionName
+  readonly cipher: string
+  /** The name that the client asked for, as it came but in lower case; '' when it asked for none. */
+  readonly serverName: string
+  /** The application protocol, one character per byte; '' when there is none. */
+  readonly protocol: string
+  readonly isResumed: boolean
+  /** Of the other side's certificate; undefined when it has shown none. */
+  readonly commonName: string | undefined
+}
+
+/** How far a handshake is: it needs more bytes, is complete, or has failed for good. */
+export type HandshakeStep = 'wait' | 'open' | 'failed'
+
+/**
+ * One TLS session, without its socket.
+ *
+ * Whoever has the socket puts ciphertext into `received`, behind what {@link restore} puts there, calls {@link step} or
+ * {@link receive}, and sends `[0, producedBytes())` of `produced` before another session of this thread is called. Nothing
+ * is kept here between two calls but the ciphertext that was not used yet, which is rare.
+ */
+export class TlsSession {
+  /** The other side has sent close_notify. */
+  hasEnded = false
+  /** The socket has ended and {@link hasEnded} was not true: something may be missing. Kept for whoever has the socket. */
+  isTruncated = false
+  /** The handshake is complete. */
+  isOpen = false
+  /** Our close_notify has been produced. */
+  isFinished = false
+  /** Why the handshake failed, or the session broke; undefined while it is whole. */
+  failure: HandshakeFailure | undefined = undefined
+  /** There are bytes here for which there was no room: call {@link receive} again without waiting. */
+  hasMore = false
+  serverName = ''
+
+  #handle: TlsSessionHandle | null = null
+  /** Kept until the ClientHello is complete. */
+  #server: TlsServer | null = null
+  #protocol: Uint8Array = NO_BYTES
+  #kept: Uint8Array = NO_BYTES
+  #keptEnd = 0
+
+  /** A session for a client that has connected and said nothing. */
+  static accepting(server: TlsServer): TlsSession {
+    const session = new TlsSession()
+    server.acquire()
+    session.#server = server
+    return session
+  }
+
+  /** A session to a server, which asks for `serverName`; call {@link step} at once, to begin. */
+  static connecting(handle: TlsSessionHandle, serverName: string): TlsSession {
+    const session = new TlsSession()
+    session.#handle = handle
+    session.serverName = serverName
+    return session
+  }
+
+  /** Puts ciphertext that was kept at the front of `received`; returns where what comes now has to begin. */
+  restore(): number {
+    const count = this.#keptEnd
+    if (count === 0) return 0
+    received.set(this.#kept.subarray(0, count))
+    return count
+  }
+
+  /** Goes on with the handshake by `[0, end)` of `received`. */
+  step(end: number): HandshakeStep {
+    clearProduced()
+    if (this.#handle === null) {
+      const begun = this.#begin(end)
+      if (begun !== 'open') return begun
+    }
+    if (this.#handle === null) return 'failed'
+    const result = handshake(this.#handle, 0, end, this.#protocol)
+    if (result === 1) {
+      this.isOpen = true
+      this.#keep(consumedEnd(), end)
+      this.hasMore = this.#keptEnd > 0
+      return 'open'
+    }
+    this.#keep(end, end)
+    if (result === TlsResult.wantsMore) return 'wait'
+    return this.#fail(handshakeFailure(failureReason()))
+  }
+
+  /** Reads the ClientHello and opens the session that suits it. */
+  #begin(end: number): HandshakeStep {
+    const server = this.#server
+    if (server === null) return 'failed'
+    const hello = readClientHello(received, 0, end)
+    if (hello.kind === 'incomplete') {
+      this.#keep(0, end, hello.bytesNeeded)
+      return 'wait'
+    }
+    if (hello.kind === 'refused') {
+      if (hello.reason === 'client-hello-malformed') produce(DECODE_ERROR)
+      return this.#fail(hello.reason)
+    }
+    this.serverName = hello.serverName
+    this.#protocol = server.protocolFor(hello)
+    const handle = openSession(server.contextFor(hello), true)
+    this.#server = null
+    server.release()
+    if (handle === undefined) return this.#fail('out-of-resources')
+    this.#handle = handle
+    return 'open'
+  }
+
+  /**
+   * Decrypts `[0, end)` of `received` into `[start, bytesEnd)` of `bytes`.
+   *
+   * Give it 16 KiB more room than there is ciphertext and it takes everything: a record that came in part before may
+   * be complete now. Otherwise it keeps what is left, see {@link hasMore}.
+   *
+   * @returns the count; 0 with {@link hasEnded} or {@link failure} when there will be no more
+   */
+  receive(end: number, bytes: Uint8Array, start: number, bytesEnd: number): number {
+    clearProduced()
+    this.hasMore = false
+    if (this.#keptEnd > 0) this.#keep(0, 0)
+    const handle = this.#handle
+    if (handle === null || this.hasEnded) return 0
+    let at = 0
+    let filled = start
+    let isPending = true
+    while (filled < bytesEnd && (at < end || isPending)) {
+      const result = read(handle, at, end, bytes, filled, bytesEnd)
+      at = consumedEnd()
+      if (result > 0) {
+        filled += result
+        isPending = pendingBytes() > 0
+      } else if (result === TlsResult.wantsMore) {
+        return filled - start
+      } else {
+        if (result === TlsResult.ended) this.hasEnded = true
+        else this.failure = handshakeFailure(failureReason())
+        return filled - start
+      }
+    }
+    if (at < end || isPending) {
+      this.#keep(at, end)
+      this.hasMore = true
+    }
+    return filled - start
+  }
+
+  /** Encrypts `[start, end)`, at most 64 KiB, into `produced`; reports whether it could. */
+  send(bytes: Uint8Array, start: number, end: number): boolean {
+    clearProduced()
+    if (this.#handle === null || write(this.#handle, bytes, start, end) !== end - start) {
+      this.failure ??= 'protocol-error'
+      return false
+    }
+    return true
+  }
+
+  /** Produces close_notify: the other side will know that it has everything. */
+  finish(): void {
+    clearProduced()
+    if (this.isFinished || this.#handle === null || this.failure !== undefined) return
+    this.isFinished = true
+    shutdown(this.#handle)
+  }
+
+  /** The version that was agreed on, once the handshake is complete. */
+  get version(): TlsVersionName {
+    return TLS_VERSION_NAMES[this.#handle === null ? 0 : sessionVersion(this.#handle) - TLS_1_0]
+  }
+
+  /** Whether the session goes on from an earlier one. */
+  get isResumed(): boolean {
+    return this.#handle !== null && isResumed(this.#handle)
+  }
+
+  /** What was agreed on; call it once the handshake is complete. */
+  info(): TlsInfo | undefined {
+    const handle = this.#handle
+    if (handle === null) return undefined
+    return {
+      version: this.version,
+      cipher: cipherName(sessionCipher(handle)),
+      serverName: this.serverName,
+      protocol: Buffer.from(this.#protocol).toString('latin1'),
+      isResumed: this.isResumed,
+      commonName: peerCommonName(handle),
+    }
+  }
+
+  /** Frees what it holds outside of JavaScript. */
+  close(): void {
+    if (this.#handle !== null) freeSession(this.#handle)
+    this.#handle = null
+    this.#server?.release()
+    this.#server = null
+    this.#kept = NO_BYTES
+    this.#keptEnd = 0
+  }
+
+  #fail(reason: HandshakeFailure): HandshakeStep {
+    this.failure = reason
+    return 'failed'
+  }
+
+  /** Keeps `[start, end)` of `received` for the next call, which will need `bytesNeeded` in all. */
+  #keep(start: number, end: number, bytesNeeded = 0): void {
+    const count = end - start
+    this.#keptEnd = count
+    if (count === 0) {
+      this.#kept = NO_BYTES
+      return
+    }
+    if (this.#kept.length < count) this.#kept = new Uint8Array(Math.max(count, bytesNeeded))
+    this.#kept.set(received.subarray(start, end))
+  }
+}
