@@ -77,7 +77,7 @@ test('an edge gets the configuration at once, and every later one', async (t) =>
     format: 1,
     generation: 'g',
     version: 1,
-    snapshot: snapshotOf('a'),
+    snapshot: JSON.parse(JSON.stringify(snapshotOf('a'))),
   })
   assert.deepEqual(sink.taken(), ['snapshot 1'])
   await publish('b')
