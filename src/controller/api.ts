@@ -9,7 +9,7 @@ import { makeChange } from './change-methods.ts'
 import { openApiDocument } from './openapi.ts'
 import { finishOperation, makeOperation, shownOperation, type Warning } from './operations.ts'
 import { addProjects } from './project.ts'
-import { publish } from './publication.ts'
+import { Publisher } from './publication.ts'
 import { answerRead, storedOperation } from './read-methods.ts'
 import { ReferenceIndex } from './reference-index.ts'
 import { readActionBody, readBody } from './request-body.ts'
@@ -92,7 +92,7 @@ const REQUEST_IDS_MAX = 10_000
 export class Api {
   readonly #options: ApiOptions
   readonly #world: World
-  #publication: Publication | undefined
+  readonly #publisher: Publisher
   /** Operations by project, method and what the client called the request. */
   readonly #byRequestId = new Map<string, StoredOperation>()
 
@@ -102,6 +102,7 @@ export class Api {
     this.#options = options
     addProjects(store, projects, clock(), random)
     const references = new ReferenceIndex(store.all())
+    this.#publisher = new Publisher(store, references, projects)
     const { provider } = options
     this.#world = { store, references, random, health, projects, addressPools, addresses, provider }
     for (const operation of store.unfinished()) this.#finish(operation, [])
@@ -119,9 +120,7 @@ export class Api {
 
   /** The latest version and its snapshot; compiled when it is asked for, and kept. */
   publication(): Publication {
-    const { store, projects } = this.#options
-    if (this.#publication?.version !== store.revision()) this.#publication = publish(store, projects)
-    return this.#publication
+    return this.#publisher.publication()
   }
 
   async #answer(request: ApiRequest): Promise<ApiResponse> {
@@ -173,7 +172,9 @@ export class Api {
     const time = new Date(now).toISOString()
     const audit = [{ time, user: request.user, action: route.method.id, target: pathOf(target), before, after }]
     store.commit({ changes, operation, audit })
+    this.#publisher.touch(changes)
     references.apply(changes)
+    this.#publisher.touch(changes)
     if (target.collection === 'instances') this.#tellProvider(target, after)
     return operation
   }

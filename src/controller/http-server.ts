@@ -17,6 +17,8 @@ import type { Identity } from './token.ts'
 export const BODY_BYTES_MAX = 10 * 1024 * 1024
 /** For a client to send the whole of a request. */
 const REQUEST_TIMEOUT_MS = 60_000
+/** For the headers of a request, before anybody is known. */
+const HEADERS_TIMEOUT_MS = 10_000
 const CONNECTIONS_MAX = 4_096
 
 /** Where the controller listens. */
@@ -66,6 +68,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   await app.ready()
   const server = app.server as Server
   server.maxConnections = CONNECTIONS_MAX
+  server.headersTimeout = HEADERS_TIMEOUT_MS
   await listen(server, address)
   return {
     url: urlOf(server, address, access.scheme),

@@ -18,6 +18,11 @@ export class ReferenceIndex {
     return [...(this.#users.get(path) ?? [])].sort()
   }
 
+  /** What a resource refers to, and the addresses that it takes. */
+  linksFrom(path: string): readonly string[] {
+    return this.#links.get(path) ?? []
+  }
+
   /** Says whether anything refers to this path or address. */
   isUsed(path: string): boolean {
     return this.#users.has(path)

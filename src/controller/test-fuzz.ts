@@ -115,8 +115,10 @@ export async function fuzz(requests: Iterable<FuzzRequest>): Promise<ReadonlyMap
 }
 
 async function checkWhole(api: TestApi): Promise<void> {
-  const { version } = api.api.publication()
-  assert.equal(version, api.store.revision())
+  const publication = api.api.publication()
+  assert.equal(publication.version, api.store.revision())
+  const afresh = new TestApi({ store: api.store }).api.publication()
+  assert.deepEqual(publication.snapshot, afresh.snapshot, 'what was compiled piece by piece is what the whole would be')
   for (const method of methods.filter(({ action }) => action === 'list' || action === 'aggregatedList')) {
     for (const kind of method.shape === 'aggregated' ? (['global'] as const) : method.scopes) {
       await api.get(pathOf(method, SCOPES[kind], '', ''))
