@@ -5,6 +5,7 @@ import { edgeFlags } from './edge.ts'
 import { type FlagTable, spelled } from './flags.ts'
 import { hostSetupFlags } from './host-setup.ts'
 import { statusFlags } from './status.ts'
+import { verifyFlags, whoamiFlags } from './verify.ts'
 
 /** A subcommand as the help shows it. */
 export type Command = { readonly summary: string; readonly usage: string; readonly flags: FlagTable }
@@ -42,6 +43,16 @@ export const commands = {
     summary: 'Show the frontends, groups and backends of a running edge, their health and connections',
     usage: 'truepeer status [--admin HOST:PORT|unix:PATH] [--json]',
     flags: statusFlags,
+  },
+  verify: {
+    summary: 'Connect to a frontend as a client: show its certificates, and whether the app sees this client',
+    usage: 'truepeer verify ADDR:PORT [--tls [--ca FILE] [--servername NAME]] [--json]',
+    flags: verifyFlags,
+  },
+  whoami: {
+    summary: 'Run an app that tells each client the address it sees; truepeer verify asks it',
+    usage: 'truepeer whoami [--listen ADDR:PORT]',
+    flags: whoamiFlags,
   },
   'host-setup': {
     summary: 'Set up, take away or show the routing that an agent needs on this host',
