@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Host } from '../src/lab/host.ts'
@@ -10,6 +10,9 @@ import { temporaryDirectory } from './interop-programs.ts'
 export const MAIL_USER = 'alice'
 export const MAIL_PASSWORD = 'wonderland'
 
+/** Debian's user "mail"; Dovecot serves no mail of root's. */
+const MAIL_ID = 8
+
 /** Starts Dovecot with IMAP and POP3 in the clear on these ports of `address`; the log comes on its output. */
 export async function startDovecot(
   t: TestContext,
@@ -18,9 +21,12 @@ export async function startDovecot(
   ports: { readonly imap: number; readonly pop3: number },
 ): Promise<Program> {
   const directory = await temporaryDirectory(t)
+  // Its login processes run as another user.
+  chmodSync(directory, 0o755)
   const mail = join(directory, 'mail')
   mkdirSync(mail)
-  writeFileSync(join(directory, 'users'), `${MAIL_USER}:{PLAIN}${MAIL_PASSWORD}:0:0::${mail}::\n`)
+  chownSync(mail, MAIL_ID, MAIL_ID)
+  writeFileSync(join(directory, 'users'), `${MAIL_USER}:{PLAIN}${MAIL_PASSWORD}:${MAIL_ID}:${MAIL_ID}::${mail}::\n`)
   const path = join(directory, 'dovecot.conf')
   writeFileSync(
     path,
@@ -30,10 +36,10 @@ log_path = /dev/stderr
 protocols = imap pop3
 ssl = no
 disable_plaintext_auth = no
-first_valid_uid = 0
-default_internal_user = root
-default_login_user = root
-default_internal_group = root
+first_valid_uid = 1
+default_internal_user = dovecot
+default_login_user = dovenull
+default_internal_group = dovecot
 mail_location = maildir:${mail}
 auth_verbose = yes
 passdb {
