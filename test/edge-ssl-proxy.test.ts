@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { IPV4 } from '../src/lab/demo-hosts.ts'
@@ -10,7 +12,7 @@ import { readTlsClient } from '../src/proxy-protocol/tls-tlv.ts'
 import { readTlvs } from '../src/proxy-protocol/tlv.ts'
 import { type Issued, issue } from '../src/tls/test-certificates.ts'
 import { eventually, TRUEPEER } from './agent-host.ts'
-import { edgeHosts, type LiveEdge, startConfiguredEdge } from './edge-host.ts'
+import { edgeHosts, type LiveEdge, startConfiguredEdge, testDirectory } from './edge-host.ts'
 import { LOG_ALL } from './edge-resources.ts'
 import {
   connectTls,
@@ -25,6 +27,7 @@ import {
   shownName,
   sslResources,
 } from './edge-tls-resources.ts'
+import { skipWithout } from './interop-programs.ts'
 import { exchange, readUntilClosed, startRecordingApp } from './recording-app.ts'
 
 const FRONTEND = `${IPV4.edge}:443`
@@ -264,4 +267,24 @@ test('a TCP frontend re-encrypts towards its backends, too', async (t) => {
   const proxy = { kind: 'compute#targetTcpProxy', name: 'tcp', service: 'app' }
   await startConfiguredEdge(t, edge, [rule, proxy, ...rest])
   assert.equal(receivedBy(await exchange(client, `${IPV4.edge}:110`, 'hello')).toString(), 'hello')
+})
+
+test('early data is refused: tickets allow none, and a client that has some to send falls back to a handshake', {
+  skip: skipWithout('openssl'),
+}, async (t) => {
+  const { client, edge, backend } = await edgeHosts(t)
+  await backend.listen(APP, (socket) => void socket.once('data', () => socket.end('answer\n')))
+  await startConfiguredEdge(t, edge, described())
+  const folder = testDirectory(t)
+  const [session, early] = [join(folder, 'session.pem'), join(folder, 'early')]
+  writeFileSync(early, 'early')
+  const options = ['s_client', '-connect', FRONTEND, '-tls1_3', '-servername', 'app.example', '-ign_eof']
+  const first = await client.run('openssl', [...options, '-sess_out', session], { input: 'hello\n' })
+  assert.match(first.stdout, /Max Early Data: 0/)
+  const second = await client.run('openssl', [...options, '-sess_in', session, '-early_data', early], {
+    input: 'hello\n',
+  })
+  assert.match(second.stdout, /^Reused, TLSv1\.3/m, second.stderr)
+  assert.match(second.stdout, /Early data was not sent|Early data was rejected/)
+  assert.match(second.stdout, /^answer$/m)
 })

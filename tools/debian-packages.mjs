@@ -43,8 +43,8 @@ const packages = [
   { name: 'iperf', since: 'test', reason: 'the traffic of the guide', isPresent: () => hasCommand('iperf') },
   {
     name: 'openssl',
-    since: 'test:full',
-    reason: 'certificates for peers that add TLS facts to headers',
+    since: 'test',
+    reason: 'openssl s_client: a client of TLS frontends; certificates for peers',
     isPresent: () => hasCommand('openssl'),
   },
   {
@@ -76,6 +76,36 @@ const packages = [
     since: 'test:full',
     reason: 'the part of nginx that proxies TCP',
     isPresent: () => existsSync('/usr/lib/nginx/modules/ngx_stream_module.so'),
+  },
+  {
+    name: 'sslscan',
+    since: 'test:full',
+    reason: 'what a scanner finds of each SSL policy',
+    isPresent: () => hasCommand('sslscan'),
+  },
+  {
+    name: 'mosquitto',
+    since: 'test:full',
+    reason: 'a real app behind a TLS frontend',
+    isPresent: () => hasCommand('mosquitto'),
+  },
+  {
+    name: 'mosquitto-clients',
+    since: 'test:full',
+    reason: 'mosquitto_sub and mosquitto_pub: clients of a TLS frontend',
+    isPresent: () => hasCommand('mosquitto_sub') && hasCommand('mosquitto_pub'),
+  },
+  {
+    name: 'dovecot-imapd',
+    since: 'test:full',
+    reason: 'a real app behind edge and agent, which logs the address of its client',
+    isPresent: () => existsSync('/usr/lib/dovecot/imap'),
+  },
+  {
+    name: 'dovecot-pop3d',
+    since: 'test:full',
+    reason: 'the other protocol of the same app',
+    isPresent: () => existsSync('/usr/lib/dovecot/pop3'),
   },
   { name: 'curl', since: 'test:full', reason: 'a client that sends headers', isPresent: () => hasCommand('curl') },
 ]

@@ -1,6 +1,7 @@
 // The program: argv and the environment are read here and nowhere else.
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { startAgent } from '../agent/agent.ts'
 import type { AgentListener } from '../agent/agent-listener.ts'
 import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
@@ -17,6 +18,7 @@ import { quoted, UsageError } from '../cli/flags.ts'
 import { type CommandName, commandHelp, commands, programHelp } from '../cli/help.ts'
 import { parseHostSetup } from '../cli/host-setup.ts'
 import { formatStatus, parseStatus, readStatus, type StatusCommand } from '../cli/status.ts'
+import { parseVerify, parseWhoami, type VerifyCommand } from '../cli/verify.ts'
 import { type RunningEdge, startEdge } from '../edge/edge.ts'
 import { EdgeError } from '../edge/edge-error.ts'
 import { runAgentInstall } from '../host/agent-install.ts'
@@ -25,6 +27,9 @@ import { runHostSetup } from '../host/host-setup.ts'
 import { readTextFile } from '../linux/text-file.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
+import { formatResult } from '../verify/format-result.ts'
+import { verify } from '../verify/verify.ts'
+import { startWhoami } from '../verify/whoami.ts'
 import { connectionLimits } from './connection-limits.ts'
 import { controllerClient } from './controller-connection.ts'
 import { FileWatcher } from './file-watcher.ts'
@@ -77,6 +82,10 @@ async function run(command: CommandName, argv: readonly string[]): Promise<void>
     case 'controller restore':
     case 'controller token':
       return runControllerCommand(command, argv)
+    case 'verify':
+      return exitWith(await runVerify(parseVerify(argv)))
+    case 'whoami':
+      return runWhoami(parseWhoami(argv))
     case 'host-setup':
       return exitWith(await runHostSetup(parseHostSetup(argv), print))
   }
@@ -191,6 +200,27 @@ async function runStatus({ admin, json }: StatusCommand): Promise<void> {
   const body = await askAdmin(admin, '/status')
   const status = readStatus(body)
   print(json ? body : formatStatus(status))
+}
+
+async function runVerify({ host, port, hasTls, caPath, serverName, json }: VerifyCommand): Promise<number> {
+  const rootsPem = caPath === undefined ? undefined : readRoots(caPath)
+  const result = await verify({ host, port, tls: hasTls ? { rootsPem, serverName } : undefined })
+  print(json ? `${JSON.stringify(result, undefined, 2)}\n` : formatResult(result))
+  return result.problems.length === 0 ? 0 : 1
+}
+
+function readRoots(path: string): string {
+  try {
+    return readTextFile(path)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`--ca ${quoted(path)}: ${reason}; give a readable file`)
+  }
+}
+
+async function runWhoami(listen: Endpoint): Promise<void> {
+  await startWhoami(listen, (line) => print(`${line}\n`))
+  print(`listening on ${formatEndpoint(listen)}\n`)
 }
 
 function isHelp(word: string): boolean {

@@ -6,6 +6,7 @@ import { edgeFlags } from './edge.ts'
 import { type FlagTable, spelled } from './flags.ts'
 import { hostSetupFlags } from './host-setup.ts'
 import { statusFlags } from './status.ts'
+import { verifyFlags, whoamiFlags } from './verify.ts'
 
 /** A subcommand as the help shows it. */
 export type Command = { readonly summary: string; readonly usage: string; readonly flags: FlagTable }
@@ -65,6 +66,16 @@ export const commands = {
     usage:
       'truepeer controller token create --data DIR --user NAME --role ROLE\n       truepeer controller token list --data DIR\n       truepeer controller token revoke --data DIR --id ID',
     flags: tokenFlags,
+  },
+  verify: {
+    summary: 'Connect to a frontend as a client: show its certificates, and whether the app sees this client',
+    usage: 'truepeer verify ADDR:PORT [--tls [--ca FILE] [--servername NAME]] [--json]',
+    flags: verifyFlags,
+  },
+  whoami: {
+    summary: 'Run an app that tells each client the address it sees; truepeer verify asks it',
+    usage: 'truepeer whoami [--listen ADDR:PORT]',
+    flags: whoamiFlags,
   },
   'host-setup': {
     summary: 'Set up, take away or show the routing that an agent needs on this host',

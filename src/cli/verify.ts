@@ -1,0 +1,76 @@
+import { isIP } from 'node:net'
+import type { Endpoint } from '../address/endpoint.ts'
+import { parseFlags, quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
+import { parseAddressPort, parseText } from './values.ts'
+
+/** The flags of `truepeer verify`. */
+export const verifyFlags = {
+  tls: switchFlag('tls', 'Speak TLS, and verify the certificate'),
+  ca: valueFlag(
+    'ca',
+    'FILE',
+    'The roots in PEM that the certificate may come from; without it, those of node',
+    parseText,
+  ),
+  servername: valueFlag(
+    'servername',
+    'NAME',
+    'The name to ask for, and to find in the certificate; without it, the one of the target',
+    parseText,
+  ),
+  json: switchFlag('json', 'Print JSON instead of text'),
+} as const
+
+/** What the command line of `truepeer verify` says. */
+export type VerifyCommand = {
+  /** A name or an address, without brackets. */
+  readonly host: string
+  readonly port: number
+  readonly hasTls: boolean
+  readonly caPath: string | undefined
+  readonly serverName: string | undefined
+  readonly json: boolean
+}
+
+/** Reads the arguments behind `truepeer verify`. @throws UsageError */
+export function parseVerify(argv: readonly string[]): VerifyCommand {
+  const [target, ...rest] = argv
+  if (target === undefined || target.startsWith('-')) {
+    throw new UsageError('truepeer verify needs an ADDR:PORT first, such as 203.0.113.10:110')
+  }
+  const values = parseFlags(rest, verifyFlags)
+  const [caPath] = values.ca
+  const [serverName] = values.servername
+  const hasTls = values.tls.length > 0
+  if (!hasTls && (caPath !== undefined || serverName !== undefined)) {
+    throw new UsageError('--ca and --servername are for TLS; give --tls with them')
+  }
+  return { ...parseTargetName(target), hasTls, caPath, serverName, json: values.json.length > 0 }
+}
+
+function parseTargetName(text: string): { host: string; port: number } {
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = bracketed ?? plain
+  const port = Number(digits)
+  const isSound = bracketed === undefined ? host !== undefined : isIP(bracketed) === 6
+  if (!isSound || host === undefined || !(port >= 1 && port <= 65_535)) {
+    throw new UsageError(`${quoted(text)} is not ADDR:PORT; write 203.0.113.10:110, [2001:db8::1]:110 or a name`)
+  }
+  return { host, port }
+}
+
+/** The flags of `truepeer whoami`. */
+export const whoamiFlags = {
+  listen: valueFlag(
+    'listen',
+    'ADDR:PORT',
+    'Where to listen, as the app behind an agent does',
+    parseAddressPort,
+    '127.0.0.1:112',
+  ),
+} as const
+
+/** Reads the arguments behind `truepeer whoami`. @throws UsageError */
+export function parseWhoami(argv: readonly string[]): Endpoint {
+  return parseFlags(argv, whoamiFlags).listen[0]
+}

@@ -1,0 +1,161 @@
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { type Endpoint, formatEndpoint, isSameEndpoint, parseEndpoint } from '../address/endpoint.ts'
+import { isSameAddress, parseIpAddress, unmapAddress } from '../address/ip-address.ts'
+import { type Connected, connect, type TlsFindings, type VerifyTarget } from './connect.ts'
+import { LineReader } from './line-reader.ts'
+import { peerIn } from './whoami-protocol.ts'
+
+/** An app that greets does so at once; one that waits for its client is given this long. */
+const GREETING_MS = 1_000
+const ANSWER_MS = 5_000
+const PINGS = 20
+const TRANSFER_BYTES = 32 * 1024 * 1024
+const TRANSFER_MS = 3_000
+const CHUNK = Buffer.alloc(64 * 1024, 'x')
+
+/** What the app behind the frontend is, as far as a client can see. */
+export type AppFindings =
+  | { readonly kind: 'other' }
+  /** The connection was closed before a byte came. */
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'whoami'
+      /** The client that the app sees. */
+      readonly sees: string
+      readonly isAddressKept: boolean
+      readonly isPortKept: boolean
+      /** A PROXY header that has reached the app: nobody has taken it. */
+      readonly header: string | undefined
+      readonly latencyMs: { readonly minimum: number; readonly median: number }
+      /** Megabits per second of payload. */
+      readonly throughput: { readonly toClient: number; readonly toApp: number }
+    }
+
+/** All that `truepeer verify` has found out. */
+export type VerifyResult = {
+  readonly target: string
+  /** The address that this host connects from. */
+  readonly client: string
+  readonly connectMs: number
+  readonly tls: TlsFindings | undefined
+  readonly app: AppFindings
+  /** What is wrong, a sentence with a remedy each; empty: nothing. */
+  readonly problems: readonly string[]
+}
+
+/** Connects to a frontend and finds out what a client sees of it. @throws Error when it cannot be connected to */
+export async function verify(target: VerifyTarget): Promise<VerifyResult> {
+  const connected = await connect(target)
+  try {
+    const client = localEndpoint(connected.socket)
+    const app = await lookAtApp(connected, client, target)
+    const { connectMs, tls } = connected
+    const host = target.host.includes(':') ? `[${target.host}]` : target.host
+    return {
+      target: `${host}:${target.port}`,
+      client: formatEndpoint(client),
+      connectMs,
+      tls,
+      app,
+      problems: [...tlsProblems(tls), ...appProblems(app, formatEndpoint(client))],
+    }
+  } finally {
+    connected.socket.destroy()
+  }
+}
+
+async function lookAtApp({ socket }: Connected, client: Endpoint, target: VerifyTarget): Promise<AppFindings> {
+  const reader = new LineReader(socket)
+  const sees = peerIn((await reader.line(GREETING_MS)) ?? '')
+  if (sees === undefined) return { kind: reader.isOver ? 'none' : 'other' }
+  const seen = parseEndpoint(sees)
+  let header: string | undefined
+  const times: number[] = []
+  for (let count = 0; count < PINGS; count++) {
+    const startedMs = performance.now()
+    socket.write(`ping ${count}\n`)
+    let answer = await reader.line(ANSWER_MS)
+    if (answer?.startsWith('header ')) {
+      header = answer.slice('header '.length)
+      answer = await reader.line(ANSWER_MS)
+    }
+    if (answer !== `pong ${count}`)
+      throw new Error(`The app stopped answering at question ${count}; is it still there?`)
+    times.push(performance.now() - startedMs)
+  }
+  times.sort((a, b) => a - b)
+  return {
+    kind: 'whoami',
+    sees,
+    isAddressKept: seen !== undefined && isSameAddress(seen.address, client.address),
+    isPortKept: seen !== undefined && isSameEndpoint(seen, client),
+    header,
+    latencyMs: { minimum: times[0], median: times[PINGS / 2] },
+    throughput: { toClient: await measureToClient(target), toApp: await measureToApp(target) },
+  }
+}
+
+function measureToClient(target: VerifyTarget): Promise<number> {
+  return measure(target, async (socket, reader) => {
+    socket.write(`send ${TRANSFER_BYTES}\n`)
+    return await reader.take(TRANSFER_BYTES, TRANSFER_MS)
+  })
+}
+
+function measureToApp(target: VerifyTarget): Promise<number> {
+  return measure(target, async (socket, reader) => {
+    socket.write(`take ${TRANSFER_BYTES}\n`)
+    const deadlineMs = performance.now() + TRANSFER_MS
+    let sent = 0
+    while (sent < TRANSFER_BYTES && performance.now() < deadlineMs && !socket.destroyed) {
+      sent += CHUNK.length
+      if (!socket.write(CHUNK)) await Promise.race([once(socket, 'drain'), pause(deadlineMs - performance.now())])
+    }
+    if (sent === TRANSFER_BYTES) await reader.line(deadlineMs - performance.now())
+    return sent - socket.writableLength
+  })
+}
+
+/** Megabits per second of a transfer on a connection of its own, from the greeting on. */
+async function measure(
+  target: VerifyTarget,
+  transfer: (socket: Socket, reader: LineReader) => Promise<number>,
+): Promise<number> {
+  const { socket } = await connect(target)
+  try {
+    const reader = new LineReader(socket)
+    await reader.line(GREETING_MS)
+    const startedMs = performance.now()
+    const bytes = await transfer(socket, reader)
+    return (bytes * 8) / 1_000 / (performance.now() - startedMs)
+  } finally {
+    socket.destroy()
+  }
+}
+
+function pause(durationMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, durationMs)).unref())
+}
+
+function localEndpoint({ localAddress, localPort }: Socket): Endpoint {
+  const address = parseIpAddress(localAddress ?? '')
+  if (address === undefined) throw new Error('The connection was closed at once; is a backend healthy?')
+  return { address: unmapAddress(address), port: localPort ?? 0 }
+}
+
+function tlsProblems(tls: TlsFindings | undefined): string[] {
+  if (tls === undefined || tls.isVerified) return []
+  return [`The certificate is not verified: ${tls.problem ?? ''}; give its root by --ca and its name by --servername`]
+}
+
+function appProblems(app: AppFindings, client: string): string[] {
+  if (app.kind === 'other') return []
+  if (app.kind === 'none')
+    return ['The connection was closed before a byte came; is a backend healthy, and the app up?']
+  const header = app.header === undefined ? [] : ['A PROXY header reached the app; run an agent in front of it']
+  if (app.isAddressKept) return header
+  const remedy =
+    app.header === undefined ? 'run an agent in front of the app, or look for NAT in between' : 'the agent will show it'
+  return [`The app sees ${app.sees}, and this client is ${client}; ${remedy}`, ...header]
+}
