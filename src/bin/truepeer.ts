@@ -21,9 +21,6 @@ import { runDoctor } from '../host/doctor.ts'
 import { runHostSetup } from '../host/host-setup.ts'
 import { readTextFile } from '../linux/text-file.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
-import { formatResult } from '../verify/format-result.ts'
-import { verify } from '../verify/verify.ts'
-import { startWhoami } from '../verify/whoami.ts'
 import { connectionLimits } from './connection-limits.ts'
 import { FileWatcher } from './file-watcher.ts'
 import { serve } from './serve.ts'
@@ -125,6 +122,9 @@ async function runStatus({ admin, json }: StatusCommand): Promise<void> {
 }
 
 async function runVerify({ host, port, hasTls, caPath, serverName, json }: VerifyCommand): Promise<number> {
+  // Here and below: edge and agent need none of it, and are loaded with few descriptors to spare where the limit is low.
+  const { verify } = await import('../verify/verify.ts')
+  const { formatResult } = await import('../verify/format-result.ts')
   const rootsPem = caPath === undefined ? undefined : readRoots(caPath)
   const result = await verify({ host, port, tls: hasTls ? { rootsPem, serverName } : undefined })
   print(json ? `${JSON.stringify(result, undefined, 2)}\n` : formatResult(result))
@@ -141,6 +141,7 @@ function readRoots(path: string): string {
 }
 
 async function runWhoami(listen: Endpoint): Promise<void> {
+  const { startWhoami } = await import('../verify/whoami.ts')
   await startWhoami(listen, (line) => print(`${line}\n`))
   print(`listening on ${formatEndpoint(listen)}\n`)
 }
