@@ -27,9 +27,6 @@ import { runHostSetup } from '../host/host-setup.ts'
 import { readTextFile } from '../linux/text-file.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
-import { formatResult } from '../verify/format-result.ts'
-import { verify } from '../verify/verify.ts'
-import { startWhoami } from '../verify/whoami.ts'
 import { connectionLimits } from './connection-limits.ts'
 import { controllerClient } from './controller-connection.ts'
 import { FileWatcher } from './file-watcher.ts'
@@ -203,6 +200,9 @@ async function runStatus({ admin, json }: StatusCommand): Promise<void> {
 }
 
 async function runVerify({ host, port, hasTls, caPath, serverName, json }: VerifyCommand): Promise<number> {
+  // Here and below: edge and agent need none of it, and are loaded with few descriptors to spare where the limit is low.
+  const { verify } = await import('../verify/verify.ts')
+  const { formatResult } = await import('../verify/format-result.ts')
   const rootsPem = caPath === undefined ? undefined : readRoots(caPath)
   const result = await verify({ host, port, tls: hasTls ? { rootsPem, serverName } : undefined })
   print(json ? `${JSON.stringify(result, undefined, 2)}\n` : formatResult(result))
@@ -219,6 +219,7 @@ function readRoots(path: string): string {
 }
 
 async function runWhoami(listen: Endpoint): Promise<void> {
+  const { startWhoami } = await import('../verify/whoami.ts')
   await startWhoami(listen, (line) => print(`${line}\n`))
   print(`listening on ${formatEndpoint(listen)}\n`)
 }

@@ -13,11 +13,13 @@ import {
 import {
   END_REASON_TEXTS,
   FALLBACK_CAUSE_TEXTS,
+  HANDSHAKE_FAILURE_TEXTS,
   MALFORMED_REASON_TEXTS,
   PAUSE_REASON_TEXTS,
   type ReasonText,
   SOURCE_REFUSAL_TEXTS,
 } from '../telemetry/reasons.ts'
+import { HANDSHAKE_FAILURES } from '../tls/handshake-names.ts'
 import { agentFlags, agentListenerFlags } from './agent.ts'
 import { processFlags } from './data-plane-flags.ts'
 import type { Flag, FlagTable } from './flags.ts'
@@ -226,6 +228,12 @@ function endReasonsPage(): string {
       '`refusal` in the record of a `header-malformed` connection, and the `reason` of `truepeer_headers_malformed_total`.',
     ),
     ...Object.entries(MALFORMED_REASON_TEXTS).map(([reason, text]) => reasonItem(reason, text)),
+    '## Failed TLS handshakes',
+    wrapped(
+      '`refusal` in the record of a `handshake-failed` or `backend-handshake-failed` connection, and of clients the `reason` ' +
+        'of `truepeer_tls_handshake_failures_total`.',
+    ),
+    ...HANDSHAKE_FAILURES.map((reason) => reasonItem(reason, HANDSHAKE_FAILURE_TEXTS[reason])),
     '## Other source ports',
     'The `cause` of `truepeer_source_port_fallbacks_total`: the client is served, and the app sees another port.',
     ...FALLBACK_CAUSES.map((cause) => reasonItem(cause, FALLBACK_CAUSE_TEXTS[cause])),

@@ -293,6 +293,30 @@ test('SSL policies: which versions and cipher suites go with which profile', () 
   )
 })
 
+test('backend services: TLS towards the backends goes with the protocol SSL', () => {
+  const tlsSettings = { sni: 'app.example', certificateAuthorities: CERTIFICATE, proxyHeaderPlace: 'INSIDE_TLS' }
+  assertSound('backendServices', { protocol: 'SSL' }, { protocol: 'SSL', tlsSettings })
+  const ssl = (fields: Fields): Fields => ({ protocol: 'SSL', tlsSettings: fields })
+  assertWrong(
+    'backendServices',
+    [{ protocol: 'TCP', tlsSettings }, 'tlsSettings', 'conflict'],
+    [ssl({ ...tlsSettings, sni: undefined }), 'tlsSettings.sni', 'required'],
+    [ssl({ sni: 'not a name' }), 'tlsSettings.sni'],
+    [ssl({ certificateAuthorities: PRIVATE_KEY }), 'tlsSettings.certificateAuthorities'],
+    [ssl({ proxyHeaderPlace: 'BEHIND_TLS' }), 'tlsSettings.proxyHeaderPlace'],
+    [ssl({ subjectAltNames: [{ dnsName: 'a.example' }] }), 'tlsSettings.subjectAltNames', 'unsupported'],
+  )
+})
+
+test('target SSL proxies: application protocols', () => {
+  assertSound('targetSslProxies', { alpnProtocols: ['imap', 'h2'] })
+  assertWrong(
+    'targetSslProxies',
+    [{ alpnProtocols: [''] }, 'alpnProtocols[0]'],
+    [{ alpnProtocols: ['with space'] }, 'alpnProtocols[0]'],
+  )
+})
+
 test('certificates: chain and key stand at the top, wherever they were given', () => {
   const moved = { certificate: undefined, privateKey: undefined }
   const inside = { selfManaged: { certificate: CERTIFICATE, privateKey: PRIVATE_KEY } }

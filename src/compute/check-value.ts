@@ -129,7 +129,8 @@ function checkList(field: Field, value: unknown, path: string, findings: Finding
   if (value.length > maxItems) {
     findings.report(path, `the list has ${value.length} entries, more than ${maxItems}`, `keep ${maxItems} of them`)
   }
-  return items && value.map((item, index) => checkValue(items, item, `${path}[${index}]`, findings))
+  // Not map: it would pass over the holes of a list that has some.
+  return items && Array.from(value, (item, index) => checkValue(items, item, `${path}[${index}]`, findings))
 }
 
 function checkWord(field: Field, words: readonly string[], value: unknown, path: string, findings: Findings): unknown {

@@ -127,19 +127,25 @@ function addresses({ source, peer, target }: Connection): LogFields {
   }
 }
 
-/** What the client agreed on; its name as it came: the log escapes what is no text. */
+/** What the client agreed on. */
 export function tlsRecord({ client: { tls } }: Connection): LogFields {
   if (tls === null) return {}
   const info = tls.isOpen ? tls.info() : undefined
-  if (info === undefined) return { serverName: tls.serverName === '' ? undefined : tls.serverName }
+  if (info === undefined) return { serverName: shownName(tls.serverName) }
   return {
     tlsVersion: info.version,
     tlsCipher: info.cipher,
-    serverName: info.serverName === '' ? undefined : info.serverName,
-    protocol: info.protocol === '' ? undefined : info.protocol,
+    serverName: shownName(info.serverName),
+    protocol: shownName(info.protocol),
     isResumed: info.isResumed,
-    commonName: info.commonName,
+    commonName: info.commonName && shownName(info.commonName),
   }
+}
+
+/** A name that the other side has chosen, such that it can do nothing to a terminal; undefined: it is empty. */
+function shownName(name: string): string | undefined {
+  const escaped = (character: string): string => `\\u{${character.codePointAt(0)?.toString(16)}}`
+  return name === '' ? undefined : name.replace(/[^ -~]/gu, escaped)
 }
 
 function totals({ client, backend, headerBytes, startedMs }: Connection, nowMs: number): LogFields {

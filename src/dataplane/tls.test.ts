@@ -12,6 +12,8 @@ import { TlsServer } from '../tls/server.ts'
 import { serverCertificate } from '../tls/test-certificates.ts'
 import { helloMessage, inRecords } from '../tls/test-hello.ts'
 import { TicketKeys } from '../tls/ticket-keys.ts'
+import type { Connection } from './connection.ts'
+import { tlsRecord } from './report.ts'
 import { LineRole, TestApp, TestLoop, type TestSocket } from './test-loop.ts'
 
 const HANDSHAKE_TIMEOUT_MS = 1_000
@@ -301,6 +303,12 @@ test('garbage, HTTP, and a hello that is broken are closed and counted by what t
     assert.equal(failures(loop, reason), 1, reason)
   }
   assert.deepEqual(new Set(loop.ended), new Set(['handshake-failed']))
+})
+
+test('a name that could steer a terminal is escaped in the record', () => {
+  const session = { isOpen: false, serverName: 'a\u009b2J\u2028.example' }
+  const record = tlsRecord({ client: { tls: session } } as unknown as Connection)
+  assert.deepEqual(record, { serverName: 'a\\u{9b}2J\\u{2028}.example' })
 })
 
 test('a client that leaves during the handshake is counted, closed or reset', async (t) => {

@@ -1,6 +1,7 @@
 // What the reasons in logs and metrics mean: the source of docs/reference/end-reasons.md. Each table has exactly the
 // reasons of its list, or this file does not compile.
 import type { MalformedReason } from '../proxy-protocol/proxy-header.ts'
+import type { HandshakeFailure } from '../tls/handshake-names.ts'
 import type { EndReason, FALLBACK_CAUSES, PAUSE_REASONS, SourceRefusal } from './metrics.ts'
 
 /** One sentence each: what has happened, and what an operator does about it. */
@@ -280,5 +281,74 @@ export const PAUSE_REASON_TEXTS: ReasonTexts<(typeof PAUSE_REASONS)[number]> = {
   resources: {
     meaning: 'accept4(2) had no descriptor or no memory; the log names the error.',
     remedy: 'Raise the limit of open files ("LimitNOFILE=", "ulimit -n") or lower "--max-connections".',
+  },
+}
+
+/** Why a TLS handshake failed. */
+export const HANDSHAKE_FAILURE_TEXTS: ReasonTexts<HandshakeFailure> = {
+  'not-tls': {
+    meaning: 'The first bytes are no TLS.',
+    remedy: 'Let the client speak TLS from its first byte, without STARTTLS; many are scanners.',
+  },
+  'http-request': {
+    meaning: 'The first bytes are an HTTP request in the clear.',
+    remedy: 'Use "https" with this port.',
+  },
+  'client-hello-malformed': {
+    meaning: 'The ClientHello breaks the rules.',
+    remedy: 'Nothing to do for a few: scanners send such.',
+  },
+  'client-hello-too-large': {
+    meaning: 'The ClientHello is larger than 16 KiB.',
+    remedy: 'Nothing to do: no ordinary client sends such.',
+  },
+  'no-shared-version': {
+    meaning: 'The two sides have no version of TLS in common.',
+    remedy: 'Update the client, or lower `minTlsVersion` of the SSL policy.',
+  },
+  'no-shared-cipher': {
+    meaning: 'The two sides have no cipher suite in common that goes with a certificate.',
+    remedy: 'Give an RSA certificate beside one with ECDSA for old clients, or a wider profile of the SSL policy.',
+  },
+  'no-shared-group': {
+    meaning: 'The two sides have no group for the key exchange in common (X25519, P-256, P-384).',
+    remedy: 'Update the other side.',
+  },
+  'no-shared-signature': {
+    meaning: 'The other side takes no signature that the certificate can make.',
+    remedy: 'Give an RSA certificate beside one with ECDSA.',
+  },
+  'certificate-refused': {
+    meaning: 'The other side does not accept our certificate.',
+    remedy:
+      'Look at the chain with "truepeer verify --tls": it may have expired, lack an intermediate, or have another name.',
+  },
+  alert: {
+    meaning: 'The other side gave up for another reason.',
+    remedy: 'Look into the log of the other side.',
+  },
+  'certificate-invalid': {
+    meaning: 'The certificate of a backend does not come from `certificateAuthorities`, or has not the name `sni`.',
+    remedy: 'Correct the certificate of the backend, or these fields.',
+  },
+  'protocol-error': {
+    meaning: 'The other side broke the rules of TLS, or does not speak it.',
+    remedy: 'At a backend, look whether its port speaks TLS; nothing to do for a few clients.',
+  },
+  closed: {
+    meaning: 'The other side closed in the middle of the handshake.',
+    remedy: 'Nothing to do for a few: health checks by connecting, and scanners.',
+  },
+  reset: {
+    meaning: 'The connection broke in the middle of the handshake.',
+    remedy: 'Nothing to do for a few.',
+  },
+  timeout: {
+    meaning: 'The handshake was not complete within "--handshake-timeout"; with a backend, within "--connect-timeout".',
+    remedy: 'Raise the time for clients with slow links; many at once are an attack.',
+  },
+  'out-of-resources': {
+    meaning: 'There was no memory for a session.',
+    remedy: 'Give the host more memory, or lower "--max-connections".',
   },
 }
