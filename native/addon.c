@@ -54,7 +54,6 @@ static const struct {
     {"tlsHandshake", call_tls_handshake},
     {"tlsRead", call_tls_read},
     {"tlsWrite", call_tls_write},
-    {"tlsGiveTicket", call_tls_give_ticket},
     {"tlsShutdown", call_tls_shutdown},
     {"tlsVersion", call_tls_version},
     {"tlsCipher", call_tls_cipher},

@@ -75,7 +75,6 @@ CALL(call_tls_set_server_name);
 CALL(call_tls_handshake);
 CALL(call_tls_read);
 CALL(call_tls_write);
-CALL(call_tls_give_ticket);
 CALL(call_tls_shutdown);
 CALL(call_tls_version);
 CALL(call_tls_cipher);

@@ -112,7 +112,6 @@ void SSL_set_connect_state(SSL *session);
 int SSL_do_handshake(SSL *session);
 int SSL_read(SSL *session, void *buffer, int length);
 int SSL_write(SSL *session, const void *buffer, int length);
-int SSL_new_session_ticket(SSL *session);
 int SSL_shutdown(SSL *session);
 int SSL_pending(const SSL *session);
 int SSL_get_error(const SSL *session, int result);

@@ -167,12 +167,6 @@ CALL(call_tls_write) {
   return end(env, session, SSL_write(session, bytes.data, (int)bytes.length));
 }
 
-/** tlsGiveTicket(session): the next SSL_write(3) begins with a ticket (TLS 1.3, SSL_new_session_ticket(3)). */
-CALL(call_tls_give_ticket) {
-  arguments args = arguments_read(env, info);
-  return result_int(env, SSL_new_session_ticket(argument_pointer(&args, 0)));
-}
-
 /** tlsShutdown(session): SSL_shutdown(3) writes close_notify; 0 (the other side's has not come) counts as done. */
 CALL(call_tls_shutdown) {
   arguments args = arguments_read(env, info);

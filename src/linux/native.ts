@@ -113,7 +113,6 @@ type NativeTls = {
     bytesEnd: number,
   ): number
   tlsWrite(session: TlsSessionHandle, bytes: Uint8Array, start: number, end: number): number
-  tlsGiveTicket(session: TlsSessionHandle): number
   tlsShutdown(session: TlsSessionHandle): number
   tlsVersion(session: TlsSessionHandle): number
   tlsCipher(session: TlsSessionHandle): number

@@ -133,13 +133,15 @@ export type TicketTerms = {
   readonly table: Uint8Array
   /** At most 32 bytes: tickets of another one are not taken. */
   readonly sessionIdContext: Uint8Array
+  /** Tickets for each full TLS 1.3 handshake. */
+  readonly count: number
   readonly lifetimeSec: number
 }
 
-/** Has the sessions of a context take tickets, and give them: in TLS 1.3 only by {@link giveTicket}. @throws OpensslError */
+/** Has the sessions of a context give tickets and take them. @throws OpensslError */
 export function useTickets(context: TlsContextHandle, terms: TicketTerms): void {
-  const { table, sessionIdContext, lifetimeSec } = terms
-  accepted('Using tickets', native.tlsContextSetTickets(context, table, sessionIdContext, 0, lifetimeSec))
+  const { table, sessionIdContext, count, lifetimeSec } = terms
+  accepted('Using tickets', native.tlsContextSetTickets(context, table, sessionIdContext, count, lifetimeSec))
 }
 
 /** Has a client's context accept only certificates that come from `roots` (DER); none: it accepts any. @throws OpensslError */
@@ -209,11 +211,6 @@ export function read(
 /** Encrypts all of `[start, end)`, at most 64 KiB, into {@link produced}; the count, or a {@link TlsResult}. */
 export function write(session: TlsSessionHandle, bytes: Uint8Array, start: number, end: number): number {
   return native.tlsWrite(session, bytes, start, end)
-}
-
-/** Has the next {@link write} begin with a ticket, of TLS 1.3; nothing where there can be none. */
-export function giveTicket(session: TlsSessionHandle): void {
-  native.tlsGiveTicket(session)
 }
 
 /** Puts close_notify into {@link produced}; 1, or a {@link TlsResult}. */

@@ -11,6 +11,8 @@ import type { TicketTable } from './ticket-keys.ts'
 /** Certificates of one target proxy. */
 export const CERTIFICATES_MAX = 15
 
+/** A client gets so many tickets with each full handshake of TLS 1.3. */
+const TICKETS = 1
 /** For how long a client may use a ticket: as long as its key is known in any case, and no longer than needed. */
 const TICKET_LIFETIME_SEC = 2 * 3_600
 const NO_PROTOCOL = new Uint8Array(0)
@@ -69,7 +71,7 @@ export class TlsServer {
         const context = makeContext(true, contextTerms(reading.terms))
         this.#contexts.push(context)
         useGiven(context, certificate)
-        useTickets(context, { table: tickets, sessionIdContext, lifetimeSec: TICKET_LIFETIME_SEC })
+        useTickets(context, { table: tickets, sessionIdContext, count: TICKETS, lifetimeSec: TICKET_LIFETIME_SEC })
       }
     } catch (error) {
       this.#free()

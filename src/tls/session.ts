@@ -4,7 +4,6 @@ import {
   consumedEnd,
   failureReason,
   freeSession,
-  giveTicket,
   handshake,
   isResumed,
   openSession,
@@ -71,8 +70,6 @@ export class TlsSession {
   #handle: TlsSessionHandle | null = null
   /** Kept until the ClientHello is complete. */
   #server: TlsServer | null = null
-  /** A ticket goes with the first bytes for the client. */
-  #owesTicket = false
   #protocol: Uint8Array = NO_BYTES
   #kept: Uint8Array = NO_BYTES
   #keptEnd = 0
@@ -141,7 +138,6 @@ export class TlsSession {
     server.release()
     if (handle === undefined) return this.#fail('out-of-resources')
     this.#handle = handle
-    this.#owesTicket = true
     return 'open'
   }
 
@@ -186,11 +182,6 @@ export class TlsSession {
   /** Encrypts `[start, end)`, at most 64 KiB, into `produced`; reports whether it could. */
   send(bytes: Uint8Array, start: number, end: number): boolean {
     clearProduced()
-    if (this.#owesTicket && this.#handle !== null) {
-      // Not at once: who closes without having read it resets the connection, and may take its own last bytes with it.
-      this.#owesTicket = false
-      giveTicket(this.#handle)
-    }
     if (this.#handle === null || write(this.#handle, bytes, start, end) !== end - start) {
       this.failure ??= 'protocol-error'
       return false
