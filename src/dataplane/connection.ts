@@ -20,6 +20,7 @@ import {
   failHandshake,
   handshake,
   handshakeBackend,
+  hasLeft,
   inactivityMs,
   isHalfClosed,
   orderlyEnd,
@@ -267,7 +268,7 @@ export function drive(loop: EventLoop, connection: Connection): void {
       }
 
       case Phase.Connecting: {
-        if (client.failure !== 0) return end(loop, connection, 'client-left')
+        if (hasLeft(loop, connection)) return end(loop, connection, 'client-left')
         // Once a byte has been taken there is no second attempt: another backend must not get half a message.
         if (backend.failure !== 0 && backend.sentBytes === 0) {
           if (tryAgain(loop, connection)) continue
@@ -280,7 +281,7 @@ export function drive(loop: EventLoop, connection: Connection): void {
       }
 
       case Phase.SecuringBackend: {
-        if (client.failure !== 0) return end(loop, connection, 'client-left')
+        if (hasLeft(loop, connection)) return end(loop, connection, 'client-left')
         const step = backend.tls === null ? 'open' : handshakeBackend(loop, connection)
         if (step === 'wait') return
         if (step === 'failed') {
@@ -294,7 +295,7 @@ export function drive(loop: EventLoop, connection: Connection): void {
       }
 
       case Phase.WaitingToDial: {
-        if (client.failure !== 0) return end(loop, connection, 'client-left')
+        if (hasLeft(loop, connection)) return end(loop, connection, 'client-left')
         return
       }
 

@@ -127,6 +127,15 @@ export function dial(loop: EventLoop, connection: Connection): 'connecting' | 'f
   return 'connecting'
 }
 
+/**
+ * Reports whether the client has reset its connection and left nothing that a backend could still be given. One that
+ * sends and closes with bytes of ours unread, such as a TLS ticket, resets too: its message is delivered all the same.
+ */
+export function hasLeft(loop: EventLoop, { client, backend }: Connection): boolean {
+  if (client.failure === 0) return false
+  return backend.queue === null && client.tls?.hasMore !== true && peekFrom(client, loop.buffer, 0, 1) === 0
+}
+
 /** An attempt has failed: closes its socket and says what follows. */
 export function afterFailure(loop: EventLoop, connection: Connection): 'again' | 'later' | EndReason {
   const { backend } = connection
