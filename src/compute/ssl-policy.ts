@@ -1,44 +1,6 @@
 import { defineResource } from './resource.ts'
 import { list, oneOf, optional, outputOnly } from './schema.ts'
-
-/** Always on where TLS 1.3 is; accepted in a CUSTOM profile, and without effect there. */
-const TLS_1_3_FEATURES = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'] as const
-const TLS_1_2_FEATURES = [
-  'TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256',
-  'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256',
-  'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
-  'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256',
-  'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
-  'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384',
-  'TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA',
-  'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA',
-  'TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA',
-  'TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA',
-  'TLS_RSA_WITH_AES_128_GCM_SHA256',
-  'TLS_RSA_WITH_AES_256_GCM_SHA384',
-  'TLS_RSA_WITH_AES_128_CBC_SHA',
-  'TLS_RSA_WITH_AES_256_CBC_SHA',
-  'TLS_RSA_WITH_3DES_EDE_CBC_SHA',
-] as const
-
-/** How many of the cipher suites, which stand in the order of their strength, a profile turns on. */
-const FEATURE_COUNTS = { RESTRICTED: 6, MODERN: 10, COMPATIBLE: TLS_1_2_FEATURES.length } as const
-
-const FIPS_FEATURE = /^TLS_(ECDHE_[A-Z]+_WITH_)?AES_(128|256)_GCM_/
-
-/** Every cipher suite that a CUSTOM profile may list. */
-export const availableFeatures: readonly string[] = [...TLS_1_2_FEATURES, ...TLS_1_3_FEATURES]
-
-/** The cipher suites that a policy turns on, in the order of their names. */
-export function enabledFeatures(policy: {
-  readonly profile: 'COMPATIBLE' | 'MODERN' | 'RESTRICTED' | 'FIPS_202205' | 'CUSTOM'
-  readonly customFeatures: readonly string[]
-}): readonly string[] {
-  const { profile, customFeatures } = policy
-  if (profile === 'CUSTOM') return customFeatures.toSorted()
-  if (profile === 'FIPS_202205') return availableFeatures.filter((name) => FIPS_FEATURE.test(name)).toSorted()
-  return [...TLS_1_2_FEATURES.slice(0, FEATURE_COUNTS[profile]), ...TLS_1_3_FEATURES].toSorted()
-}
+import { MIN_TLS_VERSIONS, PROFILES, TLS_1_2_FEATURES, TLS_1_3_FEATURES } from './ssl-features.ts'
 
 /** SSL policies (`compute#sslPolicy`). */
 export const sslPolicies = defineResource(
@@ -50,10 +12,10 @@ export const sslPolicies = defineResource(
   {
     profile: oneOf(
       'Which cipher suites: for old clients, for current ones, the strictest, those of FIPS, or a list of your own.',
-      ['COMPATIBLE', 'MODERN', 'RESTRICTED', 'FIPS_202205', 'CUSTOM'],
+      [...PROFILES],
       { default: 'COMPATIBLE' },
     ),
-    minTlsVersion: oneOf('Oldest version of TLS.', ['TLS_1_0', 'TLS_1_1', 'TLS_1_2', 'TLS_1_3'], {
+    minTlsVersion: oneOf('Oldest version of TLS.', [...MIN_TLS_VERSIONS], {
       default: 'TLS_1_0',
     }),
     customFeatures: list(

@@ -1,5 +1,5 @@
 import type { CollectionName } from '../compute/resources.ts'
-import { enabledFeatures } from '../compute/ssl-policy.ts'
+import { enabledFeatures } from '../compute/ssl-features.ts'
 import { addresses } from './addresses.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { forwardingRules } from './forwarding-rules.ts'

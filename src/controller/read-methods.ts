@@ -1,6 +1,6 @@
 import type { Mapping } from '../compute/json-value.ts'
 import { isCollectionName } from '../compute/resources.ts'
-import { availableFeatures } from '../compute/ssl-policy.ts'
+import { availableFeatures } from '../compute/ssl-features.ts'
 import { notFound } from './api-error.ts'
 import type { Call } from './call.ts'
 import { collectionFacts } from './collections.ts'

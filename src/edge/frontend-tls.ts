@@ -1,5 +1,6 @@
 // What TLS frontends need beside the snapshot: certificates as OpenSSL takes them, and the keys of tickets.
 
+import { policyFeatures } from '../compute/ssl-features.ts'
 import type { Frontend, FrontendTls, Snapshot, TlsPolicy } from '../snapshot/snapshot.ts'
 import type { TlsStatus } from '../telemetry/edge-status.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -7,7 +8,7 @@ import { type Certificate, CertificateError, certificateWarnings, readCertificat
 import { TlsClient } from '../tls/client.ts'
 import { unavailableSuites } from '../tls/context.ts'
 import { TLS_VERSION_NAMES } from '../tls/handshake-names.ts'
-import { policyFeatures, readPolicy } from '../tls/policy.ts'
+import { readPolicy } from '../tls/policy.ts'
 import { TlsOptionsError, TlsServer, type TlsServerOptions } from '../tls/server.ts'
 import { TICKET_ROTATION_MS, TicketKeys } from '../tls/ticket-keys.ts'
 import { EdgeError } from './edge-error.ts'

@@ -1,6 +1,8 @@
 // What a data plane reads: the resources of the Compute API, compiled, consistent, and plain. A snapshot can be given to
 // a thread and written to disk as it is. Addresses are texts in their canonical form; times are in milliseconds.
 
+import type { MinTlsVersion, Profile } from '../compute/ssl-features.ts'
+
 /** A consistent configuration of an edge. Names are unique within each list. */
 export type Snapshot = {
   readonly frontends: readonly Frontend[]
@@ -45,8 +47,8 @@ export type FrontendCertificate = {
 export type TlsPolicy = {
   /** Empty: the default policy, which is no resource. */
   readonly name: string
-  readonly profile: 'COMPATIBLE' | 'MODERN' | 'RESTRICTED' | 'FIPS_202205' | 'CUSTOM'
-  readonly minTlsVersion: 'TLS_1_0' | 'TLS_1_1' | 'TLS_1_2' | 'TLS_1_3'
+  readonly profile: Profile
+  readonly minTlsVersion: MinTlsVersion
   /** The suites of CUSTOM for TLS 1.2 and below, by their registered names. */
   readonly customFeatures: readonly string[]
 }

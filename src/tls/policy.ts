@@ -1,14 +1,13 @@
 // SSL policies as Google Compute Engine defines them (cloud.google.com/load-balancing/docs/ssl-policies-concepts).
 
+import {
+  type MinTlsVersion,
+  type Profile,
+  policyFeatures,
+  profileFeatures13,
+  TLS_1_2_FEATURES,
+} from '../compute/ssl-features.ts'
 import { type CipherSuite, LEGACY_SUITES, TLS_1_3_SUITES } from './cipher-suites.ts'
-
-/** The values of a policy's `profile`. */
-export const PROFILES = ['COMPATIBLE', 'MODERN', 'RESTRICTED', 'FIPS_202205', 'CUSTOM'] as const
-export type Profile = (typeof PROFILES)[number]
-
-/** The values of a policy's `minTlsVersion`. */
-export const MIN_TLS_VERSIONS = ['TLS_1_0', 'TLS_1_1', 'TLS_1_2', 'TLS_1_3'] as const
-export type MinTlsVersion = (typeof MIN_TLS_VERSIONS)[number]
 
 /** An SSL policy, in the words of the resource. */
 export type SslPolicy = {
@@ -39,37 +38,6 @@ export type PolicyTerms = {
 export type PolicyReading = { readonly kind: 'terms'; readonly terms: PolicyTerms } | PolicyProblem
 export type PolicyProblem = { readonly kind: 'problem'; readonly message: string }
 
-/** The features that each profile has: how many of the suites below, in this order. */
-const FEATURES = [
-  // RESTRICTED
-  'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
-  'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
-  'TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256',
-  'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256',
-  'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384',
-  'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256',
-  // MODERN
-  'TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA',
-  'TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA',
-  'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA',
-  'TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA',
-  // COMPATIBLE
-  'TLS_RSA_WITH_AES_128_GCM_SHA256',
-  'TLS_RSA_WITH_AES_256_GCM_SHA384',
-  'TLS_RSA_WITH_AES_128_CBC_SHA',
-  'TLS_RSA_WITH_AES_256_CBC_SHA',
-  'TLS_RSA_WITH_3DES_EDE_CBC_SHA',
-] as const
-
-const FIPS = FEATURES.filter((name) => name.includes('ECDHE') && name.includes('GCM'))
-
-const PROFILE_FEATURES: Readonly<Record<Exclude<Profile, 'CUSTOM'>, readonly string[]>> = {
-  RESTRICTED: FEATURES.slice(0, 6),
-  MODERN: FEATURES.slice(0, 10),
-  COMPATIBLE: FEATURES,
-  FIPS_202205: FIPS,
-}
-
 const GROUPS = ['X25519', 'P-256', 'P-384']
 const FIPS_GROUPS = ['P-256', 'P-384']
 const TLS_1_2 = 0x0303
@@ -79,14 +47,6 @@ const VERSIONS: Readonly<Record<MinTlsVersion, number>> = {
   TLS_1_1: 0x0302,
   TLS_1_2,
   TLS_1_3,
-}
-
-/** The features that CUSTOM can be made of (`sslPolicies.listAvailableFeatures`). */
-export const AVAILABLE_FEATURES: readonly string[] = FEATURES
-
-/** The names of a policy's features for TLS 1.2 and below (`enabledFeatures`). */
-export function policyFeatures(policy: SslPolicy): readonly string[] {
-  return policy.profile === 'CUSTOM' ? policy.customFeatures : PROFILE_FEATURES[policy.profile]
 }
 
 /**
@@ -99,6 +59,7 @@ export function readPolicy(policy: SslPolicy, unavailable: readonly string[]): P
   if (message !== undefined) return { kind: 'problem', message }
   const isFips = policy.profile === 'FIPS_202205'
   const features = policyFeatures(policy)
+  const features13 = profileFeatures13(policy.profile)
   const askedVersion = VERSIONS[policy.minTlsVersion]
   const ciphers = LEGACY_SUITES.filter(
     ({ name }) => askedVersion < TLS_1_3 && features.includes(name) && !unavailable.includes(name),
@@ -110,7 +71,7 @@ export function readPolicy(policy: SslPolicy, unavailable: readonly string[]): P
     terms: {
       minVersion,
       ciphers,
-      cipherSuites: TLS_1_3_SUITES.filter(({ name }) => !isFips || !name.includes('CHACHA20')),
+      cipherSuites: TLS_1_3_SUITES.filter(({ name }) => features13.includes(name)),
       groups: isFips ? FIPS_GROUPS : GROUPS,
       securityLevel: minVersion < TLS_1_2 ? 0 : 2,
     },
@@ -128,7 +89,7 @@ function problemOf({ profile, minTlsVersion, customFeatures }: SslPolicy): strin
     return customFeatures.length === 0 ? undefined : `customFeatures need the profile "CUSTOM", not "${profile}"`
   }
   if (customFeatures.length === 0) return 'the profile "CUSTOM" needs at least one of customFeatures'
-  const unknown = customFeatures.find((name) => !AVAILABLE_FEATURES.includes(name))
+  const unknown = customFeatures.find((name) => !TLS_1_2_FEATURES.some((known) => known === name))
   return unknown === undefined ? undefined : `customFeatures has "${unknown}", which is no feature`
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { availableFeatures, enabledFeatures } from './ssl-policy.ts'
+import { availableFeatures, enabledFeatures } from './ssl-features.ts'
 
 function featuresOf(profile: Parameters<typeof enabledFeatures>[0]['profile']): readonly string[] {
   return enabledFeatures({ profile, customFeatures: [] })
