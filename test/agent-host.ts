@@ -53,6 +53,9 @@ export async function agentHosts(t: TestContext): Promise<AgentHosts> {
   return { lab, edge, backend }
 }
 
+/** Most tests look at one thing for a moment: half a second of the processor for each start would be wasted. */
+export const COLD: readonly string[] = ['--warm-up', 'off']
+
 /** A running edge or agent, with the values of its metrics. */
 export type Running = {
   readonly program: Program
@@ -68,9 +71,14 @@ function freshAdminPath(): string {
 }
 
 /** Starts `truepeer COMMAND args` on a host and waits until it listens. */
-export async function startTruepeer(host: Host, command: 'agent' | 'edge', args: readonly string[]): Promise<Running> {
+export async function startTruepeer(
+  host: Host,
+  command: 'agent' | 'edge',
+  args: readonly string[],
+  warmUp = COLD,
+): Promise<Running> {
   const adminPath = freshAdminPath()
-  const program = host.start(TRUEPEER, [command, ...args, '--admin', `unix:${adminPath}`])
+  const program = host.start(TRUEPEER, [command, ...args, ...warmUp, '--admin', `unix:${adminPath}`])
   await program.waitForLine(/"msg":"listening"/)
   return {
     program,
@@ -139,7 +147,7 @@ export async function startTruepeerThrough(
 ): Promise<Running> {
   const [program, ...before] = through
   const adminPath = freshAdminPath()
-  const started = host.start(program, [...before, TRUEPEER, command, ...args, '--admin', `unix:${adminPath}`])
+  const started = host.start(program, [...before, TRUEPEER, command, ...args, ...COLD, '--admin', `unix:${adminPath}`])
   await eventually('the admin server answers', async () => {
     assert.ok(started.isRunning, started.texts().join('\n'))
     return readMetrics(adminPath).then(

@@ -10,7 +10,7 @@ import type { Host } from '../src/lab/host.ts'
 import { Lab } from '../src/lab/lab.ts'
 import type { Program } from '../src/lab/program.ts'
 import type { BackendStatus, EdgeStatus } from '../src/telemetry/edge-status.ts'
-import { eventually, openSockets, TRUEPEER } from './agent-host.ts'
+import { COLD, eventually, openSockets, TRUEPEER } from './agent-host.ts'
 
 /** Builds the hosts of the demo: client 209.52.88.4, edge 203.0.113.10 and 35.191.0.9, backend 10.128.0.2. */
 export async function edgeHosts(t: TestContext): Promise<DemoHosts> {
@@ -76,7 +76,7 @@ export async function startConfiguredEdge(
   writeFileSync(file, textOf(configuration), { mode: 0o600 })
   const socketPath = join(tmpdir(), `truepeer-edge-${randomUUID()}.sock`)
   const admin = `unix:${socketPath}`
-  const program = host.start(TRUEPEER, ['edge', '--config', file, '--admin', admin, ...args])
+  const program = host.start(TRUEPEER, ['edge', '--config', file, '--admin', admin, ...COLD, ...args])
   await program.waitForLine(/"msg":"listening"/)
   const ask = (method: 'GET' | 'POST', path: string): Promise<AdminReply> => askAdmin(socketPath, method, path)
   const status = async (): Promise<EdgeStatus> => JSON.parse((await ask('GET', '/status')).body) as EdgeStatus

@@ -1,4 +1,11 @@
-import { formatIpAddress, type IpAddress, isSameAddress, parseIpAddress } from './ip-address.ts'
+import {
+  formatIpAddress,
+  type IpAddress,
+  ipv4Address,
+  ipv6Address,
+  isSameAddress,
+  parseIpAddress,
+} from './ip-address.ts'
 
 /** An IP address and a TCP or UDP port, 0 to 65535. */
 export type Endpoint = { readonly address: IpAddress; readonly port: number }
@@ -20,6 +27,12 @@ export function parseEndpoint(text: string): Endpoint | undefined {
 export function formatEndpoint(endpoint: Endpoint): string {
   const address = formatIpAddress(endpoint.address)
   return endpoint.address.family === 6 ? `[${address}]:${endpoint.port}` : `${address}:${endpoint.port}`
+}
+
+/** An endpoint that has come from another thread, as all others are; see `IpAddress`. */
+export function receivedEndpoint({ address, port }: Endpoint): Endpoint {
+  const { family, w0, w1, w2, w3 } = address
+  return { address: family === 4 ? ipv4Address(w3) : ipv6Address(w0, w1, w2, w3), port }
 }
 
 /** Says whether two endpoints have the same address, address family and port. */

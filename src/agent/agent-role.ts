@@ -1,7 +1,7 @@
 import { classifyAddress } from '../address/address-class.ts'
 import { parseCidr } from '../address/cidr.ts'
 import { CidrSet } from '../address/cidr-set.ts'
-import type { Endpoint } from '../address/endpoint.ts'
+import { type Endpoint, receivedEndpoint } from '../address/endpoint.ts'
 import type { IpAddress } from '../address/ip-address.ts'
 import type { Connection } from '../dataplane/connection.ts'
 import { asksForLoad, encodeLoadReport, LoadCell } from '../dataplane/load-report.ts'
@@ -46,6 +46,8 @@ export class AgentRole implements Role {
   readonly writesHeader = false
   readonly sharesConnectTimeout = true
   readonly #options: AgentRoleOptions
+  readonly #target4: Endpoint
+  readonly #target6: Endpoint
   readonly #reporter: Reporter
   readonly #counters: Counters
   readonly #headerLimits: { readonly v2LengthMax: number }
@@ -55,6 +57,8 @@ export class AgentRole implements Role {
 
   constructor(options: AgentRoleOptions, context: RoleContext) {
     this.#options = options
+    this.#target4 = receivedEndpoint(options.target4)
+    this.#target6 = receivedEndpoint(options.target6)
     this.#reporter = new Reporter(context.log, options.verbosity)
     this.#counters = context.counters
     this.#openTotal = context.openTotal
@@ -130,7 +134,7 @@ export class AgentRole implements Role {
   }
 
   #targetOf(source: Endpoint): Endpoint {
-    return source.address.family === 4 ? this.#options.target4 : this.#options.target6
+    return source.address.family === 4 ? this.#target4 : this.#target6
   }
 
   #refuse(connection: Connection, reason: SourceRefusal): { readonly kind: 'refused'; readonly reason: EndReason } {

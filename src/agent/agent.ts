@@ -19,6 +19,8 @@ const APP_DOWN = 'port closed: the app does not listen'
 export type AgentOptions = {
   readonly workers: number
   readonly limits: ConnectionLimits
+  /** See `WorkerPoolOptions`. */
+  readonly warmsUp: boolean
   /** Reads the listeners as they are configured now; throws with all problems when they are wrong. */
   readonly readListeners: () => readonly AgentListener[]
 }
@@ -38,6 +40,7 @@ export async function startAgent(options: AgentOptions, context: ProgramContext)
     workers,
     limits,
     log: context.log,
+    warmsUp: options.warmsUp,
     onFatal: context.onFatal,
   })
   const agent = new Agent(options, context, pool, load)

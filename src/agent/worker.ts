@@ -1,4 +1,8 @@
 import { runWorker } from '../dataplane/worker-thread.ts'
 import { AgentRole, type AgentRoleOptions } from './agent-role.ts'
+import { warmUpAgent } from './warm-up-agent.ts'
 
-runWorker<AgentRoleOptions>((options, context) => new AgentRole(options, context))
+runWorker<AgentRoleOptions>({
+  make: (options, context) => new AgentRole(options, context),
+  warmUp: warmUpAgent,
+})

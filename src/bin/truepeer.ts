@@ -108,7 +108,7 @@ function exitWith(status: number): void {
 function runAgent(argv: readonly string[]): Promise<void> {
   const read = (): AgentCommand => readAgent(argv, readAgentConfig)
   const command = read()
-  const { workers, controller } = command
+  const { workers, warmsUp, controller } = command
   return serve(command, async (context) => {
     const edges = controller && trustedEdges(controller, context.log)
     const readListeners = (): readonly AgentListener[] => {
@@ -116,7 +116,7 @@ function runAgent(argv: readonly string[]): Promise<void> {
       if (edges === undefined) return listeners
       return listeners.map((listener) => ({ ...listener, trust: { kind: 'subnets', subnets: edges.subnets() } }))
     }
-    const agent = await startAgent({ workers, limits: connectionLimits(command), readListeners }, context)
+    const agent = await startAgent({ workers, warmsUp, limits: connectionLimits(command), readListeners }, context)
     edges?.start(() => void agent.reload())
     return agent
   })

@@ -4,7 +4,7 @@ import { classifyAddress } from '../address/address-class.ts'
 import { parseEndpoint } from '../address/endpoint.ts'
 import type { AdminAddress } from '../telemetry/admin.ts'
 import { type FlagValues, quoted, UsageError, valueFlag } from './flags.ts'
-import { integerBetween, parseDuration, parsePositiveDuration } from './values.ts'
+import { integerBetween, oneOf, parseDuration, parsePositiveDuration } from './values.ts'
 
 export const WORKERS_MAX = 256
 const CONNECTIONS_MAX = 10_000_000
@@ -31,6 +31,13 @@ export const processFlags = {
     'How long open connections may go on after SIGTERM; 0: until they end by themselves',
     parseDuration,
     '30s',
+  ),
+  warmUp: valueFlag(
+    'warm-up',
+    'on|off',
+    'Whether workers that have nothing to do yet play connections with themselves on 127.0.0.1, for less than a second, so that the first clients meet compiled code',
+    oneOf(['on', 'off']),
+    'on',
   ),
   admin: valueFlag(
     'admin',
@@ -79,6 +86,7 @@ export type ProcessSettings = {
   readonly maxConnections: number
   readonly maxConnectionsPerWorker: number
   readonly drainTimeoutMs: number
+  readonly warmsUp: boolean
   readonly admin: AdminAddress | undefined
 }
 
@@ -101,6 +109,7 @@ export function processSettings(values: FlagValues<typeof processFlags>, workers
     maxConnections: values.maxConnections[0],
     maxConnectionsPerWorker: values.maxConnectionsPerWorker[0],
     drainTimeoutMs: values.drainTimeout[0],
+    warmsUp: values.warmUp[0] === 'on',
     admin: values.admin[0],
   }
 }

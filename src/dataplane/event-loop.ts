@@ -108,8 +108,12 @@ export class EventLoop {
     this.#acceptReady = this.#acceptReady.filter((ready) => ready !== listener)
   }
 
-  /** Waits for events for at most `waitMs` (-1: as long as no timer is due), handles them and the due timers. */
-  step(waitMs = -1): void {
+  /**
+   * Waits for events for at most `waitMs` (-1: as long as no timer is due), handles them and the due timers.
+   *
+   * @returns the number of events
+   */
+  step(waitMs = -1): number {
     const timerMs = this.timers.waitMs(this.nowMs)
     const hasReady = this.#ready.length > 0 || this.#acceptReady.length > 0
     const shortestMs = timerMs === -1 || (waitMs !== -1 && waitMs < timerMs) ? waitMs : timerMs
@@ -122,6 +126,7 @@ export class EventLoop {
     if (this.pipes.emptyCount > 0 && this.pipes.deadlineMs === Number.POSITIVE_INFINITY) {
       this.timers.set(this.pipes, this.nowMs + PIPE_TRIM_MS)
     }
+    return count
   }
 
   /** The connections that are open now; valid until the next {@link step}. */

@@ -21,6 +21,8 @@ export type WorkerPoolOptions = {
   readonly workers: number
   readonly limits: ConnectionLimits
   readonly log: Log
+  /** Workers warm up while they have nothing else to do; see `warm-up.ts`. */
+  readonly warmsUp: boolean
   /** Called when a worker thread dies of an error of ours; the program cannot go on. */
   readonly onFatal: (error: Error) => void
 }
@@ -172,6 +174,7 @@ function startMember(
     counters: counters.shared,
     openTotal,
     acknowledged,
+    warmsUp: options.warmsUp,
   }
   const worker = new Worker(options.entry, {
     workerData,

@@ -1,4 +1,6 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import type { Endpoint } from '../address/endpoint.ts'
+import { SystemCallError } from '../linux/errno.ts'
 import type { Log } from '../telemetry/log.ts'
 import { Counters, type EndReason } from '../telemetry/metrics.ts'
 import { TlsServer, type TlsServerOptions } from '../tls/server.ts'
@@ -8,6 +10,7 @@ import type { Listener } from './listener.ts'
 import { type OpenConnection, openConnection } from './report.ts'
 import type { Role } from './role.ts'
 import type { Service, Timeouts } from './service.ts'
+import { WarmUp } from './warm-up.ts'
 
 /** What the main thread gives a worker at its start. */
 export type WorkerData = {
@@ -19,6 +22,8 @@ export type WorkerData = {
   readonly openTotal: Int32Array
   /** One cell: 1 once the worker has left its loop and the thread can be ended. */
   readonly acknowledged: Int32Array
+  /** It warmsUp while it has nothing else to do; see `warm-up.ts`. */
+  readonly warmsUp: boolean
 }
 
 /** Main thread to worker; each is followed by a wake-up. `RoleOptions` is plain data. */
@@ -64,39 +69,42 @@ export type RoleContext = {
   readonly openTotal: Int32Array
 }
 
-/** Makes the role of a service from its options. */
-export type MakeRole<RoleOptions> = (options: RoleOptions, context: RoleContext) => Role
+/** How a worker comes to its roles. */
+export type RoleMaker<RoleOptions> = {
+  /** Makes the role of a service from its options. */
+  readonly make: (options: RoleOptions, context: RoleContext) => Role
+  /** Options like the given ones, for clients on loopback that are trusted and an app at `app`, and what clients say first. */
+  readonly warmUp: (
+    options: RoleOptions,
+    app: Endpoint,
+    workerIndex: number,
+  ) => { readonly roleOptions: RoleOptions; readonly openings: readonly Uint8Array[] }
+}
+
+/** Monotonic milliseconds. */
+const clock = (): number => performance.now()
 
 /** Runs a worker thread from start to end. Returns when it has been told to leave. */
-export function runWorker<RoleOptions>(makeRole: MakeRole<RoleOptions>): void {
+export function runWorker<RoleOptions>(roleMaker: RoleMaker<RoleOptions>): void {
   const port = parentPort
   if (port === null) throw new Error('This file is the entry of a worker thread; run "truepeer" instead')
   const data = workerData as WorkerData
   const send = (message: FromWorker): void => port.postMessage(message)
   const log: Log = (level, message, fields) => send({ kind: 'log', level, message, fields })
   const counters = new Counters(data.counters)
-  const loop = new EventLoop({
-    limits: data.limits,
-    counters,
-    openTotal: data.openTotal,
-    log,
-    clock: () => performance.now(),
-    wakeupFd: data.wakeupFd,
-  })
-  const worker = new WorkerThread(
-    loop,
-    (options: RoleOptions) =>
-      makeRole(options, { workerIndex: data.workerIndex, log, counters, openTotal: data.openTotal }),
-    send,
-  )
+  const { limits, openTotal, wakeupFd, workerIndex } = data
+  const loop = new EventLoop({ limits, counters, openTotal, log, clock, wakeupFd })
+  const context = { workerIndex, log, counters, openTotal }
+  const worker = new WorkerThread(loop, roleMaker, context, send, data.warmsUp)
   while (!worker.isDone) {
-    loop.step()
+    const events = loop.step(worker.canWarmUp ? 0 : -1)
+    if (events === 0 && worker.canWarmUp) worker.warmUp()
     if (!loop.takeWakeup()) continue
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
       worker.handle(next.message as ToWorker<RoleOptions>)
     }
   }
-  loop.close()
+  worker.close()
   Atomics.store(data.acknowledged, 0, 1)
   Atomics.notify(data.acknowledged, 0)
 }
@@ -112,17 +120,30 @@ export function endConnections(loop: EventLoop, backendIds: readonly number[], r
 /** What the main thread has told a worker. */
 class WorkerThread<RoleOptions> {
   readonly #loop: EventLoop
-  readonly #makeRole: (options: RoleOptions) => Role
+  readonly #roleMaker: RoleMaker<RoleOptions>
+  readonly #context: RoleContext
   readonly #send: (message: FromWorker) => void
+  readonly #warmsUp: boolean
   readonly #listeners = new Map<string, Listener[]>()
   readonly #services = new Map<string, Service>()
+  /** Those that are not over, and the kinds of service of which there has been one. */
+  readonly #warmUps: WarmUp[] = []
+  readonly #warmed = new Set<'plain' | 'tls'>()
   #isDraining = false
   #isStopped = false
 
-  constructor(loop: EventLoop, makeRole: (options: RoleOptions) => Role, send: (message: FromWorker) => void) {
+  constructor(
+    loop: EventLoop,
+    roleMaker: RoleMaker<RoleOptions>,
+    context: RoleContext,
+    send: (message: FromWorker) => void,
+    warmsUp: boolean,
+  ) {
     this.#loop = loop
-    this.#makeRole = makeRole
+    this.#roleMaker = roleMaker
+    this.#context = context
     this.#send = send
+    this.#warmsUp = warmsUp
   }
 
   /** Reports whether the worker may leave its loop. */
@@ -130,18 +151,37 @@ class WorkerThread<RoleOptions> {
     return this.#isStopped || (this.#isDraining && this.#loop.openCount === 0)
   }
 
+  /** Reports whether there is something to do whenever there is nothing else to do. */
+  get canWarmUp(): boolean {
+    return this.#warmUps.length > 0
+  }
+
+  /** Plays connections for about 2 ms. */
+  warmUp(): void {
+    if (this.#warmUps[0].step()) return
+    this.#warmUps.shift()?.close()
+  }
+
+  /** Ends every connection. */
+  close(): void {
+    for (const warmUp of this.#warmUps.splice(0)) warmUp.close()
+    this.#loop.close()
+  }
+
   handle(message: ToWorker<RoleOptions>): void {
     switch (message.kind) {
       case 'serve': {
         const { name, timeouts } = message
         const tls = message.tls === null ? null : new TlsServer(message.tls)
-        const service: Service = { role: this.#makeRole(message.roleOptions), timeouts, tls }
+        const role = this.#roleMaker.make(message.roleOptions, this.#context)
+        const service: Service = { role, timeouts, tls }
         const listeners = this.#listeners.get(name) ?? []
         for (const listener of listeners) listener.service = service
         this.#retire(name)
         this.#services.set(name, service)
         const added = message.listenerFds.map((fd) => this.#loop.addListener(fd, service))
         this.#listeners.set(name, [...listeners, ...added])
+        if (this.#warmsUp) this.#prepareWarmUp(service, message.roleOptions)
         return
       }
       case 'unlisten':
@@ -158,6 +198,28 @@ class WorkerThread<RoleOptions> {
         return
       case 'stop':
         this.#isStopped = true
+    }
+  }
+
+  /** The first service of each kind stands for all of them. */
+  #prepareWarmUp({ timeouts, tls }: Service, options: RoleOptions): void {
+    const kind = tls === null ? 'plain' : 'tls'
+    if (this.#warmed.has(kind)) return
+    this.#warmed.add(kind)
+    try {
+      const warmUp = new WarmUp(
+        (app, shared) => {
+          const { roleOptions, openings } = this.#roleMaker.warmUp(options, app, this.#context.workerIndex)
+          const role = this.#roleMaker.make(roleOptions, { ...this.#context, ...shared, log: () => {} })
+          return { service: { role, timeouts, tls }, openings }
+        },
+        this.#loop.limits,
+        clock,
+      )
+      this.#warmUps.push(warmUp)
+    } catch (error) {
+      // It serves all the same, only more slowly at first.
+      if (!(error instanceof SystemCallError)) throw error
     }
   }
 

@@ -38,6 +38,8 @@ export type EdgeOptions = Omit<FrontendSettings, 'sourceAddresses'> & {
   /** For the TLS handshake with a client, from accept or the end of its header, absolute. */
   readonly handshakeTimeoutMs: number
   readonly limits: ConnectionLimits
+  /** See `WorkerPoolOptions`. */
+  readonly warmsUp: boolean
   /** From where backends are connected to, in turn; empty: the kernel chooses. */
   readonly sourceAddresses: readonly IpAddress[]
   /** Put the frontends' addresses on the loopback interface, and take them away again. */
@@ -62,6 +64,7 @@ export async function startEdge(options: EdgeOptions, context: ProgramContext): 
     workers: options.workers,
     limits: options.limits,
     log: context.log,
+    warmsUp: options.warmsUp,
     onFatal: context.onFatal,
   })
   const edge = new Edge(options, context, pool)

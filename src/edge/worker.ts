@@ -1,4 +1,8 @@
 import { runWorker } from '../dataplane/worker-thread.ts'
 import { EdgeRole, type EdgeRoleOptions } from './edge-role.ts'
+import { warmUpEdge } from './warm-up-edge.ts'
 
-runWorker<EdgeRoleOptions>((options, context) => new EdgeRole(options, context))
+runWorker<EdgeRoleOptions>({
+  make: (options, context) => new EdgeRole(options, context),
+  warmUp: warmUpEdge,
+})

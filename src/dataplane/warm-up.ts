@@ -1,0 +1,195 @@
+// A worker that has nothing to do yet plays connections with itself, because V8 compiles what has run often: without
+// it the first seconds after a start cost the most, just when all clients come back. See
+// docs/decisions/0014-workers-warm-up.md.
+
+import assert from 'node:assert/strict'
+import type { Endpoint } from '../address/endpoint.ts'
+import { ipv4Address } from '../address/ip-address.ts'
+import { EINPROGRESS } from '../linux/errno.ts'
+import { produced, producedBytes } from '../linux/openssl.ts'
+import {
+  acceptFrom,
+  close,
+  connectTo,
+  finish,
+  localEndpoint,
+  openListener,
+  openStream,
+  openWakeup,
+  receive,
+  transmit,
+} from '../linux/socket.ts'
+import { Counters } from '../telemetry/metrics.ts'
+import { TlsClient } from '../tls/client.ts'
+import type { TlsServer } from '../tls/server.ts'
+import { type ConnectionLimits, EventLoop } from './event-loop.ts'
+import { Peer, sendBytes } from './peer.ts'
+import type { Service } from './service.ts'
+import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
+
+/** So many let V8 compile nearly all that a connection meets. */
+const CONNECTIONS = 1_600
+/** A handshake costs more, and meets the same functions several times. */
+const CONNECTIONS_WITH_TLS = 400
+/** Connections at once; a step takes about 2 ms, for which the first real client may have to wait. */
+const BATCH = 8
+/** How often both sides of a connection get a turn: enough for a handshake and a few messages. */
+const TURNS = 5
+/** In one batch of so many, one connection meets a full send queue, and pipes. */
+const BULK_EVERY = 16
+const MESSAGE = new Uint8Array(64)
+const BULK = new Uint8Array(512 * 1024)
+const ANY_PORT = { address: ipv4Address(0x7f000001), port: 0 }
+const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }
+
+/** What a warm-up plays. */
+export type WarmUpService = {
+  /** Leads to the app of the warm-up. */
+  readonly service: Service
+  /** What clients send first, in turn: PROXY protocol headers where they are expected; else one without bytes. */
+  readonly openings: readonly Uint8Array[]
+}
+
+/** What a role is made with in a warm-up: nothing that is counted or logged there is seen. */
+export type WarmUpContext = { readonly counters: Counters; readonly openTotal: Int32Array }
+
+/**
+ * A loop of its own, with clients and an app of its own on 127.0.0.1.
+ *
+ * It touches nothing outside of this process, and stops for good when the kernel refuses it something.
+ */
+export class WarmUp {
+  readonly #loop: EventLoop
+  readonly #wakeupFd: number
+  readonly #appFd: number
+  readonly #front: Endpoint
+  readonly #openings: readonly Uint8Array[]
+  readonly #tls: TlsServer | null
+  readonly #tlsClient: TlsClient | null
+  readonly #buffer = new Uint8Array(64 * 1024)
+  #batches: number
+
+  /** @throws SystemCallError when there is no socket to be had */
+  constructor(
+    makeService: (app: Endpoint, context: WarmUpContext) => WarmUpService,
+    limits: ConnectionLimits,
+    clock: () => number,
+  ) {
+    const counters = new Counters()
+    const openTotal = new Int32Array(new SharedArrayBuffer(4))
+    const [wakeupFd, appFd, frontFd] = openAll([openWakeup, listenOnLoopback, listenOnLoopback])
+    this.#wakeupFd = wakeupFd
+    this.#appFd = appFd
+    this.#loop = new EventLoop({ limits, counters, openTotal, log: () => {}, clock, wakeupFd })
+    const { service, openings } = makeService(boundTo(appFd), { counters, openTotal })
+    this.#front = boundTo(frontFd)
+    this.#loop.addListener(frontFd, service)
+    this.#openings = openings
+    this.#tls = service.tls
+    this.#tls?.acquire()
+    this.#tlsClient = service.tls === null ? null : new TlsClient({ serverName: '', rootsPem: '' })
+    this.#batches = (service.tls === null ? CONNECTIONS : CONNECTIONS_WITH_TLS) / BATCH
+  }
+
+  /** Plays a few connections from accept to end; reports whether there are more to play. */
+  step(): boolean {
+    const clients = this.#connect()
+    const apps: number[] = []
+    const hasBulk = this.#batches % BULK_EVERY === 0
+    for (let turn = 0; turn < TURNS; turn++) {
+      this.#loop.step(0)
+      for (let fd = acceptFrom(this.#appFd); fd >= 0; fd = acceptFrom(this.#appFd)) apps.push(fd)
+      for (const [index, fd] of apps.entries()) this.#answer(fd, hasBulk && index === 0)
+      this.#loop.step(0)
+      for (const client of clients) this.#speak(client, turn < TURNS - 1)
+    }
+    for (const client of clients) {
+      closeNotify(client)
+      finish(client.fd)
+    }
+    this.#loop.step(0)
+    for (const fd of apps) {
+      while (receive(fd, this.#buffer, 0, this.#buffer.length) > 0);
+      close(fd)
+    }
+    this.#loop.step(0)
+    for (const client of clients) {
+      close(client.fd)
+      client.detach()
+    }
+    this.#batches -= 1
+    return this.#batches > 0 && clients.length === BATCH
+  }
+
+  /** Ends it, wherever it is. */
+  close(): void {
+    this.#loop.close()
+    close(this.#wakeupFd)
+    close(this.#appFd)
+    this.#tls?.release()
+    this.#tlsClient?.retire()
+  }
+
+  #connect(): Peer[] {
+    const clients: Peer[] = []
+    for (let index = 0; index < BATCH; index++) {
+      const fd = openStream(4)
+      if (fd < 0) break
+      const client = new Peer()
+      client.attach(fd)
+      clients.push(client)
+      if (connectTo(fd, this.#front) !== EINPROGRESS) break
+      const tls = this.#tlsClient?.open()
+      if (tls === undefined) {
+        const opening = this.#openings[index % this.#openings.length]
+        this.#buffer.set(opening)
+        this.#buffer.set(MESSAGE, opening.length)
+        sendBytes(client, this.#buffer, 0, opening.length + MESSAGE.length)
+      } else {
+        client.tls = tls
+        tls.step(0)
+        sendBytes(client, produced, 0, producedBytes())
+      }
+    }
+    return clients
+  }
+
+  /** The app's turn: it sends back what it got, or much. */
+  #answer(fd: number, isBulk: boolean): void {
+    const count = receive(fd, this.#buffer, 0, this.#buffer.length)
+    if (isBulk) transmit(fd, BULK, 0, BULK.length)
+    else if (count > 0) transmit(fd, this.#buffer, 0, count)
+  }
+
+  /** A client's turn: it reads all there is, and says something. */
+  #speak(client: Peer, hasMore: boolean): void {
+    const { tls } = client
+    client.isReadable = true
+    if (tls !== null && !tls.isOpen && shakeHands(client, tls) !== 'open') return
+    const room = this.#buffer.length
+    while (client.isReadable && !client.hasEnded) receiveFrom(client, this.#buffer, 0, room)
+    if (hasMore && client.queue === null && client.failure === 0) sendTo(client, MESSAGE, 0, MESSAGE.length)
+  }
+}
+
+/** Opens all of them, or none. */
+function openAll(opens: readonly (() => number)[]): number[] {
+  const fds: number[] = []
+  try {
+    for (const open of opens) fds.push(open())
+    return fds
+  } catch (error) {
+    for (const fd of fds) close(fd)
+    throw error
+  }
+}
+
+function listenOnLoopback(): number {
+  return openListener(ANY_PORT, NO_LIVENESS)
+}
+
+function boundTo(fd: number): Endpoint {
+  const endpoint = localEndpoint(fd)
+  assert(endpoint !== undefined, 'A listening socket has an address')
+  return endpoint
+}

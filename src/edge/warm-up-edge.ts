@@ -1,0 +1,38 @@
+import type { Endpoint } from '../address/endpoint.ts'
+import { formatIpAddress } from '../address/ip-address.ts'
+import { Availability } from './availability.ts'
+import { makeCells, setAvailability } from './backend-table.ts'
+import type { EdgeRoleOptions } from './edge-role.ts'
+
+/** The id of the one frontend, group and backend of a warm-up, whose cells are its own. */
+const ID = 0
+const NO_OPENING = [new Uint8Array(0)]
+
+/** What an edge warmsUp: one plain backend, and clients that connect directly. */
+export function warmUpEdge(
+  options: EdgeRoleOptions,
+  app: Endpoint,
+  workerIndex: number,
+): { readonly roleOptions: EdgeRoleOptions; readonly openings: readonly Uint8Array[] } {
+  const { frontend, service } = options
+  const cells = makeCells(workerIndex + 1)
+  setAvailability(cells, ID, Availability.up)
+  const backend = { id: ID, name: 'warm-up', address: formatIpAddress(app.address), port: app.port }
+  const balancing = {
+    mode: 'CONNECTION',
+    maxConnections: undefined,
+    maxUtilization: undefined,
+    capacityScaler: 1,
+  } as const
+  const group = { id: ID, name: 'warm-up', region: '', zone: '', balancing, backends: [backend] }
+  const roleOptions: EdgeRoleOptions = {
+    ...options,
+    frontend: { ...frontend, id: ID },
+    service: { ...service, groups: [group], tls: undefined },
+    cells,
+    localRegion: undefined,
+    sourceAddresses: [],
+    acceptProxyFrom: null,
+  }
+  return { roleOptions, openings: NO_OPENING }
+}
