@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { produced, producedBytes, received } from '../linux/openssl.ts'
+import type { AcceptedNames } from './alternative-names.ts'
 import { CertificateError, readCertificate } from './certificate.ts'
 import { TlsClient } from './client.ts'
 import { DEFAULT_POLICY } from './policy.ts'
@@ -10,7 +11,7 @@ import { issue } from './test-certificates.ts'
 import { TicketKeys } from './ticket-keys.ts'
 
 const ROOT = issue({ commonName: 'Root', isAuthority: true })
-const LEAF = issue({ commonName: 'app.example', names: ['app.example'], issuer: ROOT })
+const LEAF = issue({ commonName: 'app.example', names: ['app.example'], uris: ['spiffe://example/app'], issuer: ROOT })
 const SERVER = new TlsServer({
   name: 'app',
   certificates: [readCertificate('app', LEAF.certificatePem, LEAF.keyPem)],
@@ -27,8 +28,8 @@ function pass(session: TlsSession, bytes: Uint8Array): { readonly step: string; 
   return { step: session.step(front + bytes.length), answer: produced.slice(0, producedBytes()) }
 }
 
-function handshakeWith(rootsPem: string, serverName: string) {
-  const client = new TlsClient({ serverName, rootsPem })
+function handshakeWith(rootsPem: string, serverName: string, names?: AcceptedNames) {
+  const client = new TlsClient({ serverName, rootsPem, names })
   const clientSide = client.open()
   assert.ok(clientSide)
   const serverSide = TlsSession.accepting(SERVER)
@@ -59,6 +60,24 @@ test('another name and another root are refused, and the server learns why', () 
     const { step, serverStep, clientSide, serverSide } = handshakeWith(rootsPem, name)
     assert.deepEqual([step, clientSide.failure], ['failed', 'certificate-invalid'])
     assert.deepEqual([serverStep, serverSide.failure], ['failed', 'certificate-refused'])
+  }
+})
+
+test('a client that looks for other names than it asks for takes what carries one of them, and from its roots only', () => {
+  const root = ROOT.certificatePem
+  const other = issue({ commonName: 'Other Root', isAuthority: true }).certificatePem
+  for (const [rootsPem, names, step] of [
+    [root, { dnsNames: ['other.example', 'app.example'], uris: [] }, 'open'],
+    [root, { dnsNames: ['other.example'], uris: ['spiffe://example/app'] }, 'open'],
+    [root, { dnsNames: ['other.example'], uris: ['spiffe://example/APP'] }, 'failed'],
+    [other, { dnsNames: ['app.example'], uris: [] }, 'failed'],
+  ] as const) {
+    const { clientSide, serverSide, ...steps } = handshakeWith(rootsPem, 'asked.example', names)
+    assert.equal(steps.step, step, JSON.stringify(names))
+    assert.equal(clientSide.failure, step === 'open' ? undefined : 'certificate-invalid')
+    // The server never learns that a handshake that was refused has ended.
+    assert.equal(serverSide.isOpen, step === 'open')
+    assert.equal(serverSide.serverName, 'asked.example')
   }
 })
 

@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import type { TlsContextHandle } from '../linux/native.ts'
 import { freeContext, makeContext, openSession, setServerName, verifyBy } from '../linux/openssl.ts'
+import { type AcceptedNames, carriesOneOf } from './alternative-names.ts'
 import { CertificateError } from './certificate.ts'
 import { contextTerms, unavailableSuites } from './context.ts'
 import { DEFAULT_POLICY, readPolicy } from './policy.ts'
@@ -8,8 +10,10 @@ import { TlsSession } from './session.ts'
 
 /** How TLS connections to backends are made. */
 export type TlsClientOptions = {
-  /** The name to ask for and to find in the certificate; '' asks for none. */
+  /** The name to ask for; '' asks for none. Without `names`, the one to find in the certificate, too. */
   readonly serverName: string
+  /** Looked for in the certificate in place of `serverName`; it takes roots. */
+  readonly names?: AcceptedNames | undefined
   /** PEM of the roots that a backend's certificate has to come from; '' accepts any certificate, as Google does. */
   readonly rootsPem: string
 }
@@ -18,7 +22,8 @@ export type TlsClientOptions = {
 export class TlsClient {
   readonly #context: TlsContextHandle
   readonly #serverName: string
-  readonly #isVerified: boolean
+  readonly #isNameVerified: boolean
+  readonly #accepts: ((certificate: Uint8Array) => boolean) | null
   #users = 0
   #isRetired = false
 
@@ -27,8 +32,11 @@ export class TlsClient {
     const reading = readPolicy({ ...DEFAULT_POLICY, minTlsVersion: 'TLS_1_2' }, unavailableSuites())
     if (reading.kind === 'problem') throw new TypeError(reading.message)
     this.#serverName = options.serverName
-    this.#isVerified = options.rootsPem !== ''
-    const roots = this.#isVerified ? readRoots(options.rootsPem) : []
+    const { rootsPem, names } = options
+    assert(names === undefined || rootsPem !== '', 'Names in a certificate that anybody may have issued say nothing')
+    this.#isNameVerified = rootsPem !== '' && names === undefined
+    this.#accepts = names === undefined ? null : (certificate) => carriesOneOf(certificate, names)
+    const roots = rootsPem === '' ? [] : readRoots(rootsPem)
     this.#context = makeContext(false, contextTerms(reading.terms))
     verifyBy(this.#context, roots)
   }
@@ -37,8 +45,8 @@ export class TlsClient {
   open(): TlsSession | undefined {
     const handle = openSession(this.#context, false)
     if (handle === undefined) return undefined
-    if (this.#serverName !== '') setServerName(handle, this.#serverName, this.#isVerified)
-    return TlsSession.connecting(handle, this.#serverName)
+    if (this.#serverName !== '') setServerName(handle, this.#serverName, this.#isNameVerified)
+    return TlsSession.connecting(handle, this.#serverName, this.#accepts)
   }
 
   /** Keeps the context until {@link release}: a client has connected, whose backend may be dialled. */
