@@ -7,19 +7,23 @@ import { TlsClient } from './client.ts'
 import { DEFAULT_POLICY } from './policy.ts'
 import { TlsServer } from './server.ts'
 import { TlsSession } from './session.ts'
-import { issue } from './test-certificates.ts'
+import { type Issued, issue } from './test-certificates.ts'
 import { TicketKeys } from './ticket-keys.ts'
 
 const ROOT = issue({ commonName: 'Root', isAuthority: true })
 const LEAF = issue({ commonName: 'app.example', names: ['app.example'], uris: ['spiffe://example/app'], issuer: ROOT })
-const SERVER = new TlsServer({
-  name: 'app',
-  certificates: [readCertificate('app', LEAF.certificatePem, LEAF.keyPem)],
-  policy: DEFAULT_POLICY,
-  protocols: [],
-  tickets: new TicketKeys().table,
-  handshakeTimeoutMs: 1_000,
-})
+const SERVER = serverWith(LEAF)
+
+function serverWith({ certificatePem, keyPem }: Issued): TlsServer {
+  return new TlsServer({
+    name: 'app',
+    certificates: [readCertificate('app', certificatePem, keyPem)],
+    policy: DEFAULT_POLICY,
+    protocols: [],
+    tickets: new TicketKeys().table,
+    handshakeTimeoutMs: 1_000,
+  })
+}
 
 /** Passes one side's bytes to the other; returns how far that came. */
 function pass(session: TlsSession, bytes: Uint8Array): { readonly step: string; readonly answer: Uint8Array } {
@@ -30,13 +34,18 @@ function pass(session: TlsSession, bytes: Uint8Array): { readonly step: string; 
 
 function handshakeWith(rootsPem: string, serverName: string, names?: AcceptedNames) {
   const client = new TlsClient({ serverName, rootsPem, names })
+  const result = handshake(client, SERVER)
+  client.retire()
+  return result
+}
+
+function handshake(client: TlsClient, server: TlsServer) {
   const clientSide = client.open()
   assert.ok(clientSide)
-  const serverSide = TlsSession.accepting(SERVER)
+  const serverSide = TlsSession.accepting(server)
   const flight = pass(serverSide, pass(clientSide, new Uint8Array(0)).answer)
   const { step, answer } = pass(clientSide, flight.answer)
   const serverStep = pass(serverSide, answer).step
-  client.retire()
   return { step, serverStep, clientSide, serverSide }
 }
 
@@ -79,6 +88,14 @@ test('a client that looks for other names than it asks for takes what carries on
     assert.equal(serverSide.isOpen, step === 'open')
     assert.equal(serverSide.serverName, 'asked.example')
   }
+})
+
+test('a client that meets two certificates again and again judges each by its own names', () => {
+  const names = { dnsNames: ['app.example'], uris: [] }
+  const client = new TlsClient({ serverName: '', rootsPem: ROOT.certificatePem, names })
+  const other = serverWith(issue({ commonName: 'app.example', names: ['other.example'], issuer: ROOT }))
+  const steps = [SERVER, other, SERVER, other].map((server) => handshake(client, server).step)
+  assert.deepEqual(steps, ['open', 'failed', 'open', 'failed'])
 })
 
 test('roots that cannot be read are refused', () => {
