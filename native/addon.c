@@ -59,6 +59,7 @@ static const struct {
     {"tlsCipher", call_tls_cipher},
     {"tlsIsResumed", call_tls_is_resumed},
     {"tlsPeerCommonName", call_tls_peer_common_name},
+    {"tlsPeerCertificate", call_tls_peer_certificate},
     {"tlsFree", call_tls_free},
 };
 

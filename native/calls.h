@@ -80,6 +80,7 @@ CALL(call_tls_version);
 CALL(call_tls_cipher);
 CALL(call_tls_is_resumed);
 CALL(call_tls_peer_common_name);
+CALL(call_tls_peer_certificate);
 CALL(call_tls_free);
 
 #endif

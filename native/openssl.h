@@ -62,6 +62,7 @@ unsigned long ERR_get_error(void);
 unsigned long ERR_peek_last_error(void);
 
 X509 *d2i_X509(X509 **out, const unsigned char **in, long length);
+int i2d_X509(const X509 *certificate, unsigned char **out);
 void X509_free(X509 *certificate);
 X509_NAME *X509_get_subject_name(const X509 *certificate);
 int X509_NAME_get_text_by_NID(const X509_NAME *name, int nid, char *buffer, int length);

@@ -205,6 +205,19 @@ CALL(call_tls_peer_common_name) {
   return result_int(env, length);
 }
 
+/** tlsPeerCertificate(session, out): DER; the length in bytes, -1 when there is no certificate, or no room for it. */
+CALL(call_tls_peer_certificate) {
+  arguments args = arguments_read(env, info);
+  byte_range out = argument_bytes(&args, 1);
+  X509 *certificate = SSL_get1_peer_certificate(argument_pointer(&args, 0));
+  if (certificate == NULL) return result_int(env, -1);
+  int length = i2d_X509(certificate, NULL);
+  unsigned char *next = out.data;
+  length = length >= 0 && (size_t)length <= out.length ? i2d_X509(certificate, &next) : -1;
+  X509_free(certificate);
+  return result_int(env, length);
+}
+
 /** tlsFree(session) */
 CALL(call_tls_free) {
   arguments args = arguments_read(env, info);

@@ -238,6 +238,32 @@ for (const [place, sni] of [
   })
 }
 
+test("a backend's certificate has to carry one of subjectAltNames, and the name that is asked for counts no more", async (t) => {
+  const { client, edge, backend } = await edgeHosts(t)
+  const uris = ['spiffe://example/app']
+  const inside = issue({ commonName: 'inside.example', names: ['inside.example'], uris, issuer: ROOT })
+  await startSecureApp(backend, APP, inside, false)
+  const serviceWith = (...subjectAltNames: readonly object[]) => ({
+    protocol: 'SSL',
+    tlsSettings: { sni: 'inside.example', certificateAuthorities: ROOT.certificatePem, subjectAltNames },
+    ...LOG_ALL,
+  })
+  const other = { dnsName: 'other.example' }
+  const uri = { uniformResourceIdentifier: uris[0] }
+  const live = await startConfiguredEdge(t, edge, described({ service: serviceWith(other, uri) }))
+  assert.equal(receivedBy(await finish(await connectTls(client, FRONTEND), 'hello')).toString(), 'hello')
+
+  assert.equal(await live.reload(described({ service: serviceWith(other) })), 'ok')
+  const refused = await connectTls(client, FRONTEND)
+  assert.equal((await readUntilClosed(refused)).length, 0)
+  const { refusal } = await recordWhere(live, ({ end }) => end === 'backend-handshake-failed')
+  assert.equal(refusal, 'certificate-invalid')
+
+  assert.equal(await live.reload(described({ service: serviceWith({}) })), 'failed')
+  const { problems } = (await live.status()).configuration
+  assert.match(problems.join(), /backendServices\/app: tlsSettings\.subjectAltNames\[0\]: there is no name in it; give/)
+})
+
 test('a backend whose TLS fails is passed over for the next one', async (t) => {
   const { client, edge, backend } = await edgeHosts(t)
   const plain = `${IPV4.backend}:9001`

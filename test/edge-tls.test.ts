@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -175,4 +175,78 @@ test('SIGHUP reads the files again: new clients get the new certificate, and a w
   await finished(changed)
   // The connection that began with the former certificate goes on.
   await finished(first)
+})
+
+/** The issuer in the certificate that a new client is shown; its chain may be short. */
+async function shownIssuer(from: Host): Promise<string> {
+  const client = await connectTls(from, { rejectUnauthorized: false })
+  const issuer = issuerOf(client)
+  await finished(client)
+  return issuer
+}
+
+/** Puts a file or a link in the place of another one, in one step. */
+function replaceBy(path: string, make: (path: string) => void): void {
+  make(`${path}.new`)
+  renameSync(`${path}.new`, path)
+}
+
+test('with --watch a renewed pair is applied however it is put there, and one that does not fit changes nothing', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await startRecordingApp(backend, [APP])
+  // As certbot lays out its files: live/chain.pem -> ../archive/chain1.pem, which is switched to chain2.pem.
+  const root = mkdtempSync(join(tmpdir(), 'truepeer-certbot-'))
+  t.after(() => rmSync(root, { recursive: true }))
+  for (const folder of ['live', 'archive']) mkdirSync(join(root, folder))
+  const [chain, key] = [join(root, 'live', 'chain.pem'), join(root, 'live', 'key.pem')]
+  const archive = (version: number, { certificatePem, keyPem }: Issued): void => {
+    writeFileSync(join(root, 'archive', `chain${version}.pem`), certificatePem)
+    writeFileSync(join(root, 'archive', `key${version}.pem`), keyPem, { mode: 0o600 })
+  }
+  const linkTo = (path: string, name: string) => replaceBy(path, (link) => symlinkSync(`../archive/${name}`, link))
+  const leafOf = (issuer: Issued) => issue({ commonName: 'app.example', names: ['app.example'], issuer })
+  const [first, second, third] = [leafOf(ROOT), leafOf(INTERMEDIATE), leafOf(ROOT)]
+  archive(1, first)
+  linkTo(chain, 'chain1.pem')
+  linkTo(key, 'key1.pem')
+  const files = ['--tls-cert', chain, '--tls-key', key, '--watch']
+  const { program } = await startTruepeer(edge, 'edge', [...USUAL, ...files])
+  const told = async (line: RegExp, change: () => void): Promise<void> => {
+    const from = program.output.length
+    change()
+    await program.waitForLine(line, { from, timeoutMs: 5_000 })
+  }
+  const applied = (change: () => void) => told(/"configuration applied"/, change)
+  const refused = async (problem: RegExp, change: () => void): Promise<void> => {
+    const from = program.output.length
+    await told(/"Reload failed, kept the old configuration"/, change)
+    await program.waitForLine(problem, { from })
+  }
+  assert.equal(await shownIssuer(backend), 'Root')
+
+  // Links that are switched, one of them too late: tried again when the other one has come.
+  archive(2, second)
+  await refused(/key\.pem: .*does not belong to the first certificate/, () => linkTo(chain, 'chain2.pem'))
+  assert.equal(await shownIssuer(backend), 'Root')
+  await applied(() => linkTo(key, 'key2.pem'))
+  assert.equal(await shownIssuer(backend), 'Intermediate')
+
+  // Renamed into place, both at once.
+  await applied(() => {
+    replaceBy(chain, (path) => writeFileSync(path, third.certificatePem))
+    replaceBy(key, (path) => writeFileSync(path, third.keyPem, { mode: 0o600 }))
+  })
+  assert.equal(await shownIssuer(backend), 'Root')
+
+  // Half of a file, then all of it; a key that others may read until they may not.
+  const both = second.certificatePem + INTERMEDIATE.certificatePem
+  await refused(/chain\.pem: .*a block/, () => writeFileSync(chain, both.slice(0, -100)))
+  await refused(/key\.pem: .*does not belong/, () => writeFileSync(chain, both))
+  await refused(/key\.pem: .*"chmod 600 /, () => {
+    chmodSync(key, 0o640)
+    writeFileSync(key, second.keyPem)
+  })
+  assert.equal(await shownIssuer(backend), 'Root')
+  await applied(() => chmodSync(key, 0o600))
+  assert.equal(await shownIssuer(backend), 'Intermediate')
 })

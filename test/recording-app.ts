@@ -15,6 +15,8 @@ export type RecordingApp = { readonly seen: SeenConnection[]; readonly servers: 
 export async function startRecordingApp(host: Host, endpoints: readonly string[] = [APP, APP6]): Promise<RecordingApp> {
   const seen: SeenConnection[] = []
   const onConnection = (socket: Socket): void => {
+    // Reset before it was accepted: it has no peer, and nothing comes of it.
+    if (socket.remoteAddress === undefined) return void socket.destroy()
     const connection: SeenConnection = { peer: peerOf(socket), received: Buffer.alloc(0) }
     seen.push(connection)
     socket.on('data', (chunk: Buffer) => {

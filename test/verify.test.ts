@@ -3,8 +3,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { IPV4 } from '../src/lab/demo-hosts.ts'
-import { AGENT, APP, startTruepeer, TRUEPEER } from './agent-host.ts'
+import { AGENT, APP, eventually, startTruepeer, TRUEPEER } from './agent-host.ts'
 import { startConfiguredEdge, testDirectory } from './edge-host.ts'
+import { LOG_ALL } from './edge-resources.ts'
 import { INTERMEDIATE, ROOT, sslResources } from './edge-tls-resources.ts'
 import { interopHosts } from './interop-hosts.ts'
 
@@ -40,7 +41,8 @@ test('verify tells whether the app sees this client, with an agent and without, 
   const whoami = backend.start(TRUEPEER, ['whoami', '--listen', APP])
   await whoami.waitForLine(/^listening on 127\.0\.0\.1:112$/)
   await startTruepeer(backend, 'agent', ['-l', AGENT, '-4', APP, '--allow-all-subnets'])
-  const live = await startConfiguredEdge(t, edge, sslResources({ listen: FRONTEND, endpoints: [AGENT], proxy: PROXY }))
+  const description = { listen: FRONTEND, endpoints: [AGENT], proxy: PROXY, service: LOG_ALL }
+  const live = await startConfiguredEdge(t, edge, sslResources(description))
 
   const { exitCode, stdout, stderr } = await verify(FRONTEND, ...tls)
   assert.equal(exitCode, 0, stdout + stderr)
@@ -53,6 +55,10 @@ test('verify tells whether the app sees this client, with an agent and without, 
   assert.match(stdout, /^latency +\d/m)
   assert.match(stdout, /^throughput +[1-9]\d* Mbit\/s from the app, [1-9]\d* Mbit\/s to it$/m)
   await whoami.waitForLine(/^peer 209\.52\.88\.4:\d+$/)
+  // To look at the app, and for each throughput: all ended as TLS has it.
+  await eventually('three records', () => live.records().length === 3)
+  const ends = live.records().map(({ end }) => end)
+  assert.ok(ends.includes('finished') && !ends.includes('client-truncated'), ends.join())
 
   const wrongName = await verify(FRONTEND, '--tls', '--ca', root, '--servername', 'other.example')
   assert.equal(wrongName.exitCode, 1)

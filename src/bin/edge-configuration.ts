@@ -1,4 +1,4 @@
-import type { EdgeCommand } from '../cli/edge.ts'
+import type { LocalConfiguration } from '../cli/edge.ts'
 import type { CertificateFiles } from '../cli/one-line-edge.ts'
 import { checkResource } from '../compute/check-resource.ts'
 import { formatProblem, type Problem } from '../compute/problem.ts'
@@ -9,9 +9,6 @@ import { tlsProblems } from '../edge/frontend-tls.ts'
 import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
 import { compile } from '../snapshot/compile.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
-
-/** What an edge reads by itself. */
-type LocalConfiguration = Exclude<EdgeCommand['configuration'], { readonly kind: 'controller' }>
 
 const HOLDS_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 
@@ -27,6 +24,12 @@ export function readSnapshot(configuration: LocalConfiguration): Snapshot {
     return keyPath === undefined ? problem : { ...problem, source: keyPath }
   })
   throw new EdgeError('configuration', placed.map(formatProblem))
+}
+
+/** The files that {@link readSnapshot} reads. */
+export function configurationPaths(configuration: LocalConfiguration): readonly string[] {
+  if (configuration.kind === 'files') return configuration.paths
+  return configuration.certificateFiles.flatMap(({ certificatePath, keyPath }) => [certificatePath, keyPath])
 }
 
 /** The line that `--check` prints about a configuration that is right. @throws EdgeError as {@link readSnapshot} */

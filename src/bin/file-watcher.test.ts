@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -36,6 +36,18 @@ test('a file that is written in steps, or renamed into place, is one change; the
   writeFileSync(`${path}.other`, 'other')
   await sleep(300)
   assert.equal(changes, 2)
+})
+
+test('who may read a file is part of it', async (t) => {
+  const path = join(folder(t), 'key.pem')
+  writeFileSync(path, 'key', { mode: 0o640 })
+  const watcher = new FileWatcher([path])
+  let changes = 0
+  watcher.start(() => {
+    changes += 1
+  })
+  chmodSync(path, 0o600)
+  await until(() => changes === 1, 1_500)
 })
 
 test('what has changed between reading and watching is told at once', (t) => {

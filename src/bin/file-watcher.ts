@@ -1,6 +1,6 @@
 import { watch } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { readTextFile } from '../linux/text-file.ts'
+import { readOwnedTextFile } from '../linux/text-file.ts'
 
 /** How long a folder has to be quiet before its files are compared: editors and package managers write in steps. */
 const QUIET_MS = 100
@@ -9,11 +9,12 @@ const POLL_MS = 2_000
 
 /**
  * Notices when the content of files changes, however it is replaced: written over, renamed into place, or behind a link
- * that is switched, as with a ConfigMap of Kubernetes.
+ * that is switched, as with a ConfigMap of Kubernetes or the certificates of certbot. Whether others than its owner may
+ * read a file counts, too: a key that they may is refused until that has changed.
  */
 export class FileWatcher {
   readonly #paths: readonly string[]
-  /** Of a file that cannot be read: undefined. */
+  /** With a letter in front for who may read it; of a file that cannot be read: undefined. */
   #contents: readonly (string | undefined)[]
   #quiet: NodeJS.Timeout | undefined
 
@@ -56,7 +57,8 @@ export class FileWatcher {
 
   #readOne(index: number): string | undefined {
     try {
-      return readTextFile(this.#paths[index])
+      const { text, isReadableByOthers } = readOwnedTextFile(this.#paths[index])
+      return (isReadableByOthers ? 'a' : 'o') + text
     } catch {
       return undefined
     }

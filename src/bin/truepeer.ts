@@ -141,12 +141,11 @@ async function runEdge(command: EdgeCommand): Promise<void> {
   const { configuration, isOnlyChecked, localZone: _zone, ...settings } = command
   if (configuration.kind === 'controller') return runFollowingEdge(command, configuration)
   // Only here: the schemas of resources take 20 MB and a third of a second, which an agent should not pay.
-  const { describeConfiguration, readSnapshot } = await import('./edge-configuration.ts')
+  const { configurationPaths, describeConfiguration, readSnapshot } = await import('./edge-configuration.ts')
   if (isOnlyChecked) return print(`${describeConfiguration(configuration)}\n`)
   const { startEdge } = await import('../edge/edge.ts')
   const { FileWatcher } = await import('./file-watcher.ts')
-  const watcher =
-    configuration.kind === 'files' && configuration.isWatched ? new FileWatcher(configuration.paths) : null
+  const watcher = configuration.isWatched ? new FileWatcher(configurationPaths(configuration)) : null
   const limits = connectionLimits(command)
   let edge: RunningEdge | undefined
   await serve({ ...command, edge: () => edge }, async (context) => {

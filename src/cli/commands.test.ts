@@ -154,6 +154,17 @@ test('an edge takes several files, and flags about the process and its host besi
   )
 })
 
+test('--watch goes with files of resources, and with those of certificates', () => {
+  const pair = ['--tls-cert', 'a.pem', '--tls-key', 'a.key']
+  const isWatched = (argv: string[]): boolean => {
+    const { configuration } = parseEdge(argv)
+    return configuration.kind !== 'controller' && configuration.isWatched
+  }
+  assert.equal(isWatched([...EDGE, ...pair, '--watch']), true)
+  assert.equal(isWatched([...EDGE, ...pair]), false)
+  assert.equal(isWatched(['--config', 'lb.yaml', '--watch']), true)
+})
+
 for (const [argv, message] of [
   [['-p', 'udp', TRUST], '-p udp is not there yet; TCP is the default'],
   [['-p=udp', TRUST], '-p udp is not there yet; TCP is the default'],
@@ -196,7 +207,7 @@ for (const [argv, message] of [
   [[...EDGE, '--config', 'x'], '--config and --listen exclude each other: it stands in the file; remove one of them'],
   [['--config', 'x', '--idle-timeout', '5s'], /^--config and --idle-timeout exclude each other/],
   [['--config', ''], '--config is empty; give a value'],
-  [[...EDGE, '--watch'], '--watch is for files; give --config FILE with it'],
+  [[...EDGE, '--watch'], '--watch is for files; give --config FILE, or --tls-cert and --tls-key, with it'],
   [[...EDGE, '--region', 'US'], /^--region "US" is no name; write small letters/],
   [[...EDGE, '--region', 'a-b', '--zone', 'a-c-d'], '--zone "a-c-d" is in a-c, not in "a-b"; leave --region out'],
   [[...EDGE, '--retries', '-1'], '--retries "-1" is not a whole number from 0 to 100'],

@@ -49,7 +49,7 @@ const THRESHOLD_MAX = 10
 const RETRIES_MAX = 100
 const ZONE_DEFAULT = 'local-a'
 
-/** The flags by which the load balancer comes from files of resources. */
+/** The flags by which the load balancer comes from files. */
 const configFlags = {
   config: listFlag(
     'config',
@@ -57,7 +57,7 @@ const configFlags = {
     'A YAML or JSON file of Compute Engine resources, from a forwarding rule to the backends; SIGHUP reads it again and applies what has changed. The flag for each file',
     parseText,
   ),
-  watch: switchFlag('watch', 'Apply a file of --config as soon as it changes, without SIGHUP'),
+  watch: switchFlag('watch', 'Apply a file of --config, --tls-cert or --tls-key as soon as it changes, without SIGHUP'),
 } as const
 
 /** The flags of the one-line form, which say the same as a file of one forwarding rule and its backends. */
@@ -196,18 +196,24 @@ const commonFlags = {
 /** The flags of `truepeer edge`. */
 export const edgeFlags = { ...configFlags, ...edgeControllerFlags, ...oneLineFlags, ...commonFlags } as const
 
+/** What an edge reads by itself. */
+export type LocalConfiguration = {
+  /** Its files are applied as soon as they change. */
+  readonly isWatched: boolean
+} & (
+  | { readonly kind: 'files'; readonly paths: readonly string[] }
+  | {
+      readonly kind: 'resources'
+      readonly resources: readonly CheckedResource[]
+      /** The certificates among them, which are still to be read. */
+      readonly certificateFiles: readonly CertificateFiles[]
+    }
+)
+
 /** What the command line of an edge says; times in milliseconds. */
 export type EdgeCommand = ProcessSettings &
   ListenerSettings & {
-    readonly configuration:
-      | { readonly kind: 'files'; readonly paths: readonly string[]; readonly isWatched: boolean }
-      | {
-          readonly kind: 'resources'
-          readonly resources: readonly CheckedResource[]
-          /** The certificates among them, which are still to be read. */
-          readonly certificateFiles: readonly CertificateFiles[]
-        }
-      | EdgeControllerSettings
+    readonly configuration: LocalConfiguration | EdgeControllerSettings
     readonly isOnlyChecked: boolean
     /** undefined: everything is equally near. */
     readonly localRegion: string | undefined
@@ -269,18 +275,21 @@ function refuseBeside(name: string, reason: string, given: FlagValues<FlagTable>
   }
 }
 
-function oneLineOf(values: FlagValues<typeof edgeFlags>): EdgeCommand['configuration'] {
+function oneLineOf(values: FlagValues<typeof edgeFlags>): LocalConfiguration {
   const [listen] = values.listen
   if (listen === undefined) {
     throw new UsageError('--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE')
   }
   if (values.backends.length === 0) throw new UsageError('--backend is missing; give the ADDR:PORT of at least one')
-  if (values.watch.length > 0) throw new UsageError('--watch is for files; give --config FILE with it')
   if (values.checkTimeout[0] > values.checkInterval[0]) {
     throw new UsageError('--check-timeout must not exceed --check-interval; shorten it')
   }
   const [region] = values.region
   const tls = tlsOf(values)
+  const isWatched = values.watch.length > 0
+  if (isWatched && tls === undefined) {
+    throw new UsageError('--watch is for files; give --config FILE, or --tls-cert and --tls-key, with it')
+  }
   const resources = oneLineResources({
     listen,
     backends: values.backends,
@@ -294,7 +303,7 @@ function oneLineOf(values: FlagValues<typeof edgeFlags>): EdgeCommand['configura
     tls,
     zone: values.zone[0] ?? (region === undefined ? ZONE_DEFAULT : `${region}-a`),
   })
-  return { kind: 'resources', resources, certificateFiles: tls?.certificateFiles ?? [] }
+  return { kind: 'resources', resources, certificateFiles: tls?.certificateFiles ?? [], isWatched }
 }
 
 function tlsOf(values: FlagValues<typeof edgeFlags>): OneLineTls | undefined {

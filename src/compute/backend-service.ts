@@ -20,6 +20,8 @@ import {
 const PEM_LENGTH_MAX = 1 << 20
 /** Labels of letters, digits and hyphens, with dots between them (RFC 1123 §2.1). */
 const HOST_NAME_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$'
+/** A scheme and what follows it (RFC 3986 §3). */
+const URI_PATTERN = '^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$'
 const HTTP_ONLY = 'Of load balancers for HTTP.'
 const PASSTHROUGH_ONLY = 'Of load balancers that are no proxy.'
 const OTHER_AFFINITIES = [
@@ -56,14 +58,52 @@ const logConfig = object(
   { default: {} },
 )
 
-const tlsSettings = optional(
-  object('TLS towards the backends, with the protocol SSL; without it, any certificate is accepted.', {
-    sni: optional(
-      text('The name that backends are asked for (SNI), and that their certificate has to have where it is verified.', {
+const subjectAltName = object(
+  'A name: one of the two fields.',
+  {
+    dnsName: optional(
+      text('A host name; a certificate for a wildcard that stands for it will do.', {
         pattern: HOST_NAME_PATTERN,
         maxLength: 253,
         examples: ['app.internal.example'],
       }),
+    ),
+    uniformResourceIdentifier: optional(
+      text('A URI, which has to stand in the certificate character by character.', {
+        pattern: URI_PATTERN,
+        examples: ['spiffe://internal.example/app'],
+      }),
+    ),
+  },
+  {
+    rules: (rule) => [
+      rule(['dnsName', 'uniformResourceIdentifier'], ({ dnsName, uniformResourceIdentifier: uri }, report) => {
+        if (dnsName === undefined && uri === undefined) {
+          report('', 'there is no name in it', 'give dnsName or uniformResourceIdentifier', 'required')
+        } else if (dnsName !== undefined && uri !== undefined) {
+          report('', 'there are two names in it', 'give each name as an entry of its own', 'conflict')
+        }
+      }),
+    ],
+  },
+)
+
+const tlsSettings = optional(
+  object('TLS towards the backends, with the protocol SSL; without it, any certificate is accepted.', {
+    sni: optional(
+      text(
+        'The name that backends are asked for (SNI); without `subjectAltNames`, their certificate has to have it where it is verified.',
+        {
+          pattern: HOST_NAME_PATTERN,
+          maxLength: 253,
+          examples: ['app.internal.example'],
+        },
+      ),
+    ),
+    subjectAltNames: list(
+      'Names of which the certificate of a backend has to carry at least one; its common name does not count.',
+      subjectAltName,
+      { default: [], maxItems: 5 },
     ),
     certificateAuthorities: optional(
       text(
@@ -76,7 +116,6 @@ const tlsSettings = optional(
       ['BEFORE_TLS', 'INSIDE_TLS'],
       { default: 'BEFORE_TLS' },
     ),
-    subjectAltNames: unsupported('Names that the certificate of a backend may have.', [], 'remove it and give sni'),
     authenticationConfig: unsupported(
       'Certificates and roots as resources of another API.',
       [],
@@ -186,9 +225,16 @@ export const backendServices = defineResource(
         if (protocol !== 'SSL') {
           const problem = `it does not go with the protocol ${protocol}`
           report('tlsSettings', problem, 'remove it, or give SSL as protocol', 'conflict')
-        } else if (settings.certificateAuthorities !== undefined && settings.sni === undefined) {
+          return
+        }
+        const { sni, subjectAltNames, certificateAuthorities: authorities } = settings
+        const hasNames = subjectAltNames.length > 0
+        if (authorities !== undefined && sni === undefined && !hasNames) {
           const problem = 'without a name, the certificate of anybody whom these authorities know would do'
           report('tlsSettings.sni', problem, 'give the name in the certificates of the backends', 'required')
+        } else if (authorities === undefined && hasNames) {
+          const problem = 'without authorities, anybody can make a certificate with the names of subjectAltNames'
+          report('tlsSettings.certificateAuthorities', problem, 'give the roots of the certificates', 'required')
         }
       }),
       rule(['backends'], ({ backends }, report) => {

@@ -297,6 +297,9 @@ test('backend services: TLS towards the backends goes with the protocol SSL', ()
   const tlsSettings = { sni: 'app.example', certificateAuthorities: CERTIFICATE, proxyHeaderPlace: 'INSIDE_TLS' }
   assertSound('backendServices', { protocol: 'SSL' }, { protocol: 'SSL', tlsSettings })
   const ssl = (fields: Fields): Fields => ({ protocol: 'SSL', tlsSettings: fields })
+  const both = { dnsName: 'a.example', uniformResourceIdentifier: 'spiffe://example/a' }
+  const names = [{ dnsName: 'a.example' }, { uniformResourceIdentifier: 'spiffe://example/a' }]
+  assertSound('backendServices', ssl({ subjectAltNames: names, certificateAuthorities: CERTIFICATE }))
   assertWrong(
     'backendServices',
     [{ protocol: 'TCP', tlsSettings }, 'tlsSettings', 'conflict'],
@@ -304,7 +307,15 @@ test('backend services: TLS towards the backends goes with the protocol SSL', ()
     [ssl({ sni: 'not a name' }), 'tlsSettings.sni'],
     [ssl({ certificateAuthorities: PRIVATE_KEY }), 'tlsSettings.certificateAuthorities'],
     [ssl({ proxyHeaderPlace: 'BEHIND_TLS' }), 'tlsSettings.proxyHeaderPlace'],
-    [ssl({ subjectAltNames: [{ dnsName: 'a.example' }] }), 'tlsSettings.subjectAltNames', 'unsupported'],
+    [ssl({ subjectAltNames: [{ dnsName: 'a.example' }] }), 'tlsSettings.certificateAuthorities', 'required'],
+    [ssl({ ...tlsSettings, subjectAltNames: [{}] }), 'tlsSettings.subjectAltNames[0]', 'required'],
+    [ssl({ ...tlsSettings, subjectAltNames: [both] }), 'tlsSettings.subjectAltNames[0]', 'conflict'],
+    [ssl({ ...tlsSettings, subjectAltNames: [{ dnsName: '*.example' }] }), 'tlsSettings.subjectAltNames[0].dnsName'],
+    [
+      ssl({ ...tlsSettings, subjectAltNames: [{ uniformResourceIdentifier: 'no scheme' }] }),
+      'tlsSettings.subjectAltNames[0].uniformResourceIdentifier',
+    ],
+    [ssl({ ...tlsSettings, subjectAltNames: Array(6).fill({ dnsName: 'a.example' }) }), 'tlsSettings.subjectAltNames'],
   )
 })
 

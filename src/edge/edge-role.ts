@@ -109,7 +109,7 @@ export class EdgeRole implements Role {
       acceptProxyFrom === null ? null : new IncomingHeader(acceptProxyFrom, headerLengthMax, context.counters)
     this.#outgoing = new OutgoingHeader(frontend.proxyHeader)
     this.backendTls = service.tls && {
-      client: new TlsClient({ serverName: service.tls.serverName, rootsPem: service.tls.roots }),
+      client: new TlsClient({ ...service.tls, rootsPem: service.tls.roots }),
       headerPlace: service.tls.headerPlace,
     }
     this.expectsHeader = acceptProxyFrom !== null

@@ -127,7 +127,7 @@ export function tlsProblems(snapshot: Snapshot): string[] {
   })
   for (const { name, tls } of snapshot.services) {
     if (tls === undefined) continue
-    const makeClient = (): void => new TlsClient({ serverName: tls.serverName, rootsPem: tls.roots }).retire()
+    const makeClient = (): void => new TlsClient({ ...tls, rootsPem: tls.roots }).retire()
     problems.push(...problemsOf(`backendServices/${name}`, makeClient))
   }
   return problems

@@ -118,6 +118,7 @@ type NativeTls = {
   tlsCipher(session: TlsSessionHandle): number
   tlsIsResumed(session: TlsSessionHandle): number
   tlsPeerCommonName(session: TlsSessionHandle, out: Uint8Array): number
+  tlsPeerCertificate(session: TlsSessionHandle, out: Uint8Array): number
   tlsFree(session: TlsSessionHandle): number
 }
 

@@ -8,6 +8,9 @@ const RECEIVED_BYTES = 64 * 1024
 /** The largest piece that is encrypted at once (64 KiB: 4 records), or the largest flight of a handshake. */
 const PRODUCED_BYTES = 80 * 1024
 
+/** More than any certificate in use; a few kilobytes are usual. */
+const CERTIFICATE_BYTES_MAX = 64 * 1024
+
 /** Ciphertext from the other side: filled by recv(2), read by OpenSSL. */
 export const received = new Uint8Array(RECEIVED_BYTES)
 /** Ciphertext for the other side: `[0, producedBytes())` is to be sent. */
@@ -239,6 +242,17 @@ const commonName = Buffer.alloc(257)
 export function peerCommonName(session: TlsSessionHandle): string | undefined {
   const length = native.tlsPeerCommonName(session, commonName)
   return length < 0 ? undefined : commonName.toString('utf8', 0, length)
+}
+
+const certificate = new Uint8Array(CERTIFICATE_BYTES_MAX)
+
+/**
+ * The other side's certificate in DER, which the next call for another session overwrites; undefined when there is none,
+ * or one of more than 64 KiB.
+ */
+export function peerCertificate(session: TlsSessionHandle): Uint8Array | undefined {
+  const length = native.tlsPeerCertificate(session, certificate)
+  return length < 0 ? undefined : certificate.subarray(0, length)
 }
 
 /** Ends a session. */

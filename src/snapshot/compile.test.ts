@@ -516,14 +516,21 @@ test('a target SSL proxy gives its frontend certificates in their order, policy 
 test('a backend service with the protocol SSL says how its backends are spoken to', () => {
   const tlsOf = (fields: Fields) => snapshotOf(guideWith({ [SERVICE]: fields })).services[0].tls
   assert.equal(tlsOf({ protocol: 'TCP' }), undefined)
-  assert.deepEqual(tlsOf({ protocol: 'SSL' }), { serverName: '', roots: '', headerPlace: 'before-tls' })
+  assert.deepEqual(tlsOf({ protocol: 'SSL' }), {
+    serverName: '',
+    names: undefined,
+    roots: '',
+    headerPlace: 'before-tls',
+  })
   const tlsSettings = {
     sni: 'app.example',
+    subjectAltNames: [{ dnsName: 'a.example' }, { uniformResourceIdentifier: 'spiffe://example/a' }],
     certificateAuthorities: CERTIFICATE,
     proxyHeaderPlace: 'INSIDE_TLS',
   }
   assert.deepEqual(tlsOf({ protocol: 'SSL', tlsSettings }), {
     serverName: 'app.example',
+    names: { dnsNames: ['a.example'], uris: ['spiffe://example/a'] },
     roots: CERTIFICATE,
     headerPlace: 'inside-tls',
   })

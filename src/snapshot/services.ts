@@ -34,8 +34,16 @@ export function compileServices(compilation: Compilation): ReadonlyMap<ResourceI
 
 function compileTls({ protocol, tlsSettings }: ResourceOf<'backendServices'>): BackendTls | undefined {
   if (protocol !== 'SSL') return undefined
+  const names = tlsSettings?.subjectAltNames ?? []
   return {
     serverName: tlsSettings?.sni ?? '',
+    names:
+      names.length === 0
+        ? undefined
+        : {
+            dnsNames: names.flatMap(({ dnsName }) => dnsName ?? []),
+            uris: names.flatMap(({ uniformResourceIdentifier }) => uniformResourceIdentifier ?? []),
+          },
     roots: tlsSettings?.certificateAuthorities ?? '',
     headerPlace: tlsSettings?.proxyHeaderPlace === 'INSIDE_TLS' ? 'inside-tls' : 'before-tls',
   }

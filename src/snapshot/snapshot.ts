@@ -77,8 +77,10 @@ export type BackendService = {
 
 /** How backends are spoken to in TLS. */
 export type BackendTls = {
-  /** The name to ask for and, with roots, to find in the certificate; empty: none. */
+  /** The name to ask for and, with roots and without `names`, to find in the certificate; empty: none. */
   readonly serverName: string
+  /** The certificate has to carry at least one of them (`subjectAltNames`); undefined: that is not asked. */
+  readonly names: { readonly dnsNames: readonly string[]; readonly uris: readonly string[] } | undefined
   /** PEM; empty: any certificate is accepted, as Google does. */
   readonly roots: string
   /** Where the PROXY header stands: in the clear before the handshake, or as the first bytes inside. */

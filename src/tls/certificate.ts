@@ -1,6 +1,7 @@
 // Certificates and keys at the door: PEM becomes plain data that can be given to a worker, or an error says what is wrong.
 
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { alternativeNames } from './alternative-names.ts'
 import type { KeyKind } from './choose-certificate.ts'
 
 /** A certificate with its chain and its key, checked; plain data. */
@@ -84,7 +85,7 @@ export function readCertificate(name: string, chainPem: string, keyPem: string):
       'leave out what clients do not need',
     )
   }
-  const subjectAlternativeNames = alternativeNames(leaf)
+  const subjectAlternativeNames = alternativeNames(leaf).map(({ value }) => value)
   return {
     name,
     chain,
@@ -197,15 +198,6 @@ function checkOrder(name: string, chain: readonly X509Certificate[]): void {
 
 function isSelfSigned(certificate: X509Certificate): boolean {
   return certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey)
-}
-
-/** The alternative names as node writes them ("DNS:a.example, IP Address:192.0.2.1"), without their kind. */
-function alternativeNames(leaf: X509Certificate): string[] {
-  const text = leaf.subjectAltName ?? ''
-  // A name with a character that could be taken for the text around it stands in quotes.
-  return [...text.matchAll(/(?:^|, )[A-Za-z ]+:("(?:[^"\\]|\\.)*"|[^,]*)/g)].map(([, value]) =>
-    value.startsWith('"') ? String(JSON.parse(value)) : value,
-  )
 }
 
 function hostNames(leaf: X509Certificate, alternatives: readonly string[]): string[] {

@@ -1,24 +1,29 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { produced, producedBytes, received } from '../linux/openssl.ts'
+import type { AcceptedNames } from './alternative-names.ts'
 import { CertificateError, readCertificate } from './certificate.ts'
 import { TlsClient } from './client.ts'
 import { DEFAULT_POLICY } from './policy.ts'
 import { TlsServer } from './server.ts'
 import { TlsSession } from './session.ts'
-import { issue } from './test-certificates.ts'
+import { type Issued, issue } from './test-certificates.ts'
 import { TicketKeys } from './ticket-keys.ts'
 
 const ROOT = issue({ commonName: 'Root', isAuthority: true })
-const LEAF = issue({ commonName: 'app.example', names: ['app.example'], issuer: ROOT })
-const SERVER = new TlsServer({
-  name: 'app',
-  certificates: [readCertificate('app', LEAF.certificatePem, LEAF.keyPem)],
-  policy: DEFAULT_POLICY,
-  protocols: [],
-  tickets: new TicketKeys().table,
-  handshakeTimeoutMs: 1_000,
-})
+const LEAF = issue({ commonName: 'app.example', names: ['app.example'], uris: ['spiffe://example/app'], issuer: ROOT })
+const SERVER = serverWith(LEAF)
+
+function serverWith({ certificatePem, keyPem }: Issued): TlsServer {
+  return new TlsServer({
+    name: 'app',
+    certificates: [readCertificate('app', certificatePem, keyPem)],
+    policy: DEFAULT_POLICY,
+    protocols: [],
+    tickets: new TicketKeys().table,
+    handshakeTimeoutMs: 1_000,
+  })
+}
 
 /** Passes one side's bytes to the other; returns how far that came. */
 function pass(session: TlsSession, bytes: Uint8Array): { readonly step: string; readonly answer: Uint8Array } {
@@ -27,15 +32,20 @@ function pass(session: TlsSession, bytes: Uint8Array): { readonly step: string; 
   return { step: session.step(front + bytes.length), answer: produced.slice(0, producedBytes()) }
 }
 
-function handshakeWith(rootsPem: string, serverName: string) {
-  const client = new TlsClient({ serverName, rootsPem })
+function handshakeWith(rootsPem: string, serverName: string, names?: AcceptedNames) {
+  const client = new TlsClient({ serverName, rootsPem, names })
+  const result = handshake(client, SERVER)
+  client.retire()
+  return result
+}
+
+function handshake(client: TlsClient, server: TlsServer) {
   const clientSide = client.open()
   assert.ok(clientSide)
-  const serverSide = TlsSession.accepting(SERVER)
+  const serverSide = TlsSession.accepting(server)
   const flight = pass(serverSide, pass(clientSide, new Uint8Array(0)).answer)
   const { step, answer } = pass(clientSide, flight.answer)
   const serverStep = pass(serverSide, answer).step
-  client.retire()
   return { step, serverStep, clientSide, serverSide }
 }
 
@@ -60,6 +70,32 @@ test('another name and another root are refused, and the server learns why', () 
     assert.deepEqual([step, clientSide.failure], ['failed', 'certificate-invalid'])
     assert.deepEqual([serverStep, serverSide.failure], ['failed', 'certificate-refused'])
   }
+})
+
+test('a client that looks for other names than it asks for takes what carries one of them, and from its roots only', () => {
+  const root = ROOT.certificatePem
+  const other = issue({ commonName: 'Other Root', isAuthority: true }).certificatePem
+  for (const [rootsPem, names, step] of [
+    [root, { dnsNames: ['other.example', 'app.example'], uris: [] }, 'open'],
+    [root, { dnsNames: ['other.example'], uris: ['spiffe://example/app'] }, 'open'],
+    [root, { dnsNames: ['other.example'], uris: ['spiffe://example/APP'] }, 'failed'],
+    [other, { dnsNames: ['app.example'], uris: [] }, 'failed'],
+  ] as const) {
+    const { clientSide, serverSide, ...steps } = handshakeWith(rootsPem, 'asked.example', names)
+    assert.equal(steps.step, step, JSON.stringify(names))
+    assert.equal(clientSide.failure, step === 'open' ? undefined : 'certificate-invalid')
+    // The server never learns that a handshake that was refused has ended.
+    assert.equal(serverSide.isOpen, step === 'open')
+    assert.equal(serverSide.serverName, 'asked.example')
+  }
+})
+
+test('a client that meets two certificates again and again judges each by its own names', () => {
+  const names = { dnsNames: ['app.example'], uris: [] }
+  const client = new TlsClient({ serverName: '', rootsPem: ROOT.certificatePem, names })
+  const other = serverWith(issue({ commonName: 'app.example', names: ['other.example'], issuer: ROOT }))
+  const steps = [SERVER, other, SERVER, other].map((server) => handshake(client, server).step)
+  assert.deepEqual(steps, ['open', 'failed', 'open', 'failed'])
 })
 
 test('roots that cannot be read are refused', () => {

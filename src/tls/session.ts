@@ -7,6 +7,7 @@ import {
   handshake,
   isResumed,
   openSession,
+  peerCertificate,
   peerCommonName,
   pendingBytes,
   produce,
@@ -70,6 +71,8 @@ export class TlsSession {
   #handle: TlsSessionHandle | null = null
   /** Kept until the ClientHello is complete. */
   #server: TlsServer | null = null
+  /** Has the last word on the other side's certificate; null: OpenSSL's is enough. */
+  #accepts: ((certificate: Uint8Array) => boolean) | null = null
   #protocol: Uint8Array = NO_BYTES
   #kept: Uint8Array = NO_BYTES
   #keptEnd = 0
@@ -82,10 +85,19 @@ export class TlsSession {
     return session
   }
 
-  /** A session to a server, which asks for `serverName`; call {@link step} at once, to begin. */
-  static connecting(handle: TlsSessionHandle, serverName: string): TlsSession {
+  /**
+   * A session to a server, which asks for `serverName`; call {@link step} at once, to begin.
+   *
+   * @param accepts reports whether the server's certificate (DER) will do; null: it is not asked
+   */
+  static connecting(
+    handle: TlsSessionHandle,
+    serverName: string,
+    accepts: ((certificate: Uint8Array) => boolean) | null,
+  ): TlsSession {
     const session = new TlsSession()
     session.#handle = handle
+    session.#accepts = accepts
     session.serverName = serverName
     return session
   }
@@ -108,6 +120,11 @@ export class TlsSession {
     if (this.#handle === null) return 'failed'
     const result = handshake(this.#handle, 0, end, this.#protocol)
     if (result === 1) {
+      if (!this.#isPeerAccepted(this.#handle)) {
+        // With TLS 1.3 the server has not heard the end of the handshake, and never will.
+        clearProduced()
+        return this.#fail('certificate-invalid')
+      }
       this.isOpen = true
       this.#keep(consumedEnd(), end)
       this.hasMore = this.#keptEnd > 0
@@ -227,8 +244,15 @@ export class TlsSession {
     this.#handle = null
     this.#server?.release()
     this.#server = null
+    this.#accepts = null
     this.#kept = NO_BYTES
     this.#keptEnd = 0
+  }
+
+  #isPeerAccepted(handle: TlsSessionHandle): boolean {
+    if (this.#accepts === null) return true
+    const certificate = peerCertificate(handle)
+    return certificate !== undefined && this.#accepts(certificate)
   }
 
   #fail(reason: HandshakeFailure): HandshakeStep {

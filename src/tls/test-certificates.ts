@@ -6,6 +6,7 @@ import { type Certificate, readCertificate } from './certificate.ts'
 export type CertificateFields = {
   readonly commonName?: string
   readonly names?: readonly string[]
+  readonly uris?: readonly string[]
   readonly isAuthority?: boolean
   readonly issuer?: Issued
   readonly keyKind?: 'ec' | 'ec-p384' | 'rsa' | 'rsa-1024' | 'ec-p521' | 'ed25519'
@@ -33,15 +34,15 @@ const OID = {
 
 /** Makes a certificate. */
 export function issue(fields: CertificateFields = {}): Issued {
-  const { commonName = 'test.example', names = [], issuer } = fields
+  const { commonName = 'test.example', names = [], uris = [], issuer } = fields
+  // dNSName is [2], uniformResourceIdentifier is [6].
+  const alternatives = [...names.map((name) => der(0x82, latin1(name))), ...uris.map((uri) => der(0x86, latin1(uri)))]
   const { publicKey, privateKey } = makeKey(fields.keyKind ?? 'ec')
   const signingKey = issuer?.key ?? privateKey
   const algorithm = algorithmOf(signingKey)
   const extensions = [
     ...(fields.isAuthority === true ? [extension(OID.basicConstraints, der(0x30, der(0x01, [0xff])))] : []),
-    ...(names.length === 0
-      ? []
-      : [extension(OID.subjectAltName, der(0x30, ...names.map((name) => der(0x82, latin1(name)))))]),
+    ...(alternatives.length === 0 ? [] : [extension(OID.subjectAltName, der(0x30, ...alternatives))]),
   ]
   const toSign = der(
     0x30,

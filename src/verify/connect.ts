@@ -1,4 +1,5 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Certificate,
   checkServerIdentity,
@@ -8,6 +9,8 @@ import {
 } from 'node:tls'
 
 const CONNECT_MS = 10_000
+/** For the other side to end as well; an app that has more to say is not waited for. */
+const FINISH_MS = 1_000
 const CHAIN_MAX = 10
 const NAME_IS_WRONG = 'ERR_TLS_CERT_ALTNAME_INVALID'
 
@@ -49,7 +52,7 @@ export type TlsFindings = {
   readonly chain: readonly ChainLink[]
 }
 
-/** A connection; whoever opens it destroys `socket`. */
+/** A connection; whoever opens it calls {@link finish} with `socket`. */
 export type Connected = {
   readonly socket: Socket
   readonly connectMs: number
@@ -89,6 +92,19 @@ export async function connect(target: VerifyTarget): Promise<Connected> {
     socket.destroy()
     throw error
   }
+}
+
+/** Ends a connection as its protocol has it, with TLS by close_notify, and waits a little for the other side's end. */
+export async function finish(socket: Socket): Promise<void> {
+  // What still comes interests nobody, but the end stands behind it.
+  socket.removeAllListeners('data').resume()
+  const closed = new Promise<void>((resolve) => {
+    if (socket.closed) resolve()
+    else socket.once('close', () => resolve())
+  })
+  socket.end()
+  await Promise.race([closed, sleep(FINISH_MS, undefined, { ref: false })])
+  socket.destroy()
 }
 
 function settled(socket: Socket, event: string, describe: (reason: string) => string): Promise<void> {

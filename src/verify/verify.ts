@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { type Endpoint, formatEndpoint, isSameEndpoint, parseEndpoint } from '../address/endpoint.ts'
 import { isSameAddress, parseIpAddress, unmapAddress } from '../address/ip-address.ts'
-import { type Connected, connect, type TlsFindings, type VerifyTarget } from './connect.ts'
+import { type Connected, connect, finish, type TlsFindings, type VerifyTarget } from './connect.ts'
 import { LineReader } from './line-reader.ts'
 import { peerIn } from './whoami-protocol.ts'
 
@@ -61,7 +61,7 @@ export async function verify(target: VerifyTarget): Promise<VerifyResult> {
       problems: [...tlsProblems(tls), ...appProblems(app, formatEndpoint(client))],
     }
   } finally {
-    connected.socket.destroy()
+    await finish(connected.socket)
   }
 }
 
@@ -130,7 +130,7 @@ async function measure(
     const bytes = await transfer(socket, reader)
     return (bytes * 8) / 1_000 / (performance.now() - startedMs)
   } finally {
-    socket.destroy()
+    await finish(socket)
   }
 }
 
