@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import type { ControllerConnection } from '../cli/edge-controller.ts'
 import { quoted } from '../cli/flags.ts'
+import type { ControllerConnection } from '../cli/follower-flags.ts'
 import { type ControllerAddress, ControllerClient } from '../dataplane/controller-client.ts'
 
 /** Reads what a connection to a controller needs; the token again for each request. @throws Error */

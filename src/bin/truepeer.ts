@@ -8,13 +8,13 @@ import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
 import { TrustedEdges } from '../agent/trusted-edges.ts'
 import { type AgentCommand, readAgent } from '../cli/agent.ts'
 import { parseAgentConfig } from '../cli/agent-config.ts'
-import type { AgentControllerSettings } from '../cli/agent-controller.ts'
 import { parseAgentInstall } from '../cli/agent-install.ts'
 import { parseBackup, parseController, parseRestore, parseToken, type TokenCommand } from '../cli/controller.ts'
 import { parseDoctor } from '../cli/doctor.ts'
 import { type EdgeCommand, parseEdge } from '../cli/edge.ts'
 import type { EdgeControllerSettings } from '../cli/edge-controller.ts'
 import { quoted, UsageError } from '../cli/flags.ts'
+import type { FollowerSettings } from '../cli/follower-flags.ts'
 import { type CommandName, commandHelp, commands, programHelp } from '../cli/help.ts'
 import { parseHostSetup } from '../cli/host-setup.ts'
 import { formatStatus, parseStatus, readStatus, type StatusCommand } from '../cli/status.ts'
@@ -122,9 +122,9 @@ function runAgent(argv: readonly string[]): Promise<void> {
   })
 }
 
-function trustedEdges(controller: AgentControllerSettings, log: Log): TrustedEdges {
-  const { instance, file } = controller
-  return new TrustedEdges({ client: controllerClient(controller), instance, file, log })
+function trustedEdges(controller: FollowerSettings, log: Log): TrustedEdges {
+  const { name, file } = controller
+  return new TrustedEdges({ client: controllerClient(controller), instance: name, file, log })
 }
 
 function readAgentConfig(path: string): AgentCommand {

@@ -1,6 +1,6 @@
 import type { Cidr } from '../address/cidr.ts'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import { type AgentControllerSettings, agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
+import { agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
 import {
   type ListenerSettings,
   listenerFlags,
@@ -11,6 +11,7 @@ import {
   WORKERS_MAX,
 } from './data-plane-flags.ts'
 import { type FlagValues, parseFlags, switchFlag, UsageError, valueFlag } from './flags.ts'
+import type { FollowerSettings } from './follower-flags.ts'
 import {
   integerBetween,
   oneOf,
@@ -124,7 +125,7 @@ export type AgentListenerCommand = ListenerSettings & {
 /** What the command line of an agent, or its configuration file, says. */
 export type AgentCommand = ProcessSettings & {
   readonly listeners: readonly AgentListenerCommand[]
-  readonly controller?: AgentControllerSettings
+  readonly controller?: FollowerSettings
 }
 
 /** Reads the arguments behind `truepeer agent`, but for `--config`. @throws UsageError */
