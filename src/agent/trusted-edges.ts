@@ -21,6 +21,7 @@ export type TrustedEdgesOptions = {
  */
 export class TrustedEdges {
   readonly #options: TrustedEdgesOptions
+  readonly #end = new AbortController()
   #subnets: readonly Cidr[]
 
   constructor(options: TrustedEdgesOptions) {
@@ -46,7 +47,12 @@ export class TrustedEdges {
       onChange()
     }
     const pathOf = (): string => `/truepeer/v1/sources?${new URLSearchParams({ name: instance })}`
-    void client.follow({ pathOf, onLine }, { log, signal: new AbortController().signal })
+    void client.follow({ pathOf, onLine }, { log, signal: this.#end.signal })
+  }
+
+  /** Follows it no more. */
+  stop(): void {
+    this.#end.abort()
   }
 
   #read(): readonly Cidr[] {

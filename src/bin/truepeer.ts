@@ -2,8 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import { startAgent } from '../agent/agent.ts'
-import type { AgentListener } from '../agent/agent-listener.ts'
+import { type AgentConfiguration, type AgentController, startAgent } from '../agent/agent.ts'
 import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
 import { TrustedEdges } from '../agent/trusted-edges.ts'
 import { type AgentCommand, readAgent } from '../cli/agent.ts'
@@ -108,23 +107,21 @@ function exitWith(status: number): void {
 function runAgent(argv: readonly string[]): Promise<void> {
   const read = (): AgentCommand => readAgent(argv, readAgentConfig)
   const command = read()
-  const { workers, controller } = command
-  return serve(command, async (context) => {
-    const edges = controller && trustedEdges(controller, context.log)
-    const readListeners = (): readonly AgentListener[] => {
-      const { listeners } = read()
-      if (edges === undefined) return listeners
-      return listeners.map((listener) => ({ ...listener, trust: { kind: 'subnets', subnets: edges.subnets() } }))
+  return serve(command, (context) => {
+    const readConfiguration = (): AgentConfiguration => {
+      const { listeners, controller } = read()
+      return { listeners, controller: controller && agentController(controller, context.log) }
     }
-    const agent = await startAgent({ workers, limits: connectionLimits(command), readListeners }, context)
-    edges?.start(() => void agent.reload())
-    return agent
+    return startAgent({ workers: command.workers, limits: connectionLimits(command), readConfiguration }, context)
   })
 }
 
-function trustedEdges(controller: FollowerSettings, log: Log): TrustedEdges {
-  const { name, file } = controller
-  return new TrustedEdges({ client: controllerClient(controller), instance: name, file, log })
+function agentController(settings: FollowerSettings, log: Log): AgentController {
+  const { name, file } = settings
+  return {
+    key: JSON.stringify(settings),
+    open: () => new TrustedEdges({ client: controllerClient(settings), instance: name, file, log }),
+  }
 }
 
 function readAgentConfig(path: string): AgentCommand {

@@ -112,6 +112,7 @@ export type AgentListenerCommand = ListenerSettings & {
     | { readonly kind: 'everyone' }
     | { readonly kind: 'subnets'; readonly subnets: readonly Cidr[] }
     | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'controller' }
   readonly mark: number
   readonly sourcePort: (typeof SOURCE_PORT_MODES)[number]
   readonly denyPrivateSources: boolean
@@ -199,8 +200,7 @@ function trustedEdges(
   hasController: boolean,
 ): AgentListenerCommand['trust'] {
   if (hasController) {
-    // Nobody, until the controller says whom.
-    if (path === undefined && !isEveryone) return { kind: 'subnets', subnets: [] }
+    if (path === undefined && !isEveryone) return { kind: 'controller' }
     throw new UsageError('--controller says whom to trust; leave --allowed-subnets and --allow-all-subnets out')
   }
   if (path !== undefined && isEveryone) {

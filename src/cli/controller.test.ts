@@ -101,7 +101,7 @@ test('an agent follows a controller by the rules that an edge has', () => {
   const address = { kind: 'unix', path: 'c' }
   const expected = { address, name: 'web-1', file: '/s/agent-web-1.json', tokenFile: undefined, caFile: 'ca.pem' }
   assert.deepEqual(controller, expected)
-  assert.deepEqual(listeners[0].trust, { kind: 'subnets', subnets: [] })
+  assert.deepEqual(listeners[0].trust, { kind: 'controller' })
   refused(() => parseAgent(trusting), /--instance is missing; say how the controller shall call this agent/)
   refused(
     () => parseAgent(['--instance', 'web-1', '--allow-all-subnets']),

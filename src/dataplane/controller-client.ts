@@ -16,18 +16,25 @@ const RETRY_MS_MAX = 5_000
 
 /** Where the controller is. */
 export type ControllerAddress =
-  | { readonly kind: 'url'; readonly url: string; readonly ca: string | undefined }
+  | { readonly kind: 'url'; readonly url: string }
   | { readonly kind: 'unix'; readonly path: string }
+
+/** Reads what a connection is made with, as it is now: both are replaced while programs run. @throws Error */
+export type ControllerSecrets = {
+  /** The bearer token. */
+  readonly readToken: () => string | undefined
+  /** Certificates in PEM that may have signed the controller's; undefined: those of node. */
+  readonly readCa: () => string | undefined
+}
 
 /** Speaks with the controller, in the name of one edge or agent. */
 export class ControllerClient {
   readonly #address: ControllerAddress
-  readonly #readToken: () => string | undefined
+  readonly #secrets: ControllerSecrets
 
-  /** @param readToken the bearer token as it is now */
-  constructor(address: ControllerAddress, readToken: () => string | undefined) {
+  constructor(address: ControllerAddress, secrets: ControllerSecrets) {
     this.#address = address
-    this.#readToken = readToken
+    this.#secrets = secrets
   }
 
   /**
@@ -92,16 +99,16 @@ export class ControllerClient {
   }
 
   #request(method: string, path: string, signal: AbortSignal): ClientRequest {
-    const token = this.#readToken()
+    const token = this.#secrets.readToken()
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
     const options = { method, headers, signal, agent: false } as const
     if (this.#address.kind === 'unix') {
       // The name only fills the Host header.
       return requestHttp({ ...options, path, socketPath: this.#address.path, host: 'localhost' })
     }
-    const { url, ca } = this.#address
-    const target = new URL(path, url)
+    const target = new URL(path, this.#address.url)
     if (target.protocol === 'http:') return requestHttp(target, options)
+    const ca = this.#secrets.readCa()
     return requestHttps(target, ca === undefined ? options : { ...options, ca })
   }
 }

@@ -29,11 +29,12 @@ export type DoctorListener = {
   readonly listen: Endpoint
   readonly target4: Endpoint
   readonly target6: Endpoint
-  /** The subnets of trusted edges: none are needed, these, or those in a file. */
+  /** The subnets of trusted edges: none are needed, these, those in a file, or what a controller says. */
   readonly trust:
     | { readonly kind: 'everyone' }
     | { readonly kind: 'subnets'; readonly subnets: { readonly length: number } }
     | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'controller' }
   readonly sourcePort: 'preserve-or-ephemeral' | 'preserve' | 'ephemeral'
   readonly mark: number
 }
@@ -168,6 +169,7 @@ function checkAllowedSubnets(
       `name the subnets of your edges with ${names.allowedSubnets}, unless a firewall does it`,
     )
   }
+  if (trust.kind === 'controller') return ok(name, 'the edges of the controller')
   if (trust.kind === 'subnets') return ok(name, `${trust.subnets.length} in the configuration file`)
   try {
     return ok(name, `${readAllowedSubnets(trust.path).length} in ${trust.path}`)
