@@ -105,6 +105,27 @@ async function isServed(hosts: DemoHosts): Promise<boolean> {
   return answer === IPV4.client
 }
 
+test('a credential of the service manager stands in for the file of the token', async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  const data = join(directory, 'data')
+  const controller = await startController(hosts.backend, data, [])
+  const create = ['controller', 'token', 'create', '--data', data, '--user', 'web', '--role', 'agent']
+  const { stdout: token } = await hosts.backend.run(TRUEPEER, create)
+  const file = join(directory, 'token')
+  writeFileSync(file, `tp_${'0'.repeat(12)}_${'A'.repeat(43)}`)
+  writeFileSync(join(directory, 'controller-token'), token)
+  const listening = ['-l', `${IPV4.backend}:${AGENT_PORT}`, '-4', APP]
+  const following = ['--controller', `unix:${controller.socketPath}`, '--instance', 'web', '--token-file', file]
+  const words = [TRUEPEER, 'agent', ...listening, ...following, '--state', join(directory, 'state')]
+  const without = hosts.backend.start('env', words)
+  await without.waitForLine(/status 401: The bearer token is not valid/)
+  await without.stop()
+  const agent = hosts.backend.start('env', [`CREDENTIALS_DIRECTORY=${directory}`, ...words])
+  await agent.waitForLine(/following the controller/)
+  assert.equal((await agent.stop()).exitCode, 0)
+})
+
 test('SIGHUP applies another controller of the file, or refuses it; addresses need no SIGHUP', async (t) => {
   const hosts = await hostsWithApp(t)
   const directory = testDirectory(t)

@@ -2,10 +2,13 @@ import { readFileSync } from 'node:fs'
 import { quoted } from '../cli/flags.ts'
 import type { ControllerConnection } from '../cli/follower-flags.ts'
 import { ControllerClient } from '../dataplane/controller-client.ts'
+import { credentialFile, TOKEN_CREDENTIAL } from '../host/service-manager.ts'
 
 /** Reads what a connection to a controller needs, and again for each request. @throws Error */
 export function controllerClient({ address, tokenFile, caFile }: ControllerConnection): ControllerClient {
-  const readToken = (): string | undefined => tokenFile && readText('--token-file', tokenFile)
+  // The token of a service without a user of its own may stand in a file that only root can read.
+  const tokenPath = tokenFile && (credentialFile(process.env, TOKEN_CREDENTIAL) ?? tokenFile)
+  const readToken = (): string | undefined => tokenPath && readText('--token-file', tokenPath)
   const readCa = (): string | undefined => caFile && readText('--controller-ca', caFile)
   // What is missing now would only show up in the log later.
   readToken()

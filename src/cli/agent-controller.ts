@@ -6,6 +6,7 @@ const { controller, ...followed } = followerFlags({
   role: 'agent',
   purpose: 'Trust the edges of this controller, in place of --allowed-subnets: the addresses from which they connect',
   kept: 'the addresses are kept',
+  state: '/var/lib/truepeer-agent',
 })
 const instance = valueFlag(
   'instance',

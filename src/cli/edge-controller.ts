@@ -6,6 +6,7 @@ const { controller, ...followed } = followerFlags({
   role: 'edge',
   purpose: 'Follow this controller: serve what its resources say, and apply every change',
   kept: 'the last configuration is kept',
+  state: '/var/lib/truepeer',
 })
 const name = valueFlag(
   'name',

@@ -28,10 +28,12 @@ type FollowerTexts = {
   readonly purpose: string
   /** What is kept for a start without the controller. */
   readonly kept: string
+  /** Its own folder: systemd gives the whole of it to the user of a service. */
+  readonly state: string
 }
 
 /** The flags of who follows a controller, but for its name there. */
-export function followerFlags({ role, purpose, kept }: FollowerTexts) {
+export function followerFlags({ role, purpose, kept, state }: FollowerTexts) {
   return {
     controller: valueFlag('controller', 'URL|unix:PATH', purpose, parseController),
     state: valueFlag(
@@ -39,12 +41,12 @@ export function followerFlags({ role, purpose, kept }: FollowerTexts) {
       'DIR',
       `With --controller: where ${kept}, with which the ${role} starts while the controller is away`,
       parseText,
-      '/var/lib/truepeer',
+      state,
     ),
     tokenFile: valueFlag(
       'token-file',
       'FILE',
-      `With --controller: a file with the token of this ${role}, of "truepeer controller token create --role ${role}"`,
+      `With --controller: a file with the token of this ${role}, of "truepeer controller token create --role ${role}". Instead of it, the credential "controller-token" is read where systemd passes one`,
       parseText,
     ),
     controllerCa: valueFlag(
