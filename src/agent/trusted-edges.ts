@@ -58,7 +58,7 @@ export class TrustedEdges {
   #read(): readonly Cidr[] {
     const { file, log } = this.#options
     try {
-      return parseAddresses(JSON.parse(readFileSync(file, 'utf8')))
+      return readLastEdges(file)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT')
         log('info', 'nobody is trusted before the controller answers')
@@ -77,6 +77,11 @@ export class TrustedEdges {
       log('error', 'The edges cannot be kept for the next start', { file, problem: String(error) })
     }
   }
+}
+
+/** Reads the edges that a controller named last. @throws Error, of the code ENOENT when it never did */
+export function readLastEdges(file: string): readonly Cidr[] {
+  return parseAddresses(JSON.parse(readFileSync(file, 'utf8')))
 }
 
 /** @throws Error when one of them is none: half a list would be a guess */

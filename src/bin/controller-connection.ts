@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { quoted } from '../cli/flags.ts'
-import type { ControllerConnection } from '../cli/follower-flags.ts'
-import { ControllerClient } from '../dataplane/controller-client.ts'
+import type { ControllerConnection, FollowerSettings } from '../cli/follower-flags.ts'
+import { ControllerClient, ControllerRefusal } from '../dataplane/controller-client.ts'
+import type { ControllerAnswer } from '../host/check-controller.ts'
 import { credentialFile, TOKEN_CREDENTIAL } from '../host/service-manager.ts'
+import type { InstanceAnswer } from '../snapshot/feed.ts'
 
 /** Reads what a connection to a controller needs, and again for each request. @throws Error */
 export function controllerClient({ address, tokenFile, caFile }: ControllerConnection): ControllerClient {
@@ -14,6 +16,24 @@ export function controllerClient({ address, tokenFile, caFile }: ControllerConne
   readToken()
   readCa()
   return new ControllerClient(address, { readToken, readCa })
+}
+
+/** Asks a controller what it knows of the host of an agent. Never rejects. */
+export async function askAboutInstance(settings: FollowerSettings): Promise<ControllerAnswer> {
+  try {
+    const answer = await controllerClient(settings).get(`/truepeer/v1/instances/${settings.name}`)
+    const { instances, edges } = (answer ?? {}) as Partial<InstanceAnswer>
+    if (areTexts(instances) && areTexts(edges)) return { kind: 'answered', instances, edges }
+    return { kind: 'unreachable', message: 'what is there is no controller' }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    if (error instanceof ControllerRefusal) return { kind: 'refused', status: error.status, message }
+    return { kind: 'unreachable', message }
+  }
+}
+
+function areTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string')
 }
 
 function readText(flag: string, path: string): string {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { type AgentConfiguration, type AgentController, startAgent } from '../agent/agent.ts'
 import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
-import { TrustedEdges } from '../agent/trusted-edges.ts'
+import { readLastEdges, TrustedEdges } from '../agent/trusted-edges.ts'
 import { type AgentCommand, readAgent } from '../cli/agent.ts'
 import { parseAgentConfig } from '../cli/agent-config.ts'
 import { parseAgentInstall } from '../cli/agent-install.ts'
@@ -24,7 +24,7 @@ import { readTextFile } from '../linux/text-file.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
 import { connectionLimits } from './connection-limits.ts'
-import { controllerClient } from './controller-connection.ts'
+import { askAboutInstance, controllerClient } from './controller-connection.ts'
 import { serve } from './serve.ts'
 
 const EXIT_USAGE = 2
@@ -92,7 +92,10 @@ async function installAgent(action: 'install' | 'uninstall', argv: readonly stri
 
 async function examineAgent(argv: readonly string[]): Promise<void> {
   const { runDoctor } = await import('../host/doctor.ts')
-  exitWith(await runDoctor(parseDoctor(['agent', ...argv], readAgentConfig), readAllowedSubnets, print))
+  const command = parseDoctor(['agent', ...argv], readAgentConfig)
+  const { controller: settings } = command
+  const controller = settings && { ...settings, ask: () => askAboutInstance(settings) }
+  exitWith(await runDoctor({ ...command, controller }, { readAllowedSubnets, readLastEdges }, print))
 }
 
 async function setUpHost(argv: readonly string[]): Promise<void> {

@@ -19,6 +19,17 @@ export type ControllerAddress =
   | { readonly kind: 'url'; readonly url: string }
   | { readonly kind: 'unix'; readonly path: string }
 
+/** The controller has answered, and does not do what it was asked for. */
+export class ControllerRefusal extends Error {
+  override readonly name = 'ControllerRefusal'
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(`status ${status}: ${message}`)
+    this.status = status
+  }
+}
+
 /** Reads what a connection is made with, as it is now: both are replaced while programs run. @throws Error */
 export type ControllerSecrets = {
   /** The bearer token. */
@@ -90,12 +101,23 @@ export class ControllerClient {
   /** Tells the controller something. @throws Error */
   async post(path: string, body: unknown, signal: AbortSignal): Promise<void> {
     const asked = this.#request('POST', path, signal)
-    asked.setTimeout(ANSWER_MS_MAX, () => asked.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s`)))
     asked.setHeader('content-type', 'application/json')
-    asked.end(JSON.stringify(body))
+    const response = await this.#answer(asked, JSON.stringify(body))
+    response.resume()
+  }
+
+  /** Asks the controller something. @throws ControllerRefusal, or Error when there is no answer in time */
+  async get(path: string): Promise<unknown> {
+    const response = await this.#answer(this.#request('GET', path, AbortSignal.timeout(ANSWER_MS_MAX)))
+    return JSON.parse(await readText(response)) as unknown
+  }
+
+  async #answer(asked: ClientRequest, body?: string): Promise<IncomingMessage> {
+    asked.setTimeout(ANSWER_MS_MAX, () => asked.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s`)))
+    asked.end(body)
     const response = await answerTo(asked)
     if (response.statusCode !== 200) throw await refusal(response)
-    response.resume()
+    return response
   }
 
   #request(method: string, path: string, signal: AbortSignal): ClientRequest {
@@ -121,14 +143,19 @@ function answerTo(asked: ClientRequest): Promise<IncomingMessage> {
   })
 }
 
-async function refusal(response: IncomingMessage): Promise<Error> {
+async function refusal(response: IncomingMessage): Promise<ControllerRefusal> {
+  const message = messageIn(await readText(response)).slice(0, MESSAGE_LENGTH_MAX)
+  return new ControllerRefusal(response.statusCode ?? 0, message)
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
   let text = ''
   response.setEncoding('utf8')
   for await (const part of response) {
     text += String(part)
     if (text.length > LINE_BYTES_MAX) break
   }
-  return new Error(`status ${response.statusCode}: ${messageIn(text).slice(0, MESSAGE_LENGTH_MAX)}`)
+  return text
 }
 
 function messageIn(text: string): string {
