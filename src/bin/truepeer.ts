@@ -150,7 +150,13 @@ async function runEdge(command: EdgeCommand): Promise<void> {
   const limits = connectionLimits(command)
   let edge: RunningEdge | undefined
   await serve({ ...command, edge: () => edge }, async (context) => {
-    const started = await startEdge({ ...settings, limits, readSnapshot: () => readSnapshot(configuration) }, context)
+    const options = {
+      ...settings,
+      limits,
+      strayedSockets: 'refused',
+      readSnapshot: () => readSnapshot(configuration),
+    } as const
+    const started = await startEdge(options, context)
     edge = started
     watcher?.start(() => void started.reload())
     return started
