@@ -7,17 +7,9 @@ import { readToEnd } from '../src/lab/sockets.ts'
 import { EAGAIN } from '../src/linux/errno.ts'
 import { native } from '../src/linux/native.ts'
 import { AGENT, APP, APP6, agentHosts, CLIENT, eventually, headerFrom, TRUEPEER } from './agent-host.ts'
+import { PASS_SOCKETS } from './pass-sockets.ts'
 
 const AGENT_FLAGS = ['agent', '-l', AGENT, '-4', APP, '-6', APP6, '--allow-all-subnets']
-
-/** Opens the listening sockets named by the first word, passes them as a service manager does, and becomes the rest. */
-const PASS_SOCKETS = `
-use IO::Socket::INET; use POSIX; $^F = 63;
-my @sockets = map { IO::Socket::INET->new(LocalAddr => $_, Listen => 100, ReuseAddr => 1) or die "$_: $@" } split /,/, shift;
-POSIX::dup2(fileno($sockets[$_]), 20 + $_) for 0..$#sockets;
-POSIX::dup2(20 + $_, 3 + $_) for 0..$#sockets;
-$ENV{LISTEN_PID} = $$; $ENV{LISTEN_FDS} = @sockets; exec @ARGV or die $!;
-`
 
 /** The messages that a service sends to its manager. */
 function openManager(): { readonly path: string; received(): string[]; close(): void } {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { statSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type DemoHosts, IPV4 } from '../src/lab/demo-hosts.ts'
@@ -7,7 +7,7 @@ import type { Program } from '../src/lab/program.ts'
 import { readToEnd } from '../src/lab/sockets.ts'
 import { eventually, TRUEPEER } from './agent-host.ts'
 import { edgeHosts, testDirectory } from './edge-host.ts'
-import { change, insertChain, insertRule, startController } from './live-controller.ts'
+import { change, insertChain, insertRule, type LiveController, startController } from './live-controller.ts'
 
 const APP = '127.0.0.1:112'
 const AGENT_PORT = 110
@@ -84,14 +84,87 @@ test('an edge that the controller has forgotten is not trusted any more', async 
   const directory = testDirectory(t)
   const controller = await startController(hosts.backend, join(directory, 'data'), [])
   await startAgent(hosts, controller.socketPath, join(directory, 'state'))
-  const report = { applied: { generation: '', version: 0 }, health: {}, sources: [IPV4.edgeSource] }
-  assert.equal((await controller.ask('POST', '/truepeer/v1/edges/edge-1/status', report)).status, 200)
-  const isServed = async (): Promise<boolean> => {
-    const edge = await hosts.edge.connect({ to: `${IPV4.backend}:${AGENT_PORT}` })
-    edge.write(`PROXY TCP4 ${IPV4.client} 203.0.113.10 1234 2\r\n`)
-    return (await readToEnd(edge).catch(() => '')).toString() === IPV4.client
-  }
-  await eventually('the edge is trusted', isServed)
+  await reportEdge(controller, [IPV4.edgeSource])
+  await eventually('the edge is trusted', () => isServed(hosts))
   assert.equal((await controller.ask('DELETE', '/truepeer/v1/edges/edge-1')).status, 200)
-  await eventually('the edge is trusted no more', async () => !(await isServed()))
+  await eventually('the edge is trusted no more', async () => !(await isServed(hosts)))
+})
+
+/** Says to a controller, as an edge, from where backends are connected to. */
+async function reportEdge(controller: LiveController, sources: readonly string[]): Promise<void> {
+  const report = { applied: { generation: '', version: 0 }, health: {}, sources }
+  assert.equal((await controller.ask('POST', '/truepeer/v1/edges/edge-1/status', report)).status, 200)
+}
+
+/** Whether the agent takes a header from the host of the edge. */
+async function isServed(hosts: DemoHosts): Promise<boolean> {
+  const edge = await hosts.edge.connect({ to: `${IPV4.backend}:${AGENT_PORT}` })
+  edge.write(`PROXY TCP4 ${IPV4.client} 203.0.113.10 1234 2\r\n`)
+  const answer = (await readToEnd(edge).catch(() => '')).toString()
+  edge.destroy()
+  return answer === IPV4.client
+}
+
+test('a credential of the service manager stands in for the file of the token', async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  const data = join(directory, 'data')
+  const controller = await startController(hosts.backend, data, [])
+  const create = ['controller', 'token', 'create', '--data', data, '--user', 'web', '--role', 'agent']
+  const { stdout: token } = await hosts.backend.run(TRUEPEER, create)
+  const file = join(directory, 'token')
+  writeFileSync(file, `tp_${'0'.repeat(12)}_${'A'.repeat(43)}`)
+  writeFileSync(join(directory, 'controller-token'), token)
+  const listening = ['-l', `${IPV4.backend}:${AGENT_PORT}`, '-4', APP]
+  const following = ['--controller', `unix:${controller.socketPath}`, '--instance', 'web', '--token-file', file]
+  const words = [TRUEPEER, 'agent', ...listening, ...following, '--state', join(directory, 'state')]
+  const without = hosts.backend.start('env', words)
+  await without.waitForLine(/status 401: The bearer token is not valid/)
+  await without.stop()
+  const agent = hosts.backend.start('env', [`CREDENTIALS_DIRECTORY=${directory}`, ...words])
+  await agent.waitForLine(/following the controller/)
+  assert.equal((await agent.stop()).exitCode, 0)
+})
+
+test('SIGHUP applies another controller of the file, or refuses it; addresses need no SIGHUP', async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  const [first, second] = await Promise.all(
+    ['first', 'second'].map((name) => startController(hosts.backend, join(directory, name), [])),
+  )
+  await reportEdge(first, [IPV4.edgeSource])
+  const file = join(directory, 'agent.yaml')
+  const write = (controller: string): void => {
+    const listener = `{ listen: "${IPV4.backend}:${AGENT_PORT}", target4: "${APP}" }`
+    writeFileSync(file, `${controller}\nstate: ${directory}/state\nlisteners: [${listener}]\n`)
+  }
+  const followed = ({ socketPath }: LiveController, instance: string) =>
+    `controller: "unix:${socketPath}"\ninstance: ${instance}`
+  write(followed(first, 'one'))
+  const agent = hosts.backend.start(TRUEPEER, ['agent', '--config', file])
+  await agent.waitForLine(/"msg":"listening"/)
+  await eventually('the edge of the first controller is trusted', () => isServed(hosts))
+
+  write(`${followed(second, 'two')}\ntokenFile: ${directory}/none`)
+  agent.signal('SIGHUP')
+  await agent.waitForLine(/Reload failed, everything stays as it was: .*none.*give a readable file/)
+  assert.equal(await isServed(hosts), true)
+  // Half an edit does not keep a change of the edges from being applied.
+  writeFileSync(file, 'listeners: [')
+  await reportEdge(first, [])
+  await eventually('the edge is trusted no more', async () => !(await isServed(hosts)))
+
+  write(followed(second, 'two'))
+  agent.signal('SIGHUP')
+  await agent.waitForLine(/"msg":"reloaded"/)
+  await reportEdge(second, ['192.0.2.7'])
+  await agent.waitForLine(/"edges":\["192\.0\.2\.7\/32"\],"msg":"trusted edges"/)
+  await reportEdge(first, [IPV4.edgeSource])
+  await reportEdge(second, ['192.0.2.8'])
+  await agent.waitForLine(/"edges":\["192\.0\.2\.8\/32"\],"msg":"trusted edges"/)
+  const trusted = agent.texts().filter((line) => line.includes(`"edges":["${IPV4.edgeSource}/32"]`))
+  assert.equal(trusted.length, 1, 'what the first controller says counts no more')
+  await reportEdge(second, [IPV4.edgeSource])
+  await eventually('the edge of the second controller is trusted', () => isServed(hosts))
+  assert.equal((await agent.stop()).exitCode, 0)
 })

@@ -8,7 +8,12 @@ const limits = { connectionsMax: 100, connectionsPerWorkerMax: 100 }
 const command = parseAgent(process.argv.slice(2))
 await serve(command, async (context) => {
   const program = await startAgent(
-    { workers: command.workers, warmsUp: false, limits, readListeners: () => command.listeners },
+    {
+      workers: command.workers,
+      warmsUp: false,
+      limits,
+      readConfiguration: () => ({ listeners: command.listeners, controller: undefined }),
+    },
     context,
   )
   setTimeout(() => {

@@ -225,6 +225,72 @@ test('a unit of somebody else, or one that was edited, is neither overwritten no
   assert.deepEqual(readdirSync(join(root, UNITS)), [])
 })
 
+const LISTENING = ['-l', '10.128.0.2:110', '-4', '127.0.0.1:112']
+const FOLLOWING = [...LISTENING, '--controller', 'https://controller.example:8443', '--instance', 'web-1']
+const FOLLOWING_FILE = `
+controller: https://controller.example:8443
+instance: web-1
+state: /var/lib/web
+tokenFile: /root/100% secret/token
+controllerCa: /etc/truepeer/ca.pem
+listeners: [{ listen: "10.128.0.2:2110" }]
+`
+
+test('an agent that follows a controller gets a folder for the edges, and the token from systemd', (t) => {
+  const root = temporaryRoot(t)
+  run('install', root, [...FOLLOWING, '--token-file', '/etc/truepeer/token', '--controller-ca', '/etc/truepeer/ca.pem'])
+  const service = unit(root, 'truepeer-agent.service')
+  assert.deepEqual(setting(service, 'StateDirectory'), ['truepeer-agent'])
+  assert.deepEqual(setting(service, 'StateDirectoryMode'), ['0700'])
+  assert.deepEqual(setting(service, 'LoadCredential'), ['controller-token:/etc/truepeer/token'])
+  assert.match(setting(service, 'ExecStart')[0], / --instance web-1 .*--token-file \/etc\/truepeer\/token /)
+
+  const config = writeConfig(root, FOLLOWING_FILE)
+  run('install', root, ['--name', 'web', '--config', config])
+  const web = unit(root, 'web.service')
+  assert.deepEqual(setting(web, 'StateDirectory'), ['web'])
+  assert.deepEqual(setting(web, 'LoadCredential'), ['controller-token:/root/100%% secret/token'])
+
+  run('install', root, [...AGENT, '--name', 'alone'])
+  const alone = unit(root, 'alone.service')
+  assert.deepEqual([...setting(alone, 'StateDirectory'), ...setting(alone, 'LoadCredential')], [])
+})
+
+test('what the service of an agent with a controller could not do is refused', (t) => {
+  const root = temporaryRoot(t)
+  const socket = [...LISTENING, '--instance', 'web-1', '--controller']
+  for (const [words, message] of [
+    [[...FOLLOWING, '--name', 'web'], /cannot write to "\/var\/lib\/truepeer-agent".*be \/var\/lib\/web/],
+    [[...FOLLOWING, '--state', '/var/lib/truepeer'], /cannot write to "\/var\/lib\/truepeer":/],
+    [[...FOLLOWING, '--controller-ca', '/root/ca.pem'], /cannot see "\/root\/ca\.pem"/],
+    [[...socket, 'unix:/run/truepeer/controller.sock'], /Only the controller's own user may connect/],
+    [[...socket, 'unix:/tmp/c', '--user', 'daemon'], /cannot see "\/tmp\/c"/],
+  ] as const) {
+    assert.throws(
+      () => run('install', root, words),
+      (error: Error) => error instanceof HostError && message.test(error.message),
+      words.join(' '),
+    )
+  }
+  for (const [words, place] of [
+    [[...FOLLOWING, '--token-file', 'token'], /^--token-file "token": give an absolute path/],
+    [[...FOLLOWING, '--controller-ca', 'ca.pem'], /^--controller-ca/],
+    [[...FOLLOWING, '--state', 'state'], /^--state/],
+    [[...socket, 'unix:c'], /^--controller/],
+    [
+      ['--config', writeConfig(root, FOLLOWING_FILE.replace('/root/100% secret/', ''))],
+      /^\/etc\/truepeer\/agent\.yaml: \/tokenFile "token"/,
+    ],
+  ] as const) {
+    assert.throws(
+      () => run('install', root, words),
+      (error: Error) => error instanceof UsageError && place.test(error.message),
+      words.join(' '),
+    )
+  }
+  assert.equal(existsSync(join(root, UNITS)), false)
+})
+
 test('uninstall removes what was written and the links that enabled it, and nothing else; twice does no harm', (t) => {
   const root = temporaryRoot(t)
   run('install', root, AGENT)
@@ -307,6 +373,7 @@ test('systemd itself accepts the units', async (t) => {
     [...AGENT, '--admin', 'unix:/run/truepeer-agent/a b'],
     ['--socket', '--user', 'daemon', '--firewall', '--name', 'web', ...AGENT, '--admin', 'unix:/run/web/a b'],
     ['--socket', '--name', 'web', '--config', config, '--force'],
+    [...FOLLOWING, '--token-file', '/root/100% "secret"/token', '--force'],
   ]) {
     const directory = join(root, UNITS)
     // Below /tmp no service would find its program; that is not what is asked here.

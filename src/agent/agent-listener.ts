@@ -10,6 +10,8 @@ export type Trust =
   | { readonly kind: 'subnets'; readonly subnets: readonly Cidr[] }
   /** The path of a file that names them. */
   | { readonly kind: 'file'; readonly path: string }
+  /** The edges of the agent's controller. */
+  | { readonly kind: 'controller' }
 
 /** Whether the port is open while the app does not listen. */
 export type AppCheck = 'none' | 'close-port'
@@ -33,19 +35,34 @@ export type PreparedListener = {
   readonly roleOptions: AgentRoleOptions
 }
 
-/** Reads what the listener names. @throws AllowedSubnetsError */
-export function prepareListener(listener: AgentListener, load: Float64Array): PreparedListener {
+/** Reads what the listener names; `edges` are those of the controller. @throws AllowedSubnetsError */
+export function prepareListener(listener: AgentListener, load: Float64Array, edges: readonly Cidr[]): PreparedListener {
   const { listen, trust, timeouts, appCheck: _appCheck, appTargets: _appTargets, ...role } = listener
   const { keepaliveMs, userTimeoutMs } = listener.liveness
   return {
     name: `${formatEndpoint(listen)} keepalive=${keepaliveMs} user-timeout=${userTimeoutMs}`,
     listener,
     timeouts,
-    roleOptions: { ...role, allowedSubnets: subnetsOf(trust), load },
+    roleOptions: { ...role, allowedSubnets: subnetsOf(trust, edges), load },
   }
 }
 
-function subnetsOf(trust: Trust): readonly string[] | null {
-  if (trust.kind === 'everyone') return null
-  return (trust.kind === 'file' ? readAllowedSubnets(trust.path) : trust.subnets).map(formatCidr)
+/** The same listener with other edges of the controller. */
+export function withEdges(prepared: PreparedListener, edges: readonly Cidr[]): PreparedListener {
+  const { listener, roleOptions } = prepared
+  if (listener.trust.kind !== 'controller') return prepared
+  return { ...prepared, roleOptions: { ...roleOptions, allowedSubnets: edges.map(formatCidr) } }
+}
+
+function subnetsOf(trust: Trust, edges: readonly Cidr[]): readonly string[] | null {
+  switch (trust.kind) {
+    case 'everyone':
+      return null
+    case 'subnets':
+      return trust.subnets.map(formatCidr)
+    case 'file':
+      return readAllowedSubnets(trust.path).map(formatCidr)
+    case 'controller':
+      return edges.map(formatCidr)
+  }
 }

@@ -1,19 +1,36 @@
 import { isDeepStrictEqual } from 'node:util'
+import { formatCidr } from '../address/cidr.ts'
 import { formatEndpoint } from '../address/endpoint.ts'
 import type { ConnectionLimits } from '../dataplane/event-loop.ts'
 import { inheritedFor, type Program, type ProgramContext, refuseStrayed } from '../dataplane/program.ts'
 import { type ServeOptions, WorkerPool } from '../dataplane/worker-pool.ts'
 import { isListening } from '../linux/socket-table.ts'
 import type { LogFields } from '../telemetry/log.ts'
-import { type AgentListener, type PreparedListener, prepareListener } from './agent-listener.ts'
+import { type AgentListener, type PreparedListener, prepareListener, withEdges } from './agent-listener.ts'
 import type { AgentRoleOptions } from './agent-role.ts'
 import { HostLoad } from './host-load.ts'
 import { checkPrerequisites } from './prerequisites.ts'
+import type { TrustedEdges } from './trusted-edges.ts'
 
 /** How often the app is looked for where the port is open only while it listens. */
 const APP_CHECK_MS = 1_000
 
 const APP_DOWN = 'port closed: the app does not listen'
+
+/** What of an agent's configuration can change while it runs. */
+export type AgentConfiguration = {
+  readonly listeners: readonly AgentListener[]
+  /** undefined: no listener trusts the edges of a controller. */
+  readonly controller: AgentController | undefined
+}
+
+/** The controller that an agent follows. */
+export type AgentController = {
+  /** Another key is another controller, or another way to follow it. */
+  readonly key: string
+  /** Makes ready to follow it, without following yet. @throws Error when what is needed cannot be read */
+  readonly open: () => TrustedEdges
+}
 
 /** The install configuration of an agent. */
 export type AgentOptions = {
@@ -21,9 +38,12 @@ export type AgentOptions = {
   readonly limits: ConnectionLimits
   /** See `WorkerPoolOptions`. */
   readonly warmsUp: boolean
-  /** Reads the listeners as they are configured now; throws with all problems when they are wrong. */
-  readonly readListeners: () => readonly AgentListener[]
+  /** Reads the configuration as it is now; throws with all problems when it is wrong. */
+  readonly readConfiguration: () => AgentConfiguration
 }
+
+/** A controller with the edges that it names. */
+type Followed = { readonly key: string; readonly edges: TrustedEdges }
 
 /**
  * Starts an agent: checks what it needs, opens its ports, and serves until told otherwise.
@@ -32,7 +52,9 @@ export type AgentOptions = {
  */
 export async function startAgent(options: AgentOptions, context: ProgramContext): Promise<Program> {
   const load = new HostLoad()
-  const wanted = options.readListeners().map((listener) => prepareListener(listener, load.shared))
+  const { listeners, controller } = options.readConfiguration()
+  const followed = controller && { key: controller.key, edges: controller.open() }
+  const wanted = prepareAll(listeners, load, followed)
   checkPrerequisites()
   const { workers, limits } = options
   const pool = new WorkerPool<AgentRoleOptions>({
@@ -57,6 +79,7 @@ export async function startAgent(options: AgentOptions, context: ProgramContext)
     if (agent.isOpen(prepared)) context.log('info', 'listening', { ...describe(prepared), workers })
     else context.log('warn', APP_DOWN, describe(prepared))
   }
+  agent.follow(followed)
   return agent
 }
 
@@ -70,6 +93,7 @@ class Agent implements Program {
   #prepared = new Map<string, PreparedListener>()
   /** The names whose ports are open. */
   readonly #open = new Set<string>()
+  #followed: Followed | undefined
 
   constructor(options: AgentOptions, context: ProgramContext, pool: WorkerPool<AgentRoleOptions>, load: HostLoad) {
     this.#options = options
@@ -83,8 +107,12 @@ class Agent implements Program {
   reload(): void {
     const { log } = this.#context
     try {
-      const wanted = this.#options.readListeners().map((listener) => prepareListener(listener, this.#load.shared))
+      const { listeners, controller } = this.#options.readConfiguration()
+      const isFollowed = controller?.key === this.#followed?.key
+      const followed = isFollowed ? this.#followed : controller && { key: controller.key, edges: controller.open() }
+      const wanted = prepareAll(listeners, this.#load, followed)
       this.apply(wanted)
+      this.follow(followed)
       log('info', 'reloaded', { listeners: wanted.map(describe) })
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
@@ -92,14 +120,24 @@ class Agent implements Program {
     }
   }
 
+  /** Follows this controller from now on, and no other. */
+  follow(followed: Followed | undefined): void {
+    if (followed === this.#followed) return
+    this.#followed?.edges.stop()
+    this.#followed = followed
+    followed?.edges.start(() => this.#trust(followed.edges))
+  }
+
   async drain(): Promise<void> {
     clearInterval(this.#appCheck)
+    this.follow(undefined)
     await this.#pool.drain()
     this.#load.stop()
   }
 
   stopNow(): void {
     clearInterval(this.#appCheck)
+    this.follow(undefined)
     this.#load.stop()
     this.#pool.stopNow()
   }
@@ -149,6 +187,17 @@ class Agent implements Program {
     this.#prepared = new Map(wanted.map((prepared) => [prepared.name, prepared]))
   }
 
+  /** Without reading the configuration again: somebody may be in the middle of writing it. */
+  #trust(edges: TrustedEdges): void {
+    const subnets = edges.subnets()
+    for (const [name, before] of this.#prepared) {
+      const prepared = withEdges(before, subnets)
+      this.#prepared.set(name, prepared)
+      if (prepared !== before && this.#open.has(name)) this.#pool.change(name, serveOptions(prepared))
+    }
+    this.#context.log('info', 'trusted edges', { edges: subnets.map(formatCidr) })
+  }
+
   /** Opens and closes the ports that follow their app. */
   #checkApps(): void {
     const { log } = this.#context
@@ -176,6 +225,16 @@ class Agent implements Program {
     this.#pool.unlisten(name)
     this.#open.delete(name)
   }
+}
+
+/** @throws AllowedSubnetsError */
+function prepareAll(
+  listeners: readonly AgentListener[],
+  load: HostLoad,
+  followed: Followed | undefined,
+): readonly PreparedListener[] {
+  const edges = followed?.edges.subnets() ?? []
+  return listeners.map((listener) => prepareListener(listener, load.shared, edges))
 }
 
 function serveOptions({ timeouts, roleOptions }: PreparedListener): ServeOptions<AgentRoleOptions> {

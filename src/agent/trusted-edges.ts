@@ -21,6 +21,7 @@ export type TrustedEdgesOptions = {
  */
 export class TrustedEdges {
   readonly #options: TrustedEdgesOptions
+  readonly #end = new AbortController()
   #subnets: readonly Cidr[]
 
   constructor(options: TrustedEdgesOptions) {
@@ -46,13 +47,18 @@ export class TrustedEdges {
       onChange()
     }
     const pathOf = (): string => `/truepeer/v1/sources?${new URLSearchParams({ name: instance })}`
-    void client.follow({ pathOf, onLine }, { log, signal: new AbortController().signal })
+    void client.follow({ pathOf, onLine }, { log, signal: this.#end.signal })
+  }
+
+  /** Follows it no more. */
+  stop(): void {
+    this.#end.abort()
   }
 
   #read(): readonly Cidr[] {
     const { file, log } = this.#options
     try {
-      return parseAddresses(JSON.parse(readFileSync(file, 'utf8')))
+      return readLastEdges(file)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT')
         log('info', 'nobody is trusted before the controller answers')
@@ -71,6 +77,11 @@ export class TrustedEdges {
       log('error', 'The edges cannot be kept for the next start', { file, problem: String(error) })
     }
   }
+}
+
+/** Reads the edges that a controller named last. @throws Error, of the code ENOENT when it never did */
+export function readLastEdges(file: string): readonly Cidr[] {
+  return parseAddresses(JSON.parse(readFileSync(file, 'utf8')))
 }
 
 /** @throws Error when one of them is none: half a list would be a guess */

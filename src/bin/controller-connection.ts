@@ -1,19 +1,39 @@
 import { readFileSync } from 'node:fs'
-import type { ControllerConnection } from '../cli/edge-controller.ts'
 import { quoted } from '../cli/flags.ts'
-import { type ControllerAddress, ControllerClient } from '../dataplane/controller-client.ts'
+import type { ControllerConnection, FollowerSettings } from '../cli/follower-flags.ts'
+import { ControllerClient, ControllerRefusal } from '../dataplane/controller-client.ts'
+import type { ControllerAnswer } from '../host/check-controller.ts'
+import { credentialFile, TOKEN_CREDENTIAL } from '../host/service-manager.ts'
+import type { InstanceAnswer } from '../snapshot/feed.ts'
 
-/** Reads what a connection to a controller needs; the token again for each request. @throws Error */
+/** Reads what a connection to a controller needs, and again for each request. @throws Error */
 export function controllerClient({ address, tokenFile, caFile }: ControllerConnection): ControllerClient {
-  const readToken = (): string | undefined => tokenFile && readText('--token-file', tokenFile)
+  // The token of a service without a user of its own may stand in a file that only root can read.
+  const tokenPath = tokenFile && (credentialFile(process.env, TOKEN_CREDENTIAL) ?? tokenFile)
+  const readToken = (): string | undefined => tokenPath && readText('--token-file', tokenPath)
+  const readCa = (): string | undefined => caFile && readText('--controller-ca', caFile)
   // What is missing now would only show up in the log later.
   readToken()
-  return new ControllerClient(withCa(address, caFile), readToken)
+  readCa()
+  return new ControllerClient(address, { readToken, readCa })
 }
 
-function withCa(address: ControllerConnection['address'], caFile: string | undefined): ControllerAddress {
-  if (address.kind === 'unix') return address
-  return { ...address, ca: caFile === undefined ? undefined : readText('--controller-ca', caFile) }
+/** Asks a controller what it knows of the host of an agent. Never rejects. */
+export async function askAboutInstance(settings: FollowerSettings): Promise<ControllerAnswer> {
+  try {
+    const answer = await controllerClient(settings).get(`/truepeer/v1/instances/${settings.name}`)
+    const { instances, edges } = (answer ?? {}) as Partial<InstanceAnswer>
+    if (areTexts(instances) && areTexts(edges)) return { kind: 'answered', instances, edges }
+    return { kind: 'unreachable', message: 'what is there is no controller' }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    if (error instanceof ControllerRefusal) return { kind: 'refused', status: error.status, message }
+    return { kind: 'unreachable', message }
+  }
+}
+
+function areTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string')
 }
 
 function readText(flag: string, path: string): string {

@@ -6,7 +6,7 @@ import { controllerClient } from './controller-connection.ts'
 
 /** Starts an edge with the last configuration that it had, and lets it follow its controller. @throws Error */
 export async function startFollowingEdge(
-  options: Omit<EdgeOptions, 'readSnapshot'>,
+  options: Omit<EdgeOptions, 'strayedSockets' | 'readSnapshot'>,
   zone: string | undefined,
   settings: EdgeControllerSettings,
   context: ProgramContext,
@@ -20,7 +20,8 @@ export async function startFollowingEdge(
     file: settings.file,
     log: context.log,
   })
-  const edge = await startEdge({ ...options, readSnapshot: () => follower.snapshot() }, context)
+  const followed = { strayedSockets: 'wait', readSnapshot: () => follower.snapshot() } as const
+  const edge = await startEdge({ ...options, ...followed }, context)
   follower.start(edge)
   return edge
 }

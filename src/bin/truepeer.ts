@@ -2,19 +2,18 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import { startAgent } from '../agent/agent.ts'
-import type { AgentListener } from '../agent/agent-listener.ts'
+import { type AgentConfiguration, type AgentController, startAgent } from '../agent/agent.ts'
 import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
-import { TrustedEdges } from '../agent/trusted-edges.ts'
+import { readLastEdges, TrustedEdges } from '../agent/trusted-edges.ts'
 import { type AgentCommand, readAgent } from '../cli/agent.ts'
 import { parseAgentConfig } from '../cli/agent-config.ts'
-import type { AgentControllerSettings } from '../cli/agent-controller.ts'
 import { parseAgentInstall } from '../cli/agent-install.ts'
 import { parseBackup, parseController, parseRestore, parseToken, type TokenCommand } from '../cli/controller.ts'
 import { parseDoctor } from '../cli/doctor.ts'
 import { type EdgeCommand, parseEdge } from '../cli/edge.ts'
 import type { EdgeControllerSettings } from '../cli/edge-controller.ts'
 import { quoted, UsageError } from '../cli/flags.ts'
+import type { FollowerSettings } from '../cli/follower-flags.ts'
 import { type CommandName, commandHelp, commands, programHelp } from '../cli/help.ts'
 import { parseHostSetup } from '../cli/host-setup.ts'
 import { formatStatus, parseStatus, readStatus, type StatusCommand } from '../cli/status.ts'
@@ -25,7 +24,7 @@ import { readTextFile } from '../linux/text-file.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
 import { connectionLimits } from './connection-limits.ts'
-import { controllerClient } from './controller-connection.ts'
+import { askAboutInstance, controllerClient } from './controller-connection.ts'
 import { serve } from './serve.ts'
 
 const EXIT_USAGE = 2
@@ -93,7 +92,10 @@ async function installAgent(action: 'install' | 'uninstall', argv: readonly stri
 
 async function examineAgent(argv: readonly string[]): Promise<void> {
   const { runDoctor } = await import('../host/doctor.ts')
-  exitWith(await runDoctor(parseDoctor(['agent', ...argv], readAgentConfig), readAllowedSubnets, print))
+  const command = parseDoctor(['agent', ...argv], readAgentConfig)
+  const { controller: settings } = command
+  const controller = settings && { ...settings, ask: () => askAboutInstance(settings) }
+  exitWith(await runDoctor({ ...command, controller }, { readAllowedSubnets, readLastEdges }, print))
 }
 
 async function setUpHost(argv: readonly string[]): Promise<void> {
@@ -108,23 +110,22 @@ function exitWith(status: number): void {
 function runAgent(argv: readonly string[]): Promise<void> {
   const read = (): AgentCommand => readAgent(argv, readAgentConfig)
   const command = read()
-  const { workers, warmsUp, controller } = command
-  return serve(command, async (context) => {
-    const edges = controller && trustedEdges(controller, context.log)
-    const readListeners = (): readonly AgentListener[] => {
-      const { listeners } = read()
-      if (edges === undefined) return listeners
-      return listeners.map((listener) => ({ ...listener, trust: { kind: 'subnets', subnets: edges.subnets() } }))
+  const { workers, warmsUp } = command
+  return serve(command, (context) => {
+    const readConfiguration = (): AgentConfiguration => {
+      const { listeners, controller } = read()
+      return { listeners, controller: controller && agentController(controller, context.log) }
     }
-    const agent = await startAgent({ workers, warmsUp, limits: connectionLimits(command), readListeners }, context)
-    edges?.start(() => void agent.reload())
-    return agent
+    return startAgent({ workers, warmsUp, limits: connectionLimits(command), readConfiguration }, context)
   })
 }
 
-function trustedEdges(controller: AgentControllerSettings, log: Log): TrustedEdges {
-  const { instance, file } = controller
-  return new TrustedEdges({ client: controllerClient(controller), instance, file, log })
+function agentController(settings: FollowerSettings, log: Log): AgentController {
+  const { name, file } = settings
+  return {
+    key: JSON.stringify(settings),
+    open: () => new TrustedEdges({ client: controllerClient(settings), instance: name, file, log }),
+  }
 }
 
 function readAgentConfig(path: string): AgentCommand {
@@ -149,7 +150,13 @@ async function runEdge(command: EdgeCommand): Promise<void> {
   const limits = connectionLimits(command)
   let edge: RunningEdge | undefined
   await serve({ ...command, edge: () => edge }, async (context) => {
-    const started = await startEdge({ ...settings, limits, readSnapshot: () => readSnapshot(configuration) }, context)
+    const options = {
+      ...settings,
+      limits,
+      strayedSockets: 'refused',
+      readSnapshot: () => readSnapshot(configuration),
+    } as const
+    const started = await startEdge(options, context)
     edge = started
     watcher?.start(() => void started.reload())
     return started

@@ -78,6 +78,57 @@ test('a target of the wrong family is a problem of its listener', () => {
   assert.match(problems[0], /^\/listeners\/0\/target4: .*is not IPv4/)
 })
 
+const CONTROLLER = 'controller: unix:/c, instance: web-1'
+const TRUSTING = '{listen: "10.0.0.1:1"}'
+
+test('a file and a command line that say the same of a controller give the same', () => {
+  const byFlags = parseAgent(
+    '-l 10.0.0.1:1 --controller https://c.example --instance web-1 --state /s --token-file /t --controller-ca /ca'.split(
+      ' ',
+    ),
+  )
+  const controller = 'controller: https://c.example, instance: web-1, state: /s, tokenFile: /t, controllerCa: /ca'
+  assert.deepEqual(parseAgentConfig(`{${controller}, listeners: [${TRUSTING}]}`, PATH), byFlags)
+})
+
+test('with a controller, a listener that names nobody trusts its edges, and one that names others only those', () => {
+  const own = '{listen: "10.0.0.1:2", allowedSubnets: [10.0.0.0/8]}'
+  const { listeners } = parseAgentConfig(`{${CONTROLLER}, listeners: [${TRUSTING}, ${own}]}`, PATH)
+  assert.deepEqual(
+    listeners.map(({ trust }) => trust.kind),
+    ['controller', 'subnets'],
+  )
+})
+
+for (const [what, text, problem] of [
+  ['a controller without an instance', `{controller: unix:/c, listeners: [${TRUSTING}]}`, /^\/instance: is missing/],
+  ['an instance without a controller', `{instance: a, listeners: [${TRUSTING}]}`, /\/instance: goes with --controller/],
+  ['a token without a controller', `{tokenFile: /t, listeners: [${TRUSTING}]}`, /\/tokenFile: goes with/],
+  ['a folder without a controller', `{state: /s, listeners: [${TRUSTING}]}`, /\/state: goes with/],
+  [
+    'a token sent as plain text',
+    `{controller: "http://192.0.2.1", instance: a, listeners: [${TRUSTING}]}`,
+    /^\/controller: .*plain text/,
+  ],
+  [
+    'an instance with a name that is none',
+    `{controller: unix:/c, instance: A_, listeners: [${TRUSTING}]}`,
+    /^\/instance: .*is no name/,
+  ],
+  [
+    'a controller that nobody trusts',
+    `{${CONTROLLER}, listeners: [{listen: "10.0.0.1:1", allowAllSubnets: true}]}`,
+    /^\/controller: no listener trusts its edges/,
+  ],
+  [
+    'two ways to trust',
+    `{${CONTROLLER}, listeners: [{listen: "10.0.0.1:1", allowAllSubnets: true, allowedSubnetsFile: /f}]}`,
+    /^\/listeners\/0: takes at most one of/,
+  ],
+] as const) {
+  test(`${what} is a problem with its place`, () => assert.match(problemsOf(text).join('\n'), problem))
+}
+
 test('two listeners on one endpoint are refused', () => {
   const listener = '{listen: "10.0.0.1:1", allowAllSubnets: true}'
   assert.match(problemsOf(`listeners: [${listener}, ${listener}]`).join(), /\/listeners\/1\/listen: is the same/)

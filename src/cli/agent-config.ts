@@ -1,12 +1,14 @@
 import { type Document, parseDocument } from 'yaml'
 import { type Cidr, parseCidr } from '../address/cidr.ts'
 import { type AgentCommand, type AgentListenerCommand, agentFlags, agentListener, agentListenerFlags } from './agent.ts'
+import { agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
 import { processFlags, processSettings } from './data-plane-flags.ts'
 import { type FlagTable, type FlagValues, quoted, spelled, UsageError } from './flags.ts'
+import type { FollowerSettings } from './follower-flags.ts'
 
 // The keys of the file are the names of the flag tables, and each value is checked by the flag's own parser: what the
 // command line takes, the file takes.
-const processTable = { workers: agentFlags.workers, ...processFlags } as const
+const rootTable = { workers: agentFlags.workers, ...agentControllerFlags, ...processFlags } as const
 /** Problems that a message names, and how long each may be. */
 const PROBLEMS_NAMED_MAX = 50
 const PROBLEM_LENGTH_MAX = 600
@@ -60,36 +62,68 @@ class ConfigReader {
       this.#problem('/', 'must be a mapping with "listeners"')
       return undefined
     }
-    this.#refuseUnknown(root, '', [...Object.keys(processTable), 'listeners'])
-    const values = this.#readFlags(root, '', processTable)
+    this.#refuseUnknown(root, '', [...Object.keys(rootTable), 'listeners'])
+    const values = this.#readFlags(root, '', rootTable)
+    const hasController = root.controller !== undefined
     const { listeners } = root
     if (!Array.isArray(listeners) || listeners.length === 0) {
       this.#problem('/listeners', 'must be a list of at least one listener')
       return undefined
     }
-    const read = listeners.map((listener, index) => this.#readListener(listener, `/listeners/${index}`))
+    const read = listeners.map((listener, index) => this.#readListener(listener, `/listeners/${index}`, hasController))
     const complete = read.filter((listener) => listener !== undefined)
-    if (values === undefined || complete.length < read.length) return undefined
+    this.#checkController(root)
+    if (values === undefined || complete.length < read.length || this.problems.length > 0) return undefined
     this.#refuseSameEndpoint(complete)
-    return { ...processSettings(values, values.workers[0]), listeners: complete }
+    const controller = this.#readController(values, complete)
+    return {
+      ...processSettings(values, values.workers[0]),
+      listeners: complete,
+      ...(controller === undefined ? {} : { controller }),
+    }
   }
 
-  #readListener(listener: unknown, at: string): AgentListenerCommand | undefined {
+  /** Says what is missing beside "controller", or needs it. */
+  #checkController(root: Mapping): void {
+    const { controller, ...others } = agentControllerFlags
+    if (root.controller !== undefined) {
+      if (root.instance === undefined)
+        this.#problem('/instance', 'is missing: how shall the controller call this host?')
+      return
+    }
+    for (const key of Object.keys(others)) {
+      if (root[key] !== undefined) this.#problem(`/${key}`, `goes with ${spelled(controller)}`)
+    }
+  }
+
+  #readController(
+    values: FlagValues<typeof rootTable>,
+    listeners: readonly AgentListenerCommand[],
+  ): FollowerSettings | undefined {
+    const settings = agentControllerSettings(values)
+    if (settings === undefined || listeners.some(({ trust }) => trust.kind === 'controller')) return settings
+    this.#problem('/controller', `no listener trusts its edges: leave ${TRUST_KEYS.join(', ')} out of one`)
+    return undefined
+  }
+
+  #readListener(listener: unknown, at: string, hasController: boolean): AgentListenerCommand | undefined {
     if (!isMapping(listener)) {
       this.#problem(at, 'must be a mapping')
       return undefined
     }
     this.#refuseUnknown(listener, at, ['allowedSubnets', ...Object.keys(agentListenerFlags)])
     if (listener.listen === undefined) this.#problem(`${at}/listen`, 'is missing')
-    const trust = this.#readTrust(listener, at)
+    const trust = this.#readTrust(listener, at, hasController)
     const values = this.#readFlags(listener, at, agentListenerFlags)
     return values === undefined || trust === undefined ? undefined : agentListener(values, trust)
   }
 
-  #readTrust(listener: Mapping, at: string): AgentListenerCommand['trust'] | undefined {
+  #readTrust(listener: Mapping, at: string, hasController: boolean): AgentListenerCommand['trust'] | undefined {
     const given = TRUST_KEYS.filter((key) => listener[key] !== undefined && listener[key] !== false)
+    if (given.length === 0 && hasController) return { kind: 'controller' }
     if (given.length !== 1) {
-      this.#problem(at, `needs exactly one of ${TRUST_KEYS.join(', ')}: whose headers are trusted?`)
+      const rule = hasController ? 'takes at most' : 'needs exactly'
+      this.#problem(at, `${rule} one of ${TRUST_KEYS.join(', ')}: whose headers are trusted?`)
       return undefined
     }
     if (given[0] === 'allowAllSubnets') return { kind: 'everyone' }

@@ -1,4 +1,4 @@
-import { isAbsolute, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import type { Endpoint } from '../address/endpoint.ts'
 import {
   type AgentCommand,
@@ -9,7 +9,9 @@ import {
   readAgent,
 } from './agent.ts'
 import { splitAgentArgv } from './agent-argv.ts'
-import { quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
+import { agentControllerFlags } from './agent-controller.ts'
+import { quoted, spelled, switchFlag, UsageError, valueFlag } from './flags.ts'
+import type { FollowerSettings } from './follower-flags.ts'
 import { familyFlag, tableFlag } from './host-setup.ts'
 import { parseText } from './values.ts'
 
@@ -66,6 +68,13 @@ export type AgentInstallCommand = {
         readonly drainTimeoutMs: number
         readonly readFiles: readonly string[]
         readonly adminPath: string | undefined
+        readonly controller:
+          | {
+              readonly socketPath: string | undefined
+              readonly tokenFile: string | undefined
+              readonly stateDirectory: string
+            }
+          | undefined
       }
     | undefined
 }
@@ -106,11 +115,27 @@ export function parseAgentInstall(
 function installedAgent(argv: readonly string[], readConfig: ReadAgentConfig) {
   const configFile = agentConfigFile(argv)
   if (configFile !== undefined) refuseRelative(configFile, '--config')
-  const { admin, drainTimeoutMs, workers, listeners } = readAgent(argv, readConfig)
+  const { admin, drainTimeoutMs, workers, listeners, controller } = readAgent(argv, readConfig)
   const listens = listeners.map(({ listen }) => listen)
-  const readFiles = [...(configFile === undefined ? [] : [configFile]), ...subnetFiles(listeners, configFile)]
+  const readFiles = [
+    ...(configFile === undefined ? [] : [configFile]),
+    ...subnetFiles(listeners, configFile),
+    ...(controller?.caFile === undefined ? [] : [controller.caFile]),
+  ]
   const adminPath = admin?.kind === 'unix' ? admin.path : undefined
-  return { argv, listeners, listens, workers, drainTimeoutMs, readFiles, adminPath }
+  const followed = controller && installedController(controller, configFile)
+  return { argv, listeners, listens, workers, drainTimeoutMs, readFiles, adminPath, controller: followed }
+}
+
+function installedController({ address, tokenFile, caFile, file }: FollowerSettings, configFile: string | undefined) {
+  const socketPath = address.kind === 'unix' ? address.path : undefined
+  const stateDirectory = dirname(file)
+  const paths = { controller: socketPath, state: stateDirectory, tokenFile, controllerCa: caFile }
+  for (const [key, path] of Object.entries(paths)) {
+    const flag = spelled(agentControllerFlags[key as keyof typeof paths])
+    if (path !== undefined) refuseRelative(path, configFile === undefined ? flag : `${configFile}: /${key}`)
+  }
+  return { socketPath, tokenFile, stateDirectory }
 }
 
 /** The files of trusted edges. @throws UsageError for one that a service, which starts elsewhere, would not find */

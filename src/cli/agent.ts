@@ -1,6 +1,6 @@
 import type { Cidr } from '../address/cidr.ts'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import { type AgentControllerSettings, agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
+import { agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
 import {
   type ListenerSettings,
   listenerFlags,
@@ -11,6 +11,7 @@ import {
   WORKERS_MAX,
 } from './data-plane-flags.ts'
 import { type FlagValues, parseFlags, switchFlag, UsageError, valueFlag } from './flags.ts'
+import type { FollowerSettings } from './follower-flags.ts'
 import {
   integerBetween,
   oneOf,
@@ -111,6 +112,7 @@ export type AgentListenerCommand = ListenerSettings & {
     | { readonly kind: 'everyone' }
     | { readonly kind: 'subnets'; readonly subnets: readonly Cidr[] }
     | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'controller' }
   readonly mark: number
   readonly sourcePort: (typeof SOURCE_PORT_MODES)[number]
   readonly denyPrivateSources: boolean
@@ -124,7 +126,7 @@ export type AgentListenerCommand = ListenerSettings & {
 /** What the command line of an agent, or its configuration file, says. */
 export type AgentCommand = ProcessSettings & {
   readonly listeners: readonly AgentListenerCommand[]
-  readonly controller?: AgentControllerSettings
+  readonly controller?: FollowerSettings
 }
 
 /** Reads the arguments behind `truepeer agent`, but for `--config`. @throws UsageError */
@@ -198,8 +200,7 @@ function trustedEdges(
   hasController: boolean,
 ): AgentListenerCommand['trust'] {
   if (hasController) {
-    // Nobody, until the controller says whom.
-    if (path === undefined && !isEveryone) return { kind: 'subnets', subnets: [] }
+    if (path === undefined && !isEveryone) return { kind: 'controller' }
     throw new UsageError('--controller says whom to trust; leave --allowed-subnets and --allow-all-subnets out')
   }
   if (path !== undefined && isEveryone) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatEndpoint } from '../address/endpoint.ts'
+import { parseAgent } from './agent.ts'
 import { type ControllerCommand, parseBackup, parseController, parseRestore, parseToken } from './controller.ts'
 import { parseEdge } from './edge.ts'
 import { UsageError } from './flags.ts'
@@ -92,6 +93,21 @@ test('an edge follows a controller on a UNIX socket, on loopback, or by TLS, and
   for (const text of ['', 'unix:', '127.0.0.1:80', 'ftp://a', 'https://a/b', 'https://a?b', 'https://user@a']) {
     refused(() => parseEdge(['--controller', text, ...named]), /neither a URL nor unix:PATH/)
   }
+})
+
+test('an agent follows a controller by the rules that an edge has', () => {
+  const trusting = ['--controller', 'unix:c', '--state', '/s', '--controller-ca', 'ca.pem']
+  const { controller, listeners } = parseAgent([...trusting, '--instance', 'web-1'])
+  const address = { kind: 'unix', path: 'c' }
+  const expected = { address, name: 'web-1', file: '/s/agent-web-1.json', tokenFile: undefined, caFile: 'ca.pem' }
+  assert.deepEqual(controller, expected)
+  assert.deepEqual(listeners[0].trust, { kind: 'controller' })
+  refused(() => parseAgent(trusting), /--instance is missing; say how the controller shall call this agent/)
+  refused(
+    () => parseAgent(['--instance', 'web-1', '--allow-all-subnets']),
+    /are for an agent with --controller; add it/,
+  )
+  refused(() => parseAgent(['--controller', 'http://192.0.2.1:80', '--instance', 'a']), /as plain text; write https/)
 })
 
 test('an edge has one source of its configuration', () => {

@@ -1,6 +1,7 @@
 import { type AgentListenerCommand, agentConfigFile, agentHelpFlags, type ReadAgentConfig, readAgent } from './agent.ts'
 import { splitAgentArgv } from './agent-argv.ts'
 import { switchFlag, UsageError } from './flags.ts'
+import type { FollowerSettings } from './follower-flags.ts'
 import { familiesOf, familyFlag } from './host-setup.ts'
 
 const ownFlags = {
@@ -14,6 +15,7 @@ export const doctorFlags = { ...ownFlags, ...agentHelpFlags } as const
 /** What the command line of `truepeer doctor agent` says. */
 export type DoctorCommand = {
   readonly listeners: readonly AgentListenerCommand[]
+  readonly controller: FollowerSettings | undefined
   /** The agent is started with `--config`. */
   readonly hasConfigFile: boolean
   readonly maxConnections: number
@@ -28,9 +30,10 @@ export function parseDoctor(argv: readonly string[], readConfig: ReadAgentConfig
     throw new UsageError('truepeer doctor needs "agent" first, and then the flags that the agent is started with')
   }
   const { agentArgv, own } = splitAgentArgv(rest, ownFlags)
-  const { listeners, maxConnections } = readAgent(agentArgv, readConfig)
+  const { listeners, controller, maxConnections } = readAgent(agentArgv, readConfig)
   return {
     listeners,
+    controller,
     hasConfigFile: agentConfigFile(agentArgv) !== undefined,
     maxConnections,
     families: familiesOf(own.family[0]),

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { startAdmin } from '../telemetry/admin.ts'
 import { agentListenerFlags } from './agent.ts'
 import { parseAgentConfig } from './agent-config.ts'
+import { agentControllerFlags } from './agent-controller.ts'
 import { processFlags } from './data-plane-flags.ts'
 import { exampleAgentConfig, referencePages } from './reference.ts'
 
@@ -30,11 +31,16 @@ test('lines of the reference are no longer than 120 characters', () => {
 
 test('the example of a configuration file is taken, and has every key', () => {
   const text = exampleAgentConfig()
-  // Of the three ways to name trusted edges only one may be used in a listener.
-  const { listeners, admin } = parseAgentConfig(text, 'agent.yaml')
-  assert.equal(listeners.length, 2)
+  // Of the ways to name trusted edges only one may be used in a listener.
+  const { listeners, admin, controller } = parseAgentConfig(text, 'agent.yaml')
+  assert.deepEqual(
+    listeners.map(({ trust }) => trust.kind),
+    ['file', 'subnets', 'controller'],
+  )
+  assert.equal(controller?.name, 'my-backend')
   assert.equal(admin?.kind, 'tcp')
-  for (const key of ['workers', 'allowedSubnets', ...Object.keys({ ...agentListenerFlags, ...processFlags })]) {
+  const keys = { ...agentListenerFlags, ...agentControllerFlags, ...processFlags }
+  for (const key of ['workers', 'allowedSubnets', ...Object.keys(keys)]) {
     assert.match(text, new RegExp(`^[ -]*${key}: `, 'm'), key)
   }
 })

@@ -43,6 +43,11 @@ export class EdgeSources {
     for (const agent of this.#agents) this.#send(agent)
   }
 
+  /** The addresses of all edges, each once. */
+  addresses(): readonly string[] {
+    return [...new Set([...this.#addresses.values()].flat())].sort()
+  }
+
   /** Lets an agent follow. */
   follow(sink: FeedSink): FollowerEvents | undefined {
     if (this.#agents.size >= AGENTS_MAX) return undefined
@@ -66,8 +71,7 @@ export class EdgeSources {
 
   #send(agent: Agent): void {
     agent.isDue = agent.isBlocked
-    const addresses = [...new Set([...this.#addresses.values()].flat())].sort()
-    if (!agent.isBlocked) this.#write(agent, { type: 'sources', addresses })
+    if (!agent.isBlocked) this.#write(agent, { type: 'sources', addresses: this.addresses() })
   }
 
   #keepAlive(): void {

@@ -325,6 +325,21 @@ test('a report that is none is refused with the field', async (t) => {
   assert.equal(reasonOf(await ask('GET', '/truepeer/v1/nothing')), '404 notFound')
 })
 
+test('what is known of an instance is for agents and admins', async (t) => {
+  const { ask, token } = await serve(t, LOOPBACK)
+  const path = '/truepeer/v1/instances/web-1'
+  const report = JSON.stringify({ applied: { generation: 'g', version: 1 }, health: {}, sources: ['192.0.2.1'] })
+  assert.equal((await ask('POST', '/truepeer/v1/edges/edge-1/status', token('edge', 'edge-1'), report)).status, 200)
+  for (const role of ['agent', 'admin'] as const) {
+    assert.equal((await ask('GET', path, token(role))).text, '{"instances":[],"edges":["192.0.2.1"]}')
+  }
+  for (const role of ['edge', 'viewer', 'operator'] as const) {
+    assert.equal(reasonOf(await ask('GET', path, token(role))), '403 forbidden')
+  }
+  assert.equal(reasonOf(await ask('GET', '/truepeer/v1/instances/A_', token('agent'))), '400 invalid')
+  assert.equal(reasonOf(await ask('POST', path, token('agent'), '{}')), '405 httpMethodNotAllowed')
+})
+
 test('the audit log is for admins', async (t) => {
   const { ask, token } = await serve(t, LOOPBACK)
   assert.equal(reasonOf(await ask('GET', '/truepeer/v1/audit', token('operator'))), '403 forbidden')

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { classifyAddress } from '../address/address-class.ts'
 import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
 import { isResourceName } from '../compute/reference.ts'
-import type { ConfigurationId, EdgeReport, ReportedHealth } from '../snapshot/feed.ts'
+import type { ConfigurationId, EdgeReport, InstanceAnswer, ReportedHealth } from '../snapshot/feed.ts'
 import { ApiError, errorBody } from './api-error.ts'
 import type { ApiResponse } from './api-request.ts'
 import type { EdgeHub, FeedSink, FollowerEvents } from './edge-hub.ts'
@@ -24,6 +24,7 @@ export type OwnRequest = {
 const PREFIX = '/truepeer/v1/'
 const EDGE_STATUS = /^edges\/([^/]+)\/status$/
 const EDGE = /^edges\/([^/]+)$/
+const INSTANCE = /^instances\/([^/]+)$/
 const AUDIT_COUNT_MAX = 1_000
 const AUDIT_COUNT = 100
 const PROBLEMS_MAX = 20
@@ -38,14 +39,15 @@ export function isOwnPath(path: string): boolean {
 
 /**
  * The routes that Compute Engine does not have: `GET watch`, which edges follow, `POST edges/NAME/status`, by which they
- * report, `GET sources`, which agents follow, and for people `GET edges`, `DELETE edges/NAME` and `GET audit`.
+ * report, `GET sources`, which agents follow, `GET instances/NAME`, by which an agent's doctor asks what is known of its
+ * host, and for people `GET edges`, `DELETE edges/NAME` and `GET audit`.
  */
 export class OwnRoutes {
   readonly #hub: EdgeHub
   readonly #sources: EdgeSources
-  readonly #store: Pick<Store, 'audit'>
+  readonly #store: Pick<Store, 'audit' | 'all'>
 
-  constructor(hub: EdgeHub, sources: EdgeSources, store: Pick<Store, 'audit'>) {
+  constructor(hub: EdgeHub, sources: EdgeSources, store: Pick<Store, 'audit' | 'all'>) {
     this.#hub = hub
     this.#sources = sources
     this.#store = store
@@ -74,6 +76,8 @@ export class OwnRoutes {
       return this.#forget(forgotten, request)
     }
     allowMethod(request, 'GET')
+    const instance = INSTANCE.exec(route)?.[1]
+    if (instance !== undefined) return this.#instance(instance, request)
     switch (route) {
       case 'sources':
         return this.#watchSources(request)
@@ -101,10 +105,21 @@ export class OwnRoutes {
     return attach(stream(), (sink) => this.#hub.follow(name, { generation, version }, sink))
   }
 
-  #watchSources({ identity: { role }, stream }: OwnRequest): undefined {
-    if (role !== 'agent' && role !== 'admin')
-      throw forbidden('This token may not act for an agent; make one of that role')
+  #watchSources({ identity, stream }: OwnRequest): undefined {
+    allowAgents(identity)
     return attach(stream(), (sink) => this.#sources.follow(sink))
+  }
+
+  /** Edges may reach a host as an endpoint, too: that no instance has this name is no error. */
+  #instance(name: string, { identity }: OwnRequest): ApiResponse {
+    allowAgents(identity)
+    if (!isResourceName(name)) throw invalid('name', 'write small letters, digits and "-", such as my-backend')
+    const instances = this.#store
+      .all()
+      .filter((stored) => stored.collection === 'instances' && stored.name === name)
+      .map(({ project, scope }) => `projects/${project}/${scope}/instances/${name}`)
+    const body: InstanceAnswer = { instances, edges: this.#sources.addresses() }
+    return { status: 200, body }
   }
 
   #forget(name: string, { identity: { role } }: OwnRequest): ApiResponse {
@@ -143,6 +158,11 @@ function allowMethod({ method, path }: OwnRequest, allowed: string): void {
 
 function allowPeople({ identity: { role } }: OwnRequest): void {
   if (role === 'edge' || role === 'agent') throw forbidden(`A token of the role ${role} is not for this`)
+}
+
+function allowAgents({ role }: Identity): void {
+  if (role === 'agent' || role === 'admin') return
+  throw forbidden('This token may not act for an agent; make one of that role')
 }
 
 /** The name of an edge that this identity may speak for. @throws ApiError */

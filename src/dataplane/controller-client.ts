@@ -16,18 +16,36 @@ const RETRY_MS_MAX = 5_000
 
 /** Where the controller is. */
 export type ControllerAddress =
-  | { readonly kind: 'url'; readonly url: string; readonly ca: string | undefined }
+  | { readonly kind: 'url'; readonly url: string }
   | { readonly kind: 'unix'; readonly path: string }
+
+/** The controller has answered, and does not do what it was asked for. */
+export class ControllerRefusal extends Error {
+  override readonly name = 'ControllerRefusal'
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(`status ${status}: ${message}`)
+    this.status = status
+  }
+}
+
+/** Reads what a connection is made with, as it is now: both are replaced while programs run. @throws Error */
+export type ControllerSecrets = {
+  /** The bearer token. */
+  readonly readToken: () => string | undefined
+  /** Certificates in PEM that may have signed the controller's; undefined: those of node. */
+  readonly readCa: () => string | undefined
+}
 
 /** Speaks with the controller, in the name of one edge or agent. */
 export class ControllerClient {
   readonly #address: ControllerAddress
-  readonly #readToken: () => string | undefined
+  readonly #secrets: ControllerSecrets
 
-  /** @param readToken the bearer token as it is now */
-  constructor(address: ControllerAddress, readToken: () => string | undefined) {
+  constructor(address: ControllerAddress, secrets: ControllerSecrets) {
     this.#address = address
-    this.#readToken = readToken
+    this.#secrets = secrets
   }
 
   /**
@@ -83,25 +101,36 @@ export class ControllerClient {
   /** Tells the controller something. @throws Error */
   async post(path: string, body: unknown, signal: AbortSignal): Promise<void> {
     const asked = this.#request('POST', path, signal)
-    asked.setTimeout(ANSWER_MS_MAX, () => asked.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s`)))
     asked.setHeader('content-type', 'application/json')
-    asked.end(JSON.stringify(body))
-    const response = await answerTo(asked)
-    if (response.statusCode !== 200) throw await refusal(response)
+    const response = await this.#answer(asked, JSON.stringify(body))
     response.resume()
   }
 
+  /** Asks the controller something. @throws ControllerRefusal, or Error when there is no answer in time */
+  async get(path: string): Promise<unknown> {
+    const response = await this.#answer(this.#request('GET', path, AbortSignal.timeout(ANSWER_MS_MAX)))
+    return JSON.parse(await readText(response)) as unknown
+  }
+
+  async #answer(asked: ClientRequest, body?: string): Promise<IncomingMessage> {
+    asked.setTimeout(ANSWER_MS_MAX, () => asked.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s`)))
+    asked.end(body)
+    const response = await answerTo(asked)
+    if (response.statusCode !== 200) throw await refusal(response)
+    return response
+  }
+
   #request(method: string, path: string, signal: AbortSignal): ClientRequest {
-    const token = this.#readToken()
+    const token = this.#secrets.readToken()
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
     const options = { method, headers, signal, agent: false } as const
     if (this.#address.kind === 'unix') {
       // The name only fills the Host header.
       return requestHttp({ ...options, path, socketPath: this.#address.path, host: 'localhost' })
     }
-    const { url, ca } = this.#address
-    const target = new URL(path, url)
+    const target = new URL(path, this.#address.url)
     if (target.protocol === 'http:') return requestHttp(target, options)
+    const ca = this.#secrets.readCa()
     return requestHttps(target, ca === undefined ? options : { ...options, ca })
   }
 }
@@ -114,14 +143,19 @@ function answerTo(asked: ClientRequest): Promise<IncomingMessage> {
   })
 }
 
-async function refusal(response: IncomingMessage): Promise<Error> {
+async function refusal(response: IncomingMessage): Promise<ControllerRefusal> {
+  const message = messageIn(await readText(response)).slice(0, MESSAGE_LENGTH_MAX)
+  return new ControllerRefusal(response.statusCode ?? 0, message)
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
   let text = ''
   response.setEncoding('utf8')
   for await (const part of response) {
     text += String(part)
     if (text.length > LINE_BYTES_MAX) break
   }
-  return new Error(`status ${response.statusCode}: ${messageIn(text).slice(0, MESSAGE_LENGTH_MAX)}`)
+  return text
 }
 
 function messageIn(text: string): string {

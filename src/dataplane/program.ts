@@ -26,11 +26,16 @@ export function inheritedFor(endpoint: Endpoint, inherited: readonly InheritedSo
   return inherited.filter((socket) => isSameEndpoint(socket.endpoint, endpoint)).map(({ fd }) => fd)
 }
 
-/** Refuses a socket that nobody asked for: a client of it would wait for ever. @throws Error */
+/** Where inherited sockets listen that nobody asks for, each once. */
+export function strayedSockets(inherited: readonly InheritedSocket[], endpoints: readonly Endpoint[]): string[] {
+  const strayed = inherited.filter((socket) => !endpoints.some((endpoint) => isSameEndpoint(endpoint, socket.endpoint)))
+  return [...new Set(strayed.map(({ endpoint }) => formatEndpoint(endpoint)))]
+}
+
+/** Refuses a socket that nobody asks for: a client of it would wait for ever. @throws Error */
 export function refuseStrayed(inherited: readonly InheritedSocket[], endpoints: readonly Endpoint[]): void {
-  const strayed = inherited.find((socket) => !endpoints.some((endpoint) => isSameEndpoint(endpoint, socket.endpoint)))
-  if (strayed === undefined) return
-  const where = formatEndpoint(strayed.endpoint)
+  const [where] = strayedSockets(inherited, endpoints)
+  if (where === undefined) return
   throw new Error(`The service manager passed a socket on "${where}", where nothing is to listen; make both the same`)
 }
 

@@ -1,6 +1,6 @@
 import { formatIpAddress, type IpAddress } from '../address/ip-address.ts'
 import type { ConnectionLimits } from '../dataplane/event-loop.ts'
-import { type Program, type ProgramContext, refuseStrayed } from '../dataplane/program.ts'
+import { type Program, type ProgramContext, refuseStrayed, strayedSockets } from '../dataplane/program.ts'
 import { WorkerPool } from '../dataplane/worker-pool.ts'
 import { isOwnAddress } from '../linux/route.ts'
 import { type Difference, diff } from '../snapshot/diff.ts'
@@ -44,6 +44,11 @@ export type EdgeOptions = Omit<FrontendSettings, 'sourceAddresses'> & {
   readonly sourceAddresses: readonly IpAddress[]
   /** Put the frontends' addresses on the loopback interface, and take them away again. */
   readonly assignsAddresses: boolean
+  /**
+   * What becomes of sockets of the service manager that no frontend asks for. The operator of a file makes both the same
+   * in one step; behind a controller forwarding rules come and go one by one, also later than the edge.
+   */
+  readonly strayedSockets: 'refused' | 'wait'
   /** Reads the configuration as it is now; throws {@link EdgeError} with all problems when it is wrong. */
   readonly readSnapshot: () => Snapshot
 }
@@ -102,6 +107,8 @@ class Edge implements RunningEdge {
   #closing: readonly { readonly address: string; readonly id: number }[] = []
   readonly #sweep: NodeJS.Timeout
   #snapshot = NOTHING
+  /** Sockets of the service manager that no frontend asks for. */
+  #waiting = ''
   readonly #configuration: Configuration = { version: 0, appliedAt: '', ok: 0, failed: 0, problems: [] }
   /** The reload that is under way or was last, and the one that waits for it. */
   #lastReload: Promise<void> = Promise.resolve()
@@ -236,7 +243,9 @@ class Edge implements RunningEdge {
   async #apply(snapshot: Snapshot, roundMsMax: number): Promise<Difference | undefined> {
     const before = this.#snapshot
     const difference = diff(before, snapshot)
-    refuseStrayed(this.#context.inherited, snapshot.frontends.map(endpointOf))
+    if (this.#options.strayedSockets === 'refused') {
+      refuseStrayed(this.#context.inherited, snapshot.frontends.map(endpointOf))
+    }
     this.#tls.prepare(snapshot)
     const takeIdsBack = takeIds(this.#table, snapshot)
     let assigned: readonly string[] = []
@@ -264,6 +273,7 @@ class Edge implements RunningEdge {
     this.#configuration.version += 1
     this.#configuration.appliedAt = new Date().toISOString()
     this.#configuration.problems = []
+    this.#warnOfWaitingSockets(snapshot)
     return difference
   }
 
@@ -324,6 +334,18 @@ class Edge implements RunningEdge {
     } catch (error) {
       this.#context.log('error', problemsOf(error).join('; '))
     }
+  }
+
+  /** They stay open, and clients in their queues, until a configuration has a frontend for them. */
+  #warnOfWaitingSockets({ frontends }: Snapshot): void {
+    const sockets = strayedSockets(this.#context.inherited, frontends.map(endpointOf))
+    const isNew = sockets.join() !== this.#waiting
+    this.#waiting = sockets.join()
+    if (sockets.length === 0 || !isNew) return
+    this.#context.log('warn', 'Passed sockets wait for the controller, and so do their clients', {
+      sockets: listed(sockets),
+      remedy: 'create a forwarding rule for each, or take it out of the socket unit',
+    })
   }
 
   #warnOfForeignAddresses(frontends: Snapshot['frontends']): void {

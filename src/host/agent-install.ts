@@ -33,6 +33,16 @@ export type InstalledAgent = {
   readonly readFiles: readonly string[]
   /** The UNIX socket that it makes. */
   readonly adminPath: string | undefined
+  readonly controller: InstalledController | undefined
+}
+
+/** The controller that it follows. */
+export type InstalledController = {
+  /** Where the controller's UNIX socket is, if it is spoken with over one. */
+  readonly socketPath: string | undefined
+  readonly tokenFile: string | undefined
+  /** Where the addresses of edges are kept. */
+  readonly stateDirectory: string
 }
 
 /** Where this program and its node are; read once, in src/bin. */
@@ -77,6 +87,7 @@ function unitsOptions(
   // The units may be for another host when the program is named: its node is not known here.
   const nodeDirectory = options.program === undefined ? directoryOfNode(installation.node) : undefined
   for (const path of [program, nodeDirectory ?? '/', ...agent.readFiles]) refuseHidden(path)
+  if (agent.controller !== undefined) checkController(agent.controller, options)
   if (agent.adminPath !== undefined && !agent.adminPath.startsWith(`/run/${name}/`)) {
     throw new HostError(
       `The service can write only to /run/${name}; let the admin server listen on unix:/run/${name}/admin.sock`,
@@ -89,6 +100,24 @@ function unitsOptions(
     listens: agent.listens,
     workers: agent.workers,
     drainTimeoutMs: agent.drainTimeoutMs,
+    controller: agent.controller,
+  }
+}
+
+function checkController(
+  { socketPath, stateDirectory }: InstalledController,
+  { name, user }: AgentInstallOptions,
+): void {
+  if (socketPath !== undefined) refuseHidden(socketPath)
+  if (socketPath !== undefined && user === undefined) {
+    throw new HostError(
+      `Only the controller's own user may connect to "${socketPath}": name it by --user, or reach the controller by its URL`,
+    )
+  }
+  if (stateDirectory !== `/var/lib/${name}`) {
+    throw new HostError(
+      `The service cannot write to "${stateDirectory}": let "state", or --state, be /var/lib/${name}, which is its own`,
+    )
   }
 }
 

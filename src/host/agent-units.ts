@@ -1,6 +1,7 @@
 import type { Endpoint } from '../address/endpoint.ts'
 import { formatEndpoint } from '../address/endpoint.ts'
-import { quoteAssignment, quoteCommandLine } from './systemd-words.ts'
+import { TOKEN_CREDENTIAL } from './service-manager.ts'
+import { credentialSetting, quoteAssignment, quoteCommandLine } from './systemd-words.ts'
 
 /** What the units of an agent depend on. */
 export type AgentUnitsOptions = {
@@ -23,6 +24,8 @@ export type AgentUnitsOptions = {
   readonly drainTimeoutMs: number
   /** systemd opens the ports. */
   readonly hasSocketUnit: boolean
+  /** undefined: it follows no controller. */
+  readonly controller: { readonly tokenFile: string | undefined } | undefined
 }
 
 /** A unit file: its name and its text. */
@@ -130,6 +133,7 @@ function serviceText(options: AgentUnitsOptions): string {
     `CapabilityBoundingSet=${capabilities}`,
     'LimitNOFILE=1048576',
     `RuntimeDirectory=${name}`,
+    ...controllerSettings(options),
     'UMask=0077',
     '',
     'NoNewPrivileges=yes',
@@ -159,6 +163,19 @@ function serviceText(options: AgentUnitsOptions): string {
     '[Install]',
     'WantedBy=multi-user.target',
   ])
+}
+
+/** A place for the last addresses of the edges, and the token. */
+function controllerSettings({ name, controller }: AgentUnitsOptions): string[] {
+  if (controller === undefined) return []
+  const state = [`StateDirectory=${name}`, 'StateDirectoryMode=0700']
+  const { tokenFile } = controller
+  if (tokenFile === undefined) return state
+  return [
+    ...state,
+    '# systemd reads the file of the token as root, when it starts the service: a new token needs a restart.',
+    `LoadCredential=${credentialSetting(TOKEN_CREDENTIAL, tokenFile)}`,
+  ]
 }
 
 function socketText({ name, listens, workers }: AgentUnitsOptions): string {

@@ -6,6 +6,7 @@ import { errnoName } from '../linux/errno.ts'
 import { close, openStream, setTransparent } from '../linux/socket.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './capabilities.ts'
 import { checkApp } from './check-app.ts'
+import { checkController, type DoctorController, type ReadLastEdges } from './check-controller.ts'
 import {
   checkConntrack,
   checkEphemeralPorts,
@@ -29,11 +30,12 @@ export type DoctorListener = {
   readonly listen: Endpoint
   readonly target4: Endpoint
   readonly target6: Endpoint
-  /** The subnets of trusted edges: none are needed, these, or those in a file. */
+  /** The subnets of trusted edges: none are needed, these, those in a file, or what a controller says. */
   readonly trust:
     | { readonly kind: 'everyone' }
     | { readonly kind: 'subnets'; readonly subnets: { readonly length: number } }
     | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'controller' }
   readonly sourcePort: 'preserve-or-ephemeral' | 'preserve' | 'ephemeral'
   readonly mark: number
 }
@@ -41,6 +43,8 @@ export type DoctorListener = {
 /** What a doctor has to know of an agent: a part of what its command line or its configuration file says. */
 export type DoctorOptions = {
   readonly listeners: readonly DoctorListener[]
+  /** undefined: it follows none. */
+  readonly controller: DoctorController | undefined
   /** Remedies name keys of the file, not flags. */
   readonly hasConfigFile: boolean
   /** 0: no limit of its own. */
@@ -52,6 +56,12 @@ export type DoctorOptions = {
 /** Reads a list of trusted edges as an agent does; throws an Error with the remedy when an agent would not start. */
 export type ReadAllowedSubnets = (path: string) => { readonly length: number }
 
+/** Reads the files of an agent as the agent does. */
+export type AgentReaders = {
+  readonly readAllowedSubnets: ReadAllowedSubnets
+  readonly readLastEdges: ReadLastEdges
+}
+
 /**
  * Runs `truepeer doctor agent`; `print` takes its standard output.
  *
@@ -60,10 +70,10 @@ export type ReadAllowedSubnets = (path: string) => { readonly length: number }
  */
 export async function runDoctor(
   options: DoctorOptions,
-  readAllowedSubnets: ReadAllowedSubnets,
+  readers: AgentReaders,
   print: (text: string) => void,
 ): Promise<number> {
-  const findings = await examineAgent(options, readAllowedSubnets)
+  const findings = await examineAgent(options, readers)
   print(options.json ? findingsToJson(findings) : formatFindings(findings))
   return isAllRight(findings) ? 0 : 1
 }
@@ -74,17 +84,19 @@ export async function runDoctor(
  * @returns what concerns the process and the host once, the rest for each listener, which it names
  * @throws HostError
  */
-export async function examineAgent(options: DoctorOptions, readAllowedSubnets: ReadAllowedSubnets): Promise<Finding[]> {
-  const { listeners, families } = options
+export async function examineAgent(options: DoctorOptions, readers: AgentReaders): Promise<Finding[]> {
+  const { listeners, families, controller } = options
   const names = options.hasConfigFile ? FILE_NAMES : FLAG_NAMES
   const listens = listeners.map(({ listen }) => listen)
   const keepsClientPorts = listeners.some(({ sourcePort }) => sourcePort !== 'ephemeral')
   const isAppOnLoopback = listeners
     .flatMap((listener) => targetsOf(listener, families))
     .every(({ target }) => classifyAddress(target.address) === 'loopback')
+  const { readAllowedSubnets, readLastEdges } = readers
   const context = { families, names, listens, keepsClientPorts, readAllowedSubnets, probes: new Map() }
   const closedPorts = await portsClosedByFirewall()
   const findings = [checkTransparent(), checkBindCapability(listens)]
+  if (controller !== undefined) findings.push(...(await checkController(controller, readLastEdges, names)))
   for (const listener of listeners) findings.push(...(await examineListener(listener, { ...context, closedPorts })))
   return [
     ...findings,
@@ -168,6 +180,7 @@ function checkAllowedSubnets(
       `name the subnets of your edges with ${names.allowedSubnets}, unless a firewall does it`,
     )
   }
+  if (trust.kind === 'controller') return ok(name, 'the edges of the controller')
   if (trust.kind === 'subnets') return ok(name, `${trust.subnets.length} in the configuration file`)
   try {
     return ok(name, `${readAllowedSubnets(trust.path).length} in ${trust.path}`)

@@ -1,4 +1,10 @@
-// What a service manager hands to the process it starts (sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3)).
+// What a service manager hands to the process it starts (sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3),
+// systemd.exec(5) "Credentials").
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** The name of the credential that holds the token for the controller. */
+export const TOKEN_CREDENTIAL = 'controller-token'
 
 /** A socket that the service manager opened: its descriptor, and its name in the socket unit ("" without one). */
 export type PassedSocket = { readonly fd: number; readonly name: string }
@@ -27,6 +33,14 @@ export function passedSockets(environment: Environment, pid: number): PassedSock
   }
   const names = LISTEN_FDNAMES === undefined ? [] : LISTEN_FDNAMES.split(':')
   return Array.from({ length: count }, (_, index) => ({ fd: FIRST_FD + index, name: names[index] ?? '' }))
+}
+
+/** The file of a credential that was passed to the process; undefined: there is none. */
+export function credentialFile(environment: Environment, name: string): string | undefined {
+  const { CREDENTIALS_DIRECTORY } = environment
+  if (CREDENTIALS_DIRECTORY === undefined || CREDENTIALS_DIRECTORY === '') return undefined
+  const path = join(CREDENTIALS_DIRECTORY, name)
+  return existsSync(path) ? path : undefined
 }
 
 /** Where the service manager wants to hear from the process; undefined: nowhere. */

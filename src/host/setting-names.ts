@@ -5,6 +5,11 @@ export type SettingNames = {
   readonly target6: string
   readonly allowedSubnets: string
   readonly ephemeralSourcePort: string
+  readonly controller: string
+  readonly instance: string
+  readonly tokenFile: string
+  readonly controllerCa: string
+  readonly state: string
 }
 
 /** For an agent that is started with flags. */
@@ -14,6 +19,11 @@ export const FLAG_NAMES: SettingNames = {
   target6: '-6',
   allowedSubnets: '--allowed-subnets',
   ephemeralSourcePort: '--source-port ephemeral',
+  controller: '--controller',
+  instance: '--instance',
+  tokenFile: '--token-file',
+  controllerCa: '--controller-ca',
+  state: '--state',
 }
 
 /** For an agent that is started with a configuration file. */
@@ -23,4 +33,9 @@ export const FILE_NAMES: SettingNames = {
   target6: '"target6" in the file',
   allowedSubnets: '"allowedSubnets" in the file',
   ephemeralSourcePort: '"sourcePort: ephemeral" in the file',
+  controller: '"controller" in the file',
+  instance: '"instance" in the file',
+  tokenFile: '"tokenFile" in the file',
+  controllerCa: '"controllerCa" in the file',
+  state: '"state" in the file',
 }

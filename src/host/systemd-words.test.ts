@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { quoteAssignment, quoteCommandLine } from './systemd-words.ts'
+import { credentialSetting, quoteAssignment, quoteCommandLine } from './systemd-words.ts'
 
 const ESCAPED: Record<string, string> = { n: '\n', t: '\t', r: '\r', '\\': '\\', '"': '"', "'": "'", s: ' ' }
 
@@ -86,6 +86,13 @@ test('ordinary words stay as they are, special ones become what the manual says'
   const expected = String.raw`/bin/a -l [::1]:110 "a b" "100%%" "$$HOME" "\"" "\\" ";" "" "it's" "\x07"`
   assert.equal(line, expected)
   assert.equal(quoteAssignment('PATH', '/a b/100%/$x'), '"PATH=/a b/100%%/$x"')
+})
+
+test('a credential is named with its file, or refused', () => {
+  assert.equal(credentialSetting('token', '/a b/100%/"x"'), 'token:/a b/100%%/"x"')
+  for (const path of ['token', '/', '/a\n', '/a\nUser=root', '/a ', '/a\\']) {
+    assert.throws(() => credentialSetting('token', path), /absolute path/, path)
+  }
 })
 
 test('what systemd could not run is refused', () => {

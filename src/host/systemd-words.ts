@@ -20,6 +20,18 @@ export function quoteAssignment(name: string, value: string): string {
   return quoteWord(`${name}=${value.replaceAll('%', '%%')}`)
 }
 
+/**
+ * The value of `LoadCredential=` for a file, where nothing can be quoted.
+ *
+ * @throws Error for a path that cannot be written there
+ */
+export function credentialSetting(name: string, path: string): string {
+  if (!/^\/[^\p{Cc}\\]*[^\p{Cc}\\\s]$/u.test(path)) {
+    throw new Error(`${JSON.stringify(path)} cannot stand in a unit; name a file by an absolute path without "\\"`)
+  }
+  return `${name}:${path.replaceAll('%', '%%')}`
+}
+
 function quoteArgument(word: string): string {
   return quoteWord(word.replaceAll('%', '%%').replaceAll('$', '$$$$'))
 }

@@ -20,6 +20,14 @@ export type SourcesLine =
   /** The addresses from which the edges connect to backends. */
   { readonly type: 'sources'; readonly addresses: readonly string[] } | { readonly type: 'alive' }
 
+/** What a controller knows of the host of an agent. */
+export type InstanceAnswer = {
+  /** The paths of the instances that have its name. */
+  readonly instances: readonly string[]
+  /** The addresses from which the edges connect to backends. */
+  readonly edges: readonly string[]
+}
+
 /** How often a controller says at least something, in milliseconds. */
 export const ALIVE_INTERVAL_MS = 2_000
 

@@ -1,0 +1,132 @@
+import { accessSync, constants, existsSync, type Stats, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { type Finding, fail, ok, warn } from './finding.ts'
+import type { SettingNames } from './setting-names.ts'
+
+/** The controller that an agent follows, as a doctor has to know it. */
+export type DoctorController = {
+  /** How the agent's host is called there. */
+  readonly name: string
+  /** Where the last addresses of the edges are kept. */
+  readonly file: string
+  /** Asks it with the token of the agent. Never rejects. */
+  readonly ask: () => Promise<ControllerAnswer>
+}
+
+/** What came of asking a controller about a host; the edges are their addresses. */
+export type ControllerAnswer =
+  | { readonly kind: 'answered'; readonly instances: readonly string[]; readonly edges: readonly string[] }
+  | { readonly kind: 'refused'; readonly status: number; readonly message: string }
+  | { readonly kind: 'unreachable'; readonly message: string }
+
+/** Reads a file of last addresses as an agent does; throws when an agent could not use it. */
+export type ReadLastEdges = (file: string) => { readonly length: number }
+
+/** Checks that the controller answers the agent, and that the agent can start without it. */
+export async function checkController(
+  { name, file, ask }: DoctorController,
+  readLastEdges: ReadLastEdges,
+  names: SettingNames,
+): Promise<Finding[]> {
+  return [
+    ...answerFindings(await ask(), name, names),
+    checkStateDirectory(dirname(file), names),
+    checkLastEdges(file, readLastEdges),
+  ]
+}
+
+function answerFindings(answer: ControllerAnswer, name: string, names: SettingNames): Finding[] {
+  switch (answer.kind) {
+    case 'unreachable':
+      return [
+        fail(
+          'controller',
+          `does not answer (${answer.message})`,
+          `start the controller, or correct ${names.controller}, ${names.tokenFile} or ${names.controllerCa}`,
+        ),
+      ]
+    case 'refused':
+      return [fail('controller', `refuses (${answer.message})`, refusalRemedy(answer.status, name, names))]
+    case 'answered': {
+      const { edges, instances } = answer
+      return [ok('controller', 'answers with this token'), checkEdges(edges), checkInstance(instances, name, names)]
+    }
+  }
+}
+
+function refusalRemedy(status: number, name: string, names: SettingNames): string {
+  if (status !== 401 && status !== 403) return 'look into the log of the controller'
+  return `put the token that "truepeer controller token create --user ${name} --role agent" prints into the file of ${names.tokenFile}`
+}
+
+function checkEdges(edges: readonly string[]): Finding {
+  const name = 'controller-edges'
+  if (edges.length > 0) return ok(name, `${edges.length} addresses of edges are trusted`)
+  return warn(
+    name,
+    'no edge has said from where it connects to backends: nobody is trusted',
+    'start an edge that follows the same controller, and give it backends',
+  )
+}
+
+function checkInstance(instances: readonly string[], instance: string, names: SettingNames): Finding {
+  const name = 'controller-instance'
+  if (instances.length > 0) return ok(name, `"${instance}" is ${instances.join(', ')}`)
+  return warn(
+    name,
+    `the controller has no instance "${instance}"`,
+    `create it ("gcloud compute instances create ${instance}"), or correct ${names.instance}, unless edges reach this host as a network endpoint`,
+  )
+}
+
+function checkStateDirectory(directory: string, names: SettingNames): Finding {
+  const name = 'state-directory'
+  const remedy = `make "${directory}" a folder of the agent's user alone (mode 0700), or name another one with ${names.state}`
+  const place = nearest(directory)
+  try {
+    const stat = statSync(place)
+    if (!stat.isDirectory()) return fail(name, `"${place}" is no folder`, remedy)
+    accessSync(place, constants.W_OK | constants.X_OK)
+    if (place !== directory) return ok(name, `"${directory}" is not there yet, and can be made`)
+    if (isWritableByOthers(stat.mode)) {
+      return fail(name, `others may write into "${directory}", and so say whom the agent trusts`, remedy)
+    }
+    return ok(name, `"${directory}" can be written`)
+  } catch (error) {
+    return fail(name, `"${directory}" cannot be written (${codeOf(error)})`, remedy)
+  }
+}
+
+/** The folder itself or, where it is still to be made, the one that it will be made in. */
+function nearest(directory: string): string {
+  return existsSync(directory) || dirname(directory) === directory ? directory : nearest(dirname(directory))
+}
+
+function checkLastEdges(file: string, readLastEdges: ReadLastEdges): Finding {
+  const name = 'last-edges'
+  let stat: Stats
+  let count: number
+  try {
+    stat = statSync(file)
+    count = readLastEdges(file).length
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return ok(name, `no "${file}" yet: nobody is trusted before the controller answers`)
+    return fail(
+      name,
+      `"${file}" cannot be read (${error instanceof Error ? error.message : error})`,
+      "let the agent's user own it, or remove it: it comes back with the next answer of the controller",
+    )
+  }
+  const mode = stat.mode & 0o777
+  if (mode === 0o600) return ok(name, `${count} addresses in "${file}"`)
+  const found = isWritableByOthers(mode) ? fail : warn
+  return found(name, `"${file}" has the mode ${mode.toString(8).padStart(4, '0')}, not 0600`, `chmod 600 "${file}"`)
+}
+
+function isWritableByOthers(mode: number): boolean {
+  return (mode & 0o022) !== 0
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error)
+}
