@@ -183,6 +183,7 @@ for (const [argv, message] of [
     ['--admin', '0.0.0.0:9112', TRUST],
     /^--admin "0\.0\.0\.0:9112" is not loopback, .* write 127\.0\.0\.1:9112 or unix:PATH$/,
   ],
+  [['--admin', `unix:${'a'.repeat(108)}`, TRUST], /^--admin "a{80}…" has 108 bytes; .* at most 107$/],
   [['--admin', 'unix:', TRUST], /^--admin "unix:" is neither HOST:PORT nor unix:PATH; write/],
   [['--admin', '9112', TRUST], /^--admin "9112" is neither HOST:PORT nor unix:PATH; write/],
 ] as const) {

@@ -3,7 +3,7 @@ import { type Cidr, formatCidr } from '../address/cidr.ts'
 import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
 import { listFlag, parseFlags, quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
-import { oneOf, parseCidrs, parseResourceName, parseText } from './values.ts'
+import { oneOf, parseCidrs, parseResourceName, parseSocketPath, parseText } from './values.ts'
 
 const ROLES = ['viewer', 'operator', 'admin', 'edge', 'agent'] as const
 const LISTEN_DEFAULT = '127.0.0.1:8080'
@@ -19,7 +19,12 @@ export const controllerFlags = {
     `Serve the API here; one other than loopback needs --tls-cert, --tls-key and tokens. Without it and --unix: ${LISTEN_DEFAULT}`,
     parseListen,
   ),
-  unix: listFlag('unix', 'PATH', 'Serve the API on a UNIX socket, for the user of the controller only', parseText),
+  unix: listFlag(
+    'unix',
+    'PATH',
+    'Serve the API on a UNIX socket, for the user of the controller only',
+    parseSocketPath,
+  ),
   tlsCert: valueFlag(
     'tls-cert',
     'FILE',

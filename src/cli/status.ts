@@ -1,5 +1,5 @@
-import type { AdminAddress } from '../telemetry/admin.ts'
 import type { BackendStatus, EdgeStatus } from '../telemetry/edge-status.ts'
+import type { ListenAddress } from '../telemetry/listen.ts'
 import { parseAdmin } from './data-plane-flags.ts'
 import { parseFlags, switchFlag, valueFlag } from './flags.ts'
 
@@ -20,7 +20,7 @@ const SECONDS_PER_DAY = 86_400
 const NAMES_MAX = 3
 
 /** What the command line of `truepeer status` says. */
-export type StatusCommand = { readonly admin: AdminAddress; readonly json: boolean }
+export type StatusCommand = { readonly admin: ListenAddress; readonly json: boolean }
 
 /** Reads the arguments behind `truepeer status`. @throws UsageError */
 export function parseStatus(argv: readonly string[]): StatusCommand {

@@ -96,6 +96,19 @@ export function parseText(text: string, flag: string): string {
   return text
 }
 
+/** As long as a path in `sockaddr_un` can be, without the NUL at its end (unix(7)); node cuts off what is beyond. */
+const SOCKET_PATH_BYTES_MAX = 107
+
+/** Reads the path of a UNIX socket. */
+export function parseSocketPath(text: string, flag: string): string {
+  const path = parseText(text, flag)
+  const length = Buffer.byteLength(path)
+  if (length <= SOCKET_PATH_BYTES_MAX) return path
+  throw new UsageError(
+    `${flag} ${quoted(path)} has ${length} bytes; a UNIX socket takes a path of at most ${SOCKET_PATH_BYTES_MAX}`,
+  )
+}
+
 /** Reads "10.0.0.0/8,2001:db8::/32"; a bare address is the range of it alone. */
 export function parseCidrs(text: string, flag: string): readonly Cidr[] {
   return text.split(',').map((part) => {
