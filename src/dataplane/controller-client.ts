@@ -9,6 +9,7 @@ const SILENCE_MS_MAX = 3 * ALIVE_INTERVAL_MS
 const ANSWER_MS_MAX = 5_000
 /** Longer than the text of any configuration that an edge could serve. */
 const LINE_BYTES_MAX = 256 * 1024 * 1024
+const REFUSAL_LENGTH_MAX = 64 * 1024
 const MESSAGE_LENGTH_MAX = 200
 /** How long to wait before connecting again; doubled with each failure. */
 const RETRY_MS_MIN = 100
@@ -47,11 +48,12 @@ export class ControllerClient {
     let isFollowing = false
     while (!signal.aborted) {
       const ended = await this.#followOnce(pathOf(), signal, (line) => {
+        // First: whoever sends what cannot be taken is no controller, and is asked ever more seldom.
+        onLine(line)
         if (!isFollowing) log('info', 'following the controller')
         isFollowing = true
         retryMs = RETRY_MS_MIN
         lastProblem = ''
-        onLine(line)
       })
       isFollowing = false
       onEnd?.()
@@ -73,7 +75,7 @@ export class ControllerClient {
       asked.end()
       const response = await answerTo(asked)
       if (response.statusCode !== 200) throw await refusal(response)
-      await readLines(response, (text) => onLine(JSON.parse(text) as unknown))
+      await readLines(response, (text) => onLine(parseLine(text)))
       return new Error('closed by the controller')
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error))
@@ -88,7 +90,8 @@ export class ControllerClient {
     asked.end(JSON.stringify(body))
     const response = await answerTo(asked)
     if (response.statusCode !== 200) throw await refusal(response)
-    response.resume()
+    // There is nothing in it that has to be read, however long it is.
+    response.destroy()
   }
 
   #request(method: string, path: string, signal: AbortSignal): ClientRequest {
@@ -119,9 +122,18 @@ async function refusal(response: IncomingMessage): Promise<Error> {
   response.setEncoding('utf8')
   for await (const part of response) {
     text += String(part)
-    if (text.length > LINE_BYTES_MAX) break
+    if (text.length > REFUSAL_LENGTH_MAX) break
   }
   return new Error(`status ${response.statusCode}: ${messageIn(text).slice(0, MESSAGE_LENGTH_MAX)}`)
+}
+
+function parseLine(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Its message repeats a part of the text, which may be that of a key.
+    throw new Error('sends a line that is no JSON; is it a controller?')
+  }
 }
 
 function messageIn(text: string): string {
