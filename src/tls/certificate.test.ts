@@ -102,6 +102,16 @@ test('what is no certificate and no key is refused with what it is', () => {
   assert.match(problemOf(legacy.certificatePem, sealed), /encrypted/)
 })
 
+test('a text of nothing but beginnings is refused at once', () => {
+  const { certificatePem, keyPem } = issue()
+  const startedMs = performance.now()
+  assert.match(
+    problemOf(certificatePem + '-----BEGIN CERTIFICATE-----\n'.repeat(37_000), keyPem),
+    /behind certificate 1/,
+  )
+  assert.ok(performance.now() - startedMs < 2_000)
+})
+
 test('a key of another certificate is refused', () => {
   assert.match(problemOf(issue().certificatePem, issue().keyPem), /does not belong to the first certificate/)
 })

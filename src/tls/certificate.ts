@@ -48,7 +48,8 @@ const CHAIN_BYTES_MAX = 48 * 1024
 const RSA_BITS_MIN = 2_048
 const RSA_BITS_MAX = 4_096
 
-const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g
+/** Stops at the next dashes, so that a text of nothing but beginnings is read once. */
+const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----)[\s\S])*-----END \1-----/g
 
 /**
  * Reads a chain and its key.

@@ -60,7 +60,7 @@ export class TlsClient {
 }
 
 function readRoots(pem: string): Uint8Array[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----(?:(?!-----)[\s\S])*-----END CERTIFICATE-----/g) ?? []
   if (blocks.length === 0) {
     throw new CertificateError('CA', 'certificate', 'there is no certificate in it', 'give the roots in PEM')
   }
