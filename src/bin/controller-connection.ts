@@ -1,26 +1,16 @@
-import { readFileSync } from 'node:fs'
 import type { ControllerConnection } from '../cli/edge-controller.ts'
-import { quoted } from '../cli/flags.ts'
 import { type ControllerAddress, ControllerClient } from '../dataplane/controller-client.ts'
+import { readNamedRoots, readNamedToken } from './named-file.ts'
 
-/** Reads what a connection to a controller needs; the token again for each request. @throws Error */
+/** Reads what a connection to a controller needs; the token again for each request. @throws UsageError */
 export function controllerClient({ address, tokenFile, caFile }: ControllerConnection): ControllerClient {
-  const readToken = (): string | undefined => tokenFile && readText('--token-file', tokenFile)
+  const readToken = (): string | undefined => tokenFile && readNamedToken('--token-file', tokenFile)
   // What is missing now would only show up in the log later.
   readToken()
-  return new ControllerClient(withCa(address, caFile), readToken)
+  const ca = caFile === undefined ? undefined : readNamedRoots('--controller-ca', caFile)
+  return new ControllerClient(withCa(address, ca), readToken)
 }
 
-function withCa(address: ControllerConnection['address'], caFile: string | undefined): ControllerAddress {
-  if (address.kind === 'unix') return address
-  return { ...address, ca: caFile === undefined ? undefined : readText('--controller-ca', caFile) }
-}
-
-function readText(flag: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim()
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`${flag} ${quoted(path)}: ${reason}; give a readable file`)
-  }
+function withCa(address: ControllerConnection['address'], ca: string | undefined): ControllerAddress {
+  return address.kind === 'unix' ? address : { ...address, ca }
 }

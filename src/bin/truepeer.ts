@@ -21,11 +21,11 @@ import { formatStatus, parseStatus, readStatus, type StatusCommand } from '../cl
 import { parseVerify, parseWhoami, type VerifyCommand } from '../cli/verify.ts'
 import type { RunningEdge } from '../edge/edge.ts'
 import { EdgeError } from '../edge/edge-error.ts'
-import { readTextFile } from '../linux/text-file.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
 import { connectionLimits } from './connection-limits.ts'
 import { controllerClient } from './controller-connection.ts'
+import { readNamedFile, readNamedRoots } from './named-file.ts'
 import { serve } from './serve.ts'
 
 const EXIT_USAGE = 2
@@ -128,13 +128,7 @@ function trustedEdges(controller: AgentControllerSettings, log: Log): TrustedEdg
 }
 
 function readAgentConfig(path: string): AgentCommand {
-  try {
-    return parseAgentConfig(readTextFile(path), path)
-  } catch (error) {
-    if (error instanceof UsageError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new UsageError(`--config ${quoted(path)}: ${reason}; give a readable file`)
-  }
+  return parseAgentConfig(readNamedFile('--config', path).text, path)
 }
 
 async function runEdge(command: EdgeCommand): Promise<void> {
@@ -218,19 +212,10 @@ async function runVerify({ host, port, hasTls, caPath, serverName, json }: Verif
   // Here and below: edge and agent need none of it, and are loaded with few descriptors to spare where the limit is low.
   const { verify } = await import('../verify/verify.ts')
   const { formatResult } = await import('../verify/format-result.ts')
-  const rootsPem = caPath === undefined ? undefined : readRoots(caPath)
+  const rootsPem = caPath === undefined ? undefined : readNamedRoots('--ca', caPath)
   const result = await verify({ host, port, tls: hasTls ? { rootsPem, serverName } : undefined })
   print(json ? `${JSON.stringify(result, undefined, 2)}\n` : formatResult(result))
   return result.problems.length === 0 ? 0 : 1
-}
-
-function readRoots(path: string): string {
-  try {
-    return readTextFile(path)
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new UsageError(`--ca ${quoted(path)}: ${reason}; give a readable file`)
-  }
 }
 
 async function runWhoami(listen: Endpoint): Promise<void> {

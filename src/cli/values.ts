@@ -40,7 +40,7 @@ export function parseAddressPort(text: string, flag: string): Endpoint {
 }
 
 /** Addresses at which nobody listens; connect(2) takes 0.0.0.0 and :: for one of this host's own. */
-const NOT_CONNECTABLE: ReadonlySet<AddressClass> = new Set(['unspecified', 'multicast', 'broadcast'])
+export const NOT_CONNECTABLE: ReadonlySet<AddressClass> = new Set(['unspecified', 'multicast', 'broadcast'])
 
 /** As {@link parseAddressPort}, but only what one can connect to. */
 export function parseTarget(text: string, flag: string): Endpoint {
