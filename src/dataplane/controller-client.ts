@@ -11,7 +11,7 @@ const ANSWER_MS_MAX = 5_000
 const LINE_BYTES_MAX = 256 * 1024 * 1024
 const REFUSAL_LENGTH_MAX = 64 * 1024
 const MESSAGE_LENGTH_MAX = 200
-/** How long to wait before connecting again; doubled with each failure. */
+/** How long to wait before connecting again; doubled each time, and the shortest after a connection of the longest. */
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 5_000
 
@@ -36,7 +36,7 @@ export class ControllerClient {
    * Never rejects.
    *
    * @param pathOf what to ask for, from where it was left
-   * @param onLine takes a value of JSON; throws to begin anew
+   * @param onLine takes an object of JSON; throws to begin anew
    * @param onEnd is told that the connection is gone
    */
   async follow(
@@ -47,12 +47,12 @@ export class ControllerClient {
     let lastProblem = ''
     let isFollowing = false
     while (!signal.aborted) {
+      const startedMs = performance.now()
       const ended = await this.#followOnce(pathOf(), signal, (line) => {
         // First: whoever sends what cannot be taken is no controller, and is asked ever more seldom.
         onLine(line)
         if (!isFollowing) log('info', 'following the controller')
         isFollowing = true
-        retryMs = RETRY_MS_MIN
         lastProblem = ''
       })
       isFollowing = false
@@ -61,6 +61,8 @@ export class ControllerClient {
       // Not every attempt of a long night.
       if (ended.message !== lastProblem) log('warn', 'The controller cannot be followed', { problem: ended.message })
       lastProblem = ended.message
+      // One that always ends at once is not asked ten times a second for ever.
+      if (performance.now() - startedMs >= RETRY_MS_MAX) retryMs = RETRY_MS_MIN
       // Those that have lost the same controller do not come back at the same moment.
       await sleep(retryMs * (0.5 + Math.random() / 2), undefined, { ref: false })
       retryMs = Math.min(RETRY_MS_MAX, retryMs * 2)
@@ -128,12 +130,14 @@ async function refusal(response: IncomingMessage): Promise<Error> {
 }
 
 function parseLine(text: string): unknown {
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch {
     // Its message repeats a part of the text, which may be that of a key.
-    throw new Error('sends a line that is no JSON; is it a controller?')
   }
+  if (typeof value !== 'object' || value === null) throw new Error('sends a line that is none; is it a controller?')
+  return value
 }
 
 function messageIn(text: string): string {
