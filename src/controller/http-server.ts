@@ -15,7 +15,7 @@ import type { Identity } from './token.ts'
 export const BODY_BYTES_MAX = 10 * 1024 * 1024
 /** For a client to send the whole of a request. */
 const REQUEST_TIMEOUT_MS = 60_000
-/** For the headers of a request, before anybody is known. */
+/** For the TLS handshake, and for the headers of a request, before anybody is known. */
 const HEADERS_TIMEOUT_MS = 10_000
 const CONNECTIONS_MAX = 4_096
 
@@ -78,8 +78,10 @@ function makeApp(tls: TlsIdentity | undefined): FastifyInstance {
     // Ours says what is wrong in Google's form.
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => sendError(reply, error),
   } as const
-  if (tls === undefined) return fastify(options)
-  const https = { ...tls, minVersion: 'TLSv1.2' } as const
+  // How often it is looked for clients that are late.
+  const checks = { connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2 }
+  if (tls === undefined) return fastify({ ...options, http: checks })
+  const https = { ...tls, ...checks, minVersion: 'TLSv1.2', handshakeTimeout: HEADERS_TIMEOUT_MS } as const
   return fastify({ ...options, https }) as unknown as FastifyInstance
 }
 
