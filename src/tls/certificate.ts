@@ -76,6 +76,10 @@ export function readCertificate(name: string, chainPem: string, keyPem: string):
   const sent = all.length > 1 ? all.filter((certificate, index) => index === 0 || !isSelfSigned(certificate)) : all
   const notBeforeMs = Date.parse(leaf.validFrom)
   const expiresMs = Math.min(...sent.map(({ validTo }) => Date.parse(validTo)))
+  if (Number.isNaN(notBeforeMs + expiresMs)) {
+    // OpenSSL takes a thirteenth month, too.
+    throw new CertificateError(name, 'certificate', 'a time in the chain is none', 'have the certificate issued again')
+  }
   const chain = sent.map(({ raw }) => Uint8Array.from(raw))
   if (chain.reduce((sum, { length }) => sum + length, 0) > CHAIN_BYTES_MAX) {
     throw new CertificateError(
