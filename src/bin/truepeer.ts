@@ -19,6 +19,7 @@ import { type CommandName, commandHelp, commands, programHelp } from '../cli/hel
 import { parseHostSetup } from '../cli/host-setup.ts'
 import { formatStatus, parseStatus, readStatus, type StatusCommand } from '../cli/status.ts'
 import { parseVerify, parseWhoami, type VerifyCommand } from '../cli/verify.ts'
+import type { ProgramContext } from '../dataplane/program.ts'
 import type { RunningEdge } from '../edge/edge.ts'
 import { EdgeError } from '../edge/edge-error.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
@@ -142,12 +143,10 @@ async function runEdge(command: EdgeCommand): Promise<void> {
   const watcher =
     configuration.kind === 'files' && configuration.isWatched ? new FileWatcher(configuration.paths) : null
   const limits = connectionLimits(command)
-  let edge: RunningEdge | undefined
-  await serve({ ...command, edge: () => edge }, async (context) => {
-    const started = await startEdge({ ...settings, limits, readSnapshot: () => readSnapshot(configuration) }, context)
-    edge = started
-    watcher?.start(() => void started.reload())
-    return started
+  await serveEdge(command, async (context) => {
+    const edge = await startEdge({ ...settings, limits, readSnapshot: () => readSnapshot(configuration) }, context)
+    watcher?.start(() => void edge.reload())
+    return edge
   })
 }
 
@@ -194,11 +193,18 @@ async function runFollowingEdge(command: EdgeCommand, configuration: EdgeControl
   const { configuration: _configuration, isOnlyChecked: _checked, localZone, ...settings } = command
   const { startFollowingEdge } = await import('./following-edge.ts')
   const limits = connectionLimits(command)
+  await serveEdge(command, (context) => startFollowingEdge({ ...settings, limits }, localZone, configuration, context))
+}
+
+/** The admin server listens before the edge is there. */
+async function serveEdge(
+  command: EdgeCommand,
+  start: (context: ProgramContext) => Promise<RunningEdge>,
+): Promise<void> {
   let edge: RunningEdge | undefined
   await serve({ ...command, edge: () => edge }, async (context) => {
-    const started = await startFollowingEdge({ ...settings, limits }, localZone, configuration, context)
-    edge = started
-    return started
+    edge = await start(context)
+    return edge
   })
 }
 
