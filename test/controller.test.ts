@@ -89,14 +89,26 @@ test('a token lets its user in until it is revoked, without a restart', async (t
   assert.ok(!controller.program.texts().join().includes(token.slice(16)))
 })
 
-test('a key that others can read, and a port in use, end the start with the remedy', async (t) => {
+test('a key that others can read, a pair that does not fit, and a port in use, end the start with the remedy', async (t) => {
   const folder = testDirectory(t)
   const directory = join(folder, 'data')
   const [cert, key] = await certificate(folder, '127.0.0.1')
   await runProgram('chmod', ['644', key])
   const tls = ['--tls-cert', cert, '--tls-key', key]
   const readable = await truepeer('controller', '--data', directory, '--listen', '0.0.0.0:0', ...tls)
-  assert.deepEqual([readable.exitCode, readable.stderr.includes(`run "chmod 600 ${key}"`)], [1, true])
+  assert.deepEqual([readable.exitCode, readable.stderr.includes(`run "chmod 600 ${key}"`)], [2, true])
+  await runProgram('chmod', ['600', key])
+  const [otherCert, otherKey] = await certificate(testDirectory(t), '127.0.0.1')
+  await runProgram('truncate', ['--size=100', otherKey])
+  for (const [pair, message] of [
+    [['--tls-cert', otherCert, '--tls-key', key], /--tls-key ".*": the private key does not belong to the first cert/],
+    [['--tls-cert', cert, '--tls-key', otherKey], /--tls-key ".*": the private key is missing; give it in PEM/],
+    [['--tls-cert', key, '--tls-key', key], /--tls-cert ".*": there is no certificate in it/],
+  ] as const) {
+    const { exitCode, stderr } = await truepeer('controller', '--data', directory, '--listen', '0.0.0.0:0', ...pair)
+    assert.match(stderr, message)
+    assert.equal(exitCode, 2)
+  }
   const controller = await started(t, directory, ['--listen', '127.0.0.1:18080'])
   const inUse = await truepeer('controller', '--data', join(folder, 'other'), '--listen', '127.0.0.1:18080')
   assert.equal(inUse.exitCode, 1)

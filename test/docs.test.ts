@@ -12,6 +12,8 @@ import { parseDoctor } from '../src/cli/doctor.ts'
 import { parseEdge } from '../src/cli/edge.ts'
 import { parseHostSetup } from '../src/cli/host-setup.ts'
 import { exampleAgentConfig } from '../src/cli/reference.ts'
+import { parseStatus } from '../src/cli/status.ts'
+import { parseVerify, parseWhoami } from '../src/cli/verify.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const ROOT_FILES = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'STYLE.md']
@@ -37,7 +39,10 @@ function blocks(file: string, languages: readonly string[]): string[] {
 function commandLines(file: string): string[][] {
   const lines = blocks(file, ['sh', 'ini'])
     .flatMap((text) => text.replaceAll(/\\\n\s*/g, '').split('\n'))
-    .map((line) => /(?:^|[ =/])truepeer ((?:edge|agent|controller|doctor|host-setup)\b.*)$/.exec(line)?.[1])
+    .map(
+      (line) =>
+        /(?:^|[ =/])truepeer ((?:edge|agent|controller|doctor|host-setup|status|verify|whoami)\b.*)$/.exec(line)?.[1],
+    )
   return lines.filter((line) => line !== undefined).map((line) => line.replaceAll("'", '').split(/\s+/))
 }
 
@@ -69,6 +74,9 @@ test('every command line in the documents is one that the program takes', () => 
     },
     doctor: (words) => parseDoctor(words, readConfig),
     'host-setup': parseHostSetup,
+    status: parseStatus,
+    verify: parseVerify,
+    whoami: parseWhoami,
   }
   let count = 0
   for (const file of FILES.filter((path) => !path.startsWith('docs/reference/'))) {

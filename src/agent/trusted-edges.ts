@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type Cidr, parseCidr } from '../address/cidr.ts'
+import { type Cidr, cidrSize, parseCidr } from '../address/cidr.ts'
 import type { ControllerClient } from '../dataplane/controller-client.ts'
+import { readPrivateTextFile } from '../linux/text-file.ts'
 import type { SourcesLine } from '../snapshot/feed.ts'
 import type { Log } from '../telemetry/log.ts'
 
@@ -62,7 +63,11 @@ export class TrustedEdges {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT')
         log('info', 'nobody is trusted before the controller answers')
-      else log('error', 'The last edges cannot be read: nobody is trusted before the controller answers', { file })
+      else
+        log('error', 'The last edges cannot be read: nobody is trusted before the controller answers', {
+          file,
+          problem: String(error),
+        })
       return []
     }
   }
@@ -71,7 +76,9 @@ export class TrustedEdges {
     const { file, log } = this.#options
     try {
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-      writeFileSync(`${file}.partial`, JSON.stringify(addresses), { mode: 0o600, flush: true })
+      // Made anew: one that is there may be open to others, or lead elsewhere.
+      rmSync(`${file}.partial`, { force: true })
+      writeFileSync(`${file}.partial`, JSON.stringify(addresses), { flag: 'wx', mode: 0o600, flush: true })
       renameSync(`${file}.partial`, file)
     } catch (error) {
       log('error', 'The edges cannot be kept for the next start', { file, problem: String(error) })
@@ -81,15 +88,21 @@ export class TrustedEdges {
 
 /** Reads the edges that a controller named last. @throws Error, of the code ENOENT when it never did */
 export function readLastEdges(file: string): readonly Cidr[] {
-  return parseAddresses(JSON.parse(readFileSync(file, 'utf8')))
+  return parseAddresses(JSON.parse(readPrivateTextFile(file)))
 }
 
-/** @throws Error when one of them is none: half a list would be a guess */
+/**
+ * Takes single addresses only: no controller makes an agent trust a whole network.
+ *
+ * @throws Error when one of them is none: half a list would be a guess
+ */
 function parseAddresses(value: unknown): readonly Cidr[] {
   if (!Array.isArray(value)) throw new Error('The controller sends no list of edges')
   return value.map((text) => {
     const address = typeof text === 'string' ? parseCidr(text) : undefined
-    if (address === undefined) throw new Error('The controller sends an edge without an address')
+    if (address === undefined || cidrSize(address) !== 1) {
+      throw new Error('The controller sends an edge without an address of its own')
+    }
     return address
   })
 }

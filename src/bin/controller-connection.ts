@@ -1,17 +1,16 @@
-import { readFileSync } from 'node:fs'
-import { quoted } from '../cli/flags.ts'
 import type { ControllerConnection, FollowerSettings } from '../cli/follower-flags.ts'
 import { ControllerClient, ControllerRefusal } from '../dataplane/controller-client.ts'
 import type { ControllerAnswer } from '../host/check-controller.ts'
 import { credentialFile, TOKEN_CREDENTIAL } from '../host/service-manager.ts'
 import type { InstanceAnswer } from '../snapshot/feed.ts'
+import { readNamedRoots, readNamedToken } from './named-file.ts'
 
-/** Reads what a connection to a controller needs, and again for each request. @throws Error */
+/** Reads what a connection to a controller needs, and again for each request. @throws UsageError */
 export function controllerClient({ address, tokenFile, caFile }: ControllerConnection): ControllerClient {
   // The token of a service without a user of its own may stand in a file that only root can read.
   const tokenPath = tokenFile && (credentialFile(process.env, TOKEN_CREDENTIAL) ?? tokenFile)
-  const readToken = (): string | undefined => tokenPath && readText('--token-file', tokenPath)
-  const readCa = (): string | undefined => caFile && readText('--controller-ca', caFile)
+  const readToken = (): string | undefined => tokenPath && readNamedToken('--token-file', tokenPath)
+  const readCa = (): string | undefined => caFile && readNamedRoots('--controller-ca', caFile)
   // What is missing now would only show up in the log later.
   readToken()
   readCa()
@@ -34,13 +33,4 @@ export async function askAboutInstance(settings: FollowerSettings): Promise<Cont
 
 function areTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((text) => typeof text === 'string')
-}
-
-function readText(flag: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim()
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`${flag} ${quoted(path)}: ${reason}; give a readable file`)
-  }
 }

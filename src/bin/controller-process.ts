@@ -1,10 +1,13 @@
-import { readFileSync, statSync } from 'node:fs'
 import type { ControllerCommand } from '../cli/controller.ts'
-import { quoted } from '../cli/flags.ts'
+import { quoted, UsageError } from '../cli/flags.ts'
 import { type Controller, startController } from '../controller/controller.ts'
 import type { TlsIdentity } from '../controller/http-server.ts'
-import { openLog } from '../telemetry/log.ts'
+import { type Log, openLog } from '../telemetry/log.ts'
+import { CertificateError, certificateWarnings, readCertificate } from '../tls/certificate.ts'
+import { readNamedFile } from './named-file.ts'
 import { findService } from './service.ts'
+
+type TlsFiles = NonNullable<ControllerCommand['tls']>
 
 /** Runs a controller until SIGTERM or SIGINT ends it, with status 0; SIGHUP reads the certificate again. */
 export async function runController({ tls, ...command }: ControllerCommand): Promise<void> {
@@ -31,28 +34,29 @@ export async function runController({ tls, ...command }: ControllerCommand): Pro
   process.on('SIGTERM', (signal) => void stop(signal))
   process.on('SIGINT', (signal) => void stop(signal))
   process.on('SIGHUP', () => controller?.reload())
-  const readTls = tls && (() => readTlsFiles(tls))
+  const readTls = tls && (() => readTlsFiles(tls, log))
   controller = await startController({ ...command, readTls, log })
   log('info', 'listening', { urls: controller.urls, data: command.directory, projects: command.projects })
   service.tell('ready')
   service.watch(async () => {})
 }
 
-/** @throws Error with its remedy, also when others can read the key */
-function readTlsFiles({ certFile, keyFile }: { readonly certFile: string; readonly keyFile: string }): TlsIdentity {
-  const cert = readFile('--tls-cert', certFile)
-  const key = readFile('--tls-key', keyFile)
-  if ((statSync(keyFile).mode & 0o077) !== 0) {
-    throw new Error(`--tls-key ${quoted(keyFile)} can be read by others; run "chmod 600 ${keyFile}"`)
+/** Warns of what hinders nothing. @throws UsageError with its remedy, also when others can read the key */
+function readTlsFiles({ certFile, keyFile }: TlsFiles, log: Log): TlsIdentity {
+  const { text: cert } = readNamedFile('--tls-cert', certFile)
+  const { text: key, isReadableByOthers } = readNamedFile('--tls-key', keyFile)
+  if (isReadableByOthers) {
+    throw new UsageError(`--tls-key ${quoted(keyFile)} can be read by others; run "chmod 600 ${keyFile}"`)
+  }
+  try {
+    const certificate = readCertificate(certFile, cert, key)
+    for (const warning of certificateWarnings(certificate, Date.now()))
+      log('warn', `--tls-cert "${certFile}": ${warning}`)
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error
+    const { part, rule, remedy } = error
+    const file = part === 'certificate' ? `--tls-cert ${quoted(certFile)}` : `--tls-key ${quoted(keyFile)}`
+    throw new UsageError(`${file}: ${rule}; ${remedy}`)
   }
   return { cert, key }
-}
-
-function readFile(flag: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`${flag} ${quoted(path)}: ${reason}; give a readable file`)
-  }
 }

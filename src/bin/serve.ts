@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Program, ProgramContext } from '../dataplane/program.ts'
-import { type AdminAddress, startAdmin } from '../telemetry/admin.ts'
+import { startAdmin } from '../telemetry/admin.ts'
 import type { EdgeControl } from '../telemetry/edge-status.ts'
+import type { ListenAddress } from '../telemetry/listen.ts'
 import { openLog } from '../telemetry/log.ts'
 import { findService } from './service.ts'
 
@@ -9,7 +10,7 @@ import { findService } from './service.ts'
 export type ServeOptions = {
   /** How long open connections may go on after SIGTERM, in milliseconds; 0: until they end. */
   readonly drainTimeoutMs: number
-  readonly admin: AdminAddress | undefined
+  readonly admin: ListenAddress | undefined
   /** Only for an edge: the edge, or undefined as long as it has not come up. */
   readonly edge?: (() => EdgeControl | undefined) | undefined
 }

@@ -18,13 +18,14 @@ import { type CommandName, commandHelp, commands, programHelp } from '../cli/hel
 import { parseHostSetup } from '../cli/host-setup.ts'
 import { formatStatus, parseStatus, readStatus, type StatusCommand } from '../cli/status.ts'
 import { parseVerify, parseWhoami, type VerifyCommand } from '../cli/verify.ts'
+import type { ProgramContext } from '../dataplane/program.ts'
 import type { RunningEdge } from '../edge/edge.ts'
 import { EdgeError } from '../edge/edge-error.ts'
-import { readTextFile } from '../linux/text-file.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
 import { connectionLimits } from './connection-limits.ts'
 import { askAboutInstance, controllerClient } from './controller-connection.ts'
+import { readNamedFile, readNamedRoots } from './named-file.ts'
 import { serve } from './serve.ts'
 
 const EXIT_USAGE = 2
@@ -129,13 +130,7 @@ function agentController(settings: FollowerSettings, log: Log): AgentController 
 }
 
 function readAgentConfig(path: string): AgentCommand {
-  try {
-    return parseAgentConfig(readTextFile(path), path)
-  } catch (error) {
-    if (error instanceof UsageError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new UsageError(`--config ${quoted(path)}: ${reason}; give a readable file`)
-  }
+  return parseAgentConfig(readNamedFile('--config', path).text, path)
 }
 
 async function runEdge(command: EdgeCommand): Promise<void> {
@@ -148,18 +143,16 @@ async function runEdge(command: EdgeCommand): Promise<void> {
   const { FileWatcher } = await import('./file-watcher.ts')
   const watcher = configuration.isWatched ? new FileWatcher(configurationPaths(configuration)) : null
   const limits = connectionLimits(command)
-  let edge: RunningEdge | undefined
-  await serve({ ...command, edge: () => edge }, async (context) => {
+  await serveEdge(command, async (context) => {
     const options = {
       ...settings,
       limits,
       strayedSockets: 'refused',
       readSnapshot: () => readSnapshot(configuration),
     } as const
-    const started = await startEdge(options, context)
-    edge = started
-    watcher?.start(() => void started.reload())
-    return started
+    const edge = await startEdge(options, context)
+    watcher?.start(() => void edge.reload())
+    return edge
   })
 }
 
@@ -206,11 +199,18 @@ async function runFollowingEdge(command: EdgeCommand, configuration: EdgeControl
   const { configuration: _configuration, isOnlyChecked: _checked, localZone, ...settings } = command
   const { startFollowingEdge } = await import('./following-edge.ts')
   const limits = connectionLimits(command)
+  await serveEdge(command, (context) => startFollowingEdge({ ...settings, limits }, localZone, configuration, context))
+}
+
+/** The admin server listens before the edge is there. */
+async function serveEdge(
+  command: EdgeCommand,
+  start: (context: ProgramContext) => Promise<RunningEdge>,
+): Promise<void> {
   let edge: RunningEdge | undefined
   await serve({ ...command, edge: () => edge }, async (context) => {
-    const started = await startFollowingEdge({ ...settings, limits }, localZone, configuration, context)
-    edge = started
-    return started
+    edge = await start(context)
+    return edge
   })
 }
 
@@ -224,19 +224,10 @@ async function runVerify({ host, port, hasTls, caPath, serverName, json }: Verif
   // Here and below: edge and agent need none of it, and are loaded with few descriptors to spare where the limit is low.
   const { verify } = await import('../verify/verify.ts')
   const { formatResult } = await import('../verify/format-result.ts')
-  const rootsPem = caPath === undefined ? undefined : readRoots(caPath)
+  const rootsPem = caPath === undefined ? undefined : readNamedRoots('--ca', caPath)
   const result = await verify({ host, port, tls: hasTls ? { rootsPem, serverName } : undefined })
   print(json ? `${JSON.stringify(result, undefined, 2)}\n` : formatResult(result))
   return result.problems.length === 0 ? 0 : 1
-}
-
-function readRoots(path: string): string {
-  try {
-    return readTextFile(path)
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new UsageError(`--ca ${quoted(path)}: ${reason}; give a readable file`)
-  }
 }
 
 async function runWhoami(listen: Endpoint): Promise<void> {

@@ -194,6 +194,7 @@ for (const [argv, message] of [
     ['--admin', '0.0.0.0:9112', TRUST],
     /^--admin "0\.0\.0\.0:9112" is not loopback, .* write 127\.0\.0\.1:9112 or unix:PATH$/,
   ],
+  [['--admin', `unix:${'a'.repeat(108)}`, TRUST], /^--admin "a{80}…" has 108 bytes; .* at most 107$/],
   [['--admin', 'unix:', TRUST], /^--admin "unix:" is neither HOST:PORT nor unix:PATH; write/],
   [['--admin', '9112', TRUST], /^--admin "9112" is neither HOST:PORT nor unix:PATH; write/],
 ] as const) {
@@ -221,6 +222,10 @@ for (const [argv, message] of [
   [[...EDGE, '--proxy-header', 'PROXY_V3'], '--proxy-header "PROXY_V3" is not one of PROXY_V1, PROXY_V2, NONE'],
   [[...EDGE, '--check-timeout', '6s'], '--check-timeout must not exceed --check-interval; shorten it'],
   [[...EDGE, '--healthy-threshold', '11'], '--healthy-threshold "11" is not a whole number from 1 to 10'],
+  [[...EDGE, '--tls-profile', 'MODERN'], '--tls-profile is for TLS; give --tls-cert and --tls-key with it'],
+  [[...EDGE, '--tls-min-version', '1.2'], '--tls-min-version is for TLS; give --tls-cert and --tls-key with it'],
+  [[...EDGE, '--tls-profile', 'CUSTOM'], /^--tls-profile "CUSTOM" is not one of COMPATIBLE, MODERN, RESTRICTED, FIPS/],
+  [[...EDGE, '--tls-min-version', '1.4'], '--tls-min-version "1.4" is not one of 1.0, 1.1, 1.2, 1.3'],
 ] as const) {
   test(`truepeer edge ${argv.join(' ')}: a usage error with the value, the rule and the remedy`, () => {
     assert.throws(() => parseEdge(argv), { name: UsageError.name, message })

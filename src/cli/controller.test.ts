@@ -44,6 +44,10 @@ test('an address that others reach needs TLS', () => {
     assert.deepEqual(addresses(parseController([...DATA, ...TLS, '--listen', listen])), [listen])
   }
   refused(() => parseController([...DATA, '--tls-cert', 'c.pem']), /belong together/)
+  refused(
+    () => parseController([...DATA, ...TLS, '--listen', '127.0.0.1:0']),
+    /--tls-cert is for addresses that are not/,
+  )
 })
 
 test('what is missing or wrong is named', () => {
@@ -60,6 +64,13 @@ test('what is missing or wrong is named', () => {
   refused(() => parseToken(['create', ...DATA, '--role', 'root', '--user', 'a']), /not one of viewer, operator/)
   refused(() => parseToken(['create', ...DATA, '--role', 'admin', '--user', 'a b']), /--user "a b" is no name/)
   refused(() => parseToken(['revoke', ...DATA]), /--id is missing/)
+  refused(() => parseToken(['revoke', ...DATA, '--id', 'x', '--user', 'a']), /token revoke takes --data and --id/)
+  refused(() => parseToken(['list', ...DATA, '--id', 'x']), /token list takes --data only/)
+  refused(() => parseToken(['create', ...DATA, '--id', 'x']), /token create takes --data, --user and --role/)
+  for (const address of ['0.0.0.0', '::', '224.0.0.1', '255.255.255.255']) {
+    refused(() => parseController([...DATA, '--addresses', address]), /no address that clients connect to/)
+    refused(() => parseController([...DATA, '--address-pool', address]), /(that no client connects to|no subnet)/)
+  }
 })
 
 test('backups, restores and tokens are read', () => {

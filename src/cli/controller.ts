@@ -3,7 +3,7 @@ import { type Cidr, formatCidr } from '../address/cidr.ts'
 import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
 import { listFlag, parseFlags, quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
-import { oneOf, parseCidrs, parseResourceName, parseText } from './values.ts'
+import { NOT_CONNECTABLE, oneOf, parseCidrs, parseResourceName, parseSocketPath, parseText } from './values.ts'
 
 const ROLES = ['viewer', 'operator', 'admin', 'edge', 'agent'] as const
 const LISTEN_DEFAULT = '127.0.0.1:8080'
@@ -19,7 +19,12 @@ export const controllerFlags = {
     `Serve the API here; one other than loopback needs --tls-cert, --tls-key and tokens. Without it and --unix: ${LISTEN_DEFAULT}`,
     parseListen,
   ),
-  unix: listFlag('unix', 'PATH', 'Serve the API on a UNIX socket, for the user of the controller only', parseText),
+  unix: listFlag(
+    'unix',
+    'PATH',
+    'Serve the API on a UNIX socket, for the user of the controller only',
+    parseSocketPath,
+  ),
   tlsCert: valueFlag(
     'tls-cert',
     'FILE',
@@ -37,7 +42,7 @@ export const controllerFlags = {
     'address-pool',
     'CIDR,...',
     'Subnets from which load balancers get addresses, IPv4 or IPv6',
-    parseCidrs,
+    parsePools,
   ),
   addresses: listFlag(
     'addresses',
@@ -75,6 +80,9 @@ export function parseController(argv: readonly string[]): ControllerCommand {
       `--listen ${quoted(formatIpAddress(open.address))} is not loopback; give --tls-cert and --tls-key, or listen on 127.0.0.1`,
     )
   }
+  if (open === undefined && certFile !== undefined) {
+    throw new UsageError('--tls-cert is for addresses that are not loopback; give such a --listen, or leave it out')
+  }
   const isNoneGiven = values.listen.length + values.unix.length === 0
   const endpoints = isNoneGiven ? [parseListen(LISTEN_DEFAULT, '--listen')] : values.listen
   return {
@@ -85,8 +93,8 @@ export function parseController(argv: readonly string[]): ControllerCommand {
     ],
     tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
     projects: values.project.length === 0 ? ['truepeer'] : [...new Set(values.project)],
-    addressPools: values.addressPool.flat().map((cidr: Cidr) => formatCidr(cidr)),
-    poolAddresses: values.addresses.flat().map((address: IpAddress) => formatIpAddress(address)),
+    addressPools: values.addressPool.flat().map(formatCidr),
+    poolAddresses: values.addresses.flat().map(formatIpAddress),
   }
 }
 
@@ -133,6 +141,8 @@ export const tokenFlags = {
   id: valueFlag('id', 'ID', 'revoke: the token, as list shows it', parseText),
 } as const
 
+const FLAGS_OF = { create: ', --user and --role', list: ' only', revoke: ' and --id' } as const
+
 /** What the command line of `truepeer controller token` says. */
 export type TokenCommand = { readonly directory: string } & (
   | { readonly action: 'create'; readonly user: string; readonly role: (typeof ROLES)[number] }
@@ -148,6 +158,11 @@ export function parseToken(argv: readonly string[]): TokenCommand {
   }
   const values = parseFlags(rest, tokenFlags)
   const directory = dataOf(values.data)
+  const strays =
+    action === 'create' ? values.id : [...values.user, ...values.role, ...(action === 'list' ? values.id : [])]
+  if (strays.length > 0) {
+    throw new UsageError(`token ${action} takes --data${FLAGS_OF[action]}; leave the other flags out`)
+  }
   switch (action) {
     case 'list':
       return { directory, action }
@@ -180,9 +195,20 @@ function parseListen(text: string, flag: string): Endpoint {
 function parseAddresses(text: string, flag: string): readonly IpAddress[] {
   return text.split(',').map((part) => {
     const address = parseIpAddress(part.trim())
-    if (address !== undefined) return address
-    throw new UsageError(`${flag} ${quoted(part)} is no address; write one such as 203.0.113.10 or 2001:db8::10`)
+    if (address !== undefined && !NOT_CONNECTABLE.has(classifyAddress(address))) return address
+    throw new UsageError(
+      `${flag} ${quoted(part)} is no address that clients connect to; write one such as 203.0.113.10 or 2001:db8::10`,
+    )
   })
+}
+
+function parsePools(text: string, flag: string): readonly Cidr[] {
+  const pools = parseCidrs(text, flag)
+  const wrong = pools.find(({ address }) => NOT_CONNECTABLE.has(classifyAddress(address)))
+  if (wrong === undefined) return pools
+  throw new UsageError(
+    `${flag} ${quoted(formatCidr(wrong))} has addresses that no client connects to; write one such as 203.0.113.0/28`,
+  )
 }
 
 function parseUser(text: string, flag: string): string {

@@ -2,9 +2,9 @@
 
 import { classifyAddress } from '../address/address-class.ts'
 import { parseEndpoint } from '../address/endpoint.ts'
-import type { AdminAddress } from '../telemetry/admin.ts'
+import type { ListenAddress } from '../telemetry/listen.ts'
 import { type FlagValues, quoted, UsageError, valueFlag } from './flags.ts'
-import { integerBetween, oneOf, parseDuration, parsePositiveDuration } from './values.ts'
+import { integerBetween, oneOf, parseDuration, parsePositiveDuration, parseSocketPath } from './values.ts'
 
 export const WORKERS_MAX = 256
 const CONNECTIONS_MAX = 10_000_000
@@ -87,7 +87,7 @@ export type ProcessSettings = {
   readonly maxConnectionsPerWorker: number
   readonly drainTimeoutMs: number
   readonly warmsUp: boolean
-  readonly admin: AdminAddress | undefined
+  readonly admin: ListenAddress | undefined
 }
 
 /** What the flags of a listening port have in common for an edge and an agent; times in milliseconds. */
@@ -131,9 +131,10 @@ export function listenerSettings(
 }
 
 /** Reads where an admin server listens. */
-export function parseAdmin(text: string, flag: string): AdminAddress {
-  if (text.startsWith('unix:') && text.length > 'unix:'.length)
-    return { kind: 'unix', path: text.slice('unix:'.length) }
+export function parseAdmin(text: string, flag: string): ListenAddress {
+  if (text.startsWith('unix:') && text.length > 'unix:'.length) {
+    return { kind: 'unix', path: parseSocketPath(text.slice('unix:'.length), flag) }
+  }
   const endpoint = parseEndpoint(text.replace(/^localhost:/, '127.0.0.1:'))
   if (endpoint === undefined || endpoint.port === 0) {
     throw new UsageError(`${flag} ${quoted(text)} is neither HOST:PORT nor unix:PATH; write 127.0.0.1:9112`)

@@ -2,6 +2,7 @@ import { formatCidr } from '../address/cidr.ts'
 import type { IpAddress } from '../address/ip-address.ts'
 import { regionOfZone } from '../compute/reference.ts'
 import type { CheckedResource } from '../compute/resources.ts'
+import { MIN_TLS_VERSIONS, PROFILES } from '../compute/ssl-features.ts'
 import { agentListenerFlags } from './agent.ts'
 import {
   type ListenerSettings,
@@ -40,9 +41,9 @@ import {
 } from './values.ts'
 
 const PROXY_HEADERS = ['PROXY_V1', 'PROXY_V2', 'NONE'] as const
-const TLS_PROFILES = ['COMPATIBLE', 'MODERN', 'RESTRICTED', 'FIPS_202205'] as const
-const TLS_VERSIONS = ['1.0', '1.1', '1.2', '1.3'] as const
-const MIN_TLS_VERSIONS = { '1.0': 'TLS_1_0', '1.1': 'TLS_1_1', '1.2': 'TLS_1_2', '1.3': 'TLS_1_3' } as const
+/** CUSTOM lists its suites, which only a file can. */
+const TLS_PROFILES = PROFILES.filter((profile) => profile !== 'CUSTOM')
+const TLS_VERSIONS = MIN_TLS_VERSIONS.map((version) => version.slice('TLS_'.length).replace('_', '.'))
 /** As many as a target proxy takes. */
 const CERTIFICATES_MAX = 15
 const THRESHOLD_MAX = 10
@@ -262,7 +263,7 @@ function configurationOf(
     })
     return controller
   }
-  if (values.config.length === 0) return oneLineOf(values)
+  if (values.config.length === 0) return oneLineOf(given, values)
   refuseBeside('--config', 'it stands in the file', given, oneLineFlags)
   return { kind: 'files', paths: values.config, isWatched: values.watch.length > 0 }
 }
@@ -275,7 +276,8 @@ function refuseBeside(name: string, reason: string, given: FlagValues<FlagTable>
   }
 }
 
-function oneLineOf(values: FlagValues<typeof edgeFlags>): LocalConfiguration {
+/** @param given as of {@link configurationOf} */
+function oneLineOf(given: FlagValues<FlagTable>, values: FlagValues<typeof edgeFlags>): LocalConfiguration {
   const [listen] = values.listen
   if (listen === undefined) {
     throw new UsageError('--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE')
@@ -290,6 +292,7 @@ function oneLineOf(values: FlagValues<typeof edgeFlags>): LocalConfiguration {
   if (isWatched && tls === undefined) {
     throw new UsageError('--watch is for files; give --config FILE, or --tls-cert and --tls-key, with it')
   }
+  if (tls === undefined) refuseWithoutTls(given)
   const resources = oneLineResources({
     listen,
     backends: values.backends,
@@ -304,6 +307,14 @@ function oneLineOf(values: FlagValues<typeof edgeFlags>): LocalConfiguration {
     zone: values.zone[0] ?? (region === undefined ? ZONE_DEFAULT : `${region}-a`),
   })
   return { kind: 'resources', resources, certificateFiles: tls?.certificateFiles ?? [], isWatched }
+}
+
+/** Whoever gives them thinks that there is TLS. @throws UsageError */
+function refuseWithoutTls(given: FlagValues<FlagTable>): void {
+  for (const key of ['tlsProfile', 'tlsMinVersion'] as const) {
+    if (given[key].length === 0) continue
+    throw new UsageError(`${spelled(oneLineFlags[key])} is for TLS; give --tls-cert and --tls-key with it`)
+  }
 }
 
 function tlsOf(values: FlagValues<typeof edgeFlags>): OneLineTls | undefined {
@@ -329,7 +340,7 @@ function tlsOf(values: FlagValues<typeof edgeFlags>): OneLineTls | undefined {
     certificatePath,
     keyPath: keys[index],
   }))
-  return { certificateFiles, profile, minTlsVersion: MIN_TLS_VERSIONS[version] }
+  return { certificateFiles, profile, minTlsVersion: MIN_TLS_VERSIONS[TLS_VERSIONS.indexOf(version)] }
 }
 
 function regionOf(region: string | undefined, zone: string | undefined): string | undefined {

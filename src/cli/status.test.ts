@@ -139,3 +139,31 @@ test('an answer that is no status of an edge is an error, not an empty table', (
     assert.throws(() => readStatus(body), /no edge of this version; compare "truepeer --version" of both/, body)
   }
 })
+
+test('a status in which any part is another thing is refused, or shown, and never breaks the tables', () => {
+  for (const path of pathsOf(STATUS)) {
+    for (const other of [null, 7, 'x', [], {}, [null]]) {
+      const body = JSON.stringify(replaced(STATUS, path, other))
+      try {
+        formatStatus(readStatus(body))
+      } catch (error) {
+        assert.match(String(error), /no edge of this version/, `${path.join('.')}: ${JSON.stringify(other)}`)
+      }
+    }
+  }
+})
+
+type Path = readonly string[]
+
+function pathsOf(value: unknown, path: Path = []): Path[] {
+  if (typeof value !== 'object' || value === null) return [path]
+  return [path, ...Object.entries(value).flatMap(([name, field]) => pathsOf(field, [...path, name]))]
+}
+
+function replaced(value: unknown, [name, ...rest]: Path, other: unknown): unknown {
+  if (name === undefined) return other
+  const copy = Array.isArray(value) ? [...value] : { ...(value as object) }
+  const fields = copy as Record<string, unknown>
+  fields[name] = replaced(fields[name], rest, other)
+  return copy
+}

@@ -1,5 +1,6 @@
-import type { AdminAddress } from '../telemetry/admin.ts'
+import { isListOf, isNumber, isObjectOf, isOptional, isText } from '../snapshot/shape.ts'
 import type { BackendStatus, EdgeStatus } from '../telemetry/edge-status.ts'
+import type { ListenAddress } from '../telemetry/listen.ts'
 import { parseAdmin } from './data-plane-flags.ts'
 import { parseFlags, switchFlag, valueFlag } from './flags.ts'
 
@@ -20,7 +21,7 @@ const SECONDS_PER_DAY = 86_400
 const NAMES_MAX = 3
 
 /** What the command line of `truepeer status` says. */
-export type StatusCommand = { readonly admin: AdminAddress; readonly json: boolean }
+export type StatusCommand = { readonly admin: ListenAddress; readonly json: boolean }
 
 /** Reads the arguments behind `truepeer status`. @throws UsageError */
 export function parseStatus(argv: readonly string[]): StatusCommand {
@@ -28,19 +29,56 @@ export function parseStatus(argv: readonly string[]): StatusCommand {
   return { admin: values.admin[0], json: values.json.length > 0 }
 }
 
+const isEndpoint = { address: isText, port: isNumber, open: isNumber } as const
+const isCertificate = isObjectOf({
+  name: isText,
+  keyKind: isText,
+  expiresAt: isText,
+  expiresInSec: isNumber,
+  names: isListOf(isText),
+  warnings: isListOf(isText),
+})
+const isTls = isObjectOf({
+  policy: isText,
+  profile: isText,
+  minVersion: isText,
+  unavailable: isListOf(isText),
+  certificates: isListOf(isCertificate),
+})
+const isFrontend = isObjectOf({ ...isEndpoint, name: isText, proxy: isText, service: isText, tls: isOptional(isTls) })
+const isBackend = isObjectOf({ ...isEndpoint, name: isText, health: isText, availability: isText })
+const isGroup = isObjectOf({
+  name: isText,
+  region: isText,
+  balancing: isObjectOf({ mode: isText, capacityScaler: isNumber }),
+  backends: isListOf(isBackend),
+})
+/** As much of an {@link EdgeStatus} as the tables cannot do without. */
+const isStatus = isObjectOf({
+  configuration: isObjectOf({
+    version: isNumber,
+    appliedAt: isText,
+    reloads: isObjectOf({ ok: isNumber, failed: isNumber }),
+    problems: isListOf(isText),
+  }),
+  frontends: isListOf(isFrontend),
+  services: isListOf(isObjectOf({ name: isText, groups: isListOf(isGroup) })),
+  leaving: isListOf(isObjectOf({ ...isEndpoint, key: isText })),
+})
+
 /**
  * Reads what `/status` answers.
  *
  * @throws Error when it is not the status of an edge
  */
 export function readStatus(body: string): EdgeStatus {
-  let status: Partial<EdgeStatus> | null = null
+  let status: unknown
   try {
-    status = JSON.parse(body) as Partial<EdgeStatus> | null
+    status = JSON.parse(body)
   } catch {
     // Not even JSON: the same message says what to do.
   }
-  if (!Array.isArray(status?.frontends) || !Array.isArray(status.services)) {
+  if (!isStatus(status)) {
     throw new Error('What answers is no edge of this version; compare "truepeer --version" of both')
   }
   return status as EdgeStatus
@@ -54,7 +92,9 @@ export function formatStatus({ configuration, frontends, services, leaving }: Ed
     [
       `Configuration ${version}, applied ${appliedAt}; reloads: ${reloads.ok} ok, ${reloads.failed} failed`,
       ...(problems.length === 0 ? [] : ['The last one was refused:', ...problems.map((problem) => `  ${problem}`)]),
-    ].join('\n'),
+    ]
+      .map(withoutControls)
+      .join('\n'),
     table(
       ['FRONTEND', 'ADDRESS', 'PROXY', 'TLS', 'HEADER', 'SERVICE', 'OPEN', 'TOTAL', 'REFUSED'],
       frontends.map((it) => [

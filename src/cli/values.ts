@@ -40,7 +40,7 @@ export function parseAddressPort(text: string, flag: string): Endpoint {
 }
 
 /** Addresses at which nobody listens; connect(2) takes 0.0.0.0 and :: for one of this host's own. */
-const NOT_CONNECTABLE: ReadonlySet<AddressClass> = new Set(['unspecified', 'multicast', 'broadcast'])
+export const NOT_CONNECTABLE: ReadonlySet<AddressClass> = new Set(['unspecified', 'multicast', 'broadcast'])
 
 /** As {@link parseAddressPort}, but only what one can connect to. */
 export function parseTarget(text: string, flag: string): Endpoint {
@@ -94,6 +94,19 @@ export function oneOf<Word extends string>(words: readonly Word[]): (text: strin
 export function parseText(text: string, flag: string): string {
   if (text === '') throw new UsageError(`${flag} is empty; give a value`)
   return text
+}
+
+/** As long as a path in `sockaddr_un` can be, without the NUL at its end (unix(7)); node cuts off what is beyond. */
+const SOCKET_PATH_BYTES_MAX = 107
+
+/** Reads the path of a UNIX socket. */
+export function parseSocketPath(text: string, flag: string): string {
+  const path = parseText(text, flag)
+  const length = Buffer.byteLength(path)
+  if (length <= SOCKET_PATH_BYTES_MAX) return path
+  throw new UsageError(
+    `${flag} ${quoted(path)} has ${length} bytes; a UNIX socket takes a path of at most ${SOCKET_PATH_BYTES_MAX}`,
+  )
 }
 
 /** Reads "10.0.0.0/8,2001:db8::/32"; a bare address is the range of it alone. */

@@ -3,6 +3,9 @@ import type { Endpoint } from '../address/endpoint.ts'
 import { parseFlags, quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
 import { parseAddressPort, parseText } from './values.ts'
 
+const HOST_NAME_LENGTH_MAX = 253
+const HOST_NAME = /^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62})*$/
+
 /** The flags of `truepeer verify`. */
 export const verifyFlags = {
   tls: switchFlag('tls', 'Speak TLS, and verify the certificate'),
@@ -16,7 +19,7 @@ export const verifyFlags = {
     'servername',
     'NAME',
     'The name to ask for, and to find in the certificate; without it, the one of the target',
-    parseText,
+    parseServerName,
   ),
   json: switchFlag('json', 'Print JSON instead of text'),
 } as const
@@ -46,6 +49,12 @@ export function parseVerify(argv: readonly string[]): VerifyCommand {
     throw new UsageError('--ca and --servername are for TLS; give --tls with them')
   }
   return { ...parseTargetName(target), hasTls, caPath, serverName, json: values.json.length > 0 }
+}
+
+/** A host name, which is never an address (RFC 6066 §3). */
+function parseServerName(text: string, flag: string): string {
+  if (text.length <= HOST_NAME_LENGTH_MAX && HOST_NAME.test(text) && isIP(text) === 0) return text
+  throw new UsageError(`${flag} ${quoted(text)} is no host name; write one such as app.example`)
 }
 
 function parseTargetName(text: string): { host: string; port: number } {

@@ -51,7 +51,7 @@ export const formats: Readonly<Record<string, Format>> = {
   },
   ascii: { expected: 'a text of ASCII characters', read: (text) => (/^\p{ASCII}*$/u.test(text) ? text : undefined) },
   'certificate-pem': {
-    expected: 'a certificate in PEM, and nothing secret',
+    expected: 'a certificate in PEM without a private key',
     isHidden: true,
     read: (text) => (CERTIFICATE.test(text) && !text.includes('PRIVATE KEY') ? text : undefined),
   },

@@ -1,8 +1,19 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import Libsql from 'libsql'
 import { backUp, restore } from './backup.ts'
 import { databasePath } from './data-directory.ts'
 import { SqliteStore } from './sqlite-store.ts'
@@ -119,4 +130,61 @@ test('tokens are made and revoked while the controller runs, and before it ever 
   )
   store.commit({ changes: [put('b')] })
   store.close()
+})
+
+test('what is no backup is refused by its name, and nothing is changed', (t) => {
+  const { data, other, file } = places(t)
+  open(data, (store) => store.commit({ changes: [put('a')] }))
+  const foreign = (name: string, version: number): string => {
+    const path = join(data, name)
+    const database = new Libsql(path)
+    database.exec(`CREATE TABLE meta (name TEXT, value TEXT); PRAGMA user_version = ${version}`)
+    database.close()
+    return path
+  }
+  writeFileSync(file, 'no database at all')
+  for (const [path, message] of [
+    [file, /is damaged \(file is not a database\); name a file that "truepeer controller backup" wrote/],
+    [data, /is no file; name a file/],
+    ['/dev/zero', /is no file; name a file/],
+    [foreign('zero', 0), /is of another program/],
+    [foreign('one', 1), /is of another program/],
+    [foreign('later', 99), /is of a later truepeer/],
+  ] as const) {
+    assert.throws(() => restore(data, path, true), message)
+    assert.throws(() => restore(other, path, false), message)
+  }
+  assert.deepEqual(open(data, names), ['a'])
+})
+
+test('a database of another program, or that others can read, is left as it is', (t) => {
+  const { data } = places(t)
+  open(data, () => {})
+  chmodSync(databasePath(data), 0o644)
+  assert.throws(() => new SqliteStore(data), /others than its owner can read it; run "chmod 600 /)
+  rmSync(databasePath(data))
+  const database = new Libsql(databasePath(data))
+  database.exec('CREATE TABLE theirs (x)')
+  database.close()
+  chmodSync(databasePath(data), 0o600)
+  const before = readFileSync(databasePath(data))
+  assert.throws(() => new SqliteStore(data), /is of another program/)
+  assert.deepEqual(readFileSync(databasePath(data)), before)
+})
+
+test('tokens of a directory that is none are not looked for, and no directory comes of it', (t) => {
+  const { other } = places(t)
+  assert.throws(() => listTokens(other), /is not there; give the --data of the controller/)
+  assert.throws(() => revokeToken(other, 'x'), /is not there; give the --data of the controller/)
+  assert.ok(!existsSync(other))
+})
+
+test('what lies where a backup is written is not written through', (t) => {
+  const { data, other, file } = places(t)
+  open(data, () => {})
+  writeFileSync(other, 'precious')
+  symlinkSync(other, `${file}.partial`)
+  backUp(data, file)
+  assert.equal(readFileSync(other, 'utf8'), 'precious')
+  assert.equal(statSync(file).mode & 0o777, 0o600)
 })

@@ -1,4 +1,14 @@
-import { closeSync, copyFileSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import Libsql, { type Database } from 'libsql'
 import {
@@ -7,12 +17,14 @@ import {
   databasePath,
   lockDirectory,
   openDatabase,
+  requireDatabase,
   storeError,
 } from './data-directory.ts'
 import { migrate, schemaVersion } from './sqlite-schema.ts'
 import { StoreError } from './store.ts'
 
 const RENEW_GENERATION = "UPDATE meta SET value = lower(hex(randomblob(16))) WHERE name = 'generation'"
+const NAME_A_BACKUP = 'name a file that "truepeer controller backup" wrote'
 
 /**
  * Writes all that a controller has stored into one new file, for its owner only, at one moment of it; the controller may
@@ -22,12 +34,13 @@ const RENEW_GENERATION = "UPDATE meta SET value = lower(hex(randomblob(16))) WHE
  */
 export function backUp(directory: string, file: string): void {
   if (existsSync(file)) throw new StoreError(`"${file}" is there already; name a file that is not`)
-  if (!existsSync(databasePath(directory))) throw missing(directory)
+  requireDatabase(directory)
   const partial = `${file}.partial`
   const database = openDatabase(directory, false)
   try {
-    // SQLite takes an empty file, and leaves its mode as it is.
-    closeSync(openSync(partial, 'w', 0o600))
+    // Made anew: one that is there may be open to others, or lead elsewhere. SQLite takes an empty file as it is.
+    rmSync(partial, { force: true })
+    closeSync(openSync(partial, 'wx', 0o600))
     database.prepare('VACUUM INTO ?').run(partial)
     synchronize(partial)
     renameSync(partial, file)
@@ -48,7 +61,10 @@ export function backUp(directory: string, file: string): void {
  * @throws StoreError when the backup is damaged, and nothing was changed then
  */
 export function restore(directory: string, file: string, overwrites: boolean): void {
-  if (!existsSync(file)) throw new StoreError(`"${file}" is not there; name a file of "truepeer controller backup"`)
+  const stat = statSync(file, { throwIfNoEntry: false })
+  if (stat === undefined) throw new StoreError(`"${file}" is not there; ${NAME_A_BACKUP}`)
+  // A device may never end, and a pipe never begin.
+  if (!stat.isFile()) throw new StoreError(`"${file}" is no file; ${NAME_A_BACKUP}`)
   const lock = lockDirectory(directory)
   const path = databasePath(directory)
   const restoring = join(directory, 'controller.db.restoring')
@@ -77,12 +93,13 @@ function prepare(path: string, source: string): void {
   try {
     // Everything in this one file: it is about to be renamed.
     database.pragma('journal_mode = DELETE')
-    checkDatabase(database, source)
-    if (schemaVersion(database) === 0) throw new StoreError(`"${source}" is no backup of a controller; name one`)
+    checkDatabase(database, source, NAME_A_BACKUP)
+    if (schemaVersion(database) === 0)
+      throw new StoreError(`"${source}" is no backup of a controller; ${NAME_A_BACKUP}`)
     migrate(database)
     database.exec(RENEW_GENERATION)
   } catch (error) {
-    throw storeError(error, source)
+    throw storeError(error, source, NAME_A_BACKUP)
   } finally {
     database.close()
   }
@@ -106,10 +123,6 @@ function setAside(directory: string, path: string): void {
   linkSync(path, replaced)
   rmSync(log, { force: true })
   rmSync(`${path}-shm`, { force: true })
-}
-
-function missing(directory: string): StoreError {
-  return new StoreError(`"${databasePath(directory)}" is not there; give the --data of the controller`)
 }
 
 function synchronize(path: string): void {

@@ -1,17 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ListenAddress } from '../telemetry/listen.ts'
 import type { Log } from '../telemetry/log.ts'
 import { Api } from './api.ts'
 import { Door } from './door.ts'
 import { EdgeHub } from './edge-hub.ts'
 import { EdgeSources } from './edge-sources.ts'
-import {
-  type HttpServer,
-  isTrustedAddress,
-  type ListenAddress,
-  startHttpServer,
-  type TlsIdentity,
-} from './http-server.ts'
+import { type HttpServer, isTrustedAddress, startHttpServer, type TlsIdentity } from './http-server.ts'
 import { OwnRoutes } from './own-routes.ts'
 import { SqliteStore } from './sqlite-store.ts'
 

@@ -1,13 +1,16 @@
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Libsql, { type Database } from 'libsql'
-import { migrate, SCHEMA_VERSION, schemaVersion } from './sqlite-schema.ts'
+import { isForeign, migrate, SCHEMA_VERSION, schemaVersion } from './sqlite-schema.ts'
 import { StoreError, StoreFullError } from './store.ts'
 
 const DATABASE = 'controller.db'
 const LOCK = 'controller.lock'
 /** How long a command that writes at the same moment may hold us up. */
 const BUSY_TIMEOUT_MS = 5_000
+/** S_IRGRP and S_IROTH (inode(7)). */
+const READABLE_BY_OTHERS = 0o044
+const RESTORE = 'restore a backup with "truepeer controller restore"'
 
 /** The file that holds everything. */
 export function databasePath(directory: string): string {
@@ -68,11 +71,13 @@ export function openDatabase(directory: string, hasLock: boolean): Database {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     createPrivately(path)
+    checkMode(path)
     // Files that SQLite makes beside it get the mode of this one.
     database = new Libsql(path, { timeout: BUSY_TIMEOUT_MS })
+    // Before anything is written into it.
+    checkDatabase(database, path)
     database.pragma('journal_mode = WAL')
     database.pragma('synchronous = FULL')
-    checkDatabase(database, path)
     const version = schemaVersion(database)
     if (!hasLock && version !== 0 && version !== SCHEMA_VERSION) {
       throw new StoreError(`"${path}" is of an older truepeer; start the controller of this version first`)
@@ -95,36 +100,56 @@ export function closeDatabase(database: Database): void {
   database.close()
 }
 
-/** Refuses a database that is damaged, or that this program does not know. @throws StoreError */
-export function checkDatabase(database: Database, path: string): void {
+/** For commands that only look at what there is. @throws StoreError when there is none */
+export function requireDatabase(directory: string): void {
+  const path = databasePath(directory)
+  if (!existsSync(path)) throw new StoreError(`"${path}" is not there; give the --data of the controller`)
+}
+
+/** It holds private keys. @throws StoreError */
+function checkMode(path: string): void {
+  const stat = statSync(path)
+  if (!stat.isFile()) throw new StoreError(`"${path}" is no file; remove it, or give another --data`)
+  if ((stat.mode & READABLE_BY_OTHERS) === 0) return
+  throw new StoreError(`"${path}" holds private keys, and others than its owner can read it; run "chmod 600 ${path}"`)
+}
+
+/**
+ * Refuses a database that is damaged, or that this program does not know.
+ *
+ * @param remedy what to do about one that is damaged
+ * @throws StoreError
+ */
+export function checkDatabase(database: Database, path: string, remedy = RESTORE): void {
   const version = schemaVersion(database)
   if (version > SCHEMA_VERSION) {
     const versions = `its version is ${version}, and this program knows those up to ${SCHEMA_VERSION}`
     throw new StoreError(`"${path}" is of a later truepeer: ${versions}; run that one, or restore an older backup`)
   }
   const { quick_check: found } = database.pragma('quick_check(1)', { simple: true }) as { readonly quick_check: string }
-  if (found !== 'ok') throw damaged(path, found)
+  if (found !== 'ok') throw damaged(path, found, remedy)
+  if (isForeign(database)) throw new StoreError(`"${path}" is of another program; name one of a controller`)
 }
 
 /** An error of SQLite or of the file system. */
 type Failure = Error & { readonly code?: string }
 
 /** What an error of SQLite means for the operator. Errors of our own stay as they are. */
-export function storeError(error: unknown, path: string): Error {
+export function storeError(error: unknown, path: string, remedy = RESTORE): Error {
   if (error instanceof StoreError) return error
   const { code = '', message } = error as Failure
   if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') {
     return new StoreFullError(`The disk of "${path}" is full: nothing was changed; free some space and try again`)
   }
-  if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') return damaged(path, message)
+  if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') return damaged(path, message, remedy)
   if (code.startsWith('SQLITE_') || 'errno' in (error as object)) {
     return new StoreError(`"${path}" cannot be used: ${message}; look at the disk and the rights of the file`)
   }
   return error instanceof Error ? error : new Error(String(error))
 }
 
-function damaged(path: string, finding: string): StoreError {
-  return new StoreError(`"${path}" is damaged (${finding}); restore a backup with "truepeer controller restore"`)
+function damaged(path: string, finding: string, remedy: string): StoreError {
+  return new StoreError(`"${path}" is damaged (${finding}); ${remedy}`)
 }
 
 function isBusy(error: unknown): boolean {

@@ -1,11 +1,9 @@
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import type { IncomingMessage, Server } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
-import { Socket } from 'node:net'
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { classifyAddress } from '../address/address-class.ts'
-import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import { formatIpAddress } from '../address/ip-address.ts'
+import { formatEndpoint } from '../address/endpoint.ts'
+import { type ListenAddress, listenOn } from '../telemetry/listen.ts'
 import type { Log } from '../telemetry/log.ts'
 import { errorBody } from './api-error.ts'
 import type { ApiRequest, ApiResponse } from './api-request.ts'
@@ -17,14 +15,9 @@ import type { Identity } from './token.ts'
 export const BODY_BYTES_MAX = 10 * 1024 * 1024
 /** For a client to send the whole of a request. */
 const REQUEST_TIMEOUT_MS = 60_000
-/** For the headers of a request, before anybody is known. */
+/** For the TLS handshake, and for the headers of a request, before anybody is known. */
 const HEADERS_TIMEOUT_MS = 10_000
 const CONNECTIONS_MAX = 4_096
-
-/** Where the controller listens. */
-export type ListenAddress =
-  | { readonly kind: 'tcp'; readonly endpoint: Endpoint }
-  | { readonly kind: 'unix'; readonly path: string }
 
 /** A certificate chain and its key in PEM. */
 export type TlsIdentity = { readonly cert: string; readonly key: string }
@@ -69,7 +62,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const server = app.server as Server
   server.maxConnections = CONNECTIONS_MAX
   server.headersTimeout = HEADERS_TIMEOUT_MS
-  await listen(server, address)
+  await listenOn(server, address, 'The controller', 'kept')
   return {
     url: urlOf(server, address, access.scheme),
     renewTls: ({ cert, key }) => (app.server as unknown as TlsServer).setSecureContext({ cert, key }),
@@ -85,8 +78,10 @@ function makeApp(tls: TlsIdentity | undefined): FastifyInstance {
     // Ours says what is wrong in Google's form.
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => sendError(reply, error),
   } as const
-  if (tls === undefined) return fastify(options)
-  const https = { ...tls, minVersion: 'TLSv1.2' } as const
+  // How often it is looked for clients that are late.
+  const checks = { connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2 }
+  if (tls === undefined) return fastify({ ...options, http: checks })
+  const https = { ...tls, ...checks, minVersion: 'TLSv1.2', handshakeTimeout: HEADERS_TIMEOUT_MS } as const
   return fastify({ ...options, https }) as unknown as FastifyInstance
 }
 
@@ -205,40 +200,6 @@ function parseJson(bytes: Uint8Array): unknown {
 function splitOnce(text: string, separator: string): [string, string?] {
   const at = text.indexOf(separator)
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)]
-}
-
-async function listen(server: Server, address: ListenAddress): Promise<void> {
-  if (address.kind === 'unix') await removeDeadSocket(address.path)
-  const where =
-    address.kind === 'unix'
-      ? { path: address.path }
-      : { host: formatIpAddress(address.endpoint.address), port: address.endpoint.port }
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
-      const name = address.kind === 'unix' ? `unix:${address.path}` : formatEndpoint(address.endpoint)
-      reject(new Error(`The controller cannot listen on "${name}": ${cause.message}`, { cause }))
-    })
-    // Owner only, from the first moment: the mask of the process decides the mode of a socket (unix(7)).
-    const mask = process.umask(0o177)
-    server.listen(where, resolve)
-    process.umask(mask)
-  })
-  if (address.kind === 'unix') chmodSync(address.path, 0o600)
-}
-
-/** A socket that a killed process left behind would make listening fail; one that is answered on stays. */
-async function removeDeadSocket(path: string): Promise<void> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return
-  const isAnswered = await new Promise<boolean>((resolve) => {
-    const socket = new Socket()
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-    socket.connect(path)
-  })
-  if (!isAnswered) unlinkSync(path)
 }
 
 function urlOf(server: Server, address: ListenAddress, scheme: string): string {

@@ -1,5 +1,4 @@
-import { classifyAddress } from '../address/address-class.ts'
-import { parseIpAddress } from '../address/ip-address.ts'
+import { isLoopbackName } from '../telemetry/loopback-name.ts'
 
 const HOST_FORM = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?)(:\d{1,5})?$/
 
@@ -24,11 +23,4 @@ export function refusalOfOrigin(
     return 'Requests of pages of other sites (with their Origin) are not answered here'
   }
   return undefined
-}
-
-function isLoopbackName(host: string): boolean {
-  const name = host.replace(/:\d+$/, '').toLowerCase()
-  if (name === 'localhost' || name.endsWith('.localhost')) return true
-  const address = parseIpAddress(name.replace(/^\[(.*)\]$/, '$1'))
-  return address !== undefined && classifyAddress(address) === 'loopback'
 }

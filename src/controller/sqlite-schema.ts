@@ -44,6 +44,20 @@ export function schemaVersion(database: Database): number {
   return (database.pragma('user_version', { simple: true }) as { readonly user_version: number }).user_version
 }
 
+const TABLES = ['resources', 'operations', 'audit', 'tokens', 'meta', 'revision']
+/** In one statement, so that another process that makes the tables meanwhile is seen before or after. */
+const LOOK = `SELECT user_version AS version, (SELECT count(*) FROM sqlite_master) AS objects,
+  (SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('${TABLES.join("', '")}')) AS tables
+  FROM pragma_user_version`
+
+type Look = { readonly version: number; readonly objects: number; readonly tables: number }
+
+/** Says whether a database is of another program: it is not empty, and has not what ours have. */
+export function isForeign(database: Database): boolean {
+  const { version, objects, tables } = database.prepare(LOOK).get() as Look
+  return version === 0 ? objects > 0 : tables < TABLES.length
+}
+
 /** Brings the schema of a database to {@link SCHEMA_VERSION}: all of the way, or none. */
 export function migrate(database: Database, migrations: readonly string[] = MIGRATIONS): void {
   if (schemaVersion(database) === migrations.length) return

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeDatabase, databasePath, openDatabase } from './data-directory.ts'
+import { closeDatabase, databasePath, openDatabase, requireDatabase } from './data-directory.ts'
 import { addToken, readTokens, removeToken, transact } from './sqlite-store.ts'
 import type { StoredToken } from './store.ts'
 import { type Identity, makeToken } from './token.ts'
@@ -13,11 +13,13 @@ export function createToken(directory: string, identity: Identity): string {
 
 /** Takes a token away; a controller that runs does not let it in any more. @returns whether there was one */
 export function revokeToken(directory: string, id: string): boolean {
+  requireDatabase(directory)
   return change(directory, (database) => removeToken(database, id))
 }
 
 /** The tokens in the store of a directory, the oldest first. */
 export function listTokens(directory: string): readonly StoredToken[] {
+  requireDatabase(directory)
   return change(directory, readTokens)
 }
 

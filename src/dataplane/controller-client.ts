@@ -9,8 +9,9 @@ const SILENCE_MS_MAX = 3 * ALIVE_INTERVAL_MS
 const ANSWER_MS_MAX = 5_000
 /** Longer than the text of any configuration that an edge could serve. */
 const LINE_BYTES_MAX = 256 * 1024 * 1024
+const REFUSAL_LENGTH_MAX = 64 * 1024
 const MESSAGE_LENGTH_MAX = 200
-/** How long to wait before connecting again; doubled with each failure. */
+/** How long to wait before connecting again; doubled each time, and the shortest after a connection of the longest. */
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 5_000
 
@@ -53,7 +54,7 @@ export class ControllerClient {
    * Never rejects.
    *
    * @param pathOf what to ask for, from where it was left
-   * @param onLine takes a value of JSON; throws to begin anew
+   * @param onLine takes an object of JSON; throws to begin anew
    * @param onEnd is told that the connection is gone
    */
   async follow(
@@ -64,12 +65,13 @@ export class ControllerClient {
     let lastProblem = ''
     let isFollowing = false
     while (!signal.aborted) {
+      const startedMs = performance.now()
       const ended = await this.#followOnce(pathOf(), signal, (line) => {
+        // First: whoever sends what cannot be taken is no controller, and is asked ever more seldom.
+        onLine(line)
         if (!isFollowing) log('info', 'following the controller')
         isFollowing = true
-        retryMs = RETRY_MS_MIN
         lastProblem = ''
-        onLine(line)
       })
       isFollowing = false
       onEnd?.()
@@ -77,6 +79,8 @@ export class ControllerClient {
       // Not every attempt of a long night.
       if (ended.message !== lastProblem) log('warn', 'The controller cannot be followed', { problem: ended.message })
       lastProblem = ended.message
+      // One that always ends at once is not asked ten times a second for ever.
+      if (performance.now() - startedMs >= RETRY_MS_MAX) retryMs = RETRY_MS_MIN
       // Those that have lost the same controller do not come back at the same moment.
       await sleep(retryMs * (0.5 + Math.random() / 2), undefined, { ref: false })
       retryMs = Math.min(RETRY_MS_MAX, retryMs * 2)
@@ -91,7 +95,7 @@ export class ControllerClient {
       asked.end()
       const response = await answerTo(asked)
       if (response.statusCode !== 200) throw await refusal(response)
-      await readLines(response, (text) => onLine(JSON.parse(text) as unknown))
+      await readLines(response, (text) => onLine(parseLine(text)))
       return new Error('closed by the controller')
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error))
@@ -103,7 +107,8 @@ export class ControllerClient {
     const asked = this.#request('POST', path, signal)
     asked.setHeader('content-type', 'application/json')
     const response = await this.#answer(asked, JSON.stringify(body))
-    response.resume()
+    // There is nothing in it that has to be read, however long it is.
+    response.destroy()
   }
 
   /** Asks the controller something. @throws ControllerRefusal, or Error when there is no answer in time */
@@ -153,9 +158,20 @@ async function readText(response: IncomingMessage): Promise<string> {
   response.setEncoding('utf8')
   for await (const part of response) {
     text += String(part)
-    if (text.length > LINE_BYTES_MAX) break
+    if (text.length > REFUSAL_LENGTH_MAX) break
   }
   return text
+}
+
+function parseLine(text: string): unknown {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // Its message repeats a part of the text, which may be that of a key.
+  }
+  if (typeof value !== 'object' || value === null) throw new Error('sends a line that is none; is it a controller?')
+  return value
 }
 
 function messageIn(text: string): string {

@@ -2,12 +2,19 @@ import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-a
 import type { ControllerClient } from '../dataplane/controller-client.ts'
 import { sourceTowards } from '../linux/route.ts'
 import { backendKey } from '../snapshot/backend-key.ts'
-import { type EdgeReport, FEED_FORMAT, type FeedLine, type ReportedHealth } from '../snapshot/feed.ts'
+import {
+  type EdgeReport,
+  FEED_FORMAT,
+  type FeedLine,
+  isConfigurationId,
+  type ReportedHealth,
+} from '../snapshot/feed.ts'
+import { isSnapshot } from '../snapshot/is-snapshot.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { EdgeStatus } from '../telemetry/edge-status.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { RunningEdge } from './edge.ts'
-import { type IdentifiedSnapshot, isSnapshot, readLastGood, writeLastGood } from './last-good.ts'
+import { type IdentifiedSnapshot, readLastGood, writeLastGood } from './last-good.ts'
 
 /** How often health is looked at, and how often a report is sent when nothing is new. */
 const HEALTH_MS = 1_000
@@ -18,6 +25,8 @@ const TRY_AGAIN_MS = 10_000
 const SOURCES_MS = 60_000
 /** As many as a controller takes. */
 const SOURCES_MAX = 1_024
+/** What is shown of a format that is not known. */
+const FORMAT_LENGTH_MAX = 20
 
 const NOTHING: IdentifiedSnapshot = {
   generation: '',
@@ -128,12 +137,17 @@ export class ControllerFollower {
       case 'alive':
         return
       case 'version':
+        if (!isConfigurationId(line)) throw new Error('The controller sends a version without its number')
         this.#wanted = { generation: line.generation, version: line.version, snapshot: this.#wanted.snapshot }
         break
       case 'snapshot': {
         const { format, generation, version, snapshot } = line
-        if (format !== FEED_FORMAT || !isSnapshot(snapshot)) {
-          throw new Error(`The controller sends the format ${format}, not ${FEED_FORMAT}; update the older of both`)
+        if (format !== FEED_FORMAT) {
+          const sent = String(format).slice(0, FORMAT_LENGTH_MAX)
+          throw new Error(`The controller sends the format ${sent}, not ${FEED_FORMAT}; update the older of both`)
+        }
+        if (!isConfigurationId(line) || !isSnapshot(snapshot)) {
+          throw new Error('The controller sends a configuration that is none; update the older of both')
         }
         this.#wanted = { generation, version, snapshot }
         break

@@ -1,7 +1,12 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type ConfigurationId, FEED_FORMAT } from '../snapshot/feed.ts'
+import { readPrivateTextFile } from '../linux/text-file.ts'
+import { type ConfigurationId, FEED_FORMAT, isConfigurationId } from '../snapshot/feed.ts'
+import { isSnapshot } from '../snapshot/is-snapshot.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
+
+/** As long as a line of the feed, with which it came. */
+const BYTES_MAX = 256 * 1024 * 1024
 
 /** A configuration with what it is called. */
 export type IdentifiedSnapshot = ConfigurationId & { readonly snapshot: Snapshot }
@@ -14,33 +19,41 @@ export type IdentifiedSnapshot = ConfigurationId & { readonly snapshot: Snapshot
 export function readLastGood(path: string): IdentifiedSnapshot | undefined {
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    text = readPrivateTextFile(path, { bytesMax: BYTES_MAX })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-  const value = JSON.parse(text) as Partial<IdentifiedSnapshot & { readonly format: number }> | null
+  const value = parse(text) as Partial<IdentifiedSnapshot & { readonly format: number }> | null
   const { format, generation, version, snapshot } = value ?? {}
-  if (format !== FEED_FORMAT) throw new Error(`"${path}" has the format ${format}, not ${FEED_FORMAT}`)
-  if (typeof generation !== 'string' || typeof version !== 'number' || !isSnapshot(snapshot)) {
-    throw new Error(`"${path}" is not complete`)
+  if (format !== FEED_FORMAT) throw new Error(`"${path}" has the format ${String(format)}, not ${FEED_FORMAT}`)
+  if (!isConfigurationId({ generation, version }) || !isSnapshot(snapshot)) throw damaged(path)
+  return { generation: generation as string, version: version as number, snapshot }
+
+  function parse(json: string): unknown {
+    try {
+      return JSON.parse(json)
+    } catch {
+      // Its message repeats a part of the text, which may be that of a key.
+      throw damaged(path)
+    }
   }
-  return { generation, version, snapshot }
 }
 
-/** Says whether a value from outside has the parts of a snapshot; what is in them comes from a controller of ours. */
-export function isSnapshot(value: unknown): value is Snapshot {
-  const { frontends, services, healthChecks } = (value ?? {}) as Partial<Snapshot>
-  return Array.isArray(frontends) && Array.isArray(services) && Array.isArray(healthChecks)
+function damaged(path: string): Error {
+  return new Error(`"${path}" is damaged; remove it`)
 }
 
 /** Puts a configuration in the place of the one before, for this user only; a crash leaves one of both. */
 export function writeLastGood(path: string, { generation, version, snapshot }: IdentifiedSnapshot): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const partial = `${path}.partial`
-  const fd = openSync(partial, 'w', 0o600)
+  // Made anew: one that is there may be open to others, or lead elsewhere.
+  rmSync(partial, { force: true })
+  const fd = openSync(partial, 'wx', 0o600)
   try {
-    writeSync(fd, JSON.stringify({ format: FEED_FORMAT, generation, version, snapshot }))
+    // All of it: write(2) takes a part of it when the disk is about to be full.
+    writeFileSync(fd, JSON.stringify({ format: FEED_FORMAT, generation, version, snapshot }))
     fsyncSync(fd)
   } finally {
     closeSync(fd)

@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
-import { readTextFile } from './text-file.ts'
+import { type TestContext, test } from 'node:test'
+import { readPrivateTextFile, readTextFile } from './text-file.ts'
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'truepeer-text-'))
+  t.after(() => rmSync(path, { recursive: true }))
+  return path
+}
 
 test('a text is read whole, also where a character stands across two reads', (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'truepeer-text-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const path = join(folder, 'text')
+  const path = join(folder(t), 'text')
   const text = `x${'é'.repeat(100_000)}`
   writeFileSync(path, text)
   assert.equal(readTextFile(path), text)
@@ -20,4 +25,27 @@ test('a device without an end, a folder and a missing file are errors', () => {
   assert.throws(() => readTextFile('/dev/zero'), /longer than 64 MiB/)
   assert.throws(() => readTextFile('/proc'), /EISDIR/)
   assert.throws(() => readTextFile('/nonexistent'), /ENOENT/)
+})
+
+test('a pipe is read to its end, and one that nobody writes to is given up', (t) => {
+  const path = join(folder(t), 'pipe')
+  execFileSync('mkfifo', [path])
+  assert.throws(() => readTextFile(path, { silenceMsMax: 50 }), /nothing comes out of it within 0\.05 s/)
+  const writer = spawn('sh', ['-c', 'sleep 0.1; (printf one; sleep 0.1; printf two) > "$0"', path])
+  t.after(() => writer.kill())
+  assert.equal(readTextFile(path, { silenceMsMax: 5_000 }), 'onetwo')
+})
+
+test('a file that others may have had in their hands is no text of our own', (t) => {
+  const path = join(folder(t), 'own')
+  writeFileSync(path, 'text', { mode: 0o600 })
+  assert.equal(readPrivateTextFile(path), 'text')
+  assert.throws(() => readPrivateTextFile(path, { bytesMax: 3 }), /longer than/)
+  chmodSync(path, 0o620)
+  assert.throws(() => readPrivateTextFile(path), /others than its owner/)
+  assert.throws(() => readPrivateTextFile('/dev/null'), /no file/)
+  if (process.geteuid?.() !== 0) return t.skip('needs root for a file of another user')
+  chmodSync(path, 0o600)
+  chownSync(path, 12_345, 12_345)
+  assert.throws(() => readPrivateTextFile(path), /belongs to another user \(12345\)/)
 })

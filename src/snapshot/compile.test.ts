@@ -4,6 +4,7 @@ import { formatProblem } from '../compute/problem.ts'
 import { readResources } from '../compute/read-resources.ts'
 import { CERTIFICATE, PRIVATE_KEY } from '../compute/test-pem.ts'
 import { compile } from './compile.ts'
+import { isSnapshot } from './is-snapshot.ts'
 import type { Snapshot } from './snapshot.ts'
 import { type Fields, GUIDE, guideWith, readChecked, resourceOf } from './test-resources.ts'
 
@@ -70,6 +71,7 @@ const SELF_SIGNED = {
 function snapshotOf(resources: readonly Fields[]): Snapshot {
   const result = compile(readChecked(resources))
   if ('problems' in result) assert.fail(result.problems.map(formatProblem).join('\n'))
+  assert.ok(isSnapshot(result.snapshot), 'what an edge takes from a controller')
   return result.snapshot
 }
 

@@ -1,11 +1,15 @@
 // What goes between a controller and the edges that follow it: lines of JSON one way, reports the other.
+import { isObjectOf, isText, isWhole } from './shape.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** The format of what is written here; an edge refuses one that it does not know. */
-export const FEED_FORMAT = 1
+export const FEED_FORMAT = 2
 
 /** Which configuration: versions of one generation grow; a restored database begins another generation. */
 export type ConfigurationId = { readonly generation: string; readonly version: number }
+
+/** Says whether a value from outside is a {@link ConfigurationId}. */
+export const isConfigurationId = isObjectOf({ generation: isText, version: isWhole(0, Number.MAX_SAFE_INTEGER) })
 
 /** One line from the controller. */
 export type FeedLine =

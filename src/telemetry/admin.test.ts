@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { request } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { parseEndpoint } from '../address/endpoint.ts'
 import { type AdminSource, startAdmin } from './admin.ts'
@@ -76,4 +77,23 @@ test('only an edge has /status, the metrics of an edge, and backends to drain', 
   const metrics = (await ask('GET', '/metrics')).body
   assert.match(metrics, /^truepeer_configuration_reloads_total\{result="failed"\} 3$/m)
   assert.match(metrics, /^truepeer_configuration_last_success_timestamp_seconds 60$/m)
+})
+
+test('whoever connects and says nothing takes no more descriptors than are kept back', async (t) => {
+  const endpoint = parseEndpoint('127.0.0.1:0')
+  assert.ok(endpoint)
+  const server = await startAdmin({ kind: 'tcp', endpoint }, SOURCE)
+  const { port } = server.address() as AddressInfo
+  const sockets = Array.from({ length: 40 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  t.after(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const closed = sockets.map((socket) => once(socket.resume(), 'close'))
+  await Promise.race(closed)
+  await new Promise((resolve) => setImmediate(resolve))
+  const count = await new Promise<number>((resolve, reject) =>
+    server.getConnections((error, open) => (error === null ? resolve(open) : reject(error))),
+  )
+  assert.ok(count <= 24, `${count}`)
 })

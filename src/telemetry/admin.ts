@@ -1,17 +1,10 @@
-import { unlinkSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Registry } from 'prom-client'
-import { classifyAddress } from '../address/address-class.ts'
-import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
 import type { EdgeControl, EdgeStatus } from './edge-status.ts'
+import { type ListenAddress, listenOn } from './listen.ts'
 import type { LogFields } from './log.ts'
+import { isLoopbackName } from './loopback-name.ts'
 import { makeRegistry } from './registry.ts'
-
-/** Where the admin server listens. A TCP address must be loopback: there is no login. */
-export type AdminAddress =
-  | { readonly kind: 'tcp'; readonly endpoint: Endpoint }
-  | { readonly kind: 'unix'; readonly path: string }
 
 /** What the admin server shows. */
 export type AdminSource = {
@@ -32,11 +25,13 @@ export type AdminSource = {
  * connections) and `/connections` (those that are open, JSON); of an edge also `/status` (JSON) and
  * `POST /backends/NAME/drain` and `enable`.
  *
- * @throws when the address cannot be listened on
+ * @param address of TCP only loopback: there is no login
+ * @throws Error with its remedy when the address cannot be listened on
  */
-export async function startAdmin(address: AdminAddress, source: AdminSource): Promise<Server> {
+export async function startAdmin(address: ListenAddress, source: AdminSource): Promise<Server> {
   const answers = new AdminAnswers(source)
-  const server = createServer((request, response) => {
+  const limits = { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: HEADERS_TIMEOUT_MS }
+  const server = createServer(limits, (request, response) => {
     // A browser cannot be made to ask on a UNIX socket.
     const refusal = address.kind === 'tcp' ? foreignRequest(request) : undefined
     // Nothing is expected behind the headers.
@@ -47,10 +42,17 @@ export async function startAdmin(address: AdminAddress, source: AdminSource): Pr
       (error: unknown) => send(response, text(500, String(error))),
     )
   })
+  server.maxConnections = CONNECTIONS_MAX
   server.unref()
-  await listen(server, address)
+  // The new process of an upgrade takes the socket over from the old one.
+  await listenOn(server, address, 'The admin server', 'taken over')
   return server
 }
+
+/** Fewer than the descriptors that are kept back for it and the rest of the process; those beyond are closed. */
+const CONNECTIONS_MAX = 24
+/** For whoever connects and says nothing. */
+const HEADERS_TIMEOUT_MS = 5_000
 
 type Reply = { readonly status: number; readonly type: string; readonly body: string }
 
@@ -135,13 +137,6 @@ function foreignRequest({ headers: { origin, host } }: IncomingMessage): string 
   return undefined
 }
 
-function isLoopbackName(host: string): boolean {
-  const name = host.replace(/:\d+$/, '')
-  if (name.toLowerCase() === 'localhost') return true
-  const address = parseIpAddress(name.replace(/^\[(.*)\]$/, '$1'))
-  return address !== undefined && classifyAddress(address) === 'loopback'
-}
-
 function text(status: number, body: string): Reply {
   return { status, type: 'text/plain', body: `${body}\n` }
 }
@@ -153,31 +148,4 @@ function json(status: number, value: unknown): Reply {
 function send(response: ServerResponse, reply: Reply): void {
   response.writeHead(reply.status, { 'content-type': reply.type })
   response.end(reply.body)
-}
-
-async function listen(server: Server, address: AdminAddress): Promise<void> {
-  if (address.kind === 'unix') removeSocket(address.path)
-  const where =
-    address.kind === 'unix'
-      ? { path: address.path }
-      : { host: formatIpAddress(address.endpoint.address), port: address.endpoint.port }
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
-      const name = address.kind === 'unix' ? address.path : formatEndpoint(address.endpoint)
-      reject(new Error(`The admin server cannot listen on "${name}": ${cause.message}`, { cause }))
-    })
-    // Owner only, from the first moment: the mask of the process decides the mode of a socket (unix(7)).
-    const mask = process.umask(0o177)
-    server.listen(where, resolve)
-    process.umask(mask)
-  })
-}
-
-/** A socket that a killed process left behind would make listening fail. */
-function removeSocket(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {
-    // Nothing was there; anything else shows up when listening.
-  }
 }

@@ -1,35 +1,55 @@
-import { request } from 'node:http'
+import { type IncomingMessage, type RequestOptions, request } from 'node:http'
 import { formatEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
-import type { AdminAddress } from './admin.ts'
+import type { ListenAddress } from './listen.ts'
 
+/** For the whole answer: whoever trickles is no edge. */
 const TIMEOUT_MS = 10_000
+/** Longer than the status of any edge. */
+const BODY_BYTES_MAX = 128 * 1024 * 1024
+const SHOWN_LENGTH_MAX = 200
+const CONTROLS = /[\p{Cc}\p{Zl}\p{Zp}]/gu
 
 /**
  * Asks the admin server of a running edge or agent for a page.
  *
  * @throws Error that names the address and the remedy when nobody answers, or other than with status 200
  */
-export async function askAdmin(address: AdminAddress, path: string): Promise<string> {
+export async function askAdmin(address: ListenAddress, path: string, timeoutMs = TIMEOUT_MS): Promise<string> {
   const name = address.kind === 'unix' ? `unix:${address.path}` : formatEndpoint(address.endpoint)
   const where =
     address.kind === 'unix'
       ? { socketPath: address.path }
       : { host: formatIpAddress(address.endpoint.address), port: address.endpoint.port }
-  const { status, body } = await new Promise<{ status: number; body: string }>((resolve, reject) => {
-    const asked = request({ ...where, path, agent: false, timeout: TIMEOUT_MS }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('error', reject)
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }))
+  const { status, body } = await ask({ ...where, path, agent: false }, timeoutMs).catch((cause: Error) => {
+    const remedy = 'is it running, and is this the address of its --admin?'
+    throw new Error(`Nothing answers on "${name}" (${cause.message}); ${remedy}`, { cause })
+  })
+  if (status === 200) return body
+  const shown = body.slice(0, SHOWN_LENGTH_MAX).trim().replace(CONTROLS, '?')
+  throw new Error(`"${name}" answers "${path}" with status ${status}: ${shown}`)
+}
+
+function ask(options: RequestOptions, timeoutMs: number): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request(options, (response) => {
+      const { statusCode: status = 0 } = response
+      readBody(response).then((body) => resolve({ status, body }), reject)
     })
-    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${TIMEOUT_MS / 1_000} s`)))
-    asked.on('error', (cause) => {
-      const remedy = 'is it running, and is this the address of its --admin?'
-      reject(new Error(`Nothing answers on "${name}" (${cause.message}); ${remedy}`, { cause }))
-    })
+    const timer = setTimeout(() => asked.destroy(new Error(`no answer within ${timeoutMs / 1_000} s`)), timeoutMs)
+    asked.on('error', reject)
+    asked.on('close', () => clearTimeout(timer))
     asked.end()
   })
-  if (status !== 200) throw new Error(`"${name}" answers "${path}" with status ${status}: ${body.trim().slice(0, 200)}`)
-  return body
+}
+
+async function readBody(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of response) {
+    chunks.push(chunk as Buffer)
+    length += (chunk as Buffer).length
+    if (length > BODY_BYTES_MAX) throw new Error(`more than ${BODY_BYTES_MAX / 1024 / 1024} MiB`)
+  }
+  return Buffer.concat(chunks).toString()
 }

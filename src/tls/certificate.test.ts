@@ -102,6 +102,24 @@ test('what is no certificate and no key is refused with what it is', () => {
   assert.match(problemOf(legacy.certificatePem, sealed), /encrypted/)
 })
 
+test('a certificate with a time that is none is refused before anything is done with it', () => {
+  const { certificatePem, keyPem } = issue({ notAfter: new Date('2040-01-01T00:00:00Z') })
+  const der = Buffer.from(certificatePem.replace(/-----.*-----/g, ''), 'base64')
+  der.write('401399', der.indexOf('400101000000Z'))
+  const broken = `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`
+  assert.match(problemOf(broken, keyPem), /a time in the chain is none; have the certificate issued again/)
+})
+
+test('a text of nothing but beginnings is refused at once', () => {
+  const { certificatePem, keyPem } = issue()
+  const startedMs = performance.now()
+  assert.match(
+    problemOf(certificatePem + '-----BEGIN CERTIFICATE-----\n'.repeat(37_000), keyPem),
+    /behind certificate 1/,
+  )
+  assert.ok(performance.now() - startedMs < 2_000)
+})
+
 test('a key of another certificate is refused', () => {
   assert.match(problemOf(issue().certificatePem, issue().keyPem), /does not belong to the first certificate/)
 })

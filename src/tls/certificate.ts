@@ -49,7 +49,8 @@ const CHAIN_BYTES_MAX = 48 * 1024
 const RSA_BITS_MIN = 2_048
 const RSA_BITS_MAX = 4_096
 
-const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g
+/** Stops at the next dashes, so that a text of nothing but beginnings is read once. */
+const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----)[\s\S])*-----END \1-----/g
 
 /**
  * Reads a chain and its key.
@@ -76,6 +77,10 @@ export function readCertificate(name: string, chainPem: string, keyPem: string):
   const sent = all.length > 1 ? all.filter((certificate, index) => index === 0 || !isSelfSigned(certificate)) : all
   const notBeforeMs = Date.parse(leaf.validFrom)
   const expiresMs = Math.min(...sent.map(({ validTo }) => Date.parse(validTo)))
+  if (Number.isNaN(notBeforeMs + expiresMs)) {
+    // OpenSSL takes a thirteenth month, too.
+    throw new CertificateError(name, 'certificate', 'a time in the chain is none', 'have the certificate issued again')
+  }
   const chain = sent.map(({ raw }) => Uint8Array.from(raw))
   if (chain.reduce((sum, { length }) => sum + length, 0) > CHAIN_BYTES_MAX) {
     throw new CertificateError(

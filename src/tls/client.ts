@@ -85,7 +85,7 @@ function remembered(judge: (certificate: Uint8Array) => boolean): (certificate: 
 }
 
 function readRoots(pem: string): Uint8Array[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----(?:(?!-----)[\s\S])*-----END CERTIFICATE-----/g) ?? []
   if (blocks.length === 0) {
     throw new CertificateError('CA', 'certificate', 'there is no certificate in it', 'give the roots in PEM')
   }

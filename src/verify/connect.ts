@@ -34,7 +34,7 @@ export type ChainLink = {
   readonly subject: string
   readonly issuer: string
   readonly names: readonly string[]
-  /** RFC 3339. */
+  /** RFC 3339; as OpenSSL shows it where it is no time. */
   readonly expiresAt: string
   /** SHA-256, in hexadecimal. */
   readonly fingerprint: string
@@ -145,12 +145,17 @@ function chainOf(leaf: DetailedPeerCertificate): ChainLink[] {
       subject: shown(next.subject),
       issuer: shown(next.issuer),
       names: (next.subjectaltname ?? '').split(', ').filter((name) => name !== ''),
-      expiresAt: new Date(next.valid_to).toISOString(),
+      expiresAt: timeOf(next.valid_to),
       fingerprint: next.fingerprint256.replaceAll(':', '').toLowerCase(),
     })
     next = next.issuerCertificate === next ? undefined : next.issuerCertificate
   }
   return links
+}
+
+function timeOf(text: string): string {
+  const ms = Date.parse(text)
+  return Number.isNaN(ms) ? text : new Date(ms).toISOString()
 }
 
 function shown(name: Certificate): string {

@@ -36,6 +36,8 @@ class Whoami {
   /** Bytes of a `take` that are still to come. */
   #taking = 0
   #takenCount = 0
+  /** An answer is still to be written; what comes meanwhile waits. */
+  #isBusy = false
 
   constructor(socket: Socket, onConnection: (line: string) => void) {
     this.#socket = socket
@@ -52,11 +54,12 @@ class Whoami {
   #read(chunk: Buffer): void {
     let rest = chunk
     while (rest.length > 0 && !this.#socket.destroyed) {
+      if (this.#isBusy) return void this.#socket.unshift(rest)
       if (this.#taking > 0) {
         const count = Math.min(this.#taking, rest.length)
         this.#taking -= count
         rest = rest.subarray(count)
-        if (this.#taking === 0) this.#socket.write(`taken ${this.#takenCount}\n`)
+        if (this.#taking === 0) this.#write(`taken ${this.#takenCount}\n`)
         continue
       }
       const end = rest.indexOf(0x0a)
@@ -74,7 +77,7 @@ class Whoami {
     const request = readRequest(line)
     switch (request.kind) {
       case 'ping':
-        return void this.#socket.write(`pong ${request.text}\n`, 'latin1')
+        return this.#write(`pong ${request.text}\n`)
       case 'send':
         return this.#send(request.count)
       case 'take':
@@ -83,13 +86,31 @@ class Whoami {
         return
       case 'header':
         this.#onConnection(`peer ${this.#peer} sent ${JSON.stringify(request.line)}`)
-        return void this.#socket.write(`header ${request.line}\n`, 'latin1')
+        return this.#write(`header ${request.line}\n`)
       case 'other':
-        return void this.#socket.write(this.#greeting)
+        return this.#write(this.#greeting)
     }
   }
 
+  /** A client that does not read is not read either. */
+  #write(text: string): void {
+    if (this.#socket.write(text, 'latin1')) return
+    this.#pause()
+    this.#socket.once('drain', () => this.#resume())
+  }
+
+  #pause(): void {
+    this.#isBusy = true
+    this.#socket.pause()
+  }
+
+  #resume(): void {
+    this.#isBusy = false
+    this.#socket.resume()
+  }
+
   #send(count: number): void {
+    this.#pause()
     let left = count
     const sendMore = (): void => {
       while (left > 0 && !this.#socket.destroyed) {
@@ -97,6 +118,7 @@ class Whoami {
         left -= piece.length
         if (!this.#socket.write(piece)) return void this.#socket.once('drain', sendMore)
       }
+      this.#resume()
     }
     sendMore()
   }

@@ -1,0 +1,43 @@
+import { X509Certificate } from 'node:crypto'
+import { quoted, UsageError } from '../cli/flags.ts'
+import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
+
+/** What fits into a header, and more than a token has. */
+const TOKEN_FORM = /^[\x21-\x7e]{1,1024}$/
+/** Stops at the next dashes, so that a text of nothing but beginnings is read once. */
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----(?:(?!-----)[\s\S])*-----END CERTIFICATE-----/g
+
+/** Reads a file that a flag names. @throws UsageError that names both */
+export function readNamedFile(flag: string, path: string): OwnedText {
+  try {
+    return readOwnedTextFile(path)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`${flag} ${quoted(path)}: ${reason}; give a readable file`)
+  }
+}
+
+/** Reads the certificates in PEM by which others are verified. @throws UsageError when there is none, or one is broken */
+export function readNamedRoots(flag: string, path: string): string {
+  const { text } = readNamedFile(flag, path)
+  const blocks = text.match(CERTIFICATE) ?? []
+  if (blocks.length === 0)
+    throw new UsageError(`${flag} ${quoted(path)}: there is no certificate in it; give one in PEM`)
+  for (const [index, block] of blocks.entries()) {
+    try {
+      new X509Certificate(block)
+    } catch {
+      throw new UsageError(`${flag} ${quoted(path)}: certificate ${index + 1} is broken; copy it again`)
+    }
+  }
+  return text
+}
+
+/** Reads a bearer token. @throws UsageError that never repeats what is in the file */
+export function readNamedToken(flag: string, path: string): string {
+  const token = readNamedFile(flag, path).text.trim()
+  if (TOKEN_FORM.test(token)) return token
+  throw new UsageError(
+    `${flag} ${quoted(path)} holds no token; write into it what "truepeer controller token create" prints`,
+  )
+}

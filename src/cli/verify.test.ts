@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { UsageError } from './flags.ts'
+import { parseVerify } from './verify.ts'
+
+test('a target is a name or an address with a port', () => {
+  for (const [text, host, port] of [
+    ['192.0.2.1:1', '192.0.2.1', 1],
+    ['[2001:db8::1]:65535', '2001:db8::1', 65_535],
+    ['app.example:443', 'app.example', 443],
+  ] as const) {
+    const command = parseVerify([text])
+    assert.deepEqual([command.host, command.port], [host, port])
+  }
+  for (const text of ['', 'a', 'a:', ':1', 'a:0', 'a:65536', '2001:db8::1:1', '[a]:1', '[192.0.2.1]:1', '-x']) {
+    assert.throws(() => parseVerify([text]), UsageError, text)
+  }
+})
+
+test('a server name is a host name, and only asked for with TLS', () => {
+  for (const name of ['app.example', 'localhost', 'a-b._c.example']) {
+    assert.equal(parseVerify(['a:1', '--tls', '--servername', name]).serverName, name)
+  }
+  for (const name of [
+    'a b',
+    '192.0.2.1',
+    '::1',
+    '.example',
+    'a..b',
+    `${'a'.repeat(64)}.example`,
+    'a.'.repeat(200),
+    'é',
+  ]) {
+    assert.throws(() => parseVerify(['a:1', '--tls', '--servername', name]), /is no host name; write one such as/, name)
+  }
+  assert.throws(() => parseVerify(['a:1', '--servername', 'a']), /are for TLS; give --tls with them/)
+})

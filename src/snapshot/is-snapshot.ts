@@ -1,0 +1,122 @@
+import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { MIN_TLS_VERSIONS, PROFILES } from '../compute/ssl-features.ts'
+import { isFlag, isListOf, isNumber, isObjectOf, isOneOf, isOptional, isText, isWhole, type Shape } from './shape.ts'
+import type { Snapshot } from './snapshot.ts'
+
+/** setTimeout(3) counts milliseconds in 31 bits. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+const isAddress: Shape = (value) => {
+  const address = typeof value === 'string' ? parseIpAddress(value) : undefined
+  return address !== undefined && formatIpAddress(address) === value
+}
+const isPort = isWhole(1, 65_535)
+const isPart: Shape = (value) => typeof value === 'number' && value >= 0 && value <= 1
+const isTime = isWhole(0, Number.MAX_SAFE_INTEGER)
+const isBeat = isWhole(1, TIMER_MS_MAX)
+
+const isProxyHeader: Shape = (value) =>
+  isObjectOf({ kind: isOneOf('NONE', 'PROXY_V1') })(value) ||
+  isObjectOf({ kind: isOneOf('PROXY_V2'), crc32c: isFlag, uniqueId: isFlag })(value)
+
+const isFrontendTls = isObjectOf({
+  certificates: isListOf(isObjectOf({ name: isText, chain: isText, privateKey: isText })),
+  policy: isObjectOf({
+    name: isText,
+    profile: isOneOf(...PROFILES),
+    minTlsVersion: isOneOf(...MIN_TLS_VERSIONS),
+    customFeatures: isListOf(isText),
+  }),
+  protocols: isListOf(isText),
+})
+
+const isFrontend = isObjectOf({
+  name: isText,
+  address: isAddress,
+  port: isPort,
+  proxy: isText,
+  service: isText,
+  proxyHeader: isProxyHeader,
+  tls: isOptional(isFrontendTls),
+})
+
+const isGroup = isObjectOf({
+  name: isText,
+  region: isText,
+  zone: isText,
+  balancing: isObjectOf({
+    mode: isOneOf('CONNECTION', 'UTILIZATION'),
+    maxUtilization: isOptional(isPart),
+    maxConnections: isOptional(isNumber),
+    capacityScaler: isPart,
+  }),
+  backends: isListOf(isObjectOf({ name: isText, address: isAddress, port: isPort })),
+})
+
+const isService = isObjectOf({
+  name: isText,
+  idleTimeoutMs: isTime,
+  drainingTimeoutMs: isWhole(0, TIMER_MS_MAX),
+  healthCheck: isOptional(isText),
+  logSampleRate: isPart,
+  groups: isListOf(isGroup),
+  tls: isOptional(
+    isObjectOf({
+      serverName: isText,
+      names: isOptional(isObjectOf({ dnsNames: isListOf(isText), uris: isListOf(isText) })),
+      roots: isText,
+      headerPlace: isOneOf('before-tls', 'inside-tls'),
+    }),
+  ),
+})
+
+const isProbe: Shape = (value) =>
+  isObjectOf({ kind: isOneOf('TCP', 'SSL'), request: isText, response: isText })(value) ||
+  isObjectOf({ kind: isOneOf('HTTP', 'HTTPS', 'HTTP2'), host: isText, requestPath: isText, response: isText })(value) ||
+  isObjectOf({ kind: isOneOf('GRPC', 'GRPC_WITH_TLS'), serviceName: isText })(value)
+
+const isHealthCheck = isObjectOf({
+  name: isText,
+  checkIntervalMs: isBeat,
+  timeoutMs: isBeat,
+  healthyThreshold: isWhole(1, TIMER_MS_MAX),
+  unhealthyThreshold: isWhole(1, TIMER_MS_MAX),
+  port: isOptional(isPort),
+  sendsProxyHeader: isFlag,
+  logsTransitions: isFlag,
+  probe: isProbe,
+})
+
+const hasParts = isObjectOf({
+  frontends: isListOf(isFrontend),
+  services: isListOf(isService),
+  healthChecks: isListOf(isHealthCheck),
+})
+
+/** Says whether a value from outside is a snapshot that a data plane can be given: complete, and consistent. */
+export function isSnapshot(value: unknown): value is Snapshot {
+  return hasParts(value) && isConsistent(value as Snapshot)
+}
+
+/** All names are unique in their list, and lead to something. */
+function isConsistent({ frontends, services, healthChecks }: Snapshot): boolean {
+  const [serviceNames, checkNames] = [namesOf(services), namesOf(healthChecks)]
+  return (
+    new Set(frontends.map(({ address, port }) => `${address} ${port}`)).size === frontends.length &&
+    serviceNames.size === services.length &&
+    checkNames.size === healthChecks.length &&
+    frontends.every(({ service }) => serviceNames.has(service)) &&
+    services.every(({ healthCheck }) => healthCheck === undefined || checkNames.has(healthCheck)) &&
+    services.every(({ groups }) => hasUniqueNames(groups) && groups.every(({ backends }) => hasUniqueNames(backends)))
+  )
+}
+
+type Named = readonly { readonly name: string }[]
+
+function namesOf(list: Named): Set<string> {
+  return new Set(list.map(({ name }) => name))
+}
+
+function hasUniqueNames(list: Named): boolean {
+  return namesOf(list).size === list.length
+}
