@@ -469,6 +469,25 @@ test('a change of listeners names the edges that have not applied it, and a rest
   assert.equal((await restarted.get(`global/operations/${operation.name}`)).status, 'DONE')
 })
 
+test('a mistake of our own is status 500 without its text, and is told once with the request, also in a batch', async () => {
+  const mistake = new TypeError('secret detail')
+  const store = new MemoryStore()
+  const api = new TestApi({ store })
+  store.get = () => {
+    throw mistake
+  }
+  const path = '/compute/v1/projects/p/global/healthChecks/hc'
+  const { status, body } = await api.send('GET', `${path}?alt=json`)
+  assert.deepEqual([status, JSON.stringify(body).includes('secret')], [500, false])
+  const part = `--b\nContent-Type: application/http\nContent-ID: <1>\n\nDELETE ${path} HTTP/1.1\n\n\n--b--\n`
+  const { text } = await api.batch('multipart/mixed; boundary=b', part)
+  assert.match(text, /^HTTP\/1\.1 500 /m)
+  assert.deepEqual(api.errors, [
+    { error: mistake, request: `GET ${path}` },
+    { error: mistake, request: `DELETE ${path}` },
+  ])
+})
+
 test('two projects share addresses, but not names', async () => {
   const api = new TestApi({ projects: ['p', 'q'] })
   await api.makeGuide()

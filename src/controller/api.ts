@@ -76,8 +76,8 @@ export type ApiOptions = {
   /** Single addresses to take, before those of the pools. */
   readonly addresses: readonly string[]
   readonly provider?: InstanceProvider
-  /** Told about mistakes of our own, which clients see as status 500. */
-  readonly onError?: (error: unknown) => void
+  /** Told about mistakes of our own, which clients see as status 500, and which request has met them. */
+  readonly onError?: (error: unknown, request: ApiRequest) => void
 }
 
 const BATCH_PATH = /^\/batch(\/compute\/v1)?\/?$/
@@ -114,7 +114,7 @@ export class Api {
       if (BATCH_PATH.test(request.path)) return await this.#answerBatch(request)
       return await this.#answer(request)
     } catch (error) {
-      return this.#refuse(error)
+      return this.#refuse(error, request)
     }
   }
 
@@ -245,14 +245,14 @@ export class Api {
     try {
       return await this.#answer(request)
     } catch (error) {
-      return this.#refuse(error)
+      return this.#refuse(error, request)
     }
   }
 
-  #refuse(error: unknown): ApiResponse {
+  #refuse(error: unknown, request: ApiRequest): ApiResponse {
     const known = error instanceof ApiError ? error : storeRefusal(error)
     if (known !== undefined) return { status: known.status, body: errorBody(known) }
-    this.#options.onError?.(error)
+    this.#options.onError?.(error, request)
     const message = 'Internal error: the request was not carried out, and the log of the controller says why'
     return { status: 500, body: errorBody(new ApiError(500, { message, reason: 'internalError' })) }
   }

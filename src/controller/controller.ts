@@ -12,6 +12,7 @@ import {
   startHttpServer,
   type TlsIdentity,
 } from './http-server.ts'
+import { logInternalError } from './internal-error.ts'
 import { OwnRoutes } from './own-routes.ts'
 import { SqliteStore } from './sqlite-store.ts'
 
@@ -60,10 +61,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     projects: options.projects,
     addressPools: options.addressPools,
     addresses: options.poolAddresses,
-    onError: (error) =>
-      log('error', error instanceof Error ? error.message : String(error), {
-        stack: error instanceof Error ? error.stack : undefined,
-      }),
+    onError: (error, request) => logInternalError(log, error, request),
   })
   const onFailure = (peerAddress: string): void => log('warn', 'a request without a valid token', { peer: peerAddress })
   const door = new Door(store, () => performance.now(), onFailure)

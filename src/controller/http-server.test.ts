@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { parseEndpoint } from '../address/endpoint.ts'
+import type { Log, LogFields } from '../telemetry/log.ts'
 import type { ApiRequest, ApiResponse } from './api-request.ts'
 import { Door } from './door.ts'
 import { EdgeHub } from './edge-hub.ts'
@@ -27,9 +28,9 @@ const EMPTY = { frontends: [], services: [], healthChecks: [] }
 async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) {
   const store = new MemoryStore()
   const requests: ApiRequest[] = []
-  const logged: string[] = []
+  const logged: (readonly [message: string, fields: LogFields | undefined])[] = []
   let answer: (request: ApiRequest) => ApiResponse = () => ({ status: 200, body: {} })
-  const log = (_level: string, message: string): void => void logged.push(message)
+  const log: Log = (_level, message, fields) => void logged.push([message, fields])
   const hub = new EdgeHub({
     publication: () => ({ version: 1, snapshot: EMPTY, leftOut: [] }),
     generation: 'g',
@@ -224,10 +225,12 @@ test('an error of our own is status 500 without its text, which is in the log', 
   answerWith(() => {
     throw new Error('secret detail')
   })
-  const answer = await ask('GET', '/x')
+  const answer = await ask('GET', '/x?token=t')
   assert.equal(reasonOf(answer), '500 internalError')
   assert.ok(!answer.text.includes('secret detail'))
-  assert.deepEqual(logged, ['secret detail'])
+  const [[message, fields], ...others] = logged
+  assert.deepEqual([message, fields?.method, fields?.path], ['secret detail', 'GET', '/x'])
+  assert.deepEqual(others, [])
 })
 
 test('a UNIX socket is for its owner only, whatever the mask is, and replaces one that nobody serves', async (t) => {

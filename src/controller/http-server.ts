@@ -10,6 +10,7 @@ import type { Log } from '../telemetry/log.ts'
 import { errorBody } from './api-error.ts'
 import type { ApiRequest, ApiResponse } from './api-request.ts'
 import type { Access, Door } from './door.ts'
+import { logInternalError } from './internal-error.ts'
 import { isOwnPath, type OwnRoutes } from './own-routes.ts'
 import type { Identity } from './token.ts'
 
@@ -106,7 +107,7 @@ class Routes {
     app.addHook('onRequest', (request, reply, done) => {
       if (this.#letIn(request, reply)) done()
     })
-    app.setErrorHandler<FastifyError>((error, _request, reply) => this.#onError(error, reply))
+    app.setErrorHandler<FastifyError>((error, request, reply) => this.#onError(error, request, reply))
     app.setNotFoundHandler((request, reply) => this.#answer(request, reply))
     app.all('/*', (request, reply) => this.#answer(request, reply))
   }
@@ -152,8 +153,9 @@ class Routes {
     send(reply, await this.#options.api.handle({ ...asked, rawBody, contentType, baseUrl, user, role }))
   }
 
-  #onError(error: FastifyError, reply: FastifyReply): void {
-    if ((error.statusCode ?? 500) >= 500) this.#options.log('error', error.message, { stack: error.stack })
+  #onError(error: FastifyError, { raw, method }: FastifyRequest, reply: FastifyReply): void {
+    const [path] = splitOnce(raw.url ?? '/', '?')
+    if ((error.statusCode ?? 500) >= 500) logInternalError(this.#options.log, error, { method, path })
     sendError(reply, error)
   }
 }
