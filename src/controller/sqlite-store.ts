@@ -14,6 +14,7 @@ import type {
   Commit,
   JsonObject,
   JsonValue,
+  LastOperation,
   Store,
   StoredOperation,
   StoredResource,
@@ -24,6 +25,8 @@ const DAY_MS = 86_400_000
 /** As long as Compute Engine does. */
 const OPERATION_DAYS = 14
 const AUDIT_DAYS = 400
+/** Greater than any time as text. */
+const AFTER_ALL_TIMES = '~'
 /** Old records are looked for at the start and then every so many commits. */
 const COMMITS_PER_CLEANUP = 1_000
 
@@ -110,13 +113,32 @@ export class SqliteStore implements Store {
   }
 
   operation(project: string, scope: string, nameOrId: string): StoredOperation | undefined {
-    const row = this.#statements.operation.get(project, scope, nameOrId, nameOrId)
+    const row = this.#statements.operation.get(project, scope, nameOrId, project, scope, nameOrId)
     return row === undefined ? undefined : readOperation(row as OperationRow)
   }
 
-  operations(project: string, scope?: string): readonly StoredOperation[] {
+  operations(
+    project: string,
+    scope: string | undefined,
+    last: LastOperation | undefined,
+    count: number,
+  ): readonly StoredOperation[] {
     const { operations, operationsOfScope } = this.#statements
-    const rows = scope === undefined ? operations.all(project) : operationsOfScope.all(project, scope)
+    const rows =
+      scope === undefined
+        ? operations.all(project, last?.scope ?? '', last?.name ?? '', count)
+        : operationsOfScope.all(project, scope, last?.name ?? '', count)
+    return rows.map((row) => readOperation(row as OperationRow))
+  }
+
+  latestOperations(
+    project: string,
+    scope: string,
+    last: LastOperation | undefined,
+    count: number,
+  ): readonly StoredOperation[] {
+    const { inserted, name } = last ?? { inserted: AFTER_ALL_TIMES, name: '' }
+    const rows = this.#statements.latestOperations.all(project, scope, inserted, inserted, name, count)
     return rows.map((row) => readOperation(row as OperationRow))
   }
 
@@ -229,9 +251,14 @@ function statementTexts() {
     putOperation: `INSERT INTO operations (project, scope, name, id, is_done, inserted, resource)
       VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, name) DO UPDATE
       SET scope = excluded.scope, id = excluded.id, is_done = excluded.is_done, resource = excluded.resource`,
-    operation: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND (name = ? OR id = ?)`,
-    operations: `${SELECT_OPERATION} WHERE project = ? ORDER BY sequence DESC`,
-    operationsOfScope: `${SELECT_OPERATION} WHERE project = ? AND scope = ? ORDER BY sequence DESC`,
+    // With OR in place of UNION, SQLite would go through the whole scope.
+    operation: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND name = ?
+      UNION ALL ${SELECT_OPERATION} WHERE project = ? AND +scope = ? AND id = ?`,
+    operations: `${SELECT_OPERATION} WHERE project = ? AND (scope, name) > (?, ?) ORDER BY scope, name LIMIT ?`,
+    operationsOfScope: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND name > ? ORDER BY name LIMIT ?`,
+    // The first comparison alone tells SQLite where to begin in the index.
+    latestOperations: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND inserted <= ?
+      AND (inserted < ? OR name > ?) ORDER BY inserted DESC, name LIMIT ?`,
     unfinished: `${SELECT_OPERATION} WHERE is_done = 0 ORDER BY sequence`,
     removeOldOperations: 'DELETE FROM operations WHERE is_done = 1 AND inserted < ?',
     addAudit: 'INSERT INTO audit (time, user, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?)',

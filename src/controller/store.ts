@@ -44,6 +44,9 @@ export type StoredOperation = {
   readonly resource: JsonObject
 }
 
+/** The last operation of a page, behind which the next one begins. */
+export type LastOperation = Pick<StoredOperation, 'scope' | 'name' | 'inserted'>
+
 /** What the audit log says about one mutation, secrets left out. */
 export type AuditRecord = {
   /** RFC 3339. */
@@ -104,8 +107,23 @@ export type Store = {
   commit(commit: Commit): number
   /** @param nameOrId the name, or the numeric id that clients may use in its place */
   operation(project: string, scope: string, nameOrId: string): StoredOperation | undefined
-  /** The latest first; without `scope` those of all scopes. Done ones are kept for 14 days. */
-  operations(project: string, scope?: string | undefined): readonly StoredOperation[]
+  /**
+   * At most `count`, in the order of scope and name, behind `last`; without `scope` those of all scopes. Done ones are
+   * kept for 14 days.
+   */
+  operations(
+    project: string,
+    scope: string | undefined,
+    last: LastOperation | undefined,
+    count: number,
+  ): readonly StoredOperation[]
+  /** As {@link Store.operations}, the latest first and then by name. */
+  latestOperations(
+    project: string,
+    scope: string,
+    last: LastOperation | undefined,
+    count: number,
+  ): readonly StoredOperation[]
   /** Operations that are not done, the oldest first. */
   unfinished(): readonly StoredOperation[]
   /** The latest `count` records, the latest first. */
