@@ -290,13 +290,24 @@ test('every change is in the audit log: who, what, before and after', async () =
   assert.equal(records[2].after, null)
 })
 
-test('a request that comes twice with one requestId is carried out once', async () => {
+test('a request that comes twice with one requestId is carried out once, also by another controller', async () => {
   const api = new TestApi()
   const path = 'global/healthChecks?requestId=12345678-1234-1234-1234-123456789abc'
   const body = { name: 'hc', type: 'TCP', tcpHealthCheck: {} }
   const first = await api.change('POST', path, body)
   assert.equal(first.clientOperationId, '12345678-1234-1234-1234-123456789abc')
   assert.deepEqual(await api.change('POST', path, body), first)
+  const restarted = new TestApi({ store: api.store })
+  assert.deepEqual(await restarted.change('POST', path.replace('abc', 'ABC'), body), first)
+  await restarted.change('DELETE', 'global/healthChecks/hc')
+  assert.deepEqual(await restarted.change('POST', path, body), first, 'also when it is gone by now')
+  assert.match(await restarted.refusal('GET', 'global/healthChecks/hc'), /^404/)
+  const other = await restarted.change('POST', path, { ...body, name: 'hc2' })
+  assert.notEqual(other.name, first.name, 'another resource is another request')
+  const deleted = path.replace('healthChecks', 'healthChecks/hc2')
+  assert.equal((await restarted.change('DELETE', deleted)).operationType, 'delete')
+  const zero = 'global/healthChecks?requestId=00000000-0000-0000-0000-000000000000'
+  assert.match(await api.refusal('POST', zero, body), /^400 invalid: .*requestId/)
   assert.match(await api.refusal('POST', 'global/healthChecks?requestId=x', body), /^400 invalid: .*requestId/)
 })
 

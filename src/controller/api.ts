@@ -13,6 +13,7 @@ import { Publisher } from './publication.ts'
 import { answerRead, storedOperation } from './read-methods.ts'
 import { ReferenceIndex } from './reference-index.ts'
 import { readActionBody, readBody } from './request-body.ts'
+import { type NamedRequest, readRequestId } from './request-id.ts'
 import { pathOf } from './resource-paths.ts'
 import { routeOf } from './route.ts'
 import {
@@ -83,18 +84,12 @@ export type ApiOptions = {
 const BATCH_PATH = /^\/batch(\/compute\/v1)?\/?$/
 const OPENAPI_PATH = '/compute/v1/openapi.json'
 const IMAGE_COLLECTIONS = ['images', 'imageFamilyViews']
-/** Google's own bound on what a client calls a request. */
-const REQUEST_ID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
-/** Requests whose answer is repeated when they come again. */
-const REQUEST_IDS_MAX = 10_000
 
 /** The Compute Engine API: from a request whose sender is known to an answer. */
 export class Api {
   readonly #options: ApiOptions
   readonly #world: World
   readonly #publisher: Publisher
-  /** Operations by project, method and what the client called the request. */
-  readonly #byRequestId = new Map<string, StoredOperation>()
 
   /** Finishes what a controller before this one left unfinished. @throws StoreError */
   constructor(options: ApiOptions) {
@@ -141,21 +136,19 @@ export class Api {
 
   async #change(call: Call): Promise<Mapping> {
     const { request, route } = call
-    const requestId = readRequestId(request)
-    const key = `${route.project} ${route.method.id} ${requestId}`
-    const earlier = requestId === '' ? undefined : this.#byRequestId.get(key)
-    if (earlier !== undefined) return shownOperation(this.#latest(earlier), request.baseUrl)
+    const named = readRequestId(call)
+    const earlier = named && this.#world.store.operationOfRequest(named.key)
+    if (earlier !== undefined) return shownOperation(earlier, request.baseUrl)
     const hasOwnBody = ['insert', 'patch', 'update'].includes(route.method.action)
     const change = makeChange(call, hasOwnBody ? readBody(request) : readActionBody(call))
-    const operation = this.#store(call, change, requestId)
-    if (requestId !== '') this.#remember(key, operation)
+    const operation = this.#store(call, change, named)
     const late = this.#options.hub.published(this.#world.store.revision(), change.changesListeners)
     if (operation.isDone) return shownOperation(operation, request.baseUrl)
     return shownOperation(this.#finish(operation, lateWarnings(await late)), request.baseUrl)
   }
 
   /** One transaction: the resources, the operation and the audit record. */
-  #store(call: Call, change: ResourceChange, requestId: string): StoredOperation {
+  #store(call: Call, change: ResourceChange, named: NamedRequest | undefined): StoredOperation {
     const { request, route, now } = call
     const { store, references, random } = this.#world
     const { target, changes, before, after, warnings, changesListeners } = change
@@ -164,7 +157,7 @@ export class Api {
       type: route.method.action,
       user: request.user,
       now,
-      requestId,
+      named,
       isDone: !changesListeners,
       warnings,
       random,
@@ -194,18 +187,6 @@ export class Api {
       if (error instanceof StoreError) return operation
       throw error
     }
-  }
-
-  #latest({ project, scope, name }: StoredOperation): StoredOperation {
-    const latest = this.#world.store.operation(project, scope, name)
-    if (latest === undefined) throw notFound(pathOf({ project, scope, collection: 'operations', name }))
-    return latest
-  }
-
-  #remember(key: string, operation: StoredOperation): void {
-    this.#byRequestId.set(key, operation)
-    const [oldest] = this.#byRequestId.keys()
-    if (this.#byRequestId.size > REQUEST_IDS_MAX && oldest !== undefined) this.#byRequestId.delete(oldest)
   }
 
   /** An operation ends within seconds, long before the two minutes that a client would wait for it. */
@@ -266,13 +247,6 @@ function storeRefusal(error: unknown): ApiError | undefined {
 
 function forbidden({ user }: ApiRequest, method: string) {
   return { message: `Required permission for '${method}': '${user}' is a viewer`, reason: 'forbidden' }
-}
-
-function readRequestId({ query }: ApiRequest): string {
-  const requestId = query.get('requestId') ?? ''
-  if (requestId === '' || REQUEST_ID.test(requestId)) return requestId
-  const message = "Invalid value for field 'requestId': it is not a UUID"
-  throw new ApiError(400, { message, reason: 'invalid' })
 }
 
 function lateWarnings(names: readonly string[]): readonly Warning[] {

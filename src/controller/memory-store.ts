@@ -53,6 +53,10 @@ export class MemoryStore implements Store {
     return this.#operationsOf(project, scope).find(({ name, id }) => name === nameOrId || id === nameOrId)
   }
 
+  operationOfRequest(request: string): StoredOperation | undefined {
+    return [...this.#operations.values()].find((operation) => operation.request === request)
+  }
+
   operations(
     project: string,
     scope: string | undefined,

@@ -37,6 +37,8 @@ const MIGRATIONS: readonly string[] = [
   `
   CREATE INDEX operations_by_place ON operations (project, scope, name);
   CREATE INDEX operations_latest ON operations (project, scope, inserted DESC, name);
+  ALTER TABLE operations ADD COLUMN request TEXT;
+  CREATE UNIQUE INDEX operations_by_request ON operations (request) WHERE request IS NOT NULL;
   `,
 ]
 

@@ -117,6 +117,11 @@ export class SqliteStore implements Store {
     return row === undefined ? undefined : readOperation(row as OperationRow)
   }
 
+  operationOfRequest(request: string): StoredOperation | undefined {
+    const row = this.#statements.operationOfRequest.get(request)
+    return row === undefined ? undefined : readOperation(row as OperationRow)
+  }
+
   operations(
     project: string,
     scope: string | undefined,
@@ -188,8 +193,9 @@ export class SqliteStore implements Store {
     this.#statements.putResource.run(project, collection, scope, name, id, revision, created, ...texts)
   }
 
-  #writeOperation({ project, scope, name, id, isDone, inserted, resource }: StoredOperation): void {
-    this.#statements.putOperation.run(project, scope, name, id, isDone ? 1 : 0, inserted, JSON.stringify(resource))
+  #writeOperation({ project, scope, name, id, isDone, inserted, request, resource }: StoredOperation): void {
+    const values = [id, isDone ? 1 : 0, inserted, request ?? null, JSON.stringify(resource)]
+    this.#statements.putOperation.run(project, scope, name, ...values)
   }
 
   #removeOld(): void {
@@ -236,7 +242,7 @@ export function readTokens(database: Database): readonly StoredToken[] {
 }
 
 const SELECT_TOKENS = 'SELECT id, hash, user, role, created FROM tokens ORDER BY created, id'
-const SELECT_OPERATION = 'SELECT project, scope, name, id, is_done, inserted, resource FROM operations'
+const SELECT_OPERATION = 'SELECT project, scope, name, id, is_done, inserted, request, resource FROM operations'
 
 type Statements = Readonly<Record<keyof ReturnType<typeof statementTexts>, Statement>>
 
@@ -248,12 +254,13 @@ function statementTexts() {
     putResource: `INSERT OR REPLACE INTO resources
       (project, collection, scope, name, id, revision, created, resource, secret) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     deleteResource: 'DELETE FROM resources WHERE project = ? AND collection = ? AND scope = ? AND name = ?',
-    putOperation: `INSERT INTO operations (project, scope, name, id, is_done, inserted, resource)
-      VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, name) DO UPDATE
+    putOperation: `INSERT INTO operations (project, scope, name, id, is_done, inserted, request, resource)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, name) DO UPDATE
       SET scope = excluded.scope, id = excluded.id, is_done = excluded.is_done, resource = excluded.resource`,
     // With OR in place of UNION, SQLite would go through the whole scope.
     operation: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND name = ?
       UNION ALL ${SELECT_OPERATION} WHERE project = ? AND +scope = ? AND id = ?`,
+    operationOfRequest: `${SELECT_OPERATION} WHERE request = ?`,
     operations: `${SELECT_OPERATION} WHERE project = ? AND (scope, name) > (?, ?) ORDER BY scope, name LIMIT ?`,
     operationsOfScope: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND name > ? ORDER BY name LIMIT ?`,
     // The first comparison alone tells SQLite where to begin in the index.
@@ -282,8 +289,9 @@ type ResourceRow = Omit<StoredResource, 'resource' | 'secret'> & {
   readonly resource: string
   readonly secret: string | null
 }
-type OperationRow = Omit<StoredOperation, 'isDone' | 'resource'> & {
+type OperationRow = Omit<StoredOperation, 'isDone' | 'request' | 'resource'> & {
   readonly is_done: number
+  readonly request: string | null
   readonly resource: string
 }
 type AuditRow = Omit<AuditRecord, 'before' | 'after'> & { readonly before: string; readonly after: string }
@@ -303,9 +311,11 @@ function readResource(row: ResourceRow): StoredResource {
   return secret === null ? place : { ...place, secret: JSON.parse(secret) as JsonObject }
 }
 
-function readOperation({ project, scope, name, id, is_done, inserted, resource }: OperationRow): StoredOperation {
+function readOperation(row: OperationRow): StoredOperation {
+  const { project, scope, name, id, is_done, inserted, request, resource } = row
   const isDone = is_done === 1
-  return deepFreeze({ project, scope, name, id, isDone, inserted, resource: JSON.parse(resource) as JsonObject })
+  const operation = { project, scope, name, id, isDone, inserted, resource: JSON.parse(resource) as JsonObject }
+  return deepFreeze(request === null ? operation : { ...operation, request })
 }
 
 function readAudit({ time, user, action, target, before, after }: AuditRow): AuditRecord {

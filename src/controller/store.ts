@@ -40,6 +40,8 @@ export type StoredOperation = {
   readonly isDone: boolean
   /** RFC 3339. */
   readonly inserted: string
+  /** Tells the same request when it comes again; undefined: its client did not ask for that. No two have the same. */
+  readonly request?: string | undefined
   /** As clients see it. */
   readonly resource: JsonObject
 }
@@ -107,6 +109,8 @@ export type Store = {
   commit(commit: Commit): number
   /** @param nameOrId the name, or the numeric id that clients may use in its place */
   operation(project: string, scope: string, nameOrId: string): StoredOperation | undefined
+  /** The operation that a request has begun, by its {@link StoredOperation.request}. */
+  operationOfRequest(request: string): StoredOperation | undefined
   /**
    * At most `count`, in the order of scope and name, behind `last`; without `scope` those of all scopes. Done ones are
    * kept for 14 days.

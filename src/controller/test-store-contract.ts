@@ -195,6 +195,16 @@ export function testStoreContract(kind: string, open: () => Store): void {
     assert.deepEqual(store.operation('lab', 'regions/r', '9op-2'), operation('op-2', regional))
   })
 
+  claim('an operation is found by its request, also when it has gone on', (store) => {
+    const begun = operation('op-1', { request: 'r 1', isDone: false })
+    store.commit({ changes: [], operation: begun })
+    store.commit({ changes: [], operation: operation('op-2') })
+    assert.deepEqual(store.operationOfRequest('r 1'), begun)
+    store.commit({ changes: [], operation: { ...begun, isDone: true } })
+    assert.deepEqual(store.operationOfRequest('r 1'), { ...begun, isDone: true })
+    assert.equal(store.operationOfRequest('r'), undefined)
+  })
+
   claim('operations are listed page by page, by scope and name or the latest first', (store) => {
     const day = (number: number) => ({ inserted: `2026-01-0${number}T00:00:00.000Z` })
     const all = [
