@@ -102,7 +102,7 @@ test('a database of the first version keeps its operations, and gets what came l
   for (const name of ['by_place', 'latest', 'by_request']) database.exec(`DROP INDEX operations_${name}`)
   database.exec('ALTER TABLE operations DROP COLUMN request; PRAGMA user_version = 1')
   database.close()
-  const store = new SqliteStore(directory)
+  const store = new SqliteStore(directory, () => Date.parse(CREATED))
   store.commit({ changes: [], operation: operation('op-2', { request: 'r' }) })
   assert.deepEqual(store.operation('lab', 'global', 'op-1'), operation('op-1'))
   assert.equal(store.operationOfRequest('r')?.name, 'op-2')
