@@ -95,7 +95,7 @@ test('a database of a later version is refused', () => {
 
 test('a database of the first version keeps its operations, and gets what came later', () => {
   const directory = newDirectory()
-  const newest = new SqliteStore(directory)
+  const newest = new SqliteStore(directory, () => Date.parse(CREATED))
   newest.commit({ changes: [], operation: operation('op-1') })
   newest.close()
   const database = new Libsql(databasePath(directory))
