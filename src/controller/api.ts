@@ -8,6 +8,7 @@ import type { Call, ResourceChange, World } from './call.ts'
 import { makeChange } from './change-methods.ts'
 import { openApiDocument } from './openapi.ts'
 import { finishOperation, makeOperation, shownOperation, type Warning } from './operations.ts'
+import { partOf, readFields } from './partial-response.ts'
 import { addProjects } from './project.ts'
 import { Publisher } from './publication.ts'
 import { answerRead, storedOperation } from './read-methods.ts'
@@ -120,6 +121,13 @@ export class Api {
 
   async #answer(request: ApiRequest): Promise<ApiResponse> {
     if (request.path === OPENAPI_PATH && request.method === 'GET') return { status: 200, body: openApiDocument() }
+    const fields = readFields(request.query)
+    const response = await this.#answerWhole(request)
+    if (fields === undefined || !('body' in response) || !isMapping(response.body)) return response
+    return { ...response, body: partOf(response.body, fields) }
+  }
+
+  async #answerWhole(request: ApiRequest): Promise<ApiResponse> {
     const route = routeOf(request.method, request.path)
     const { method, project } = route
     const isShared = IMAGE_COLLECTIONS.includes(method.collection)

@@ -40,6 +40,8 @@ const QUERIES = [
   'maxResults=1',
   'pageToken=e30',
   'orderBy=x',
+  'fields=name,kind,items(*/name)',
+  'fields=a(',
   '%',
   '%00=%ff',
 ]
