@@ -94,11 +94,61 @@ test('a patch merges, null takes a field away, and a put replaces', async () => 
 test('what gcloud got is what it may send back: a put of the whole resource changes nothing', async () => {
   const api = new TestApi()
   await api.makeGuide()
-  for (const path of ['global/backendServices/my-tcp-lb', 'global/healthChecks/my-tcp-health-check']) {
+  const paths = [
+    `${zone}/instances/my-backend`,
+    'global/backendServices/my-tcp-lb',
+    'global/healthChecks/my-tcp-health-check',
+  ]
+  for (const path of paths) {
     const before = await api.get(path)
     await api.change('PUT', path, before)
     assert.deepEqual(await api.get(path), before)
   }
+})
+
+test('a put of an instance replaces it, and leaves running what runs at the address that it has', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const path = `${zone}/instances/my-backend`
+  await api.change('POST', `${path}/stop`)
+  const { fingerprint } = await api.get(path)
+  await api.change('PUT', path, { status: 'RUNNING', labels: { env: 'test' }, networkInterfaces: [{}], fingerprint })
+  const { status, labels, tags, networkInterfaces, ...rest } = await api.get(path)
+  assert.deepEqual([status, labels, (tags as Mapping).items], ['TERMINATED', { env: 'test' }, undefined])
+  assert.equal((networkInterfaces as readonly Mapping[])[0].networkIP, '10.128.0.2')
+  await api.change('PUT', path, {})
+  assert.deepEqual((await api.get(path)).networkInterfaces, networkInterfaces)
+  assert.match(await api.refusal('PUT', path, { fingerprint: rest.fingerprint }), /^412 conditionNotMet/)
+  await api.change('PUT', path, { networkInterfaces: [{ networkIP: '10.128.0.9' }] })
+  const [first] = (await api.get(path)).networkInterfaces as readonly Mapping[]
+  assert.equal(first.networkIP, '10.128.0.9')
+})
+
+test('an access config is taken away and added, one for each interface', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const path = `${zone}/instances/my-backend`
+  const configs = async () => ((await api.get(path)).networkInterfaces as readonly Mapping[])[0].accessConfigs
+  const add = `${path}/addAccessConfig`
+  const remove = `${path}/deleteAccessConfig`
+  assert.match(await api.refusal('POST', `${add}?networkInterface=nic0`, {}), /^400 invalid: .*'external-nat' first/)
+  assert.match(await api.refusal('POST', `${remove}?networkInterface=nic0`), /^400 required: .*accessConfig/)
+  assert.match(
+    await api.refusal('POST', `${remove}?networkInterface=nic0&accessConfig=x`),
+    /^400 invalid: .*only external-nat/,
+  )
+  const operation = await api.change('POST', `${remove}?networkInterface=nic0&accessConfig=external-nat`)
+  assert.equal(operation.operationType, 'deleteAccessConfig')
+  assert.equal(await configs(), undefined)
+  assert.match(await api.refusal('POST', add, {}), /^400 required: .*networkInterface/)
+  assert.match(await api.refusal('POST', `${add}?networkInterface=nic1`, {}), /^400 invalid: .*nic1/)
+  assert.match(await api.refusal('POST', `${add}?networkInterface=nic0`, { natIP: 'x' }), /^400 invalid: .*natIP/)
+  await api.change('POST', `${add}?networkInterface=nic0`, {})
+  const config = { kind: 'compute#accessConfig', name: 'External NAT', type: 'ONE_TO_ONE_NAT', natIP: '10.128.0.2' }
+  assert.deepEqual(await configs(), [config])
+  await api.change('POST', `${remove}?networkInterface=nic0&accessConfig=External%20NAT`)
+  await api.change('POST', `${add}?networkInterface=nic0`, { name: 'nat', natIP: '203.0.113.99' })
+  assert.deepEqual(await configs(), [{ ...config, name: 'nat', natIP: '203.0.113.99' }])
 })
 
 test('a health check of another type needs no null for what the one before it spoke', async () => {
@@ -395,6 +445,12 @@ test('actions of target proxies change one field; an empty setSslPolicy takes th
   await api.change('POST', 'global/targetSslProxies/t/setSslPolicy', {})
   assert.ok(!('sslPolicy' in (await api.get('global/targetSslProxies/t'))))
   await api.change('DELETE', 'global/sslPolicies/s')
+  await api.change('POST', 'global/targetSslProxies/t/setCertificateMap', {})
+  const certificateMap = '//certificatemanager.googleapis.com/projects/p/locations/global/certificateMaps/m'
+  assert.match(
+    await api.refusal('POST', 'global/targetSslProxies/t/setCertificateMap', { certificateMap }),
+    /^400 invalid: .*certificateMap/,
+  )
 })
 
 test('tags, metadata and labels are set on top of what was seen', async () => {
