@@ -555,6 +555,27 @@ test('a mistake of our own is status 500 without its text, and is told once with
   ])
 })
 
+test('every answer is told by its method, also those of a batch, and what is no method under one name', async () => {
+  const api = new TestApi()
+  const path = '/compute/v1/projects/p/global/healthChecks'
+  await api.change('POST', path, { name: 'hc', type: 'TCP', tcpHealthCheck: {} })
+  await api.send('GET', `${path}/none`)
+  await api.send('GET', '/compute/v1/projects/p/global/unheardOf/x')
+  await api.send('PUT', path)
+  await api.send('GET', `${path}?fields=(`)
+  const part = `--b\nContent-Type: application/http\nContent-ID: <1>\n\nDELETE ${path}/hc HTTP/1.1\n\n\n--b--\n`
+  await api.batch('multipart/mixed; boundary=b', part)
+  assert.deepEqual(api.answers, [
+    'healthChecks.insert 200',
+    'healthChecks.get 404',
+    'unknown 404',
+    'unknown 405',
+    'healthChecks.list 400',
+    'healthChecks.delete 200',
+    'batch 200',
+  ])
+})
+
 test('two projects share addresses, but not names', async () => {
   const api = new TestApi({ projects: ['p', 'q'] })
   await api.makeGuide()

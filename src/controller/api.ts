@@ -16,7 +16,7 @@ import { ReferenceIndex } from './reference-index.ts'
 import { readActionBody, readBody } from './request-body.ts'
 import { type NamedRequest, readRequestId } from './request-id.ts'
 import { pathOf } from './resource-paths.ts'
-import { routeOf } from './route.ts'
+import { type Route, routeOf } from './route.ts'
 import {
   type JsonValue,
   type ResourceKey,
@@ -62,6 +62,13 @@ export type InstanceProvider = {
   changed(zone: string, name: string, status: string | undefined): void
 }
 
+/**
+ * Is told of every answer, also of each part of a batch.
+ *
+ * @param method that of the API, such as `healthChecks.insert`, or another word of a small set
+ */
+export type AnswerListener = (method: string, status: number, tookMs: number) => void
+
 /** What an {@link Api} works with. */
 export type ApiOptions = {
   readonly store: Store
@@ -80,6 +87,7 @@ export type ApiOptions = {
   readonly provider?: InstanceProvider
   /** Told about mistakes of our own, which clients see as status 500, and which request has met them. */
   readonly onError?: (error: unknown, request: ApiRequest) => void
+  readonly onAnswer?: AnswerListener | undefined
 }
 
 const BATCH_PATH = /^\/batch(\/compute\/v1)?\/?$/
@@ -106,12 +114,11 @@ export class Api {
 
   /** Answers a request. A change is durable in the store before its answer is there. Never throws. */
   async handle(request: ApiRequest): Promise<ApiResponse> {
-    try {
-      if (BATCH_PATH.test(request.path)) return await this.#answerBatch(request)
-      return await this.#answer(request)
-    } catch (error) {
-      return this.#refuse(error, request)
-    }
+    if (!BATCH_PATH.test(request.path)) return this.#answerOne(request)
+    return this.#tell(request, (called) => {
+      called('batch')
+      return this.#answerBatch(request)
+    })
   }
 
   /** The latest version and its snapshot; compiled when it is asked for, and kept. */
@@ -119,16 +126,45 @@ export class Api {
     return this.#publisher.publication()
   }
 
-  async #answer(request: ApiRequest): Promise<ApiResponse> {
-    if (request.path === OPENAPI_PATH && request.method === 'GET') return { status: 200, body: openApiDocument() }
+  #answerOne(request: ApiRequest): Promise<ApiResponse> {
+    return this.#tell(request, (called) => {
+      if (request.path === OPENAPI_PATH && request.method === 'GET') {
+        called('openapi')
+        return { status: 200, body: openApiDocument() }
+      }
+      const route = routeOf(request.method, request.path)
+      called(route.method.id)
+      return this.#answer(request, route)
+    })
+  }
+
+  /** Tells of an answer, and makes one of what is thrown; `called` takes the name of the method once it is known. */
+  async #tell(
+    request: ApiRequest,
+    answer: (called: (method: string) => void) => ApiResponse | Promise<ApiResponse>,
+  ): Promise<ApiResponse> {
+    const beganMs = performance.now()
+    let method = 'unknown'
+    let response: ApiResponse
+    try {
+      response = await answer((name) => {
+        method = name
+      })
+    } catch (error) {
+      response = this.#refuse(error, request)
+    }
+    this.#options.onAnswer?.(method, response.status, performance.now() - beganMs)
+    return response
+  }
+
+  async #answer(request: ApiRequest, route: Route): Promise<ApiResponse> {
     const fields = readFields(request.query)
-    const response = await this.#answerWhole(request)
+    const response = await this.#answerWhole(request, route)
     if (fields === undefined || !('body' in response) || !isMapping(response.body)) return response
     return { ...response, body: partOf(response.body, fields) }
   }
 
-  async #answerWhole(request: ApiRequest): Promise<ApiResponse> {
-    const route = routeOf(request.method, request.path)
+  async #answerWhole(request: ApiRequest, route: Route): Promise<ApiResponse> {
     const { method, project } = route
     const isShared = IMAGE_COLLECTIONS.includes(method.collection)
     if (!isShared && !this.#options.projects.includes(project)) throw notFound(`projects/${project}`)
@@ -220,7 +256,7 @@ export class Api {
     const pending: Promise<ApiResponse>[] = []
     // All begin in their order, and each change is stored when it begins; what only waits does not hold up the others.
     for (const part of parts) {
-      pending.push(this.#answerPart(part.request))
+      pending.push(this.#answerOne(part.request))
       // Others have their turn between two parts.
       await setImmediate()
     }
@@ -228,14 +264,6 @@ export class Api {
     const answers = responses.map((response, index) => ({ contentId: parts[index].contentId, response }))
     const boundary = `batch_${Buffer.from(this.#options.random(16)).toString('hex')}`
     return writeBatch(boundary, answers)
-  }
-
-  async #answerPart(request: ApiRequest): Promise<ApiResponse> {
-    try {
-      return await this.#answer(request)
-    } catch (error) {
-      return this.#refuse(error, request)
-    }
   }
 
   #refuse(error: unknown, request: ApiRequest): ApiResponse {

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ControllerStatus } from '../telemetry/controller-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
-import { Api } from './api.ts'
+import { type AnswerListener, Api } from './api.ts'
+import { collectionNames } from './collections.ts'
 import { Door } from './door.ts'
 import { EdgeHub } from './edge-hub.ts'
 import { EdgeSources } from './edge-sources.ts'
@@ -15,6 +17,7 @@ import {
 import { logInternalError } from './internal-error.ts'
 import { OwnRoutes } from './own-routes.ts'
 import { SqliteStore } from './sqlite-store.ts'
+import type { Store } from './store.ts'
 
 /** Requests that are being answered may take this long to end. */
 const CLOSE_MS_MAX = 5_000
@@ -31,11 +34,13 @@ export type ControllerOptions = {
   readonly addressPools: readonly string[]
   readonly poolAddresses: readonly string[]
   readonly log: Log
+  readonly onAnswer?: AnswerListener | undefined
 }
 
 /** A running controller. */
 export type Controller = {
   readonly urls: readonly string[]
+  status(): ControllerStatus
   /** Reads the certificate again; keeps the old one on any error. */
   reload(): void
   close(): Promise<void>
@@ -43,7 +48,7 @@ export type Controller = {
 
 /** Starts a controller. @throws StoreError or Error, each with its remedy; nothing is left running then */
 export async function startController(options: ControllerOptions): Promise<Controller> {
-  const { directory, addresses, readTls, log } = options
+  const { directory, addresses, readTls, log, onAnswer } = options
   const tls = readTls?.()
   const store = new SqliteStore(directory)
   const hub = new EdgeHub({
@@ -62,6 +67,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     addressPools: options.addressPools,
     addresses: options.poolAddresses,
     onError: (error, request) => logInternalError(log, error, request),
+    onAnswer,
   })
   const onFailure = (peerAddress: string): void => log('warn', 'a request without a valid token', { peer: peerAddress })
   const door = new Door(store, () => performance.now(), onFailure)
@@ -78,7 +84,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   try {
     for (const address of addresses) {
       const needed = isTrustedAddress(address) ? undefined : tls
-      const server = await startHttpServer({ address, tls: needed, door, api, ownRoutes, log })
+      const server = await startHttpServer({ address, tls: needed, door, api, ownRoutes, onAnswer, log })
       servers.push({ server, hasTls: needed !== undefined })
     }
   } catch (error) {
@@ -87,6 +93,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   }
   return {
     urls: servers.map(({ server }) => server.url),
+    status: () => statusOf(store, hub),
     close,
     reload() {
       try {
@@ -98,4 +105,19 @@ export async function startController(options: ControllerOptions): Promise<Contr
       }
     },
   }
+}
+
+function statusOf(store: Store, hub: EdgeHub): ControllerStatus {
+  const revision = store.revision()
+  const generation = store.meta('generation')
+  const resources = new Map<string, number>(collectionNames.map((name) => [name, 0]))
+  for (const { collection } of store.all()) resources.set(collection, (resources.get(collection) ?? 0) + 1)
+  const { operations, bytes } = store.size()
+  const edges = hub.edges().map(({ name, isConnected, report }) => ({
+    name,
+    isConnected,
+    appliedVersion: report !== undefined && report.applied.generation === generation ? report.applied.version : 0,
+    isRefusing: report?.refused !== undefined,
+  }))
+  return { revision, resources, operations, databaseBytes: bytes, edges }
 }

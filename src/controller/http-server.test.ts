@@ -28,6 +28,7 @@ const EMPTY = { frontends: [], services: [], healthChecks: [] }
 async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) {
   const store = new MemoryStore()
   const requests: ApiRequest[] = []
+  const answers: string[] = []
   const logged: (readonly [message: string, fields: LogFields | undefined])[] = []
   let answer: (request: ApiRequest) => ApiResponse = () => ({ status: 200, body: {} })
   const log: Log = (_level, message, fields) => void logged.push([message, fields])
@@ -53,6 +54,7 @@ async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) 
       },
     },
     ownRoutes: new OwnRoutes(hub, sources, store),
+    onAnswer: (method, status) => void answers.push(`${method} ${status}`),
     log,
   })
   t.after(async () => {
@@ -66,6 +68,7 @@ async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) 
     hub,
     requests,
     logged,
+    answers,
     answerWith: (next: typeof answer): void => {
       answer = next
     },
@@ -333,4 +336,16 @@ test('the audit log is for admins', async (t) => {
   assert.equal(reasonOf(await ask('GET', '/truepeer/v1/audit', token('operator'))), '403 forbidden')
   assert.equal((await ask('GET', '/truepeer/v1/audit?count=5', token('admin'))).text, '{"items":[]}')
   assert.equal(reasonOf(await ask('GET', '/truepeer/v1/audit?count=x')), '400 invalid')
+})
+
+test('what is answered besides the API is told, too: refusals at the door, and the routes of our own', async (t) => {
+  const { ask, token, answers } = await serve(t, LOOPBACK)
+  await ask('GET', '/x', { host: 'evil.example' })
+  await ask('GET', '/x', { authorization: `${token('admin').authorization}x` })
+  await ask('GET', '/x', token('edge'))
+  await ask('POST', '/x', {}, Buffer.alloc(BODY_BYTES_MAX + 1))
+  await ask('GET', '/truepeer/v1/edges')
+  await ask('GET', '/truepeer/v1/nothing')
+  await ask('GET', '/x')
+  assert.deepEqual(answers, ['none 403', 'none 401', 'none 403', 'none 413', 'truepeer 200', 'truepeer 404'])
 })

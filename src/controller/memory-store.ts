@@ -8,6 +8,7 @@ import type {
   StoredOperation,
   StoredResource,
   StoredToken,
+  StoreSize,
 } from './store.ts'
 
 /** A store that ends with the process: for tests of what stands on a store, and as the simplest one there is. */
@@ -85,6 +86,11 @@ export class MemoryStore implements Store {
 
   unfinished(): readonly StoredOperation[] {
     return [...this.#operations.values()].filter(({ isDone }) => !isDone)
+  }
+
+  size(): StoreSize {
+    const running = this.unfinished().length
+    return { operations: { done: this.#operations.size - running, running }, bytes: 0 }
   }
 
   audit(count: number): readonly AuditRecord[] {

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import type { Database, Statement } from 'libsql'
 import {
   closeDatabase,
@@ -19,6 +20,7 @@ import type {
   StoredOperation,
   StoredResource,
   StoredToken,
+  StoreSize,
 } from './store.ts'
 
 const DAY_MS = 86_400_000
@@ -151,6 +153,12 @@ export class SqliteStore implements Store {
     return this.#statements.unfinished.all().map((row) => readOperation(row as OperationRow))
   }
 
+  size(): StoreSize {
+    const { total, running } = this.#statements.countOperations.get() as Readonly<Record<'total' | 'running', number>>
+    const files = [this.#path, `${this.#path}-wal`].map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0)
+    return { operations: { done: total - running, running }, bytes: files[0] + files[1] }
+  }
+
   audit(count: number): readonly AuditRecord[] {
     return this.#statements.audit.all(count).map((row) => readAudit(row as AuditRow))
   }
@@ -266,6 +274,8 @@ function statementTexts() {
     // The first comparison alone tells SQLite where to begin in the index.
     latestOperations: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND inserted <= ?
       AND (inserted < ? OR name > ?) ORDER BY inserted DESC, name LIMIT ?`,
+    countOperations: `SELECT (SELECT count(*) FROM operations) AS total,
+      (SELECT count(*) FROM operations WHERE is_done = 0) AS running`,
     unfinished: `${SELECT_OPERATION} WHERE is_done = 0 ORDER BY sequence`,
     removeOldOperations: 'DELETE FROM operations WHERE is_done = 1 AND inserted < ?',
     addAudit: 'INSERT INTO audit (time, user, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?)',

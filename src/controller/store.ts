@@ -49,6 +49,13 @@ export type StoredOperation = {
 /** The last operation of a page, behind which the next one begins. */
 export type LastOperation = Pick<StoredOperation, 'scope' | 'name' | 'inserted'>
 
+/** How much there is besides resources. */
+export type StoreSize = {
+  readonly operations: { readonly done: number; readonly running: number }
+  /** On disk. */
+  readonly bytes: number
+}
+
 /** What the audit log says about one mutation, secrets left out. */
 export type AuditRecord = {
   /** RFC 3339. */
@@ -130,6 +137,7 @@ export type Store = {
   ): readonly StoredOperation[]
   /** Operations that are not done, the oldest first. */
   unfinished(): readonly StoredOperation[]
+  size(): StoreSize
   /** The latest `count` records, the latest first. */
   audit(count: number): readonly AuditRecord[]
   meta(name: string): string | undefined

@@ -27,6 +27,8 @@ export class TestApi {
   now = Date.UTC(2026, 10, 22)
   /** Mistakes of our own, and which requests have met them. */
   readonly errors: { readonly error: unknown; readonly request: string }[] = []
+  /** Method and status of every answer, as they were told. */
+  readonly answers: string[] = []
   #number = 0
   readonly #role: ApiRequest['role']
 
@@ -42,6 +44,7 @@ export class TestApi {
       projects: ['p'],
       addressPools: ['203.0.113.0/24', '2001:db8::/64'],
       addresses: [],
+      onAnswer: (method, status) => void this.answers.push(`${method} ${status}`),
       onError: (error, { method, path }) => this.errors.push({ error, request: `${method} ${path}` }),
       ...options,
     })

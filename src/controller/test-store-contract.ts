@@ -61,6 +61,7 @@ export function testStoreContract(kind: string, open: () => Store): void {
     assert.equal(store.get('lab', 'healthChecks', 'global', 'a'), undefined)
     assert.deepEqual(store.operations('lab', undefined, undefined, 9), [])
     assert.deepEqual(store.unfinished(), [])
+    assert.deepEqual(store.size().operations, { done: 0, running: 0 })
     assert.deepEqual(store.audit(10), [])
     assert.equal(store.meta('number'), undefined)
     assert.deepEqual(store.tokens(), [])
@@ -243,6 +244,7 @@ export function testStoreContract(kind: string, open: () => Store): void {
       ['op-1', 'op-2'],
     )
     store.commit({ changes: [], operation: operation('op-1') })
+    assert.deepEqual(store.size().operations, { done: 1, running: 1 })
     assert.deepEqual(
       store.unfinished().map(({ name }) => name),
       ['op-2'],
