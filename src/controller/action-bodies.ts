@@ -24,6 +24,10 @@ const endpoints = object('Some endpoints.', {
 
 /** What an action takes that changes one resource, by `collection.action`. */
 export const actionBodies: Readonly<Record<string, TSchema>> = {
+  'addresses.move': object('Where the address goes.', {
+    destinationAddress: text('URL or path of the new address, in another project.'),
+    description: optional(text('The new description; without it the old one stays.')),
+  }),
   'addresses.setLabels': labels(),
   'forwardingRules.setLabels': labels(),
   'forwardingRules.setTarget': object('The new target.', {

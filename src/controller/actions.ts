@@ -4,6 +4,7 @@ import { ApiError, invalidField, shown } from './api-error.ts'
 import type { Call, ResourceChange } from './call.ts'
 import { checkFingerprint } from './fingerprint.ts'
 import { type LinkField, mapLinks } from './links.ts'
+import { moveAddress } from './move-address.ts'
 import { resolveLink } from './resolve-link.ts'
 import { pathOf } from './resource-paths.ts'
 import type { StoredResource } from './store.ts'
@@ -14,6 +15,7 @@ type Action = (call: Call, stored: StoredResource, body: Mapping) => ResourceCha
 
 /** The actions that change one resource, by `collection.action`. */
 export const actions: Readonly<Record<string, Action>> = {
+  'addresses.move': moveAddress,
   'addresses.setLabels': setLabels,
   'forwardingRules.setLabels': setLabels,
   'forwardingRules.setTarget': setFields,

@@ -472,6 +472,35 @@ test('tags, metadata and labels are set on top of what was seen', async () => {
   assert.match(await api.refusal('DELETE', path), /^400 invalid: Resource cannot be deleted/)
 })
 
+test('a reserved address that nobody uses is moved to another project, in its scope', async () => {
+  const api = new TestApi({ projects: ['p', 'q'] })
+  await api.makeGuide()
+  await api.change('POST', 'regions/us-central1/addresses', { name: 'a', description: 'mine' })
+  const { address } = await api.get('regions/us-central1/addresses/a')
+  const move = 'regions/us-central1/addresses/a/move'
+  const to = (path: string, more: Mapping = {}) => ({
+    destinationAddress: `http://h/compute/v1/projects/${path}`,
+    ...more,
+  })
+  for (const path of [
+    'p/regions/us-central1/addresses/b',
+    'q/global/addresses/b',
+    'r/regions/us-central1/addresses/b',
+  ]) {
+    assert.match(await api.refusal('POST', move, to(path)), /^400 invalid: .*destinationAddress.* of another project/)
+  }
+  const used = await api.refusal('POST', 'global/addresses/lb-static-ipv4/move', to('q/global/addresses/b'))
+  assert.match(used, /^400 resourceInUseByAnotherResource/)
+  const operation = await api.change('POST', move, to('q/regions/us-central1/addresses/b'))
+  assert.equal(operation.operationType, 'move')
+  assert.match(await api.refusal('GET', 'regions/us-central1/addresses/a'), /^404/)
+  const moved = await api.get('/compute/v1/projects/q/regions/us-central1/addresses/b')
+  assert.deepEqual([moved.name, moved.address, moved.description, moved.status], ['b', address, 'mine', 'RESERVED'])
+  assert.match(await api.refusal('POST', 'global/addresses', { name: 'c', address }), /conflict: .*'projects\/q\//)
+  await api.change('POST', 'regions/us-central1/addresses', { name: 'a' })
+  assert.match(await api.refusal('POST', move, to('q/regions/us-central1/addresses/b')), /^409 alreadyExists/)
+})
+
 test('common metadata of a project is kept, with a fingerprint', async () => {
   const api = new TestApi()
   const { commonInstanceMetadata } = await api.get('')
