@@ -87,7 +87,7 @@ function checkStored(directory: string, ledger: Ledger): number {
       known.attempted = found
     }
     checkAudit(store, ledger)
-    const operations = store.operations('truepeer')
+    const operations = store.operations('truepeer', undefined, undefined, 1_000_000)
     const names = new Set(operations.map(({ name }) => name))
     for (const name of ledger.operations) assert.ok(names.has(name), `the operation ${name} is lost`)
     // Each change grew the revision by one, and left one operation and one record; the first start made the project.

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Program } from '../src/lab/program.ts'
@@ -148,3 +149,40 @@ async function certificate(folder: string, address: string): Promise<[cert: stri
   await runProgram('openssl', ['req', '-x509', ...kind, ...names, '-keyout', key, '-out', cert])
   return [cert, key]
 }
+
+test('--admin shows metrics of what was answered, of the store and of the edges, and whether it is ready', async (t) => {
+  const folder = testDirectory(t)
+  const socketPath = join(folder, 'admin.sock')
+  const controller = await started(t, join(folder, 'data'), ['--admin', `unix:${socketPath}`])
+  const page = async (path: string): Promise<{ readonly status: number; readonly text: string }> => {
+    const args = ['--silent', '--unix-socket', socketPath, '--write-out', '\n%{http_code}', `http://x${path}`]
+    const { stdout } = await runProgram('curl', args, { timeoutMs: 10_000 })
+    const end = stdout.lastIndexOf('\n')
+    return { status: Number(stdout.slice(end + 1)), text: stdout.slice(0, end) }
+  }
+  assert.equal(statSync(socketPath).mode & 0o777, 0o600)
+  assert.deepEqual(await page('/healthz'), { status: 200, text: 'ok\n' })
+  assert.deepEqual(await page('/readyz'), { status: 200, text: 'ready\n' })
+  assert.equal((await page('/connections')).status, 404)
+  await insert(controller, 'hc')
+  assert.equal((await controller.ask('GET', `${COLLECTION}/none`)).status, 404)
+  const report = { health: {}, sources: [], applied: { generation: 'another', version: 9 } }
+  assert.equal((await controller.ask('POST', '/truepeer/v1/edges/e1/status', report)).status, 200)
+  const lines = (await page('/metrics')).text.split('\n')
+  for (const line of [
+    'truepeer_controller_requests_total{method="healthChecks.insert",code="200"} 1',
+    'truepeer_controller_requests_total{method="healthChecks.get",code="404"} 1',
+    'truepeer_controller_requests_total{method="truepeer",code="200"} 1',
+    'truepeer_controller_request_seconds_count{method="healthChecks.insert"} 1',
+    'truepeer_controller_resources{collection="healthChecks"} 1',
+    'truepeer_controller_operations{state="done"} 1',
+    // The first change made the project.
+    'truepeer_controller_revision 2',
+    'truepeer_controller_edge_connected{edge="e1"} 0',
+    'truepeer_controller_edge_revision{edge="e1"} 0',
+  ]) {
+    assert.ok(lines.includes(line), `${line} is missing in\n${lines.join('\n')}`)
+  }
+  const bytes = lines.find((line) => line.startsWith('truepeer_controller_database_bytes '))
+  assert.ok(Number(bytes?.split(' ')[1]) > 4096, bytes)
+})

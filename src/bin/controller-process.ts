@@ -2,6 +2,8 @@ import type { ControllerCommand } from '../cli/controller.ts'
 import { quoted, UsageError } from '../cli/flags.ts'
 import { type Controller, startController } from '../controller/controller.ts'
 import type { TlsIdentity } from '../controller/http-server.ts'
+import { startAdmin } from '../telemetry/admin.ts'
+import { ControllerMetrics } from '../telemetry/controller-registry.ts'
 import { type Log, openLog } from '../telemetry/log.ts'
 import { CertificateError, certificateWarnings, readCertificate } from '../tls/certificate.ts'
 import { readNamedFile } from './named-file.ts'
@@ -10,8 +12,8 @@ import { findService } from './service.ts'
 type TlsFiles = NonNullable<ControllerCommand['tls']>
 
 /** Runs a controller until SIGTERM or SIGINT ends it, with status 0; SIGHUP reads the certificate again. */
-export async function runController({ tls, ...command }: ControllerCommand): Promise<void> {
-  const { log, flush } = openLog()
+export async function runController({ tls, admin, ...command }: ControllerCommand): Promise<void> {
+  const { log, dropped, flush } = openLog()
   const onFatal = (error: Error): never => {
     log('fatal', error.message, { stack: error.stack })
     flush()
@@ -35,7 +37,13 @@ export async function runController({ tls, ...command }: ControllerCommand): Pro
   process.on('SIGINT', (signal) => void stop(signal))
   process.on('SIGHUP', () => controller?.reload())
   const readTls = tls && (() => readTlsFiles(tls, log))
-  controller = await startController({ ...command, readTls, log })
+  const metrics = admin && new ControllerMetrics(() => controller?.status(), dropped)
+  // Before the ports of clients: whoever has seen "listening" can ask for the metrics.
+  if (admin !== undefined && metrics !== undefined) {
+    await startAdmin(admin, { metrics, isReady: () => controller !== undefined && !isStopping })
+  }
+  const onAnswer = metrics?.answered.bind(metrics)
+  controller = await startController({ ...command, readTls, log, onAnswer })
   log('info', 'listening', { urls: controller.urls, data: command.directory, projects: command.projects })
   service.tell('ready')
   service.watch(async () => {})

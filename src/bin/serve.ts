@@ -4,6 +4,7 @@ import { startAdmin } from '../telemetry/admin.ts'
 import type { EdgeControl } from '../telemetry/edge-status.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import { openLog } from '../telemetry/log.ts'
+import { dataPlaneMetrics } from '../telemetry/registry.ts'
 import { findService } from './service.ts'
 
 /** What the life of the process depends on, beside the program itself. */
@@ -45,7 +46,8 @@ export async function serve(
     const read = (slot: number): number => program?.read(slot) ?? 0
     const connections = async (): ReturnType<Program['connections']> => (await program?.connections()) ?? []
     const { edge } = options
-    await startAdmin(options.admin, { read, connections, droppedRecords: dropped, isReady: () => isReady, edge })
+    const metrics = dataPlaneMetrics({ read, droppedRecords: dropped, edge })
+    await startAdmin(options.admin, { metrics, connections, isReady: () => isReady, edge })
   }
   const service = findService(log)
   const stop = async (signal: NodeJS.Signals): Promise<void> => {

@@ -2,6 +2,8 @@ import { classifyAddress } from '../address/address-class.ts'
 import { type Cidr, formatCidr } from '../address/cidr.ts'
 import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
+import type { ListenAddress } from '../telemetry/listen.ts'
+import { parseAdmin } from './data-plane-flags.ts'
 import { listFlag, parseFlags, quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
 import { NOT_CONNECTABLE, oneOf, parseCidrs, parseResourceName, parseSocketPath, parseText } from './values.ts'
 
@@ -50,6 +52,12 @@ export const controllerFlags = {
     'Single addresses for load balancers, taken before those of the pools',
     parseAddresses,
   ),
+  admin: valueFlag(
+    'admin',
+    'HOST:PORT|unix:PATH',
+    'Serve /metrics, /healthz and /readyz here; TCP only on loopback, a UNIX socket is for its owner only',
+    parseAdmin,
+  ),
 } as const
 
 /** What the command line of `truepeer controller` says. */
@@ -64,6 +72,7 @@ export type ControllerCommand = {
   /** CIDR texts. */
   readonly addressPools: readonly string[]
   readonly poolAddresses: readonly string[]
+  readonly admin: ListenAddress | undefined
 }
 
 /** Reads the arguments behind `truepeer controller`. @throws UsageError */
@@ -95,6 +104,7 @@ export function parseController(argv: readonly string[]): ControllerCommand {
     projects: values.project.length === 0 ? ['truepeer'] : [...new Set(values.project)],
     addressPools: values.addressPool.flat().map(formatCidr),
     poolAddresses: values.addresses.flat().map(formatIpAddress),
+    admin: values.admin[0],
   }
 }
 

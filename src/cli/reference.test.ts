@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
-import { request } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { startAdmin } from '../telemetry/admin.ts'
+import { ControllerMetrics } from '../telemetry/controller-registry.ts'
+import { dataPlaneMetrics, type Metrics } from '../telemetry/registry.ts'
 import { agentListenerFlags } from './agent.ts'
 import { parseAgentConfig } from './agent-config.ts'
 import { agentControllerFlags } from './agent-controller.ts'
@@ -45,23 +43,18 @@ test('the example of a configuration file is taken, and has every key', () => {
   }
 })
 
-test('the page of metrics names every metric of ours that the admin server shows, and no other', async () => {
-  const path = join(tmpdir(), `reference-${process.pid}.sock`)
-  const server = await startAdmin(
-    { kind: 'unix', path },
-    { read: () => 0, droppedRecords: () => 0, connections: async () => [], isReady: () => true, edge: () => undefined },
+/** The names of the metrics of ours that an admin server shows. */
+async function shownMetrics(metrics: Metrics): Promise<string[]> {
+  return [...(await metrics.text()).matchAll(/^# TYPE (truepeer_\S+)/gm)].map(([, name]) => name)
+}
+
+test('the page of metrics names every metric of ours that there is, and no other', async () => {
+  const edge = dataPlaneMetrics({ read: () => 0, droppedRecords: () => 0, edge: () => undefined })
+  const controller = new ControllerMetrics(
+    () => undefined,
+    () => 0,
   )
-  const served = await new Promise<string>((resolve, reject) => {
-    const asked = request({ socketPath: path, path: '/metrics', agent: false }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => resolve(Buffer.concat(chunks).toString()))
-    })
-    asked.on('error', reject)
-    asked.end()
-  })
-  server.close()
-  const names = [...served.matchAll(/^# TYPE (truepeer_\S+)/gm)].map(([, name]) => name)
+  const names = [...new Set([...(await shownMetrics(edge)), ...(await shownMetrics(controller))])]
   const documented = [...(referencePages().get('metrics.md') ?? '').matchAll(/^## `(\S+)`$/gm)].map(([, name]) => name)
   assert.deepEqual(documented.sort(), names.sort())
 })

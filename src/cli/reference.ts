@@ -1,6 +1,7 @@
 // The pages of docs/reference: made from the tables that the program itself uses, so that they cannot say anything else.
 import { type FieldEntry, type ResourceEntry, resourceEntries } from '../compute/resource-entries.ts'
-import { EDGE_METRICS, type EdgeMetric } from '../telemetry/edge-metrics.ts'
+import { CONTROLLER_METRICS, CONTROLLER_REQUESTS, CONTROLLER_SECONDS } from '../telemetry/controller-metrics.ts'
+import { EDGE_METRICS } from '../telemetry/edge-metrics.ts'
 import {
   ACCEPT_ERRNOS,
   END_REASONS,
@@ -19,6 +20,7 @@ import {
   type ReasonText,
   SOURCE_REFUSAL_TEXTS,
 } from '../telemetry/reasons.ts'
+import type { StatusMetric } from '../telemetry/status-metric.ts'
 import { HANDSHAKE_FAILURES } from '../tls/handshake-names.ts'
 import { agentFlags, agentListenerFlags } from './agent.ts'
 import { agentControllerFlags } from './agent-controller.ts'
@@ -187,7 +189,15 @@ function metricsPage(): string {
         'group with its zone, `backend` an instance or the address and port of a network endpoint. What a frontend or backend ' +
         'has counted goes with it when it leaves the configuration.',
     ),
-    ...EDGE_METRICS.flatMap(edgeMetricSection),
+    ...EDGE_METRICS.flatMap(statusMetricSection),
+    '# Metrics of a controller',
+    wrapped(
+      'A controller has `truepeer_log_dropped_total`, `process_*` and `nodejs_*` as well. A method or code is there once there ' +
+        'was an answer of that kind, an edge from when it first follows or reports until it is forgotten.',
+    ),
+    ...countedSection(CONTROLLER_REQUESTS, 'Counter'),
+    ...countedSection(CONTROLLER_SECONDS, 'Histogram'),
+    ...CONTROLLER_METRICS.flatMap(statusMetricSection),
   ])
 }
 
@@ -207,7 +217,15 @@ function metricSection(metric: Metric): string[] {
   ]
 }
 
-function edgeMetricSection(metric: EdgeMetric): string[] {
+type StatusFacts = Omit<StatusMetric<never>, 'samples'>
+
+type Described = { readonly name: string; readonly help: string; readonly labels: readonly string[] }
+
+function countedSection({ name, help, labels }: Described, kind: string): string[] {
+  return [`## \`${name}\``, wrapped(`${kind}. ${help}. Labels: ${labels.map((label) => `\`${label}\``).join(', ')}.`)]
+}
+
+function statusMetricSection(metric: StatusFacts): string[] {
   const kind = metric.kind === 'gauge' ? 'Gauge' : 'Counter'
   const labels = metric.labels.map((label) => `\`${label}\``).join(', ')
   return [
@@ -218,7 +236,7 @@ function edgeMetricSection(metric: EdgeMetric): string[] {
 }
 
 /** The values of labels that are not names. */
-function valuesOf({ labels, values }: EdgeMetric): string {
+function valuesOf({ labels, values }: StatusFacts): string {
   if (values === undefined) return ''
   return ` Values of \`${labels.at(-1)}\`: ${values.map((value) => `\`${value}\``).join(', ')}.`
 }

@@ -24,6 +24,10 @@ const endpoints = object('Some endpoints.', {
 
 /** What an action takes that changes one resource, by `collection.action`. */
 export const actionBodies: Readonly<Record<string, TSchema>> = {
+  'addresses.move': object('Where the address goes.', {
+    destinationAddress: text('URL or path of the new address, in another project.'),
+    description: optional(text('The new description; without it the old one stays.')),
+  }),
   'addresses.setLabels': labels(),
   'forwardingRules.setLabels': labels(),
   'forwardingRules.setTarget': object('The new target.', {
@@ -46,6 +50,9 @@ export const actionBodies: Readonly<Record<string, TSchema>> = {
   }),
   'targetSslProxies.setSslPolicy': object('The new policy; without one it is taken away.', {
     sslPolicy: targetSslProxies.schema.properties.sslPolicy,
+  }),
+  'targetSslProxies.setCertificateMap': object('The new map of certificates; there are none here.', {
+    certificateMap: targetSslProxies.schema.properties.certificateMap,
   }),
   'backendServices.getHealth': object('Which group.', {
     group: reference('The group.', ['instanceGroups', 'networkEndpointGroups']),
@@ -74,6 +81,18 @@ export const actionBodies: Readonly<Record<string, TSchema>> = {
   }),
   'instances.setMetadata': metadata(),
   'instances.setLabels': labels(),
+  'instances.addAccessConfig': object('An address for the internet.', {
+    name: text('What it is called.', { default: 'External NAT', maxLength: 63 }),
+    type: oneOf('What it is.', ['ONE_TO_ONE_NAT'], { default: 'ONE_TO_ONE_NAT', unsupported: ['DIRECT_IPV6'] }),
+    natIP: optional(text('The address; without it that of the interface.', { format: 'ip' })),
+    networkTier: recorded('Quality of the network.'),
+    setPublicPtr: recorded('Whether the address has a name.'),
+    publicPtrDomainName: recorded('The name of the address.'),
+    externalIpv6: recorded('IPv6 address.'),
+    externalIpv6PrefixLength: recorded('Length of the IPv6 range.'),
+    securityPolicy: outputOnly('Security policy.'),
+    kind: outputOnly('Kind of object.'),
+  }),
   'projects.setCommonInstanceMetadata': metadata(),
 }
 

@@ -1,8 +1,10 @@
 import { isMapping, type Mapping } from '../compute/json-value.ts'
+import { addAccessConfig, deleteAccessConfig } from './access-configs.ts'
 import { ApiError, invalidField, shown } from './api-error.ts'
 import type { Call, ResourceChange } from './call.ts'
 import { checkFingerprint } from './fingerprint.ts'
 import { type LinkField, mapLinks } from './links.ts'
+import { moveAddress } from './move-address.ts'
 import { resolveLink } from './resolve-link.ts'
 import { pathOf } from './resource-paths.ts'
 import type { StoredResource } from './store.ts'
@@ -13,6 +15,7 @@ type Action = (call: Call, stored: StoredResource, body: Mapping) => ResourceCha
 
 /** The actions that change one resource, by `collection.action`. */
 export const actions: Readonly<Record<string, Action>> = {
+  'addresses.move': moveAddress,
   'addresses.setLabels': setLabels,
   'forwardingRules.setLabels': setLabels,
   'forwardingRules.setTarget': setFields,
@@ -21,6 +24,7 @@ export const actions: Readonly<Record<string, Action>> = {
   'targetSslProxies.setBackendService': setFields,
   'targetSslProxies.setProxyHeader': setFields,
   'targetSslProxies.setSslCertificates': setFields,
+  'targetSslProxies.setCertificateMap': setFields,
   'targetSslProxies.setSslPolicy': (call, stored, { sslPolicy }) => {
     const { sslPolicy: _, ...rest } = stored.resource as Mapping
     return replaceResource(call, stored, sslPolicy === undefined ? rest : { ...rest, sslPolicy })
@@ -43,6 +47,8 @@ export const actions: Readonly<Record<string, Action>> = {
     checkFingerprint('fingerprint', fingerprint, fingerprintIn(stored, 'metadata'))
     return replaceResource(call, stored, { ...stored.resource, metadata: { items } })
   },
+  'instances.addAccessConfig': addAccessConfig,
+  'instances.deleteAccessConfig': deleteAccessConfig,
   'instances.start': (call, stored) => setStatus(call, stored, 'RUNNING', { lastStartTimestamp: timeOf(call) }),
   'instances.stop': (call, stored) => setStatus(call, stored, 'TERMINATED', { lastStopTimestamp: timeOf(call) }),
   'instances.reset': (call, stored) => {

@@ -5,6 +5,8 @@ export type ErrorDetail = {
   readonly message: string
   /** `invalid`, `required`, `notFound`, `alreadyExists`, `conditionNotMet`, `resourceInUseByAnotherResource` and so on. */
   readonly reason: string
+  /** The parameter that is wrong, where it is one that all of Google's APIs have. */
+  readonly parameter?: string
 }
 
 /** Characters of a name or a path that a message repeats. */
@@ -25,7 +27,12 @@ export class ApiError extends Error {
 
 /** The body of an error in the form of Google's APIs. */
 export function errorBody({ status, message, details }: Pick<ApiError, 'status' | 'message' | 'details'>): Mapping {
-  const errors = details.map((detail) => ({ message: detail.message, domain: 'global', reason: detail.reason }))
+  const errors = details.map(({ message: text, reason, parameter }) => ({
+    message: text,
+    domain: 'global',
+    reason,
+    ...(parameter === undefined ? {} : { location: parameter, locationType: 'parameter' }),
+  }))
   return { error: { code: status, message, errors } }
 }
 

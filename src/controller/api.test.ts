@@ -94,11 +94,61 @@ test('a patch merges, null takes a field away, and a put replaces', async () => 
 test('what gcloud got is what it may send back: a put of the whole resource changes nothing', async () => {
   const api = new TestApi()
   await api.makeGuide()
-  for (const path of ['global/backendServices/my-tcp-lb', 'global/healthChecks/my-tcp-health-check']) {
+  const paths = [
+    `${zone}/instances/my-backend`,
+    'global/backendServices/my-tcp-lb',
+    'global/healthChecks/my-tcp-health-check',
+  ]
+  for (const path of paths) {
     const before = await api.get(path)
     await api.change('PUT', path, before)
     assert.deepEqual(await api.get(path), before)
   }
+})
+
+test('a put of an instance replaces it, and leaves running what runs at the address that it has', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const path = `${zone}/instances/my-backend`
+  await api.change('POST', `${path}/stop`)
+  const { fingerprint } = await api.get(path)
+  await api.change('PUT', path, { status: 'RUNNING', labels: { env: 'test' }, networkInterfaces: [{}], fingerprint })
+  const { status, labels, tags, networkInterfaces, ...rest } = await api.get(path)
+  assert.deepEqual([status, labels, (tags as Mapping).items], ['TERMINATED', { env: 'test' }, undefined])
+  assert.equal((networkInterfaces as readonly Mapping[])[0].networkIP, '10.128.0.2')
+  await api.change('PUT', path, {})
+  assert.deepEqual((await api.get(path)).networkInterfaces, networkInterfaces)
+  assert.match(await api.refusal('PUT', path, { fingerprint: rest.fingerprint }), /^412 conditionNotMet/)
+  await api.change('PUT', path, { networkInterfaces: [{ networkIP: '10.128.0.9' }] })
+  const [first] = (await api.get(path)).networkInterfaces as readonly Mapping[]
+  assert.equal(first.networkIP, '10.128.0.9')
+})
+
+test('an access config is taken away and added, one for each interface', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const path = `${zone}/instances/my-backend`
+  const configs = async () => ((await api.get(path)).networkInterfaces as readonly Mapping[])[0].accessConfigs
+  const add = `${path}/addAccessConfig`
+  const remove = `${path}/deleteAccessConfig`
+  assert.match(await api.refusal('POST', `${add}?networkInterface=nic0`, {}), /^400 invalid: .*'external-nat' first/)
+  assert.match(await api.refusal('POST', `${remove}?networkInterface=nic0`), /^400 required: .*accessConfig/)
+  assert.match(
+    await api.refusal('POST', `${remove}?networkInterface=nic0&accessConfig=x`),
+    /^400 invalid: .*only external-nat/,
+  )
+  const operation = await api.change('POST', `${remove}?networkInterface=nic0&accessConfig=external-nat`)
+  assert.equal(operation.operationType, 'deleteAccessConfig')
+  assert.equal(await configs(), undefined)
+  assert.match(await api.refusal('POST', add, {}), /^400 required: .*networkInterface/)
+  assert.match(await api.refusal('POST', `${add}?networkInterface=nic1`, {}), /^400 invalid: .*nic1/)
+  assert.match(await api.refusal('POST', `${add}?networkInterface=nic0`, { natIP: 'x' }), /^400 invalid: .*natIP/)
+  await api.change('POST', `${add}?networkInterface=nic0`, {})
+  const config = { kind: 'compute#accessConfig', name: 'External NAT', type: 'ONE_TO_ONE_NAT', natIP: '10.128.0.2' }
+  assert.deepEqual(await configs(), [config])
+  await api.change('POST', `${remove}?networkInterface=nic0&accessConfig=External%20NAT`)
+  await api.change('POST', `${add}?networkInterface=nic0`, { name: 'nat', natIP: '203.0.113.99' })
+  assert.deepEqual(await configs(), [{ ...config, name: 'nat', natIP: '203.0.113.99' }])
 })
 
 test('a health check of another type needs no null for what the one before it spoke', async () => {
@@ -290,13 +340,24 @@ test('every change is in the audit log: who, what, before and after', async () =
   assert.equal(records[2].after, null)
 })
 
-test('a request that comes twice with one requestId is carried out once', async () => {
+test('a request that comes twice with one requestId is carried out once, also by another controller', async () => {
   const api = new TestApi()
   const path = 'global/healthChecks?requestId=12345678-1234-1234-1234-123456789abc'
   const body = { name: 'hc', type: 'TCP', tcpHealthCheck: {} }
   const first = await api.change('POST', path, body)
   assert.equal(first.clientOperationId, '12345678-1234-1234-1234-123456789abc')
   assert.deepEqual(await api.change('POST', path, body), first)
+  const restarted = new TestApi({ store: api.store })
+  assert.deepEqual(await restarted.change('POST', path.replace('abc', 'ABC'), body), first)
+  await restarted.change('DELETE', 'global/healthChecks/hc')
+  assert.deepEqual(await restarted.change('POST', path, body), first, 'also when it is gone by now')
+  assert.match(await restarted.refusal('GET', 'global/healthChecks/hc'), /^404/)
+  const other = await restarted.change('POST', path, { ...body, name: 'hc2' })
+  assert.notEqual(other.name, first.name, 'another resource is another request')
+  const deleted = path.replace('healthChecks', 'healthChecks/hc2')
+  assert.equal((await restarted.change('DELETE', deleted)).operationType, 'delete')
+  const zero = 'global/healthChecks?requestId=00000000-0000-0000-0000-000000000000'
+  assert.match(await api.refusal('POST', zero, body), /^400 invalid: .*requestId/)
   assert.match(await api.refusal('POST', 'global/healthChecks?requestId=x', body), /^400 invalid: .*requestId/)
 })
 
@@ -384,6 +445,12 @@ test('actions of target proxies change one field; an empty setSslPolicy takes th
   await api.change('POST', 'global/targetSslProxies/t/setSslPolicy', {})
   assert.ok(!('sslPolicy' in (await api.get('global/targetSslProxies/t'))))
   await api.change('DELETE', 'global/sslPolicies/s')
+  await api.change('POST', 'global/targetSslProxies/t/setCertificateMap', {})
+  const certificateMap = '//certificatemanager.googleapis.com/projects/p/locations/global/certificateMaps/m'
+  assert.match(
+    await api.refusal('POST', 'global/targetSslProxies/t/setCertificateMap', { certificateMap }),
+    /^400 invalid: .*certificateMap/,
+  )
 })
 
 test('tags, metadata and labels are set on top of what was seen', async () => {
@@ -403,6 +470,35 @@ test('tags, metadata and labels are set on top of what was seen', async () => {
   assert.match(await api.refusal('POST', `${path}/setTags`, stale), /^412 conditionNotMet/)
   await api.change('POST', `${path}/setDeletionProtection?deletionProtection=true`)
   assert.match(await api.refusal('DELETE', path), /^400 invalid: Resource cannot be deleted/)
+})
+
+test('a reserved address that nobody uses is moved to another project, in its scope', async () => {
+  const api = new TestApi({ projects: ['p', 'q'] })
+  await api.makeGuide()
+  await api.change('POST', 'regions/us-central1/addresses', { name: 'a', description: 'mine' })
+  const { address } = await api.get('regions/us-central1/addresses/a')
+  const move = 'regions/us-central1/addresses/a/move'
+  const to = (path: string, more: Mapping = {}) => ({
+    destinationAddress: `http://h/compute/v1/projects/${path}`,
+    ...more,
+  })
+  for (const path of [
+    'p/regions/us-central1/addresses/b',
+    'q/global/addresses/b',
+    'r/regions/us-central1/addresses/b',
+  ]) {
+    assert.match(await api.refusal('POST', move, to(path)), /^400 invalid: .*destinationAddress.* of another project/)
+  }
+  const used = await api.refusal('POST', 'global/addresses/lb-static-ipv4/move', to('q/global/addresses/b'))
+  assert.match(used, /^400 resourceInUseByAnotherResource/)
+  const operation = await api.change('POST', move, to('q/regions/us-central1/addresses/b'))
+  assert.equal(operation.operationType, 'move')
+  assert.match(await api.refusal('GET', 'regions/us-central1/addresses/a'), /^404/)
+  const moved = await api.get('/compute/v1/projects/q/regions/us-central1/addresses/b')
+  assert.deepEqual([moved.name, moved.address, moved.description, moved.status], ['b', address, 'mine', 'RESERVED'])
+  assert.match(await api.refusal('POST', 'global/addresses', { name: 'c', address }), /conflict: .*'projects\/q\//)
+  await api.change('POST', 'regions/us-central1/addresses', { name: 'a' })
+  assert.match(await api.refusal('POST', move, to('q/regions/us-central1/addresses/b')), /^409 alreadyExists/)
 })
 
 test('common metadata of a project is kept, with a fingerprint', async () => {
@@ -467,6 +563,46 @@ test('a change of listeners names the edges that have not applied it, and a rest
   })
   const restarted = new TestApi({ store: api.store })
   assert.equal((await restarted.get(`global/operations/${operation.name}`)).status, 'DONE')
+})
+
+test('a mistake of our own is status 500 without its text, and is told once with the request, also in a batch', async () => {
+  const mistake = new TypeError('secret detail')
+  const store = new MemoryStore()
+  const api = new TestApi({ store })
+  store.get = () => {
+    throw mistake
+  }
+  const path = '/compute/v1/projects/p/global/healthChecks/hc'
+  const { status, body } = await api.send('GET', `${path}?alt=json`)
+  assert.deepEqual([status, JSON.stringify(body).includes('secret')], [500, false])
+  const part = `--b\nContent-Type: application/http\nContent-ID: <1>\n\nDELETE ${path} HTTP/1.1\n\n\n--b--\n`
+  const { text } = await api.batch('multipart/mixed; boundary=b', part)
+  assert.match(text, /^HTTP\/1\.1 500 /m)
+  assert.deepEqual(api.errors, [
+    { error: mistake, request: `GET ${path}` },
+    { error: mistake, request: `DELETE ${path}` },
+  ])
+})
+
+test('every answer is told by its method, also those of a batch, and what is no method under one name', async () => {
+  const api = new TestApi()
+  const path = '/compute/v1/projects/p/global/healthChecks'
+  await api.change('POST', path, { name: 'hc', type: 'TCP', tcpHealthCheck: {} })
+  await api.send('GET', `${path}/none`)
+  await api.send('GET', '/compute/v1/projects/p/global/unheardOf/x')
+  await api.send('PUT', path)
+  await api.send('GET', `${path}?fields=(`)
+  const part = `--b\nContent-Type: application/http\nContent-ID: <1>\n\nDELETE ${path}/hc HTTP/1.1\n\n\n--b--\n`
+  await api.batch('multipart/mixed; boundary=b', part)
+  assert.deepEqual(api.answers, [
+    'healthChecks.insert 200',
+    'healthChecks.get 404',
+    'unknown 404',
+    'unknown 405',
+    'healthChecks.list 400',
+    'healthChecks.delete 200',
+    'batch 200',
+  ])
 })
 
 test('two projects share addresses, but not names', async () => {

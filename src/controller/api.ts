@@ -8,13 +8,15 @@ import type { Call, ResourceChange, World } from './call.ts'
 import { makeChange } from './change-methods.ts'
 import { openApiDocument } from './openapi.ts'
 import { finishOperation, makeOperation, shownOperation, type Warning } from './operations.ts'
+import { partOf, readFields } from './partial-response.ts'
 import { addProjects } from './project.ts'
 import { Publisher } from './publication.ts'
 import { answerRead, storedOperation } from './read-methods.ts'
 import { ReferenceIndex } from './reference-index.ts'
 import { readActionBody, readBody } from './request-body.ts'
+import { type NamedRequest, readRequestId } from './request-id.ts'
 import { pathOf } from './resource-paths.ts'
-import { routeOf } from './route.ts'
+import { type Route, routeOf } from './route.ts'
 import {
   type JsonValue,
   type ResourceKey,
@@ -60,6 +62,13 @@ export type InstanceProvider = {
   changed(zone: string, name: string, status: string | undefined): void
 }
 
+/**
+ * Is told of every answer, also of each part of a batch.
+ *
+ * @param method that of the API, such as `healthChecks.insert`, or another word of a small set
+ */
+export type AnswerListener = (method: string, status: number, tookMs: number) => void
+
 /** What an {@link Api} works with. */
 export type ApiOptions = {
   readonly store: Store
@@ -76,25 +85,20 @@ export type ApiOptions = {
   /** Single addresses to take, before those of the pools. */
   readonly addresses: readonly string[]
   readonly provider?: InstanceProvider
-  /** Told about mistakes of our own, which clients see as status 500. */
-  readonly onError?: (error: unknown) => void
+  /** Told about mistakes of our own, which clients see as status 500, and which request has met them. */
+  readonly onError?: (error: unknown, request: ApiRequest) => void
+  readonly onAnswer?: AnswerListener | undefined
 }
 
 const BATCH_PATH = /^\/batch(\/compute\/v1)?\/?$/
 const OPENAPI_PATH = '/compute/v1/openapi.json'
 const IMAGE_COLLECTIONS = ['images', 'imageFamilyViews']
-/** Google's own bound on what a client calls a request. */
-const REQUEST_ID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
-/** Requests whose answer is repeated when they come again. */
-const REQUEST_IDS_MAX = 10_000
 
 /** The Compute Engine API: from a request whose sender is known to an answer. */
 export class Api {
   readonly #options: ApiOptions
   readonly #world: World
   readonly #publisher: Publisher
-  /** Operations by project, method and what the client called the request. */
-  readonly #byRequestId = new Map<string, StoredOperation>()
 
   /** Finishes what a controller before this one left unfinished. @throws StoreError */
   constructor(options: ApiOptions) {
@@ -110,12 +114,11 @@ export class Api {
 
   /** Answers a request. A change is durable in the store before its answer is there. Never throws. */
   async handle(request: ApiRequest): Promise<ApiResponse> {
-    try {
-      if (BATCH_PATH.test(request.path)) return await this.#answerBatch(request)
-      return await this.#answer(request)
-    } catch (error) {
-      return this.#refuse(error)
-    }
+    if (!BATCH_PATH.test(request.path)) return this.#answerOne(request)
+    return this.#tell(request, (called) => {
+      called('batch')
+      return this.#answerBatch(request)
+    })
   }
 
   /** The latest version and its snapshot; compiled when it is asked for, and kept. */
@@ -123,9 +126,45 @@ export class Api {
     return this.#publisher.publication()
   }
 
-  async #answer(request: ApiRequest): Promise<ApiResponse> {
-    if (request.path === OPENAPI_PATH && request.method === 'GET') return { status: 200, body: openApiDocument() }
-    const route = routeOf(request.method, request.path)
+  #answerOne(request: ApiRequest): Promise<ApiResponse> {
+    return this.#tell(request, (called) => {
+      if (request.path === OPENAPI_PATH && request.method === 'GET') {
+        called('openapi')
+        return { status: 200, body: openApiDocument() }
+      }
+      const route = routeOf(request.method, request.path)
+      called(route.method.id)
+      return this.#answer(request, route)
+    })
+  }
+
+  /** Tells of an answer, and makes one of what is thrown; `called` takes the name of the method once it is known. */
+  async #tell(
+    request: ApiRequest,
+    answer: (called: (method: string) => void) => ApiResponse | Promise<ApiResponse>,
+  ): Promise<ApiResponse> {
+    const beganMs = performance.now()
+    let method = 'unknown'
+    let response: ApiResponse
+    try {
+      response = await answer((name) => {
+        method = name
+      })
+    } catch (error) {
+      response = this.#refuse(error, request)
+    }
+    this.#options.onAnswer?.(method, response.status, performance.now() - beganMs)
+    return response
+  }
+
+  async #answer(request: ApiRequest, route: Route): Promise<ApiResponse> {
+    const fields = readFields(request.query)
+    const response = await this.#answerWhole(request, route)
+    if (fields === undefined || !('body' in response) || !isMapping(response.body)) return response
+    return { ...response, body: partOf(response.body, fields) }
+  }
+
+  async #answerWhole(request: ApiRequest, route: Route): Promise<ApiResponse> {
     const { method, project } = route
     const isShared = IMAGE_COLLECTIONS.includes(method.collection)
     if (!isShared && !this.#options.projects.includes(project)) throw notFound(`projects/${project}`)
@@ -141,21 +180,19 @@ export class Api {
 
   async #change(call: Call): Promise<Mapping> {
     const { request, route } = call
-    const requestId = readRequestId(request)
-    const key = `${route.project} ${route.method.id} ${requestId}`
-    const earlier = requestId === '' ? undefined : this.#byRequestId.get(key)
-    if (earlier !== undefined) return shownOperation(this.#latest(earlier), request.baseUrl)
+    const named = readRequestId(call)
+    const earlier = named && this.#world.store.operationOfRequest(named.key)
+    if (earlier !== undefined) return shownOperation(earlier, request.baseUrl)
     const hasOwnBody = ['insert', 'patch', 'update'].includes(route.method.action)
     const change = makeChange(call, hasOwnBody ? readBody(request) : readActionBody(call))
-    const operation = this.#store(call, change, requestId)
-    if (requestId !== '') this.#remember(key, operation)
+    const operation = this.#store(call, change, named)
     const late = this.#options.hub.published(this.#world.store.revision(), change.changesListeners)
     if (operation.isDone) return shownOperation(operation, request.baseUrl)
     return shownOperation(this.#finish(operation, lateWarnings(await late)), request.baseUrl)
   }
 
   /** One transaction: the resources, the operation and the audit record. */
-  #store(call: Call, change: ResourceChange, requestId: string): StoredOperation {
+  #store(call: Call, change: ResourceChange, named: NamedRequest | undefined): StoredOperation {
     const { request, route, now } = call
     const { store, references, random } = this.#world
     const { target, changes, before, after, warnings, changesListeners } = change
@@ -164,7 +201,7 @@ export class Api {
       type: route.method.action,
       user: request.user,
       now,
-      requestId,
+      named,
       isDone: !changesListeners,
       warnings,
       random,
@@ -196,18 +233,6 @@ export class Api {
     }
   }
 
-  #latest({ project, scope, name }: StoredOperation): StoredOperation {
-    const latest = this.#world.store.operation(project, scope, name)
-    if (latest === undefined) throw notFound(pathOf({ project, scope, collection: 'operations', name }))
-    return latest
-  }
-
-  #remember(key: string, operation: StoredOperation): void {
-    this.#byRequestId.set(key, operation)
-    const [oldest] = this.#byRequestId.keys()
-    if (this.#byRequestId.size > REQUEST_IDS_MAX && oldest !== undefined) this.#byRequestId.delete(oldest)
-  }
-
   /** An operation ends within seconds, long before the two minutes that a client would wait for it. */
   async #answerOperation(call: Call): Promise<ApiResponse> {
     const { request, route } = call
@@ -231,7 +256,7 @@ export class Api {
     const pending: Promise<ApiResponse>[] = []
     // All begin in their order, and each change is stored when it begins; what only waits does not hold up the others.
     for (const part of parts) {
-      pending.push(this.#answerPart(part.request))
+      pending.push(this.#answerOne(part.request))
       // Others have their turn between two parts.
       await setImmediate()
     }
@@ -241,18 +266,10 @@ export class Api {
     return writeBatch(boundary, answers)
   }
 
-  async #answerPart(request: ApiRequest): Promise<ApiResponse> {
-    try {
-      return await this.#answer(request)
-    } catch (error) {
-      return this.#refuse(error)
-    }
-  }
-
-  #refuse(error: unknown): ApiResponse {
+  #refuse(error: unknown, request: ApiRequest): ApiResponse {
     const known = error instanceof ApiError ? error : storeRefusal(error)
     if (known !== undefined) return { status: known.status, body: errorBody(known) }
-    this.#options.onError?.(error)
+    this.#options.onError?.(error, request)
     const message = 'Internal error: the request was not carried out, and the log of the controller says why'
     return { status: 500, body: errorBody(new ApiError(500, { message, reason: 'internalError' })) }
   }
@@ -266,13 +283,6 @@ function storeRefusal(error: unknown): ApiError | undefined {
 
 function forbidden({ user }: ApiRequest, method: string) {
   return { message: `Required permission for '${method}': '${user}' is a viewer`, reason: 'forbidden' }
-}
-
-function readRequestId({ query }: ApiRequest): string {
-  const requestId = query.get('requestId') ?? ''
-  if (requestId === '' || REQUEST_ID.test(requestId)) return requestId
-  const message = "Invalid value for field 'requestId': it is not a UUID"
-  throw new ApiError(400, { message, reason: 'invalid' })
 }
 
 function lateWarnings(names: readonly string[]): readonly Warning[] {

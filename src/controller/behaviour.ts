@@ -15,6 +15,8 @@ export type Draft = {
 export type Behaviour = {
   /** Takes out of a client's body what only the server decides, and adds what the schema needs. */
   readonly prepare?: (body: Mapping, call: Call, key: ResourceKey) => Mapping
+  /** Adds to a body that takes the place of a resource what only the server decides, or decided when it was made. */
+  readonly keep?: (body: Mapping, stored: StoredResource) => Mapping
   /** Fills in what the server decides, and refuses conflicts; `stored` is what there was before. */
   readonly complete?: (draft: Draft, call: Call, stored: StoredResource | undefined) => void
   /** Changes of other resources that go with a deletion, where a use does not forbid it. */

@@ -1,5 +1,6 @@
 import type { Mapping } from '../compute/json-value.ts'
 import { actions } from './actions.ts'
+import { behaviours } from './behaviours.ts'
 import type { Call, ResourceChange } from './call.ts'
 import { checkFingerprint } from './fingerprint.ts'
 import { mergePatch } from './merge-patch.ts'
@@ -21,7 +22,7 @@ export function makeChange(call: Call, body: Mapping): ResourceChange {
       return deleteResource(call, stored)
     case 'update':
       checkOwnFingerprint(stored, body)
-      return replaceResource(call, stored, body)
+      return replaceResource(call, stored, behaviours[collection].keep?.(body, stored) ?? body)
     case 'patch':
       checkOwnFingerprint(stored, body)
       return replaceResource(call, stored, mergePatch(baseOfPatch(stored, body), body) as Mapping)

@@ -56,6 +56,7 @@ export const collectionFacts: Readonly<Record<CollectionName, CollectionFacts>> 
   }),
   instances: facts('instance', {
     aggregatedKind: 'compute#instanceAggregatedList',
+    verbs: ['update'],
     hasFingerprint: true,
     otherLinks: ['machineType', 'networkInterfaces[].network', 'networkInterfaces[].subnetwork'],
   }),

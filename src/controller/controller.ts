@@ -1,14 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ControllerStatus } from '../telemetry/controller-metrics.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import type { Log } from '../telemetry/log.ts'
-import { Api } from './api.ts'
+import { type AnswerListener, Api } from './api.ts'
+import { collectionNames } from './collections.ts'
 import { Door } from './door.ts'
 import { EdgeHub } from './edge-hub.ts'
 import { EdgeSources } from './edge-sources.ts'
 import { type HttpServer, isTrustedAddress, startHttpServer, type TlsIdentity } from './http-server.ts'
+import { logInternalError } from './internal-error.ts'
 import { OwnRoutes } from './own-routes.ts'
 import { SqliteStore } from './sqlite-store.ts'
+import type { Store } from './store.ts'
 
 /** Requests that are being answered may take this long to end. */
 const CLOSE_MS_MAX = 5_000
@@ -25,11 +29,13 @@ export type ControllerOptions = {
   readonly addressPools: readonly string[]
   readonly poolAddresses: readonly string[]
   readonly log: Log
+  readonly onAnswer?: AnswerListener | undefined
 }
 
 /** A running controller. */
 export type Controller = {
   readonly urls: readonly string[]
+  status(): ControllerStatus
   /** Reads the certificate again; keeps the old one on any error. */
   reload(): void
   close(): Promise<void>
@@ -37,7 +43,7 @@ export type Controller = {
 
 /** Starts a controller. @throws StoreError or Error, each with its remedy; nothing is left running then */
 export async function startController(options: ControllerOptions): Promise<Controller> {
-  const { directory, addresses, readTls, log } = options
+  const { directory, addresses, readTls, log, onAnswer } = options
   const tls = readTls?.()
   const store = new SqliteStore(directory)
   const hub = new EdgeHub({
@@ -55,10 +61,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
     projects: options.projects,
     addressPools: options.addressPools,
     addresses: options.poolAddresses,
-    onError: (error) =>
-      log('error', error instanceof Error ? error.message : String(error), {
-        stack: error instanceof Error ? error.stack : undefined,
-      }),
+    onError: (error, request) => logInternalError(log, error, request),
+    onAnswer,
   })
   const onFailure = (peerAddress: string): void => log('warn', 'a request without a valid token', { peer: peerAddress })
   const door = new Door(store, () => performance.now(), onFailure)
@@ -75,7 +79,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   try {
     for (const address of addresses) {
       const needed = isTrustedAddress(address) ? undefined : tls
-      const server = await startHttpServer({ address, tls: needed, door, api, ownRoutes, log })
+      const server = await startHttpServer({ address, tls: needed, door, api, ownRoutes, onAnswer, log })
       servers.push({ server, hasTls: needed !== undefined })
     }
   } catch (error) {
@@ -84,6 +88,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   }
   return {
     urls: servers.map(({ server }) => server.url),
+    status: () => statusOf(store, hub),
     close,
     reload() {
       try {
@@ -95,4 +100,19 @@ export async function startController(options: ControllerOptions): Promise<Contr
       }
     },
   }
+}
+
+function statusOf(store: Store, hub: EdgeHub): ControllerStatus {
+  const revision = store.revision()
+  const generation = store.meta('generation')
+  const resources = new Map<string, number>(collectionNames.map((name) => [name, 0]))
+  for (const { collection } of store.all()) resources.set(collection, (resources.get(collection) ?? 0) + 1)
+  const { operations, bytes } = store.size()
+  const edges = hub.edges().map(({ name, isConnected, report }) => ({
+    name,
+    isConnected,
+    appliedVersion: report !== undefined && report.applied.generation === generation ? report.applied.version : 0,
+    isRefusing: report?.refused !== undefined,
+  }))
+  return { revision, resources, operations, databaseBytes: bytes, edges }
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { parseEndpoint } from '../address/endpoint.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
+import type { Log, LogFields } from '../telemetry/log.ts'
 import type { ApiRequest, ApiResponse } from './api-request.ts'
 import { Door } from './door.ts'
 import { EdgeHub } from './edge-hub.ts'
@@ -28,9 +29,10 @@ const EMPTY = { frontends: [], services: [], healthChecks: [] }
 async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) {
   const store = new MemoryStore()
   const requests: ApiRequest[] = []
-  const logged: string[] = []
+  const answers: string[] = []
+  const logged: (readonly [message: string, fields: LogFields | undefined])[] = []
   let answer: (request: ApiRequest) => ApiResponse = () => ({ status: 200, body: {} })
-  const log = (_level: string, message: string): void => void logged.push(message)
+  const log: Log = (_level, message, fields) => void logged.push([message, fields])
   const hub = new EdgeHub({
     publication: () => ({ version: 1, snapshot: EMPTY, leftOut: [] }),
     generation: 'g',
@@ -53,6 +55,7 @@ async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) 
       },
     },
     ownRoutes: new OwnRoutes(hub, sources, store),
+    onAnswer: (method, status) => void answers.push(`${method} ${status}`),
     log,
   })
   t.after(async () => {
@@ -66,6 +69,7 @@ async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) 
     hub,
     requests,
     logged,
+    answers,
     answerWith: (next: typeof answer): void => {
       answer = next
     },
@@ -225,10 +229,12 @@ test('an error of our own is status 500 without its text, which is in the log', 
   answerWith(() => {
     throw new Error('secret detail')
   })
-  const answer = await ask('GET', '/x')
+  const answer = await ask('GET', '/x?token=t')
   assert.equal(reasonOf(answer), '500 internalError')
   assert.ok(!answer.text.includes('secret detail'))
-  assert.deepEqual(logged, ['secret detail'])
+  const [[message, fields], ...others] = logged
+  assert.deepEqual([message, fields?.method, fields?.path], ['secret detail', 'GET', '/x'])
+  assert.deepEqual(others, [])
 })
 
 test('a UNIX socket is for its owner only, whatever the mask is, and replaces one that nobody serves', async (t) => {
@@ -346,4 +352,16 @@ test('the audit log is for admins', async (t) => {
   assert.equal(reasonOf(await ask('GET', '/truepeer/v1/audit', token('operator'))), '403 forbidden')
   assert.equal((await ask('GET', '/truepeer/v1/audit?count=5', token('admin'))).text, '{"items":[]}')
   assert.equal(reasonOf(await ask('GET', '/truepeer/v1/audit?count=x')), '400 invalid')
+})
+
+test('what is answered besides the API is told, too: refusals at the door, and the routes of our own', async (t) => {
+  const { ask, token, answers } = await serve(t, LOOPBACK)
+  await ask('GET', '/x', { host: 'evil.example' })
+  await ask('GET', '/x', { authorization: `${token('admin').authorization}x` })
+  await ask('GET', '/x', token('edge'))
+  await ask('POST', '/x', {}, Buffer.alloc(BODY_BYTES_MAX + 1))
+  await ask('GET', '/truepeer/v1/edges')
+  await ask('GET', '/truepeer/v1/nothing')
+  await ask('GET', '/x')
+  assert.deepEqual(answers, ['none 403', 'none 401', 'none 403', 'none 413', 'truepeer 200', 'truepeer 404'])
 })

@@ -5,9 +5,11 @@ import { classifyAddress } from '../address/address-class.ts'
 import { formatEndpoint } from '../address/endpoint.ts'
 import { type ListenAddress, listenOn } from '../telemetry/listen.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { AnswerListener } from './api.ts'
 import { errorBody } from './api-error.ts'
 import type { ApiRequest, ApiResponse } from './api-request.ts'
 import type { Access, Door } from './door.ts'
+import { logInternalError } from './internal-error.ts'
 import { isOwnPath, type OwnRoutes } from './own-routes.ts'
 import type { Identity } from './token.ts'
 
@@ -30,6 +32,8 @@ export type HttpServerOptions = {
   readonly door: Door
   readonly api: { handle(request: ApiRequest): Promise<ApiResponse> }
   readonly ownRoutes: OwnRoutes
+  /** Told of answers that are not of the API. */
+  readonly onAnswer?: AnswerListener | undefined
   readonly log: Log
 }
 
@@ -101,7 +105,7 @@ class Routes {
     app.addHook('onRequest', (request, reply, done) => {
       if (this.#letIn(request, reply)) done()
     })
-    app.setErrorHandler<FastifyError>((error, _request, reply) => this.#onError(error, reply))
+    app.setErrorHandler<FastifyError>((error, request, reply) => this.#onError(error, request, reply))
     app.setNotFoundHandler((request, reply) => this.#answer(request, reply))
     app.all('/*', (request, reply) => this.#answer(request, reply))
   }
@@ -116,6 +120,7 @@ class Routes {
       return true
     }
     const { status, reason, message } = entered
+    this.#options.onAnswer?.('none', status, 0)
     if (status === 401) reply.header('www-authenticate', 'Bearer')
     // Whatever body may follow is not waited for.
     reply.header('connection', 'close')
@@ -136,19 +141,27 @@ class Routes {
       body: parseJson(rawBody),
     }
     if (isOwnPath(path)) {
+      const beganMs = performance.now()
       const answer = this.#options.ownRoutes.answer({ ...asked, identity, stream: () => takeOver(reply) })
-      if (answer !== undefined) send(reply, answer)
+      if (answer === undefined) return
+      this.#options.onAnswer?.('truepeer', answer.status, performance.now() - beganMs)
+      send(reply, answer)
       return
     }
     const { user, role } = identity
-    if (role === 'edge' || role === 'agent') return send(reply, forbidden(role))
+    if (role === 'edge' || role === 'agent') {
+      this.#options.onAnswer?.('none', 403, 0)
+      return send(reply, forbidden(role))
+    }
     const contentType = raw.headers['content-type'] ?? ''
     const baseUrl = `${this.#access.scheme}://${raw.headers.host ?? 'localhost'}`
     send(reply, await this.#options.api.handle({ ...asked, rawBody, contentType, baseUrl, user, role }))
   }
 
-  #onError(error: FastifyError, reply: FastifyReply): void {
-    if ((error.statusCode ?? 500) >= 500) this.#options.log('error', error.message, { stack: error.stack })
+  #onError(error: FastifyError, { raw, method }: FastifyRequest, reply: FastifyReply): void {
+    const [path] = splitOnce(raw.url ?? '/', '?')
+    if ((error.statusCode ?? 500) >= 500) logInternalError(this.#options.log, error, { method, path })
+    this.#options.onAnswer?.('none', statusOf(error), 0)
     sendError(reply, error)
   }
 }
@@ -159,10 +172,14 @@ function forbidden(role: string): ApiResponse {
 }
 
 /** What went wrong before a request was complete, or inside of us. */
-function sendError(reply: FastifyReply, { statusCode, message: cause }: FastifyError): void {
-  const status = statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? statusCode : 500
-  const [reason, message] = describeError(status, cause)
+function sendError(reply: FastifyReply, error: FastifyError): void {
+  const status = statusOf(error)
+  const [reason, message] = describeError(status, error.message)
   send(reply, { status, body: errorBody({ status, message, details: [{ message, reason }] }) })
+}
+
+function statusOf({ statusCode = 500 }: FastifyError): number {
+  return statusCode >= 400 && statusCode < 500 ? statusCode : 500
 }
 
 function describeError(status: number, cause: string): readonly [reason: string, message: string] {

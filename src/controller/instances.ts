@@ -35,6 +35,7 @@ const NO_ADDRESS =
 /** Instances: existing hosts at the addresses that are given. */
 export const instances: Behaviour = {
   prepare: prepareInstance,
+  keep: keepMachine,
   complete: completeInstance,
   release: (stored, call, users) => {
     if (stored.resource.deletionProtection === true) {
@@ -54,6 +55,20 @@ function prepareInstance({ status: _, ...body }: Mapping, { world }: Call, { sco
   const networkIP = isPlain && isResourceName(name) ? world.provider?.addressOf(placeOf(scope), name) : undefined
   if (networkIP !== undefined) return { ...body, networkInterfaces: [{ ...first, networkIP }, ...others] }
   return isNone ? { ...body, networkInterfaces: [{}] } : body
+}
+
+/** What runs goes on, and an interface whose address is not said keeps the one that it has. */
+function keepMachine(body: Mapping, { resource }: StoredResource): Mapping {
+  const { status } = resource
+  const before = resource.networkInterfaces as readonly Mapping[]
+  const { networkInterfaces } = body
+  if (networkInterfaces === undefined) return { ...body, status, networkInterfaces: before }
+  if (!Array.isArray(networkInterfaces)) return { ...body, status }
+  const kept = networkInterfaces.map((one: unknown, index) => {
+    const isWithout = isMapping(one) && (one.networkIP ?? '') === '' && before[index] !== undefined
+    return isWithout ? { ...one, networkIP: before[index].networkIP } : one
+  })
+  return { ...body, status, networkInterfaces: kept }
 }
 
 function placeOf(scope: string): string {

@@ -18,6 +18,8 @@ export type ListQuery = {
 }
 
 const MAX_RESULTS = 500
+/** A filter on more would keep everybody else waiting. */
+const SEEN_MAX = 10_000
 
 /**
  * Reads `filter`, `maxResults`, `orderBy` and `pageToken`.
@@ -33,34 +35,39 @@ export function readListQuery(query: URLSearchParams): ListQuery {
   }
 }
 
-/** Takes a page out of items that stand in the order of scope and name. */
+/**
+ * Takes a page out of items that stand in the order of the query.
+ *
+ * It looks at no more than {@link SEEN_MAX}: where a filter leaves few of many, a page can be short and yet have a next.
+ */
 export function pageOf(items: Iterable<ListItem>, { filter, maxResults, orderBy, after }: ListQuery): Page {
-  const isByTime = orderBy !== 'name'
-  const page: Keyed[] = []
-  for (const keyed of isByTime ? orderedByTime(items) : withKeys(items, false)) {
-    if (after !== undefined && compareKeys(keyed.key, after) <= 0) continue
-    if (!filter(keyed.item.view)) continue
+  const page: ListItem[] = []
+  let last: Key | undefined
+  let seenCount = 0
+  for (const item of items) {
+    const key = keyOf(item, orderBy !== 'name')
+    if (after !== undefined && compareKeys(key, after) <= 0) continue
+    const isWanted = filter(item.view)
     // One more than fits: there is another page.
-    if (page.length === maxResults) return pageUpTo(page, true)
-    page.push(keyed)
+    const isFull = isWanted ? page.length === maxResults : seenCount >= SEEN_MAX
+    if (isFull && last !== undefined) return { items: page, nextPageToken: writePageToken(last) }
+    if (isWanted) page.push(item)
+    last = key
+    seenCount++
   }
-  return pageUpTo(page, false)
+  return { items: page, nextPageToken: undefined }
 }
 
-type Keyed = { readonly item: ListItem; readonly key: Key }
-
-function* withKeys(items: Iterable<ListItem>, isByTime: boolean): Generator<Keyed> {
-  for (const item of items) yield { item, key: keyOf(item, isByTime) }
+/** Items that stand in the order of scope and name, in that of a query. */
+export function inOrder(items: Iterable<ListItem>, { orderBy }: ListQuery): Iterable<ListItem> {
+  if (orderBy === 'name') return items
+  const keyed = Array.from(items, (item) => ({ item, key: keyOf(item, true) }))
+  return keyed.sort((a, b) => compareKeys(a.key, b.key)).map(({ item }) => item)
 }
 
-function orderedByTime(items: Iterable<ListItem>): readonly Keyed[] {
-  return [...withKeys(items, true)].sort((a, b) => compareKeys(a.key, b.key))
-}
-
-function pageUpTo(page: readonly Keyed[], hasMore: boolean): Page {
-  const last = page.at(-1)
-  const nextPageToken = hasMore && last !== undefined ? writePageToken(last.key) : undefined
-  return { items: page.map(({ item }) => item), nextPageToken }
+/** The time in the key of an item in a list that is ordered by time, and the other way round. */
+export function timeOfOrder(order: string): string {
+  return order.replace(/[0-9]/g, (digit) => String(9 - Number(digit)))
 }
 
 function readMaxResults(text: string): number {
@@ -85,7 +92,7 @@ type Key = readonly [order: string, scope: string, name: string]
 function keyOf({ scope, name, view }: ListItem, isByTime: boolean): Key {
   if (!isByTime) return ['', scope, name]
   const created = String(view.creationTimestamp ?? view.insertTime ?? '')
-  return [created.replace(/[0-9]/g, (digit) => String(9 - Number(digit))), scope, name]
+  return [timeOfOrder(created), scope, name]
 }
 
 function compareKeys(a: Key, b: Key): number {

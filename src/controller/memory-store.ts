@@ -1,5 +1,15 @@
+import { compareTexts } from '../snapshot/resource-index.ts'
 import { deepFreeze, ResourceTable } from './resource-table.ts'
-import type { AuditRecord, Commit, Store, StoredOperation, StoredResource, StoredToken } from './store.ts'
+import type {
+  AuditRecord,
+  Commit,
+  LastOperation,
+  Store,
+  StoredOperation,
+  StoredResource,
+  StoredToken,
+  StoreSize,
+} from './store.ts'
 
 /** A store that ends with the process: for tests of what stands on a store, and as the simplest one there is. */
 export class MemoryStore implements Store {
@@ -41,17 +51,46 @@ export class MemoryStore implements Store {
   }
 
   operation(project: string, scope: string, nameOrId: string): StoredOperation | undefined {
-    return this.operations(project, scope).find(({ name, id }) => name === nameOrId || id === nameOrId)
+    return this.#operationsOf(project, scope).find(({ name, id }) => name === nameOrId || id === nameOrId)
   }
 
-  operations(project: string, scope?: string): readonly StoredOperation[] {
-    return [...this.#operations.values()]
-      .filter((operation) => operation.project === project && (scope === undefined || operation.scope === scope))
-      .reverse()
+  operationOfRequest(request: string): StoredOperation | undefined {
+    return [...this.#operations.values()].find((operation) => operation.request === request)
+  }
+
+  operations(
+    project: string,
+    scope: string | undefined,
+    last: LastOperation | undefined,
+    count: number,
+  ): readonly StoredOperation[] {
+    const sorted = this.#operationsOf(project, scope).sort(compareByPlace)
+    return sorted.filter((one) => last === undefined || compareByPlace(one, last) > 0).slice(0, count)
+  }
+
+  latestOperations(
+    project: string,
+    scope: string,
+    last: LastOperation | undefined,
+    count: number,
+  ): readonly StoredOperation[] {
+    const sorted = this.#operationsOf(project, scope).sort(compareByTime)
+    return sorted.filter((one) => last === undefined || compareByTime(one, last) > 0).slice(0, count)
+  }
+
+  #operationsOf(project: string, scope: string | undefined): StoredOperation[] {
+    return [...this.#operations.values()].filter(
+      (operation) => operation.project === project && (scope === undefined || operation.scope === scope),
+    )
   }
 
   unfinished(): readonly StoredOperation[] {
     return [...this.#operations.values()].filter(({ isDone }) => !isDone)
+  }
+
+  size(): StoreSize {
+    const running = this.unfinished().length
+    return { operations: { done: this.#operations.size - running, running }, bytes: 0 }
   }
 
   audit(count: number): readonly AuditRecord[] {
@@ -79,6 +118,15 @@ export class MemoryStore implements Store {
   }
 
   close(): void {}
+}
+
+function compareByPlace(a: LastOperation, b: LastOperation): number {
+  return compareTexts(a.scope, b.scope) || compareTexts(a.name, b.name)
+}
+
+/** The latest first. */
+function compareByTime(a: LastOperation, b: LastOperation): number {
+  return compareTexts(b.inserted, a.inserted) || compareTexts(a.name, b.name)
 }
 
 /** As a store that writes JSON gives it back. */

@@ -105,7 +105,9 @@ function resourceMethods(collection: CollectionName): readonly Method[] {
 
 function actionMethods(): readonly Method[] {
   const bodies = Object.entries(actionBodies).map(([id, body]) => action(id, body))
-  const bare = ['start', 'stop', 'reset', 'setDeletionProtection'].map((name) => action(`instances.${name}`, undefined))
+  const bare = ['start', 'stop', 'reset', 'setDeletionProtection', 'deleteAccessConfig'].map((name) => {
+    return action(`instances.${name}`, undefined)
+  })
   return [
     ...bodies,
     ...bare,

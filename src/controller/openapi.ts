@@ -61,7 +61,7 @@ function operationOf(method: Method, scope: string, path: string): Mapping {
     return { name, in: 'path', required: true, schema: { type: 'string' } }
   })
   const isList = method.action === 'list' || method.action === 'aggregatedList'
-  const query = isList ? LIST_PARAMETERS : method.isRead ? [] : ['requestId']
+  const query = ['fields', ...(isList ? LIST_PARAMETERS : method.isRead ? [] : ['requestId'])]
   const inQuery = query.map((name) => ({ name, in: 'query', schema: { type: 'string' } }))
   return {
     operationId: method.scopes.length > 1 ? `${scope}.${method.id}` : method.id,

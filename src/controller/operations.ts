@@ -1,4 +1,5 @@
 import type { Mapping } from '../compute/json-value.ts'
+import type { NamedRequest } from './request-id.ts'
 import { locationLinks, pathOf, urlOf } from './resource-paths.ts'
 import type { JsonObject, ResourceKey, StoredOperation } from './store.ts'
 
@@ -13,8 +14,8 @@ export type OperationFacts = {
   readonly user: string
   /** Milliseconds since 1970. */
   readonly now: number
-  /** What the client called it (`requestId`); empty: nothing. */
-  readonly requestId: string
+  /** What the client called it; undefined: nothing. */
+  readonly named: NamedRequest | undefined
   readonly isDone: boolean
   readonly warnings: readonly Warning[]
   readonly random: (count: number) => Uint8Array
@@ -31,7 +32,7 @@ export function randomId(random: (count: number) => Uint8Array): string {
 
 /** Makes the operation of a change. */
 export function makeOperation(facts: OperationFacts): StoredOperation {
-  const { target, type, user, now, requestId, isDone, random } = facts
+  const { target, type, user, now, named, isDone, random } = facts
   const { project, scope } = target
   const id = randomId(random)
   const name = `operation-${now}-${hex(random(7)).slice(1)}-${hex(random(4))}-${hex(random(4))}`
@@ -49,10 +50,10 @@ export function makeOperation(facts: OperationFacts): StoredOperation {
     insertTime: time,
     startTime: time,
     selfLink: pathOf({ project, scope, collection: 'operations', name }),
-    ...(requestId === '' ? {} : { clientOperationId: requestId }),
+    ...(named === undefined ? {} : { clientOperationId: named.requestId }),
     ...locationLinks(project, scope),
   }
-  const operation = { project, scope, name, id, isDone: false, inserted: time, resource }
+  const operation = { project, scope, name, id, isDone: false, inserted: time, request: named?.key, resource }
   return isDone ? finishOperation(operation, now, facts.warnings) : withWarnings(operation, facts.warnings)
 }
 

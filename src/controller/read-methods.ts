@@ -1,11 +1,12 @@
 import type { Mapping } from '../compute/json-value.ts'
-import { isCollectionName } from '../compute/resources.ts'
+import { type CollectionName, isCollectionName } from '../compute/resources.ts'
 import { availableFeatures } from '../compute/ssl-features.ts'
 import { notFound } from './api-error.ts'
 import type { Call } from './call.ts'
 import { collectionFacts } from './collections.ts'
-import { type ListItem, type ListQuery, type Page, pageOf, readListQuery } from './list.ts'
+import { inOrder, type ListItem, type ListQuery, type Page, pageOf, readListQuery } from './list.ts'
 import { groupHealth, listedEndpoints, listedInstances } from './members.ts'
+import { operationItems } from './operation-list.ts'
 import { shownOperation } from './operations.ts'
 import { allScopes, getPlace, listPlaces, placeListKind } from './places.ts'
 import { shownProject } from './project.ts'
@@ -20,7 +21,7 @@ export function answerRead(call: Call, body: Mapping): Mapping {
     case 'projects.get':
       return shownProject(call)
     case 'backendServices.listUsable':
-      return listOf(call, 'compute#usableBackendServiceList', itemsOf(call, call.route.scope))
+      return listOfScope(call, 'compute#usableBackendServiceList')
     case 'sslPolicies.listAvailableFeatures':
       return { features: availableFeatures }
     case 'backendServices.getHealth':
@@ -36,7 +37,7 @@ export function answerRead(call: Call, body: Mapping): Mapping {
   }
   switch (method.action) {
     case 'list':
-      return listOf(call, listKind(method.collection), itemsOf(call, call.route.scope))
+      return listOfScope(call, listKind(method.collection))
     case 'aggregatedList':
       return aggregatedList(call)
     default:
@@ -68,34 +69,29 @@ function getOne(call: Call): Mapping {
   return viewOf(call.world, storedResource(call), call.request.baseUrl)
 }
 
-/** Items one by one, so that those behind a full page are never made. */
-function* itemsOf(call: Call, scope: string | undefined): Generator<ListItem> {
+function listOfScope(call: Call, kind: string): Mapping {
+  const query = readListQuery(call.request.query)
+  return listOf(call, kind, query, itemsOf(call, call.route.scope, query))
+}
+
+/** What a list is taken from, in its order. */
+function itemsOf(call: Call, scope: string | undefined, query: ListQuery): Iterable<ListItem> {
+  const { collection } = call.route.method
+  if (collection === 'operations') return operationItems(call, scope, query)
+  return inOrder(isCollectionName(collection) ? resourceItems(call, collection, scope) : listPlaces(call, scope), query)
+}
+
+/** One by one, so that those behind a full page are never made. */
+function* resourceItems(call: Call, collection: CollectionName, scope: string | undefined): Generator<ListItem> {
   const { world, route, request } = call
   const { project } = route
-  const { collection } = route.method
-  if (collection === 'operations') {
-    const operations = world.store.operations(project, scope).toSorted((a, b) => compareTexts(placeOf(a), placeOf(b)))
-    for (const one of operations) {
-      yield { scope: one.scope, name: one.name, view: shownOperation(one, request.baseUrl) }
-    }
-  } else if (isCollectionName(collection)) {
-    for (const one of world.store.list(project, collection, scope)) {
-      yield { scope: one.scope, name: one.name, view: viewOf(world, one, request.baseUrl) }
-    }
-  } else yield* listPlaces(call, scope)
+  for (const one of world.store.list(project, collection, scope)) {
+    yield { scope: one.scope, name: one.name, view: viewOf(world, one, request.baseUrl) }
+  }
 }
 
-function placeOf({ scope, name }: StoredOperation): string {
-  return `${scope} ${name}`
-}
-
-function compareTexts(a: string, b: string): number {
-  if (a === b) return 0
-  return a < b ? -1 : 1
-}
-
-function listOf(call: Call, kind: string, items: Iterable<ListItem>): Mapping {
-  const page = pageOf(items, readListQuery(call.request.query))
+function listOf(call: Call, kind: string, query: ListQuery, items: Iterable<ListItem>): Mapping {
+  const page = pageOf(items, query)
   return {
     ...listHead(call, kind),
     ...(page.items.length > 0 ? { items: page.items.map(({ view }) => view) } : {}),
@@ -106,17 +102,17 @@ function listOf(call: Call, kind: string, items: Iterable<ListItem>): Mapping {
 function memberList(call: Call, kind: string, members: readonly Mapping[]): Mapping {
   const scope = ''
   const items = members.map((view, index) => ({ scope, name: String(index).padStart(9, '0'), view }))
-  return listOf(call, kind, items)
+  return listOf(call, kind, readListQuery(call.request.query), items)
 }
 
 function aggregatedList(call: Call): Mapping {
   const { query } = call.request
   const { collection, scopes } = call.route.method
-  const listQuery: ListQuery = readListQuery(query)
+  const listQuery: ListQuery = { ...readListQuery(query), orderBy: 'name' }
   const isPlaces = !isCollectionName(collection) && collection !== 'operations'
   const page = isPlaces
     ? { items: [], nextPageToken: undefined }
-    : pageOf(itemsOf(call, undefined), { ...listQuery, orderBy: 'name' })
+    : pageOf(itemsOf(call, undefined, listQuery), listQuery)
   const byScope = new Map<string, Mapping[]>()
   for (const { scope, view } of page.items) byScope.set(scope, [...(byScope.get(scope) ?? []), view])
   const isAll = query.get('includeAllScopes')?.toLowerCase() === 'true'

@@ -34,6 +34,12 @@ const MIGRATIONS: readonly string[] = [
   INSERT INTO revision VALUES (0);
   INSERT INTO meta VALUES ('generation', lower(hex(randomblob(16))));
   `,
+  `
+  CREATE INDEX operations_by_place ON operations (project, scope, name);
+  CREATE INDEX operations_latest ON operations (project, scope, inserted DESC, name);
+  ALTER TABLE operations ADD COLUMN request TEXT;
+  CREATE UNIQUE INDEX operations_by_request ON operations (request) WHERE request IS NOT NULL;
+  `,
 ]
 
 /** The version of the schema that this program works with. */

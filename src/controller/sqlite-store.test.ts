@@ -93,6 +93,22 @@ test('a database of a later version is refused', () => {
   assert.throws(() => new SqliteStore(directory), { name: 'StoreError', message: /later truepeer: its version is 99/ })
 })
 
+test('a database of the first version keeps its operations, and gets what came later', () => {
+  const directory = newDirectory()
+  const newest = new SqliteStore(directory, () => Date.parse(CREATED))
+  newest.commit({ changes: [], operation: operation('op-1') })
+  newest.close()
+  const database = new Libsql(databasePath(directory))
+  for (const name of ['by_place', 'latest', 'by_request']) database.exec(`DROP INDEX operations_${name}`)
+  database.exec('ALTER TABLE operations DROP COLUMN request; PRAGMA user_version = 1')
+  database.close()
+  const store = new SqliteStore(directory, () => Date.parse(CREATED))
+  store.commit({ changes: [], operation: operation('op-2', { request: 'r' }) })
+  assert.deepEqual(store.operation('lab', 'global', 'op-1'), operation('op-1'))
+  assert.equal(store.operationOfRequest('r')?.name, 'op-2')
+  store.close()
+})
+
 test('a directory that cannot be made is refused with its name', () => {
   const file = join(root, 'file')
   writeFileSync(file, '')
@@ -120,14 +136,15 @@ test('done operations of 14 days and audit records of 400 days are removed, runn
   const audit = [0, 200].map((days) => ({ ...record, time: day(days) }))
   first.commit({ changes: [], operation: operation('old', { inserted: day(0) }), audit })
   first.commit({ changes: [], operation: operation('running', { inserted: day(0), isDone: false }) })
-  first.commit({ changes: [], operation: operation('late', { inserted: day(395) }) })
+  first.commit({ changes: [], operation: operation('late', { inserted: day(395), request: 'r' }) })
   first.close()
   const second = new SqliteStore(directory, () => Date.parse(day(401)))
   second.commit({ changes: [] })
   assert.deepEqual(
-    second.operations('lab').map(({ name }) => name),
+    second.latestOperations('lab', 'global', undefined, 9).map(({ name }) => name),
     ['late', 'running'],
   )
+  assert.equal(second.operationOfRequest('r')?.name, 'late')
   assert.deepEqual(second.audit(9), [audit[1]])
   second.close()
 })

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import type { Database, Statement } from 'libsql'
 import {
   closeDatabase,
@@ -14,16 +15,20 @@ import type {
   Commit,
   JsonObject,
   JsonValue,
+  LastOperation,
   Store,
   StoredOperation,
   StoredResource,
   StoredToken,
+  StoreSize,
 } from './store.ts'
 
 const DAY_MS = 86_400_000
 /** As long as Compute Engine does. */
 const OPERATION_DAYS = 14
 const AUDIT_DAYS = 400
+/** Greater than any time as text. */
+const AFTER_ALL_TIMES = '~'
 /** Old records are looked for at the start and then every so many commits. */
 const COMMITS_PER_CLEANUP = 1_000
 
@@ -110,18 +115,48 @@ export class SqliteStore implements Store {
   }
 
   operation(project: string, scope: string, nameOrId: string): StoredOperation | undefined {
-    const row = this.#statements.operation.get(project, scope, nameOrId, nameOrId)
+    const row = this.#statements.operation.get(project, scope, nameOrId, project, scope, nameOrId)
     return row === undefined ? undefined : readOperation(row as OperationRow)
   }
 
-  operations(project: string, scope?: string): readonly StoredOperation[] {
+  operationOfRequest(request: string): StoredOperation | undefined {
+    const row = this.#statements.operationOfRequest.get(request)
+    return row === undefined ? undefined : readOperation(row as OperationRow)
+  }
+
+  operations(
+    project: string,
+    scope: string | undefined,
+    last: LastOperation | undefined,
+    count: number,
+  ): readonly StoredOperation[] {
     const { operations, operationsOfScope } = this.#statements
-    const rows = scope === undefined ? operations.all(project) : operationsOfScope.all(project, scope)
+    const rows =
+      scope === undefined
+        ? operations.all(project, last?.scope ?? '', last?.name ?? '', count)
+        : operationsOfScope.all(project, scope, last?.name ?? '', count)
+    return rows.map((row) => readOperation(row as OperationRow))
+  }
+
+  latestOperations(
+    project: string,
+    scope: string,
+    last: LastOperation | undefined,
+    count: number,
+  ): readonly StoredOperation[] {
+    const { inserted, name } = last ?? { inserted: AFTER_ALL_TIMES, name: '' }
+    const rows = this.#statements.latestOperations.all(project, scope, inserted, inserted, name, count)
     return rows.map((row) => readOperation(row as OperationRow))
   }
 
   unfinished(): readonly StoredOperation[] {
     return this.#statements.unfinished.all().map((row) => readOperation(row as OperationRow))
+  }
+
+  size(): StoreSize {
+    const { total, running } = this.#statements.countOperations.get() as Readonly<Record<'total' | 'running', number>>
+    const files = [this.#path, `${this.#path}-wal`].map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0)
+    return { operations: { done: total - running, running }, bytes: files[0] + files[1] }
   }
 
   audit(count: number): readonly AuditRecord[] {
@@ -166,8 +201,9 @@ export class SqliteStore implements Store {
     this.#statements.putResource.run(project, collection, scope, name, id, revision, created, ...texts)
   }
 
-  #writeOperation({ project, scope, name, id, isDone, inserted, resource }: StoredOperation): void {
-    this.#statements.putOperation.run(project, scope, name, id, isDone ? 1 : 0, inserted, JSON.stringify(resource))
+  #writeOperation({ project, scope, name, id, isDone, inserted, request, resource }: StoredOperation): void {
+    const values = [id, isDone ? 1 : 0, inserted, request ?? null, JSON.stringify(resource)]
+    this.#statements.putOperation.run(project, scope, name, ...values)
   }
 
   #removeOld(): void {
@@ -214,7 +250,7 @@ export function readTokens(database: Database): readonly StoredToken[] {
 }
 
 const SELECT_TOKENS = 'SELECT id, hash, user, role, created FROM tokens ORDER BY created, id'
-const SELECT_OPERATION = 'SELECT project, scope, name, id, is_done, inserted, resource FROM operations'
+const SELECT_OPERATION = 'SELECT project, scope, name, id, is_done, inserted, request, resource FROM operations'
 
 type Statements = Readonly<Record<keyof ReturnType<typeof statementTexts>, Statement>>
 
@@ -226,12 +262,20 @@ function statementTexts() {
     putResource: `INSERT OR REPLACE INTO resources
       (project, collection, scope, name, id, revision, created, resource, secret) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     deleteResource: 'DELETE FROM resources WHERE project = ? AND collection = ? AND scope = ? AND name = ?',
-    putOperation: `INSERT INTO operations (project, scope, name, id, is_done, inserted, resource)
-      VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, name) DO UPDATE
+    putOperation: `INSERT INTO operations (project, scope, name, id, is_done, inserted, request, resource)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, name) DO UPDATE
       SET scope = excluded.scope, id = excluded.id, is_done = excluded.is_done, resource = excluded.resource`,
-    operation: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND (name = ? OR id = ?)`,
-    operations: `${SELECT_OPERATION} WHERE project = ? ORDER BY sequence DESC`,
-    operationsOfScope: `${SELECT_OPERATION} WHERE project = ? AND scope = ? ORDER BY sequence DESC`,
+    // With OR in place of UNION, SQLite would go through the whole scope.
+    operation: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND name = ?
+      UNION ALL ${SELECT_OPERATION} WHERE project = ? AND +scope = ? AND id = ?`,
+    operationOfRequest: `${SELECT_OPERATION} WHERE request = ?`,
+    operations: `${SELECT_OPERATION} WHERE project = ? AND (scope, name) > (?, ?) ORDER BY scope, name LIMIT ?`,
+    operationsOfScope: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND name > ? ORDER BY name LIMIT ?`,
+    // The first comparison alone tells SQLite where to begin in the index.
+    latestOperations: `${SELECT_OPERATION} WHERE project = ? AND scope = ? AND inserted <= ?
+      AND (inserted < ? OR name > ?) ORDER BY inserted DESC, name LIMIT ?`,
+    countOperations: `SELECT (SELECT count(*) FROM operations) AS total,
+      (SELECT count(*) FROM operations WHERE is_done = 0) AS running`,
     unfinished: `${SELECT_OPERATION} WHERE is_done = 0 ORDER BY sequence`,
     removeOldOperations: 'DELETE FROM operations WHERE is_done = 1 AND inserted < ?',
     addAudit: 'INSERT INTO audit (time, user, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?)',
@@ -255,8 +299,9 @@ type ResourceRow = Omit<StoredResource, 'resource' | 'secret'> & {
   readonly resource: string
   readonly secret: string | null
 }
-type OperationRow = Omit<StoredOperation, 'isDone' | 'resource'> & {
+type OperationRow = Omit<StoredOperation, 'isDone' | 'request' | 'resource'> & {
   readonly is_done: number
+  readonly request: string | null
   readonly resource: string
 }
 type AuditRow = Omit<AuditRecord, 'before' | 'after'> & { readonly before: string; readonly after: string }
@@ -276,9 +321,11 @@ function readResource(row: ResourceRow): StoredResource {
   return secret === null ? place : { ...place, secret: JSON.parse(secret) as JsonObject }
 }
 
-function readOperation({ project, scope, name, id, is_done, inserted, resource }: OperationRow): StoredOperation {
+function readOperation(row: OperationRow): StoredOperation {
+  const { project, scope, name, id, is_done, inserted, request, resource } = row
   const isDone = is_done === 1
-  return deepFreeze({ project, scope, name, id, isDone, inserted, resource: JSON.parse(resource) as JsonObject })
+  const operation = { project, scope, name, id, isDone, inserted, resource: JSON.parse(resource) as JsonObject }
+  return deepFreeze(request === null ? operation : { ...operation, request })
 }
 
 function readAudit({ time, user, action, target, before, after }: AuditRow): AuditRecord {

@@ -40,8 +40,20 @@ export type StoredOperation = {
   readonly isDone: boolean
   /** RFC 3339. */
   readonly inserted: string
+  /** Tells the same request when it comes again; undefined: its client did not ask for that. No two have the same. */
+  readonly request?: string | undefined
   /** As clients see it. */
   readonly resource: JsonObject
+}
+
+/** The last operation of a page, behind which the next one begins. */
+export type LastOperation = Pick<StoredOperation, 'scope' | 'name' | 'inserted'>
+
+/** How much there is besides resources. */
+export type StoreSize = {
+  readonly operations: { readonly done: number; readonly running: number }
+  /** On disk. */
+  readonly bytes: number
 }
 
 /** What the audit log says about one mutation, secrets left out. */
@@ -104,10 +116,28 @@ export type Store = {
   commit(commit: Commit): number
   /** @param nameOrId the name, or the numeric id that clients may use in its place */
   operation(project: string, scope: string, nameOrId: string): StoredOperation | undefined
-  /** The latest first; without `scope` those of all scopes. Done ones are kept for 14 days. */
-  operations(project: string, scope?: string | undefined): readonly StoredOperation[]
+  /** The operation that a request has begun, by its {@link StoredOperation.request}. */
+  operationOfRequest(request: string): StoredOperation | undefined
+  /**
+   * At most `count`, in the order of scope and name, behind `last`; without `scope` those of all scopes. Done ones are
+   * kept for 14 days.
+   */
+  operations(
+    project: string,
+    scope: string | undefined,
+    last: LastOperation | undefined,
+    count: number,
+  ): readonly StoredOperation[]
+  /** As {@link Store.operations}, the latest first and then by name. */
+  latestOperations(
+    project: string,
+    scope: string,
+    last: LastOperation | undefined,
+    count: number,
+  ): readonly StoredOperation[]
   /** Operations that are not done, the oldest first. */
   unfinished(): readonly StoredOperation[]
+  size(): StoreSize
   /** The latest `count` records, the latest first. */
   audit(count: number): readonly AuditRecord[]
   meta(name: string): string | undefined

@@ -25,7 +25,10 @@ export class TestApi {
   readonly api: Api
   /** Milliseconds since 1970; a second passes with every request. */
   now = Date.UTC(2026, 10, 22)
-  readonly errors: unknown[] = []
+  /** Mistakes of our own, and which requests have met them. */
+  readonly errors: { readonly error: unknown; readonly request: string }[] = []
+  /** Method and status of every answer, as they were told. */
+  readonly answers: string[] = []
   #number = 0
   readonly #role: ApiRequest['role']
 
@@ -41,7 +44,8 @@ export class TestApi {
       projects: ['p'],
       addressPools: ['203.0.113.0/24', '2001:db8::/64'],
       addresses: [],
-      onError: (error) => this.errors.push(error),
+      onAnswer: (method, status) => void this.answers.push(`${method} ${status}`),
+      onError: (error, { method, path }) => this.errors.push({ error, request: `${method} ${path}` }),
       ...options,
     })
   }

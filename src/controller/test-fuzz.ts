@@ -40,6 +40,9 @@ const QUERIES = [
   'maxResults=1',
   'pageToken=e30',
   'orderBy=x',
+  'networkInterface=nic0&accessConfig=External%20NAT',
+  'fields=name,kind,items(*/name)',
+  'fields=a(',
   '%',
   '%00=%ff',
 ]

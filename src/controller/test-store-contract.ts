@@ -59,8 +59,9 @@ export function testStoreContract(kind: string, open: () => Store): void {
     assert.deepEqual(store.all(), [])
     assert.deepEqual(store.list('lab', 'healthChecks'), [])
     assert.equal(store.get('lab', 'healthChecks', 'global', 'a'), undefined)
-    assert.deepEqual(store.operations('lab'), [])
+    assert.deepEqual(store.operations('lab', undefined, undefined, 9), [])
     assert.deepEqual(store.unfinished(), [])
+    assert.deepEqual(store.size().operations, { done: 0, running: 0 })
     assert.deepEqual(store.audit(10), [])
     assert.equal(store.meta('number'), undefined)
     assert.deepEqual(store.tokens(), [])
@@ -183,7 +184,7 @@ export function testStoreContract(kind: string, open: () => Store): void {
     assert.equal(store.revision(), 1)
   })
 
-  claim('operations are found by name and by id, in their scope, and listed with the latest first', (store) => {
+  claim('operations are found by name and by id, in their scope', (store) => {
     const regional = { scope: 'regions/r' }
     store.commit({ changes: [put('a')], operation: operation('op-1') })
     store.commit({ changes: [put('b')], operation: operation('op-2', regional) })
@@ -193,13 +194,44 @@ export function testStoreContract(kind: string, open: () => Store): void {
     assert.deepEqual(store.operation('lab', 'global', '9op-1'), operation('op-1'))
     assert.equal(store.operation('lab', 'global', 'op-2'), undefined)
     assert.deepEqual(store.operation('lab', 'regions/r', '9op-2'), operation('op-2', regional))
+  })
+
+  claim('an operation is found by its request, also when it has gone on', (store) => {
+    const begun = operation('op-1', { request: 'r 1', isDone: false })
+    store.commit({ changes: [], operation: begun })
+    store.commit({ changes: [], operation: operation('op-2') })
+    assert.deepEqual(store.operationOfRequest('r 1'), begun)
+    store.commit({ changes: [], operation: { ...begun, isDone: true } })
+    assert.deepEqual(store.operationOfRequest('r 1'), { ...begun, isDone: true })
+    assert.equal(store.operationOfRequest('r'), undefined)
+  })
+
+  claim('operations are listed page by page, by scope and name or the latest first', (store) => {
+    const day = (number: number) => ({ inserted: `2026-01-0${number}T00:00:00.000Z` })
+    const all = [
+      operation('c', day(1)),
+      operation('a', day(2)),
+      operation('b', day(2)),
+      operation('d', { ...day(1), scope: 'regions/r' }),
+      operation('a', { ...day(3), project: 'other' }),
+    ]
+    for (const one of all) store.commit({ changes: [], operation: one })
+    type Take = (last: StoredOperation | undefined) => readonly StoredOperation[]
+    const pages = (take: Take, last?: StoredOperation): string[] => {
+      const page = take(last)
+      return page.length === 0 ? [] : [page.map(({ name }) => name).join(), ...pages(take, page.at(-1))]
+    }
     assert.deepEqual(
-      store.operations('lab').map(({ name }) => name),
-      ['op-3', 'op-2', 'op-1'],
+      pages((last) => store.operations('lab', undefined, last, 3)),
+      ['a,b,c', 'd'],
     )
     assert.deepEqual(
-      store.operations('lab', 'global').map(({ name }) => name),
-      ['op-3', 'op-1'],
+      pages((last) => store.operations('lab', 'global', last, 2)),
+      ['a,b', 'c'],
+    )
+    assert.deepEqual(
+      pages((last) => store.latestOperations('lab', 'global', last, 1)),
+      ['a', 'b', 'c'],
     )
   })
 
@@ -212,13 +244,14 @@ export function testStoreContract(kind: string, open: () => Store): void {
       ['op-1', 'op-2'],
     )
     store.commit({ changes: [], operation: operation('op-1') })
+    assert.deepEqual(store.size().operations, { done: 1, running: 1 })
     assert.deepEqual(
       store.unfinished().map(({ name }) => name),
       ['op-2'],
     )
     assert.deepEqual(
-      store.operations('lab').map(({ name }) => name),
-      ['op-2', 'op-1'],
+      store.operations('lab', 'global', undefined, 9).map(({ name }) => name),
+      ['op-1', 'op-2'],
     )
     assert.deepEqual(store.operation('lab', 'global', 'op-1'), operation('op-1'))
   })

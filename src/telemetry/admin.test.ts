@@ -6,8 +6,10 @@ import { type TestContext, test } from 'node:test'
 import { parseEndpoint } from '../address/endpoint.ts'
 import { type AdminSource, startAdmin } from './admin.ts'
 import type { EdgeControl } from './edge-status.ts'
+import { dataPlaneMetrics } from './registry.ts'
 
-const SOURCE: AdminSource = { read: () => 1, droppedRecords: () => 0, connections: async () => [], isReady: () => true }
+const COUNTS = { read: () => 1, droppedRecords: () => 0 }
+const SOURCE: AdminSource = { metrics: dataPlaneMetrics(COUNTS), connections: async () => [], isReady: () => true }
 
 type Answer = { readonly status: number; readonly body: string }
 
@@ -65,7 +67,8 @@ test('only an edge has /status, the metrics of an edge, and backends to drain', 
     },
   }
   let edge: EdgeControl | undefined
-  const ask = await start(t, { ...SOURCE, edge: () => edge })
+  const metrics = dataPlaneMetrics({ ...COUNTS, edge: () => edge })
+  const ask = await start(t, { ...SOURCE, metrics, edge: () => edge })
   assert.equal((await ask('GET', '/status')).status, 503, 'it has not come up')
   assert.equal((await ask('POST', '/backends/b/drain')).status, 503)
   assert.match((await ask('GET', '/metrics')).body, /^# TYPE truepeer_backend_connections_total counter$/m)
@@ -74,9 +77,9 @@ test('only an edge has /status, the metrics of an edge, and backends to drain', 
   assert.equal((await ask('POST', '/backends/web%2Fzone%2Fg%2F%5B%3A%3A1%5D:80/drain')).status, 200)
   assert.equal((await ask('POST', '/backends/%zz/enable')).status, 200)
   assert.deepEqual(steered, ['drain web/zone/g/[::1]:80', 'enable %zz'])
-  const metrics = (await ask('GET', '/metrics')).body
-  assert.match(metrics, /^truepeer_configuration_reloads_total\{result="failed"\} 3$/m)
-  assert.match(metrics, /^truepeer_configuration_last_success_timestamp_seconds 60$/m)
+  const scraped = (await ask('GET', '/metrics')).body
+  assert.match(scraped, /^truepeer_configuration_reloads_total\{result="failed"\} 3$/m)
+  assert.match(scraped, /^truepeer_configuration_last_success_timestamp_seconds 60$/m)
 })
 
 test('whoever connects and says nothing takes no more descriptors than are kept back', async (t) => {

@@ -1,29 +1,25 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Registry } from 'prom-client'
-import type { EdgeControl, EdgeStatus } from './edge-status.ts'
+import type { EdgeControl } from './edge-status.ts'
 import { type ListenAddress, listenOn } from './listen.ts'
 import type { LogFields } from './log.ts'
 import { isLoopbackName } from './loopback-name.ts'
-import { makeRegistry } from './registry.ts'
+import type { Metrics } from './registry.ts'
 
 /** What the admin server shows. */
 export type AdminSource = {
-  /** The value of a slot of `METRICS`. */
-  read(slot: number): number
-  /** Records that the log has dropped. */
-  droppedRecords(): number
-  /** The connections that are open now, as plain data. */
-  connections(): Promise<readonly LogFields[]>
-  /** Whether new connections are accepted. */
+  readonly metrics: Metrics
+  /** Whether new connections or requests are accepted. */
   isReady(): boolean
+  /** Only where connections are relayed: those that are open now, as plain data. */
+  readonly connections?: (() => Promise<readonly LogFields[]>) | undefined
   /** Only where an edge is served: the edge, or undefined as long as it has not come up. */
   readonly edge?: (() => EdgeControl | undefined) | undefined
 }
 
 /**
- * Serves `/metrics` (Prometheus text), `/healthz` (the process lives), `/readyz` (it accepts
- * connections) and `/connections` (those that are open, JSON); of an edge also `/status` (JSON) and
- * `POST /backends/NAME/drain` and `enable`.
+ * Serves `/metrics` (Prometheus text), `/healthz` (the process lives) and `/readyz` (it accepts connections); of an edge
+ * and an agent also `/connections` (those that are open, JSON); of an edge also `/status` (JSON) and `POST
+ * /backends/NAME/drain` and `enable`.
  *
  * @param address of TCP only loopback: there is no login
  * @throws Error with its remedy when the address cannot be listened on
@@ -56,23 +52,19 @@ const HEADERS_TIMEOUT_MS = 5_000
 
 type Reply = { readonly status: number; readonly type: string; readonly body: string }
 
-const PAGES = '/metrics, /healthz, /readyz and /connections'
+const PAGES = ['/metrics', '/healthz', '/readyz']
 const EDGE_PAGES = '/status and, with POST, /backends/NAME/drain and /backends/NAME/enable'
 const STEER_PATH = /^\/backends\/(.+)\/(drain|enable)$/
 
 class AdminAnswers {
   readonly #source: AdminSource
-  readonly #registry: Registry
-  /** For the metrics of one scrape. */
-  #status: EdgeStatus | undefined
 
   constructor(source: AdminSource) {
     this.#source = source
-    this.#registry = makeRegistry(source, () => this.#status)
   }
 
   async answer(method: string, url: string): Promise<Reply> {
-    const { edge } = this.#source
+    const { edge, metrics, connections } = this.#source
     const steered = edge === undefined ? null : STEER_PATH.exec(url)
     if (edge !== undefined && steered !== null) {
       return method === 'POST' ? steer(edge(), steered[1], steered[2]) : text(405, 'Only POST is answered here')
@@ -80,19 +72,20 @@ class AdminAnswers {
     if (method !== 'GET' && method !== 'HEAD') return text(405, 'Only GET is answered here')
     switch (url) {
       case '/metrics':
-        this.#status = edge?.()?.status()
-        return { status: 200, type: this.#registry.contentType, body: await this.#registry.metrics() }
+        return { status: 200, type: metrics.contentType, body: await metrics.text() }
       case '/healthz':
         return text(200, 'ok')
       case '/readyz':
         return this.#source.isReady() ? text(200, 'ready') : text(503, 'draining')
       case '/connections':
-        return json(200, await this.#source.connections())
+        if (connections !== undefined) return json(200, await connections())
+        break
       case '/status':
         if (edge !== undefined) return statusReply(edge())
         break
     }
-    return text(404, `Here are ${edge === undefined ? PAGES : `${PAGES}, ${EDGE_PAGES}`}`)
+    const pages = connections === undefined ? PAGES : [...PAGES, '/connections']
+    return text(404, `Here are ${[...pages, ...(edge === undefined ? [] : [EDGE_PAGES])].join(', ')}`)
   }
 }
 

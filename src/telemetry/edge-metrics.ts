@@ -6,20 +6,9 @@ import {
   HEALTHS,
   type Traffic,
 } from './edge-status.ts'
+import type { Sample, StatusMetric } from './status-metric.ts'
 
-/** One value of a metric: the values of its labels, in their order, and the number. */
-export type Sample = readonly [labels: readonly string[], value: number]
-
-/** A metric whose labels depend on the configuration; its values are read from the status when somebody asks. */
-export type EdgeMetric = {
-  readonly name: string
-  readonly help: string
-  readonly kind: 'counter' | 'gauge'
-  readonly labels: readonly string[]
-  /** Every value of the last label, where that is no name of the configuration. */
-  readonly values?: readonly string[]
-  readonly samples: (status: EdgeStatus) => Iterable<Sample>
-}
+type EdgeMetric = StatusMetric<EdgeStatus>
 
 const FRONTEND = ['frontend'] as const
 const BACKEND = ['service', 'group', 'backend'] as const

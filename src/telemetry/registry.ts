@@ -1,32 +1,58 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import type { AdminSource } from './admin.ts'
-import { EDGE_METRICS, type EdgeMetric, type Sample } from './edge-metrics.ts'
-import type { EdgeStatus } from './edge-status.ts'
+import { EDGE_METRICS } from './edge-metrics.ts'
+import type { EdgeControl, EdgeStatus } from './edge-status.ts'
 import { LOG_DROPPED, METRICS, type Metric } from './metrics.ts'
+import type { Sample, StatusMetric } from './status-metric.ts'
 
-/**
- * Makes the registry that `/metrics` shows: every metric there is, with values as of the moment when they are asked for.
- *
- * @param status what the metrics of an edge are read from; undefined: they have no values yet
- */
-export function makeRegistry(source: AdminSource, status: () => EdgeStatus | undefined): Registry {
+/** What `/metrics` answers. */
+export type Metrics = {
+  readonly contentType: string
+  /** Every metric there is, with values as of now. */
+  text(): Promise<string>
+}
+
+/** What the metrics of a data plane are read from. */
+export type DataPlaneSource = {
+  /** The value of a slot of `METRICS`. */
+  read(slot: number): number
+  /** Records that the log has dropped. */
+  droppedRecords(): number
+  /** Only where an edge is served: the edge, or undefined as long as it has not come up. */
+  readonly edge?: (() => EdgeControl | undefined) | undefined
+}
+
+/** Makes the metrics of an edge or an agent. */
+export function dataPlaneMetrics(source: DataPlaneSource): Metrics {
   const registry = new Registry()
+  /** For the metrics of one scrape. */
+  let status: EdgeStatus | undefined
   collectDefaultMetrics({ register: registry })
   for (const metric of Object.values<Metric>(METRICS)) register(registry, metric, source)
-  if (source.edge !== undefined) for (const metric of EDGE_METRICS) registerEdgeMetric(registry, metric, status)
+  if (source.edge !== undefined) for (const metric of EDGE_METRICS) registerStatusMetric(registry, metric, () => status)
+  registerLogDropped(registry, () => source.droppedRecords())
+  return {
+    contentType: registry.contentType,
+    text: () => {
+      status = source.edge?.()?.status()
+      return registry.metrics()
+    },
+  }
+}
+
+/** Adds the counter of records that the log has dropped. */
+export function registerLogDropped(registry: Registry, droppedRecords: () => number): void {
   new Counter({
     ...LOG_DROPPED,
     registers: [registry],
     collect() {
       this.reset()
-      this.inc(source.droppedRecords())
+      this.inc(droppedRecords())
     },
   })
-  return registry
 }
 
 /** The values live in the workers' shared memory; they are copied over when somebody asks. */
-function register(registry: Registry, metric: Metric, source: AdminSource): void {
+function register(registry: Registry, metric: Metric, source: DataPlaneSource): void {
   const labelNames = metric.label === '' ? [] : [metric.label]
   const labels = (value: string): Record<string, string> => (metric.label === '' ? {} : { [metric.label]: value })
   const configuration = { name: metric.name, help: metric.help, labelNames, registers: [registry] }
@@ -48,7 +74,12 @@ function register(registry: Registry, metric: Metric, source: AdminSource): void
   })
 }
 
-function registerEdgeMetric(registry: Registry, metric: EdgeMetric, status: () => EdgeStatus | undefined): void {
+/** Adds a metric that is read from a status; undefined: it has no values yet. */
+export function registerStatusMetric<Status>(
+  registry: Registry,
+  metric: StatusMetric<Status>,
+  status: () => Status | undefined,
+): void {
   const { name, help, kind, labels } = metric
   const configuration = { name, help, labelNames: [...labels], registers: [registry] }
   const samples = (): Iterable<Sample> => {

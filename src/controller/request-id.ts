@@ -1,0 +1,32 @@
+import { ApiError, shown } from './api-error.ts'
+import type { Call } from './call.ts'
+import { readBody } from './request-body.ts'
+import { pathOf } from './resource-paths.ts'
+
+/** A request that its client gave a name, so that sending it twice does not carry it out twice. */
+export type NamedRequest = {
+  /** As the client wrote it. */
+  readonly requestId: string
+  /** The same for the same name, method and resource, and for nothing else. */
+  readonly key: string
+}
+
+const UUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
+/** Google takes every UUID but this one. */
+const ZERO = '00000000-0000-0000-0000-000000000000'
+
+/** Reads `requestId`; undefined: there is none. @throws ApiError 400 */
+export function readRequestId(call: Call): NamedRequest | undefined {
+  const { request, route } = call
+  const { project, scope, method } = route
+  const requestId = request.query.get('requestId') ?? ''
+  if (requestId === '') return undefined
+  if (!UUID.test(requestId) || requestId === ZERO) {
+    const message = `Invalid value for field 'requestId': '${shown(requestId)}' is not a UUID other than zero; make a new one for each request`
+    throw new ApiError(400, { message, reason: 'invalid' })
+  }
+  // The name of a new resource stands in the body only.
+  const name = method.action === 'insert' ? readBody(request).name : route.name
+  const path = pathOf({ project, scope, collection: method.collection, name: typeof name === 'string' ? name : '' })
+  return { requestId, key: `${requestId.toLowerCase()} ${method.id} ${path}` }
+}
