@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -170,6 +171,12 @@ test('a database of another program, or that others can read, is left as it is',
   const before = readFileSync(databasePath(data))
   assert.throws(() => new SqliteStore(data), /is of another program/)
   assert.deepEqual(readFileSync(databasePath(data)), before)
+})
+
+test('a lock that is no file is an error with its remedy', (t) => {
+  const { data } = places(t)
+  mkdirSync(join(data, 'controller.lock'), { recursive: true })
+  assert.throws(() => new SqliteStore(data), /controller\.lock" cannot be used: .*; look at the disk and the rights/)
 })
 
 test('tokens of a directory that is none are not looked for, and no directory comes of it', (t) => {

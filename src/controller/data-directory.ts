@@ -142,7 +142,8 @@ export function storeError(error: unknown, path: string, remedy = RESTORE): Erro
     return new StoreFullError(`The disk of "${path}" is full: nothing was changed; free some space and try again`)
   }
   if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') return damaged(path, message, remedy)
-  if (code.startsWith('SQLITE_') || 'errno' in (error as object)) {
+  // libsql has no code for a file that cannot be opened.
+  if (code.startsWith('SQLITE_') || 'errno' in (error as object) || message.startsWith('ConnectionFailed')) {
     return new StoreError(`"${path}" cannot be used: ${message}; look at the disk and the rights of the file`)
   }
   return error instanceof Error ? error : new Error(String(error))
