@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type DemoHosts, IPV4 } from '../src/lab/demo-hosts.ts'
@@ -11,6 +11,8 @@ import { change, insertChain, insertRule, type LiveController, startController }
 
 const APP = '127.0.0.1:112'
 const AGENT_PORT = 110
+const isRoot = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/).join(' ') === '0 0 4294967295'
+const needsRoot = isRoot ? {} : { skip: 'needs real root: this is a user namespace' }
 
 /** An app behind an agent that says who its peer is. */
 async function startAgent(hosts: DemoHosts, socketPath: string, state: string): Promise<Program> {
@@ -104,6 +106,40 @@ async function isServed(hosts: DemoHosts): Promise<boolean> {
   edge.destroy()
   return answer === IPV4.client
 }
+
+/** The user of a service, with what the unit of `truepeer agent install` gives it. */
+const USER = 65_534
+const AS_USER = [
+  ...['--reuid', `${USER}`, '--regid', `${USER}`, '--clear-groups', '--no-new-privs'],
+  ...['--inh-caps', '-all,+net_raw,+net_bind_service', '--ambient-caps', '-all,+net_raw,+net_bind_service'],
+]
+
+test('an ordinary user with a folder and a credential of its own needs no file of root', needsRoot, async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  chmodSync(directory, 0o755)
+  const data = join(directory, 'data')
+  const controller = await startController(hosts.backend, data, ['--listen', '127.0.0.1:8080'])
+  await reportEdge(controller, [IPV4.edgeSource])
+  const create = ['controller', 'token', 'create', '--data', data, '--user', 'web', '--role', 'agent']
+  const { stdout: token } = await hosts.backend.run(TRUEPEER, create)
+  const file = join(directory, 'token')
+  writeFileSync(file, token, { mode: 0o600 })
+  const [state, credentials] = ['state', 'credentials'].map((name) => join(directory, name))
+  for (const folder of [state, credentials]) mkdirSync(folder, { mode: 0o700 })
+  writeFileSync(join(credentials, 'controller-token'), token, { mode: 0o400 })
+  for (const path of [state, credentials, join(credentials, 'controller-token')]) chownSync(path, USER, USER)
+  const following = ['--controller', 'http://127.0.0.1:8080', '--instance', 'web', '--token-file', file]
+  const ports = ['-l', `${IPV4.backend}:${AGENT_PORT}`, '-4', APP]
+  const words = [...AS_USER, TRUEPEER, 'agent', ...ports, ...following, '--state', state]
+  const without = await hosts.backend.run('setpriv', words)
+  assert.match(without.stderr, /--token-file .*EACCES.*give a readable file/)
+  const agent = hosts.backend.start('env', [`CREDENTIALS_DIRECTORY=${credentials}`, 'setpriv', ...words])
+  await eventually('the edge is trusted', async () => agent.texts().join().includes('listening') && isServed(hosts))
+  const { mode, uid } = statSync(join(state, 'agent-web.json'))
+  assert.deepEqual([mode & 0o777, uid], [0o600, USER])
+  assert.equal((await agent.stop()).exitCode, 0)
+})
 
 test('a credential of the service manager stands in for the file of the token', async (t) => {
   const hosts = await hostsWithApp(t)

@@ -183,6 +183,8 @@ async function chooseByName(t: TestContext, hosts: InteropHosts, gcloud: Gcloud)
   await gcloud.succeed('target-ssl-proxies', 'update', PROXY, '--ssl-certificates', 'my-ssl-cert,my-new-cert')
   await follows(t, 'the first one is the default', async () => (await shake(hosts))?.name === 'app.example')
   assert.equal((await shake(hosts, { servername: 'new.example' }))?.name, 'new.example')
+  await gcloud.succeed('target-ssl-proxies', 'update', PROXY, '--ssl-certificates', 'my-new-cert')
+  assert.match(await gcloud.succeed('ssl-certificates', 'delete', 'my-ssl-cert'), /Deleted \[/)
 }
 
 async function clearPolicy(t: TestContext, hosts: InteropHosts, gcloud: Gcloud): Promise<void> {

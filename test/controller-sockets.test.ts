@@ -88,3 +88,11 @@ test('of two passed sockets each is served as soon as it has a rule, and waits w
   await insertRule(back, 'rule-443', IPV4.edge, 443)
   assert.equal(await queued, 'hello')
 })
+
+test('without a controller, a passed socket that nobody asks for stops the start, and names itself', async (t) => {
+  const { edge } = await edgeHosts(t)
+  const words = ['edge', '--listen', `${IPV4.edge}:443`, '--backend', `${IPV4.backend}:110`]
+  const program = edge.start('perl', ['-e', PASS_SOCKETS, `${IPV4.edge}:465`, TRUEPEER, ...words])
+  assert.equal((await program.exited).exitCode, 1)
+  assert.match(program.texts().join('\n'), /passed a socket on "203\.0\.113\.10:465", where nothing is to listen/)
+})
