@@ -59,7 +59,7 @@ export class TrustedEdges {
   #read(): readonly Cidr[] {
     const { file, log } = this.#options
     try {
-      return readLastEdges(file)
+      return parseLastEdges(readPrivateTextFile(file))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT')
         log('info', 'nobody is trusted before the controller answers')
@@ -86,9 +86,9 @@ export class TrustedEdges {
   }
 }
 
-/** Reads the edges that a controller named last. @throws Error, of the code ENOENT when it never did */
-export function readLastEdges(file: string): readonly Cidr[] {
-  return parseAddresses(JSON.parse(readPrivateTextFile(file)))
+/** Reads what is kept of the edges that a controller named last. @throws Error */
+export function parseLastEdges(text: string): readonly Cidr[] {
+  return parseAddresses(JSON.parse(text))
 }
 
 /**

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { type AgentConfiguration, type AgentController, startAgent } from '../agent/agent.ts'
 import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
-import { readLastEdges, TrustedEdges } from '../agent/trusted-edges.ts'
+import { parseLastEdges, TrustedEdges } from '../agent/trusted-edges.ts'
 import { type AgentCommand, readAgent } from '../cli/agent.ts'
 import { parseAgentConfig } from '../cli/agent-config.ts'
 import { parseAgentInstall } from '../cli/agent-install.ts'
@@ -96,7 +96,7 @@ async function examineAgent(argv: readonly string[]): Promise<void> {
   const command = parseDoctor(['agent', ...argv], readAgentConfig)
   const { controller: settings } = command
   const controller = settings && { ...settings, ask: () => askAboutInstance(settings) }
-  exitWith(await runDoctor({ ...command, controller }, { readAllowedSubnets, readLastEdges }, print))
+  exitWith(await runDoctor({ ...command, controller }, { readAllowedSubnets, parseLastEdges }, print))
 }
 
 async function setUpHost(argv: readonly string[]): Promise<void> {

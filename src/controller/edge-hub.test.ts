@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { mock, type TestContext, test } from 'node:test'
-import type { EdgeReport } from '../snapshot/feed.ts'
+import { type EdgeReport, FEED_FORMAT } from '../snapshot/feed.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { EdgeHub, type FeedSink } from './edge-hub.ts'
 
@@ -74,7 +74,7 @@ test('an edge gets the configuration at once, and every later one', async (t) =>
   hub.follow('e', undefined, sink)
   assert.deepEqual(sink.lines[0], {
     type: 'snapshot',
-    format: 1,
+    format: FEED_FORMAT,
     generation: 'g',
     version: 1,
     snapshot: JSON.parse(JSON.stringify(snapshotOf('a'))),

@@ -1,7 +1,11 @@
 import { accessSync, constants, existsSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { readTextFile } from '../linux/text-file.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
 import type { SettingNames } from './setting-names.ts'
+
+const WRITABLE_BY_OTHERS = 0o022
+const OPEN_TO_OTHERS = 0o077
 
 /** The controller that an agent follows, as a doctor has to know it. */
 export type DoctorController = {
@@ -19,19 +23,19 @@ export type ControllerAnswer =
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
   | { readonly kind: 'unreachable'; readonly message: string }
 
-/** Reads a file of last addresses as an agent does; throws when an agent could not use it. */
-export type ReadLastEdges = (file: string) => { readonly length: number }
+/** Reads a text of last addresses as an agent does; throws when an agent could not use it. */
+export type ParseLastEdges = (text: string) => { readonly length: number }
 
 /** Checks that the controller answers the agent, and that the agent can start without it. */
 export async function checkController(
   { name, file, ask }: DoctorController,
-  readLastEdges: ReadLastEdges,
+  parseLastEdges: ParseLastEdges,
   names: SettingNames,
 ): Promise<Finding[]> {
   return [
     ...answerFindings(await ask(), name, names),
     checkStateDirectory(dirname(file), names),
-    checkLastEdges(file, readLastEdges),
+    checkLastEdges(file, parseLastEdges),
   ]
 }
 
@@ -88,7 +92,7 @@ function checkStateDirectory(directory: string, names: SettingNames): Finding {
     if (!stat.isDirectory()) return fail(name, `"${place}" is no folder`, remedy)
     accessSync(place, constants.W_OK | constants.X_OK)
     if (place !== directory) return ok(name, `"${directory}" is not there yet, and can be made`)
-    if (isWritableByOthers(stat.mode)) {
+    if ((stat.mode & WRITABLE_BY_OTHERS) !== 0) {
       return fail(name, `others may write into "${directory}", and so say whom the agent trusts`, remedy)
     }
     return ok(name, `"${directory}" can be written`)
@@ -102,13 +106,14 @@ function nearest(directory: string): string {
   return existsSync(directory) || dirname(directory) === directory ? directory : nearest(dirname(directory))
 }
 
-function checkLastEdges(file: string, readLastEdges: ReadLastEdges): Finding {
+function checkLastEdges(file: string, parseLastEdges: ParseLastEdges): Finding {
   const name = 'last-edges'
   let stat: Stats
   let count: number
   try {
     stat = statSync(file)
-    count = readLastEdges(file).length
+    // Whose it has to be depends on the user of the agent, who is somebody else here.
+    count = parseLastEdges(readTextFile(file)).length
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return ok(name, `no "${file}" yet: nobody is trusted before the controller answers`)
     return fail(
@@ -118,13 +123,9 @@ function checkLastEdges(file: string, readLastEdges: ReadLastEdges): Finding {
     )
   }
   const mode = stat.mode & 0o777
-  if (mode === 0o600) return ok(name, `${count} addresses in "${file}"`)
-  const found = isWritableByOthers(mode) ? fail : warn
-  return found(name, `"${file}" has the mode ${mode.toString(8).padStart(4, '0')}, not 0600`, `chmod 600 "${file}"`)
-}
-
-function isWritableByOthers(mode: number): boolean {
-  return (mode & 0o022) !== 0
+  if ((mode & OPEN_TO_OTHERS) === 0) return ok(name, `${count} addresses in "${file}"`)
+  const found = `"${file}" has the mode ${mode.toString(8).padStart(4, '0')}: the agent takes only what others have no rights on`
+  return fail(name, found, `chmod 600 "${file}"`)
 }
 
 function codeOf(error: unknown): string {

@@ -6,7 +6,7 @@ import { errnoName } from '../linux/errno.ts'
 import { close, openStream, setTransparent } from '../linux/socket.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './capabilities.ts'
 import { checkApp } from './check-app.ts'
-import { checkController, type DoctorController, type ReadLastEdges } from './check-controller.ts'
+import { checkController, type DoctorController, type ParseLastEdges } from './check-controller.ts'
 import {
   checkConntrack,
   checkEphemeralPorts,
@@ -59,7 +59,7 @@ export type ReadAllowedSubnets = (path: string) => { readonly length: number }
 /** Reads the files of an agent as the agent does. */
 export type AgentReaders = {
   readonly readAllowedSubnets: ReadAllowedSubnets
-  readonly readLastEdges: ReadLastEdges
+  readonly parseLastEdges: ParseLastEdges
 }
 
 /**
@@ -92,11 +92,11 @@ export async function examineAgent(options: DoctorOptions, readers: AgentReaders
   const isAppOnLoopback = listeners
     .flatMap((listener) => targetsOf(listener, families))
     .every(({ target }) => classifyAddress(target.address) === 'loopback')
-  const { readAllowedSubnets, readLastEdges } = readers
+  const { readAllowedSubnets, parseLastEdges } = readers
   const context = { families, names, listens, keepsClientPorts, readAllowedSubnets, probes: new Map() }
   const closedPorts = await portsClosedByFirewall()
   const findings = [checkTransparent(), checkBindCapability(listens)]
-  if (controller !== undefined) findings.push(...(await checkController(controller, readLastEdges, names)))
+  if (controller !== undefined) findings.push(...(await checkController(controller, parseLastEdges, names)))
   for (const listener of listeners) findings.push(...(await examineListener(listener, { ...context, closedPorts })))
   return [
     ...findings,
