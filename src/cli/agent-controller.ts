@@ -2,11 +2,12 @@ import { type FlagValues, valueFlag } from './flags.ts'
 import { type FollowerSettings, followerFlags, followerSettings } from './follower-flags.ts'
 import { parseResourceName } from './values.ts'
 
+const FOLLOWER = { role: 'agent', state: '/var/lib/truepeer-agent' } as const
+
 const { controller, ...followed } = followerFlags({
-  role: 'agent',
+  ...FOLLOWER,
   purpose: 'Trust the edges of this controller, in place of --allowed-subnets: the addresses from which they connect',
   kept: 'the addresses are kept',
-  state: '/var/lib/truepeer-agent',
 })
 const instance = valueFlag(
   'instance',
@@ -20,5 +21,5 @@ export const agentControllerFlags = { controller, instance, ...followed } as con
 
 /** Gathers the values of {@link agentControllerFlags}; undefined: there is no controller. @throws UsageError */
 export function agentControllerSettings(values: FlagValues<typeof agentControllerFlags>): FollowerSettings | undefined {
-  return followerSettings('agent', values, instance, values.instance)
+  return followerSettings(FOLLOWER, values, instance, values.instance)
 }

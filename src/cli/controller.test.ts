@@ -118,6 +118,7 @@ test('an agent follows a controller by the rules that an edge has', () => {
     () => parseAgent(['--instance', 'web-1', '--allow-all-subnets']),
     /are for an agent with --controller; add it/,
   )
+  refused(() => parseAgent(['--state', '/s', '--allow-all-subnets']), /--state, .* are for an agent with --controller/)
   refused(() => parseAgent(['--controller', 'http://192.0.2.1:80', '--instance', 'a']), /as plain text; write https/)
 })
 
@@ -125,6 +126,9 @@ test('an edge has one source of its configuration', () => {
   const controller = ['--controller', 'unix:c', '--name', 'e']
   refused(() => parseEdge(['--controller', 'unix:c']), /--name is missing/)
   refused(() => parseEdge(['--name', 'e', '--config', 'f']), /are for an edge with --controller/)
+  refused(() => parseEdge(['--state', '/s', '--config', 'f']), /are for an edge with --controller/)
+  const { configuration } = parseEdge(controller)
+  assert.equal(configuration.kind === 'controller' && configuration.file, '/var/lib/truepeer/edge-e.json')
   refused(() => parseEdge([...controller, '--config', 'f']), /--controller and --config exclude each other/)
   refused(() => parseEdge([...controller, '--check']), /--controller and --check exclude/)
   refused(() => parseEdge([...controller, '--backend', '192.0.2.1:1']), /--controller and --backend exclude/)

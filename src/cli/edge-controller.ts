@@ -2,11 +2,12 @@ import { type FlagValues, valueFlag } from './flags.ts'
 import { type FollowerSettings, followerFlags, followerSettings } from './follower-flags.ts'
 import { parseResourceName } from './values.ts'
 
+const FOLLOWER = { role: 'edge', state: '/var/lib/truepeer' } as const
+
 const { controller, ...followed } = followerFlags({
-  role: 'edge',
+  ...FOLLOWER,
   purpose: 'Follow this controller: serve what its resources say, and apply every change',
   kept: 'the last configuration is kept',
-  state: '/var/lib/truepeer',
 })
 const name = valueFlag(
   'name',
@@ -25,6 +26,6 @@ export type EdgeControllerSettings = FollowerSettings & { readonly kind: 'contro
 export function edgeControllerSettings(
   values: FlagValues<typeof edgeControllerFlags>,
 ): EdgeControllerSettings | undefined {
-  const settings = followerSettings('edge', values, name, values.name)
+  const settings = followerSettings(FOLLOWER, values, name, values.name)
   return settings && { kind: 'controller', ...settings }
 }

@@ -39,9 +39,8 @@ export function followerFlags({ role, purpose, kept, state }: FollowerTexts) {
     state: valueFlag(
       'state',
       'DIR',
-      `With --controller: where ${kept}, with which the ${role} starts while the controller is away`,
+      `With --controller: where ${kept}, with which the ${role} starts while the controller is away; without it ${state}`,
       parseText,
-      state,
     ),
     tokenFile: valueFlag(
       'token-file',
@@ -65,7 +64,7 @@ export function followerFlags({ role, purpose, kept, state }: FollowerTexts) {
  * @throws UsageError
  */
 export function followerSettings(
-  role: FollowerTexts['role'],
+  { role, state }: Pick<FollowerTexts, 'role' | 'state'>,
   values: FlagValues<ReturnType<typeof followerFlags>>,
   nameFlag: Flag<string>,
   names: readonly string[],
@@ -75,14 +74,14 @@ export function followerSettings(
   const [tokenFile] = values.tokenFile
   const [caFile] = values.controllerCa
   if (address === undefined) {
-    if (name === undefined && tokenFile === undefined && caFile === undefined) return undefined
-    const flags = `${spelled(nameFlag)}, --token-file and --controller-ca`
+    if ([...names, ...values.state, ...values.tokenFile, ...values.controllerCa].length === 0) return undefined
+    const flags = `${spelled(nameFlag)}, --state, --token-file and --controller-ca`
     throw new UsageError(`${flags} are for an ${role} with --controller; add it`)
   }
   if (name === undefined) {
     throw new UsageError(`${spelled(nameFlag)} is missing; say how the controller shall call this ${role}`)
   }
-  return { address, name, file: join(values.state[0], `${role}-${name}.json`), tokenFile, caFile }
+  return { address, name, file: join(values.state[0] ?? state, `${role}-${name}.json`), tokenFile, caFile }
 }
 
 function parseController(text: string, flag: string): ControllerConnection['address'] {

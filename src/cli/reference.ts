@@ -38,6 +38,7 @@ const EXAMPLE_VALUES: Readonly<Record<string, string>> = {
   allowedSubnetsFile: '/etc/truepeer/edges.txt',
   controller: 'https://controller.example:8443',
   instance: 'my-backend',
+  state: '/var/lib/truepeer-agent',
   tokenFile: '/etc/truepeer/token',
   controllerCa: '/etc/truepeer/controller-ca.pem',
 }

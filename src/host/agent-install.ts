@@ -161,6 +161,8 @@ function stepsAfterRemoval({ name, root, table }: AgentInstallOptions): string {
     `  systemctl stop ${name}.socket ${name}.service; systemctl daemon-reload`,
     '  # if no other agent on this host needs the routing:',
     `  truepeer host-setup remove --table ${table}`,
+    '  # what an agent with a controller has kept of its edges:',
+    `  rm -rf /var/lib/${name} /var/lib/private/${name}`,
     '',
   ].join('\n')
 }
