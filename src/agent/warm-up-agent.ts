@@ -1,5 +1,4 @@
-import type { Endpoint } from '../address/endpoint.ts'
-import { parseEndpoint } from '../address/endpoint.ts'
+import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
 import { writeProxyV1, writeProxyV1Unknown } from '../proxy-protocol/write-v1.ts'
 import { writeProxyV2, writeProxyV2Local } from '../proxy-protocol/write-v2.ts'
 import type { AgentRoleOptions } from './agent-role.ts'
@@ -7,7 +6,7 @@ import type { AgentRoleOptions } from './agent-role.ts'
 const HEADER_BYTES_MAX = 256
 
 /**
- * What an agent warmsUp: everybody on loopback is trusted, and only who has connected is impersonated, so that no
+ * What an agent plays: everybody on loopback is trusted, and only who has connected is impersonated, so that no
  * packet with another address leaves a socket.
  */
 export function warmUpAgent(
@@ -17,6 +16,7 @@ export function warmUpAgent(
   const roleOptions: AgentRoleOptions = {
     ...options,
     target4: app,
+    target6: NOWHERE6,
     allowedSubnets: null,
     denyPrivateSources: false,
     local: 'forward',
@@ -28,6 +28,8 @@ export function warmUpAgent(
 // The source of both is who has connected: the warm-up's clients have this address.
 const SELF = endpointOf('127.0.0.1:4321')
 const DESTINATION = endpointOf('127.0.0.1:80')
+/** Nobody can listen on port 0: what may not be connected to the app of the warm-up is connected to nothing. */
+const NOWHERE6 = endpointOf('[::1]:0')
 /** An address of ours inside a tunnel's: the kernel is asked for it and it is refused, whatever host this is. */
 const TUNNELLED = endpointOf('[2002:7f00:1::1]:4321')
 const DESTINATION6 = endpointOf('[::1]:80')

@@ -12,14 +12,20 @@ import { WarmUp } from './warm-up.ts'
 
 const TIMEOUTS = { headerTimeoutMs: 5_000, connectTimeoutMs: 5_000, idleTimeoutMs: 0, halfClosedTimeoutMs: 0 }
 const LIMITS = { connectionsPerWorkerMax: 100, connectionsMax: 100 }
-const clock = (): number => performance.now()
+/** Stands still: a slow machine plays as much as a fast one. */
+const clock = (): number => 1
 
 function openFiles(): number {
   return readdirSync('/proc/self/fd').length
 }
 
 /** Plays a whole warm-up; returns what was counted. */
-function play(tls: TlsServer | null, limits = LIMITS, makeRole = (app: Endpoint) => new LineRole(app, tls === null)) {
+function play(
+  tls: TlsServer | null,
+  limits = LIMITS,
+  makeRole = (app: Endpoint) => new LineRole(app, tls === null),
+  now = clock,
+) {
   let counted: Counters | undefined
   const warmUp = new WarmUp(
     (app, { counters }) => {
@@ -28,7 +34,7 @@ function play(tls: TlsServer | null, limits = LIMITS, makeRole = (app: Endpoint)
       return { service: { role: makeRole(app), timeouts: TIMEOUTS, tls }, openings }
     },
     limits,
-    clock,
+    now,
   )
   try {
     while (warmUp.step());
@@ -74,4 +80,16 @@ test('a service that refuses everybody, and a limit of one connection, only end 
   const narrow = play(null, { connectionsPerWorkerMax: 1, connectionsMax: 1 })
   assert.equal(narrow.read(METRICS.open.slot), 0)
   assert.equal(openFiles(), before)
+})
+
+test('a machine on which it takes too long gives it up', () => {
+  let nowMs = 0
+  const counters = play(
+    null,
+    LIMITS,
+    (app) => new LineRole(app),
+    () => (nowMs += 200),
+  )
+  const accepted = counters.read(METRICS.accepted.slot)
+  assert.ok(accepted >= 8 && accepted < 100, `${accepted}`)
 })

@@ -27,12 +27,14 @@ import { Peer, sendBytes } from './peer.ts'
 import type { Service } from './service.ts'
 import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
 
-/** So many let V8 compile nearly all that a connection meets. */
-const CONNECTIONS = 1_600
-/** A handshake costs more, and meets the same functions several times. */
-const CONNECTIONS_WITH_TLS = 400
+/** So many batches let V8 compile nearly all that a connection meets. */
+const BATCHES = 200
+/** But no more than this, in milliseconds: the processor may be a slow one, and the key of a certificate a long one. */
+const PLAY_MS_MAX = 1_500
 /** Connections at once; a step takes about 2 ms, for which the first real client may have to wait. */
 const BATCH = 8
+/** A handshake costs more, and meets the same functions several times. */
+const BATCH_WITH_TLS = 2
 /** How often both sides of a connection get a turn: enough for a handshake and a few messages. */
 const TURNS = 5
 /** In one batch of so many, one connection meets a full send queue, and pipes. */
@@ -67,7 +69,10 @@ export class WarmUp {
   readonly #tls: TlsServer | null
   readonly #tlsClient: TlsClient | null
   readonly #buffer = new Uint8Array(64 * 1024)
-  #batches: number
+  readonly #batch: number
+  readonly #clock: () => number
+  #batchesLeft = BATCHES
+  #playedMs = 0
 
   /** @throws SystemCallError when there is no socket to be had */
   constructor(
@@ -88,14 +93,24 @@ export class WarmUp {
     this.#tls = service.tls
     this.#tls?.acquire()
     this.#tlsClient = service.tls === null ? null : new TlsClient({ serverName: '', rootsPem: '' })
-    this.#batches = (service.tls === null ? CONNECTIONS : CONNECTIONS_WITH_TLS) / BATCH
+    this.#batch = service.tls === null ? BATCH : BATCH_WITH_TLS
+    this.#clock = clock
   }
 
   /** Plays a few connections from accept to end; reports whether there are more to play. */
   step(): boolean {
+    const beganMs = this.#clock()
+    const isWhole = this.#play()
+    this.#batchesLeft -= 1
+    this.#playedMs += this.#clock() - beganMs
+    return isWhole && this.#batchesLeft > 0 && this.#playedMs < PLAY_MS_MAX
+  }
+
+  /** Plays one batch; reports whether there were sockets for all of it. */
+  #play(): boolean {
     const clients = this.#connect()
     const apps: number[] = []
-    const hasBulk = this.#batches % BULK_EVERY === 0
+    const hasBulk = this.#batchesLeft % BULK_EVERY === 0
     for (let turn = 0; turn < TURNS; turn++) {
       this.#loop.step(0)
       for (let fd = acceptFrom(this.#appFd); fd >= 0; fd = acceptFrom(this.#appFd)) apps.push(fd)
@@ -117,8 +132,7 @@ export class WarmUp {
       close(client.fd)
       client.detach()
     }
-    this.#batches -= 1
-    return this.#batches > 0 && clients.length === BATCH
+    return clients.length === this.#batch
   }
 
   /** Ends it, wherever it is. */
@@ -132,7 +146,7 @@ export class WarmUp {
 
   #connect(): Peer[] {
     const clients: Peer[] = []
-    for (let index = 0; index < BATCH; index++) {
+    for (let index = 0; index < this.#batch; index++) {
       const fd = openStream(4)
       if (fd < 0) break
       const client = new Peer()

@@ -22,7 +22,7 @@ export type WorkerData = {
   readonly openTotal: Int32Array
   /** One cell: 1 once the worker has left its loop and the thread can be ended. */
   readonly acknowledged: Int32Array
-  /** It warmsUp while it has nothing else to do; see `warm-up.ts`. */
+  /** It warms up while it has nothing else to do; see `warm-up.ts`. */
   readonly warmsUp: boolean
 }
 

@@ -8,7 +8,7 @@ import type { EdgeRoleOptions } from './edge-role.ts'
 const ID = 0
 const NO_OPENING = [new Uint8Array(0)]
 
-/** What an edge warmsUp: one plain backend, and clients that connect directly. */
+/** What an edge plays: one plain backend, and clients that connect directly. */
 export function warmUpEdge(
   options: EdgeRoleOptions,
   app: Endpoint,
