@@ -1,11 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import { quoted, UsageError } from '../cli/flags.ts'
 import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
+import { pemCertificates } from '../tls/pem.ts'
 
 /** What fits into a header, and more than a token has. */
 const TOKEN_FORM = /^[\x21-\x7e]{1,1024}$/
-/** Stops at the next dashes, so that a text of nothing but beginnings is read once. */
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----(?:(?!-----)[\s\S])*-----END CERTIFICATE-----/g
 
 /** Reads a file that a flag names. @throws UsageError that names both */
 export function readNamedFile(flag: string, path: string): OwnedText {
@@ -20,7 +19,7 @@ export function readNamedFile(flag: string, path: string): OwnedText {
 /** Reads the certificates in PEM by which others are verified. @throws UsageError when there is none, or one is broken */
 export function readNamedRoots(flag: string, path: string): string {
   const { text } = readNamedFile(flag, path)
-  const blocks = text.match(CERTIFICATE) ?? []
+  const blocks = pemCertificates(text)
   if (blocks.length === 0)
     throw new UsageError(`${flag} ${quoted(path)}: there is no certificate in it; give one in PEM`)
   for (const [index, block] of blocks.entries()) {

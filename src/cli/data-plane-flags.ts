@@ -35,7 +35,7 @@ export const processFlags = {
   warmUp: valueFlag(
     'warm-up',
     'on|off',
-    'Whether workers that have nothing to do yet play connections with themselves on 127.0.0.1, for less than a second, so that the first clients meet compiled code',
+    'Whether workers that have nothing to do yet play connections with themselves on 127.0.0.1, for 1.5 s at most, so that the first clients meet compiled code',
     oneOf(['on', 'off']),
     'on',
   ),

@@ -2,7 +2,7 @@ import { formatCidr } from '../address/cidr.ts'
 import type { IpAddress } from '../address/ip-address.ts'
 import { regionOfZone } from '../compute/reference.ts'
 import type { CheckedResource } from '../compute/resources.ts'
-import { MIN_TLS_VERSIONS, PROFILES } from '../compute/ssl-features.ts'
+import { CERTIFICATES_MAX, MIN_TLS_VERSIONS, PROFILES } from '../compute/ssl-features.ts'
 import { agentListenerFlags } from './agent.ts'
 import {
   type ListenerSettings,
@@ -44,8 +44,6 @@ const PROXY_HEADERS = ['PROXY_V1', 'PROXY_V2', 'NONE'] as const
 /** CUSTOM lists its suites, which only a file can. */
 const TLS_PROFILES = PROFILES.filter((profile) => profile !== 'CUSTOM')
 const TLS_VERSIONS = MIN_TLS_VERSIONS.map((version) => version.slice('TLS_'.length).replace('_', '.'))
-/** As many as a target proxy takes. */
-const CERTIFICATES_MAX = 15
 const THRESHOLD_MAX = 10
 const RETRIES_MAX = 100
 const ZONE_DEFAULT = 'local-a'

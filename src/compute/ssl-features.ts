@@ -1,6 +1,9 @@
-// What SSL policies are made of, as Google Compute Engine defines them
-// (cloud.google.com/load-balancing/docs/ssl-policies-concepts). It stands apart from the resource, because the data
+// What SSL policies and target SSL proxies are made of, as Google Compute Engine defines them
+// (cloud.google.com/load-balancing/docs/ssl-policies-concepts). It stands apart from the resources, because the data
 // plane reads it too and shall not load the schemas.
+
+/** A target proxy takes as many certificates. */
+export const CERTIFICATES_MAX = 15
 
 /** The values of a policy's `profile`. */
 export const PROFILES = ['COMPATIBLE', 'MODERN', 'RESTRICTED', 'FIPS_202205', 'CUSTOM'] as const

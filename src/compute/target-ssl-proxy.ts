@@ -1,9 +1,7 @@
 import { optionsProblem, proxyHeaderFields } from './proxy-header.ts'
 import { defineResource } from './resource.ts'
 import { list, optional, reference, text, unsupported } from './schema.ts'
-
-/** As many as a target proxy of Google's takes. */
-const CERTIFICATES_MAX = 15
+import { CERTIFICATES_MAX } from './ssl-features.ts'
 
 const PROTOCOLS_MAX = 16
 /** RFC 7301 §3.1: the length of a name stands in one byte. */

@@ -5,6 +5,7 @@ import { freeContext, makeContext, openSession, setServerName, verifyBy } from '
 import { type AcceptedNames, carriesOneOf } from './alternative-names.ts'
 import { CertificateError } from './certificate.ts'
 import { contextTerms, unavailableSuites } from './context.ts'
+import { pemCertificates } from './pem.ts'
 import { DEFAULT_POLICY, readPolicy } from './policy.ts'
 import { TlsSession } from './session.ts'
 
@@ -85,7 +86,7 @@ function remembered(judge: (certificate: Uint8Array) => boolean): (certificate: 
 }
 
 function readRoots(pem: string): Uint8Array[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----(?:(?!-----)[\s\S])*-----END CERTIFICATE-----/g) ?? []
+  const blocks = pemCertificates(pem)
   if (blocks.length === 0) {
     throw new CertificateError('CA', 'certificate', 'there is no certificate in it', 'give the roots in PEM')
   }

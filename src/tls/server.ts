@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { CERTIFICATES_MAX } from '../compute/ssl-features.ts'
 import type { TlsContextHandle } from '../linux/native.ts'
 import { freeContext, makeContext, useCertificate, useTickets } from '../linux/openssl.ts'
 import { type Certificate, CertificateError } from './certificate.ts'
@@ -7,9 +8,6 @@ import type { ClientHello } from './client-hello.ts'
 import { contextTerms, unavailableSuites } from './context.ts'
 import { readPolicy, type SslPolicy } from './policy.ts'
 import type { TicketTable } from './ticket-keys.ts'
-
-/** Certificates of one target proxy. */
-export const CERTIFICATES_MAX = 15
 
 /** A client gets so many tickets with each full handshake of TLS 1.3. */
 const TICKETS = 1
