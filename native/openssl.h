@@ -96,6 +96,7 @@ long SSL_CTX_set_timeout(SSL_CTX *context, long seconds);
 int SSL_CTX_set_session_id_context(SSL_CTX *context, const unsigned char *id, unsigned int length);
 int SSL_CTX_set_tlsext_ticket_key_evp_cb(SSL_CTX *context, int (*callback)(SSL *, unsigned char *, unsigned char *,
                                                                            EVP_CIPHER_CTX *, EVP_MAC_CTX *, int));
+int SSL_CTX_set_generate_session_id(SSL_CTX *context, int (*callback)(SSL *, unsigned char *, unsigned int *));
 typedef int (*alpn_select_callback)(SSL *, const unsigned char **, unsigned char *, const unsigned char *, unsigned int, void *);
 void SSL_CTX_set_alpn_select_cb(SSL_CTX *context, alpn_select_callback callback, void *argument);
 int SSL_CTX_set_ex_data(SSL_CTX *context, int index, void *data);

@@ -20,14 +20,14 @@ export type SourcePolicy = {
   readonly keepPort: boolean
 }
 
-const REFUSED_CLASSES: Partial<Record<AddressClass, SourceRefusal>> = {
-  unspecified: 'src-unspecified',
-  loopback: 'src-loopback',
-  multicast: 'src-multicast',
-  broadcast: 'src-broadcast',
-  reserved: 'src-reserved',
-  'link-local': 'src-linklocal',
-}
+const REFUSED_CLASSES: ReadonlyMap<AddressClass, SourceRefusal> = new Map([
+  ['unspecified', 'src-unspecified'],
+  ['loopback', 'src-loopback'],
+  ['multicast', 'src-multicast'],
+  ['broadcast', 'src-broadcast'],
+  ['reserved', 'src-reserved'],
+  ['link-local', 'src-linklocal'],
+])
 
 /**
  * Decides whether an agent may impersonate the source of a header that `peer` sent (security.md, "Source policy").
@@ -46,7 +46,7 @@ export function decideSource(
   const source = unmapEndpoint(header.source)
   if (isSameAddress(source.address, peer.address)) return { kind: 'peer' }
   const addressClass = classifyAddress(source.address)
-  const reason = REFUSED_CLASSES[addressClass]
+  const reason = REFUSED_CLASSES.get(addressClass)
   if (reason !== undefined) return refused(reason)
   if (isSameEndpoint(source, unmapEndpoint(header.destination))) return refused('src-equals-dst')
   if (addressClass === 'private' && policy.denyPrivate) return refused('src-private')

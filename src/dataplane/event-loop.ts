@@ -81,6 +81,8 @@ export class EventLoop {
     this.nowMs = options.clock()
     this.timers = new TimerWheel(this.nowMs)
     this.#poller.addReadable(options.wakeupFd, WAKEUP_TOKEN)
+    // To V8 an array that has never held an object is of another kind: what it compiles has to know the kind that lasts.
+    this.#free.push(this.#addSlot())
   }
 
   /** Connections open now. */

@@ -1,6 +1,6 @@
 import { EAGAIN, EINTR } from '../linux/errno.ts'
 import { type Pipe, splice } from '../linux/pipe.ts'
-import { peek, receive, transmit } from '../linux/socket.ts'
+import { peek, receive, transmit, transmitWithNext } from '../linux/socket.ts'
 import type { TlsSession } from '../tls/session.ts'
 
 /** One of the two sockets of a connection, and what is known about it without asking the kernel again. */
@@ -143,9 +143,13 @@ export function drainPipe(to: Peer): Pipe | undefined {
   return pipe ?? undefined
 }
 
-/** Sends `[start, end)` of `buffer` to the socket of `peer`; keeps a copy of what the kernel does not take. */
-export function sendBytes(peer: Peer, buffer: Uint8Array, start: number, end: number): void {
-  const sent = trySend(peer, buffer, start, end)
+/**
+ * Sends `[start, end)` of `buffer` to the socket of `peer`; keeps a copy of what the kernel does not take.
+ *
+ * @param mayWait nobody waits for these bytes: the kernel may hold them for 200 ms, to send them with the next
+ */
+export function sendBytes(peer: Peer, buffer: Uint8Array, start: number, end: number, mayWait = false): void {
+  const sent = trySend(peer, buffer, start, end, mayWait)
   if (start + sent < end) enqueue(peer, buffer, start + sent, end)
 }
 
@@ -159,13 +163,15 @@ export function enqueue(peer: Peer, buffer: Uint8Array, start: number, end: numb
 export function flush(peer: Peer): void {
   const { queue } = peer
   if (queue === null) return
-  peer.queueStart += trySend(peer, queue, peer.queueStart, queue.length)
+  peer.queueStart += trySend(peer, queue, peer.queueStart, queue.length, false)
   if (peer.queueStart === queue.length) peer.queue = null
 }
 
-function trySend(peer: Peer, buffer: Uint8Array, start: number, end: number): number {
-  let count = transmit(peer.fd, buffer, start, end)
-  while (count === EINTR) count = transmit(peer.fd, buffer, start, end)
+function trySend(peer: Peer, buffer: Uint8Array, start: number, end: number, mayWait: boolean): number {
+  let count: number
+  do {
+    count = mayWait ? transmitWithNext(peer.fd, buffer, start, end) : transmit(peer.fd, buffer, start, end)
+  } while (count === EINTR)
   if (count >= 0) {
     peer.isWritable = count === end - start
     peer.sentBytes += count

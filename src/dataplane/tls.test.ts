@@ -280,6 +280,24 @@ test('a handshake in pieces of one byte is complete in the end', async (t) => {
   assert.equal(await readFrom(loop, await accepted(loop, app), 5), 'hello')
 })
 
+test('a ticket goes out with the first answer, or by itself where there is none', async (t) => {
+  const { app, loop, tls } = start(t)
+  for (const hasAnswer of [true, false]) {
+    const client = tls()
+    let tickets = 0
+    client.socket.on('session', () => (tickets += 1))
+    client.socket.write('?')
+    const opened = await accepted(loop, app)
+    assert.equal(await readFrom(loop, opened, 1), '?')
+    if (hasAnswer) {
+      opened.send('!')
+      await until(loop, 'the answer arrives', () => client.text === '!')
+    }
+    await until(loop, 'a ticket arrives', () => tickets === 1)
+    client.socket.destroy()
+  }
+})
+
 test('garbage, HTTP, and a hello that is broken are closed and counted by what they are', async (t) => {
   const { loop, tcp } = start(t)
   const broken = inRecords(helloMessage({ versions: [] }))

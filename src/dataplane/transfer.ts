@@ -53,11 +53,15 @@ function receiveRecords(peer: Peer, tls: TlsSession, buffer: Uint8Array, start: 
   return count
 }
 
-/** Sends what reading has produced. The peer may be slow at this time, so that something may be queued already. */
-export function sendUnasked(peer: Peer): void {
+/**
+ * Sends what reading has produced. The peer may be slow at this time, so that something may be queued already.
+ *
+ * @param mayWait nobody waits for it; see {@link sendBytes}
+ */
+export function sendUnasked(peer: Peer, mayWait = false): void {
   const count = producedBytes()
   const { queue, queueStart } = peer
-  if (queue === null) return sendBytes(peer, produced, 0, count)
+  if (queue === null) return sendBytes(peer, produced, 0, count, mayWait)
   const waiting = queue.length - queueStart
   if (waiting + count > produced.length + UNASKED_BYTES_MAX) return breakPeer(peer, EPROTO)
   const longer = new Uint8Array(waiting + count)
@@ -86,7 +90,7 @@ export function shakeHands(peer: Peer, tls: TlsSession): 'wait' | 'open' | 'fail
       return 'failed'
     }
     const step = tls.step(front + count)
-    if (producedBytes() > 0) sendUnasked(peer)
+    if (producedBytes() > 0) sendUnasked(peer, step === 'open' && tls.hasProducedTickets)
     if (tls.hasMore) peer.isReadable = true
     if (step !== 'wait') return step
   }

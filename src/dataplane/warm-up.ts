@@ -17,10 +17,12 @@ import {
   openStream,
   openWakeup,
   receive,
+  setNoDelay,
   transmit,
 } from '../linux/socket.ts'
 import { Counters } from '../telemetry/metrics.ts'
 import { TlsClient } from '../tls/client.ts'
+import { readClientHello } from '../tls/client-hello.ts'
 import type { TlsServer } from '../tls/server.ts'
 import { type ConnectionLimits, EventLoop } from './event-loop.ts'
 import { Peer, sendBytes } from './peer.ts'
@@ -31,14 +33,16 @@ import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
 const BATCHES = 200
 /** But no more than this, in milliseconds: the processor may be a slow one, and the key of a certificate a long one. */
 const PLAY_MS_MAX = 1_500
-/** Connections at once; a step takes about 2 ms, for which the first real client may have to wait. */
+/** Connections at once; a step takes 2 to 5 ms, for which the first real client may have to wait. */
 const BATCH = 8
-/** A handshake costs more, and meets the same functions several times. */
+/** So many of them shake hands first, where the service has TLS: a handshake costs ten times as much as all the rest. */
 const BATCH_WITH_TLS = 2
 /** How often both sides of a connection get a turn: enough for a handshake and a few messages. */
 const TURNS = 5
 /** In one batch of so many, one connection meets a full send queue, and pipes. */
 const BULK_EVERY = 16
+/** How often each ClientHello is read: that is a hundredth of a handshake, of which it would take as many. */
+const READINGS = 10
 const MESSAGE = new Uint8Array(64)
 const BULK = new Uint8Array(512 * 1024)
 const ANY_PORT = { address: ipv4Address(0x7f000001), port: 0 }
@@ -64,12 +68,13 @@ export class WarmUp {
   readonly #loop: EventLoop
   readonly #wakeupFd: number
   readonly #appFd: number
-  readonly #front: Endpoint
+  readonly #plainFront: Endpoint
+  /** Where the clients with TLS connect to, if there are any. */
+  readonly #tlsFront: Endpoint
   readonly #openings: readonly Uint8Array[]
   readonly #tls: TlsServer | null
   readonly #tlsClient: TlsClient | null
   readonly #buffer = new Uint8Array(64 * 1024)
-  readonly #batch: number
   readonly #clock: () => number
   #batchesLeft = BATCHES
   #playedMs = 0
@@ -82,18 +87,21 @@ export class WarmUp {
   ) {
     const counters = new Counters()
     const openTotal = new Int32Array(new SharedArrayBuffer(4))
-    const [wakeupFd, appFd, frontFd] = openAll([openWakeup, listenOnLoopback, listenOnLoopback])
+    const listen = listenOnLoopback
+    const [wakeupFd, appFd, plainFd, tlsFd] = openAll([openWakeup, listen, listen, listen])
     this.#wakeupFd = wakeupFd
     this.#appFd = appFd
     this.#loop = new EventLoop({ limits, counters, openTotal, log: () => {}, clock, wakeupFd })
     const { service, openings } = makeService(boundTo(appFd), { counters, openTotal })
-    this.#front = boundTo(frontFd)
-    this.#loop.addListener(frontFd, service)
+    const { role, timeouts } = service
+    this.#plainFront = boundTo(plainFd)
+    this.#tlsFront = boundTo(tlsFd)
+    this.#loop.addListener(plainFd, { role, timeouts, tls: null })
+    this.#loop.addListener(tlsFd, service)
     this.#openings = openings
     this.#tls = service.tls
     this.#tls?.acquire()
     this.#tlsClient = service.tls === null ? null : new TlsClient({ serverName: '', rootsPem: '' })
-    this.#batch = service.tls === null ? BATCH : BATCH_WITH_TLS
     this.#clock = clock
   }
 
@@ -109,10 +117,12 @@ export class WarmUp {
   /** Plays one batch; reports whether there were sockets for all of it. */
   #play(): boolean {
     const clients = this.#connect()
+    this.#begin(clients, false)
     const apps: number[] = []
     const hasBulk = this.#batchesLeft % BULK_EVERY === 0
     for (let turn = 0; turn < TURNS; turn++) {
       this.#loop.step(0)
+      if (turn === 0) this.#begin(clients, true)
       for (let fd = acceptFrom(this.#appFd); fd >= 0; fd = acceptFrom(this.#appFd)) apps.push(fd)
       for (const [index, fd] of apps.entries()) this.#answer(fd, hasBulk && index === 0)
       this.#loop.step(0)
@@ -132,7 +142,7 @@ export class WarmUp {
       close(client.fd)
       client.detach()
     }
-    return clients.length === this.#batch
+    return clients.length === BATCH
   }
 
   /** Ends it, wherever it is. */
@@ -146,26 +156,49 @@ export class WarmUp {
 
   #connect(): Peer[] {
     const clients: Peer[] = []
-    for (let index = 0; index < this.#batch; index++) {
+    for (let index = 0; index < BATCH; index++) {
       const fd = openStream(4)
       if (fd < 0) break
+      // What a client says first often comes together with the end of the handshake.
+      setNoDelay(fd)
       const client = new Peer()
       client.attach(fd)
       clients.push(client)
-      if (connectTo(fd, this.#front) !== EINPROGRESS) break
-      const tls = this.#tlsClient?.open()
-      if (tls === undefined) {
-        const opening = this.#openings[index % this.#openings.length]
-        this.#buffer.set(opening)
-        this.#buffer.set(MESSAGE, opening.length)
-        sendBytes(client, this.#buffer, 0, opening.length + MESSAGE.length)
-      } else {
-        client.tls = tls
-        tls.step(0)
-        sendBytes(client, produced, 0, producedBytes())
-      }
+      const tls = index < BATCH_WITH_TLS ? this.#tlsClient?.open() : undefined
+      if (connectTo(fd, tls === undefined ? this.#plainFront : this.#tlsFront) !== EINPROGRESS) break
+      client.tls = tls ?? null
     }
     return clients
+  }
+
+  /** Clients say what they say first: those that are slow, or the others. */
+  #begin(clients: readonly Peer[], isSlow: boolean): void {
+    for (const [index, client] of clients.entries()) {
+      // The first, which has TLS where there is TLS, and the last have been accepted by then.
+      if ((index === 0 || index === BATCH - 1) === isSlow) this.#open(client, index)
+    }
+  }
+
+  #open(client: Peer, index: number): void {
+    const { tls } = client
+    if (tls === null) {
+      const opening = this.#openings[index % this.#openings.length]
+      this.#buffer.set(opening)
+      this.#buffer.set(MESSAGE, opening.length)
+      sendBytes(client, this.#buffer, 0, opening.length + MESSAGE.length)
+    } else {
+      tls.step(0)
+      this.#readHellos(producedBytes())
+      sendBytes(client, produced, 0, producedBytes())
+    }
+  }
+
+  /** Reads a ClientHello that stands in `produced`, and chooses a certificate. */
+  #readHellos(end: number): void {
+    for (let times = 0; times < READINGS; times++) {
+      const hello = readClientHello(produced, 0, end)
+      if (hello.kind === 'hello') this.#tls?.contextFor(hello)
+    }
   }
 
   /** The app's turn: it sends back what it got, or much. */

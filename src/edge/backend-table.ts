@@ -69,7 +69,7 @@ export function setAvailability(cells: BackendCells, id: number, availability: A
 export function makeCells(workers: number): BackendCells {
   const perWorker = (ids: number): Float64Array[] =>
     Array.from({ length: workers }, () => new Float64Array(new SharedArrayBuffer(ids * STRIDE * 8)))
-  return {
+  return receivedCells({
     version: sharedInts(1),
     availability: sharedInts(BACKENDS_MAX),
     open: sharedInts(BACKENDS_MAX),
@@ -77,7 +77,16 @@ export function makeCells(workers: number): BackendCells {
     frontendOpen: sharedInts(FRONTENDS_MAX),
     counters: perWorker(BACKENDS_MAX),
     frontendCounters: perWorker(FRONTENDS_MAX),
-  }
+  })
+}
+
+/**
+ * Cells that came from another thread, as an object of the same hidden class as everybody's: what V8 has compiled for
+ * those of a warm-up is good for these, too.
+ */
+export function receivedCells(cells: BackendCells): BackendCells {
+  const { version, availability, open, groupOpen, frontendOpen, counters, frontendCounters } = cells
+  return { version, availability, open, groupOpen, frontendOpen, counters, frontendCounters }
 }
 
 /**

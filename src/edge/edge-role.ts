@@ -11,7 +11,7 @@ import type { BackendTls, ProxyHeader } from '../snapshot/snapshot.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import type { EndReason } from '../telemetry/metrics.ts'
 import { TlsClient } from '../tls/client.ts'
-import { type BackendCells, BackendCounter, count, FrontendCounter } from './backend-table.ts'
+import { type BackendCells, BackendCounter, count, FrontendCounter, receivedCells } from './backend-table.ts'
 import { BackendChooser, type Candidate, type EdgeGroup } from './choose-backend.ts'
 import { BackendConnector } from './connect-backend.ts'
 import { logEntry, Sampler } from './connection-log.ts'
@@ -80,6 +80,8 @@ export class EdgeRole implements Role {
   readonly sharesConnectTimeout = false
   readonly backendTls: Role['backendTls']
   readonly #options: EdgeRoleOptions
+  readonly #cells: BackendCells
+  readonly #frontendId: number
   readonly #context: RoleContext
   readonly #frontend: Endpoint
   /** The frontend's address is the one that clients connected to. */
@@ -94,12 +96,15 @@ export class EdgeRole implements Role {
   readonly #frontendCounters: Float64Array
 
   constructor(options: EdgeRoleOptions, context: RoleContext) {
-    const { frontend, service, cells, acceptProxyFrom, headerLengthMax } = options
+    const { frontend, service, acceptProxyFrom, headerLengthMax } = options
+    const cells = receivedCells(options.cells)
     const { workerIndex } = context
     const address = parseIpAddress(frontend.address)
     // The snapshot's compiler has checked every address.
     if (address === undefined) throw new Error(`The address of frontend "${frontend.name}" is "${frontend.address}"`)
     this.#options = options
+    this.#cells = cells
+    this.#frontendId = frontend.id
     this.#context = context
     this.#frontend = { address, port: frontend.port }
     this.#isFrontendKnown = classifyAddress(address) !== 'unspecified'
@@ -124,10 +129,9 @@ export class EdgeRole implements Role {
   }
 
   admit(peer: IpAddress): EndReason | undefined {
-    const { cells, frontend } = this.#options
-    Atomics.add(cells.frontendOpen, frontend.id, 1)
+    Atomics.add(this.#cells.frontendOpen, this.#frontendId, 1)
     this.backendTls?.client.acquire()
-    count(this.#frontendCounters, frontend.id, FrontendCounter.connections)
+    count(this.#frontendCounters, this.#frontendId, FrontendCounter.connections)
     return this.#incoming === null || this.#incoming.trusts(peer) ? undefined : 'untrusted-peer'
   }
 
@@ -168,16 +172,15 @@ export class EdgeRole implements Role {
   }
 
   onEnd(connection: Connection, reason: EndReason): void {
-    const { cells, frontend } = this.#options
-    Atomics.sub(cells.frontendOpen, frontend.id, 1)
+    Atomics.sub(this.#cells.frontendOpen, this.#frontendId, 1)
     if (connection.phase >= Phase.Relaying) {
       const { client, backend, headerBytes, choice } = connection
       this.#countBoth(choice, BackendCounter.bytesFromClient, client.receivedBytes - headerBytes)
       this.#countBoth(choice, BackendCounter.bytesFromBackend, backend.receivedBytes)
     }
     const isRefused = REFUSED.has(reason)
-    if (isRefused) count(this.#frontendCounters, frontend.id, FrontendCounter.refused)
-    if (reason === 'no-backend') count(this.#frontendCounters, frontend.id, FrontendCounter.noBackend)
+    if (isRefused) count(this.#frontendCounters, this.#frontendId, FrontendCounter.refused)
+    if (reason === 'no-backend') count(this.#frontendCounters, this.#frontendId, FrontendCounter.noBackend)
     // Who was refused is no connection of the service: a flood of them must not fill its log.
     if (!isRefused && this.#sampler.take()) this.#context.log('info', 'connection', this.#describe(connection, reason))
     else this.#reporter.report(connection, reason)
@@ -191,19 +194,17 @@ export class EdgeRole implements Role {
 
   /** The connection counts as the backend's from now on, until {@link #leave}. */
   #enter(connection: Connection, { id, groupId, endpoint }: Candidate): void {
-    const { cells } = this.#options
     connection.choice = id
     connection.choiceGroup = groupId
     connection.target = endpoint
-    Atomics.add(cells.open, id, 1)
-    Atomics.add(cells.groupOpen, groupId, 1)
+    Atomics.add(this.#cells.open, id, 1)
+    Atomics.add(this.#cells.groupOpen, groupId, 1)
     count(this.#counters, id, BackendCounter.connections)
   }
 
   #leave(connection: Connection): void {
-    const { cells } = this.#options
-    Atomics.sub(cells.open, connection.choice, 1)
-    Atomics.sub(cells.groupOpen, connection.choiceGroup, 1)
+    Atomics.sub(this.#cells.open, connection.choice, 1)
+    Atomics.sub(this.#cells.groupOpen, connection.choiceGroup, 1)
     connection.choice = -1
     connection.choiceGroup = -1
   }
@@ -211,7 +212,7 @@ export class EdgeRole implements Role {
   /** Counts for a backend and for the frontend. */
   #countBoth(id: number, counter: BackendCounter, amount = 1): void {
     count(this.#counters, id, counter, amount)
-    count(this.#frontendCounters, this.#options.frontend.id, counter, amount)
+    count(this.#frontendCounters, this.#frontendId, counter, amount)
   }
 
   #describe(connection: Connection, reason: EndReason): LogFields {

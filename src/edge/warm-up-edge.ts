@@ -6,6 +6,8 @@ import type { EdgeRoleOptions } from './edge-role.ts'
 
 /** The id of the one frontend, group and backend of a warm-up, whose cells are its own. */
 const ID = 0
+/** A target, so that the connections towards it are counted as they are for any other group. */
+const NEVER_REACHED = 1_000_000
 const NO_OPENING = [new Uint8Array(0)]
 
 /** What an edge plays: one plain backend, and clients that connect directly. */
@@ -20,7 +22,7 @@ export function warmUpEdge(
   const backend = { id: ID, name: 'warm-up', address: formatIpAddress(app.address), port: app.port }
   const balancing = {
     mode: 'CONNECTION',
-    maxConnections: undefined,
+    maxConnections: NEVER_REACHED,
     maxUtilization: undefined,
     capacityScaler: 1,
   } as const

@@ -38,6 +38,7 @@ export const TCP_USER_TIMEOUT = 18
 export const MSG_DONTWAIT = 0x40
 export const MSG_PEEK = 0x2
 export const MSG_NOSIGNAL = 0x4000
+export const MSG_MORE = 0x8000
 
 export const SHUT_WR = 1
 

@@ -14,6 +14,7 @@ import {
   IPV6_TRANSPARENT,
   IPV6_V6ONLY,
   MSG_DONTWAIT,
+  MSG_MORE,
   MSG_NOSIGNAL,
   MSG_PEEK,
   SHUT_WR,
@@ -159,6 +160,11 @@ export function peek(fd: number, bytes: Uint8Array, start: number, end: number):
 /** send(2) of `[start, end)`: the count or a negated errno; never raises SIGPIPE. */
 export function transmit(fd: number, bytes: Uint8Array, start: number, end: number): number {
   return native.send(fd, bytes, start, end, MSG_DONTWAIT | MSG_NOSIGNAL)
+}
+
+/** As {@link transmit}, but the bytes may wait 200 ms for what is sent next, to be one segment with it (MSG_MORE). */
+export function transmitWithNext(fd: number, bytes: Uint8Array, start: number, end: number): number {
+  return native.send(fd, bytes, start, end, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE)
 }
 
 /** Sends FIN after everything sent before (shutdown(2), SHUT_WR). */

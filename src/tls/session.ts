@@ -17,6 +17,7 @@ import {
   sessionVersion,
   shutdown,
   TLS_1_0,
+  TLS_1_3,
   TlsResult,
   write,
 } from '../linux/openssl.ts'
@@ -27,6 +28,10 @@ import { type HandshakeFailure, TLS_VERSION_NAMES, type TlsVersionName } from '.
 import type { TlsServer } from './server.ts'
 
 const NO_BYTES = new Uint8Array(0)
+/** What a client says first often comes with the end of the handshake; it is kept for a moment, in one of `spares`. */
+const SHORT_BYTES = 512
+const SPARES_MAX = 64
+const spares: Uint8Array[] = []
 /** A fatal alert "decode_error" (RFC 8446 §6), for who has sent no ClientHello that could be read. */
 const DECODE_ERROR = Uint8Array.of(21, 3, 1, 0, 2, 2, 50)
 
@@ -67,8 +72,11 @@ export class TlsSession {
   /** There are bytes here for which there was no room: call {@link receive} again without waiting. */
   hasMore = false
   serverName = ''
+  /** What the last {@link step} has produced are tickets, for another time: nobody waits for them. */
+  hasProducedTickets = false
 
   #handle: TlsSessionHandle | null = null
+  readonly #isServer: boolean
   /** Kept until the ClientHello is complete. */
   #server: TlsServer | null = null
   /** Has the last word on the other side's certificate; null: OpenSSL's is enough. */
@@ -77,9 +85,13 @@ export class TlsSession {
   #kept: Uint8Array = NO_BYTES
   #keptEnd = 0
 
+  private constructor(isServer: boolean) {
+    this.#isServer = isServer
+  }
+
   /** A session for a client that has connected and said nothing. */
   static accepting(server: TlsServer): TlsSession {
-    const session = new TlsSession()
+    const session = new TlsSession(true)
     server.acquire()
     session.#server = server
     return session
@@ -95,7 +107,7 @@ export class TlsSession {
     serverName: string,
     accepts: ((certificate: Uint8Array) => boolean) | null,
   ): TlsSession {
-    const session = new TlsSession()
+    const session = new TlsSession(false)
     session.#handle = handle
     session.#accepts = accepts
     session.serverName = serverName
@@ -106,7 +118,7 @@ export class TlsSession {
   restore(): number {
     const count = this.#keptEnd
     if (count === 0) return 0
-    received.set(this.#kept.subarray(0, count))
+    for (let at = 0; at < count; at++) received[at] = this.#kept[at]
     return count
   }
 
@@ -126,6 +138,7 @@ export class TlsSession {
         return this.#fail('certificate-invalid')
       }
       this.isOpen = true
+      this.hasProducedTickets = this.#isServer && sessionVersion(this.#handle) === TLS_1_3
       this.#keep(consumedEnd(), end)
       this.hasMore = this.#keptEnd > 0
       return 'open'
@@ -245,8 +258,7 @@ export class TlsSession {
     this.#server?.release()
     this.#server = null
     this.#accepts = null
-    this.#kept = NO_BYTES
-    this.#keptEnd = 0
+    this.#keep(0, 0)
   }
 
   #isPeerAccepted(handle: TlsSessionHandle): boolean {
@@ -264,11 +276,16 @@ export class TlsSession {
   #keep(start: number, end: number, bytesNeeded = 0): void {
     const count = end - start
     this.#keptEnd = count
-    if (count === 0) {
-      this.#kept = NO_BYTES
-      return
+    if (count === 0) return this.#keepIn(NO_BYTES)
+    const size = Math.max(count, bytesNeeded)
+    if (this.#kept.length < count) {
+      this.#keepIn(size > SHORT_BYTES ? new Uint8Array(size) : (spares.pop() ?? new Uint8Array(SHORT_BYTES)))
     }
-    if (this.#kept.length < count) this.#kept = new Uint8Array(Math.max(count, bytesNeeded))
-    this.#kept.set(received.subarray(start, end))
+    for (let at = 0; at < count; at++) this.#kept[at] = received[start + at]
+  }
+
+  #keepIn(next: Uint8Array): void {
+    if (this.#kept.length === SHORT_BYTES && spares.length < SPARES_MAX) spares.push(this.#kept)
+    this.#kept = next
   }
 }
