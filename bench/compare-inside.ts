@@ -8,7 +8,7 @@ import { type Options, parseOptions } from './options.ts'
 import { writePage } from './page.ts'
 import { writeRatioPlot } from './ratio-plot.ts'
 import type { Point, Result } from './result.ts'
-import { cpus, LOAD_PROGRAM, Rig } from './rig.ts'
+import { cpus, LOAD_PROGRAM, Rig, TLS_LOAD_PROGRAM } from './rig.ts'
 import { agentAsUser, allTargets, FLOOR_PROGRAM, type Target, whyMissing } from './targets.ts'
 import type { Workload } from './workloads.ts'
 
@@ -44,6 +44,7 @@ function resultText({ points: all, ...rest }: Result): string {
 
 async function measureAll(): Promise<Result> {
   await compile('load.c', LOAD_PROGRAM)
+  const hasTls = options.scenarios.includes('edge-tls') && (await compileWithTls())
   await compile('relay-floor.c', FLOOR_PROGRAM)
   if (cpus === undefined) note('there is one CPU only: proxy and load share it')
   const versions = await ownVersions()
@@ -59,6 +60,7 @@ async function measureAll(): Promise<Result> {
       break
     }
     for (const scenario of options.scenarios) {
+      if (scenario === 'edge-tls' && !hasTls) continue
       await repeat(
         targets.filter((target) => target.scenario === scenario),
         repetition,
@@ -153,7 +155,7 @@ async function measure(rig: Rig, workload: Workload, repetition: number): Promis
     const measurement = await rig.measure(workload, options.secondsPerPoint)
     points.push({ scenario, target, workload: workload.name, repetition, ...measurement })
     const { cost, rate } = measurement
-    const place = `${repetition}/${options.repetitions} ${scenario.padEnd(5)} ${workload.name.padEnd(8)}`
+    const place = `${repetition}/${options.repetitions} ${scenario.padEnd(8)} ${workload.name.padEnd(8)}`
     console.log(
       `${place} ${target.padEnd(20)} ${cost.toFixed(2)} ${workload.costUnit}, ${rate.toFixed(0)} ${workload.rateUnit}`,
     )
@@ -162,11 +164,27 @@ async function measure(rig: Rig, workload: Workload, repetition: number): Promis
   }
 }
 
-async function compile(source: string, program: string): Promise<void> {
+async function compileWithTls(): Promise<boolean> {
+  try {
+    await compile('load.c', TLS_LOAD_PROGRAM, ['-DWITH_TLS'], ['-lssl', '-lcrypto'])
+    return true
+  } catch {
+    note('edge-tls: its clients cannot be compiled; install libssl-dev')
+    return false
+  }
+}
+
+async function compile(
+  source: string,
+  program: string,
+  flags: readonly string[] = [],
+  libraries: readonly string[] = [],
+): Promise<void> {
   // The sources are not copied to dist/, where this file is.
   const path = fileURLToPath(new URL(`../../bench/${source}`, import.meta.url))
   mkdirSync(dirname(program), { recursive: true })
-  await runChecked('cc', ['-O2', '-Wall', '-Wextra', '-o', program, path], { timeoutMs: COMPILE_TIMEOUT_MS })
+  const words = ['-O2', '-Wall', '-Wextra', ...flags, '-o', program, path, ...libraries]
+  await runChecked('cc', words, { timeoutMs: COMPILE_TIMEOUT_MS })
 }
 
 function note(gap: string): void {

@@ -1,5 +1,6 @@
 /*
- * The clients of the comparison, and the app behind the proxy. One thread, epoll, libc only, IPv4 on loopback.
+ * The clients of the comparison, and the app behind the proxy. One thread, epoll, IPv4 on loopback; libc only, or, with
+ * -DWITH_TLS, OpenSSL for the clients.
  *
  *   load app PORT [header]                     the app; "header": each connection begins with a PROXY version 1 line
  *   load COMMAND PORT COUNT SECONDS [header]   clients that connect to the proxy on PORT; "header": they send the line
@@ -30,6 +31,12 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef WITH_TLS
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#endif
 
 #define MESSAGE 64
 #define BLOCK (256 * 1024)
@@ -66,6 +73,65 @@ static uint64_t now_ns(void) {
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
+
+#ifdef WITH_TLS
+static SSL *sessions[FD_MAX];
+
+static ssize_t result_of(int fd, int result) {
+  if (result > 0) return result;
+  int error = SSL_get_error(sessions[fd], result);
+  if (error == SSL_ERROR_ZERO_RETURN) return 0;
+  /* What is left of one session's error would be taken for another's. */
+  ERR_clear_error();
+  errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+  return -1;
+}
+
+/* Goes on with the handshake, which is always a full one; 1 when it is complete, -1 and EAGAIN when it has to wait. */
+static ssize_t shake_hands(int fd) {
+  static SSL_CTX *context;
+  if (!context) {
+    context = SSL_CTX_new(TLS_client_method());
+    if (!context) fail("SSL_CTX_new");
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  }
+  if (!sessions[fd]) {
+    sessions[fd] = SSL_new(context);
+    if (!sessions[fd] || !SSL_set_fd(sessions[fd], fd)) fail("SSL_new");
+  }
+  return result_of(fd, SSL_connect(sessions[fd]));
+}
+
+/* What clients say and hear, as by send(2) and recv(2). */
+static ssize_t say(int fd, const void *bytes, size_t length, int flags) {
+  (void)flags;
+  return result_of(fd, SSL_write(sessions[fd], bytes, (int)length));
+}
+
+static ssize_t hear(int fd, void *bytes, size_t length, int flags) {
+  (void)flags;
+  return result_of(fd, SSL_read(sessions[fd], bytes, (int)length));
+}
+
+static void hang_up(int fd) {
+  SSL_shutdown(sessions[fd]);
+  SSL_free(sessions[fd]);
+  sessions[fd] = NULL;
+  close(fd);
+}
+
+/* epoll says that something has come, which may be no more than a ticket. */
+static void wait_no_more(int fd) {
+  if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) fail("fcntl");
+}
+#else
+static ssize_t shake_hands(int fd) { return (void)fd, 1; }
+static ssize_t say(int fd, const void *bytes, size_t length, int flags) { return send(fd, bytes, length, flags | MSG_NOSIGNAL); }
+static ssize_t hear(int fd, void *bytes, size_t length, int flags) { return recv(fd, bytes, length, flags); }
+static void hang_up(int fd) { close(fd); }
+static void wait_no_more(int fd) { (void)fd; }
+#endif
 
 static void watch(int fd, int operation, uint32_t events) {
   struct epoll_event event = {.events = events, .data.fd = fd};
@@ -190,12 +256,12 @@ static int send_first(int fd, char mode, size_t length) {
     next_source++;
   }
   memset(bytes + start, mode, length);
-  return send(fd, bytes, (size_t)start + length, MSG_NOSIGNAL) == (ssize_t)((size_t)start + length) ? 0 : -1;
+  return say(fd, bytes, (size_t)start + length, 0) == (ssize_t)((size_t)start + length) ? 0 : -1;
 }
 
 /* Reads exactly `length` bytes from a blocking socket. */
 static void read_answer(int fd, size_t length) {
-  if (recv(fd, block, length, MSG_WAITALL) != (ssize_t)length) fail("the first answer");
+  if (hear(fd, block, length, MSG_WAITALL) != (ssize_t)length) fail("the first answer");
 }
 
 static void add_sample(uint64_t started_ns) {
@@ -253,8 +319,10 @@ static void open_all(int *fds, int count, char mode) {
   size_t length = mode == 'e' ? MESSAGE : 1;
   for (int i = 0; i < count; i++) {
     fds[i] = open_client(0);
+    if (shake_hands(fds[i]) != 1) fail("the handshake");
     if (send_first(fds[i], mode, length) < 0) fail("send");
     read_answer(fds[i], length);
+    wait_no_more(fds[i]);
   }
 }
 
@@ -262,7 +330,7 @@ static void send_ping(int fd) {
   static char message[MESSAGE] = "ping";
   table[fd].got = 0;
   table[fd].started_ns = now_ns();
-  if (send(fd, message, MESSAGE, MSG_NOSIGNAL) != MESSAGE) fail("send");
+  if (say(fd, message, MESSAGE, 0) != MESSAGE) fail("send");
 }
 
 static void run_pingpong(int *fds, int count, double seconds) {
@@ -276,7 +344,8 @@ static void run_pingpong(int *fds, int count, double seconds) {
     int ready = epoll_wait(loop, events, EVENTS, -1);
     for (int i = 0; i < ready; i++) {
       int fd = events[i].data.fd;
-      ssize_t length = recv(fd, block, MESSAGE, 0);
+      ssize_t length = hear(fd, block, MESSAGE, 0);
+      if (length < 0 && errno == EAGAIN) continue;
       if (length <= 0) fail("recv");
       if ((table[fd].got += (int)length) < MESSAGE) continue;
       add_sample(table[fd].started_ns);
@@ -305,16 +374,18 @@ static void run_connrate(int parallel, double seconds) {
       int fd = events[i].data.fd, has_failed = 0;
       struct connection *c = &table[fd];
       if (!c->has_sent) {
+        has_failed = shake_hands(fd) != 1;
+        if (has_failed && errno == EAGAIN) continue;
         c->has_sent = 1;
-        has_failed = send_first(fd, 'e', MESSAGE) < 0;
+        has_failed = has_failed || send_first(fd, 'e', MESSAGE) < 0;
       }
-      ssize_t length = has_failed ? 0 : recv(fd, block, MESSAGE, 0);
+      ssize_t length = has_failed ? 0 : hear(fd, block, MESSAGE, 0);
       if (length < 0 && errno == EAGAIN) continue;
       if (length <= 0) has_failed = 1;
       else if ((c->got += (int)length) < MESSAGE) continue;
       if (has_failed) error_count++;
       else operations++, add_sample(c->started_ns);
-      close(fd);
+      hang_up(fd);
       if (now_ns() < end) start_connection();
       else outstanding--;
     }
@@ -325,20 +396,29 @@ static void run_connrate(int parallel, double seconds) {
 /* One event of a stream: returns 1 when its last byte has arrived on the other side. */
 static int push(int fd, struct connection *c, uint32_t events, int is_over) {
   static const char zeros[BLOCK];
-  if (events & EPOLLIN) return recv(fd, block, 1, MSG_DONTWAIT) == 1 ? 1 : (fail("recv"), 0);
-  ssize_t length = is_over ? send(fd, "\1", 1, MSG_DONTWAIT) : send(fd, zeros, BLOCK, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (events & EPOLLIN) {
+    ssize_t heard = hear(fd, block, 1, MSG_DONTWAIT);
+    if (heard == 1) return 1;
+    if (heard == 0 || errno != EAGAIN) fail("recv");
+  }
+  if (c->is_stopping) return 0;
+  /* TLS wants what it could not send before it takes anything else. */
+  int is_last = is_over && !c->is_sending;
+  ssize_t length = is_last ? say(fd, "\1", 1, MSG_DONTWAIT) : say(fd, zeros, BLOCK, MSG_DONTWAIT);
   if (length < 0 && errno != EAGAIN) fail("send");
+  c->is_sending = length < 0 && !is_last;
   if (length > 0) operations += (uint64_t)length;
-  if (length > 0 && is_over && !c->is_stopping) c->is_stopping = 1, watch(fd, EPOLL_CTL_MOD, EPOLLIN);
+  if (length > 0 && is_last) c->is_stopping = 1, watch(fd, EPOLL_CTL_MOD, EPOLLIN);
   return 0;
 }
 
 static int pull(int fd, struct connection *c, int is_over) {
   if (is_over && !c->is_stopping) {
     c->is_stopping = 1;
-    if (send(fd, "q", 1, MSG_NOSIGNAL) != 1) fail("send");
+    if (say(fd, "q", 1, 0) != 1) fail("send");
   }
-  ssize_t length = recv(fd, block, BLOCK, MSG_DONTWAIT);
+  ssize_t length = hear(fd, block, BLOCK, MSG_DONTWAIT);
+  if (length < 0 && errno == EAGAIN) return 0;
   if (length <= 0) fail("recv");
   operations += (uint64_t)length;
   return block[length - 1] == 1;
@@ -350,7 +430,7 @@ static void run_bulk(int *fds, int count, double seconds, int is_up) {
   uint64_t started = get_ready(seconds), end = started + (uint64_t)(seconds * 1e9);
   int outstanding = count;
   for (int i = 0; i < count && !is_up; i++) {
-    if (send(fds[i], "g", 1, MSG_NOSIGNAL) != 1) fail("send");
+    if (say(fds[i], "g", 1, 0) != 1) fail("send");
   }
   while (outstanding > 0) {
     struct epoll_event events[EVENTS];
@@ -368,9 +448,9 @@ static void run_bulk(int *fds, int count, double seconds, int is_up) {
 
 static void run_whoami(void) {
   int fd = open_client(0);
-  if (send_first(fd, 'w', 1) < 0) fail("send");
+  if (shake_hands(fd) != 1 || send_first(fd, 'w', 1) < 0) fail("send");
   for (char c = 0; c != '\n';) {
-    if (recv(fd, &c, 1, 0) != 1) fail("the answer");
+    if (hear(fd, &c, 1, 0) != 1) fail("the answer");
     putchar(c);
   }
 }
@@ -396,6 +476,7 @@ int main(int argc, char **argv) {
   sigaddset(&set, SIGTERM);
   sigprocmask(SIG_BLOCK, &set, NULL);
   signal(SIGALRM, on_alarm);
+  signal(SIGPIPE, SIG_IGN);
   alarm(SET_UP_SECONDS);
   /* Another run shall not meet the TIME_WAIT of this one: 50 sources for each millisecond come round in 10 minutes. */
   next_source = (uint32_t)(now_ns() / 20000 % (508 * 60000));

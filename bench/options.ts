@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import type { Scenario } from './result.ts'
+import { SCENARIOS, type Scenario } from './result.ts'
 import { allWorkloads, type Workload } from './workloads.ts'
 
 /** What the command line of the comparison says. */
@@ -21,7 +21,7 @@ export type Options = {
 
 /** The text for `--help` and for a wrong command line. */
 export const USAGE = `usage: npm run bench -- [options]
-  --scenario agent,edge    which halves of the chain (default: both)
+  --scenario LIST          agent,edge,edge-tls: which halves of the chain (default: all)
   --workloads LIST         lat1,pp64,pp512,connrate,up1,down1,up8,down8,idle (default: all)
   --reps N                 repetitions, 1 to 99 (default 9; intervals need at least 6)
   --seconds S              per point, 0.1 to 30 (default 2)
@@ -46,7 +46,7 @@ export function parseOptions(args: readonly string[]): Options {
   const idleConnections = numberIn('--idle-connections', values['idle-connections'] ?? '3000', 10, 20_000)
   const workloads = allWorkloads(idleConnections)
   return {
-    scenarios: choose('--scenario', values.scenario ?? 'agent,edge', ['agent', 'edge']),
+    scenarios: choose('--scenario', values.scenario ?? SCENARIOS.join(), SCENARIOS),
     workloads: choose(
       '--workloads',
       values.workloads,

@@ -41,6 +41,15 @@ function introduction(result: Result): string[] {
   ]
 }
 
+const ROLES: Readonly<Record<Scenario, { readonly title: string; readonly role: string }>> = {
+  agent: { title: 'truepeer agent', role: 'Reads a PROXY header and connects to the app from the address in it.' },
+  edge: { title: 'truepeer edge', role: 'Takes clients and writes a PROXY header in front of their bytes.' },
+  'edge-tls': {
+    title: 'truepeer edge with TLS',
+    role: 'The same for clients with TLS 1.3, by an ECDSA certificate (P-256); each connection is a full handshake.',
+  },
+}
+
 function section(result: Result, scenario: Scenario): string[] {
   const targets = result.targets.filter((target) => target.scenario === scenario)
   const subjects = targets.filter((target) => target.kind === 'truepeer').map((target) => target.name)
@@ -48,12 +57,9 @@ function section(result: Result, scenario: Scenario): string[] {
   const workloads = allWorkloads(result.idleConnections).filter(({ name }) =>
     result.points.some((point) => point.scenario === scenario && point.workload === name),
   )
-  const role =
-    scenario === 'agent'
-      ? 'Reads a PROXY header and connects to the app from the address in it.'
-      : 'Takes clients and writes a PROXY header in front of their bytes.'
+  const { title, role } = ROLES[scenario]
   return [
-    `## truepeer ${scenario}`,
+    `## ${title}`,
     '',
     role,
     '',

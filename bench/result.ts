@@ -1,5 +1,6 @@
-/** Which half of the chain is compared: the agent (header in, client's address out) or the edge (header out). */
-export type Scenario = 'agent' | 'edge'
+/** Which half of the chain is compared: the agent (header in, client's address out) or the edge (header out, TLS in). */
+export const SCENARIOS = ['agent', 'edge', 'edge-tls'] as const
+export type Scenario = (typeof SCENARIOS)[number]
 
 /** What is compared with what: truepeer itself, another program, or the cheapest relay that the kernel allows. */
 export type TargetKind = 'truepeer' | 'peer' | 'floor'

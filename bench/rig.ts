@@ -1,17 +1,19 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Host } from '../src/lab/host.ts'
 import { Lab } from '../src/lab/lab.ts'
 import type { Program } from '../src/lab/program.ts'
+import { runChecked } from '../src/linux/run.ts'
 import { allowedCpus, cpuTimeUs, isListening, residentKib, stealUs } from './process-cost.ts'
 import type { Point } from './result.ts'
-import { APP_PORT, PROXY_PORT, type Target } from './targets.ts'
+import { APP_PORT, PROXY_PORT, type Target, TLS_FILES } from './targets.ts'
 import type { Workload } from './workloads.ts'
 
-/** Where bench/load.c is compiled to. */
+/** Where bench/load.c is compiled to: without TLS, and with it. */
 export const LOAD_PROGRAM = fileURLToPath(new URL('../../build/bench-load', import.meta.url))
+export const TLS_LOAD_PROGRAM = fileURLToPath(new URL('../../build/bench-load-tls', import.meta.url))
 
 /** What a measurement says, but for where it belongs. */
 export type Measurement = Pick<Point, 'cost' | 'rate' | 'p50Us' | 'p99Us' | 'errorCount' | 'stealShare'>
@@ -69,10 +71,11 @@ export class Rig {
     this.#host = await this.#lab.addHost('bench')
     for (const command of ROUTING) await this.#host.ip(command)
     for (const setting of SETTINGS) await this.#host.run('sysctl', ['-qw', setting])
-    const takesHeader = target.scenario === 'edge' && target.kind !== 'floor'
+    const takesHeader = target.scenario !== 'agent' && target.kind !== 'floor'
     const app = this.#startPinned(cpus?.load, [LOAD_PROGRAM, 'app', `${APP_PORT}`, ...(takesHeader ? ['header'] : [])])
     await untilListening(app, APP_PORT)
     for (const [name, text] of Object.entries(target.files ?? {})) await writeFile(join(this.#directory, name), text)
+    if (target.scenario === 'edge-tls') await makeCertificate(this.#directory)
     this.#proxy = this.#startPinned(cpus?.proxy, target.command)
     await untilListening(this.#proxy, PROXY_PORT)
     await this.#checkAddress()
@@ -96,7 +99,8 @@ export class Rig {
   #startLoad(command: string, count: number, seconds: number): Program {
     const sendsHeader = this.target.scenario === 'agent' && this.target.kind !== 'floor'
     const words = [command, `${PROXY_PORT}`, `${count}`, `${seconds}`, ...(sendsHeader ? ['header'] : [])]
-    return this.#startPinned(cpus?.load, [LOAD_PROGRAM, ...words])
+    const program = this.target.scenario === 'edge-tls' ? TLS_LOAD_PROGRAM : LOAD_PROGRAM
+    return this.#startPinned(cpus?.load, [program, ...words])
   }
 
   /** Keeps a new proxy busy for a second, so that no workload bears the cost of being the first. */
@@ -158,6 +162,29 @@ export class Rig {
     await this.#lab.close()
     await rm(this.#directory, { recursive: true, force: true })
   }
+}
+
+/** A certificate as most have today: ECDSA on P-256, without an intermediate. */
+async function makeCertificate(directory: string): Promise<void> {
+  const { certificate, key, both } = TLS_FILES
+  const [keyKind, subject] = [['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], '/CN=bench.example']
+  const args = [
+    'req',
+    '-x509',
+    ...keyKind,
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    subject,
+    '-keyout',
+    key,
+    '-out',
+    certificate,
+  ]
+  await runChecked('openssl', args, { workingDirectory: directory })
+  const parts = await Promise.all([certificate, key].map((name) => readFile(join(directory, name), 'utf8')))
+  await writeFile(join(directory, both), parts.join(''), { mode: 0o600 })
 }
 
 /** A line of the load; the error is what it said last, without its command. */

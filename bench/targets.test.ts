@@ -23,6 +23,13 @@ test('only an agent is compared with go-mmproxy', () => {
   )
 })
 
+test('with TLS every program is given the same certificate', () => {
+  for (const { name, command, files = {} } of allTargets('edge-tls')) {
+    const words = [...command, ...Object.values(files)].join(' ')
+    assert.match(words, name === 'haproxy' ? /both\.pem/ : /cert\.pem.*key\.pem/, name)
+  }
+})
+
 test('as another user the agent keeps one capability', () => {
   const { command, isBulkOnly } = agentAsUser('nobody', '65534', '65534')
   assert.deepEqual(

@@ -9,6 +9,9 @@ export const APP_PORT = 8_000
 /** Where bench/relay-floor.c is compiled to. */
 export const FLOOR_PROGRAM = fileURLToPath(new URL('../../build/bench-relay-floor', import.meta.url))
 
+/** The certificate of TLS, its key, and both in one file, in the directory that a target is started in. */
+export const TLS_FILES = { certificate: 'cert.pem', key: 'key.pem', both: 'both.pem' } as const
+
 /** A proxy to measure: its command, started in a directory that holds `files`. */
 export type Target = {
   readonly name: string
@@ -27,12 +30,25 @@ const TRUEPEER = fileURLToPath(new URL('../../bin/truepeer', import.meta.url))
 const PROXY = `127.0.0.1:${PROXY_PORT}`
 const APP = `127.0.0.1:${APP_PORT}`
 const NGINX_STREAM = '/usr/lib/nginx/modules/ngx_stream_module.so'
+const LISTEN_OPTIONS = {
+  haproxy: { agent: ' accept-proxy', edge: '', 'edge-tls': ` ssl crt ${TLS_FILES.both}` },
+  nginx: { agent: ' proxy_protocol', edge: '', 'edge-tls': ' ssl' },
+} as const
 const AGENT_COMMAND = [TRUEPEER, 'agent', '-l', PROXY, '-4', APP, '--allow-all-subnets']
 
 /** Every target of a scenario, truepeer first; whether it is installed is another question. */
 export function allTargets(scenario: Scenario): readonly Target[] {
   const isAgent = scenario === 'agent'
-  const truepeer = isAgent ? AGENT_COMMAND : [TRUEPEER, 'edge', '--listen', PROXY, '--backend', APP]
+  const edge = [TRUEPEER, 'edge', '--listen', PROXY, '--backend', APP]
+  if (scenario === 'edge-tls') {
+    const command = [...edge, '--tls-cert', TLS_FILES.certificate, '--tls-key', TLS_FILES.key]
+    return [
+      { name: 'truepeer', scenario, kind: 'truepeer', program: TRUEPEER, command },
+      haproxy('haproxy', scenario, ''),
+      nginx('nginx', scenario, `ssl_certificate ${TLS_FILES.certificate}; ssl_certificate_key ${TLS_FILES.key}; `),
+    ]
+  }
+  const truepeer = isAgent ? AGENT_COMMAND : edge
   const floor = [FLOOR_PROGRAM, `${PROXY_PORT}`, `${APP_PORT}`]
   const targets: Target[] = [
     { name: 'truepeer', scenario, kind: 'truepeer', program: TRUEPEER, command: truepeer },
@@ -81,7 +97,7 @@ defaults
   timeout client 120s
   timeout server 120s
 ${options}frontend f
-  bind ${PROXY}${isAgent ? ' accept-proxy' : ''}
+  bind ${PROXY}${LISTEN_OPTIONS.haproxy[scenario]}
   default_backend b
 backend b
 ${isAgent ? '  source 0.0.0.0 usesrc clientip\n' : ''}  server app ${APP}${isAgent ? '' : ' send-proxy'}
@@ -99,7 +115,7 @@ function nginx(name: string, scenario: Scenario, options: string): Target {
   const text = `load_module ${NGINX_STREAM};
 user root; daemon off; worker_processes 1; worker_rlimit_nofile 20000; pid nginx.pid; error_log error.log warn;
 events { worker_connections 19000; }
-stream { server { listen ${PROXY}${isAgent ? ' proxy_protocol' : ''} backlog=16384; ${role} ${options}proxy_pass ${APP}; } }
+stream { server { listen ${PROXY}${LISTEN_OPTIONS.nginx[scenario]} backlog=16384; ${role} ${options}proxy_pass ${APP}; } }
 `
   return {
     ...{ name, scenario, kind: 'peer', program: 'nginx', versionArguments: ['-v'], module: NGINX_STREAM },
