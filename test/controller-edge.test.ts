@@ -142,7 +142,7 @@ test('an edge whose last configuration is damaged waits for the controller', asy
   writeFileSync(join(directory, 'state', 'edge-edge-1.json'), '{"format":1,"snap')
   const controller = await startController(hosts.edge, join(directory, 'data'), ADDRESSES)
   const edge = startEdge(hosts, `unix:${controller.socketPath}`, join(directory, 'state'))
-  await edge.waitForLine(/The last configuration cannot be read/)
+  await edge.waitForLine(/The last configuration cannot be used/)
   await edge.waitForLine(/following the controller/)
   await insertChain(controller, IPV4.backend, APP_PORT)
   await insertRule(controller, 'rule', ADDRESS, 443)

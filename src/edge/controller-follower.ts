@@ -110,7 +110,7 @@ export class ControllerFollower {
       log('info', 'starting with the last configuration', { version: found.version, file })
       return found
     } catch (error) {
-      log('error', 'The last configuration cannot be read; waiting for the controller', { problem: String(error) })
+      log('error', 'The last configuration cannot be used; waiting for the controller', { problem: String(error) })
       return NOTHING
     }
   }

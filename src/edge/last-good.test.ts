@@ -61,6 +61,21 @@ test('a file that is cut off, garbage, or not what an edge can serve is refused,
   }
 })
 
+test('a file whose certificates this OpenSSL does not take is refused, and no key is repeated', (t) => {
+  const path = file(t)
+  const { chain, privateKey } = { chain: '-----BEGIN CERTIFICATE-----', privateKey: 'secret-secret' }
+  const tls = {
+    certificates: [{ name: 'old', chain, privateKey }],
+    policy: { name: '', profile: 'COMPATIBLE', minTlsVersion: 'TLS_1_0', customFeatures: [] },
+    protocols: [],
+  } as const
+  writeLastGood(path, { ...KEPT, snapshot: { ...KEPT.snapshot, frontends: [testFrontend({ tls })] } })
+  assert.throws(
+    () => readLastGood(path),
+    (error: Error) => /cannot be served: .*"old"/.test(error.message) && !error.message.includes(privateKey),
+  )
+})
+
 test('a file that others may read or write, or that is none, is refused', (t) => {
   const path = file(t)
   writeLastGood(path, KEPT)

@@ -4,6 +4,7 @@ import { readPrivateTextFile } from '../linux/text-file.ts'
 import { type ConfigurationId, FEED_FORMAT, isConfigurationId } from '../snapshot/feed.ts'
 import { isSnapshot } from '../snapshot/is-snapshot.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
+import { tlsProblems } from './frontend-tls.ts'
 
 /** As long as a line of the feed, with which it came. */
 const BYTES_MAX = 256 * 1024 * 1024
@@ -28,6 +29,9 @@ export function readLastGood(path: string): IdentifiedSnapshot | undefined {
   const { format, generation, version, snapshot } = value ?? {}
   if (format !== FEED_FORMAT) throw new Error(`"${path}" has the format ${String(format)}, not ${FEED_FORMAT}`)
   if (!isConfigurationId({ generation, version }) || !isSnapshot(snapshot)) throw damaged(path)
+  // OpenSSL may be another one than the one that took these certificates.
+  const problems = tlsProblems(snapshot)
+  if (problems.length > 0) throw new Error(`"${path}" cannot be served: ${problems.join('; ')}`)
   return { generation: generation as string, version: version as number, snapshot }
 
   function parse(json: string): unknown {
