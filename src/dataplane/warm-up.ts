@@ -164,9 +164,8 @@ export class WarmUp {
       const client = new Peer()
       client.attach(fd)
       clients.push(client)
-      const tls = index < BATCH_WITH_TLS ? this.#tlsClient?.open() : undefined
-      if (connectTo(fd, tls === undefined ? this.#plainFront : this.#tlsFront) !== EINPROGRESS) break
-      client.tls = tls ?? null
+      if (index < BATCH_WITH_TLS) client.tls = this.#tlsClient?.open() ?? null
+      if (connectTo(fd, client.tls === null ? this.#plainFront : this.#tlsFront) !== EINPROGRESS) break
     }
     return clients
   }
