@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
+import { adoptListener, close } from '../linux/socket.ts'
 import { METRICS } from '../telemetry/metrics.ts'
 import { LineRole, TestApp, type TestLimits, TestLoop } from './test-loop.ts'
 
 /** The wheel's grain: how late a deadline may be. */
 const LATE_MS_MAX = 8
+const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }
 
 function start(t: TestContext, limits: Partial<TestLimits> = {}, expectsHeader = true) {
   const app = new TestApp()
@@ -236,4 +238,25 @@ test('bytes of the payload are counted at the end, without the header', (t) => {
   loop.until('ended', () => loop.ended.length === 1)
   assert.equal(loop.counters.read(METRICS.bytes.slots['client-to-backend']), 5)
   assert.equal(loop.counters.read(METRICS.bytes.slots['backend-to-client']), 3)
+})
+
+test('a listener whose socket stays open elsewhere is forgotten when it is closed, and can come back', (t) => {
+  const { app, loop } = start(t)
+  const { fd, service } = loop.listener
+  const passed = adoptListener(fd, NO_LIVENESS)
+  t.after(() => close(passed))
+  loop.loop.closeListener(loop.listener)
+
+  // As a worker does: its copy gets the lowest free number, which is the one that was closed.
+  const again = adoptListener(passed, NO_LIVENESS)
+  assert.equal(again, fd)
+  const listener = loop.loop.addListener(again, service)
+  const client = loop.connect()
+  client.send('header\nhello')
+  assert.equal(loop.read(loop.accept(app)), 'hello')
+
+  loop.loop.closeListener(listener)
+  loop.connect().send('header\nhello')
+  loop.settle()
+  assert.equal(loop.loop.openCount, 1, 'who comes now waits for the next listener')
 })

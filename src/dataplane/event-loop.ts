@@ -105,6 +105,8 @@ export class EventLoop {
   closeListener(listener: Listener): void {
     listener.resume(this)
     while (listener.accept(this));
+    // A socket that was passed to this process stays open elsewhere, and would stay in epoll under its old number.
+    this.#poller.remove(listener.fd)
     listener.close(this)
     this.#listeners[this.#listeners.indexOf(listener)] = undefined
     this.#acceptReady = this.#acceptReady.filter((ready) => ready !== listener)
