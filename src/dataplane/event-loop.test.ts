@@ -3,11 +3,10 @@ import { readdirSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { adoptListener, close } from '../linux/socket.ts'
 import { METRICS } from '../telemetry/metrics.ts'
-import { LineRole, TestApp, type TestLimits, TestLoop } from './test-loop.ts'
+import { LineRole, NO_LIVENESS, TestApp, type TestLimits, TestLoop } from './test-loop.ts'
 
 /** The wheel's grain: how late a deadline may be. */
 const LATE_MS_MAX = 8
-const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }
 
 function start(t: TestContext, limits: Partial<TestLimits> = {}, expectsHeader = true) {
   const app = new TestApp()

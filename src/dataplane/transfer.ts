@@ -90,7 +90,7 @@ export function shakeHands(peer: Peer, tls: TlsSession): 'wait' | 'open' | 'fail
       return 'failed'
     }
     const step = tls.step(front + count)
-    if (producedBytes() > 0) sendUnasked(peer, step === 'open' && tls.hasProducedTickets)
+    if (producedBytes() > 0) sendUnasked(peer, step === 'open' && tls.endsWithTickets)
     if (tls.hasMore) peer.isReadable = true
     if (step !== 'wait') return step
   }

@@ -17,7 +17,6 @@ import {
   sessionVersion,
   shutdown,
   TLS_1_0,
-  TLS_1_3,
   TlsResult,
   write,
 } from '../linux/openssl.ts'
@@ -72,8 +71,6 @@ export class TlsSession {
   /** There are bytes here for which there was no room: call {@link receive} again without waiting. */
   hasMore = false
   serverName = ''
-  /** What the last {@link step} has produced are tickets, for another time: nobody waits for them. */
-  hasProducedTickets = false
 
   #handle: TlsSessionHandle | null = null
   readonly #isServer: boolean
@@ -138,7 +135,6 @@ export class TlsSession {
         return this.#fail('certificate-invalid')
       }
       this.isOpen = true
-      this.hasProducedTickets = this.#isServer && sessionVersion(this.#handle) === TLS_1_3
       this.#keep(consumedEnd(), end)
       this.hasMore = this.#keptEnd > 0
       return 'open'
@@ -230,6 +226,11 @@ export class TlsSession {
   /** The version that was agreed on, once the handshake is complete. */
   get version(): TlsVersionName {
     return TLS_VERSION_NAMES[this.#handle === null ? 0 : sessionVersion(this.#handle) - TLS_1_0]
+  }
+
+  /** What the {@link step} that has completed the handshake produced: tickets, for another time; nobody waits for them. */
+  get endsWithTickets(): boolean {
+    return this.#isServer && this.version === 'TLSv1.3'
   }
 
   /** Whether the session goes on from an earlier one. */
