@@ -349,11 +349,13 @@ export function end(loop: EventLoop, connection: Connection, reason: EndReason):
   connection.endedMs = loop.nowMs
   // The sockets can still be asked.
   connection.service?.role.onEnd(connection, reason)
+  // Before a socket is closed: whoever has seen the end of a connection finds it counted.
+  loop.counters.add(METRICS.ended.slots[reason])
   // Who is cut off, or whose other side was never reached or broke, must not take the end for an orderly one.
   closePeer(client, backend.failure === 0 && !CUT_OFF.has(reason))
   if (backend.fd >= 0) closePeer(backend, client.failure === 0 && !CUT_OFF.has(reason))
   connection.phase = Phase.None
-  loop.release(connection, reason)
+  loop.release(connection)
   if (client.pipe !== null) loop.pipes.discard(client.pipe)
   if (backend.pipe !== null) loop.pipes.discard(backend.pipe)
   client.detach()

@@ -3,7 +3,7 @@ import { SystemCallError } from '../linux/errno.ts'
 import { Poller } from '../linux/poller.ts'
 import { clearWakeup } from '../linux/socket.ts'
 import type { Log } from '../telemetry/log.ts'
-import { type Counters, type EndReason, METRICS } from '../telemetry/metrics.ts'
+import { type Counters, METRICS } from '../telemetry/metrics.ts'
 import { begin, Connection, drive, end, onDeadline, onEvent, Phase } from './connection.ts'
 import { Listener } from './listener.ts'
 import { PipePool } from './pipe-pool.ts'
@@ -199,8 +199,7 @@ export class EventLoop {
   }
 
   /** Takes a connection's slot back; its sockets are closed. */
-  release(connection: Connection, reason: EndReason): void {
-    this.counters.add(METRICS.ended.slots[reason])
+  release(connection: Connection): void {
     this.counters.add(METRICS.open.slot, -1)
     connection.service = null
     connection.generation = (connection.generation + 1) | 0
