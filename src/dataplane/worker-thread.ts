@@ -81,6 +81,11 @@ export type RoleMaker<RoleOptions> = {
   ) => { readonly roleOptions: RoleOptions; readonly openings: readonly Uint8Array[] }
 }
 
+/** The warm-up rests for so long after anything happened to a client: what it plays must not take a client's time. */
+const WARM_UP_REST_MS = 20
+/** It is given up after so long: whom clients have kept from it is warm by then. */
+const WARM_UP_MS_MAX = 10_000
+
 /** Monotonic milliseconds. */
 const clock = (): number => performance.now()
 
@@ -97,9 +102,10 @@ export function runWorker<RoleOptions>(roleMaker: RoleMaker<RoleOptions>): void 
   const context = { workerIndex, log, counters, openTotal }
   const worker = new WorkerThread(loop, roleMaker, context, send, data.warmsUp)
   while (!worker.isDone) {
-    const events = loop.step(worker.canWarmUp ? 0 : -1)
-    if (events === 0 && worker.canWarmUp) worker.warmUp()
-    if (!loop.takeWakeup()) continue
+    const events = loop.step(worker.waitMs)
+    const isWoken = loop.takeWakeup()
+    worker.warmUp(isWoken ? events - 1 : events)
+    if (!isWoken) continue
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
       worker.handle(next.message as ToWorker<RoleOptions>)
     }
@@ -129,6 +135,8 @@ class WorkerThread<RoleOptions> {
   /** Those that are not over, and the kinds of service of which there has been one. */
   readonly #warmUps: WarmUp[] = []
   readonly #warmed = new Set<'plain' | 'tls'>()
+  #restsUntilMs = 0
+  #warmUpEndsMs = 0
   #isDraining = false
   #isStopped = false
 
@@ -151,20 +159,28 @@ class WorkerThread<RoleOptions> {
     return this.#isStopped || (this.#isDraining && this.#loop.openCount === 0)
   }
 
-  /** Reports whether there is something to do whenever there is nothing else to do. */
-  get canWarmUp(): boolean {
-    return this.#warmUps.length > 0
+  /** For how long the loop may wait for an event; -1: for ever. */
+  get waitMs(): number {
+    if (this.#warmUps.length === 0) return -1
+    return Math.max(0, Math.ceil(this.#restsUntilMs - this.#loop.nowMs))
   }
 
-  /** Plays connections for about 2 ms. */
-  warmUp(): void {
-    if (this.#warmUps[0].step()) return
-    this.#warmUps.shift()?.close()
+  /** Plays connections for about 2 ms, if there are any to play and nothing has happened to a client of late. */
+  warmUp(clientEvents: number): void {
+    if (this.#warmUps.length === 0) return
+    const { nowMs } = this.#loop
+    if (nowMs > this.#warmUpEndsMs) this.#endWarmUps()
+    else if (clientEvents > 0) this.#restsUntilMs = nowMs + WARM_UP_REST_MS
+    else if (this.waitMs === 0 && !this.#warmUps[0].step()) this.#warmUps.shift()?.close()
+  }
+
+  #endWarmUps(): void {
+    for (const warmUp of this.#warmUps.splice(0)) warmUp.close()
   }
 
   /** Ends every connection. */
   close(): void {
-    for (const warmUp of this.#warmUps.splice(0)) warmUp.close()
+    this.#endWarmUps()
     this.#loop.close()
   }
 
@@ -217,6 +233,7 @@ class WorkerThread<RoleOptions> {
         clock,
       )
       this.#warmUps.push(warmUp)
+      this.#warmUpEndsMs = this.#loop.nowMs + WARM_UP_MS_MAX
     } catch (error) {
       // It serves all the same, only more slowly at first.
       if (!(error instanceof SystemCallError)) throw error
