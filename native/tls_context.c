@@ -116,14 +116,14 @@ CALL(call_tls_context_use_certificate) {
   RETURN_SUCCESS(env, result);
 }
 
-/** tlsContextAddChain(context, der): an intermediate, sent behind those that were added before. */
+/** tlsContextAddChain(context, der): an intermediate of the certificate that was used last, sent behind those that were
+ *  added before (SSL_CTX_add1_chain_cert(3)). */
 CALL(call_tls_context_add_chain) {
   arguments args = arguments_read(env, info);
   ERR_clear_error();
   X509 *certificate = argument_certificate(&args, 1);
-  // The context owns the certificate once it has taken it.
-  long result = certificate == NULL ? 0 : SSL_CTX_ctrl(argument_context(&args, 0), SSL_CTRL_EXTRA_CHAIN_CERT, 0, certificate);
-  if (result != 1) X509_free(certificate);
+  long result = certificate == NULL ? 0 : SSL_CTX_ctrl(argument_context(&args, 0), SSL_CTRL_CHAIN_CERT, 1, certificate);
+  X509_free(certificate);
   RETURN_SUCCESS(env, result);
 }
 

@@ -162,6 +162,8 @@ export function begin(loop: EventLoop, connection: Connection, fd: number, peer:
   const refused = role.admit(peer.address)
   if (refused !== undefined) return end(loop, connection, refused)
   if (role.expectsHeader) {
+    // Another service may take this one's place before the header is complete.
+    service.tls?.acquire()
     connection.phase = Phase.ReadingHeader
     loop.timers.set(connection, loop.nowMs + service.timeouts.headerTimeoutMs)
   } else {
@@ -176,6 +178,7 @@ function enter(loop: EventLoop, connection: Connection): void {
   const { tls } = serviceOf(connection)
   if (tls === null) return enterDialling(loop, connection)
   connection.client.tls = TlsSession.accepting(tls)
+  if (connection.phase === Phase.ReadingHeader) tls.release()
   connection.phase = Phase.Handshaking
   loop.timers.clear(connection)
   loop.timers.set(connection, loop.nowMs + tls.handshakeTimeoutMs)
@@ -349,6 +352,7 @@ export function end(loop: EventLoop, connection: Connection, reason: EndReason):
   connection.endedMs = loop.nowMs
   // The sockets can still be asked.
   connection.service?.role.onEnd(connection, reason)
+  if (connection.phase === Phase.ReadingHeader) connection.service?.tls?.release()
   // Before a socket is closed: whoever has seen the end of a connection finds it counted.
   loop.counters.add(METRICS.ended.slots[reason])
   // Who is cut off, or whose other side was never reached or broke, must not take the end for an orderly one.

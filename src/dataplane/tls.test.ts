@@ -396,3 +396,20 @@ test('a retired set of certificates serves the connections that began with it', 
   client.socket.write('hello')
   assert.equal(await readFrom(loop, await accepted(loop, app), 5), 'hello')
 })
+
+test('it does so, too, where the header of a load balancer comes after it was retired', async (t) => {
+  const { app, loop, tcp, tls } = start(t, true)
+  const socket = tcp()
+  const gone = tcp()
+  await until(loop, 'both are taken', () => loop.loop.openCount === 2)
+  const old = loop.listener.service.tls
+  loop.listener.service = { ...loop.listener.service, tls: tlsServer() }
+  old?.retire()
+  // Who leaves first does not take the certificates along.
+  gone.destroy()
+  await until(loop, 'one has left', () => loop.loop.openCount === 1)
+  socket.write('PROXY TCP4 192.0.2.7 192.0.2.8 1007 443\r\n')
+  const client = tls({ socket })
+  client.socket.write('hello')
+  assert.equal(await readFrom(loop, await accepted(loop, app), 5), 'hello')
+})

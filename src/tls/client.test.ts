@@ -57,6 +57,17 @@ test('a client that trusts the root and knows the name is content, and both side
   assert.equal(serverSide.info()?.commonName, undefined)
 })
 
+test('a client offers each curve that the key of a backend may be on', () => {
+  const client = new TlsClient({ serverName: '', rootsPem: '' })
+  const session = client.open()
+  assert.ok(session)
+  const hello = Buffer.from(pass(session, new Uint8Array(0)).answer).toString('hex')
+  // supported_groups (RFC 8446 §4.2.7): X25519, P-256, P-384, P-521.
+  assert.match(hello, /000a000a0008001d001700180019/)
+  session.close()
+  client.retire()
+})
+
 test('a client that is given no roots takes any certificate', () => {
   assert.equal(handshakeWith('', 'other.example').step, 'open')
 })

@@ -12,6 +12,9 @@ import { TlsSession } from './session.ts'
 /** A few kilobytes each. */
 const CERTIFICATES_REMEMBERED = 100
 
+/** A backend's key may be on a curve that no policy has for clients. */
+const GROUPS_OF_BACKENDS = ':P-521'
+
 /** How TLS connections to backends are made. */
 export type TlsClientOptions = {
   /** The name to ask for; '' asks for none. Without `names`, the one to find in the certificate, too. */
@@ -41,7 +44,8 @@ export class TlsClient {
     this.#isNameVerified = rootsPem !== '' && names === undefined
     this.#accepts = names === undefined ? null : remembered((certificate) => carriesOneOf(certificate, names))
     const roots = rootsPem === '' ? [] : readRoots(rootsPem)
-    this.#context = makeContext(false, contextTerms(reading.terms))
+    const terms = contextTerms(reading.terms)
+    this.#context = makeContext(false, { ...terms, groups: terms.groups + GROUPS_OF_BACKENDS })
     verifyBy(this.#context, roots)
   }
 

@@ -170,6 +170,35 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   })
 }
 
+test('a session of TLS 1.2 is not resumed with a suite that the policy does not have any more', async () => {
+  const keys = new TicketKeys()
+  const restricted: SslPolicy = { profile: 'RESTRICTED', minTlsVersion: 'TLS_1_2', customFeatures: [] }
+  const options = { maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA' } as const
+  const { ticket } = await shakeHandsWithNode(serverOf({ tickets: keys.table }), options)
+  assert.ok(ticket)
+  const same = await shakeHandsWithNode(serverOf({ tickets: keys.table }), { ...options, session: ticket })
+  assert.equal(same.info?.isResumed, true)
+  const server = serverOf({ tickets: keys.table, policy: restricted })
+  const other = await shakeHandsWithNode(server, { ...options, session: ticket })
+  assert.equal(other.failure, 'no-shared-cipher')
+})
+
+for (const [name, weak, rule] of [
+  ['a short key', { keyKind: 'rsa-1024' }, /the key of a certificate behind the first is too short for the SSL policy/],
+  ['SHA-1 in its signature', { isSignedWithSha1: true }, /is signed with a digest that is too weak for the SSL policy/],
+] as const) {
+  test(`an intermediate with ${name} is refused where the policy does not admit TLS below 1.2`, async () => {
+    const root = issue({ commonName: 'Root', isAuthority: true })
+    const intermediate = issue({ commonName: 'Old', isAuthority: true, issuer: root, ...weak })
+    const leaf = issue({ commonName: 'b.example', names: ['b.example'], issuer: intermediate })
+    const chained = readCertificate('b', leaf.certificatePem + intermediate.certificatePem, leaf.keyPem)
+    const { error } = await shakeHandsWithNode(serverOf({ certificates: [chained] }))
+    assert.equal(error, '', 'it is served where old clients are')
+    const modern: SslPolicy = { profile: 'MODERN', minTlsVersion: 'TLS_1_2', customFeatures: [] }
+    assert.throws(() => serverOf({ certificates: [chained], policy: modern }), rule)
+  })
+}
+
 test('bytes that come with the end of the handshake are not lost', async () => {
   const { text } = await shakeHandsWithNode(serverOf())
   assert.equal(text, 'hello')

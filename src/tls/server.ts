@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { CERTIFICATES_MAX } from '../compute/ssl-features.ts'
 import type { TlsContextHandle } from '../linux/native.ts'
-import { freeContext, makeContext, useCertificate, useTickets } from '../linux/openssl.ts'
+import { freeContext, makeContext, OpensslError, useCertificate, useTickets } from '../linux/openssl.ts'
 import { type Certificate, CertificateError } from './certificate.ts'
 import { CertificateChoice } from './choose-certificate.ts'
 import type { ClientHello } from './client-hello.ts'
@@ -17,7 +17,7 @@ const NO_PROTOCOL = new Uint8Array(0)
 
 /** What a TLS frontend is made of; plain data, so that it can be given to a worker. */
 export type TlsServerOptions = {
-  /** What tickets are good for: sessions of one name are not resumed under another. */
+  /** What tickets are good for: sessions of one name and policy are not resumed under another. */
   readonly name: string
   /** One to {@link CERTIFICATES_MAX}; the first is the default. */
   readonly certificates: readonly Certificate[]
@@ -63,10 +63,14 @@ export class TlsServer {
         `there are ${certificates.length} certificates; at most ${CERTIFICATES_MAX} are allowed`,
       )
     }
-    const sessionIdContext = createHash('sha256').update(name).digest()
+    const terms = contextTerms(reading.terms)
+    // Of the policy, too: a session of TLS 1.2 is resumed with the cipher of its ticket, whatever is offered now.
+    const sessionIdContext = createHash('sha256')
+      .update(JSON.stringify([name, terms]))
+      .digest()
     try {
       for (const certificate of certificates) {
-        const context = makeContext(true, contextTerms(reading.terms))
+        const context = makeContext(true, terms)
         this.#contexts.push(context)
         useGiven(context, certificate)
         useTickets(context, { table: tickets, sessionIdContext, count: TICKETS, lifetimeSec: TICKET_LIFETIME_SEC })
@@ -114,10 +118,24 @@ export class TlsServer {
   }
 }
 
+/** What the security level of a policy asks of each certificate of a chain (openssl/sslerr.h); read while it is sent, too. */
+const WEAKNESSES: ReadonlyMap<number, string> = new Map([
+  [397, 'the key of a certificate behind the first is too short for the SSL policy'],
+  [398, 'a certificate of the chain is signed with a digest that is too weak for the SSL policy'],
+  [399, 'its key is too short for the SSL policy'],
+])
+
 function useGiven(context: TlsContextHandle, certificate: Certificate): void {
   try {
     useCertificate(context, certificate.chain, certificate.key)
   } catch (cause) {
-    throw new CertificateError(certificate.name, 'certificate', 'OpenSSL does not take it', 'issue it anew', cause)
+    const weakness = cause instanceof OpensslError ? WEAKNESSES.get(cause.reason) : undefined
+    throw new CertificateError(
+      certificate.name,
+      'certificate',
+      weakness ?? 'OpenSSL does not take it',
+      'issue it anew',
+      cause,
+    )
   }
 }

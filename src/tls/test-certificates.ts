@@ -10,6 +10,8 @@ export type CertificateFields = {
   readonly isAuthority?: boolean
   readonly issuer?: Issued
   readonly keyKind?: 'ec' | 'ec-p384' | 'rsa' | 'rsa-1024' | 'ec-p521' | 'ed25519'
+  /** Signed with SHA-1, as long ago; an EC key signs it. */
+  readonly isSignedWithSha1?: boolean
   readonly notBefore?: Date
   readonly notAfter?: Date
 }
@@ -27,6 +29,7 @@ const OID = {
   commonName: '2.5.4.3',
   basicConstraints: '2.5.29.19',
   subjectAltName: '2.5.29.17',
+  ecdsaWithSha1: '1.2.840.10045.4.1',
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
   rsaWithSha256: '1.2.840.113549.1.1.11',
   ed25519: '1.3.101.112',
@@ -39,7 +42,8 @@ export function issue(fields: CertificateFields = {}): Issued {
   const alternatives = [...names.map((name) => der(0x82, latin1(name))), ...uris.map((uri) => der(0x86, latin1(uri)))]
   const { publicKey, privateKey } = makeKey(fields.keyKind ?? 'ec')
   const signingKey = issuer?.key ?? privateKey
-  const algorithm = algorithmOf(signingKey)
+  const digest = fields.isSignedWithSha1 === true ? 'sha1' : 'sha256'
+  const algorithm = algorithmOf(signingKey, digest)
   const extensions = [
     ...(fields.isAuthority === true ? [extension(OID.basicConstraints, der(0x30, der(0x01, [0xff])))] : []),
     ...(alternatives.length === 0 ? [] : [extension(OID.subjectAltName, der(0x30, ...alternatives))]),
@@ -60,7 +64,7 @@ export function issue(fields: CertificateFields = {}): Issued {
     ...(extensions.length === 0 ? [] : [der(0xa3, der(0x30, ...extensions))]),
   )
   const isEd25519 = signingKey.asymmetricKeyType === 'ed25519'
-  const signature = sign(isEd25519 ? null : 'sha256', Uint8Array.from(toSign), signingKey)
+  const signature = sign(isEd25519 ? null : digest, Uint8Array.from(toSign), signingKey)
   const certificate = der(0x30, toSign, algorithm, der(0x03, [0, ...signature]))
   return {
     commonName,
@@ -93,9 +97,10 @@ function makeKey(kind: NonNullable<CertificateFields['keyKind']>): { publicKey: 
   }
 }
 
-function algorithmOf(key: KeyObject): number[] {
+function algorithmOf(key: KeyObject, digest: 'sha1' | 'sha256'): number[] {
   if (key.asymmetricKeyType === 'rsa') return der(0x30, objectId(OID.rsaWithSha256), der(0x05))
-  return der(0x30, objectId(key.asymmetricKeyType === 'ec' ? OID.ecdsaWithSha256 : OID.ed25519))
+  if (key.asymmetricKeyType === 'ed25519') return der(0x30, objectId(OID.ed25519))
+  return der(0x30, objectId(digest === 'sha1' ? OID.ecdsaWithSha1 : OID.ecdsaWithSha256))
 }
 
 function pem(label: string, bytes: Uint8Array): string {
