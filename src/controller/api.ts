@@ -10,7 +10,7 @@ import { openApiDocument } from './openapi.ts'
 import { finishOperation, makeOperation, shownOperation, type Warning } from './operations.ts'
 import { partOf, readFields } from './partial-response.ts'
 import { addProjects } from './project.ts'
-import { Publisher } from './publication.ts'
+import { type FindRefused, Publisher } from './publication.ts'
 import { answerRead, storedOperation } from './read-methods.ts'
 import { ReferenceIndex } from './reference-index.ts'
 import { readActionBody, readBody } from './request-body.ts'
@@ -85,6 +85,8 @@ export type ApiOptions = {
   /** Single addresses to take, before those of the pools. */
   readonly addresses: readonly string[]
   readonly provider?: InstanceProvider
+  /** Says what edges would refuse of a snapshot; it is left out of what they get. */
+  readonly findRefused: FindRefused
   /** Told about mistakes of our own, which clients see as status 500, and which request has met them. */
   readonly onError?: (error: unknown, request: ApiRequest) => void
   readonly onAnswer?: AnswerListener | undefined
@@ -106,7 +108,7 @@ export class Api {
     this.#options = options
     addProjects(store, projects, clock(), random)
     const references = new ReferenceIndex(store.all())
-    this.#publisher = new Publisher(store, references, projects)
+    this.#publisher = new Publisher(store, references, projects, options.findRefused)
     const { provider } = options
     this.#world = { store, references, random, health, projects, addressPools, addresses, provider }
     for (const operation of store.unfinished()) this.#finish(operation, [])

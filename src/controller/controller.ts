@@ -11,6 +11,7 @@ import { EdgeSources } from './edge-sources.ts'
 import { type HttpServer, isTrustedAddress, startHttpServer, type TlsIdentity } from './http-server.ts'
 import { logInternalError } from './internal-error.ts'
 import { OwnRoutes } from './own-routes.ts'
+import type { FindRefused } from './publication.ts'
 import { SqliteStore } from './sqlite-store.ts'
 import type { Store } from './store.ts'
 
@@ -28,6 +29,8 @@ export type ControllerOptions = {
   /** CIDR texts. */
   readonly addressPools: readonly string[]
   readonly poolAddresses: readonly string[]
+  /** Says what edges would refuse of a snapshot. */
+  readonly findRefused: FindRefused
   readonly log: Log
   readonly onAnswer?: AnswerListener | undefined
 }
@@ -61,6 +64,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     projects: options.projects,
     addressPools: options.addressPools,
     addresses: options.poolAddresses,
+    findRefused: options.findRefused,
     onError: (error, request) => logInternalError(log, error, request),
     onAnswer,
   })

@@ -16,6 +16,9 @@ const EMPTY: Snapshot = { frontends: [], services: [], healthChecks: [] }
 /** A chain from a forwarding rule to an instance is shorter. */
 const ROUNDS_MAX = 10
 
+/** What edges would refuse of a snapshot that compiles: a resource, such as `targetSslProxies/p`, and why. */
+export type FindRefused = (snapshot: Snapshot) => readonly { readonly resource: string; readonly problem: string }[]
+
 /** One backend service with all that leads to it and all behind it, compiled; and what of it is left out. */
 type Chain = { readonly snapshot: Snapshot; readonly leftOut: readonly string[] }
 
@@ -28,12 +31,14 @@ export class Publisher {
   readonly #store: Store
   readonly #references: ReferenceIndex
   readonly #project: string | undefined
+  readonly #findRefused: FindRefused
   /** By the path of the service; undefined: it has to be compiled. */
   readonly #chains = new Map<string, Chain | undefined>()
   #latest: Publication | undefined
 
-  constructor(store: Store, references: ReferenceIndex, projects: readonly string[]) {
+  constructor(store: Store, references: ReferenceIndex, projects: readonly string[], findRefused: FindRefused) {
     this.#store = store
+    this.#findRefused = findRefused
     this.#references = references
     this.#project = projects[0]
     for (const resource of store.all()) {
@@ -74,7 +79,7 @@ export class Publisher {
       return undefined
     }
     const leftOut: string[] = []
-    const snapshot = compileServable(this.#resourcesOf(path), leftOut)
+    const snapshot = compileServable(this.#resourcesOf(path), this.#findRefused, leftOut)
     const { project } = service
     const chain = { snapshot: project === this.#project ? snapshot : prefixed(snapshot, project), leftOut }
     this.#chains.set(path, chain)
@@ -126,7 +131,7 @@ function isTowardsService(link: string): boolean {
 }
 
 /** Compiles what can be served: what has a problem is left out, then what refers to it, and so on. */
-function compileServable(stored: readonly StoredResource[], leftOut: string[]): Snapshot {
+function compileServable(stored: readonly StoredResource[], findRefused: FindRefused, leftOut: string[]): Snapshot {
   const named = namedPortsOf(stored)
   let resources = stored.flatMap((one) => {
     const checked = checkedOf(one)
@@ -134,9 +139,16 @@ function compileServable(stored: readonly StoredResource[], leftOut: string[]): 
   })
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const result = compile(resources)
-    if ('snapshot' in result) return result.snapshot
-    for (const problem of result.problems) leftOut.push(formatProblem(problem))
-    resources = without(resources, result.problems)
+    if ('problems' in result) {
+      for (const problem of result.problems) leftOut.push(formatProblem(problem))
+      resources = without(resources, result.problems)
+      continue
+    }
+    // An edge takes all of a version or nothing: one certificate must not keep back what is right.
+    const refused = findRefused(result.snapshot)
+    if (refused.length === 0) return result.snapshot
+    for (const { resource, problem } of refused) leftOut.push(`${resource}: ${problem}`)
+    resources = without(resources, refused)
   }
   return EMPTY
 }
@@ -146,7 +158,10 @@ function uniqueByName<Named extends { readonly name: string }>(items: readonly N
   return [...byName.values()].sort((a, b) => compareTexts(a.name, b.name))
 }
 
-function without(resources: readonly CheckedResource[], problems: readonly Problem[]): CheckedResource[] {
+function without(
+  resources: readonly CheckedResource[],
+  problems: readonly Pick<Problem, 'resource'>[],
+): CheckedResource[] {
   const faulty = new Set(problems.map(({ resource }) => resource))
   return resources.filter(({ collection, name }) => !faulty.has(`${collection}/${name}`))
 }

@@ -10,7 +10,9 @@ import { MemoryStore } from './memory-store.ts'
 import type { Store } from './store.ts'
 
 /** What a test may change. */
-type TestApiOptions = Partial<Pick<ApiOptions, 'addressPools' | 'addresses' | 'projects' | 'hub' | 'provider'>> & {
+type TestApiOptions = Partial<
+  Pick<ApiOptions, 'addressPools' | 'addresses' | 'projects' | 'hub' | 'provider' | 'findRefused'>
+> & {
   readonly store?: Store
   readonly health?: Readonly<Record<string, HealthState>>
   readonly role?: ApiRequest['role']
@@ -44,6 +46,7 @@ export class TestApi {
       projects: ['p'],
       addressPools: ['203.0.113.0/24', '2001:db8::/64'],
       addresses: [],
+      findRefused: () => [],
       onAnswer: (method, status) => void this.answers.push(`${method} ${status}`),
       onError: (error, { method, path }) => this.errors.push({ error, request: `${method} ${path}` }),
       ...options,

@@ -40,7 +40,7 @@ export class FrontendTlsStore {
   /** Makes ready what a snapshot needs; what is in use stays as it is. @throws EdgeError with all that OpenSSL refuses */
   prepare(snapshot: Snapshot): void {
     const problems = tlsProblems(snapshot)
-    if (problems.length > 0) throw new EdgeError('configuration', problems)
+    if (problems.length > 0) throw new EdgeError('configuration', problems.map(formatTlsProblem))
     for (const tls of distinctTls(snapshot)) this.#certificates.set(tls, tls.certificates.map(readOne))
   }
 
@@ -116,8 +116,15 @@ export class FrontendTlsStore {
   }
 }
 
-/** What OpenSSL does not take of a snapshot that compiles; a sentence with a remedy each. */
-export function tlsProblems(snapshot: Snapshot): string[] {
+/** What OpenSSL does not take: a resource, such as `targetSslProxies/p`, and a sentence with a remedy. */
+export type TlsProblem = { readonly resource: string; readonly problem: string }
+
+export function formatTlsProblem({ resource, problem }: TlsProblem): string {
+  return `${resource}: ${problem}`
+}
+
+/** What OpenSSL does not take of a snapshot that compiles. */
+export function tlsProblems(snapshot: Snapshot): TlsProblem[] {
   const problems = distinctTls(snapshot).flatMap((tls) => {
     const proxy = snapshot.frontends.find((frontend) => frontend.tls === tls)?.proxy ?? ''
     return problemsOf(`targetSslProxies/${proxy}`, () => {
@@ -133,13 +140,13 @@ export function tlsProblems(snapshot: Snapshot): string[] {
   return problems
 }
 
-function problemsOf(resource: string, make: () => void): string[] {
+function problemsOf(resource: string, make: () => void): TlsProblem[] {
   try {
     make()
     return []
   } catch (error) {
     if (!(error instanceof CertificateError || error instanceof TlsOptionsError)) throw error
-    return [`${resource}: ${error.message}`]
+    return [{ resource, problem: error.message }]
   }
 }
 

@@ -4,7 +4,7 @@ import { readPrivateTextFile } from '../linux/text-file.ts'
 import { type ConfigurationId, FEED_FORMAT, isConfigurationId } from '../snapshot/feed.ts'
 import { isSnapshot } from '../snapshot/is-snapshot.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
-import { tlsProblems } from './frontend-tls.ts'
+import { formatTlsProblem, tlsProblems } from './frontend-tls.ts'
 
 /** As long as a line of the feed, with which it came. */
 const BYTES_MAX = 256 * 1024 * 1024
@@ -30,7 +30,7 @@ export function readLastGood(path: string): IdentifiedSnapshot | undefined {
   if (format !== FEED_FORMAT) throw new Error(`"${path}" has the format ${String(format)}, not ${FEED_FORMAT}`)
   if (!isConfigurationId({ generation, version }) || !isSnapshot(snapshot)) throw damaged(path)
   // OpenSSL may be another one than the one that took these certificates.
-  const problems = tlsProblems(snapshot)
+  const problems = tlsProblems(snapshot).map(formatTlsProblem)
   if (problems.length > 0) throw new Error(`"${path}" cannot be served: ${problems.join('; ')}`)
   return { generation: generation as string, version: version as number, snapshot }
 
