@@ -107,8 +107,14 @@ const tlsSettings = optional(
     ),
     certificateAuthorities: optional(
       text(
-        'Extension of this project: roots in PEM. The certificate of a backend has to come from one of them; it is not verified without.',
-        { format: 'certificate-pem', maxLength: PEM_LENGTH_MAX },
+        'Extension of this project: roots in PEM. The certificate of a backend has to come from one of them; it is not verified when the field is left out, and an empty one is refused.',
+        {
+          format: 'certificate-pem',
+          maxLength: PEM_LENGTH_MAX,
+          // Left out, the certificate is not verified: that has to be meant.
+          minLength: 1,
+          remedy: 'give the roots in PEM, or leave the field out to accept any certificate',
+        },
       ),
     ),
     proxyHeaderPlace: oneOf(

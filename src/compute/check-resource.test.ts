@@ -306,6 +306,8 @@ test('backend services: TLS towards the backends goes with the protocol SSL', ()
     [ssl({ ...tlsSettings, sni: undefined }), 'tlsSettings.sni', 'required'],
     [ssl({ sni: 'not a name' }), 'tlsSettings.sni'],
     [ssl({ certificateAuthorities: PRIVATE_KEY }), 'tlsSettings.certificateAuthorities'],
+    [ssl({ ...tlsSettings, certificateAuthorities: '' }), 'tlsSettings.certificateAuthorities'],
+    [ssl({ ...tlsSettings, certificateAuthorities: null }), 'tlsSettings.certificateAuthorities'],
     [ssl({ proxyHeaderPlace: 'BEHIND_TLS' }), 'tlsSettings.proxyHeaderPlace'],
     [ssl({ subjectAltNames: [{ dnsName: 'a.example' }] }), 'tlsSettings.certificateAuthorities', 'required'],
     [ssl({ ...tlsSettings, subjectAltNames: [{}] }), 'tlsSettings.subjectAltNames[0]', 'required'],

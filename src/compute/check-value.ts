@@ -20,6 +20,7 @@ type Field = TSchema & {
   readonly maxItems?: number
   readonly minimum?: number
   readonly maximum?: number
+  readonly minLength?: number
   readonly maxLength?: number
   readonly pattern?: string
   readonly format?: string
@@ -91,13 +92,19 @@ function checkMapping(field: Field, value: unknown, path: string, findings: Find
   return normalize === undefined || findings.count > countBefore ? object : normalize(object)
 }
 
-/** null means what leaving the field out means, and so does an empty text where a name or an address is optional. */
+/**
+ * null means what leaving the field out means, and so does an empty text where a name or an address is optional.
+ *
+ * Both are refused where leaving the field out turns a check off, which `minLength` says: they are what a template with
+ * an empty variable makes.
+ */
 function checkProperty(field: Field, value: unknown, path: string, findings: Findings): unknown {
+  const { format, pattern, minLength, 'x-remedy': remedy = 'fill it' } = field
   const isOptional = Type.IsOptional(field)
-  const isFormed = field.format !== undefined || field.pattern !== undefined
-  if (value !== undefined && value !== null && !(isOptional && isFormed && value === '')) {
-    return checkValue(field, value, path, findings)
-  }
+  const isFormed = format !== undefined || pattern !== undefined
+  const isEmpty = value === null || (isOptional && isFormed && value === '')
+  if (isEmpty && minLength !== undefined) return findings.report(path, 'it is empty', remedy)
+  if (value !== undefined && !isEmpty) return checkValue(field, value, path, findings)
   if (field.default !== undefined) return checkValue(field, field.default, path, findings)
   if (!isOptional) findings.report(path, 'it is missing', `add it${example(field, ', such as')}`, 'required')
   return undefined

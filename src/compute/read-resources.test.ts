@@ -75,6 +75,17 @@ type: SELF_MANAGED
   assert.deepEqual(linesOf(`${text}privateKey: ${pem(PRIVATE_KEY)}`), [])
 })
 
+test('authorities that a template has left empty are refused, and not taken as "accept any certificate"', () => {
+  const service = 'kind: compute#backendService\nname: b\nprotocol: SSL\ntlsSettings:\n  sni: app.example\n'
+  assert.deepEqual(linesOf(service), [])
+  for (const empty of ["''", '|', '']) {
+    assertOneProblem(
+      `${service}  certificateAuthorities: ${empty}\n`,
+      /^lb.yaml: backendServices\/b: tlsSettings.certificateAuthorities: it is empty; give the roots in PEM, or leave the field out to accept any certificate$/,
+    )
+  }
+})
+
 test('a resource is known by its kind or its selfLink, and the two have to agree', () => {
   const link = 'selfLink: http://127.0.0.1:18080/compute/v1/projects/p/global/addresses/a'
   assert.deepEqual(linesOf(`name: a\n${link}`), [])

@@ -59,11 +59,21 @@ export function oneOf<const Words extends string[]>(
   return Type.Enum(words, { description, 'x-unsupported': unsupported, 'x-remedy': remedy, ...rest })
 }
 
-/** A text; 2048 characters at most unless told otherwise. */
+/**
+ * A text; 2048 characters at most unless told otherwise.
+ *
+ * Of an optional one with a form, null and the empty text mean that it was left out; with `minLength` 1 they are refused,
+ * with `remedy`.
+ */
 export function text(
   description: string,
-  options: {
+  {
+    remedy,
+    ...options
+  }: {
     readonly default?: string
+    readonly minLength?: 1
+    readonly remedy?: string
     readonly maxLength?: number
     readonly pattern?: string
     readonly format?: string
@@ -71,7 +81,7 @@ export function text(
     readonly writeOnly?: boolean
   } = {},
 ) {
-  return Type.String({ description, maxLength: 2048, ...options })
+  return Type.String({ description, maxLength: 2048, 'x-remedy': remedy, ...options })
 }
 
 /** A whole number between two bounds. */
