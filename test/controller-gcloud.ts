@@ -4,8 +4,8 @@ import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseEndpoint } from '../src/address/endpoint.ts'
+import { edgeTls } from '../src/bin/edge-tls.ts'
 import { startController } from '../src/controller/controller.ts'
-import { tlsProblems } from '../src/edge/frontend-tls.ts'
 import { IPV4 } from '../src/lab/demo-hosts.ts'
 
 /** What a run of gcloud left behind. */
@@ -79,7 +79,7 @@ export async function withController(use: (addresses: Addresses) => Promise<void
     projects: ['p'],
     addressPools: ['203.0.113.0/24', '2001:db8::/64'],
     poolAddresses: [LOAD_BALANCER],
-    findRefused: tlsProblems,
+    edgeTls: edgeTls(),
     log: () => {},
   })
   try {

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Program } from '../src/lab/program.ts'
 import { type RunResult, runProgram } from '../src/linux/run.ts'
+import { type Issued, issue } from '../src/tls/test-certificates.ts'
 import { TRUEPEER } from './agent-host.ts'
 import { testDirectory } from './edge-host.ts'
-import { type LiveController, PROJECT, startController } from './live-controller.ts'
+import { type Answer, type LiveController, PROJECT, startController } from './live-controller.ts'
 
 const COLLECTION = `${PROJECT}/global/healthChecks`
 
@@ -64,6 +65,25 @@ test('a backup of a running controller is restored in its place, and what came a
   assert.deepEqual(await truepeer(...restore), { exitCode: 0, signal: undefined, stdout: '', stderr: '' })
   const second = await started(t, directory)
   assert.deepEqual(await names(second), ['before'])
+})
+
+test('a chain out of order is refused when it is inserted, before an edge would meet it', async (t) => {
+  const controller = await started(t, join(testDirectory(t), 'data'))
+  const root = issue({ commonName: 'root', isAuthority: true })
+  const authority = issue({ commonName: 'authority', isAuthority: true, issuer: root })
+  const leaf = issue({ issuer: authority })
+  const insertChain = (...chain: readonly Issued[]): Promise<Answer> => {
+    const certificate = chain.map(({ certificatePem }) => certificatePem).join('')
+    const body = { name: 'c', certificate, privateKey: leaf.keyPem }
+    return controller.ask('POST', `${PROJECT}/global/sslCertificates`, body)
+  }
+  const refused = await insertChain(leaf, root, authority)
+  assert.equal(refused.status, 400)
+  assert.match(
+    JSON.stringify(refused.body),
+    /'resource.certificate': ''. the chain is out of order: certificate 2 did not/,
+  )
+  assert.equal((await insertChain(leaf, authority, root)).status, 200)
 })
 
 test('a token lets its user in until it is revoked, without a restart', async (t) => {

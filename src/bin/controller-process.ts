@@ -2,11 +2,11 @@ import type { ControllerCommand } from '../cli/controller.ts'
 import { quoted, UsageError } from '../cli/flags.ts'
 import { type Controller, startController } from '../controller/controller.ts'
 import type { TlsIdentity } from '../controller/http-server.ts'
-import { tlsProblems } from '../edge/frontend-tls.ts'
 import { startAdmin } from '../telemetry/admin.ts'
 import { ControllerMetrics } from '../telemetry/controller-registry.ts'
 import { type Log, openLog } from '../telemetry/log.ts'
 import { CertificateError, certificateWarnings, readCertificate } from '../tls/certificate.ts'
+import { edgeTls } from './edge-tls.ts'
 import { readNamedFile } from './named-file.ts'
 import { findService } from './service.ts'
 
@@ -44,7 +44,7 @@ export async function runController({ tls, admin, ...command }: ControllerComman
     await startAdmin(admin, { metrics, isReady: () => controller !== undefined && !isStopping })
   }
   const onAnswer = metrics?.answered.bind(metrics)
-  controller = await startController({ ...command, readTls, findRefused: tlsProblems, log, onAnswer })
+  controller = await startController({ ...command, readTls, edgeTls: edgeTls(), log, onAnswer })
   log('info', 'listening', { urls: controller.urls, data: command.directory, projects: command.projects })
   service.tell('ready')
   service.watch(async () => {})

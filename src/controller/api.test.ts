@@ -297,7 +297,7 @@ test('a private key is stored apart: in no answer, operation, audit record or re
   })
   assert.match(
     refusal,
-    /^400 invalid: Invalid value for field 'resource.privateKey': ''. The private key is not that of/,
+    /^400 invalid: Invalid value for field 'resource.privateKey': ''. the private key does not belong to/,
   )
   const shown = await api.get('global/sslCertificates/c')
   assert.equal(shown.type, 'SELF_MANAGED')
@@ -314,10 +314,6 @@ test('a private key is stored apart: in no answer, operation, audit record or re
   assert.ok(!JSON.stringify(everything).includes(key))
   assert.ok(!JSON.stringify(everything).includes('privateKey"'))
   assert.equal(api.store.get('p', 'sslCertificates', 'global', 'c')?.secret?.privateKey, privateKey)
-  assert.match(
-    await api.refusal('POST', 'global/sslCertificates', { name: 'e', ...makeCertificate('P-521') }),
-    /^400 invalid: .*'resource.certificate': ''. Its key is of the type ec; give one of RSA/,
-  )
 })
 
 test('every change is in the audit log: who, what, before and after', async () => {

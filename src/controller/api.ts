@@ -1,5 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { isMapping, type Mapping } from '../compute/json-value.ts'
+import type { Problem } from '../compute/problem.ts'
+import type { CheckedResource } from '../compute/resources.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { ApiError, errorBody, notFound } from './api-error.ts'
 import type { ApiRequest, ApiResponse } from './api-request.ts'
@@ -10,7 +12,7 @@ import { openApiDocument } from './openapi.ts'
 import { finishOperation, makeOperation, shownOperation, type Warning } from './operations.ts'
 import { partOf, readFields } from './partial-response.ts'
 import { addProjects } from './project.ts'
-import { type FindRefused, Publisher } from './publication.ts'
+import { Publisher } from './publication.ts'
 import { answerRead, storedOperation } from './read-methods.ts'
 import { ReferenceIndex } from './reference-index.ts'
 import { readActionBody, readBody } from './request-body.ts'
@@ -33,6 +35,20 @@ export type HealthState = 'HEALTHY' | 'UNHEALTHY' | 'DRAINING'
 export type HealthSource = {
   /** The health of a backend by its `backendKey`; undefined: no edge has probed it. */
   stateOf(key: string): HealthState | undefined
+}
+
+/**
+ * What edges do with certificates and SSL policies. OpenSSL has to say it, which is not for this folder to ask.
+ *
+ * Edges take a configuration as a whole: one certificate that they refuse, and they stay with what they have.
+ */
+export type EdgeTls = {
+  /** Why an edge would refuse the certificates, the key or the roots of a sound resource. */
+  readonly problemsOf: (checked: CheckedResource) => readonly Problem[]
+  /** What edges would refuse of a snapshot that compiles, by resource, such as `targetSslProxies/p`, and why. */
+  readonly refusedIn: (snapshot: Snapshot) => readonly { readonly resource: string; readonly problem: string }[]
+  /** Cipher suites of SSL policies that no edge can offer, by registered name. */
+  readonly unavailableFeatures: readonly string[]
 }
 
 /** Whoever hands snapshots to edges. */
@@ -78,6 +94,7 @@ export type ApiOptions = {
   readonly random: (count: number) => Uint8Array
   readonly health: HealthSource
   readonly hub: Hub
+  readonly edgeTls: EdgeTls
   /** The projects that there are; in snapshots, names of all but the first begin with theirs. */
   readonly projects: readonly string[]
   /** Ranges that addresses of load balancers are taken from, `203.0.113.0/24`; IPv4 and IPv6. */
@@ -85,8 +102,6 @@ export type ApiOptions = {
   /** Single addresses to take, before those of the pools. */
   readonly addresses: readonly string[]
   readonly provider?: InstanceProvider
-  /** Says what edges would refuse of a snapshot; it is left out of what they get. */
-  readonly findRefused: FindRefused
   /** Told about mistakes of our own, which clients see as status 500, and which request has met them. */
   readonly onError?: (error: unknown, request: ApiRequest) => void
   readonly onAnswer?: AnswerListener | undefined
@@ -104,13 +119,13 @@ export class Api {
 
   /** Finishes what a controller before this one left unfinished. @throws StoreError */
   constructor(options: ApiOptions) {
-    const { store, random, health, projects, addressPools, addresses, clock } = options
+    const { store, random, health, edgeTls, projects, addressPools, addresses, clock } = options
     this.#options = options
     addProjects(store, projects, clock(), random)
     const references = new ReferenceIndex(store.all())
-    this.#publisher = new Publisher(store, references, projects, options.findRefused)
+    this.#publisher = new Publisher(store, references, projects, edgeTls.refusedIn)
     const { provider } = options
-    this.#world = { store, references, random, health, projects, addressPools, addresses, provider }
+    this.#world = { store, references, random, health, edgeTls, projects, addressPools, addresses, provider }
     for (const operation of store.unfinished()) this.#finish(operation, [])
   }
 

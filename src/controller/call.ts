@@ -1,4 +1,4 @@
-import type { HealthSource, InstanceProvider } from './api.ts'
+import type { EdgeTls, HealthSource, InstanceProvider } from './api.ts'
 import type { ApiRequest } from './api-request.ts'
 import type { Warning } from './operations.ts'
 import type { ReferenceIndex } from './reference-index.ts'
@@ -11,6 +11,7 @@ export type World = {
   readonly references: ReferenceIndex
   readonly random: (count: number) => Uint8Array
   readonly health: HealthSource
+  readonly edgeTls: EdgeTls
   readonly projects: readonly string[]
   readonly addressPools: readonly string[]
   readonly addresses: readonly string[]

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ControllerStatus } from '../telemetry/controller-metrics.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import type { Log } from '../telemetry/log.ts'
-import { type AnswerListener, Api } from './api.ts'
+import { type AnswerListener, Api, type EdgeTls } from './api.ts'
 import { collectionNames } from './collections.ts'
 import { Door } from './door.ts'
 import { EdgeHub } from './edge-hub.ts'
@@ -11,7 +11,6 @@ import { EdgeSources } from './edge-sources.ts'
 import { type HttpServer, isTrustedAddress, startHttpServer, type TlsIdentity } from './http-server.ts'
 import { logInternalError } from './internal-error.ts'
 import { OwnRoutes } from './own-routes.ts'
-import type { FindRefused } from './publication.ts'
 import { SqliteStore } from './sqlite-store.ts'
 import type { Store } from './store.ts'
 
@@ -29,8 +28,7 @@ export type ControllerOptions = {
   /** CIDR texts. */
   readonly addressPools: readonly string[]
   readonly poolAddresses: readonly string[]
-  /** Says what edges would refuse of a snapshot. */
-  readonly findRefused: FindRefused
+  readonly edgeTls: EdgeTls
   readonly log: Log
   readonly onAnswer?: AnswerListener | undefined
 }
@@ -59,12 +57,12 @@ export async function startController(options: ControllerOptions): Promise<Contr
     store,
     hub,
     health: hub,
+    edgeTls: options.edgeTls,
     clock: Date.now,
     random: randomBytes,
     projects: options.projects,
     addressPools: options.addressPools,
     addresses: options.poolAddresses,
-    findRefused: options.findRefused,
     onError: (error, request) => logInternalError(log, error, request),
     onAnswer,
   })

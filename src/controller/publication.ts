@@ -4,7 +4,7 @@ import type { CheckedResource, CheckedResourceOf } from '../compute/resources.ts
 import { compile } from '../snapshot/compile.ts'
 import { compareTexts } from '../snapshot/resource-index.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
-import type { Publication } from './api.ts'
+import type { EdgeTls, Publication } from './api.ts'
 import type { ReferenceIndex } from './reference-index.ts'
 import { keyOfPath, pathOf } from './resource-paths.ts'
 import { checkedOf } from './servable.ts'
@@ -15,9 +15,6 @@ const LEADS_TO_SERVICE = ['forwardingRules', 'targetTcpProxies', 'targetSslProxi
 const EMPTY: Snapshot = { frontends: [], services: [], healthChecks: [] }
 /** A chain from a forwarding rule to an instance is shorter. */
 const ROUNDS_MAX = 10
-
-/** What edges would refuse of a snapshot that compiles: a resource, such as `targetSslProxies/p`, and why. */
-export type FindRefused = (snapshot: Snapshot) => readonly { readonly resource: string; readonly problem: string }[]
 
 /** One backend service with all that leads to it and all behind it, compiled; and what of it is left out. */
 type Chain = { readonly snapshot: Snapshot; readonly leftOut: readonly string[] }
@@ -31,14 +28,14 @@ export class Publisher {
   readonly #store: Store
   readonly #references: ReferenceIndex
   readonly #project: string | undefined
-  readonly #findRefused: FindRefused
+  readonly #refusedIn: EdgeTls['refusedIn']
   /** By the path of the service; undefined: it has to be compiled. */
   readonly #chains = new Map<string, Chain | undefined>()
   #latest: Publication | undefined
 
-  constructor(store: Store, references: ReferenceIndex, projects: readonly string[], findRefused: FindRefused) {
+  constructor(store: Store, references: ReferenceIndex, projects: readonly string[], refusedIn: EdgeTls['refusedIn']) {
     this.#store = store
-    this.#findRefused = findRefused
+    this.#refusedIn = refusedIn
     this.#references = references
     this.#project = projects[0]
     for (const resource of store.all()) {
@@ -79,7 +76,7 @@ export class Publisher {
       return undefined
     }
     const leftOut: string[] = []
-    const snapshot = compileServable(this.#resourcesOf(path), this.#findRefused, leftOut)
+    const snapshot = compileServable(this.#resourcesOf(path), this.#refusedIn, leftOut)
     const { project } = service
     const chain = { snapshot: project === this.#project ? snapshot : prefixed(snapshot, project), leftOut }
     this.#chains.set(path, chain)
@@ -131,7 +128,11 @@ function isTowardsService(link: string): boolean {
 }
 
 /** Compiles what can be served: what has a problem is left out, then what refers to it, and so on. */
-function compileServable(stored: readonly StoredResource[], findRefused: FindRefused, leftOut: string[]): Snapshot {
+function compileServable(
+  stored: readonly StoredResource[],
+  refusedIn: EdgeTls['refusedIn'],
+  leftOut: string[],
+): Snapshot {
   const named = namedPortsOf(stored)
   let resources = stored.flatMap((one) => {
     const checked = checkedOf(one)
@@ -145,7 +146,7 @@ function compileServable(stored: readonly StoredResource[], findRefused: FindRef
       continue
     }
     // An edge takes all of a version or nothing: one certificate must not keep back what is right.
-    const refused = findRefused(result.snapshot)
+    const refused = refusedIn(result.snapshot)
     if (refused.length === 0) return result.snapshot
     for (const { resource, problem } of refused) leftOut.push(`${resource}: ${problem}`)
     resources = without(resources, refused)

@@ -73,10 +73,13 @@ function draftOf(call: Call, key: ResourceKey, body: Mapping, stored: StoredReso
   const whole = stored?.secret === undefined ? body : { ...stored.secret, ...body }
   const result = checkResource(collection, whole, '', scopeOf(key.scope))
   if ('problems' in result) throw errorOfProblems(result.problems, body)
-  const resource = result.checked.resource as Mapping
+  const checked = result.checked as CheckedResource
+  const problems = call.world.edgeTls.problemsOf(checked)
+  if (problems.length > 0) throw errorOfProblems(problems, body)
+  const resource = checked.resource as Mapping
   const fields = mapLinks(collection, resource, (text, field) => resolveLink(call, key, text, field))
   return {
-    key: { ...keyOf(key), name: result.checked.name },
+    key: { ...keyOf(key), name: checked.name },
     fields: { ...fields },
     secret: stored?.secret,
     warnings: [],

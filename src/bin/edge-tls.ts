@@ -1,0 +1,13 @@
+import type { EdgeTls } from '../controller/api.ts'
+import { certificateProblems } from '../edge/certificate-problems.ts'
+import { tlsProblems } from '../edge/frontend-tls.ts'
+import { unavailableSuites } from '../tls/context.ts'
+
+/** What edges do with certificates and SSL policies, by asking the code of an edge and the OpenSSL that both run with. */
+export function edgeTls(): EdgeTls {
+  return {
+    problemsOf: (checked) => certificateProblems([checked]),
+    refusedIn: tlsProblems,
+    unavailableFeatures: unavailableSuites(),
+  }
+}
