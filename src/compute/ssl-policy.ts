@@ -30,7 +30,7 @@ export const sslPolicies = defineResource(
       }),
     ),
     enabledFeatures: outputOnly('What the policy turns on.'),
-    warnings: outputOnly('What a server thinks of the policy.'),
+    warnings: outputOnly('Cipher suites that the policy turns on and no edge can offer.'),
   },
   {
     rules: (rule) => [
