@@ -3,7 +3,10 @@ import { drainPipe, fillPipe, flush, isBackedUp, type Peer } from './peer.ts'
 import type { PipePool } from './pipe-pool.ts'
 import { closeNotify, receiveFrom, sendTo } from './transfer.ts'
 
-/** What one turn of a connection may move in one direction before others have theirs; a full pipe is one turn. */
+/**
+ * What one turn of a connection may move in one direction before others have theirs; a full pipe is one turn. With TLS,
+ * records with little or no payload count as more than that.
+ */
 const TURN_BYTES = 256 * 1024
 /** A read below this through a pipe costs more than copying would. */
 const PIPE_READ_BYTES_MIN = 16 * 1024
@@ -22,10 +25,10 @@ export type RelayMeans = { readonly buffer: Uint8Array; readonly pipes: PipePool
  */
 export function relay(from: Peer, to: Peer, means: RelayMeans): boolean {
   if (to.isWritable) unblock(to, means.pipes)
-  let movedBytes = 0
+  let work = 0
   while (from.isReadable && !from.hasEnded && !isBackedUp(to) && to.failure === 0) {
-    if (movedBytes >= TURN_BYTES) return true
-    movedBytes += from.isBulk ? pipeOnce(from, to, means) : copyOnce(from, to, means.buffer)
+    if (work >= TURN_BYTES) return true
+    work += from.isBulk ? pipeOnce(from, to, means) : copyOnce(from, to, means.buffer)
   }
   // close_notify would vouch for what nobody has said: a FIN that came without it goes on without it.
   if (from.hasEnded && from.failure === 0 && from.tls?.isTruncated !== true) closeNotify(to)
@@ -40,12 +43,13 @@ function unblock(to: Peer, pipes: PipePool): void {
   if (emptied !== undefined) pipes.giveBack(emptied)
 }
 
+/** Reads and sends once; returns what that cost, in bytes. */
 function copyOnce(from: Peer, to: Peer, buffer: Uint8Array): number {
   const count = receiveFrom(from, buffer, 0, buffer.length)
   if (count > 0) sendTo(to, buffer, 0, count)
   // The kernel can move bytes by itself only where nothing is to be encrypted.
   from.isBulk = count === buffer.length && from.tls === null && to.tls === null
-  return count
+  return from.tls === null ? count : from.tls.work
 }
 
 function pipeOnce(from: Peer, to: Peer, means: RelayMeans): number {

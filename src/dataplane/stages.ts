@@ -27,6 +27,7 @@ export function handshake(loop: EventLoop, connection: Connection): HandshakeSte
   assert(tls !== null, 'Who shakes hands has a session')
   flush(client)
   const step = client.failure === 0 ? shakeHands(client, tls) : 'failed'
+  if (step === 'wait' && client.isReadable) loop.continueLater(connection)
   if (step === 'failed') failHandshake(loop, connection, tls.failure ?? 'reset')
   if (step !== 'open') return step
   loop.timers.clear(connection)
@@ -204,6 +205,7 @@ export function handshakeBackend(loop: EventLoop, connection: Connection): Hands
   assert(tls !== null, 'Who shakes hands has a session')
   flush(backend)
   const step = backend.failure === 0 ? shakeHands(backend, tls) : 'failed'
+  if (step === 'wait' && backend.isReadable) loop.continueLater(connection)
   if (step === 'open') connection.refusal = ''
   if (step === 'failed') {
     connection.refusal = tls.failure ?? (backend.failure === ETIMEDOUT ? 'timeout' : 'reset')

@@ -2,7 +2,7 @@
 
 import { EPROTO } from '../linux/errno.ts'
 import { produced, producedBytes, RECORD_PAYLOAD_MAX, received } from '../linux/openssl.ts'
-import type { TlsSession } from '../tls/session.ts'
+import type { HandshakeStep, TlsSession } from '../tls/session.ts'
 import { breakPeer, isBackedUp, type Peer, receiveBytes, sendBytes } from './peer.ts'
 
 /** What a peer may make us say unasked (alerts, key updates) while it does not read: more is an attack. */
@@ -33,7 +33,8 @@ function receiveRecords(peer: Peer, tls: TlsSession, buffer: Uint8Array, start: 
   const front = tls.restore()
   // Behind what is kept, and so little that all of it fits once it is decrypted, with a record that came in part before.
   const room = Math.min(received.length, end - start - RECORD_PAYLOAD_MAX)
-  const ciphertext = front < room ? receiveBytes(peer, received, front, room) : 0
+  // While there is more here than one call takes, the socket is not asked.
+  const ciphertext = front < room && !tls.hasMore ? receiveBytes(peer, received, front, room) : 0
   const count = tls.receive(front + ciphertext, buffer, start, end)
   if (producedBytes() > 0) sendUnasked(peer)
   if (tls.failure !== undefined) {
@@ -42,8 +43,6 @@ function receiveRecords(peer: Peer, tls: TlsSession, buffer: Uint8Array, start: 
   } else if (tls.hasEnded) {
     peer.hasEnded = true
   } else if (tls.hasMore) {
-    // Behind what is kept here; the socket will say again that it has ended.
-    peer.hasEnded = false
     peer.isReadable = true
   } else if (peer.hasEnded && peer.failure === 0) {
     // FIN without close_notify: anybody on the way can have sent it, so that it must not pass for the end (RFC 8446 §6.1).
@@ -79,12 +78,15 @@ export function closeNotify(peer: Peer): void {
   if (producedBytes() > 0) sendBytes(peer, produced, 0, producedBytes())
 }
 
-/** Goes on with the handshake of a peer as far as there are bytes. */
-export function shakeHands(peer: Peer, tls: TlsSession): 'wait' | 'open' | 'failed' {
-  while (peer.isReadable || tls.hasMore) {
+/**
+ * Goes on with the handshake of a peer as far as there are bytes, or one turn may. Where the answer is `wait` and the peer
+ * is readable all the same, the turn is used up, and there is more.
+ */
+export function shakeHands(peer: Peer, tls: TlsSession): HandshakeStep {
+  while (peer.isReadable) {
     const front = tls.restore()
-    const count = receiveBytes(peer, received, front, received.length)
-    if (count === 0) {
+    const count = tls.hasMore ? 0 : receiveBytes(peer, received, front, received.length)
+    if (count === 0 && !tls.hasMore) {
       if (!peer.hasEnded) break
       tls.failure = peer.failure === 0 ? 'closed' : 'reset'
       return 'failed'
@@ -92,7 +94,7 @@ export function shakeHands(peer: Peer, tls: TlsSession): 'wait' | 'open' | 'fail
     const step = tls.step(front + count)
     if (producedBytes() > 0) sendUnasked(peer, step === 'open' && tls.endsWithTickets)
     if (tls.hasMore) peer.isReadable = true
-    if (step !== 'wait') return step
+    if (step !== 'wait' || tls.hasMore) return step
   }
   return 'wait'
 }

@@ -24,9 +24,12 @@ import { cipherName } from './cipher-suites.ts'
 import { readClientHello } from './client-hello.ts'
 import { handshakeFailure } from './handshake-failure.ts'
 import { type HandshakeFailure, TLS_VERSION_NAMES, type TlsVersionName } from './handshake-names.ts'
+import { RecordCounter, recordBytes } from './record-counter.ts'
 import type { TlsServer } from './server.ts'
 
 const NO_BYTES = new Uint8Array(0)
+/** One call begins no further record beyond this work: more than all the payload that there is room for. */
+const CALL_WORK_MAX = 128 * 1024
 /** What a client says first often comes with the end of the handshake; it is kept for a moment, in one of `spares`. */
 const SHORT_BYTES = 512
 const SPARES_MAX = 64
@@ -68,7 +71,10 @@ export class TlsSession {
   isFinished = false
   /** Why the handshake failed, or the session broke; undefined while it is whole. */
   failure: HandshakeFailure | undefined = undefined
-  /** There are bytes here for which there was no room: call {@link receive} again without waiting. */
+  /**
+   * There is more here than one call takes, or than there was room for: call {@link receive} again, or {@link step} while it
+   * is not open, without waiting for more from the socket.
+   */
   hasMore = false
   serverName = ''
 
@@ -81,6 +87,7 @@ export class TlsSession {
   #protocol: Uint8Array = NO_BYTES
   #kept: Uint8Array = NO_BYTES
   #keptEnd = 0
+  readonly #records = new RecordCounter()
 
   private constructor(isServer: boolean) {
     this.#isServer = isServer
@@ -115,19 +122,22 @@ export class TlsSession {
   restore(): number {
     const count = this.#keptEnd
     if (count === 0) return 0
-    for (let at = 0; at < count; at++) received[at] = this.#kept[at]
+    if (this.#kept.length === count) received.set(this.#kept)
+    else for (let at = 0; at < count; at++) received[at] = this.#kept[at]
     return count
   }
 
-  /** Goes on with the handshake by `[0, end)` of `received`. */
+  /** Goes on with the handshake by `[0, end)` of `received`, as far as one call may; see {@link hasMore}. */
   step(end: number): HandshakeStep {
     clearProduced()
+    this.hasMore = false
     if (this.#handle === null) {
       const begun = this.#begin(end)
       if (begun !== 'open') return begun
     }
     if (this.#handle === null) return 'failed'
-    const result = handshake(this.#handle, 0, end, this.#protocol)
+    const stepEnd = this.#records.takeFlight(end)
+    const result = handshake(this.#handle, 0, stepEnd, this.#protocol)
     if (result === 1) {
       if (!this.#isPeerAccepted(this.#handle)) {
         // With TLS 1.3 the server has not heard the end of the handshake, and never will.
@@ -135,11 +145,13 @@ export class TlsSession {
         return this.#fail('certificate-invalid')
       }
       this.isOpen = true
+      this.#records.endFlights()
       this.#keep(consumedEnd(), end)
       this.hasMore = this.#keptEnd > 0
       return 'open'
     }
-    this.#keep(end, end)
+    this.hasMore = recordBytes(stepEnd, end) > 0
+    this.#keep(stepEnd, end)
     if (result === TlsResult.wantsMore) return 'wait'
     return this.#fail(handshakeFailure(failureReason()))
   }
@@ -170,32 +182,47 @@ export class TlsSession {
   /**
    * Decrypts `[0, end)` of `received` into `[start, bytesEnd)` of `bytes`.
    *
-   * Give it 16 KiB more room than there is ciphertext and it takes everything: a record that came in part before may
-   * be complete now. Otherwise it keeps what is left, see {@link hasMore}.
+   * Give it 16 KiB more room than there is ciphertext and it takes everything, unless there are very many records in it: a
+   * record that came in part before may be complete now. Otherwise it keeps what is left, see {@link hasMore}.
    *
    * @returns the count; 0 with {@link hasEnded} or {@link failure} when there will be no more
    */
   receive(end: number, bytes: Uint8Array, start: number, bytesEnd: number): number {
     clearProduced()
     this.hasMore = false
+    const records = this.#records
+    records.work = 0
     if (this.#keptEnd > 0) this.#keep(0, 0)
     const handle = this.#handle
     if (handle === null || this.hasEnded) return 0
     let at = 0
     let filled = start
     let isPending = true
-    while (filled < bytesEnd && (at < end || isPending)) {
-      const result = read(handle, at, end, bytes, filled, bytesEnd)
-      at = consumedEnd()
+    while (filled < bytesEnd && records.work < CALL_WORK_MAX) {
+      // Record by record: of those without payload, OpenSSL would go through all that there are in one call.
+      const pieceEnd = records.pieceEnd(at, end)
+      if (pieceEnd === at && !isPending) {
+        this.#keep(at, end)
+        return filled - start
+      }
+      const result = read(handle, at, pieceEnd, bytes, filled, bytesEnd)
+      const readBytes = consumedEnd() - at
+      const isRecordEnd = records.take(readBytes)
+      at += readBytes
       if (result > 0) {
         filled += result
         isPending = pendingBytes() > 0
-      } else if (result === TlsResult.wantsMore) {
-        return filled - start
-      } else {
+        records.countPayload(result)
+      } else if (result !== TlsResult.wantsMore) {
         if (result === TlsResult.ended) this.hasEnded = true
         else this.failure = handshakeFailure(failureReason())
         return filled - start
+      } else {
+        isPending = false
+        if (isRecordEnd && !records.countSilent()) {
+          this.failure = 'protocol-error'
+          return filled - start
+        }
       }
     }
     if (at < end || isPending) {
@@ -212,6 +239,7 @@ export class TlsSession {
       this.failure ??= 'protocol-error'
       return false
     }
+    this.#records.noteAnswer()
     return true
   }
 
@@ -221,6 +249,11 @@ export class TlsSession {
     if (this.isFinished || this.#handle === null || this.failure !== undefined) return
     this.isFinished = true
     shutdown(this.#handle)
+  }
+
+  /** What the last {@link receive} has cost, in bytes of payload in full records that would have cost as much. */
+  get work(): number {
+    return this.#records.work
   }
 
   /** The version that was agreed on, once the handshake is complete. */
@@ -279,6 +312,7 @@ export class TlsSession {
     this.#keptEnd = count
     if (count === 0) return this.#keepIn(NO_BYTES)
     const size = Math.max(count, bytesNeeded)
+    if (size > SHORT_BYTES && size === count) return this.#keepIn(received.slice(start, end))
     if (this.#kept.length < count) {
       this.#keepIn(size > SHORT_BYTES ? new Uint8Array(size) : (spares.pop() ?? new Uint8Array(SHORT_BYTES)))
     }

@@ -18,7 +18,8 @@ function u16(value: number): number[] {
   return [value >> 8, value & 0xff]
 }
 
-function sized(lengthBytes: 1 | 2 | 3, body: readonly number[]): number[] {
+/** `body` behind its length, as TLS writes lists of variable length. */
+export function sized(lengthBytes: 1 | 2 | 3, body: readonly number[]): number[] {
   const { length } = body
   const prefix = [length >> 16, (length >> 8) & 0xff, length & 0xff]
   return [...prefix.slice(3 - lengthBytes), ...body]
