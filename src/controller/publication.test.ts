@@ -5,7 +5,7 @@ import { issue } from '../tls/test-certificates.ts'
 import { TestApi } from './test-api.ts'
 
 const ROOT = issue({ commonName: 'Root', isAuthority: true })
-const OLD = issue({ commonName: 'Old', isAuthority: true, issuer: ROOT, isSignedWithSha1: true })
+const OLD = issue({ commonName: 'Old', isAuthority: true, issuer: ROOT, keyKind: 'rsa-1024' })
 
 /** A target SSL proxy with a certificate that came by way of `intermediate`, and a rule that leads to it. */
 async function makeSslProxy(api: TestApi, name: string, port: number, intermediate: typeof ROOT): Promise<void> {
@@ -27,7 +27,7 @@ test('a proxy whose certificate edges would refuse is left out and named; the ot
   await makeSslProxy(api, 'old', 444, OLD)
   const { snapshot, leftOut } = api.api.publication()
   assert.deepEqual(snapshot.frontends.map(({ name }) => name).sort(), ['my-tcp-lb-ipv4-forwarding-rule', 'new'])
-  assert.match(leftOut[0], /^targetSslProxies\/old: Certificate "old": .* too weak for the SSL policy; issue it anew$/)
+  assert.match(leftOut[0], /^targetSslProxies\/old: Certificate "old": .* too short for the SSL policy; issue it anew$/)
   assert.deepEqual(tlsProblems(snapshot), [])
 
   await api.change('PATCH', 'global/sslPolicies/modern', {
