@@ -32,7 +32,8 @@ export type ClientHelloReading =
 /** The largest message that is taken, without record headers; those of real clients are below 4 KiB. */
 export const CLIENT_HELLO_BYTES_MAX = 16 * 1024
 
-const RECORD_HEADER_BYTES = 5
+/** Type, version and length in front of each record (RFC 8446 §5.1). */
+export const RECORD_HEADER_BYTES = 5
 const RECORD_PAYLOAD_MAX = 16_384
 const MESSAGE_HEADER_BYTES = 4
 const RECORD_HANDSHAKE = 22

@@ -3,8 +3,7 @@
 // somebody likes who sends none.
 
 import { received } from '../linux/openssl.ts'
-
-const RECORD_HEADER_BYTES = 5
+import { RECORD_HEADER_BYTES } from './client-hello.ts'
 
 /** A record counts as at least so many bytes of payload. */
 const RECORD_WORK_MIN = 1_024

@@ -118,7 +118,7 @@ export class TlsServer {
   }
 }
 
-/** What the security level of a policy asks of each certificate of a chain (openssl/sslerr.h); read while it is sent, too. */
+/** What the security level of a policy refuses of a chain, by OpenSSL's reason (openssl/sslerr.h). */
 const WEAKNESSES: ReadonlyMap<number, string> = new Map([
   [397, 'the key of a certificate behind the first is too short for the SSL policy'],
   [398, 'a certificate of the chain is signed with a digest that is too weak for the SSL policy'],
@@ -130,12 +130,7 @@ function useGiven(context: TlsContextHandle, certificate: Certificate): void {
     useCertificate(context, certificate.chain, certificate.key)
   } catch (cause) {
     const weakness = cause instanceof OpensslError ? WEAKNESSES.get(cause.reason) : undefined
-    throw new CertificateError(
-      certificate.name,
-      'certificate',
-      weakness ?? 'OpenSSL does not take it',
-      'issue it anew',
-      cause,
-    )
+    const rule = weakness ?? 'OpenSSL does not take it'
+    throw new CertificateError(certificate.name, 'certificate', rule, 'issue it anew', cause)
   }
 }
