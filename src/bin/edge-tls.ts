@@ -1,4 +1,4 @@
-import type { EdgeTls } from '../controller/api.ts'
+import type { EdgeTls } from '../controller/world.ts'
 import { certificateProblems } from '../edge/certificate-problems.ts'
 import { tlsProblems } from '../edge/frontend-tls.ts'
 import { unavailableSuites } from '../tls/context.ts'

@@ -1,8 +1,8 @@
 import { type Cidr, parseCidr } from '../address/cidr.ts'
 import { formatIpAddress, type IpAddress, ipv4Address, ipv6Address, parseIpAddress } from '../address/ip-address.ts'
 import { ApiError } from './api-error.ts'
-import type { World } from './call.ts'
 import { addressLink, reservationLink } from './reference-index.ts'
+import type { World } from './world.ts'
 
 /** Addresses of one range that are looked at before it counts as used up. */
 const LOOKED_AT_MAX = 1 << 20

@@ -1,7 +1,7 @@
 import type { Mapping } from '../compute/json-value.ts'
 import type { Call } from './call.ts'
-import type { Warning } from './operations.ts'
 import type { Change, ResourceKey, StoredResource } from './store.ts'
+import type { Warning } from './world.ts'
 
 /** A sound resource on its way into the store: links are paths, and `src/compute` has checked the fields. */
 export type Draft = {

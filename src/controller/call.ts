@@ -1,22 +1,7 @@
-import type { EdgeTls, HealthSource, InstanceProvider } from './api.ts'
 import type { ApiRequest } from './api-request.ts'
-import type { Warning } from './operations.ts'
-import type { ReferenceIndex } from './reference-index.ts'
 import type { Route } from './route.ts'
-import type { Change, JsonValue, ResourceKey, Store } from './store.ts'
-
-/** What methods read besides the request. */
-export type World = {
-  readonly store: Store
-  readonly references: ReferenceIndex
-  readonly random: (count: number) => Uint8Array
-  readonly health: HealthSource
-  readonly edgeTls: EdgeTls
-  readonly projects: readonly string[]
-  readonly addressPools: readonly string[]
-  readonly addresses: readonly string[]
-  readonly provider: InstanceProvider | undefined
-}
+import type { Change, JsonValue, ResourceKey } from './store.ts'
+import type { Warning, World } from './world.ts'
 
 /** One request on its way through a method. */
 export type Call = {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ControllerStatus } from '../telemetry/controller-metrics.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import type { Log } from '../telemetry/log.ts'
-import { type AnswerListener, Api, type EdgeTls } from './api.ts'
+import { Api } from './api.ts'
 import { collectionNames } from './collections.ts'
 import { Door } from './door.ts'
 import { EdgeHub } from './edge-hub.ts'
@@ -13,6 +13,7 @@ import { logInternalError } from './internal-error.ts'
 import { OwnRoutes } from './own-routes.ts'
 import { SqliteStore } from './sqlite-store.ts'
 import type { Store } from './store.ts'
+import type { AnswerListener, EdgeTls } from './world.ts'
 
 /** Requests that are being answered may take this long to end. */
 const CLOSE_MS_MAX = 5_000

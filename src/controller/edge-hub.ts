@@ -6,7 +6,7 @@ import {
   type FeedLine,
 } from '../snapshot/feed.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { HealthSource, HealthState, Hub, Publication } from './api.ts'
+import type { HealthSource, HealthState, Hub, Publication } from './world.ts'
 
 /** How long a change of listeners waits for edges (decision D10). */
 const APPLY_WAIT_MS = 2_000

@@ -5,13 +5,13 @@ import { classifyAddress } from '../address/address-class.ts'
 import { formatEndpoint } from '../address/endpoint.ts'
 import { type ListenAddress, listenOn } from '../telemetry/listen.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { AnswerListener } from './api.ts'
 import { errorBody } from './api-error.ts'
 import type { ApiRequest, ApiResponse } from './api-request.ts'
 import type { Access, Door } from './door.ts'
 import { logInternalError } from './internal-error.ts'
 import { isOwnPath, type OwnRoutes } from './own-routes.ts'
 import type { Identity } from './token.ts'
+import type { AnswerListener } from './world.ts'
 
 /** As the requests of the API are bounded: 10 MiB. */
 export const BODY_BYTES_MAX = 10 * 1024 * 1024

@@ -2,9 +2,7 @@ import type { Mapping } from '../compute/json-value.ts'
 import type { NamedRequest } from './request-id.ts'
 import { locationLinks, pathOf, urlOf } from './resource-paths.ts'
 import type { JsonObject, ResourceKey, StoredOperation } from './store.ts'
-
-/** Something that a client should know about a change that was made. */
-export type Warning = { readonly code: string; readonly message: string }
+import type { Warning } from './world.ts'
 
 /** What an operation is about. */
 export type OperationFacts = {

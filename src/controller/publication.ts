@@ -4,11 +4,11 @@ import type { CheckedResource, CheckedResourceOf } from '../compute/resources.ts
 import { compile } from '../snapshot/compile.ts'
 import { compareTexts } from '../snapshot/resource-index.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
-import type { EdgeTls, Publication } from './api.ts'
 import type { ReferenceIndex } from './reference-index.ts'
 import { keyOfPath, pathOf } from './resource-paths.ts'
 import { checkedOf } from './servable.ts'
 import type { Change, Store, StoredResource } from './store.ts'
+import type { EdgeTls, Publication } from './world.ts'
 
 /** Resources on a connection's way to a service; what they name besides is not on it. */
 const LEADS_TO_SERVICE = ['forwardingRules', 'targetTcpProxies', 'targetSslProxies']

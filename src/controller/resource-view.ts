@@ -1,10 +1,10 @@
 import type { Mapping } from '../compute/json-value.ts'
 import { type CollectionName, definitions, isCollectionName } from '../compute/resources.ts'
-import type { World } from './call.ts'
 import { shownResource } from './links.ts'
 import { addressLink } from './reference-index.ts'
 import { keyOfPath, locationLinks, pathOf, urlOf } from './resource-paths.ts'
 import type { StoredResource } from './store.ts'
+import type { World } from './world.ts'
 
 /** Views by what they were made of; of one resource only that for the URL that was asked last. */
 const views = new WeakMap<StoredResource, { readonly baseUrl: string; readonly view: Mapping }>()

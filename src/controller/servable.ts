@@ -2,10 +2,10 @@ import { checkResource } from '../compute/check-resource.ts'
 import type { Problem } from '../compute/problem.ts'
 import { type CheckedResource, type CollectionName, isCollectionName } from '../compute/resources.ts'
 import { compile } from '../snapshot/compile.ts'
-import type { World } from './call.ts'
 import { linksOf } from './reference-index.ts'
 import { keyOfPath, pathOf, scopeOf } from './resource-paths.ts'
 import type { StoredResource } from './store.ts'
+import type { World } from './world.ts'
 
 const checkedResources = new WeakMap<StoredResource, CheckedResource>()
 

@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { edgeTls } from '../bin/edge-tls.ts'
 import type { Mapping } from '../compute/json-value.ts'
-import { Api, type ApiOptions, type HealthState } from './api.ts'
+import { Api, type ApiOptions } from './api.ts'
 import type { ApiRequest } from './api-request.ts'
 import { MemoryStore } from './memory-store.ts'
 import type { Store } from './store.ts'
+import type { HealthState } from './world.ts'
 
 /** What a test may change. */
 type TestApiOptions = Partial<

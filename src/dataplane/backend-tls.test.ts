@@ -7,7 +7,7 @@ import { createSecureContext, TLSSocket } from 'node:tls'
 import { formatEndpoint } from '../address/endpoint.ts'
 import { TlsClient } from '../tls/client.ts'
 import { issue } from '../tls/test-certificates.ts'
-import type { BackendTls } from './role.ts'
+import type { BackendTls } from './connection-state.ts'
 import { endpointOf, LineRole, TestLoop, type TestSocket } from './test-loop.ts'
 
 const APP = issue({ commonName: 'app.example', names: ['app.example'] })

@@ -5,13 +5,12 @@ import type { Endpoint } from '../address/endpoint.ts'
 import { ETIMEDOUT } from '../linux/errno.ts'
 import { FAILED, HANGUP, READABLE, WRITABLE } from '../linux/poller.ts'
 import { close, closeWithReset, takeError } from '../linux/socket.ts'
-import type { Tlv } from '../proxy-protocol/tlv.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
 import { TlsSession } from '../tls/session.ts'
-import type { EventLoop } from './event-loop.ts'
-import { breakPeer, Peer } from './peer.ts'
+import { type Connection, NO_BYTES, NO_TLVS, Phase, type Service } from './connection-state.ts'
+import type { Loop } from './loop.ts'
+import { breakPeer, type Peer } from './peer.ts'
 import { isDelivered, passFinish, relay } from './relay.ts'
-import type { Service } from './service.ts'
 import {
   afterFailure,
   answer,
@@ -28,38 +27,7 @@ import {
   sendFirstBytes,
   serviceOf,
 } from './stages.ts'
-import type { Timed } from './timer-wheel.ts'
 import { sendTo } from './transfer.ts'
-
-/** Where a connection is in its life; see {@link drive}. */
-export const Phase = {
-  /** The slot is free. */
-  None: 0,
-  /** Accepted; the PROXY protocol header is not complete. */
-  ReadingHeader: 1,
-  /** The TLS handshake is not complete. */
-  Handshaking: 2,
-  /** The header was a question; the answer is on its way. */
-  Answering: 3,
-  /** About to open a socket to a backend. */
-  Dialling: 4,
-  /** The backend has not answered the SYN. */
-  Connecting: 5,
-  /** The backend is connected; the TLS handshake with it is not complete. */
-  SecuringBackend: 6,
-  /** An attempt failed; the next one is due at the deadline. */
-  WaitingToDial: 7,
-  /** Both sides are connected. */
-  Relaying: 8,
-  /** One side has broken: what it sent before is still being delivered, then the other side is reset. */
-  Resetting: 9,
-} as const
-export type Phase = (typeof Phase)[keyof typeof Phase]
-
-/** The name of a phase, such as "Relaying". */
-export function phaseName(phase: Phase): string {
-  return Object.entries(Phase).find(([, value]) => value === phase)?.[0] ?? 'None'
-}
 
 /** How long what a broken peer sent may take to be delivered before the other side is reset all the same. */
 const RESET_WAIT_MS = 1_000
@@ -74,70 +42,8 @@ const CUT_OFF: ReadonlySet<EndReason> = new Set([
   'drained',
   'shutdown',
 ])
-const NO_BYTES = new Uint8Array(0)
-const NO_TLVS: readonly Tlv[] = []
-
-/** Everything known about one connection. Made once per slot and used again; see {@link EventLoop}. */
-export class Connection implements Timed {
-  /** Which slot this is, and how often it has been used: together they name a connection in epoll's events. */
-  readonly index: number
-  generation = 0
-  phase: Phase = Phase.None
-  readonly client = new Peer()
-  readonly backend = new Peer()
-
-  /** What its listener led to; null while the slot is free. */
-  service: Service | null = null
-  /** Who connected to us, and where: the client for an edge, the edge for an agent. */
-  peer: Endpoint | null = null
-  /** The client's address as the backend is to see it; null until it is known. */
-  source: Endpoint | null = null
-  /** Where the role connects to; its own to use. */
-  target: Endpoint | null = null
-  /** It is in the loop's list of those that have more to do. */
-  isReady = false
-  /** Attempts to connect so far. */
-  attempts = 0
-  /** The header named no client: the app sees the peer itself. */
-  isLocal = false
-  /** Which backend of which group the role has chosen, and those whose attempts failed; its own to use. */
-  choice = -1
-  choiceGroup = -1
-  readonly tried: number[] = []
-  /** What the peer's header named beside the source; its own to use. */
-  destination: Endpoint | null = null
-  tlvs: readonly Tlv[] = NO_TLVS
-  /** Why the role refused the source, for the log. */
-  refusal = ''
-
-  startedMs = 0
-  endedMs = 0
-  lastActiveMs = 0
-  dialSinceMs = 0
-  resetAtMs = 0
-  headerBytes = 0
-  /** What the backend gets first has been put together: sent, or in its queue. */
-  hasFirstBytes = false
-
-  /** The incomplete header, and how much of it is there. */
-  header = NO_BYTES
-  headerEnd = 0
-  /** The first payload as a range of the loop's buffer; only valid between two stages of one {@link drive}. */
-  firstStart = 0
-  firstEnd = 0
-
-  deadlineMs = Number.POSITIVE_INFINITY
-  wheelSlot = -1
-  wheelNext: Timed | null = null
-  wheelPrevious: Timed | null = null
-
-  constructor(index: number) {
-    this.index = index
-  }
-}
-
 /** Begins the life of an accepted connection: `fd` is connected to `peer`. */
-export function begin(loop: EventLoop, connection: Connection, fd: number, peer: Endpoint, service: Service): void {
+export function begin(loop: Loop, connection: Connection, fd: number, peer: Endpoint, service: Service): void {
   const { role } = service
   connection.service = service
   connection.client.attach(fd)
@@ -174,7 +80,7 @@ export function begin(loop: EventLoop, connection: Connection, fd: number, peer:
 }
 
 /** The client's own bytes come from now on, encrypted or not. */
-function enter(loop: EventLoop, connection: Connection): void {
+function enter(loop: Loop, connection: Connection): void {
   const { tls } = serviceOf(connection)
   if (tls === null) return enterDialling(loop, connection)
   connection.client.tls = TlsSession.accepting(tls)
@@ -185,13 +91,13 @@ function enter(loop: EventLoop, connection: Connection): void {
 }
 
 /** It is known who the client is. */
-function enterDialling(loop: EventLoop, connection: Connection): void {
+function enterDialling(loop: Loop, connection: Connection): void {
   connection.dialSinceMs = loop.nowMs
   connection.phase = Phase.Dialling
 }
 
 /** Takes an event of one of the two sockets. */
-export function onEvent(loop: EventLoop, connection: Connection, isClient: boolean, events: number): void {
+export function onEvent(loop: Loop, connection: Connection, isClient: boolean, events: number): void {
   const peer = isClient ? connection.client : connection.backend
   if ((events & READABLE) !== 0) peer.isReadable = true
   if ((events & WRITABLE) !== 0) peer.isWritable = true
@@ -206,7 +112,7 @@ export function onEvent(loop: EventLoop, connection: Connection, isClient: boole
 }
 
 /** Takes the passing of the connection's deadline. */
-export function onDeadline(loop: EventLoop, connection: Connection): void {
+export function onDeadline(loop: Loop, connection: Connection): void {
   switch (connection.phase) {
     case Phase.Handshaking:
       failHandshake(loop, connection, 'timeout')
@@ -233,7 +139,7 @@ export function onDeadline(loop: EventLoop, connection: Connection): void {
 }
 
 /** Takes a connection as far as it can go without waiting. */
-export function drive(loop: EventLoop, connection: Connection): void {
+export function drive(loop: Loop, connection: Connection): void {
   const { client, backend } = connection
   for (;;) {
     switch (connection.phase) {
@@ -334,7 +240,7 @@ export function drive(loop: EventLoop, connection: Connection): void {
 }
 
 /** An attempt has failed: another one follows, or the connection ends, by default for the reason that the stage gives. */
-function tryAgain(loop: EventLoop, connection: Connection, lastReason?: EndReason): boolean {
+function tryAgain(loop: Loop, connection: Connection, lastReason?: EndReason): boolean {
   const next = afterFailure(loop, connection)
   if (next !== 'again' && next !== 'later') {
     end(loop, connection, lastReason ?? next)
@@ -345,7 +251,7 @@ function tryAgain(loop: EventLoop, connection: Connection, lastReason?: EndReaso
 }
 
 /** Ends a connection: closes what is open, counts it, and frees its slot. */
-export function end(loop: EventLoop, connection: Connection, reason: EndReason): void {
+export function end(loop: Loop, connection: Connection, reason: EndReason): void {
   const { client, backend } = connection
   loop.timers.clear(connection)
   if (connection.phase >= Phase.Relaying) countBytes(loop, connection)
@@ -373,7 +279,7 @@ function closePeer(peer: Peer, isOrderly: boolean): void {
   else closeWithReset(peer.fd)
 }
 
-function countBytes(loop: EventLoop, connection: Connection): void {
+function countBytes(loop: Loop, connection: Connection): void {
   const { client, backend, headerBytes } = connection
   loop.counters.add(METRICS.bytes.slots['client-to-backend'], client.receivedBytes - headerBytes)
   loop.counters.add(METRICS.bytes.slots['backend-to-client'], backend.receivedBytes)

@@ -4,10 +4,12 @@ import { Poller } from '../linux/poller.ts'
 import { clearWakeup } from '../linux/socket.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Counters, METRICS } from '../telemetry/metrics.ts'
-import { begin, Connection, drive, end, onDeadline, onEvent, Phase } from './connection.ts'
+import { begin, drive, end, onDeadline, onEvent } from './connection.ts'
+import type { Service } from './connection-state.ts'
+import { Connection, Phase } from './connection-state.ts'
 import { Listener } from './listener.ts'
+import type { AcceptingLoop, Acceptor } from './loop.ts'
 import { PipePool } from './pipe-pool.ts'
-import type { Service } from './service.ts'
 import type { Timed } from './timer-wheel.ts'
 import { TimerWheel } from './timer-wheel.ts'
 
@@ -48,7 +50,7 @@ export type EventLoopOptions = {
  * Connections live in slots that are used again, so that steady traffic allocates nothing. An event names its
  * connection by slot and generation; one that was meant for an earlier user of the slot is dropped.
  */
-export class EventLoop {
+export class EventLoop implements AcceptingLoop {
   readonly limits: ConnectionLimits
   readonly counters: Counters
   readonly log: Log
@@ -71,7 +73,7 @@ export class EventLoop {
   /** What has more to do than one turn allowed, and those of the turn that is being handled. */
   #ready: Connection[] = []
   #readyNow: Connection[] = []
-  #acceptReady: Listener[] = []
+  #acceptReady: Acceptor[] = []
 
   constructor(options: EventLoopOptions) {
     this.#options = options
@@ -194,7 +196,7 @@ export class EventLoop {
   }
 
   /** Gives the listener another turn in the next step. */
-  acceptLater(listener: Listener): void {
+  acceptLater(listener: Acceptor): void {
     this.#acceptReady.push(listener)
   }
 

@@ -1,8 +1,8 @@
 import { EAGAIN, EINTR, errnoName, isOutOfResources } from '../linux/errno.ts'
 import { accepted, acceptFrom, close } from '../linux/socket.ts'
 import { ACCEPT_ERRNOS, METRICS, type PAUSE_REASONS } from '../telemetry/metrics.ts'
-import type { EventLoop } from './event-loop.ts'
-import type { Service } from './service.ts'
+import type { Service } from './connection-state.ts'
+import type { AcceptingLoop } from './loop.ts'
 import type { Timed } from './timer-wheel.ts'
 
 /** Connections taken in one turn before others have theirs. */
@@ -35,7 +35,7 @@ export class Listener implements Timed {
   }
 
   /** Takes what is queued; reports whether there may be more for another turn. */
-  accept(loop: EventLoop): boolean {
+  accept(loop: AcceptingLoop): boolean {
     if (this.#isPaused) return false
     for (let count = 0; count < ACCEPTS_PER_TURN; count++) {
       if (!loop.takePlace()) {
@@ -58,26 +58,26 @@ export class Listener implements Timed {
   }
 
   /** The pause is over. */
-  resume(loop: EventLoop): void {
+  resume(loop: AcceptingLoop): void {
     if (!this.#isPaused) return
     this.#endPause(loop)
     if (this.accept(loop)) loop.acceptLater(this)
   }
 
   /** A connection has ended: whoever waits for its place gets a turn. */
-  onPlaceFreed(loop: EventLoop): void {
+  onPlaceFreed(loop: AcceptingLoop): void {
     if (!this.#waitsForPlace) return
     this.#endPause(loop)
     loop.acceptLater(this)
   }
 
-  close(loop: EventLoop): void {
+  close(loop: AcceptingLoop): void {
     loop.timers.clear(this)
     close(this.fd)
   }
 
   /** Counts an error of accept4(2); reports whether the next connection can be tried at once. */
-  #survives(loop: EventLoop, error: number): boolean {
+  #survives(loop: AcceptingLoop, error: number): boolean {
     const name = errnoName(error)
     const known = ACCEPT_ERRNOS.find((candidate) => candidate === name) ?? 'other'
     loop.counters.add(METRICS.acceptErrors.slots[known])
@@ -92,13 +92,13 @@ export class Listener implements Timed {
     return false
   }
 
-  #endPause(loop: EventLoop): void {
+  #endPause(loop: AcceptingLoop): void {
     this.#isPaused = false
     this.#waitsForPlace = false
     loop.timers.clear(this)
   }
 
-  #pause(loop: EventLoop, reason: PauseReason, pauseMs: number): void {
+  #pause(loop: AcceptingLoop, reason: PauseReason, pauseMs: number): void {
     this.#isPaused = true
     this.#waitsForPlace = reason === 'limit'
     loop.counters.add(METRICS.acceptPauses.slots[reason])

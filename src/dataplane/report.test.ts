@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { parseEndpoint } from '../address/endpoint.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import type { EndReason } from '../telemetry/metrics.ts'
-import { Connection } from './connection.ts'
+import { Connection } from './connection-state.ts'
 import { Reporter, type Verbosity } from './report.ts'
 
 /** A reporter, and the records that it has written. */

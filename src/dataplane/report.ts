@@ -2,7 +2,7 @@ import { formatEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
 import type { Log, LogFields } from '../telemetry/log.ts'
 import type { EndReason } from '../telemetry/metrics.ts'
-import { type Connection, phaseName } from './connection.ts'
+import { type Connection, phaseName } from './connection-state.ts'
 
 /** Which connections get a record: only a sample of those with a bad header, those that failed, or all. */
 export type Verbosity = 0 | 1 | 2

@@ -7,12 +7,10 @@ import { close, finish } from '../linux/socket.ts'
 import { type EndReason, METRICS } from '../telemetry/metrics.ts'
 import type { HandshakeFailure } from '../tls/handshake-names.ts'
 import type { HandshakeStep, TlsSession } from '../tls/session.ts'
-import type { Connection } from './connection.ts'
-import type { EventLoop } from './event-loop.ts'
+import type { Connection, HeaderRead, Service } from './connection-state.ts'
+import type { Loop } from './loop.ts'
 import { breakPeer, enqueue, flush, isBackedUp, peekFrom, sendBytes } from './peer.ts'
 import { isReceived, relay } from './relay.ts'
-import type { HeaderRead } from './role.ts'
-import type { Service } from './service.ts'
 import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
 
 /** How often the send queue is looked at before a reset; the kernel has no event for "all acknowledged". */
@@ -21,7 +19,7 @@ const RESET_POLL_MS = 10
 const HEADER_BYTES_START = 128
 
 /** Goes on with the client's TLS handshake; a failure is counted, and named in the record. */
-export function handshake(loop: EventLoop, connection: Connection): HandshakeStep {
+export function handshake(loop: Loop, connection: Connection): HandshakeStep {
   const { client } = connection
   const { tls } = client
   assert(tls !== null, 'Who shakes hands has a session')
@@ -36,13 +34,13 @@ export function handshake(loop: EventLoop, connection: Connection): HandshakeSte
 }
 
 /** Counts a handshake that failed, and names the reason in the record. */
-export function failHandshake(loop: EventLoop, connection: Connection, failure: HandshakeFailure): void {
+export function failHandshake(loop: Loop, connection: Connection, failure: HandshakeFailure): void {
   loop.counters.add(METRICS.tlsFailures.slots[failure])
   connection.refusal = failure
 }
 
 /** Reads as much of the header as there is. */
-export function readHeader(loop: EventLoop, connection: Connection): HeaderRead {
+export function readHeader(loop: Loop, connection: Connection): HeaderRead {
   const { client } = connection
   const { role, tls } = serviceOf(connection)
   const { buffer } = loop
@@ -86,7 +84,7 @@ export function readHeader(loop: EventLoop, connection: Connection): HeaderRead 
 }
 
 /** Goes on with an answer to a question; reports whether the peer has it, or has left. */
-export function answer(loop: EventLoop, connection: Connection): boolean {
+export function answer(loop: Loop, connection: Connection): boolean {
   const { client } = connection
   flush(client)
   // Closing with the peer's bytes unread would reset it, and it might lose the answer. Nobody wants them.
@@ -103,7 +101,7 @@ export function answer(loop: EventLoop, connection: Connection): boolean {
 const AWAIT_MORE: HeaderRead = { kind: 'incomplete', bytesNeeded: 0 }
 
 /** Opens a socket to a backend; on return, `backend.isWritable` says whether it is connected already. */
-export function dial(loop: EventLoop, connection: Connection): 'connecting' | 'failed' | EndReason {
+export function dial(loop: Loop, connection: Connection): 'connecting' | 'failed' | EndReason {
   const { backend } = connection
   connection.attempts += 1
   const { role } = serviceOf(connection)
@@ -132,13 +130,13 @@ export function dial(loop: EventLoop, connection: Connection): 'connecting' | 'f
  * Reports whether the client has reset its connection and left nothing that a backend could still be given. One that
  * sends and closes with bytes of ours unread, such as a TLS ticket, resets too: its message is delivered all the same.
  */
-export function hasLeft(loop: EventLoop, { client, backend }: Connection): boolean {
+export function hasLeft(loop: Loop, { client, backend }: Connection): boolean {
   if (client.failure === 0) return false
   return backend.queue === null && client.tls?.hasMore !== true && peekFrom(client, loop.buffer, 0, 1) === 0
 }
 
 /** An attempt has failed: closes its socket and says what follows. */
-export function afterFailure(loop: EventLoop, connection: Connection): 'again' | 'later' | EndReason {
+export function afterFailure(loop: Loop, connection: Connection): 'again' | 'later' | EndReason {
   const { backend } = connection
   const error = backend.failure
   if (backend.fd >= 0) close(backend.fd)
@@ -164,14 +162,14 @@ function forgetTls(connection: Connection): void {
   connection.hasFirstBytes = false
 }
 
-function remainingConnectMs(loop: EventLoop, connection: Connection): number {
+function remainingConnectMs(loop: Loop, connection: Connection): number {
   const { role, timeouts } = serviceOf(connection)
   const spentMs = role.sharesConnectTimeout ? loop.nowMs - connection.dialSinceMs : 0
   return timeouts.connectTimeoutMs - spentMs
 }
 
 /** Sends what the backend gets first, the header and the client's first payload in one segment; or what is left of it. */
-export function sendFirstBytes(loop: EventLoop, connection: Connection): void {
+export function sendFirstBytes(loop: Loop, connection: Connection): void {
   const { client, backend } = connection
   if (connection.hasFirstBytes) return flush(backend)
   connection.hasFirstBytes = true
@@ -188,7 +186,7 @@ export function sendFirstBytes(loop: EventLoop, connection: Connection): void {
 }
 
 /** Sends what begins TLS to a backend: the header, where it stands before the handshake, and the ClientHello. */
-function beginBackendTls(loop: EventLoop, connection: Connection, tls: TlsSession): void {
+function beginBackendTls(loop: Loop, connection: Connection, tls: TlsSession): void {
   const { role } = serviceOf(connection)
   const { buffer } = loop
   assert(connection.firstStart === connection.firstEnd, 'Who speaks TLS to backends reads no header from clients')
@@ -199,7 +197,7 @@ function beginBackendTls(loop: EventLoop, connection: Connection, tls: TlsSessio
 }
 
 /** Goes on with the handshake with a backend; once it is complete, the backend gets what comes first inside TLS. */
-export function handshakeBackend(loop: EventLoop, connection: Connection): HandshakeStep {
+export function handshakeBackend(loop: Loop, connection: Connection): HandshakeStep {
   const { backend } = connection
   const { tls } = backend
   assert(tls !== null, 'Who shakes hands has a session')
@@ -219,7 +217,7 @@ export function handshakeBackend(loop: EventLoop, connection: Connection): Hands
 }
 
 /** Puts the role's own header in place of the one that was read, in front of the payload that came with it. */
-function replaceHeader(loop: EventLoop, connection: Connection): void {
+function replaceHeader(loop: Loop, connection: Connection): void {
   const { backend } = connection
   const payload = loop.buffer.slice(connection.firstStart, connection.firstEnd)
   const headerEnd = serviceOf(connection).role.writeHeader(connection, loop.buffer)
@@ -232,7 +230,7 @@ function replaceHeader(loop: EventLoop, connection: Connection): void {
 }
 
 /** Copies the payload that came with the header out of the loop's buffer, to be sent once the backend has accepted. */
-function keepFirstPayload(loop: EventLoop, connection: Connection): void {
+function keepFirstPayload(loop: Loop, connection: Connection): void {
   enqueue(connection.backend, loop.buffer, connection.firstStart, connection.firstEnd)
   connection.firstStart = connection.firstEnd
   connection.hasFirstBytes = true
@@ -245,7 +243,7 @@ export function serviceOf(connection: Connection): Service {
 }
 
 /** One side has broken: delivers what it sent before; returns the reason of the end once that is done, or not to be done. */
-export function deliverRest(loop: EventLoop, connection: Connection): EndReason | undefined {
+export function deliverRest(loop: Loop, connection: Connection): EndReason | undefined {
   const { client, backend } = connection
   const isClient = client.failure !== 0
   const [broken, other] = isClient ? [client, backend] : [backend, client]

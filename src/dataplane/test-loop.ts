@@ -20,11 +20,9 @@ import {
 } from '../linux/socket.ts'
 import { Counters, type EndReason } from '../telemetry/metrics.ts'
 import type { TlsServer } from '../tls/server.ts'
-import type { Connection } from './connection.ts'
+import type { AfterFailure, Connection, Dial, HeaderRead, Role, Timeouts } from './connection-state.ts'
 import { type ConnectionLimits, EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
-import type { AfterFailure, Dial, HeaderRead, Role } from './role.ts'
-import type { Timeouts } from './service.ts'
 
 /** No keepalive and no user timeout. */
 export const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }

@@ -10,7 +10,7 @@ import { TlsServer } from '../tls/server.ts'
 import { issue, serverCertificate } from '../tls/test-certificates.ts'
 import { RECORD_WRITER_SUITE, RecordWriter } from '../tls/test-records.ts'
 import { TicketKeys } from '../tls/ticket-keys.ts'
-import type { BackendTls, Role } from './role.ts'
+import type { BackendTls, Role } from './connection-state.ts'
 import { LineRole, TestApp, TestLoop, type TestSocket } from './test-loop.ts'
 
 const DEADLINE_MS = 20_000

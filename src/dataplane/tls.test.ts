@@ -12,7 +12,7 @@ import { TlsServer } from '../tls/server.ts'
 import { serverCertificate } from '../tls/test-certificates.ts'
 import { helloMessage, inRecords } from '../tls/test-hello.ts'
 import { TicketKeys } from '../tls/ticket-keys.ts'
-import type { Connection } from './connection.ts'
+import type { Connection } from './connection-state.ts'
 import { tlsRecord } from './report.ts'
 import { LineRole, TestApp, TestLoop, type TestSocket } from './test-loop.ts'
 

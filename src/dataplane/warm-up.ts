@@ -24,9 +24,9 @@ import { Counters } from '../telemetry/metrics.ts'
 import { TlsClient } from '../tls/client.ts'
 import { readClientHello } from '../tls/client-hello.ts'
 import type { TlsServer } from '../tls/server.ts'
+import type { Service } from './connection-state.ts'
 import { type ConnectionLimits, EventLoop } from './event-loop.ts'
 import { Peer, sendBytes } from './peer.ts'
-import type { Service } from './service.ts'
 import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
 
 /** So many batches let V8 compile nearly all that a connection meets. */

@@ -4,9 +4,9 @@ import { adoptListener, close, type Liveness, openListener, openWakeup, wake } f
 import type { Log } from '../telemetry/log.ts'
 import { Counters } from '../telemetry/metrics.ts'
 import type { TlsServerOptions } from '../tls/server.ts'
+import type { Timeouts } from './connection-state.ts'
 import type { ConnectionLimits } from './event-loop.ts'
 import type { OpenConnection } from './report.ts'
-import type { Timeouts } from './service.ts'
 import type { FromWorker, ToWorker, WorkerData } from './worker-thread.ts'
 
 /** How long {@link WorkerPool.stopNow} waits for a worker to leave its loop. */

@@ -1,5 +1,5 @@
 import { type IpAddress, parseIpAddress } from '../address/ip-address.ts'
-import type { Dial } from '../dataplane/role.ts'
+import type { Dial } from '../dataplane/connection-state.ts'
 import { EADDRINUSE, EADDRNOTAVAIL, EINPROGRESS } from '../linux/errno.ts'
 import { sourceTowards } from '../linux/route.ts'
 import {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Connection } from '../dataplane/connection.ts'
+import { Connection } from '../dataplane/connection-state.ts'
 import { endpointOf } from '../dataplane/test-loop.ts'
 import { logEntry, Sampler } from './connection-log.ts'
 

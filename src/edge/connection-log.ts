@@ -1,6 +1,6 @@
 import { type Endpoint, formatEndpoint, isSameEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
-import type { Connection } from '../dataplane/connection.ts'
+import type { Connection } from '../dataplane/connection-state.ts'
 import { tlsRecord } from '../dataplane/report.ts'
 import { roundTripMs } from '../linux/socket.ts'
 import type { LogFields } from '../telemetry/log.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Connection } from '../dataplane/connection.ts'
+import { Connection } from '../dataplane/connection-state.ts'
 import { endConnections } from '../dataplane/worker-thread.ts'
 import { EMFILE } from '../linux/errno.ts'
 import { METRICS } from '../telemetry/metrics.ts'

@@ -1,7 +1,7 @@
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
+import type { Timeouts } from '../dataplane/connection-state.ts'
 import { type InheritedSocket, inheritedFor } from '../dataplane/program.ts'
-import type { Timeouts } from '../dataplane/service.ts'
 import type { ServeOptions, WorkerPool } from '../dataplane/worker-pool.ts'
 import { SystemCallError } from '../linux/errno.ts'
 import { close, openListener } from '../linux/socket.ts'
