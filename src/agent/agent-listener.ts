@@ -1,6 +1,6 @@
 import { type Cidr, formatCidr } from '../address/cidr.ts'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import type { Timeouts } from '../dataplane/connection-state.ts'
+import type { Timeouts } from '../dataplane/connection/connection-state.ts'
 import type { AgentRoleOptions } from './agent-role.ts'
 import { readAllowedSubnets } from './allowed-subnets.ts'
 

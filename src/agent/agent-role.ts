@@ -3,12 +3,12 @@ import { parseCidr } from '../address/cidr.ts'
 import { CidrSet } from '../address/cidr-set.ts'
 import { type Endpoint, receivedEndpoint } from '../address/endpoint.ts'
 import type { IpAddress } from '../address/ip-address.ts'
-import type { AfterFailure, Connection, Dial, HeaderRead, Role } from '../dataplane/connection-state.ts'
-import { asksForLoad, encodeLoadReport, LoadCell } from '../dataplane/load-report.ts'
-import { Reporter, type Verbosity } from '../dataplane/report.ts'
-import type { RoleContext } from '../dataplane/worker-thread.ts'
+import type { AfterFailure, Connection, Dial, HeaderRead, Role } from '../dataplane/connection/connection-state.ts'
+import { Reporter, type Verbosity } from '../dataplane/connection/report.ts'
+import type { RoleContext } from '../dataplane/worker/worker-thread.ts'
 import { ECONNREFUSED, isOutOfResources } from '../linux/errno.ts'
 import { isListening } from '../linux/socket-table.ts'
+import { asksForLoad, encodeLoadReport, LoadCell } from '../proxy-protocol/load-report.ts'
 import { readProxyHeader } from '../proxy-protocol/read-proxy-header.ts'
 import { type Counters, type EndReason, METRICS, type SourceRefusal } from '../telemetry/metrics.ts'
 import { type ConnectFromOptions, connectFrom } from './connect-from.ts'
@@ -83,13 +83,13 @@ export class AgentRole implements Role {
     const decision = decideSource(header, peer, this.#policy)
     if (decision.kind === 'refused') return this.#refuse(connection, decision.reason)
     if (decision.kind === 'peer') this.#counters.add(METRICS.local.slot)
-    connection.isLocal = decision.kind === 'peer'
+    connection.showsPeer = decision.kind === 'peer'
     connection.source = decision.kind === 'peer' ? peer : decision.source
     connection.target = this.#targetOf(connection.source)
     if (header.kind === 'local' && header.version === 2 && asksForLoad(bytes, header.bytesRead)) {
       return { kind: 'answer', bytes: this.#loadReport(connection.target), payloadStart: header.bytesRead }
     }
-    if (connection.isLocal && this.#options.local === 'check') {
+    if (connection.showsPeer && this.#options.local === 'check') {
       return { kind: 'refused', reason: isAppListening(connection.target) ? 'local-probe' : 'app-down' }
     }
     return { kind: 'complete', payloadStart: header.bytesRead }
@@ -98,13 +98,13 @@ export class AgentRole implements Role {
   dial(connection: Connection): Dial {
     const { source, target } = connection
     if (source === null || target === null) return { kind: 'refused', reason: 'source-refused' }
-    const connected = connectFrom(source, target, connection.isLocal, this.#options)
+    const connected = connectFrom(source, target, connection.showsPeer, this.#options)
     if (connected.kind === 'failed') return connected
     if (connected.kind === 'refused') return this.#refuse(connection, connected.reason)
     if (connected.fallback !== undefined) {
       this.#counters.add(METRICS.sourcePortFallbacks.slots[connected.fallback])
     }
-    return { kind: 'connecting', fd: connected.fd, isLocal: classifyAddress(target.address) === 'loopback' }
+    return { kind: 'connecting', fd: connected.fd, isLoopback: classifyAddress(target.address) === 'loopback' }
   }
 
   afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure {

@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import { formatCidr } from '../address/cidr.ts'
 import { formatEndpoint } from '../address/endpoint.ts'
-import type { ConnectionLimits } from '../dataplane/event-loop.ts'
-import { inheritedFor, type Program, type ProgramContext, refuseStrayed } from '../dataplane/program.ts'
-import { type ServeOptions, WorkerPool } from '../dataplane/worker-pool.ts'
+import type { ConnectionLimits } from '../dataplane/worker/event-loop.ts'
+import { inheritedFor, type Program, type ProgramContext, refuseStrayed } from '../dataplane/worker/program.ts'
+import { type ServeOptions, WorkerPool } from '../dataplane/worker/worker-pool.ts'
 import { isListening } from '../linux/socket-table.ts'
 import type { LogFields } from '../telemetry/log.ts'
+import { messageOf } from '../text/error-message.ts'
 import { type AgentListener, type PreparedListener, prepareListener, withEdges } from './agent-listener.ts'
 import type { AgentRoleOptions } from './agent-role.ts'
 import { HostLoad } from './host-load.ts'
@@ -115,7 +116,7 @@ class Agent implements Program {
       this.follow(followed)
       log('info', 'reloaded', { listeners: wanted.map(describe) })
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = messageOf(error)
       log('error', `Reload failed, everything stays as it was: ${reason}`)
     }
   }
@@ -209,7 +210,7 @@ class Agent implements Program {
         else this.#listen(prepared)
         log(isOpen ? 'warn' : 'info', isOpen ? APP_DOWN : 'listening', describe(prepared))
       } catch (error) {
-        log('error', error instanceof Error ? error.message : String(error))
+        log('error', messageOf(error))
       }
     }
   }

@@ -1,5 +1,6 @@
 import { type Cidr, parseCidr } from '../address/cidr.ts'
 import { readTextFile } from '../linux/text-file.ts'
+import { messageOf } from '../text/error-message.ts'
 
 /** Bad lines that a message names; the others are counted. */
 const PROBLEMS_NAMED_MAX = 10
@@ -51,7 +52,7 @@ function readText(path: string): string {
     return readTextFile(path)
   } catch (cause) {
     // "EISDIR: illegal operation on a directory, read": what comes behind the comma names the file only sometimes.
-    const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/,.*/s, '')
+    const reason = messageOf(cause).replace(/,.*/s, '')
     throw new AllowedSubnetsError(
       `The allowed subnets in ${JSON.stringify(path)} cannot be read (${reason}); give a readable file`,
       { cause },

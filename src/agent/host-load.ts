@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { LOAD_CELLS, LoadCell } from '../dataplane/load-report.ts'
+import { LOAD_CELLS, LoadCell } from '../proxy-protocol/load-report.ts'
 
 const SAMPLE_MS = 1_000
 

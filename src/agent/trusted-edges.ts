@@ -1,9 +1,9 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Cidr, cidrSize, parseCidr } from '../address/cidr.ts'
-import type { ControllerClient } from '../dataplane/controller-client.ts'
+import type { ControllerClient } from '../feed/controller-client.ts'
+import type { SourcesLine } from '../feed/feed.ts'
 import { readPrivateTextFile } from '../linux/text-file.ts'
-import type { SourcesLine } from '../snapshot/feed.ts'
 import type { Log } from '../telemetry/log.ts'
 
 /** What trusted edges are found with. */

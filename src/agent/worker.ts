@@ -1,4 +1,4 @@
-import { runWorker } from '../dataplane/worker-thread.ts'
+import { runWorker } from '../dataplane/worker/worker-thread.ts'
 import { AgentRole, type AgentRoleOptions } from './agent-role.ts'
 import { warmUpAgent } from './warm-up-agent.ts'
 

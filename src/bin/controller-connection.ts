@@ -1,8 +1,9 @@
 import type { ControllerConnection, FollowerSettings } from '../cli/follower-flags.ts'
-import { ControllerClient, ControllerRefusal } from '../dataplane/controller-client.ts'
+import { ControllerClient, ControllerRefusal } from '../feed/controller-client.ts'
+import type { InstanceAnswer } from '../feed/feed.ts'
 import type { ControllerAnswer } from '../host/check-controller.ts'
 import { credentialFile, TOKEN_CREDENTIAL } from '../host/service-manager.ts'
-import type { InstanceAnswer } from '../snapshot/feed.ts'
+import { messageOf } from '../text/error-message.ts'
 import { readNamedRoots, readNamedToken } from './named-file.ts'
 
 /** Reads what a connection to a controller needs, and again for each request. @throws UsageError */
@@ -25,7 +26,7 @@ export async function askAboutInstance(settings: FollowerSettings): Promise<Cont
     if (areTexts(instances) && areTexts(edges)) return { kind: 'answered', instances, edges }
     return { kind: 'unreachable', message: 'what is there is no controller' }
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     if (error instanceof ControllerRefusal) return { kind: 'refused', status: error.status, message }
     return { kind: 'unreachable', message }
   }

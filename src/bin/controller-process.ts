@@ -1,10 +1,11 @@
 import type { ControllerCommand } from '../cli/controller.ts'
 import { quoted, UsageError } from '../cli/flags.ts'
 import { type Controller, startController } from '../controller/controller.ts'
-import type { TlsIdentity } from '../controller/http-server.ts'
+import type { TlsIdentity } from '../controller/http/http-server.ts'
 import { startAdmin } from '../telemetry/admin.ts'
 import { ControllerMetrics } from '../telemetry/controller-registry.ts'
 import { type Log, openLog } from '../telemetry/log.ts'
+import { asError } from '../text/error-message.ts'
 import { CertificateError, certificateWarnings, readCertificate } from '../tls/certificate.ts'
 import { edgeTls } from './edge-tls.ts'
 import { readNamedFile } from './named-file.ts'
@@ -21,7 +22,7 @@ export async function runController({ tls, admin, ...command }: ControllerComman
     process.exit(1)
   }
   process.on('uncaughtException', onFatal)
-  process.on('unhandledRejection', (reason) => onFatal(reason instanceof Error ? reason : new Error(String(reason))))
+  process.on('unhandledRejection', (reason) => onFatal(asError(reason)))
   const service = findService(log)
   let controller: Controller | undefined
   let isStopping = false

@@ -3,12 +3,13 @@ import type { CertificateFiles } from '../cli/one-line-edge.ts'
 import { checkResource } from '../compute/check-resource.ts'
 import { formatProblem, type Problem } from '../compute/problem.ts'
 import { type ReadResources, readResources } from '../compute/read-resources.ts'
-import { certificateProblems } from '../edge/certificate-problems.ts'
-import { EdgeError } from '../edge/edge-error.ts'
-import { formatTlsProblem, tlsProblems } from '../edge/frontend-tls.ts'
+import { certificateProblems } from '../edge/frontends/certificate-problems.ts'
+import { EdgeError } from '../edge/frontends/edge-error.ts'
+import { formatTlsProblem, tlsProblems } from '../edge/frontends/frontend-tls.ts'
 import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
 import { compile } from '../snapshot/compile.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
+import { messageOf } from '../text/error-message.ts'
 
 const HOLDS_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 
@@ -84,7 +85,7 @@ function readOwned(path: string): OwnedText | string {
   try {
     return readOwnedTextFile(path)
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return messageOf(error)
   }
 }
 

@@ -1,6 +1,6 @@
-import type { EdgeTls } from '../controller/world.ts'
-import { certificateProblems } from '../edge/certificate-problems.ts'
-import { tlsProblems } from '../edge/frontend-tls.ts'
+import type { EdgeTls } from '../controller/model/world.ts'
+import { certificateProblems } from '../edge/frontends/certificate-problems.ts'
+import { tlsProblems } from '../edge/frontends/frontend-tls.ts'
 import { unavailableSuites } from '../tls/context.ts'
 
 /** What edges do with certificates and SSL policies, by asking the code of an edge and the OpenSSL that both run with. */

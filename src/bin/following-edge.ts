@@ -1,7 +1,7 @@
 import type { EdgeControllerSettings } from '../cli/edge-controller.ts'
-import type { ProgramContext } from '../dataplane/program.ts'
-import { ControllerFollower } from '../edge/controller-follower.ts'
+import type { ProgramContext } from '../dataplane/worker/program.ts'
 import { type EdgeOptions, type RunningEdge, startEdge } from '../edge/edge.ts'
+import { ControllerFollower } from '../edge/follow/controller-follower.ts'
 import { controllerClient } from './controller-connection.ts'
 
 /** Starts an edge with the last configuration that it had, and lets it follow its controller. @throws Error */

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { quoted, UsageError } from '../cli/flags.ts'
 import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
+import { messageOf } from '../text/error-message.ts'
 import { pemCertificates } from '../tls/pem.ts'
 
 /** What fits into a header, and more than a token has. */
@@ -11,7 +12,7 @@ export function readNamedFile(flag: string, path: string): OwnedText {
   try {
     return readOwnedTextFile(path)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     throw new UsageError(`${flag} ${quoted(path)}: ${reason}; give a readable file`)
   }
 }

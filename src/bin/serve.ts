@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Program, ProgramContext } from '../dataplane/program.ts'
+import type { Program, ProgramContext } from '../dataplane/worker/program.ts'
 import { startAdmin } from '../telemetry/admin.ts'
 import type { EdgeControl } from '../telemetry/edge-status.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import { openLog } from '../telemetry/log.ts'
 import { dataPlaneMetrics } from '../telemetry/registry.ts'
+import { asError } from '../text/error-message.ts'
 import { findService } from './service.ts'
 
 /** What the life of the process depends on, beside the program itself. */
@@ -38,7 +39,7 @@ export async function serve(
     exit(1)
   }
   process.on('uncaughtException', onFatal)
-  process.on('unhandledRejection', (reason) => onFatal(reason instanceof Error ? reason : new Error(String(reason))))
+  process.on('unhandledRejection', (reason) => onFatal(asError(reason)))
 
   let isReady = false
   // Before the ports of clients: whoever has seen "listening" can ask for the metrics.

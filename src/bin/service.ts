@@ -1,4 +1,4 @@
-import type { InheritedSocket } from '../dataplane/program.ts'
+import type { InheritedSocket } from '../dataplane/worker/program.ts'
 import { notifySocket, passedSockets, watchdogIntervalMs } from '../host/service-manager.ts'
 import { notifyServiceManager, type ServiceState } from '../linux/notify.ts'
 import { localEndpoint } from '../linux/socket.ts'

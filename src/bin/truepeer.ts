@@ -1,4 +1,5 @@
 // The program: argv and the environment are read here and nowhere else.
+
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
@@ -18,11 +19,12 @@ import { type CommandName, commandHelp, commands, programHelp } from '../cli/hel
 import { parseHostSetup } from '../cli/host-setup.ts'
 import { formatStatus, parseStatus, readStatus, type StatusCommand } from '../cli/status.ts'
 import { parseVerify, parseWhoami, type VerifyCommand } from '../cli/verify.ts'
-import type { ProgramContext } from '../dataplane/program.ts'
+import type { ProgramContext } from '../dataplane/worker/program.ts'
 import type { RunningEdge } from '../edge/edge.ts'
-import { EdgeError } from '../edge/edge-error.ts'
+import { EdgeError } from '../edge/frontends/edge-error.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
+import { messageOf } from '../text/error-message.ts'
 import { connectionLimits } from './connection-limits.ts'
 import { askAboutInstance, controllerClient } from './controller-connection.ts'
 import { readNamedFile, readNamedRoots } from './named-file.ts'
@@ -168,12 +170,12 @@ async function runControllerCommand(command: ControllerCommandName, argv: readon
     }
     case 'controller backup': {
       const { directory, file } = parseBackup(argv)
-      const { backUp } = await import('../controller/backup.ts')
+      const { backUp } = await import('../controller/store/backup.ts')
       return backUp(directory, file)
     }
     case 'controller restore': {
       const { directory, file, overwrites } = parseRestore(argv)
-      const { restore } = await import('../controller/backup.ts')
+      const { restore } = await import('../controller/store/backup.ts')
       return restore(directory, file, overwrites)
     }
     case 'controller token':
@@ -183,7 +185,7 @@ async function runControllerCommand(command: ControllerCommandName, argv: readon
 
 async function runToken(command: TokenCommand): Promise<void> {
   const { directory, action } = command
-  const { createToken, listTokens, revokeToken } = await import('../controller/tokens.ts')
+  const { createToken, listTokens, revokeToken } = await import('../controller/store/tokens.ts')
   switch (action) {
     case 'create':
       return print(`${createToken(directory, command)}\n`)
@@ -250,7 +252,7 @@ function version(): string {
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   // Each problem of a configuration is a line that begins with its file.
   const isConfiguration = error instanceof EdgeError && error.kind === 'configuration'
   process.stderr.write(isConfiguration ? `${message}\n` : `truepeer: ${message}\n`)

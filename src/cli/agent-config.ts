@@ -1,5 +1,6 @@
 import { type Document, parseDocument } from 'yaml'
 import { type Cidr, parseCidr } from '../address/cidr.ts'
+import { messageOf } from '../text/error-message.ts'
 import { type AgentCommand, type AgentListenerCommand, agentFlags, agentListener, agentListenerFlags } from './agent.ts'
 import { agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
 import { processFlags, processSettings } from './data-plane-flags.ts'
@@ -198,8 +199,4 @@ class ConfigReader {
 
 function isMapping(value: unknown): value is Mapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,5 +1,6 @@
 import type { Cidr } from '../address/cidr.ts'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { messageOf } from '../text/error-message.ts'
 import { agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
 import {
   type ListenerSettings,
@@ -157,7 +158,7 @@ export function agentConfigFile(argv: readonly string[]): string | undefined {
   try {
     return parseFlags(argv, configFlag).config[0]
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     throw new UsageError(`With --config everything else stands in the file: ${reason}`)
   }
 }

@@ -1,3 +1,5 @@
+import { shortened } from '../text/plain-text.ts'
+
 /** What is shown of a word from the command line; one may be as long as the kernel allows. */
 const QUOTED_LENGTH_MAX = 80
 
@@ -80,7 +82,7 @@ export function parseFlags<Table extends FlagTable>(argv: readonly string[], tab
 
 /** A word from the command line as messages show it: in double quotes, escaped, and not longer than a line. */
 export function quoted(word: string): string {
-  return JSON.stringify(word.length > QUOTED_LENGTH_MAX ? `${word.slice(0, QUOTED_LENGTH_MAX)}…` : word)
+  return JSON.stringify(shortened(word, QUOTED_LENGTH_MAX))
 }
 
 type Token = { readonly name: string; readonly value: string }

@@ -1,3 +1,4 @@
+import { escapeControls, shortened } from '../text/plain-text.ts'
 import { parseReference } from './reference.ts'
 
 /** What is wrong, for programs: the API makes its error reasons of it. */
@@ -96,13 +97,4 @@ function nameOfText(text: string): string {
 
 function quotedText(text: string): string {
   return `"${escapeControls(shortened(text, QUOTED_LENGTH_MAX))}"`
-}
-
-function shortened(text: string, lengthMax: number): string {
-  return text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text
-}
-
-/** Control, format and unpaired surrogate characters as `\u{…}`: none of them may move a terminal's cursor. */
-function escapeControls(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 }

@@ -1,23 +1,23 @@
 import { formatIpAddress, type IpAddress } from '../address/ip-address.ts'
-import type { ConnectionLimits } from '../dataplane/event-loop.ts'
-import { type Program, type ProgramContext, refuseStrayed, strayedSockets } from '../dataplane/program.ts'
-import { WorkerPool } from '../dataplane/worker-pool.ts'
+import type { ConnectionLimits } from '../dataplane/worker/event-loop.ts'
+import { type Program, type ProgramContext, refuseStrayed, strayedSockets } from '../dataplane/worker/program.ts'
+import { WorkerPool } from '../dataplane/worker/worker-pool.ts'
 import { isOwnAddress } from '../linux/route.ts'
 import { type Difference, diff } from '../snapshot/diff.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { EdgeControl, EdgeStatus, SteerResult } from '../telemetry/edge-status.ts'
 import type { LogFields } from '../telemetry/log.ts'
-import { AssignedAddresses } from './assigned-addresses.ts'
-import { Availability } from './availability.ts'
-import { BackendStates } from './backend-states.ts'
-import { BackendTable, setAvailability } from './backend-table.ts'
-import { Drains, type Leaver } from './drain.ts'
-import { EdgeError, problemsOf } from './edge-error.ts'
-import { frontendIdKey, idOf, placedBackends, releaseIds, takeIds } from './edge-ids.ts'
-import type { EdgeRoleOptions } from './edge-role.ts'
-import { FrontendTlsStore } from './frontend-tls.ts'
-import { addressesOf, describeFrontend, endpointOf, type FrontendSettings, Frontends } from './frontends.ts'
+import { Availability } from './balance/availability.ts'
+import { BackendStates } from './balance/backend-states.ts'
+import { BackendTable, setAvailability } from './balance/backend-table.ts'
+import { Drains, type Leaver } from './balance/drain.ts'
+import { frontendIdKey, idOf, placedBackends, releaseIds, takeIds } from './balance/edge-ids.ts'
+import { AssignedAddresses } from './frontends/assigned-addresses.ts'
+import { EdgeError, problemsOf } from './frontends/edge-error.ts'
+import { FrontendTlsStore } from './frontends/frontend-tls.ts'
+import { addressesOf, describeFrontend, endpointOf, type FrontendSettings, Frontends } from './frontends/frontends.ts'
 import { availabilityName, edgeStatus } from './status.ts'
+import type { EdgeRoleOptions } from './worker/edge-role.ts'
 
 /** How long the first round of health checks may hold up listening (decision D11). */
 const FIRST_ROUND_MS = 1_000
@@ -65,7 +65,7 @@ export async function startEdge(options: EdgeOptions, context: ProgramContext): 
   const snapshot = options.readSnapshot()
   checkSources(options.sourceAddresses)
   const pool = new WorkerPool<EdgeRoleOptions>({
-    entry: new URL('./worker.js', import.meta.url),
+    entry: new URL('./worker/worker.js', import.meta.url),
     workers: options.workers,
     limits: options.limits,
     log: context.log,

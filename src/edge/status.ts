@@ -8,11 +8,11 @@ import type {
   ServiceStatus,
   Traffic,
 } from '../telemetry/edge-status.ts'
-import { Availability } from './availability.ts'
-import type { BackendStates } from './backend-states.ts'
-import { BackendCounter, type BackendTable, FrontendCounter, type IdSpace } from './backend-table.ts'
-import { frontendIdKey, groupIdKey, idOf, type PlacedBackend, placedBackends } from './edge-ids.ts'
-import type { FrontendTlsStore } from './frontend-tls.ts'
+import { Availability } from './balance/availability.ts'
+import type { BackendStates } from './balance/backend-states.ts'
+import { BackendCounter, type BackendTable, FrontendCounter, type IdSpace } from './balance/backend-table.ts'
+import { frontendIdKey, groupIdKey, idOf, type PlacedBackend, placedBackends } from './balance/edge-ids.ts'
+import type { FrontendTlsStore } from './frontends/frontend-tls.ts'
 
 /** What an edge's status is made of. */
 export type StatusSource = {

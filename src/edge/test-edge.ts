@@ -2,14 +2,20 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { formatIpAddress } from '../address/ip-address.ts'
-import { endpointOf, NO_LIVENESS, TestApp, type TestLimits, TestLoop } from '../dataplane/test-loop.ts'
+import { endpointOf, NO_LIVENESS, TestApp, type TestLimits, TestLoop } from '../dataplane/connection/test-loop.ts'
 import { acceptFrom, close } from '../linux/socket.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import { Counters, METRICS } from '../telemetry/metrics.ts'
-import { Availability } from './availability.ts'
-import { type BackendCells, BackendCounter, BackendTable, FrontendCounter, setAvailability } from './backend-table.ts'
-import type { EdgeGroup } from './choose-backend.ts'
-import { EdgeRole, type EdgeRoleOptions } from './edge-role.ts'
+import { Availability } from './balance/availability.ts'
+import {
+  type BackendCells,
+  BackendCounter,
+  BackendTable,
+  FrontendCounter,
+  setAvailability,
+} from './balance/backend-table.ts'
+import type { EdgeGroup } from './balance/choose-backend.ts'
+import { EdgeRole, type EdgeRoleOptions } from './worker/edge-role.ts'
 
 /** A group of a test; everything but the number of backends has a default. */
 export type TestGroup = {

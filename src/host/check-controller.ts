@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { readTextFile } from '../linux/text-file.ts'
+import { messageOf } from '../text/error-message.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
 import type { SettingNames } from './setting-names.ts'
 
@@ -118,7 +119,7 @@ function checkLastEdges(file: string, parseLastEdges: ParseLastEdges): Finding {
     if (codeOf(error) === 'ENOENT') return ok(name, `no "${file}" yet: nobody is trusted before the controller answers`)
     return fail(
       name,
-      `"${file}" cannot be read (${error instanceof Error ? error.message : error})`,
+      `"${file}" cannot be read (${messageOf(error)})`,
       "let the agent's user own it, or remove it: it comes back with the next answer of the controller",
     )
   }

@@ -4,6 +4,7 @@ import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
 import { errnoName } from '../linux/errno.ts'
 import { close, openStream, setTransparent } from '../linux/socket.ts'
+import { messageOf } from '../text/error-message.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './capabilities.ts'
 import { checkApp } from './check-app.ts'
 import { checkController, type DoctorController, type ParseLastEdges } from './check-controller.ts'
@@ -185,7 +186,7 @@ function checkAllowedSubnets(
   try {
     return ok(name, `${readAllowedSubnets(trust.path).length} in ${trust.path}`)
   } catch (error) {
-    return fail(name, error instanceof Error ? error.message : String(error), `correct "${trust.path}"`)
+    return fail(name, messageOf(error), `correct "${trust.path}"`)
   }
 }
 

@@ -18,6 +18,7 @@ import {
   setTransparent,
   takeError,
 } from '../linux/socket.ts'
+import { messageOf } from '../text/error-message.ts'
 
 const TIMEOUT_MS = 1_500
 const POLL_MS = 5
@@ -49,7 +50,7 @@ export async function connectToSelf(address: IpAddress, mark: number): Promise<S
     if (started !== undefined) return started
     return await awaitAccept(listener, stream, client)
   } catch (error) {
-    return { kind: 'failed', step: error instanceof Error ? error.message : String(error), error: errorCode(error) }
+    return { kind: 'failed', step: messageOf(error), error: errorCode(error) }
   } finally {
     if (stream >= 0) closeWithReset(stream)
     if (listener >= 0) close(listener)

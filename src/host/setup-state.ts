@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { messageOf } from '../text/error-message.ts'
 import type { Firewall } from './firewall.ts'
 import { HostError } from './tools.ts'
 
@@ -55,5 +56,5 @@ function removeFile(): void {
 }
 
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return messageOf(error)
 }

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { messageOf } from '../text/error-message.ts'
 import { HostError } from './tools.ts'
 
 /** Whether a new process may take over the clients in the queue of one that closes its listener (ip-sysctl, 5.14). */
@@ -22,7 +23,7 @@ export function writeSysctl(name: string, value: string): void {
   try {
     writeFileSync(pathOf(name), value)
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new HostError(`"sysctl ${name}=${value}" failed (${reason}); run this as root or with CAP_NET_ADMIN`, {
       cause,
     })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { messageOf } from '../text/error-message.ts'
 import type { Unit } from './agent-units.ts'
 import { HostError } from './tools.ts'
 
@@ -54,9 +55,7 @@ export function writeUnits(root: string, units: readonly Unit[], isForced: boole
       if (before !== undefined) writeFileSync(path, before)
       else rmSync(path, { force: true })
     }
-    throw new HostError(
-      `The units cannot be written (${error instanceof Error ? error.message : error}); run this as root`,
-    )
+    throw new HostError(`The units cannot be written (${messageOf(error)}); run this as root`)
   }
   return files.map((file) => ({ path: file.path, change: changed.includes(file) ? 'written' : 'unchanged' }))
 }
@@ -78,9 +77,7 @@ export function removeUnits(root: string, fileNames: readonly string[], isForced
     for (const path of links) rmSync(path)
     for (const { path } of files) rmSync(path, { force: true })
   } catch (error) {
-    throw new HostError(
-      `The units cannot be removed (${error instanceof Error ? error.message : error}); run this as root`,
-    )
+    throw new HostError(`The units cannot be removed (${messageOf(error)}); run this as root`)
   }
   return [
     ...links.map((path) => ({ path, change: 'removed' as const })),
@@ -136,8 +133,6 @@ function readText(path: string): string | undefined {
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw new HostError(
-      `"${path}" cannot be read (${error instanceof Error ? error.message : error}); run this as root`,
-    )
+    throw new HostError(`"${path}" cannot be read (${messageOf(error)}); run this as root`)
   }
 }

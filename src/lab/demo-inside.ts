@@ -1,5 +1,7 @@
 // Run by demo.ts inside private namespaces: the chain from client to app on three hosts, without and with the agent.
+
 import { fileURLToPath } from 'node:url'
+import { messageOf } from '../text/error-message.ts'
 import { DemoChain } from './demo-chain.ts'
 import { buildDemoHosts, IPV4, IPV6 } from './demo-hosts.ts'
 import { type DemoResult, Transcript } from './demo-transcript.ts'
@@ -41,7 +43,7 @@ async function runDemo(transcript: Transcript): Promise<boolean> {
     return isAsExpected
   } catch (error) {
     // The lines after the first are what a program wrote, and follow below.
-    transcript.failure(String(error instanceof Error ? error.message : error).split('\n')[0])
+    transcript.failure(messageOf(error).split('\n')[0])
     if (chain !== undefined) showOutput(transcript, chain)
     return false
   } finally {

@@ -1,9 +1,10 @@
 import { quoted } from '../compute/problem.ts'
 import type { ResourceOf } from '../compute/resources.ts'
+import { compareTexts } from '../text/compare-texts.ts'
 import type { Compilation } from './compilation.ts'
 import type { Group, GroupResource } from './groups.ts'
 import { resolve } from './resolve.ts'
-import { compareTexts, type ResourceIn } from './resource-index.ts'
+import type { ResourceIn } from './resource-index.ts'
 import type { Backend, BackendGroup, Balancing } from './snapshot.ts'
 
 /** Google's limit of instance groups and network endpoint groups in one backend service. */

@@ -1,8 +1,8 @@
 import type { Problem } from '../compute/problem.ts'
 import type { CheckedResource } from '../compute/resources.ts'
+import { compareTexts } from '../text/compare-texts.ts'
 import { beginCompilation } from './compilation.ts'
 import { compileFrontends } from './frontends.ts'
-import { compareTexts } from './resource-index.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** A snapshot, or everything that is wrong with the resources. */

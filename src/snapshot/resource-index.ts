@@ -1,5 +1,6 @@
 import { formatReference, formatScope } from '../compute/reference.ts'
 import type { CheckedResource, CollectionName } from '../compute/resources.ts'
+import { compareTexts } from '../text/compare-texts.ts'
 
 /** A sound resource of one collection, or of one of several: then `collection` tells which. */
 export type ResourceIn<Collection extends CollectionName> = Extract<
@@ -69,12 +70,6 @@ export function placeOf({ scope, collection, name }: CheckedResource): string {
 export function scopedName({ scope, name }: Pick<CheckedResource, 'scope' | 'name'>): string {
   if (scope.kind === 'global') return name
   return `${scope.kind === 'region' ? scope.region : scope.zone}/${name}`
-}
-
-/** Orders texts by their code units, which is the same on every machine. */
-export function compareTexts(a: string, b: string): number {
-  if (a === b) return 0
-  return a < b ? -1 : 1
 }
 
 /** Two resources of one place and source have no order of their own but that of what they say. */

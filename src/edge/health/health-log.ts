@@ -2,8 +2,8 @@ import { formatEndpoint } from '../../address/endpoint.ts'
 import { parseIpAddress } from '../../address/ip-address.ts'
 import type { Probe } from '../../snapshot/snapshot.ts'
 import type { LogFields } from '../../telemetry/log.ts'
+import type { ProbeResult } from '../conversation/probe-result.ts'
 import { type ProbeTarget, probedPort } from './probe.ts'
-import type { ProbeResult } from './probe-result.ts'
 
 /** Compute Engine's names of what is known of a backend; unknown: no probe has said anything yet. */
 export type HealthState = 'HEALTHY' | 'UNHEALTHY' | 'UNKNOWN'

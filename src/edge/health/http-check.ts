@@ -1,4 +1,4 @@
-import { failure, type ProbeResult, quote, SUCCESS } from './probe-result.ts'
+import { failure, type ProbeResult, quote, SUCCESS } from '../conversation/probe-result.ts'
 
 /** What an HTTP check of any version asks for and expects. */
 export type HttpCheck = {

@@ -1,5 +1,5 @@
-import type { Line } from './line.ts'
-import { failure, type ProbeResult, quote, SUCCESS } from './probe-result.ts'
+import type { Line } from '../conversation/line.ts'
+import { failure, type ProbeResult, quote, SUCCESS } from '../conversation/probe-result.ts'
 
 /**
  * Sends the request of a TCP or SSL check and compares the first bytes that come back with its response.

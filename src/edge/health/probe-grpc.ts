@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http2'
+import type { Line } from '../conversation/line.ts'
+import { failure, type ProbeResult, quote, SUCCESS } from '../conversation/probe-result.ts'
 import { decodeHealthCheckResponse, encodeHealthCheckRequest, ServingStatus } from './grpc-messages.ts'
 import { addressAsHost, USER_AGENT } from './http-check.ts'
-import type { Line } from './line.ts'
 import { requestHttp2 } from './probe-http2.ts'
-import { failure, type ProbeResult, quote, SUCCESS } from './probe-result.ts'
 
 const CHECK_PATH = '/grpc.health.v1.Health/Check'
 /** Far more than a HealthCheckResponse needs. */

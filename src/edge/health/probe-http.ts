@@ -1,7 +1,7 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http'
+import type { Line } from '../conversation/line.ts'
+import { codeOf, errorText, failure, type ProbeResult, plainText } from '../conversation/probe-result.ts'
 import { type HttpCheck, HttpJudge, hostOf, USER_AGENT } from './http-check.ts'
-import type { Line } from './line.ts'
-import { codeOf, errorText, failure, type ProbeResult, plainText } from './probe-result.ts'
 
 const HEADER_BYTES_MAX = 16 * 1024
 

@@ -4,9 +4,9 @@ import {
   connect as connectHttp2,
   type OutgoingHttpHeaders,
 } from 'node:http2'
+import type { Line } from '../conversation/line.ts'
+import { codeOf, errorText, failure, type ProbeResult, plainText } from '../conversation/probe-result.ts'
 import { type HttpCheck, HttpJudge, hostOf, USER_AGENT } from './http-check.ts'
-import type { Line } from './line.ts'
-import { codeOf, errorText, failure, type ProbeResult, plainText } from './probe-result.ts'
 
 /** In MB, the least that node takes; all that a session may hold. */
 const SESSION_MEMORY_MAX = 1

@@ -7,9 +7,9 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { Server, Socket } from 'node:net'
 import { before, type TestContext, test } from 'node:test'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
-import { TestApp } from '../../dataplane/test-loop.ts'
+import { TestApp } from '../../dataplane/connection/test-loop.ts'
 import type { Probe } from '../../snapshot/snapshot.ts'
-import { LoopLag } from './loop-lag.ts'
+import { LoopLag } from '../conversation/loop-lag.ts'
 import { runProbe } from './probe.ts'
 import {
   listen,

@@ -1,12 +1,12 @@
 import type { HealthCheck, Probe } from '../../snapshot/snapshot.ts'
-import { type Conversation, converseWithin } from './deadline.ts'
-import type { Line, LineTarget } from './line.ts'
-import type { LoopLag } from './loop-lag.ts'
+import { type Conversation, converseWithin } from '../conversation/deadline.ts'
+import type { Line, LineTarget } from '../conversation/line.ts'
+import type { LoopLag } from '../conversation/loop-lag.ts'
+import { failure, type ProbeResult, plainText } from '../conversation/probe-result.ts'
 import { exchangeBytes } from './probe-bytes.ts'
 import { exchangeGrpc } from './probe-grpc.ts'
 import { exchangeHttp } from './probe-http.ts'
 import { exchangeHttp2 } from './probe-http2.ts'
-import { failure, type ProbeResult, plainText } from './probe-result.ts'
 
 /** Who is probed, and how. */
 export type ProbeTarget = LineTarget & {

@@ -1,5 +1,5 @@
 // For tests: time that passes only when it is told to.
-import type { Clock } from './pace.ts'
+import type { Clock } from '../conversation/pace.ts'
 
 type Sleeper = { readonly dueMs: number; readonly wake: () => void }
 

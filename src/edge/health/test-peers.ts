@@ -6,7 +6,7 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { HealthCheck, Probe } from '../../snapshot/snapshot.ts'
-import type { LoopLag } from './loop-lag.ts'
+import type { LoopLag } from '../conversation/loop-lag.ts'
 import { runProbe } from './probe.ts'
 
 /** For probes that nobody calls off. */

@@ -1,0 +1,78 @@
+import { checkValue } from '../../compute/check-value.ts'
+import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { type Problem, ProblemList } from '../../compute/problem.ts'
+import type { ApiRequest } from '../methods/api-request.ts'
+import type { Call } from '../methods/call.ts'
+import { ApiError, invalidField } from '../model/api-error.ts'
+import { withInstanceAddresses } from '../resources/groups.ts'
+import { errorOfProblems } from '../resources/problem-errors.ts'
+
+/** Deeper than any resource; what is nested deeper could exhaust the stack of what walks through it. */
+const DEPTH_MAX = 64
+/** Fields and entries of lists, on all levels: 10 MB of them would keep everybody else waiting for seconds. */
+const VALUES_MAX = 20_000
+const [QUOTE, BACKSLASH, COMMA, BRACE, BRACKET] = Buffer.from('"\\,{[')
+
+/**
+ * The JSON object that a method takes; nothing, null and an empty text, which some clients send, are an empty one.
+ *
+ * @throws ApiError 400
+ */
+export function readBody({ body, rawBody }: ApiRequest): Mapping {
+  if (body === undefined && rawBody.length > 0) {
+    throw new ApiError(400, { message: 'Parse Error: the body is not JSON', reason: 'parseError' })
+  }
+  if (hasTooMany(rawBody)) throw invalidField('resource', '', `It has more than ${VALUES_MAX} values`)
+  if (body === undefined || body === null || body === '') return {}
+  if (!isMapping(body)) throw invalidField('resource', '', 'The body is not a JSON object')
+  if (isTooDeep(body)) throw invalidField('resource', '', `It is nested deeper than ${DEPTH_MAX} levels`)
+  return body
+}
+
+function isTooDeep(body: Mapping): boolean {
+  let level: readonly unknown[] = [body]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > DEPTH_MAX) return true
+    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []))
+  }
+  return false
+}
+
+/** Says whether a JSON text has more values than a bound, without making them: that alone can take seconds. */
+function hasTooMany(text: Uint8Array): boolean {
+  let count = 0
+  let isText = false
+  for (let index = 0; index < text.length; index++) {
+    const byte = text[index]
+    if (byte === QUOTE) isText = !isText
+    else if (isText && byte === BACKSLASH) index++
+    else if (!isText && (byte === COMMA || byte === BRACE || byte === BRACKET) && ++count > VALUES_MAX) return true
+  }
+  return false
+}
+
+/**
+ * The body of an action, checked and with defaults; `{}` where the method takes none.
+ *
+ * @throws ApiError 400
+ */
+export function readActionBody(call: Call): Mapping {
+  const { request, route } = call
+  const { body: schema } = route.method
+  if (schema === undefined) return {}
+  const given = readBody(request)
+  const isOfEndpoints = route.method.collection === 'networkEndpointGroups'
+  const body = isOfEndpoints ? { ...given, ...withInstanceAddresses(given, call, route.scope) } : given
+  const problems = new ProblemList()
+  const findings = {
+    report: (path: string, rule: string, remedy: string, code: Problem['code'] = 'invalid') => {
+      problems.add({ source: '', resource: '', path, code, rule, remedy })
+    },
+    get count() {
+      return problems.count
+    },
+  }
+  const checked = checkValue(schema, body, '', findings)
+  if (problems.count > 0) throw errorOfProblems(problems.toArray(), body)
+  return checked as Mapping
+}

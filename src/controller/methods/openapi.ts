@@ -1,0 +1,105 @@
+import type { Mapping } from '../../compute/json-value.ts'
+import { definitions } from '../../compute/resources.ts'
+import { collectionNames } from '../model/collections.ts'
+import { type Method, methods, storedCollection } from './methods.ts'
+
+const LIST_PARAMETERS = ['filter', 'maxResults', 'orderBy', 'pageToken', 'returnPartialSuccess']
+
+/** The API as an OpenAPI 3.1 document, made of the schemas of `src/compute` and of the table of methods. Pure. */
+export function openApiDocument(): Mapping {
+  const paths = new Map<string, Record<string, unknown>>()
+  for (const method of methods) {
+    for (const scope of method.scopes) {
+      const path = pathOf(method, scope)
+      const operations = paths.get(path) ?? {}
+      operations[method.http.toLowerCase()] = operationOf(method, scope, path)
+      paths.set(path, operations)
+    }
+  }
+  const schemas = Object.fromEntries([
+    ...collectionNames.map((collection) => [schemaName(collection), plain(definitions[collection].schema)]),
+    ['Operation', { type: 'object', description: 'What became of a change.' }],
+    ['Error', { type: 'object', description: 'Why a request was refused.' }],
+  ])
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'truepeer controller',
+      version: 'v1',
+      description: 'The part of Compute Engine v1 that is served here.',
+    },
+    paths: Object.fromEntries(paths),
+    components: { schemas },
+  }
+}
+
+function pathOf({ shape, collection, action, id }: Method, scope: Method['scopes'][number]): string {
+  const project = '/compute/v1/projects/{project}'
+  const isPlaces = collection === 'zones' || collection === 'regions'
+  const place = isPlaces ? '' : scope === 'global' ? '/global' : `/${scope}s/{${scope}}`
+  const word = action === 'getSerialPortOutput' ? 'serialPort' : action
+  switch (shape) {
+    case 'project':
+      return action === 'get' ? project : `${project}/${action}`
+    case 'aggregated':
+      return `${project}/aggregated/${collection}`
+    case 'collection':
+      return `${project}${place}/${collection}`
+    case 'collection-action':
+      return `${project}${place}/${collection}/${action}`
+    case 'resource':
+      return `${project}${place}/${collection}/{name}`
+    case 'resource-action':
+      return id === 'images.getFromFamily'
+        ? `${project}${place}/images/family/{name}`
+        : `${project}${place}/${collection}/{name}/${word}`
+  }
+}
+
+function operationOf(method: Method, scope: string, path: string): Mapping {
+  const inPath = [...path.matchAll(/\{([a-z]+)\}/g)].map(([, name]) => {
+    return { name, in: 'path', required: true, schema: { type: 'string' } }
+  })
+  const isList = method.action === 'list' || method.action === 'aggregatedList'
+  const query = ['fields', ...(isList ? LIST_PARAMETERS : method.isRead ? [] : ['requestId'])]
+  const inQuery = query.map((name) => ({ name, in: 'query', schema: { type: 'string' } }))
+  return {
+    operationId: method.scopes.length > 1 ? `${scope}.${method.id}` : method.id,
+    parameters: [...inPath, ...inQuery],
+    ...(method.body === undefined ? {} : { requestBody: { content: json(bodySchema(method)) } }),
+    responses: {
+      200: { description: 'The answer.', content: json(answerSchema(method)) },
+      default: { description: 'Refused.', content: json({ $ref: '#/components/schemas/Error' }) },
+    },
+  }
+}
+
+function json(schema: unknown): Mapping {
+  return { 'application/json': { schema } }
+}
+
+function bodySchema(method: Method): unknown {
+  const collection = storedCollection(method)
+  const isWhole = collection !== undefined && method.body === definitions[collection].schema
+  return isWhole ? { $ref: `#/components/schemas/${schemaName(collection)}` } : plain(method.body)
+}
+
+function answerSchema(method: Method): unknown {
+  const collection = storedCollection(method)
+  if (!method.isRead) return { $ref: '#/components/schemas/Operation' }
+  if (collection === undefined || method.action !== 'get') return { type: 'object' }
+  return { $ref: `#/components/schemas/${schemaName(collection)}` }
+}
+
+/** `compute#healthCheck` is `HealthCheck`. */
+function schemaName(collection: keyof typeof definitions): string {
+  const kind = definitions[collection].kind.slice('compute#'.length)
+  return kind.charAt(0).toUpperCase() + kind.slice(1)
+}
+
+/** Without the rules between fields, which are functions. */
+function plain(schema: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(schema, (name, value: unknown) => (name === 'rules' || name === 'normalize' ? undefined : value)),
+  )
+}

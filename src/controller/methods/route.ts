@@ -1,0 +1,92 @@
+import { isResourceName } from '../../compute/reference.ts'
+import { ApiError, notFound, shown } from '../model/api-error.ts'
+import { findMethod, isCollectionAction, type Method, type MethodShape } from './methods.ts'
+
+/** What a path asks for. */
+export type Route = {
+  readonly method: Method
+  readonly project: string
+  /** `global`, `regions/NAME`, `zones/NAME`; of a method over all scopes empty. */
+  readonly scope: string
+  /** Empty where the method is not about one resource. */
+  readonly name: string
+}
+
+const PREFIX = /^\/?compute\/v1\/projects\/(.*)$/s
+const PROJECT = /^[a-z0-9][-a-z0-9.:_]{0,99}$/
+const SCOPE_KINDS: Readonly<Record<string, 'region' | 'zone'>> = { regions: 'region', zones: 'zone' }
+
+/**
+ * Finds the method of a request and what it is about.
+ *
+ * @throws ApiError 404 or 405
+ */
+export function routeOf(http: string, path: string): Route {
+  const segments = segmentsOf(path)
+  const [project, ...rest] = segments ?? []
+  if (project === undefined || !PROJECT.test(project)) throw notFound(path)
+  const place = placeOf(rest)
+  const method = place && findMethod(http, place.shape, place.collection, place.action)
+  if (method === false) {
+    const message = `There is no ${shown(http)} for '${shown(path)}'`
+    throw new ApiError(405, { message, reason: 'httpMethodNotAllowed' })
+  }
+  const [kind = ''] = place?.scope.split('/') ?? []
+  const scopeKind = SCOPE_KINDS[kind] ?? 'global'
+  if (place === undefined || method === undefined) throw notFound(path)
+  if (place.scope !== '' && !method.scopes.includes(scopeKind)) throw notFound(path)
+  return { method, project, scope: place.scope, name: place.name }
+}
+
+type Place = {
+  readonly shape: MethodShape
+  readonly scope: string
+  readonly collection: string
+  readonly name: string
+  readonly action: string
+}
+
+function segmentsOf(path: string): readonly string[] | undefined {
+  const rest = PREFIX.exec(path)?.[1]?.replace(/\/$/, '')
+  try {
+    return rest?.split('/').map(decodeURIComponent)
+  } catch {
+    return undefined
+  }
+}
+
+function placeOf(segments: readonly string[]): Place | undefined {
+  const [first = '', second = '', ...rest] = segments
+  const nothing = { scope: 'global', name: '', action: '' }
+  if (segments.length === 0) return { ...nothing, shape: 'project', collection: 'projects' }
+  const isPlaces = first in SCOPE_KINDS
+  if (segments.length === 1 && !isPlaces) return { ...nothing, shape: 'project', collection: 'projects', action: first }
+  if (segments.length === 1) return { ...nothing, shape: 'collection', collection: first }
+  if (first === 'aggregated') {
+    return rest.length === 0 ? { ...nothing, shape: 'aggregated', scope: '', collection: second } : undefined
+  }
+  if (first === 'global') return placeInScope('global', [second, ...rest])
+  if (!isPlaces) return undefined
+  if (rest.length === 0) return { ...nothing, shape: 'resource', collection: first, name: second }
+  // Google's image families are looked up in the zone "-".
+  if (!isResourceName(second) && !(second === '-' && rest[0] === 'imageFamilyViews')) return undefined
+  return placeInScope(`${first}/${second}`, rest)
+}
+
+function placeInScope(scope: string, segments: readonly string[]): Place | undefined {
+  const [collection = '', name = '', action = '', ...more] = segments
+  if (more.length > 0) return undefined
+  switch (segments.length) {
+    case 1:
+      return { shape: 'collection', scope, collection, name: '', action: '' }
+    case 2:
+      return isCollectionAction(collection, name)
+        ? { shape: 'collection-action', scope, collection, name: '', action: name }
+        : { shape: 'resource', scope, collection, name, action: '' }
+    default:
+      // The one path whose name stands behind its action: images/family/NAME.
+      return collection === 'images' && name === 'family'
+        ? { shape: 'resource-action', scope, collection, name: action, action: 'getFromFamily' }
+        : { shape: 'resource-action', scope, collection, name, action }
+  }
+}

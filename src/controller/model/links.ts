@@ -1,0 +1,87 @@
+import type { TSchema } from 'typebox'
+import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { type CollectionName, definitions } from '../../compute/resources.ts'
+import { collectionFacts } from './collections.ts'
+
+/** A field of a resource that names another one. */
+export type LinkField = {
+  /** `backends[0].group` */
+  readonly path: string
+  /** What it may name; empty: something that has no schema, such as a network. */
+  readonly collections: readonly CollectionName[]
+}
+
+/** What becomes of one link. */
+type MapLink = (text: string, field: LinkField) => string
+
+type Field = TSchema & {
+  readonly properties?: Readonly<Record<string, Field>>
+  readonly items?: Field
+  readonly default?: unknown
+  readonly 'x-collections'?: readonly CollectionName[]
+}
+
+/** Copies a checked resource with every link in it mapped. */
+export function mapLinks(collection: CollectionName, resource: Mapping, map: MapLink): Mapping {
+  return mapValue(fieldsOf(collection), collection, resource, '', '', map) as Mapping
+}
+
+/**
+ * A resource as clients see it: links mapped, and left out what has no value and Google leaves out, too: texts and lists
+ * that are empty because nothing was given.
+ */
+export function shownResource(collection: CollectionName, resource: Mapping, map: MapLink): Mapping {
+  const mapped = mapLinks(collection, resource, map)
+  const hidden = collectionFacts[collection].hidden
+  const shown = withoutEmpty(fieldsOf(collection), mapped) as Mapping
+  return Object.fromEntries(Object.entries(shown).filter(([name]) => !hidden.includes(name)))
+}
+
+function fieldsOf(collection: CollectionName): Field {
+  return definitions[collection].schema as TSchema as Field
+}
+
+/** `path` has indexes, `place` has none: `networkInterfaces[0].network` and `networkInterfaces[].network`. */
+function mapValue(
+  field: Field,
+  collection: CollectionName,
+  value: unknown,
+  path: string,
+  place: string,
+  map: MapLink,
+): unknown {
+  if (typeof value === 'string') {
+    const collections = field['x-collections']
+    const isLink = collections !== undefined || collectionFacts[collection].otherLinks.includes(place)
+    return isLink ? map(value, { path, collections: collections ?? [] }) : value
+  }
+  const { items, properties } = field
+  if (Array.isArray(value)) {
+    return items === undefined
+      ? value
+      : value.map((item, index) => mapValue(items, collection, item, `${path}[${index}]`, `${place}[]`, map))
+  }
+  if (!isMapping(value) || properties === undefined) return value
+  const entries = Object.entries(value).map(([name, item]) => {
+    if (!Object.hasOwn(properties, name)) return [name, item]
+    const dot = place === '' ? '' : '.'
+    return [name, mapValue(properties[name], collection, item, `${path}${dot}${name}`, `${place}${dot}${name}`, map)]
+  })
+  return Object.fromEntries(entries)
+}
+
+function withoutEmpty(field: Field, value: unknown): unknown {
+  const { items, properties } = field
+  if (Array.isArray(value)) return items === undefined ? value : value.map((item) => withoutEmpty(items, item))
+  if (!isMapping(value) || properties === undefined) return value
+  const entries = Object.entries(value).flatMap(([name, item]) => {
+    if (!Object.hasOwn(properties, name)) return [[name, item]]
+    return isEmptyDefault(properties[name], item) ? [] : [[name, withoutEmpty(properties[name], item)]]
+  })
+  return Object.fromEntries(entries)
+}
+
+function isEmptyDefault(field: Field, value: unknown): boolean {
+  if (value === '') return field.default === ''
+  return Array.isArray(value) && value.length === 0 && Array.isArray(field.default)
+}

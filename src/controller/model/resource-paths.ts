@@ -1,0 +1,56 @@
+import { parseReference, regionOfZone, type Scope } from '../../compute/reference.ts'
+import type { ResourceKey } from '../store/store.ts'
+
+/** A resource without host and version: `projects/p/global/healthChecks/hc`. Links are stored in this form. */
+export function pathOf({ project, scope, collection, name }: ResourceKey): string {
+  return `projects/${project}/${scope}/${collection}/${name}`
+}
+
+/** The scope of a key, `zones/us-central1-b`, as `src/compute` has it. */
+export function scopeOf(text: string): Scope {
+  const [kind = '', place = ''] = text.split('/')
+  if (kind === 'zones') return { kind: 'zone', zone: place }
+  return kind === 'regions' ? { kind: 'region', region: place } : { kind: 'global' }
+}
+
+/** The key of a path that {@link pathOf} wrote; undefined: it is another one. */
+export function keyOfPath(path: string): ResourceKey | undefined {
+  const parts = path.split('/')
+  const [projects, project, ...rest] = parts
+  const [name, collection, ...scope] = rest.reverse()
+  if (projects !== 'projects' || project === undefined || name === undefined || collection === undefined)
+    return undefined
+  return { project, collection, scope: scope.reverse().join('/'), name }
+}
+
+/** The URL of a path: `http://HOST/compute/v1/projects/…`. */
+export function urlOf(baseUrl: string, path: string): string {
+  return `${baseUrl}/compute/v1/${path}`
+}
+
+/** A link to what has no schema, as a path; what is no such link stays as it is. */
+export function otherLink(project: string, scope: string, collection: string, text: string): string {
+  const reference = parseReference(text)
+  if (reference === undefined) return text
+  const own = collection === 'networks' ? 'global' : scope
+  const place = reference.scope === undefined ? own : formatPlace(reference.scope)
+  return `projects/${project}/${place}/${reference.collection ?? collection}/${reference.name}`
+}
+
+/** `zone` or `region` of a resource, as links; a zonal one has no region of its own. */
+export function locationLinks(project: string, scope: string): Readonly<Record<string, string>> {
+  const { kind } = scopeOf(scope)
+  return kind === 'global' ? {} : { [kind]: `projects/${project}/${scope}` }
+}
+
+/** The region that a scope is in; empty for global. */
+export function regionOf(scope: string): string {
+  const read = scopeOf(scope)
+  if (read.kind === 'zone') return regionOfZone(read.zone)
+  return read.kind === 'region' ? read.region : ''
+}
+
+function formatPlace(scope: Scope): string {
+  if (scope.kind === 'global') return 'global'
+  return scope.kind === 'region' ? `regions/${scope.region}` : `zones/${scope.zone}`
+}

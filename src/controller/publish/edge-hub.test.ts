@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict'
+import { mock, type TestContext, test } from 'node:test'
+import { type EdgeReport, FEED_FORMAT } from '../../feed/feed.ts'
+import type { Snapshot } from '../../snapshot/snapshot.ts'
+import { EdgeHub, type FeedSink } from './edge-hub.ts'
+
+const NO_REPORT = { region: undefined, zone: undefined, refused: undefined, health: {}, sources: [] }
+
+class TestSink implements FeedSink {
+  readonly lines: Record<string, unknown>[] = []
+  isFull = false
+  hasEnded = false
+
+  write(text: string): boolean {
+    assert.ok(text.endsWith('\n'))
+    this.lines.push(JSON.parse(text) as Record<string, unknown>)
+    return !this.isFull
+  }
+
+  end(): void {
+    this.hasEnded = true
+  }
+
+  /** What came since the last time: `snapshot 3`, `version 4`, `alive`. */
+  taken(): string[] {
+    return this.lines.splice(0).map(({ type, version }) => (version === undefined ? `${type}` : `${type} ${version}`))
+  }
+}
+
+function snapshotOf(name: string): Snapshot {
+  const frontend = {
+    name,
+    address: '192.0.2.1',
+    port: 80,
+    proxy: 'p',
+    service: 's',
+    proxyHeader: { kind: 'NONE' },
+    tls: undefined,
+  } as const
+  return { frontends: [frontend], services: [], healthChecks: [] }
+}
+
+/** A hub whose configuration the test sets; its timers do not run by themselves. */
+function testHub(t: TestContext) {
+  mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'Date'] })
+  const state = { version: 1, snapshot: snapshotOf('a'), leftOut: [] as string[], compiled: 0 }
+  const logged: string[] = []
+  const hub = new EdgeHub({
+    publication: () => state,
+    generation: 'g',
+    log: (_level, message) => logged.push(message),
+    clock: Date.now,
+  })
+  t.after(() => {
+    hub.close()
+    mock.timers.reset()
+  })
+  const publish = async (name: string, changesListeners = false): Promise<readonly string[]> => {
+    state.version += 1
+    state.snapshot = snapshotOf(name)
+    const published = hub.published(state.version, changesListeners)
+    await new Promise((resolve) => setImmediate(resolve))
+    return published
+  }
+  const applied = (name: string, version: number, more: Partial<EdgeReport> = {}): void => {
+    hub.report(name, { ...NO_REPORT, applied: { generation: 'g', version }, ...more })
+  }
+  return { hub, state, logged, publish, applied }
+}
+
+test('an edge gets the configuration at once, and every later one', async (t) => {
+  const { hub, publish } = testHub(t)
+  const sink = new TestSink()
+  hub.follow('e', undefined, sink)
+  assert.deepEqual(sink.lines[0], {
+    type: 'snapshot',
+    format: FEED_FORMAT,
+    generation: 'g',
+    version: 1,
+    snapshot: JSON.parse(JSON.stringify(snapshotOf('a'))),
+  })
+  assert.deepEqual(sink.taken(), ['snapshot 1'])
+  await publish('b')
+  assert.deepEqual(sink.taken(), ['snapshot 2'])
+})
+
+test('an edge that has the current version of this generation is not sent it again', (t) => {
+  const { hub } = testHub(t)
+  for (const [has, expected] of [
+    [{ generation: 'g', version: 1 }, 'version 1'],
+    [{ generation: 'g', version: 0 }, 'snapshot 1'],
+    [{ generation: 'other', version: 1 }, 'snapshot 1'],
+  ] as const) {
+    const sink = new TestSink()
+    hub.follow('e', has, sink)
+    assert.deepEqual(sink.taken(), [expected])
+  }
+})
+
+test('a version in which nothing is different for edges is only named', async (t) => {
+  const { hub, publish } = testHub(t)
+  const sink = new TestSink()
+  hub.follow('e', undefined, sink)
+  await publish('a')
+  await publish('b')
+  assert.deepEqual(sink.taken(), ['snapshot 1', 'version 2', 'snapshot 3'])
+})
+
+test('of changes that come together, and while an edge is slow, only the last is sent', async (t) => {
+  const { hub, publish } = testHub(t)
+  const sink = new TestSink()
+  sink.isFull = true
+  const events = hub.follow('e', undefined, sink)
+  await Promise.all([publish('b'), publish('c')])
+  await publish('d')
+  assert.deepEqual(sink.taken(), ['snapshot 1'])
+  sink.isFull = false
+  events?.onDrain()
+  assert.deepEqual(sink.taken(), ['snapshot 4'])
+  await Promise.all([publish('e'), publish('f')])
+  assert.deepEqual(sink.taken(), ['snapshot 6'])
+})
+
+test('a change of listeners waits for every connected edge, and for nobody when none is', async (t) => {
+  const { hub, publish, applied } = testHub(t)
+  assert.deepEqual(await publish('b', true), [])
+  hub.follow('e', undefined, new TestSink())
+  hub.follow('f', undefined, new TestSink())
+  let late: readonly string[] | undefined
+  const published = publish('c', true).then((names) => {
+    late = names
+  })
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  applied('e', 3)
+  await turn()
+  await turn()
+  assert.equal(late, undefined)
+  applied('f', 3)
+  await published
+  assert.deepEqual(late, [])
+})
+
+test('after 2 s a change of listeners names the edges that have not applied it', async (t) => {
+  const { hub, publish, applied } = testHub(t)
+  hub.follow('e', undefined, new TestSink())
+  hub.follow('f', undefined, new TestSink())
+  const published = publish('b', true)
+  applied('e', 2)
+  await new Promise((resolve) => setImmediate(resolve))
+  mock.timers.tick(2_000)
+  assert.deepEqual(await published, ['f'])
+})
+
+test('nobody waits for an edge that has refused the version, or that goes', async (t) => {
+  const { hub, publish, applied } = testHub(t)
+  const refusing = hub.follow('e', undefined, new TestSink())
+  const going = hub.follow('f', undefined, new TestSink())
+  const first = publish('b', true)
+  applied('e', 1, { refused: { generation: 'g', version: 2, problems: ['in use'] } })
+  going?.onEnd()
+  assert.deepEqual(await first, ['e'])
+  refusing?.onEnd()
+  assert.deepEqual(await publish('c', true), [])
+})
+
+test('a report of another generation is not taken for this one', async (t) => {
+  const { hub, publish } = testHub(t)
+  hub.follow('e', undefined, new TestSink())
+  const published = publish('b', true)
+  hub.report('e', { ...NO_REPORT, applied: { generation: 'other', version: 99 } })
+  await new Promise((resolve) => setImmediate(resolve))
+  mock.timers.tick(2_000)
+  assert.deepEqual(await published, ['e'])
+})
+
+test('a backend is healthy when any connected edge says so; edges that are gone do not count', (t) => {
+  const { hub, applied } = testHub(t)
+  const first = hub.follow('e', undefined, new TestSink())
+  hub.follow('f', undefined, new TestSink())
+  assert.equal(hub.stateOf('s/g/b'), undefined)
+  applied('f', 1, { health: { 's/g/b': 'UNHEALTHY' } })
+  assert.equal(hub.stateOf('s/g/b'), 'UNHEALTHY')
+  applied('e', 1, { health: { 's/g/b': 'HEALTHY' } })
+  assert.equal(hub.stateOf('s/g/b'), 'HEALTHY')
+  first?.onEnd()
+  assert.equal(hub.stateOf('s/g/b'), 'UNHEALTHY')
+  assert.equal(hub.stateOf('__proto__'), undefined)
+})
+
+test('an edge that connects again replaces its former connection, whose end then means nothing', (t) => {
+  const { hub } = testHub(t)
+  const first = new TestSink()
+  const events = hub.follow('e', undefined, first)
+  hub.follow('e', undefined, new TestSink())
+  assert.ok(first.hasEnded)
+  events?.onEnd()
+  assert.deepEqual(
+    hub.edges().map(({ name, isConnected }) => [name, isConnected]),
+    [['e', true]],
+  )
+})
+
+test('an edge hears something every 2 s, and is ended when it has said nothing for 15 s', (t) => {
+  const { hub, applied } = testHub(t)
+  const silent = new TestSink()
+  const speaking = new TestSink()
+  hub.follow('e', undefined, silent)
+  hub.follow('f', undefined, speaking)
+  mock.timers.tick(2_000)
+  assert.deepEqual(silent.taken(), ['snapshot 1', 'alive'])
+  mock.timers.tick(10_000)
+  applied('f', 1)
+  mock.timers.tick(6_000)
+  assert.deepEqual([silent.hasEnded, speaking.hasEnded], [true, false])
+})
+
+test('what is left out of the configuration is logged once', async (t) => {
+  const { hub, state, logged, publish } = testHub(t)
+  state.leftOut = ['forwarding rule "x": …']
+  hub.follow('e', undefined, new TestSink())
+  await publish('b')
+  assert.equal(logged.filter((message) => message.includes('cannot be served')).length, 1)
+})

@@ -1,0 +1,292 @@
+import {
+  ALIVE_INTERVAL_MS,
+  type ConfigurationId,
+  type EdgeReport,
+  FEED_FORMAT,
+  type FeedLine,
+} from '../../feed/feed.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { HealthSource, HealthState, Hub, Publication } from '../model/world.ts'
+
+/** How long a change of listeners waits for edges (decision D10). */
+const APPLY_WAIT_MS = 2_000
+/** An edge reports every few seconds; one that has not for this long is gone, whatever its connection looks like. */
+const SILENCE_MS_MAX = 15_000
+const EDGES_MAX = 10_000
+const LINES_LOGGED_MAX = 20
+
+/** Where lines for an edge go. */
+export type FeedSink = {
+  /** Returns false when no more is to be written before `onDrain` was called. */
+  write(line: string): boolean
+  end(): void
+}
+
+type Follower = {
+  readonly sink: FeedSink
+  isBlocked: boolean
+  /** The body it has, or will have when all that was written has arrived; undefined: unknown. */
+  body: string | undefined
+  version: number
+  lastHeardMs: number
+}
+
+type Edge = { follower: Follower | undefined; report: EdgeReport | undefined; reportedMs: number }
+
+/** An edge as the controller knows it. */
+export type EdgeView = {
+  readonly name: string
+  readonly isConnected: boolean
+  readonly report: EdgeReport | undefined
+  /** RFC 3339. */
+  readonly reportedAt: string | undefined
+}
+
+/** What a hub works with. */
+export type EdgeHubOptions = {
+  /** What edges are to serve now; whoever answers keeps it for each version. */
+  readonly publication: () => Publication
+  readonly generation: string
+  readonly log: Log
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+/** The edges that follow this controller: hands them every version, and keeps what they report. */
+export class EdgeHub implements Hub, HealthSource {
+  readonly #options: EdgeHubOptions
+  readonly #edges = new Map<string, Edge>()
+  readonly #timer: NodeJS.Timeout
+  #isSendDue = false
+  #body = ''
+  #bodyVersion = -1
+  #leftOut = ''
+  /** Called whenever an edge reports or goes. */
+  readonly #watchers = new Set<() => void>()
+
+  constructor(options: EdgeHubOptions) {
+    this.#options = options
+    this.#timer = setInterval(() => this.#tick(), ALIVE_INTERVAL_MS)
+    this.#timer.unref()
+  }
+
+  async published(version: number, changesListeners: boolean): Promise<readonly string[]> {
+    this.#sendSoon()
+    if (!changesListeners) return []
+    const awaited = [...this.#edges].filter(([, { follower }]) => follower !== undefined).map(([name]) => name)
+    const late = (): string[] => awaited.filter((name) => !this.#hasApplied(name, version))
+    const isSettled = (): boolean => late().every((name) => this.#hasGivenUp(name, version))
+    if (!isSettled()) await this.#until(isSettled, APPLY_WAIT_MS)
+    return late()
+  }
+
+  stateOf(key: string): HealthState | undefined {
+    let found: HealthState | undefined
+    for (const { follower, report } of this.#edges.values()) {
+      if (follower === undefined || report === undefined || !Object.hasOwn(report.health, key)) continue
+      found = report.health[key]
+      // Clients of this edge reach it: that is what counts.
+      if (found === 'HEALTHY') return found
+    }
+    return found
+  }
+
+  /**
+   * Lets an edge follow from the configuration that it has; a connection that it had before is ended.
+   *
+   * @returns what the connection has to say: that it can take more, and that it is gone; undefined: there are too many
+   */
+  follow(name: string, has: ConfigurationId | undefined, sink: FeedSink): FollowerEvents | undefined {
+    const edge = this.#edges.get(name) ?? this.#newEdge(name)
+    if (edge === undefined) return undefined
+    if (edge.follower !== undefined) {
+      this.#options.log('warn', 'an edge connects again while it is connected', { edge: name })
+      edge.follower.sink.end()
+    } else this.#options.log('info', 'edge connected', { edge: name })
+    const isCurrent = has?.generation === this.#options.generation && has.version === this.#publishedVersion()
+    const follower: Follower = {
+      sink,
+      isBlocked: false,
+      body: isCurrent ? this.#body : undefined,
+      version: -1,
+      lastHeardMs: this.#options.clock(),
+    }
+    edge.follower = follower
+    this.#send(follower)
+    return {
+      onDrain: () => {
+        follower.isBlocked = false
+        this.#send(follower)
+      },
+      onEnd: () => {
+        if (edge.follower !== follower) return
+        edge.follower = undefined
+        this.#options.log('info', 'edge disconnected', { edge: name })
+        this.#wake()
+      },
+    }
+  }
+
+  /** Takes what an edge says about itself. @returns false: it does not follow, and there are too many others */
+  report(name: string, report: EdgeReport): boolean {
+    const edge = this.#edges.get(name) ?? this.#newEdge(name)
+    if (edge === undefined) return false
+    const nowMs = this.#options.clock()
+    const { refused } = report
+    if (refused !== undefined && refused.version !== edge.report?.refused?.version) {
+      const problems = refused.problems.slice(0, LINES_LOGGED_MAX)
+      this.#options.log('warn', 'an edge has not applied a version', { edge: name, version: refused.version, problems })
+    }
+    edge.report = report
+    edge.reportedMs = nowMs
+    if (edge.follower !== undefined) edge.follower.lastHeardMs = nowMs
+    this.#wake()
+    return true
+  }
+
+  /** The edges that follow or have followed, by name. */
+  edges(): readonly EdgeView[] {
+    return [...this.#edges]
+      .map(([name, { follower, report, reportedMs }]) => ({
+        name,
+        isConnected: follower !== undefined,
+        report,
+        reportedAt: report && new Date(reportedMs).toISOString(),
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  /** @returns false: it is connected */
+  forget(name: string): boolean {
+    if (this.#edges.get(name)?.follower !== undefined) return false
+    this.#edges.delete(name)
+    return true
+  }
+
+  /** Ends all connections. */
+  close(): void {
+    clearInterval(this.#timer)
+    for (const { follower } of this.#edges.values()) follower?.sink.end()
+  }
+
+  /** An edge that is not connected makes room. */
+  #newEdge(name: string): Edge | undefined {
+    if (this.#edges.size >= EDGES_MAX) {
+      const gone = [...this.#edges].find(([, { follower }]) => follower === undefined)
+      if (gone === undefined) return undefined
+      this.#edges.delete(gone[0])
+    }
+    const edge: Edge = { follower: undefined, report: undefined, reportedMs: 0 }
+    this.#edges.set(name, edge)
+    return edge
+  }
+
+  #hasApplied(name: string, version: number): boolean {
+    const { follower, report } = this.#edges.get(name) ?? {}
+    // Who has left does not hold anybody up.
+    return follower === undefined || (report !== undefined && this.#reaches(report.applied, version))
+  }
+
+  #hasGivenUp(name: string, version: number): boolean {
+    const refused = this.#edges.get(name)?.report?.refused
+    return refused !== undefined && this.#reaches(refused, version)
+  }
+
+  #reaches(configuration: ConfigurationId, version: number): boolean {
+    return configuration.generation === this.#options.generation && configuration.version >= version
+  }
+
+  /** Changes that come together are sent as one. */
+  #sendSoon(): void {
+    if (this.#isSendDue) return
+    this.#isSendDue = true
+    setImmediate(() => {
+      this.#isSendDue = false
+      for (const { follower } of this.#edges.values()) if (follower !== undefined) this.#send(follower)
+    })
+  }
+
+  #send(follower: Follower): void {
+    if (follower.isBlocked) return
+    const version = this.#publishedVersion()
+    if (version === follower.version || version < 0) return
+    const { generation } = this.#options
+    const id = `"generation":${JSON.stringify(generation)},"version":${version}`
+    const isSame = follower.body === this.#body
+    follower.body = this.#body
+    follower.version = version
+    this.#write(
+      follower,
+      isSame
+        ? `{"type":"version",${id}}`
+        : `{"type":"snapshot","format":${FEED_FORMAT},${id},"snapshot":${this.#body}}`,
+    )
+  }
+
+  #write(follower: Follower, line: string): void {
+    if (!follower.sink.write(`${line}\n`)) follower.isBlocked = true
+  }
+
+  /** Brings the text of the snapshot up to date. */
+  #publishedVersion(): number {
+    const publication = this.#publication()
+    if (publication === undefined) return this.#bodyVersion
+    const { version, snapshot, leftOut } = publication
+    if (version === this.#bodyVersion) return version
+    const body = JSON.stringify(snapshot)
+    // The same string, so that comparing costs nothing.
+    if (body !== this.#body) this.#body = body
+    this.#bodyVersion = version
+    const lines = leftOut.join('\n')
+    if (lines !== this.#leftOut && lines !== '') {
+      const fields = { version, leftOut: leftOut.slice(0, LINES_LOGGED_MAX) }
+      this.#options.log('warn', 'parts of the configuration cannot be served', fields)
+    }
+    this.#leftOut = lines
+    return version
+  }
+
+  /** undefined: our own mistake, and edges go on with what they have. */
+  #publication(): Publication | undefined {
+    try {
+      return this.#options.publication()
+    } catch (error) {
+      this.#options.log('error', 'The configuration cannot be compiled', { stack: (error as Error).stack })
+      return undefined
+    }
+  }
+
+  #tick(): void {
+    const nowMs = this.#options.clock()
+    const alive = JSON.stringify({ type: 'alive' } satisfies FeedLine)
+    for (const [name, { follower }] of this.#edges) {
+      if (follower === undefined) continue
+      if (nowMs - follower.lastHeardMs > SILENCE_MS_MAX) {
+        this.#options.log('warn', 'an edge is silent: its connection is ended', { edge: name })
+        follower.sink.end()
+      } else if (!follower.isBlocked) this.#write(follower, alive)
+    }
+  }
+
+  #wake(): void {
+    for (const watcher of this.#watchers) watcher()
+  }
+
+  #until(isDone: () => boolean, waitMsMax: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer)
+        this.#watchers.delete(check)
+        resolve()
+      }
+      const check = (): void => {
+        if (isDone()) end()
+      }
+      const timer = setTimeout(end, waitMsMax)
+      this.#watchers.add(check)
+    })
+  }
+}
+
+/** What the connection of an edge says. */
+export type FollowerEvents = { readonly onDrain: () => void; readonly onEnd: () => void }

@@ -1,0 +1,60 @@
+import type { Mapping } from '../../compute/json-value.ts'
+import { parseReference } from '../../compute/reference.ts'
+import type { Call } from '../methods/call.ts'
+import { keyOfPath, pathOf } from '../model/resource-paths.ts'
+import type { Change, StoredResource } from '../store/store.ts'
+import type { Behaviour, Draft } from './behaviour.ts'
+import { putFields } from './stored-form.ts'
+
+/** Instance groups: members of the network that the first of them is in. */
+export const instanceGroups: Behaviour = { complete: completeInstanceGroup }
+
+/** Network endpoint groups: an endpoint may be given by its instance alone. */
+export const networkEndpointGroups: Behaviour = {
+  prepare: (body, call, key) => ({ ...body, ...withInstanceAddresses(body, call, key.scope) }),
+  complete: ({ key, fields }) => {
+    fields.network ??= defaultNetwork(key.project)
+    fields.size = (fields.networkEndpoints as readonly unknown[]).length
+  },
+}
+
+/** `networkEndpoints` of a body, with the addresses of their instances where none are given. */
+export function withInstanceAddresses(body: Mapping, { world, route }: Call, scope: string): Mapping {
+  const { networkEndpoints } = body
+  if (!Array.isArray(networkEndpoints)) return {}
+  const completed = networkEndpoints.map((endpoint: unknown) => {
+    const { ipAddress, instance } = (endpoint ?? {}) as Mapping
+    const name = typeof instance === 'string' ? parseReference(instance)?.name : undefined
+    if (name === undefined || (typeof ipAddress === 'string' && ipAddress !== '')) return endpoint
+    const stored = world.store.get(route.project, 'instances', scope, name)
+    const [first] = (stored?.resource.networkInterfaces ?? []) as readonly Mapping[]
+    return { ...(endpoint as Mapping), ipAddress: first?.networkIP }
+  })
+  return { networkEndpoints: completed }
+}
+
+/** The changes of the groups that an instance is taken out of before it is deleted. */
+export function membersWithout({ world }: Call, instance: StoredResource, users: readonly string[]): readonly Change[] {
+  const path = pathOf(instance)
+  return users.flatMap((user) => {
+    const key = keyOfPath(user)
+    const group = key && world.store.get(key.project, key.collection, key.scope, key.name)
+    if (group === undefined) return []
+    const { instances, networkEndpoints } = group.resource as Mapping
+    const isOfInstances = Array.isArray(instances)
+    const list = (isOfInstances ? instances : networkEndpoints) as readonly unknown[]
+    const rest = list.filter((item) => (isOfInstances ? item : (item as Mapping).instance) !== path)
+    const field = isOfInstances ? 'instances' : 'networkEndpoints'
+    return [putFields(group, { ...group.resource, [field]: rest, size: rest.length })]
+  })
+}
+
+function completeInstanceGroup({ key, fields }: Draft): void {
+  const members = fields.instances as readonly unknown[]
+  if (members.length > 0) fields.network ??= defaultNetwork(key.project)
+  fields.size = members.length
+}
+
+function defaultNetwork(project: string): string {
+  return `projects/${project}/global/networks/default`
+}

@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto'
+import { parseCidr } from '../../address/cidr.ts'
+import { formatIpAddress } from '../../address/ip-address.ts'
+import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { isResourceName } from '../../compute/reference.ts'
+import { readBackendAddress } from '../../snapshot/usable-address.ts'
+import type { Call } from '../methods/call.ts'
+import { ApiError, invalidField } from '../model/api-error.ts'
+import { fingerprintOf } from '../model/fingerprint.ts'
+import { hostLink } from '../model/reference-index.ts'
+import { pathOf, regionOf } from '../model/resource-paths.ts'
+import type { ResourceKey, StoredResource } from '../store/store.ts'
+import { addressesOf } from './address-pool.ts'
+import type { Behaviour, Draft } from './behaviour.ts'
+import { membersWithout } from './groups.ts'
+
+/** Google's subnets of the default network, for those who know them by heart; of other regions a hash decides. */
+const SUBNETS: Readonly<Record<string, string>> = {
+  'us-central1': '10.128.0.0/20',
+  'europe-west1': '10.132.0.0/20',
+  'us-west1': '10.138.0.0/20',
+  'asia-east1': '10.140.0.0/20',
+  'us-east1': '10.142.0.0/20',
+  'asia-northeast1': '10.146.0.0/20',
+  'asia-southeast1': '10.148.0.0/20',
+  'us-east4': '10.150.0.0/20',
+  'australia-southeast1': '10.152.0.0/20',
+  'europe-west2': '10.154.0.0/20',
+  'europe-west3': '10.156.0.0/20',
+  'europe-west4': '10.164.0.0/20',
+}
+const NO_ADDRESS =
+  'No address was given, so one of the subnet was chosen, and no machine was made; to make the instance an existing host, give its address with --private-network-ip (networkInterfaces[0].networkIP)'
+
+/** Instances: existing hosts at the addresses that are given. */
+export const instances: Behaviour = {
+  prepare: prepareInstance,
+  keep: keepMachine,
+  complete: completeInstance,
+  release: (stored, call, users) => {
+    if (stored.resource.deletionProtection === true) {
+      const message = `Resource cannot be deleted if it's protected against deletion. Invalid resource: '${pathOf(stored)}'`
+      throw new ApiError(400, { message, reason: 'invalid' })
+    }
+    return membersWithout(call, stored, users)
+  },
+}
+
+/** The status is the server's, and every instance has an interface; a provider may know the address of the first. */
+function prepareInstance({ status: _, ...body }: Mapping, { world }: Call, { scope, name }: ResourceKey): Mapping {
+  const { networkInterfaces } = body
+  const isNone = networkInterfaces === undefined || (Array.isArray(networkInterfaces) && networkInterfaces.length === 0)
+  const [first, ...others] = isNone ? [{}] : Array.isArray(networkInterfaces) ? networkInterfaces : []
+  const isPlain = isMapping(first) && (first.networkIP ?? '') === ''
+  const networkIP = isPlain && isResourceName(name) ? world.provider?.addressOf(placeOf(scope), name) : undefined
+  if (networkIP !== undefined) return { ...body, networkInterfaces: [{ ...first, networkIP }, ...others] }
+  return isNone ? { ...body, networkInterfaces: [{}] } : body
+}
+
+/** What runs goes on, and an interface whose address is not said keeps the one that it has. */
+function keepMachine(body: Mapping, { resource }: StoredResource): Mapping {
+  const { status } = resource
+  const before = resource.networkInterfaces as readonly Mapping[]
+  const { networkInterfaces } = body
+  if (networkInterfaces === undefined) return { ...body, status, networkInterfaces: before }
+  if (!Array.isArray(networkInterfaces)) return { ...body, status }
+  const kept = networkInterfaces.map((one: unknown, index) => {
+    const isWithout = isMapping(one) && (one.networkIP ?? '') === '' && before[index] !== undefined
+    return isWithout ? { ...one, networkIP: before[index].networkIP } : one
+  })
+  return { ...body, status, networkInterfaces: kept }
+}
+
+function placeOf(scope: string): string {
+  return scope.slice('zones/'.length)
+}
+
+function completeInstance({ key, fields, warnings }: Draft, call: Call, stored: StoredResource | undefined): void {
+  const interfaces = fields.networkInterfaces as readonly Mapping[]
+  const taken: string[] = []
+  fields.networkInterfaces = interfaces.map((given, index) => {
+    const place = { path: `resource.networkInterfaces[${index}].networkIP`, taken }
+    const completed = completeInterface(given, index, call, key, place)
+    taken.push(String(completed.networkIP))
+    return completed
+  })
+  if (stored === undefined) {
+    if (interfaces[0]?.networkIP === undefined) warnings.push({ code: 'EXTERNAL_API_WARNING', message: NO_ADDRESS })
+    fields.status = 'RUNNING'
+    fields.lastStartTimestamp = new Date(call.now).toISOString()
+  }
+  fields.machineType ??= `projects/${key.project}/${key.scope}/machineTypes/n1-standard-1`
+  fields.cpuPlatform ??= 'Unknown CPU Platform'
+  fields.startRestricted = false
+  fields.labelFingerprint = fingerprintOf(fields.labels ?? {})
+  const { items: tags } = fields.tags as Mapping
+  fields.tags = { items: tags, fingerprint: fingerprintOf(tags) }
+  const { items: metadata } = fields.metadata as Mapping
+  fields.metadata = { kind: 'compute#metadata', items: metadata, fingerprint: fingerprintOf(metadata) }
+}
+
+function completeInterface(
+  given: Mapping,
+  index: number,
+  call: Call,
+  key: Draft['key'],
+  { path, taken }: { readonly path: string; readonly taken: readonly string[] },
+): Mapping {
+  const own = pathOf(key)
+  const isTaken = (address: string) => {
+    const users = call.world.references.usersOf(hostLink(key.project, address))
+    return taken.includes(address) || users.some((user) => user !== own)
+  }
+  const networkIP = typeof given.networkIP === 'string' ? given.networkIP : freeAddress(key, isTaken)
+  if (isTaken(networkIP)) throw invalidField(path, networkIP, 'It is the address of another instance')
+  const read = readBackendAddress(networkIP)
+  if (read.kind === 'unusable') throw invalidField(path, networkIP, `It is ${read.why}`)
+  const whole = {
+    ...given,
+    kind: 'compute#networkInterface',
+    name: `nic${index}`,
+    network: given.network ?? `projects/${key.project}/global/networks/default`,
+    networkIP,
+    ...withNatIps(given, networkIP),
+  }
+  return { ...whole, fingerprint: fingerprintOf({ ...whole, fingerprint: undefined }) }
+}
+
+/** An existing host is reached where it is: this is what `gcloud compute ssh` connects to. */
+function withNatIps({ accessConfigs, networkIP }: Mapping, natIP: string): Mapping {
+  if (!Array.isArray(accessConfigs) || networkIP === undefined) return {}
+  const withNatIp = (config: unknown) =>
+    isMapping(config) ? { kind: 'compute#accessConfig', natIP, ...config } : config
+  return { accessConfigs: accessConfigs.map(withNatIp) }
+}
+
+function freeAddress({ scope }: Draft['key'], isTaken: (address: string) => boolean): string {
+  const region = regionOf(scope)
+  const hash = createHash('sha256').update(region).digest()
+  const subnet = parseCidr(SUBNETS[region] ?? `10.${170 + (hash[0] % 80)}.${hash[1] & 0xf0}.0/20`)
+  let isGateway = true
+  for (const address of subnet === undefined ? [] : addressesOf(subnet)) {
+    const text = formatIpAddress(address)
+    if (!isGateway && !isTaken(text)) return text
+    isGateway = false
+  }
+  const message = `The subnet of ${region} has no address left; give one with --private-network-ip`
+  throw new ApiError(403, { message, reason: 'quotaExceeded' })
+}

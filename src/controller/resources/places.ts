@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto'
+import type { Mapping } from '../../compute/json-value.ts'
+import { isResourceName } from '../../compute/reference.ts'
+import type { ListItem } from '../lists/list.ts'
+import type { Call } from '../methods/call.ts'
+import { notFound } from '../model/api-error.ts'
+import { regionOf, urlOf } from '../model/resource-paths.ts'
+
+// What the API has only so that clients find what they ask for: places are no more than labels of resources and edges,
+// and every one of a possible name is there.
+
+/** Listed also while nothing is in them: those that guides name. */
+const KNOWN_ZONES = [
+  ...['us-central1-a', 'us-central1-b', 'us-central1-c', 'us-central1-f'],
+  ...['us-east1-b', 'us-east1-c', 'us-east1-d', 'us-west1-a', 'us-west1-b', 'us-west1-c'],
+  ...['europe-west1-b', 'europe-west1-c', 'europe-west1-d', 'asia-east1-a', 'asia-east1-b', 'asia-east1-c'],
+]
+const MACHINE_TYPES = ['e2-medium', 'e2-standard-2', 'n1-standard-1', 'n1-standard-2', 'n2-standard-2']
+const BEGINNING = '2020-01-01T00:00:00.000Z'
+
+/** Resources that are there without being stored: the one that a request is about. */
+export function getPlace(call: Call): Mapping {
+  const { collection } = call.route.method
+  const { project, scope, name } = call.route
+  const isNowhere = collection === 'instanceGroupManagers' || (collection === 'networks' && name !== 'default')
+  const isSomewhere = isResourceName(name) && !isNowhere
+  if (!isSomewhere) throw notFound(`projects/${project}/${placePath(collection, scope, name)}`)
+  return describe(call, collection, scope, name)
+}
+
+/** Resources that are there without being stored: those of a collection and scope, in the order of their names. */
+export function listPlaces(call: Call, scope: string = call.route.scope): readonly ListItem[] {
+  const { collection } = call.route.method
+  const names = namesOf(call, collection)
+  return names.map((name) => ({ scope, name, view: describe(call, collection, scope, name) }))
+}
+
+/** Every scope that a list over all of them names. */
+export function allScopes(call: Call, kinds: readonly ('global' | 'region' | 'zone')[]): readonly string[] {
+  const zones = zoneNames(call)
+  const regions = regionNames(zones)
+  return [
+    ...(kinds.includes('global') ? ['global'] : []),
+    ...(kinds.includes('region') ? regions.map((name) => `regions/${name}`) : []),
+    ...(kinds.includes('zone') ? zones.map((name) => `zones/${name}`) : []),
+  ].sort()
+}
+
+/** The kind of a list of such resources. */
+export function placeListKind(collection: string): string {
+  return `compute#${collection.slice(0, -1)}List`
+}
+
+function namesOf(call: Call, collection: string): readonly string[] {
+  switch (collection) {
+    case 'zones':
+      return zoneNames(call)
+    case 'regions':
+      return regionNames(zoneNames(call))
+    case 'networks':
+      return ['default']
+    case 'machineTypes':
+      return MACHINE_TYPES
+    default:
+      return []
+  }
+}
+
+function zoneNames({ world, route }: Call): readonly string[] {
+  const used = world.store.all().flatMap(({ project, scope }) => {
+    return project === route.project && scope.startsWith('zones/') ? [scope.slice('zones/'.length)] : []
+  })
+  return [...new Set([...KNOWN_ZONES, ...used])].sort()
+}
+
+function regionNames(zones: readonly string[]): readonly string[] {
+  return [...new Set(zones.map((zone) => regionOf(`zones/${zone}`)))].sort()
+}
+
+function placePath(collection: string, scope: string, name: string): string {
+  return collection === 'zones' || collection === 'regions' ? `${collection}/${name}` : `${scope}/${collection}/${name}`
+}
+
+function describe(call: Call, collection: string, scope: string, name: string): Mapping {
+  const { project } = call.route
+  const url = (path: string) => urlOf(call.request.baseUrl, `projects/${project}/${path}`)
+  const singular = collection === 'imageFamilyViews' ? 'imageFamilyView' : collection.slice(0, -1)
+  const path = placePath(collection, scope, name)
+  const common = {
+    kind: `compute#${singular}`,
+    id: idOf(`${project}/${path}`),
+    creationTimestamp: BEGINNING,
+    name,
+    selfLink: url(path),
+  }
+  switch (collection) {
+    case 'zones':
+      return { ...common, description: name, status: 'UP', region: url(`regions/${regionOf(`zones/${name}`)}`) }
+    case 'regions': {
+      const zones = zoneNames(call).filter((zone) => regionOf(`zones/${zone}`) === name)
+      return {
+        ...common,
+        description: name,
+        status: 'UP',
+        zones: zones.map((zone) => url(`zones/${zone}`)),
+        quotas: [],
+      }
+    }
+    case 'networks':
+      return { ...common, description: 'The network of all hosts', autoCreateSubnetworks: true, mtu: 1500 }
+    case 'machineTypes': {
+      const cpus = Number(/-([0-9]{1,3})$/.exec(name)?.[1] ?? 1)
+      return { ...common, guestCpus: cpus, memoryMb: cpus * 3840, zone: scope.split('/')[1] ?? '', isSharedCpu: false }
+    }
+    case 'imageFamilyViews':
+      return {
+        image: {
+          ...common,
+          kind: 'compute#image',
+          family: name,
+          status: 'READY',
+          selfLink: url(`global/images/${name}`),
+        },
+      }
+    default:
+      return { ...common, family: name, status: 'READY', diskSizeGb: '10' }
+  }
+}
+
+/** The same in every process, as the resource was always there. */
+function idOf(path: string): string {
+  return createHash('sha256').update(path).digest().readBigUInt64BE().toString()
+}

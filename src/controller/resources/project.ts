@@ -1,0 +1,76 @@
+import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import type { Call, ResourceChange } from '../methods/call.ts'
+import { checkFingerprint, fingerprintOf } from '../model/fingerprint.ts'
+import { randomId } from '../model/random-id.ts'
+import { urlOf } from '../model/resource-paths.ts'
+import type { JsonObject, ResourceKey, Store, StoredResource } from '../store/store.ts'
+
+const COLLECTION = 'projects'
+
+/** Stores the projects that a store does not know yet; each keeps its number from then on. */
+export function addProjects(
+  store: Store,
+  projects: readonly string[],
+  now: number,
+  random: (count: number) => Uint8Array,
+): void {
+  const created = new Date(now).toISOString()
+  const missing = projects.filter((project) => store.get(project, COLLECTION, 'global', project) === undefined)
+  if (missing.length === 0) return
+  const changes = missing.map((project) => {
+    // Twelve digits, as Google's numbers have.
+    const id = (10n ** 11n + (BigInt(randomId(random)) % (9n * 10n ** 11n))).toString()
+    return { put: { ...keyOf(project), id, created, resource: { commonInstanceMetadata: { items: [] } } } }
+  })
+  store.commit({ changes })
+}
+
+/** The project of a request as clients see it. */
+export function shownProject({ world, route, request }: Call): Mapping {
+  const { project } = route
+  const { id, created } = stored(world.store, project)
+  return {
+    kind: 'compute#project',
+    id,
+    creationTimestamp: created,
+    name: project,
+    commonInstanceMetadata: commonMetadata(world.store, project),
+    defaultServiceAccount: `${id}-compute@developer.gserviceaccount.com`,
+    defaultNetworkTier: 'PREMIUM',
+    xpnProjectStatus: 'UNSPECIFIED_XPN_PROJECT_STATUS',
+    quotas: [],
+    selfLink: urlOf(request.baseUrl, `projects/${project}`),
+  }
+}
+
+/** Makes the change of `setCommonInstanceMetadata`. */
+export function setCommonInstanceMetadata({ world, route }: Call, { items, fingerprint }: Mapping): ResourceChange {
+  const project = stored(world.store, route.project)
+  checkFingerprint('fingerprint', fingerprint, String(commonMetadata(world.store, route.project).fingerprint))
+  const { revision: _, ...rest } = project
+  const resource = { ...project.resource, commonInstanceMetadata: { items } } as JsonObject
+  return {
+    target: project,
+    before: project.resource,
+    after: resource,
+    changes: [{ put: { ...rest, resource } }],
+    warnings: [],
+    changesListeners: false,
+  }
+}
+
+function commonMetadata(store: Store, project: string): Mapping {
+  const metadata: unknown = stored(store, project).resource.commonInstanceMetadata
+  const items = isMapping(metadata) ? metadata.items : []
+  return { kind: 'compute#metadata', fingerprint: fingerprintOf(items), items }
+}
+
+function stored(store: Store, project: string): StoredResource {
+  const found = store.get(project, COLLECTION, 'global', project)
+  if (found === undefined) throw new Error(`The project "${project}" is not in the store`)
+  return found
+}
+
+function keyOf(project: string): ResourceKey {
+  return { project, collection: COLLECTION, scope: 'global', name: project }
+}

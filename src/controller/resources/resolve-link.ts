@@ -1,0 +1,61 @@
+import { parseReference } from '../../compute/reference.ts'
+import type { Call } from '../methods/call.ts'
+import { ApiError, invalidField } from '../model/api-error.ts'
+import type { LinkField } from '../model/links.ts'
+import { otherLink, pathOf } from '../model/resource-paths.ts'
+import type { ResourceKey, StoredResource } from '../store/store.ts'
+
+const DEFAULT_NETWORK = 'default'
+
+/**
+ * Finds what a link of a resource means, and writes it as a path.
+ *
+ * Host and project mean nothing. Without a scope the resource's own comes first, then global, then any other that has
+ * the name alone. A link to something without a schema is only brought into form; of networks there is one.
+ *
+ * @throws ApiError 404 notFound, or 400 invalid where more than one resource is meant
+ */
+export function resolveLink(call: Call, from: ResourceKey, text: string, field: LinkField): string {
+  if (field.collections.length > 0) return pathOf(resolveResource(call, from, text, field))
+  const collection = `${/(\w+)$/.exec(field.path)?.[1]}s`.replace(/ss$/, 's')
+  const path = otherLink(from.project, from.scope, collection, text)
+  if (collection !== 'networks' || path.endsWith(`/networks/${DEFAULT_NETWORK}`)) return path
+  throw missing(path, field)
+}
+
+/** The stored resource that a link means; see {@link resolveLink}. */
+export function resolveResource(call: Call, from: ResourceKey, text: string, field: LinkField): StoredResource {
+  const reference = parseReference(text)
+  const wanted = field.collections.filter((collection) => (reference?.collection ?? collection) === collection)
+  const [collection] = wanted
+  if (reference === undefined || collection === undefined) {
+    const rule = `It is none of ${field.collections.join(', ')}`
+    throw invalidField(`resource.${field.path}`, text, rule)
+  }
+  const { store } = call.world
+  const { project, scope: own } = from
+  const { name } = reference
+  const scopes = reference.scope === undefined ? [own, 'global'] : [scopeText(reference.scope)]
+  for (const scope of scopes) {
+    const found = wanted.map((one) => store.get(project, one, scope, name)).find((one) => one !== undefined)
+    if (found !== undefined) return found
+  }
+  const elsewhere = reference.scope !== undefined ? [] : wanted.flatMap((one) => store.list(project, one))
+  const named = elsewhere.filter((one) => one.name === name)
+  if (named.length > 1) {
+    const rule = `It means more than one resource; name ${named.slice(0, 5).map(pathOf).join(' or ')}`
+    throw invalidField(`resource.${field.path}`, text, rule)
+  }
+  if (named[0] !== undefined) return named[0]
+  throw missing(pathOf({ project, collection, scope: scopes[0] ?? own, name }), field)
+}
+
+function scopeText(scope: NonNullable<ReturnType<typeof parseReference>>['scope']): string {
+  if (scope === undefined || scope.kind === 'global') return 'global'
+  return scope.kind === 'region' ? `regions/${scope.region}` : `zones/${scope.zone}`
+}
+
+function missing(path: string, field: LinkField): ApiError {
+  const message = `The resource '${path}' was not found, which 'resource.${field.path}' names`
+  return new ApiError(404, { message, reason: 'notFound' })
+}

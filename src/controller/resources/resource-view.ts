@@ -1,0 +1,57 @@
+import type { Mapping } from '../../compute/json-value.ts'
+import { type CollectionName, definitions, isCollectionName } from '../../compute/resources.ts'
+import { shownResource } from '../model/links.ts'
+import { addressLink } from '../model/reference-index.ts'
+import { keyOfPath, locationLinks, pathOf, urlOf } from '../model/resource-paths.ts'
+import type { World } from '../model/world.ts'
+import type { StoredResource } from '../store/store.ts'
+
+/** Views by what they were made of; of one resource only that for the URL that was asked last. */
+const views = new WeakMap<StoredResource, { readonly baseUrl: string; readonly view: Mapping }>()
+
+/** A stored resource as clients see it, with the URLs of the server that they found. */
+export function viewOf(world: World, stored: StoredResource, baseUrl: string): Mapping {
+  const { collection } = stored
+  if (!isCollectionName(collection)) return stored.resource
+  const kept = views.get(stored)
+  const view = kept?.baseUrl === baseUrl ? kept.view : makeView(world, stored, collection, baseUrl)
+  if (view !== kept?.view) views.set(stored, { baseUrl, view })
+  return collection === 'addresses' ? withUsers(world, stored, view, baseUrl) : view
+}
+
+function makeView({ edgeTls }: World, stored: StoredResource, collection: CollectionName, baseUrl: string): Mapping {
+  const toUrl = (link: string) => (link.startsWith('projects/') ? urlOf(baseUrl, link) : link)
+  const shown = shownResource(collection, stored.resource, toUrl)
+  const location = Object.entries(locationLinks(stored.project, stored.scope))
+  return {
+    kind: definitions[collection].kind,
+    id: stored.id,
+    creationTimestamp: stored.created,
+    ...shown,
+    ...(collection === 'sslCertificates' ? { selfManaged: { certificate: shown.certificate } } : {}),
+    ...(collection === 'sslPolicies' ? policyWarnings(shown, edgeTls.unavailableFeatures) : {}),
+    ...Object.fromEntries(location.map(([field, link]) => [field, urlOf(baseUrl, link)])),
+    selfLink: urlOf(baseUrl, pathOf(stored)),
+  }
+}
+
+/** What a policy turns on and edges cannot offer; it is theirs to say, and not stored with the policy. */
+function policyWarnings({ enabledFeatures }: Mapping, unavailable: readonly string[]): Mapping {
+  const missing = unavailable.filter((name) => (enabledFeatures as readonly string[]).includes(name))
+  if (missing.length === 0) return {}
+  const message = `The OpenSSL of edges does not have ${missing.join(', ')}; clients get the other cipher suites`
+  const data = missing.map((value) => ({ key: 'enabledFeatures', value }))
+  return { warnings: [{ code: 'NOT_CRITICAL_ERROR', message, data }] }
+}
+
+/** What uses an address is not part of it, and changes without it. */
+function withUsers(world: World, stored: StoredResource, view: Mapping, baseUrl: string): Mapping {
+  const users = addressUsers(world, stored).map((path) => urlOf(baseUrl, path))
+  return users.length === 0 ? { ...view, status: 'RESERVED' } : { ...view, status: 'IN_USE', users }
+}
+
+/** The paths of the forwarding rules that use a reserved address. */
+export function addressUsers({ references }: World, { project, resource }: StoredResource): readonly string[] {
+  const users = references.usersOf(addressLink(String(resource.address)))
+  return users.filter((path) => keyOfPath(path)?.project === project)
+}

@@ -1,0 +1,52 @@
+import { checkResource } from '../../compute/check-resource.ts'
+import type { Problem } from '../../compute/problem.ts'
+import { type CheckedResource, type CollectionName, isCollectionName } from '../../compute/resources.ts'
+import { compile } from '../../snapshot/compile.ts'
+import { linksOf } from '../model/reference-index.ts'
+import { keyOfPath, pathOf, scopeOf } from '../model/resource-paths.ts'
+import type { World } from '../model/world.ts'
+import type { StoredResource } from '../store/store.ts'
+
+const checkedResources = new WeakMap<StoredResource, CheckedResource>()
+
+/** A stored resource as the compiler takes it, with its secrets, and with defaults that came after it was stored. */
+export function checkedOf(stored: StoredResource): CheckedResource | undefined {
+  const { collection, name } = stored
+  if (!isCollectionName(collection)) return undefined
+  const kept = checkedResources.get(stored)
+  if (kept !== undefined) return kept
+  const scope = scopeOf(stored.scope)
+  const whole = { ...stored.resource, ...stored.secret }
+  const result = checkResource<CollectionName>(collection, whole, '', scope)
+  const checked = 'checked' in result ? result.checked : { collection, scope, name, source: '', resource: whole }
+  checkedResources.set(stored, checked as CheckedResource)
+  return checked as CheckedResource
+}
+
+/**
+ * What is wrong with a resource together with everything that it refers to, directly or not.
+ *
+ * Left out is what the API allows, because it is a step on the way: an instance group that has no port of the service's
+ * name yet, and a forwarding rule of a kind that edges do not serve.
+ */
+export function problemsInContext(world: World, candidate: CheckedResource): readonly Problem[] {
+  const found = new Map<string, CheckedResource>()
+  const open = [...linksOf(candidate, candidate.resource as Readonly<Record<string, unknown>>)]
+  for (let link = open.pop(); link !== undefined; link = open.pop()) {
+    const key = found.has(link) ? undefined : keyOfPath(link)
+    const stored = key && world.store.get(key.project, key.collection, key.scope, key.name)
+    const checked = stored && checkedOf(stored)
+    if (stored === undefined || checked === undefined) continue
+    found.set(pathOf(stored), checked)
+    open.push(...linksOf(stored, stored.resource))
+  }
+  const result = compile([candidate, ...found.values()])
+  if (!('problems' in result)) return []
+  const own = `${candidate.collection}/${candidate.name}`
+  return result.problems.filter((problem) => problem.resource === own && !isAllowed(problem))
+}
+
+/** Says whether the API allows what keeps a resource from being served. */
+function isAllowed({ path, code }: Problem): boolean {
+  return path === 'portName' || code === 'notFound' || code === 'unsupported'
+}

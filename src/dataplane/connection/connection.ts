@@ -1,0 +1,286 @@
+// The life of a connection, from accept to end. This file is where a reader starts: every transition stands in
+// `drive`; what is done in a phase is in `stages.ts`, whose functions say what they saw and never change the phase.
+
+import type { Endpoint } from '../../address/endpoint.ts'
+import { ETIMEDOUT } from '../../linux/errno.ts'
+import { FAILED, HANGUP, READABLE, WRITABLE } from '../../linux/poller.ts'
+import { close, closeWithReset, takeError } from '../../linux/socket.ts'
+import { type EndReason, METRICS } from '../../telemetry/metrics.ts'
+import { TlsSession } from '../../tls/session.ts'
+import { type Connection, NO_BYTES, NO_TLVS, Phase, type Service } from './connection-state.ts'
+import type { Loop } from './loop.ts'
+import { isDelivered, passFinish, relay } from './relay.ts'
+import { breakSide, type Side } from './side.ts'
+import {
+  afterFailure,
+  answer,
+  deliverRest,
+  dial,
+  failHandshake,
+  handshake,
+  handshakeBackend,
+  hasLeft,
+  inactivityMs,
+  isHalfClosed,
+  orderlyEnd,
+  readHeader,
+  sendFirstBytes,
+  serviceOf,
+} from './stages.ts'
+import { sendTo } from './transfer.ts'
+
+/** How long what a broken side sent may take to be delivered before the other side is reset all the same. */
+const RESET_WAIT_MS = 1_000
+/** Ends in the middle of something. */
+const CUT_OFF: ReadonlySet<EndReason> = new Set([
+  'connect-failed',
+  'connect-timeout',
+  'no-backend',
+  'app-down',
+  'out-of-resources',
+  'backend-handshake-failed',
+  'drained',
+  'shutdown',
+])
+/** Begins the life of an accepted connection: `fd` is connected to `peer`. */
+export function begin(loop: Loop, connection: Connection, fd: number, peer: Endpoint, service: Service): void {
+  const { role } = service
+  connection.service = service
+  connection.client.attach(fd)
+  connection.client.isReadable = true
+  connection.peer = peer
+  connection.source = null
+  connection.target = null
+  connection.attempts = 0
+  connection.showsPeer = false
+  connection.choice = -1
+  connection.choiceGroup = -1
+  if (connection.tried.length > 0) connection.tried.length = 0
+  connection.destination = null
+  connection.refusal = ''
+  connection.startedMs = loop.nowMs
+  connection.lastActiveMs = loop.nowMs
+  connection.headerBytes = 0
+  connection.headerEnd = 0
+  connection.hasFirstBytes = false
+  connection.firstStart = 0
+  connection.firstEnd = 0
+  const refused = role.admit(peer.address)
+  if (refused !== undefined) return end(loop, connection, refused)
+  if (role.expectsHeader) {
+    // Another service may take this one's place before the header is complete.
+    service.tls?.acquire()
+    connection.phase = Phase.ReadingHeader
+    loop.timers.set(connection, loop.nowMs + service.timeouts.headerTimeoutMs)
+  } else {
+    connection.source = peer
+    enter(loop, connection)
+  }
+  drive(loop, connection)
+}
+
+/** The client's own bytes come from now on, encrypted or not. */
+function enter(loop: Loop, connection: Connection): void {
+  const { tls } = serviceOf(connection)
+  if (tls === null) return enterDialling(loop, connection)
+  connection.client.tls = TlsSession.accepting(tls)
+  if (connection.phase === Phase.ReadingHeader) tls.release()
+  connection.phase = Phase.Handshaking
+  loop.timers.clear(connection)
+  loop.timers.set(connection, loop.nowMs + tls.handshakeTimeoutMs)
+}
+
+/** It is known who the client is. */
+function enterDialling(loop: Loop, connection: Connection): void {
+  connection.dialSinceMs = loop.nowMs
+  connection.phase = Phase.Dialling
+}
+
+/** Takes an event of one of the two sockets. */
+export function onEvent(loop: Loop, connection: Connection, isClient: boolean, events: number): void {
+  const side = isClient ? connection.client : connection.backend
+  if ((events & READABLE) !== 0) side.isReadable = true
+  if ((events & WRITABLE) !== 0) side.isWritable = true
+  if ((events & HANGUP) !== 0) side.isHungUp = true
+  // A reset that comes behind a FIN shows up nowhere else: recv(2) goes on returning 0.
+  if ((events & FAILED) !== 0) {
+    const error = takeError(side.fd)
+    if (error < 0) breakSide(side, error)
+  }
+  connection.lastActiveMs = loop.nowMs
+  drive(loop, connection)
+}
+
+/** Takes the passing of the connection's deadline. */
+export function onDeadline(loop: Loop, connection: Connection): void {
+  switch (connection.phase) {
+    case Phase.Handshaking:
+      failHandshake(loop, connection, 'timeout')
+      return end(loop, connection, 'handshake-failed')
+    case Phase.ReadingHeader:
+      return end(loop, connection, 'header-timeout')
+    case Phase.Answering:
+      return end(loop, connection, 'answered')
+    case Phase.Connecting:
+    case Phase.SecuringBackend:
+      breakSide(connection.backend, ETIMEDOUT)
+      return drive(loop, connection)
+    case Phase.WaitingToDial:
+      connection.phase = Phase.Dialling
+      return drive(loop, connection)
+    case Phase.Relaying: {
+      const dueMs = connection.lastActiveMs + inactivityMs(connection)
+      if (dueMs > loop.nowMs) return loop.timers.set(connection, dueMs)
+      return end(loop, connection, isHalfClosed(connection) ? 'half-closed-timeout' : 'idle-timeout')
+    }
+    case Phase.Resetting:
+      return drive(loop, connection)
+  }
+}
+
+/** Takes a connection as far as it can go without waiting. */
+export function drive(loop: Loop, connection: Connection): void {
+  const { client, backend } = connection
+  for (;;) {
+    switch (connection.phase) {
+      case Phase.ReadingHeader: {
+        const read = readHeader(loop, connection)
+        if (read.kind === 'incomplete') return
+        if (read.kind === 'refused') return end(loop, connection, read.reason)
+        if (read.kind === 'answer') {
+          sendTo(client, read.bytes, 0, read.bytes.length)
+          connection.phase = Phase.Answering
+          continue
+        }
+        enter(loop, connection)
+        continue
+      }
+
+      case Phase.Handshaking: {
+        const step = handshake(loop, connection)
+        if (step === 'wait') return
+        if (step === 'failed') return end(loop, connection, 'handshake-failed')
+        enterDialling(loop, connection)
+        continue
+      }
+
+      case Phase.Answering: {
+        if (answer(loop, connection)) return end(loop, connection, 'answered')
+        return
+      }
+
+      case Phase.Dialling: {
+        const dialled = dial(loop, connection)
+        if (dialled !== 'connecting' && dialled !== 'failed') return end(loop, connection, dialled)
+        connection.phase = Phase.Connecting
+        continue
+      }
+
+      case Phase.Connecting: {
+        if (hasLeft(loop, connection)) return end(loop, connection, 'client-left')
+        // Once a byte has been taken there is no second attempt: another backend must not get half a message.
+        if (backend.failure !== 0 && backend.sentBytes === 0) {
+          if (tryAgain(loop, connection)) continue
+          return
+        }
+        if (!backend.isWritable && backend.sentBytes === 0) return
+        sendFirstBytes(loop, connection)
+        connection.phase = Phase.SecuringBackend
+        continue
+      }
+
+      case Phase.SecuringBackend: {
+        if (hasLeft(loop, connection)) return end(loop, connection, 'client-left')
+        const step = backend.tls === null ? 'open' : handshakeBackend(loop, connection)
+        if (step === 'wait') return
+        if (step === 'failed') {
+          // Nothing of the client's has been read for this backend: another one can still have it.
+          if (tryAgain(loop, connection, 'backend-handshake-failed')) continue
+          return
+        }
+        loop.timers.clear(connection)
+        connection.phase = Phase.Relaying
+        continue
+      }
+
+      case Phase.WaitingToDial: {
+        if (hasLeft(loop, connection)) return end(loop, connection, 'client-left')
+        return
+      }
+
+      case Phase.Relaying: {
+        let hasMore = relay(client, backend, loop)
+        hasMore = relay(backend, client, loop) || hasMore
+        if (client.failure !== 0 || backend.failure !== 0) {
+          connection.resetAtMs = loop.nowMs + RESET_WAIT_MS
+          connection.phase = Phase.Resetting
+          continue
+        }
+        if (isDelivered(client, backend) && isDelivered(backend, client)) {
+          return end(loop, connection, orderlyEnd(connection))
+        }
+        passFinish(client, backend)
+        passFinish(backend, client)
+        if (hasMore) loop.continueLater(connection)
+        const waitMs = inactivityMs(connection)
+        if (waitMs !== 0) loop.timers.set(connection, connection.lastActiveMs + waitMs)
+        return
+      }
+
+      case Phase.Resetting: {
+        const reason = deliverRest(loop, connection)
+        if (reason !== undefined) end(loop, connection, reason)
+        return
+      }
+
+      default:
+        return
+    }
+  }
+}
+
+/** An attempt has failed: another one follows, or the connection ends, by default for the reason that the stage gives. */
+function tryAgain(loop: Loop, connection: Connection, lastReason?: EndReason): boolean {
+  const next = afterFailure(loop, connection)
+  if (next !== 'again' && next !== 'later') {
+    end(loop, connection, lastReason ?? next)
+    return false
+  }
+  connection.phase = next === 'again' ? Phase.Dialling : Phase.WaitingToDial
+  return true
+}
+
+/** Ends a connection: closes what is open, counts it, and frees its slot. */
+export function end(loop: Loop, connection: Connection, reason: EndReason): void {
+  const { client, backend } = connection
+  loop.timers.clear(connection)
+  if (connection.phase >= Phase.Relaying) countBytes(loop, connection)
+  connection.endedMs = loop.nowMs
+  // The sockets can still be asked.
+  connection.service?.role.onEnd(connection, reason)
+  if (connection.phase === Phase.ReadingHeader) connection.service?.tls?.release()
+  // Before a socket is closed: whoever has seen the end of a connection finds it counted.
+  loop.counters.add(METRICS.ended.slots[reason])
+  // Who is cut off, or whose other side was never reached or broke, must not take the end for an orderly one.
+  closeSide(client, backend.failure === 0 && !CUT_OFF.has(reason))
+  if (backend.fd >= 0) closeSide(backend, client.failure === 0 && !CUT_OFF.has(reason))
+  connection.phase = Phase.None
+  loop.release(connection)
+  if (client.pipe !== null) loop.pipes.discard(client.pipe)
+  if (backend.pipe !== null) loop.pipes.discard(backend.pipe)
+  client.detach()
+  backend.detach()
+  connection.header = NO_BYTES
+  connection.tlvs = NO_TLVS
+}
+
+function closeSide(side: Side, isOrderly: boolean): void {
+  if (isOrderly) close(side.fd)
+  else closeWithReset(side.fd)
+}
+
+function countBytes(loop: Loop, connection: Connection): void {
+  const { client, backend, headerBytes } = connection
+  loop.counters.add(METRICS.bytes.slots['client-to-backend'], client.receivedBytes - headerBytes)
+  loop.counters.add(METRICS.bytes.slots['backend-to-client'], backend.receivedBytes)
+}

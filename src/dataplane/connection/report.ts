@@ -1,0 +1,157 @@
+import { formatEndpoint } from '../../address/endpoint.ts'
+import { formatIpAddress } from '../../address/ip-address.ts'
+import type { Log, LogFields } from '../../telemetry/log.ts'
+import type { EndReason } from '../../telemetry/metrics.ts'
+import { escapeNonAscii } from '../../text/plain-text.ts'
+import { type Connection, phaseName } from './connection-state.ts'
+
+/** Which connections get a record: only a sample of those with a bad header, those that failed, or all. */
+export type Verbosity = 0 | 1 | 2
+
+/** Ends that are nobody's failure: they are only reported when everything is. */
+const QUIET: ReadonlySet<EndReason> = new Set([
+  'finished',
+  'client-truncated',
+  'backend-truncated',
+  'header-missing',
+  'local-probe',
+  'answered',
+  'shutdown',
+])
+/** Ends that show a trusted edge set up wrongly, or under attack: a sample is always reported, never more. */
+const HEADER_FAULTS: ReadonlySet<EndReason> = new Set([
+  'header-timeout',
+  'header-truncated',
+  'header-malformed',
+  'source-refused',
+])
+const NO_FAILURES: ReadonlySet<EndReason> = new Set()
+/** One record per peer and reason in this time. */
+const SAMPLE_MS = 60_000
+/** Peers remembered at once; with more of them, records come out more often than the sample says, one a second at most. */
+const PEERS_MAX = 1_024
+const OVERFLOW_MS = 1_000
+
+type Sample = { untilMs: number; suppressed: number }
+
+/** How a role has its connections reported. */
+export type ReporterOptions = {
+  /** Ends of which a sample is reported even where the operator asked for no records. */
+  readonly failures?: ReadonlySet<EndReason>
+  /** Makes the record of a connection that ends. */
+  readonly describe?: (connection: Connection, reason: EndReason) => LogFields
+}
+
+/** Logs the records of connections that end, so much of them as the operator asked for. */
+export class Reporter {
+  readonly #log: Log
+  readonly #verbosity: Verbosity
+  readonly #failures: ReadonlySet<EndReason>
+  readonly #describe: (connection: Connection, reason: EndReason) => LogFields
+  readonly #samples = new Map<string, Sample>()
+  #overflowUntilMs = 0
+
+  constructor(log: Log, verbosity: Verbosity, options: ReporterOptions = {}) {
+    this.#log = log
+    this.#verbosity = verbosity
+    this.#failures = options.failures ?? NO_FAILURES
+    this.#describe = options.describe ?? connectionRecord
+  }
+
+  /** Logs the record of a connection that ends, or not. */
+  report(connection: Connection, reason: EndReason): void {
+    if (HEADER_FAULTS.has(reason)) return this.#reportSample(connection, reason)
+    if (this.#verbosity === 0 && this.#failures.has(reason)) return this.#reportSample(connection, reason)
+    // A probe that is forwarded to the app comes and goes as it likes.
+    const isQuiet = QUIET.has(reason) || connection.showsPeer
+    if (this.#verbosity === 0 || (this.#verbosity === 1 && isQuiet)) return
+    // Who is not trusted has nothing to say here: not a line each, whatever the verbosity.
+    if (reason === 'untrusted-peer') return this.#reportSample(connection, reason)
+    this.#log(isQuiet ? 'info' : 'warn', 'connection', this.#describe(connection, reason))
+  }
+
+  #reportSample(connection: Connection, reason: EndReason): void {
+    const { peer, endedMs: nowMs } = connection
+    const key = `${reason} ${peer === null ? '' : formatIpAddress(peer.address)}`
+    const sample = this.#samples.get(key)
+    if (sample !== undefined && nowMs < sample.untilMs) {
+      sample.suppressed += 1
+      return
+    }
+    if (sample === undefined && this.#samples.size >= PEERS_MAX) {
+      this.#forget(nowMs)
+      if (this.#samples.size >= PEERS_MAX) {
+        if (nowMs < this.#overflowUntilMs) return
+        this.#overflowUntilMs = nowMs + OVERFLOW_MS
+      }
+    }
+    if (this.#samples.size < PEERS_MAX || sample !== undefined) {
+      this.#samples.set(key, { untilMs: nowMs + SAMPLE_MS, suppressed: 0 })
+    }
+    const suppressed = sample?.suppressed ?? 0
+    this.#log('warn', 'connection', {
+      ...this.#describe(connection, reason),
+      suppressedBefore: suppressed === 0 ? undefined : suppressed,
+    })
+  }
+
+  #forget(nowMs: number): void {
+    for (const [key, sample] of this.#samples) {
+      if (nowMs >= sample.untilMs) this.#samples.delete(key)
+    }
+  }
+}
+
+/** An open connection as the admin server shows it. */
+export type OpenConnection = LogFields
+
+/** Describes a connection that is open now. */
+export function openConnection(connection: Connection, nowMs: number): OpenConnection {
+  return { ...addresses(connection), ...totals(connection, nowMs), phase: phaseName(connection.phase) }
+}
+
+function connectionRecord(connection: Connection, reason: EndReason): LogFields {
+  return {
+    ...addresses(connection),
+    ...totals(connection, connection.endedMs),
+    end: reason,
+    refusal: connection.refusal === '' ? undefined : connection.refusal,
+    ...tlsRecord(connection),
+  }
+}
+
+function addresses({ source, peer, target }: Connection): LogFields {
+  return {
+    client: source === null ? undefined : formatEndpoint(source),
+    peer: peer === null ? undefined : formatEndpoint(peer),
+    target: target === null ? undefined : formatEndpoint(target),
+  }
+}
+
+/** What the client agreed on. */
+export function tlsRecord({ client: { tls } }: Connection): LogFields {
+  if (tls === null) return {}
+  const info = tls.isOpen ? tls.info() : undefined
+  if (info === undefined) return { serverName: shownName(tls.serverName) }
+  return {
+    tlsVersion: info.version,
+    tlsCipher: info.cipher,
+    serverName: shownName(info.serverName),
+    protocol: shownName(info.protocol),
+    isResumed: info.isResumed,
+    commonName: info.commonName && shownName(info.commonName),
+  }
+}
+
+/** A name that the other side has chosen, such that it can do nothing to a terminal; undefined: it is empty. */
+function shownName(name: string): string | undefined {
+  return name === '' ? undefined : escapeNonAscii(name)
+}
+
+function totals({ client, backend, headerBytes, startedMs }: Connection, nowMs: number): LogFields {
+  return {
+    bytesFromClient: client.receivedBytes - headerBytes,
+    bytesFromBackend: backend.receivedBytes,
+    durationMs: Math.round(nowMs - startedMs),
+  }
+}

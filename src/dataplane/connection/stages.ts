@@ -1,0 +1,275 @@
+// What is done in each phase of a connection. A stage says what it saw; `drive` in connection.ts decides what follows.
+
+import assert from 'node:assert/strict'
+import { EPROTO, ETIMEDOUT } from '../../linux/errno.ts'
+import { produced, producedBytes } from '../../linux/openssl.ts'
+import { close, finish } from '../../linux/socket.ts'
+import { type EndReason, METRICS } from '../../telemetry/metrics.ts'
+import type { HandshakeFailure } from '../../tls/handshake-names.ts'
+import type { HandshakeStep, TlsSession } from '../../tls/session.ts'
+import type { Connection, HeaderRead, Service } from './connection-state.ts'
+import type { Loop } from './loop.ts'
+import { isReceived, relay } from './relay.ts'
+import { breakSide, enqueue, flush, isBackedUp, peekFrom, sendBytes } from './side.ts'
+import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
+
+/** How often the send queue is looked at before a reset; the kernel has no event for "all acknowledged". */
+const RESET_POLL_MS = 10
+/** Room for an incomplete header at first: every version 1 line, and most of version 2. */
+const HEADER_BYTES_START = 128
+
+/** Goes on with the client's TLS handshake; a failure is counted, and named in the record. */
+export function handshake(loop: Loop, connection: Connection): HandshakeStep {
+  const { client } = connection
+  const { tls } = client
+  assert(tls !== null, 'Who shakes hands has a session')
+  flush(client)
+  const step = client.failure === 0 ? shakeHands(client, tls) : 'failed'
+  if (step === 'wait' && client.isReadable) loop.continueLater(connection)
+  if (step === 'failed') failHandshake(loop, connection, tls.failure ?? 'reset')
+  if (step !== 'open') return step
+  loop.timers.clear(connection)
+  loop.counters.add((tls.isResumed ? METRICS.tlsResumed : METRICS.tlsHandshakes).slots[tls.version])
+  return step
+}
+
+/** Counts a handshake that failed, and names the reason in the record. */
+export function failHandshake(loop: Loop, connection: Connection, failure: HandshakeFailure): void {
+  loop.counters.add(METRICS.tlsFailures.slots[failure])
+  connection.refusal = failure
+}
+
+/** Reads as much of the header as there is. */
+export function readHeader(loop: Loop, connection: Connection): HeaderRead {
+  const { client } = connection
+  const { role, tls } = serviceOf(connection)
+  const { buffer } = loop
+  // What follows the header is then not for the relay, or not yet: it stays in the kernel until a session wants it.
+  const isExact = tls !== null || role.backendTls !== undefined
+  while (client.isReadable) {
+    // What came before is put in front of what comes now, so that the parser sees one range.
+    const before = connection.headerEnd
+    if (before > 0) buffer.set(connection.header.subarray(0, before))
+    const count = isExact
+      ? peekFrom(client, buffer, before, buffer.length)
+      : receiveFrom(client, buffer, before, buffer.length)
+    if (count === 0) {
+      if (!client.hasEnded) break
+      return { kind: 'refused', reason: before === 0 ? 'header-missing' : 'header-truncated' }
+    }
+    let received = before + count
+    const read = role.readHeader(connection, buffer, received)
+    if (isExact) {
+      if (read.kind === 'complete') received = read.payloadStart
+      receiveFrom(client, buffer, before, received)
+    }
+    if (read.kind === 'refused') {
+      connection.headerBytes = received
+      return read
+    }
+    if (read.kind !== 'incomplete') {
+      connection.headerBytes = read.payloadStart
+      connection.firstStart = read.payloadStart
+      connection.firstEnd = received
+      if (role.writesHeader && read.kind === 'complete' && !isExact) replaceHeader(loop, connection)
+      return read
+    }
+    if (connection.header.length < received) {
+      connection.header = new Uint8Array(Math.max(HEADER_BYTES_START, read.bytesNeeded))
+    }
+    connection.header.set(buffer.subarray(0, received))
+    connection.headerEnd = received
+  }
+  return AWAIT_MORE
+}
+
+/** Goes on with an answer to a question; reports whether the peer has it, or has left. */
+export function answer(loop: Loop, connection: Connection): boolean {
+  const { client } = connection
+  flush(client)
+  // Closing with the peer's bytes unread would reset it, and it might lose the answer. Nobody wants them.
+  while (client.isReadable && !client.hasEnded) receiveFrom(client, loop.buffer, 0, loop.buffer.length)
+  if (client.failure !== 0 || client.hasEnded) return true
+  closeNotify(client)
+  if (!isBackedUp(client) && !client.isFinished) {
+    client.isFinished = true
+    finish(client.fd)
+  }
+  return false
+}
+
+const AWAIT_MORE: HeaderRead = { kind: 'incomplete', bytesNeeded: 0 }
+
+/** Opens a socket to a backend; on return, `backend.isWritable` says whether it is connected already. */
+export function dial(loop: Loop, connection: Connection): 'connecting' | 'failed' | EndReason {
+  const { backend } = connection
+  connection.attempts += 1
+  const { role } = serviceOf(connection)
+  const dialled = role.dial(connection)
+  if (dialled.kind === 'refused') return dialled.reason
+  backend.attach(dialled.kind === 'connecting' ? dialled.fd : -1)
+  if (dialled.kind === 'connecting' && role.backendTls !== undefined) {
+    const session = role.backendTls.client.open()
+    if (session === undefined) return 'out-of-resources'
+    backend.tls = session
+  }
+  backend.isWritable = false
+  if (dialled.kind === 'failed') breakSide(backend, dialled.error)
+  // On one host connect(2) has often completed by now: sending at once saves a turn of the loop.
+  else if (dialled.isLoopback) sendFirstBytes(loop, connection)
+  // The loop's buffer is not ours beyond this turn.
+  if (connection.firstStart < connection.firstEnd) keepFirstPayload(loop, connection)
+  if (backend.failure !== 0) return 'failed'
+  if (!loop.watch(backend.fd, connection, false)) return 'out-of-resources'
+  loop.timers.clear(connection)
+  loop.timers.set(connection, loop.nowMs + remainingConnectMs(loop, connection))
+  return 'connecting'
+}
+
+/**
+ * Reports whether the client has reset its connection and left nothing that a backend could still be given. One that
+ * sends and closes with bytes of ours unread, such as a TLS ticket, resets too: its message is delivered all the same.
+ */
+export function hasLeft(loop: Loop, { client, backend }: Connection): boolean {
+  if (client.failure === 0) return false
+  return backend.queue === null && client.tls?.hasMore !== true && peekFrom(client, loop.buffer, 0, 1) === 0
+}
+
+/** An attempt has failed: closes its socket and says what follows. */
+export function afterFailure(loop: Loop, connection: Connection): 'again' | 'later' | EndReason {
+  const { backend } = connection
+  const error = backend.failure
+  if (backend.fd >= 0) close(backend.fd)
+  backend.fd = -1
+  if (backend.tls !== null) forgetTls(connection)
+  backend.failure = 0
+  loop.counters.add(METRICS.connectFailures.slot)
+  const next = serviceOf(connection).role.afterFailure(connection, error, remainingConnectMs(loop, connection))
+  if (next === 'give-up') return error === ETIMEDOUT ? 'connect-timeout' : 'connect-failed'
+  loop.counters.add(METRICS.connectRetries.slot)
+  if (next === 0) return 'again'
+  loop.timers.clear(connection)
+  loop.timers.set(connection, loop.nowMs + next)
+  return 'later'
+}
+
+/** Another backend gets a session of its own, and nothing of what was to begin this one. */
+function forgetTls(connection: Connection): void {
+  const { backend } = connection
+  backend.tls?.close()
+  backend.tls = null
+  backend.queue = null
+  connection.hasFirstBytes = false
+}
+
+function remainingConnectMs(loop: Loop, connection: Connection): number {
+  const { role, timeouts } = serviceOf(connection)
+  const spentMs = role.sharesConnectTimeout ? loop.nowMs - connection.dialSinceMs : 0
+  return timeouts.connectTimeoutMs - spentMs
+}
+
+/** Sends what the backend gets first, the header and the client's first payload in one segment; or what is left of it. */
+export function sendFirstBytes(loop: Loop, connection: Connection): void {
+  const { client, backend } = connection
+  if (connection.hasFirstBytes) return flush(backend)
+  connection.hasFirstBytes = true
+  if (backend.tls !== null && !backend.tls.isOpen) return beginBackendTls(loop, connection, backend.tls)
+  if (connection.firstStart === connection.firstEnd) {
+    connection.firstStart = 0
+    connection.firstEnd = serviceOf(connection).role.writeHeader(connection, loop.buffer)
+    if (client.isReadable) {
+      connection.firstEnd += receiveFrom(client, loop.buffer, connection.firstEnd, loop.buffer.length)
+    }
+  }
+  sendTo(backend, loop.buffer, connection.firstStart, connection.firstEnd)
+  connection.firstStart = connection.firstEnd
+}
+
+/** Sends what begins TLS to a backend: the header, where it stands before the handshake, and the ClientHello. */
+function beginBackendTls(loop: Loop, connection: Connection, tls: TlsSession): void {
+  const { role } = serviceOf(connection)
+  const { buffer } = loop
+  assert(connection.firstStart === connection.firstEnd, 'Who speaks TLS to backends reads no header from clients')
+  const headerEnd = role.backendTls?.headerPlace === 'before-tls' ? role.writeHeader(connection, buffer) : 0
+  tls.step(0)
+  buffer.set(produced.subarray(0, producedBytes()), headerEnd)
+  sendBytes(connection.backend, buffer, 0, headerEnd + producedBytes())
+}
+
+/** Goes on with the handshake with a backend; once it is complete, the backend gets what comes first inside TLS. */
+export function handshakeBackend(loop: Loop, connection: Connection): HandshakeStep {
+  const { backend } = connection
+  const { tls } = backend
+  assert(tls !== null, 'Who shakes hands has a session')
+  flush(backend)
+  const step = backend.failure === 0 ? shakeHands(backend, tls) : 'failed'
+  if (step === 'wait' && backend.isReadable) loop.continueLater(connection)
+  if (step === 'open') connection.refusal = ''
+  if (step === 'failed') {
+    connection.refusal = tls.failure ?? (backend.failure === ETIMEDOUT ? 'timeout' : 'reset')
+    breakSide(backend, EPROTO)
+  }
+  if (step === 'open' && serviceOf(connection).role.backendTls?.headerPlace === 'inside-tls') {
+    connection.hasFirstBytes = false
+    sendFirstBytes(loop, connection)
+  }
+  return step
+}
+
+/** Puts the role's own header in place of the one that was read, in front of the payload that came with it. */
+function replaceHeader(loop: Loop, connection: Connection): void {
+  const { backend } = connection
+  const payload = loop.buffer.slice(connection.firstStart, connection.firstEnd)
+  const headerEnd = serviceOf(connection).role.writeHeader(connection, loop.buffer)
+  backend.queue = new Uint8Array(headerEnd + payload.length)
+  backend.queue.set(loop.buffer.subarray(0, headerEnd))
+  backend.queue.set(payload, headerEnd)
+  backend.queueStart = 0
+  connection.firstStart = connection.firstEnd
+  connection.hasFirstBytes = true
+}
+
+/** Copies the payload that came with the header out of the loop's buffer, to be sent once the backend has accepted. */
+function keepFirstPayload(loop: Loop, connection: Connection): void {
+  enqueue(connection.backend, loop.buffer, connection.firstStart, connection.firstEnd)
+  connection.firstStart = connection.firstEnd
+  connection.hasFirstBytes = true
+}
+
+/** What the connection's listener led to. */
+export function serviceOf(connection: Connection): Service {
+  assert(connection.service !== null, 'A connection in use has a service')
+  return connection.service
+}
+
+/** One side has broken: delivers what it sent before; returns the reason of the end once that is done, or not to be done. */
+export function deliverRest(loop: Loop, connection: Connection): EndReason | undefined {
+  const { client, backend } = connection
+  const isClient = client.failure !== 0
+  const [broken, other] = isClient ? [client, backend] : [backend, client]
+  const hasMore = relay(broken, other, loop)
+  if (isReceived(broken, other) || loop.nowMs >= connection.resetAtMs) {
+    return isClient ? 'client-reset' : 'backend-reset'
+  }
+  if (hasMore) loop.continueLater(connection)
+  loop.timers.set(connection, Math.min(loop.nowMs + RESET_POLL_MS, connection.resetAtMs))
+  return undefined
+}
+
+/** The reason of an end where both sides have sent their FIN: one may have left out close_notify. */
+export function orderlyEnd({ client, backend }: Connection): EndReason {
+  if (client.tls?.isTruncated === true) return 'client-truncated'
+  return backend.tls?.isTruncated === true ? 'backend-truncated' : 'finished'
+}
+
+/** Reports whether one side has sent its FIN. Both have not: that is the end of the connection. */
+export function isHalfClosed(connection: Connection): boolean {
+  return connection.client.hasEnded || connection.backend.hasEnded
+}
+
+/** How long the connection may be silent in its present state, in milliseconds; 0: for ever. */
+export function inactivityMs(connection: Connection): number {
+  const { idleTimeoutMs, halfClosedTimeoutMs } = serviceOf(connection).timeouts
+  if (!isHalfClosed(connection) || halfClosedTimeoutMs === 0) return idleTimeoutMs
+  return idleTimeoutMs === 0 ? halfClosedTimeoutMs : Math.min(idleTimeoutMs, halfClosedTimeoutMs)
+}

@@ -1,0 +1,257 @@
+import type { Endpoint } from '../../address/endpoint.ts'
+import { SystemCallError } from '../../linux/errno.ts'
+import { Poller } from '../../linux/poller.ts'
+import { clearWakeup } from '../../linux/socket.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { type Counters, METRICS } from '../../telemetry/metrics.ts'
+import { begin, drive, end, onDeadline, onEvent } from '../connection/connection.ts'
+import type { Service } from '../connection/connection-state.ts'
+import { Connection, Phase } from '../connection/connection-state.ts'
+import type { AcceptingLoop, Acceptor } from '../connection/loop.ts'
+import { PipePool } from '../connection/pipe-pool.ts'
+import type { Timed } from '../connection/timer-wheel.ts'
+import { TimerWheel } from '../connection/timer-wheel.ts'
+import { Listener } from './listener.ts'
+
+/** The largest read; small messages pass through this one buffer and stay in the processor's cache. */
+const BUFFER_BYTES = 64 * 1024
+
+/** How often pipes that nobody needs are closed. */
+const PIPE_TRIM_MS = 500
+
+// Tokens of epoll events: listeners and the wake-up are negative, a connection's two sockets are 2i and 2i + 1.
+const WAKEUP_TOKEN = -1
+const FIRST_LISTENER_TOKEN = -2
+
+/** How many connections there may be at once. */
+export type ConnectionLimits = {
+  /** Of one worker. */
+  readonly connectionsPerWorkerMax: number
+  /** Of all workers together. */
+  readonly connectionsMax: number
+}
+
+/** What an {@link EventLoop} is made of. */
+export type EventLoopOptions = {
+  readonly limits: ConnectionLimits
+  readonly counters: Counters
+  /** One cell, shared by all workers: connections open now. */
+  readonly openTotal: Int32Array
+  readonly log: Log
+  /** Monotonic milliseconds. */
+  readonly clock: () => number
+  /** An eventfd by which the main thread interrupts {@link EventLoop.step}. */
+  readonly wakeupFd: number
+}
+
+/**
+ * The event loop of one worker: its listeners, its connections, its timers, one epoll instance.
+ *
+ * Connections live in slots that are used again, so that steady traffic allocates nothing. An event names its
+ * connection by slot and generation; one that was meant for an earlier user of the slot is dropped.
+ */
+export class EventLoop implements AcceptingLoop {
+  readonly limits: ConnectionLimits
+  readonly counters: Counters
+  readonly log: Log
+  readonly timers: TimerWheel
+  /** Shared by all connections: nothing in it outlives the handling of one event. */
+  readonly buffer = new Uint8Array(BUFFER_BYTES)
+  readonly pipes = new PipePool()
+  /** The clock as of this turn. */
+  nowMs: number
+
+  readonly #options: EventLoopOptions
+  readonly #poller = new Poller()
+  /** By token; the place of one that was closed is used again. */
+  readonly #listeners: (Listener | undefined)[] = []
+  readonly #connections: Connection[] = []
+  readonly #free: Connection[] = []
+  readonly #fire = (timed: Timed): void => this.#onTimer(timed)
+  #openCount = 0
+  #isAwakened = false
+  /** What has more to do than one turn allowed, and those of the turn that is being handled. */
+  #ready: Connection[] = []
+  #readyNow: Connection[] = []
+  #acceptReady: Acceptor[] = []
+
+  constructor(options: EventLoopOptions) {
+    this.#options = options
+    this.limits = options.limits
+    this.counters = options.counters
+    this.log = options.log
+    this.nowMs = options.clock()
+    this.timers = new TimerWheel(this.nowMs)
+    this.#poller.addReadable(options.wakeupFd, WAKEUP_TOKEN)
+    // To V8 an array that has never held an object is of another kind: what it compiles has to know the kind that lasts.
+    this.#free.push(this.#addSlot())
+  }
+
+  /** Connections open now. */
+  get openCount(): number {
+    return this.#openCount
+  }
+
+  /** Takes over a listening socket that leads to `service`. */
+  addListener(fd: number, service: Service): Listener {
+    const listener = new Listener(fd, service)
+    const free = this.#listeners.indexOf(undefined)
+    const index = free === -1 ? this.#listeners.length : free
+    const error = this.#poller.addReadable(fd, FIRST_LISTENER_TOKEN - index)
+    if (error < 0) throw new SystemCallError('epoll_ctl of a listener', error)
+    this.#listeners[index] = listener
+    return listener
+  }
+
+  /** Takes what is queued at a listener, then closes it: another process on the port serves from now on. */
+  closeListener(listener: Listener): void {
+    listener.resume(this)
+    while (listener.accept(this));
+    // A socket that was passed to this process stays open elsewhere, and would stay in epoll under its old number.
+    this.#poller.remove(listener.fd)
+    listener.close(this)
+    this.#listeners[this.#listeners.indexOf(listener)] = undefined
+    this.#acceptReady = this.#acceptReady.filter((ready) => ready !== listener)
+  }
+
+  /**
+   * Waits for events for at most `waitMs` (-1: as long as no timer is due), handles them and the due timers.
+   *
+   * @returns the number of events
+   */
+  step(waitMs = -1): number {
+    const timerMs = this.timers.waitMs(this.nowMs)
+    const hasReady = this.#ready.length > 0 || this.#acceptReady.length > 0
+    const shortestMs = timerMs === -1 || (waitMs !== -1 && waitMs < timerMs) ? waitMs : timerMs
+    const count = this.#poller.wait(hasReady ? 0 : shortestMs)
+    this.nowMs = this.#options.clock()
+    // Those of the last step first: who becomes ready now has had a turn.
+    this.#continueReady()
+    for (let index = 0; index < count; index++) this.#dispatch(index)
+    this.timers.advance(this.nowMs, this.#fire)
+    if (this.pipes.emptyCount > 0 && this.pipes.deadlineMs === Number.POSITIVE_INFINITY) {
+      this.timers.set(this.pipes, this.nowMs + PIPE_TRIM_MS)
+    }
+    return count
+  }
+
+  /** The connections that are open now; valid until the next {@link step}. */
+  openConnections(): Connection[] {
+    return this.#connections.filter((connection) => connection.phase !== Phase.None)
+  }
+
+  /** Reports whether the main thread has woken this loop since the last call. */
+  takeWakeup(): boolean {
+    const wasAwakened = this.#isAwakened
+    this.#isAwakened = false
+    return wasAwakened
+  }
+
+  /** Ends every connection and closes the loop. */
+  close(): void {
+    for (const listener of this.#listeners.splice(0)) listener?.close(this)
+    for (const connection of this.#connections) {
+      if (connection.phase !== Phase.None) end(this, connection, 'shutdown')
+    }
+    this.pipes.close()
+    this.#poller.close()
+  }
+
+  /** Takes a place for one more connection; reports whether the limits leave one, whatever other workers do now. */
+  takePlace(): boolean {
+    if (this.#openCount >= this.limits.connectionsPerWorkerMax) return false
+    if (Atomics.add(this.#options.openTotal, 0, 1) < this.limits.connectionsMax) return true
+    this.givePlaceBack()
+    return false
+  }
+
+  /** Gives back what {@link takePlace} has taken. */
+  givePlaceBack(): void {
+    Atomics.sub(this.#options.openTotal, 0, 1)
+  }
+
+  /** Begins a connection on an accepted socket, in a place that has been taken. */
+  open(fd: number, peer: Endpoint, service: Service): void {
+    const connection = this.#free.pop() ?? this.#addSlot()
+    this.#openCount += 1
+    this.counters.add(METRICS.accepted.slot)
+    this.counters.add(METRICS.open.slot)
+    const { generation } = connection
+    begin(this, connection, fd, peer, service)
+    // Registered last: most probes and refusals are over by now, and epoll reports what has happened meanwhile.
+    if (connection.generation !== generation) return
+    if (!this.watch(fd, connection, true)) end(this, connection, 'out-of-resources')
+  }
+
+  /** Has epoll report events of a connection's socket; reports whether the kernel could. */
+  watch(fd: number, connection: Connection, isClient: boolean): boolean {
+    return this.#poller.add(fd, connection.index * 2 + (isClient ? 0 : 1), connection.generation) === 0
+  }
+
+  /** Gives the connection another turn in the next step, after others have had theirs. */
+  continueLater(connection: Connection): void {
+    if (connection.isReady) return
+    connection.isReady = true
+    this.#ready.push(connection)
+  }
+
+  /** Gives the listener another turn in the next step. */
+  acceptLater(listener: Acceptor): void {
+    this.#acceptReady.push(listener)
+  }
+
+  /** Takes a connection's slot back; its sockets are closed. */
+  release(connection: Connection): void {
+    this.counters.add(METRICS.open.slot, -1)
+    connection.service = null
+    connection.generation = (connection.generation + 1) | 0
+    this.#openCount -= 1
+    this.givePlaceBack()
+    this.#free.push(connection)
+    for (const listener of this.#listeners) listener?.onPlaceFreed(this)
+  }
+
+  #addSlot(): Connection {
+    const connection = new Connection(this.#connections.length)
+    this.#connections.push(connection)
+    return connection
+  }
+
+  #dispatch(index: number): void {
+    const token = this.#poller.token(index)
+    if (token >= 0) {
+      const connection = this.#connections[token >> 1]
+      if (connection.generation !== this.#poller.generation(index)) return
+      onEvent(this, connection, (token & 1) === 0, this.#poller.events(index))
+    } else if (token === WAKEUP_TOKEN) {
+      clearWakeup(this.#options.wakeupFd)
+      this.#isAwakened = true
+    } else {
+      const listener = this.#listeners[FIRST_LISTENER_TOKEN - token]
+      if (listener?.accept(this)) this.acceptLater(listener)
+    }
+  }
+
+  #continueReady(): void {
+    if (this.#acceptReady.length > 0) {
+      for (const listener of this.#acceptReady.splice(0)) {
+        if (listener.accept(this)) this.acceptLater(listener)
+      }
+    }
+    const now = this.#ready
+    if (now.length === 0) return
+    this.#ready = this.#readyNow
+    this.#readyNow = now
+    for (const connection of now) {
+      connection.isReady = false
+      if (connection.phase !== Phase.None) drive(this, connection)
+    }
+    now.length = 0
+  }
+
+  #onTimer(timed: Timed): void {
+    if (timed instanceof Connection) onDeadline(this, timed)
+    else if (timed instanceof Listener) timed.resume(this)
+    else this.pipes.trim()
+  }
+}

@@ -1,0 +1,51 @@
+import { type Endpoint, formatEndpoint, isSameEndpoint } from '../../address/endpoint.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { OpenConnection } from '../connection/report.ts'
+
+/** A running edge or agent, as the program's entry holds it. */
+export type Program = {
+  /** Applies what has changed in the configuration files (SIGHUP); keeps what was there on any error. Never rejects. */
+  reload(): void | Promise<void>
+  /** Accepts what is queued, stops listening and resolves when the last connection has ended. */
+  drain(): Promise<void>
+  /** Ends everything at once; afterwards the process can exit. */
+  stopNow(): void
+  /** The sum of a counter (a slot of `METRICS`) over all workers. */
+  read(slot: number): number
+  /** Resolves once every worker has answered: none of them hangs. */
+  respond(): Promise<void>
+  /** The connections that are open now. */
+  connections(): Promise<readonly OpenConnection[]>
+}
+
+/** A listening socket that was passed to the process, and where it listens. */
+export type InheritedSocket = { readonly fd: number; readonly endpoint: Endpoint }
+
+/** The inherited sockets that listen on `endpoint`. */
+export function inheritedFor(endpoint: Endpoint, inherited: readonly InheritedSocket[]): number[] {
+  return inherited.filter((socket) => isSameEndpoint(socket.endpoint, endpoint)).map(({ fd }) => fd)
+}
+
+/** Where inherited sockets listen that nobody asks for, each once. */
+export function strayedSockets(inherited: readonly InheritedSocket[], endpoints: readonly Endpoint[]): string[] {
+  const strayed = inherited.filter((socket) => !endpoints.some((endpoint) => isSameEndpoint(endpoint, socket.endpoint)))
+  return [...new Set(strayed.map(({ endpoint }) => formatEndpoint(endpoint)))]
+}
+
+/** Refuses a socket that nobody asks for: a client of it would wait for ever. @throws Error */
+export function refuseStrayed(inherited: readonly InheritedSocket[], endpoints: readonly Endpoint[]): void {
+  const [where] = strayedSockets(inherited, endpoints)
+  if (where === undefined) return
+  throw new Error(`The service manager passed a socket on "${where}", where nothing is to listen; make both the same`)
+}
+
+/** What an edge or an agent gets from the program's entry. */
+export type ProgramContext = {
+  readonly log: Log
+  /** Listening sockets that the service manager has opened and passed. */
+  readonly inherited: readonly InheritedSocket[]
+  /** Takes the program as soon as it has workers, before it is ready: the process cannot end without stopping them. */
+  readonly onWorkers: (program: Program) => void
+  /** Ends the process with status 1 after stopping everything. */
+  readonly onFatal: (error: Error) => void
+}

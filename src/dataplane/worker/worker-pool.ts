@@ -1,0 +1,199 @@
+import { Worker } from 'node:worker_threads'
+import type { Endpoint } from '../../address/endpoint.ts'
+import { adoptListener, close, type Liveness, openListener, openWakeup, wake } from '../../linux/socket.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { Counters } from '../../telemetry/metrics.ts'
+import { asError } from '../../text/error-message.ts'
+import type { TlsServerOptions } from '../../tls/server.ts'
+import type { Timeouts } from '../connection/connection-state.ts'
+import type { OpenConnection } from '../connection/report.ts'
+import type { ConnectionLimits } from './event-loop.ts'
+import type { FromWorker, ToWorker, WorkerData } from './worker-thread.ts'
+
+/** How long {@link WorkerPool.stopNow} waits for a worker to leave its loop. */
+const ACKNOWLEDGE_MS = 2_000
+/** Steady traffic makes no garbage; V8 would let the space for new objects grow to 48 MiB on the first crowd of clients. */
+const YOUNG_GENERATION_MB = 3
+
+/** What a {@link WorkerPool} is made of. */
+export type WorkerPoolOptions = {
+  /** The file that calls `runWorker` for the role. */
+  readonly entry: URL
+  readonly workers: number
+  readonly limits: ConnectionLimits
+  readonly log: Log
+  /** Workers warm up while they have nothing else to do; see `warm-up.ts`. */
+  readonly warmsUp: boolean
+  /** Called when a worker thread dies of an error of ours; the program cannot go on. */
+  readonly onFatal: (error: Error) => void
+}
+
+/** Where a service listens; every worker has a listening socket of its own on it. */
+export type ListenOptions = {
+  readonly endpoint: Endpoint
+  readonly liveness: Liveness
+  /** Listening sockets on it that the service manager has opened, spread over the workers; empty: the pool opens them. */
+  readonly inheritedFds: readonly number[]
+}
+
+/** What connections of a service get. */
+export type ServeOptions<RoleOptions> = {
+  readonly timeouts: Timeouts
+  /** Clients speak TLS; null: they do not. */
+  readonly tls: TlsServerOptions | null
+  readonly roleOptions: RoleOptions
+}
+
+type Member = {
+  readonly worker: Worker
+  readonly wakeupFd: number
+  readonly counters: Counters
+  readonly acknowledged: Int32Array
+  readonly exited: Promise<void>
+}
+
+/**
+ * The main thread's hold on the workers.
+ *
+ * A worker blocks in the kernel and cannot be ended from outside (process.exit would hang): it is woken by its
+ * eventfd, told to leave, and acknowledges before the process ends.
+ */
+export class WorkerPool<RoleOptions> {
+  readonly #members: Member[] = []
+  readonly #log: Log
+  readonly #requests = new Map<number, (connections: readonly OpenConnection[]) => void>()
+  #nextRequest = 0
+
+  constructor(options: WorkerPoolOptions) {
+    this.#log = options.log
+    const openTotal = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+    for (let index = 0; index < options.workers; index++) {
+      this.#members.push(startMember(options, index, openTotal, this.#receive))
+    }
+  }
+
+  /**
+   * Starts to listen, one socket for each worker, or for none.
+   *
+   * @throws SystemCallError when the endpoint cannot be listened on
+   */
+  listen(name: string, listen: ListenOptions, serve: ServeOptions<RoleOptions>): void {
+    const opened: number[] = []
+    try {
+      for (const index of this.#members.keys()) opened.push(openOrAdopt(listen, index))
+    } catch (error) {
+      for (const fd of opened) close(fd)
+      throw error
+    }
+    for (const [index, member] of this.#members.entries()) {
+      tell(member, { kind: 'serve', name, listenerFds: [opened[index]], ...serve })
+    }
+  }
+
+  /** Gives a service that listens other options, for connections to come. */
+  change(name: string, serve: ServeOptions<RoleOptions>): void {
+    for (const member of this.#members) tell(member, { kind: 'serve', name, listenerFds: [], ...serve })
+  }
+
+  /** Takes what is queued at a service and stops listening; its connections go on. */
+  unlisten(name: string): void {
+    for (const member of this.#members) tell(member, { kind: 'unlisten', name })
+  }
+
+  /** Ends the connections to these backends (the role's own ids) at once, with resets. */
+  endConnections(backendIds: readonly number[], reason: 'drained'): void {
+    for (const member of this.#members) tell(member, { kind: 'end-connections', backendIds, reason })
+  }
+
+  /** The sum of one counter over all workers. */
+  read(slot: number): number {
+    return this.#members.reduce((sum, member) => sum + member.counters.read(slot), 0)
+  }
+
+  /** The open connections of all workers. */
+  connections(): Promise<readonly OpenConnection[]> {
+    return this.#askAll('list')
+  }
+
+  /** Resolves once every worker has come round to answering. */
+  async respond(): Promise<void> {
+    await this.#askAll('ping')
+  }
+
+  async #askAll(kind: 'list' | 'ping'): Promise<readonly OpenConnection[]> {
+    const answers = this.#members.map(
+      (member) =>
+        new Promise<readonly OpenConnection[]>((resolve) => {
+          const request = this.#nextRequest++
+          this.#requests.set(request, resolve)
+          tell(member, { kind, request })
+          // A worker that has left will not answer.
+          void member.exited.then(() => resolve([]))
+        }),
+    )
+    return (await Promise.all(answers)).flat()
+  }
+
+  /** Stops listening and resolves once the last connection has ended. */
+  async drain(): Promise<void> {
+    for (const member of this.#members) tell(member, { kind: 'drain' })
+    await Promise.all(this.#members.map((member) => member.exited))
+  }
+
+  /** Ends every connection at once; returns when no worker is inside the kernel any more. */
+  stopNow(): void {
+    for (const member of this.#members) tell(member, { kind: 'stop' })
+    for (const member of this.#members) Atomics.wait(member.acknowledged, 0, 0, ACKNOWLEDGE_MS)
+  }
+
+  readonly #receive = (message: FromWorker): void => {
+    if (message.kind === 'log') return this.#log(message.level, message.message, message.fields)
+    this.#requests.get(message.request)?.(message.connections)
+    this.#requests.delete(message.request)
+  }
+}
+
+/** Where there are fewer inherited sockets than workers, some workers serve one queue together. */
+function openOrAdopt({ endpoint, liveness, inheritedFds }: ListenOptions, worker: number): number {
+  if (inheritedFds.length === 0) return openListener(endpoint, liveness)
+  return adoptListener(inheritedFds[worker % inheritedFds.length], liveness)
+}
+
+function startMember(
+  options: WorkerPoolOptions,
+  workerIndex: number,
+  openTotal: Int32Array,
+  receive: (message: FromWorker) => void,
+): Member {
+  const wakeupFd = openWakeup()
+  const counters = new Counters()
+  const acknowledged = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  const workerData: WorkerData = {
+    workerIndex,
+    limits: options.limits,
+    wakeupFd,
+    counters: counters.shared,
+    openTotal,
+    acknowledged,
+    warmsUp: options.warmsUp,
+  }
+  const worker = new Worker(options.entry, {
+    workerData,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+  })
+  worker.on('message', receive)
+  worker.on('error', (error) => {
+    // The thread is gone: nobody will acknowledge for it.
+    Atomics.store(acknowledged, 0, 1)
+    options.onFatal(asError(error))
+  })
+  const exited = new Promise<void>((resolve) => {
+    worker.on('exit', () => resolve())
+  })
+  return { worker, wakeupFd, counters, acknowledged, exited }
+}
+
+function tell<RoleOptions>(member: Member, message: ToWorker<RoleOptions>): void {
+  member.worker.postMessage(message)
+  wake(member.wakeupFd)
+}

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { createServer, type Server } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LoadReport } from '../../proxy-protocol/load-report.ts'
+import type { BackendGroup, HealthCheck, Snapshot } from '../../snapshot/snapshot.ts'
+import { testBackend, testFrontend, testGroup, testService } from '../../snapshot/test-snapshot.ts'
+import { Availability } from './availability.ts'
+import { BackendStates } from './backend-states.ts'
+import { BackendTable } from './backend-table.ts'
+import { idOf, placedBackends, takeIds } from './edge-ids.ts'
+
+const CHECK: HealthCheck = {
+  name: 'check',
+  checkIntervalMs: 60_000,
+  timeoutMs: 1_000,
+  healthyThreshold: 1,
+  unhealthyThreshold: 1,
+  port: undefined,
+  sendsProxyHeader: false,
+  logsTransitions: false,
+  probe: { kind: 'TCP', request: '', response: '' },
+}
+const LOAD: LoadReport = { cpu_utilization: 0.5, mem_utilization: 0, open_connections: 0, app_listening: true }
+/** Full above 0.4. */
+const BALANCING = { mode: 'UTILIZATION', maxUtilization: 0.8, maxConnections: undefined, capacityScaler: 0.5 } as const
+
+/** An app; with a load it is an agent that answers everyone with it. */
+async function startApp(
+  t: TestContext,
+  load?: LoadReport,
+): Promise<{ readonly port: number; readonly server: Server }> {
+  const server = createServer((socket) => {
+    socket
+      .on('error', () => {})
+      .on('data', () => {
+        if (load !== undefined) socket.end(JSON.stringify(load))
+      })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  return { port: address.port, server }
+}
+
+function snapshotOf(port: number, check: HealthCheck | undefined, group: Partial<BackendGroup> = {}): Snapshot {
+  const backends = [testBackend({ address: '127.0.0.1', port })]
+  return {
+    frontends: [testFrontend()],
+    services: [testService({ healthCheck: check?.name, groups: [testGroup({ ...group, backends })] })],
+    healthChecks: check === undefined ? [] : [check],
+  }
+}
+
+function makeStates(t: TestContext): { readonly table: BackendTable; readonly states: BackendStates } {
+  const table = new BackendTable(1)
+  const states = new BackendStates(table, () => {}, [])
+  t.after(() => states.stop())
+  return { table, states }
+}
+
+function availability(table: BackendTable, snapshot: Snapshot): number {
+  const [{ idKey }] = placedBackends(snapshot)
+  return Atomics.load(table.cells.availability, idOf(table.backends, idKey))
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  for (const deadlineMs = Date.now() + 5_000; !isTrue(); ) {
+    assert.ok(Date.now() < deadlineMs)
+    await sleep(10)
+  }
+}
+
+test('a backend is up after its first probe, without a health check at once, and down when nothing answers', async (t) => {
+  const app = await startApp(t)
+  const closed = await startApp(t)
+  await new Promise((resolve) => closed.server.close(resolve))
+  for (const [port, check, expected] of [
+    [app.port, CHECK, Availability.up],
+    [closed.port, CHECK, Availability.down],
+    [closed.port, undefined, Availability.up],
+  ] as const) {
+    const { table, states } = makeStates(t)
+    const snapshot = snapshotOf(port, check)
+    takeIds(table, snapshot)
+    await states.prepare(snapshot, 1_000)
+    states.use(snapshot)
+    assert.equal(availability(table, snapshot), expected)
+  }
+})
+
+test('a backend stays up while a changed health check has no result, and one that was added', async (t) => {
+  const app = await startApp(t)
+  const { table, states } = makeStates(t)
+  const without = snapshotOf(app.port, undefined)
+  takeIds(table, without)
+  await states.prepare(without, 1_000)
+  states.use(without)
+  await new Promise((resolve) => app.server.close(resolve))
+  const added = snapshotOf(app.port, CHECK)
+  // Not prepared: the probe is still on its way.
+  states.use(added)
+  assert.equal(availability(table, added), Availability.up)
+  await until(() => availability(table, added) === Availability.down)
+})
+
+test('above maxUtilization times capacityScaler a backend is full; one whose app does not listen is down', async (t) => {
+  for (const [load, expected] of [
+    [LOAD, Availability.full],
+    [{ ...LOAD, cpu_utilization: 0.3 }, Availability.up],
+    [{ ...LOAD, app_listening: false }, Availability.down],
+  ] as const) {
+    const { port } = await startApp(t, load)
+    const { table, states } = makeStates(t)
+    const snapshot = snapshotOf(port, CHECK, { balancing: BALANCING })
+    takeIds(table, snapshot)
+    await states.prepare(snapshot, 1_000)
+    states.use(snapshot)
+    const [{ idKey }] = placedBackends(snapshot)
+    await until(() => states.state(idKey)?.load !== undefined)
+    assert.equal(availability(table, snapshot), expected)
+  }
+})
+
+test('what an operator drains stays so over configurations, until it is enabled or has left', async (t) => {
+  const app = await startApp(t)
+  const { table, states } = makeStates(t)
+  const snapshot = snapshotOf(app.port, undefined)
+  const [{ key }] = placedBackends(snapshot)
+  takeIds(table, snapshot)
+  states.use(snapshot)
+  assert.equal(states.steer(key, 'drain'), Availability.draining)
+  states.use(snapshot)
+  assert.equal(availability(table, snapshot), Availability.draining)
+  states.use({ frontends: [], services: [], healthChecks: [] })
+  states.use(snapshot)
+  assert.equal(availability(table, snapshot), Availability.up)
+  states.steer(key, 'drain')
+  assert.equal(states.steer(key, 'enable'), Availability.up)
+})

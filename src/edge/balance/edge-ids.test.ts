@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { testBackend, testFrontend, testGroup, testService, testSnapshot } from '../../snapshot/test-snapshot.ts'
+import { BackendTable, FRONTENDS_MAX } from './backend-table.ts'
+import { frontendIdKey, placedBackends, releaseIds, takeIds } from './edge-ids.ts'
+
+const FRONTEND = testFrontend()
+
+function snapshotWith(address: string) {
+  const group = testGroup({ backends: [testBackend({ address })] })
+  return testSnapshot([FRONTEND], [testService({ groups: [group] })])
+}
+
+test('a frontend keeps its id when its rule is renamed; a backend that moves to another address gets another one', () => {
+  const table = new BackendTable(1)
+  const before = snapshotWith('10.128.0.2')
+  takeIds(table, before)
+  const ids = [table.frontends.idOf(frontendIdKey(FRONTEND)), table.backends.idOf(placedBackends(before)[0].idKey)]
+  const after = { ...snapshotWith('10.128.0.3'), frontends: [{ ...FRONTEND, name: 'renamed' }] }
+  takeIds(table, after)
+  assert.equal(table.frontends.idOf(frontendIdKey(after.frontends[0])), ids[0])
+  assert.notEqual(table.backends.idOf(placedBackends(after)[0].idKey), ids[1])
+})
+
+test('what was taken for a configuration that cannot be applied is given back, and only that', () => {
+  const table = new BackendTable(1)
+  const before = snapshotWith('10.128.0.2')
+  takeIds(table, before)
+  const after = snapshotWith('10.128.0.3')
+  const takeBack = takeIds(table, after)
+  takeBack()
+  assert.equal(table.backends.idOf(placedBackends(after)[0].idKey), undefined)
+  assert.notEqual(table.backends.idOf(placedBackends(before)[0].idKey), undefined)
+  releaseIds(table, before, testSnapshot([], []))
+  assert.equal(table.frontends.idOf(frontendIdKey(FRONTEND)), undefined)
+})
+
+test('more frontends than there can be are an error that leaves nothing taken', () => {
+  const table = new BackendTable(1)
+  const frontends = Array.from({ length: FRONTENDS_MAX + 1 }, (_, index) => testFrontend({ port: index + 1 }))
+  assert.throws(() => takeIds(table, testSnapshot(frontends, [])), /more than 4096 frontends; spread them/)
+  assert.equal(table.frontends.idOf(frontendIdKey(frontends[0])), undefined)
+})

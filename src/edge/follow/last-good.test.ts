@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import {
+  chmodSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { testFrontend, testGroup, testService, testSnapshot } from '../../snapshot/test-snapshot.ts'
+import { readLastGood, writeLastGood } from './last-good.ts'
+
+const KEPT = {
+  generation: 'aa',
+  version: 7,
+  snapshot: testSnapshot([testFrontend()], [testService({ healthCheck: undefined })]),
+}
+
+function file(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'last-good-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  return join(directory, 'edge-1.json')
+}
+
+test('what was kept is read again; without a file there is nothing', (t) => {
+  const path = file(t)
+  assert.equal(readLastGood(path), undefined)
+  writeLastGood(path, KEPT)
+  assert.deepEqual(JSON.parse(JSON.stringify(readLastGood(path))), JSON.parse(JSON.stringify(KEPT)))
+})
+
+test('a file that is cut off, garbage, or not what an edge can serve is refused, and nothing of it is repeated', (t) => {
+  const path = file(t)
+  writeLastGood(path, KEPT)
+  const whole = readFileSync(path, 'utf8')
+  for (const length of [0, 1, 60, whole.length - 1]) {
+    truncateSync(path, length)
+    assert.throws(() => readLastGood(path), { message: `"${path}" is damaged; remove it` }, `${length} bytes`)
+    writeFileSync(path, whole)
+  }
+  const secret = 'secret-secret'
+  for (const text of [
+    secret,
+    '\0\u00ff',
+    '[1]',
+    'null',
+    '7',
+    '{"format":1}',
+    whole.replace('"port":110', '"port":"x"'),
+  ]) {
+    writeFileSync(path, text)
+    assert.throws(
+      () => readLastGood(path),
+      (error: Error) => /; remove it$|format/.test(error.message) && !error.message.includes(secret),
+    )
+  }
+})
+
+test('a file whose certificates this OpenSSL does not take is refused, and no key is repeated', (t) => {
+  const path = file(t)
+  const { chain, privateKey } = { chain: '-----BEGIN CERTIFICATE-----', privateKey: 'secret-secret' }
+  const tls = {
+    certificates: [{ name: 'old', chain, privateKey }],
+    policy: { name: '', profile: 'COMPATIBLE', minTlsVersion: 'TLS_1_0', customFeatures: [] },
+    protocols: [],
+  } as const
+  writeLastGood(path, { ...KEPT, snapshot: { ...KEPT.snapshot, frontends: [testFrontend({ tls })] } })
+  assert.throws(
+    () => readLastGood(path),
+    (error: Error) => /cannot be served: .*"old"/.test(error.message) && !error.message.includes(privateKey),
+  )
+})
+
+test('a file that others may read or write, or that is none, is refused', (t) => {
+  const path = file(t)
+  writeLastGood(path, KEPT)
+  for (const mode of [0o640, 0o604, 0o620, 0o602]) {
+    chmodSync(path, mode)
+    assert.throws(() => readLastGood(path), /others than its owner have rights on it; remove it/)
+  }
+  assert.throws(() => readLastGood('/proc'), /no file/)
+})
+
+test('what lies where the next file is written is neither written through nor left open to others', (t) => {
+  const path = file(t)
+  const victim = `${path}.victim`
+  writeFileSync(victim, 'precious')
+  symlinkSync(victim, `${path}.partial`)
+  writeLastGood(path, KEPT)
+  assert.equal(readFileSync(victim, 'utf8'), 'precious')
+  writeFileSync(`${path}.partial`, '', { mode: 0o644 })
+  writeLastGood(path, { ...KEPT, snapshot: testSnapshot([], [testService({ groups: [testGroup()] })]) })
+  assert.equal(statSync(path).mode & 0o777, 0o600)
+})

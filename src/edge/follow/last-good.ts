@@ -1,0 +1,66 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { type ConfigurationId, FEED_FORMAT, isConfigurationId } from '../../feed/feed.ts'
+import { readPrivateTextFile } from '../../linux/text-file.ts'
+import { isSnapshot } from '../../snapshot/is-snapshot.ts'
+import type { Snapshot } from '../../snapshot/snapshot.ts'
+import { formatTlsProblem, tlsProblems } from '../frontends/frontend-tls.ts'
+
+/** As long as a line of the feed, with which it came. */
+const BYTES_MAX = 256 * 1024 * 1024
+
+/** A configuration with what it is called. */
+export type IdentifiedSnapshot = ConfigurationId & { readonly snapshot: Snapshot }
+
+/**
+ * Reads the configuration that an edge served last; undefined: there is none.
+ *
+ * @throws Error when there is a file and it cannot be used
+ */
+export function readLastGood(path: string): IdentifiedSnapshot | undefined {
+  let text: string
+  try {
+    text = readPrivateTextFile(path, { bytesMax: BYTES_MAX })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const value = parse(text) as Partial<IdentifiedSnapshot & { readonly format: number }> | null
+  const { format, generation, version, snapshot } = value ?? {}
+  if (format !== FEED_FORMAT) throw new Error(`"${path}" has the format ${String(format)}, not ${FEED_FORMAT}`)
+  if (!isConfigurationId({ generation, version }) || !isSnapshot(snapshot)) throw damaged(path)
+  // OpenSSL may be another one than the one that took these certificates.
+  const problems = tlsProblems(snapshot).map(formatTlsProblem)
+  if (problems.length > 0) throw new Error(`"${path}" cannot be served: ${problems.join('; ')}`)
+  return { generation: generation as string, version: version as number, snapshot }
+
+  function parse(json: string): unknown {
+    try {
+      return JSON.parse(json)
+    } catch {
+      // Its message repeats a part of the text, which may be that of a key.
+      throw damaged(path)
+    }
+  }
+}
+
+function damaged(path: string): Error {
+  return new Error(`"${path}" is damaged; remove it`)
+}
+
+/** Puts a configuration in the place of the one before, for this user only; a crash leaves one of both. */
+export function writeLastGood(path: string, { generation, version, snapshot }: IdentifiedSnapshot): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const partial = `${path}.partial`
+  // Made anew: one that is there may be open to others, or lead elsewhere.
+  rmSync(partial, { force: true })
+  const fd = openSync(partial, 'wx', 0o600)
+  try {
+    // All of it: write(2) takes a part of it when the disk is about to be full.
+    writeFileSync(fd, JSON.stringify({ format: FEED_FORMAT, generation, version, snapshot }))
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+  renameSync(partial, path)
+}

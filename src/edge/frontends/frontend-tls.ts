@@ -1,0 +1,173 @@
+// What TLS frontends need beside the snapshot: certificates as OpenSSL takes them, and the keys of tickets.
+
+import { policyFeatures } from '../../compute/ssl-features.ts'
+import type { Frontend, FrontendTls, Snapshot, TlsPolicy } from '../../snapshot/snapshot.ts'
+import type { TlsStatus } from '../../telemetry/edge-status.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { type Certificate, CertificateError, certificateWarnings, readCertificate } from '../../tls/certificate.ts'
+import { TlsClient } from '../../tls/client.ts'
+import { unavailableSuites } from '../../tls/context.ts'
+import { TLS_VERSION_NAMES } from '../../tls/handshake-names.ts'
+import { readPolicy } from '../../tls/policy.ts'
+import { TlsOptionsError, TlsServer, type TlsServerOptions } from '../../tls/server.ts'
+import { TICKET_ROTATION_MS, TicketKeys } from '../../tls/ticket-keys.ts'
+import { EdgeError } from './edge-error.ts'
+
+/** How often it is looked whether a certificate has expired meanwhile. */
+const WARNINGS_MS = 3_600_000
+
+/** The TLS of an edge's frontends: what was read of each, who was warned of, and the ticket keys of all workers. */
+export class FrontendTlsStore {
+  readonly #handshakeTimeoutMs: number
+  readonly #log: Log
+  readonly #tickets = new TicketKeys()
+  readonly #rotation: NodeJS.Timeout
+  readonly #warnings: NodeJS.Timeout
+  /** Frontends with one target proxy have one object. */
+  readonly #certificates = new WeakMap<FrontendTls, readonly Certificate[]>()
+  readonly #said = new Set<string>()
+  #used: readonly FrontendTls[] = []
+
+  constructor(handshakeTimeoutMs: number, log: Log) {
+    this.#handshakeTimeoutMs = handshakeTimeoutMs
+    this.#log = log
+    this.#rotation = setInterval(() => this.#tickets.rotate(), TICKET_ROTATION_MS)
+    this.#warnings = setInterval(() => this.#warn(), WARNINGS_MS)
+    this.#rotation.unref()
+    this.#warnings.unref()
+  }
+
+  /** Makes ready what a snapshot needs; what is in use stays as it is. @throws EdgeError with all that OpenSSL refuses */
+  prepare(snapshot: Snapshot): void {
+    const problems = tlsProblems(snapshot)
+    if (problems.length > 0) throw new EdgeError('configuration', problems.map(formatTlsProblem))
+    for (const tls of distinctTls(snapshot)) this.#certificates.set(tls, tls.certificates.map(readOne))
+  }
+
+  /** A prepared snapshot has taken effect: says what deserves a look. */
+  use(snapshot: Snapshot): void {
+    this.#used = distinctTls(snapshot)
+    this.#warn()
+  }
+
+  /** What a worker makes a frontend's TLS of; null: its clients speak none. */
+  serverOptions({ proxy, tls }: Frontend): TlsServerOptions | null {
+    if (tls === undefined) return null
+    const certificates = this.#certificatesOf(tls)
+    return { ...optionsOf(proxy, tls, certificates, this.#tickets), handshakeTimeoutMs: this.#handshakeTimeoutMs }
+  }
+
+  status({ tls }: Frontend, nowMs = Date.now()): TlsStatus | undefined {
+    if (tls === undefined) return undefined
+    const { policy } = tls
+    const reading = readPolicy(policy, unavailableSuites())
+    if (reading.kind === 'problem') throw new Error(reading.message)
+    const { minVersion, cipherSuites, ciphers } = reading.terms
+    return {
+      policy: policy.name,
+      profile: policy.profile,
+      minVersion: TLS_VERSION_NAMES[minVersion - 0x0301],
+      cipherSuites: [...cipherSuites, ...ciphers].map(({ name }) => name),
+      unavailable: unavailableIn(policy),
+      certificates: this.#certificatesOf(tls).map((certificate) => ({
+        name: certificate.name,
+        names: certificate.names,
+        keyKind: certificate.keyKind,
+        fingerprint: certificate.fingerprint,
+        expiresAt: new Date(certificate.expiresMs).toISOString(),
+        expiresInSec: Math.floor((certificate.expiresMs - nowMs) / 1_000),
+        warnings: certificateWarnings(certificate, nowMs),
+      })),
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#rotation)
+    clearInterval(this.#warnings)
+  }
+
+  #certificatesOf(tls: FrontendTls): readonly Certificate[] {
+    const certificates = this.#certificates.get(tls)
+    if (certificates === undefined) throw new Error('A frontend is served whose certificates were not read')
+    return certificates
+  }
+
+  /** Says each warning once. */
+  #warn(): void {
+    for (const tls of this.#used) {
+      for (const certificate of this.#certificatesOf(tls)) {
+        for (const warning of certificateWarnings(certificate, Date.now())) {
+          this.#say(certificate.fingerprint, `Certificate "${certificate.name}": ${warning}`)
+        }
+      }
+      const { name, profile } = tls.policy
+      const unavailable = unavailableIn(tls.policy).join(', ')
+      if (unavailable === '') continue
+      const which = name === '' ? `The default SSL policy (${profile})` : `SSL policy "${name}"`
+      this.#say(name, `${which}: this OpenSSL does not have ${unavailable}; clients get the other cipher suites`)
+    }
+  }
+
+  #say(about: string, warning: string): void {
+    const key = `${about} ${warning}`
+    if (this.#said.has(key)) return
+    this.#said.add(key)
+    this.#log('warn', warning)
+  }
+}
+
+/** What OpenSSL does not take: a resource, such as `targetSslProxies/p`, and a sentence with a remedy. */
+export type TlsProblem = { readonly resource: string; readonly problem: string }
+
+export function formatTlsProblem({ resource, problem }: TlsProblem): string {
+  return `${resource}: ${problem}`
+}
+
+/** What OpenSSL does not take of a snapshot that compiles. */
+export function tlsProblems(snapshot: Snapshot): TlsProblem[] {
+  const problems = distinctTls(snapshot).flatMap((tls) => {
+    const proxy = snapshot.frontends.find((frontend) => frontend.tls === tls)?.proxy ?? ''
+    return problemsOf(`targetSslProxies/${proxy}`, () => {
+      const certificates = tls.certificates.map(readOne)
+      new TlsServer({ ...optionsOf(proxy, tls, certificates, new TicketKeys()), handshakeTimeoutMs: 0 }).retire()
+    })
+  })
+  for (const { name, tls } of snapshot.services) {
+    if (tls === undefined) continue
+    const makeClient = (): void => new TlsClient({ ...tls, rootsPem: tls.roots }).retire()
+    problems.push(...problemsOf(`backendServices/${name}`, makeClient))
+  }
+  return problems
+}
+
+function problemsOf(resource: string, make: () => void): TlsProblem[] {
+  try {
+    make()
+    return []
+  } catch (error) {
+    if (!(error instanceof CertificateError || error instanceof TlsOptionsError)) throw error
+    return [{ resource, problem: error.message }]
+  }
+}
+
+function readOne({ name, chain, privateKey }: FrontendTls['certificates'][number]): Certificate {
+  return readCertificate(name, chain, privateKey)
+}
+
+function optionsOf(
+  proxy: string,
+  { policy, protocols }: FrontendTls,
+  certificates: readonly Certificate[],
+  tickets: TicketKeys,
+): Omit<TlsServerOptions, 'handshakeTimeoutMs'> {
+  return { name: proxy, certificates, policy, protocols, tickets: tickets.table }
+}
+
+function unavailableIn(policy: TlsPolicy): readonly string[] {
+  if (policy.minTlsVersion === 'TLS_1_3') return []
+  return policyFeatures(policy).filter((name) => unavailableSuites().includes(name))
+}
+
+function distinctTls({ frontends }: Snapshot): readonly FrontendTls[] {
+  return [...new Set(frontends.flatMap(({ tls }) => tls ?? []))]
+}

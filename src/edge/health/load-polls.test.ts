@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { type LoadReport, loadQuestion } from '../../proxy-protocol/load-report.ts'
+import { askForLoad, type LoadAnswer, LoadPolls } from './load-polls.ts'
+import { TestClock } from './test-clock.ts'
+import { NEVER, NO_LAG, openSockets, startPeer, until } from './test-peers.ts'
+
+const LOAD: LoadReport = { cpu_utilization: 0.25, mem_utilization: 0.5, open_connections: 3, app_listening: true }
+const NO_ANSWER: LoadAnswer = { kind: 'no-answer' }
+const AGENT = { key: 'a', address: '10.0.0.1', port: 110 }
+
+/** Polls whose time and agents are those of the test. */
+class Bench {
+  readonly clock = new TestClock()
+  readonly askedAtMs: number[] = []
+  readonly changes: [string, number | undefined][] = []
+  readonly logged: string[] = []
+  readonly polls: LoadPolls
+  answer: LoadAnswer = { kind: 'load', load: LOAD }
+
+  constructor(t: TestContext) {
+    this.polls = new LoadPolls(
+      {
+        log: (level, message, fields) => this.logged.push(`${level}: ${message} ${fields?.['backend']}`),
+        onChange: (key, load) => this.changes.push([key, load?.cpu_utilization]),
+      },
+      {
+        clock: this.clock,
+        ask: async () => {
+          this.askedAtMs.push(this.clock.nowMs())
+          return this.answer
+        },
+      },
+    )
+    t.after(() => this.polls.stop())
+  }
+
+  /** Times between the questions, in whole seconds. */
+  gaps(): number[] {
+    return this.askedAtMs.slice(1).map((atMs, index) => Math.round((atMs - this.askedAtMs[index]) / 1_000))
+  }
+}
+
+test('an agent is asked at once and then every five seconds, and each answer is told', async (t) => {
+  const bench = new Bench(t)
+  bench.polls.update([AGENT])
+  await bench.clock.advance(60_000, 250)
+  assert.ok(bench.askedAtMs[0] === 0 && bench.askedAtMs.length >= 12 && bench.askedAtMs.length <= 14)
+  assert.ok(
+    bench
+      .gaps()
+      .slice(1)
+      .every((gap) => gap === 5),
+  )
+  assert.deepEqual(bench.changes, new Array(bench.askedAtMs.length).fill(['a', 0.25]))
+  assert.deepEqual(bench.logged, ['info: backend load is known 10.0.0.1:110'])
+})
+
+test('whoever gives no proper answer is asked ever more seldom, down to every five minutes', async (t) => {
+  const bench = new Bench(t)
+  bench.answer = NO_ANSWER
+  bench.polls.update([AGENT])
+  await bench.clock.advance(1_800_000, 1_000)
+  const expected = [10, 20, 40, 80, 160, 300, 300, 300, 300]
+  for (const [index, gap] of bench.gaps().entries()) {
+    assert.ok(gap >= 0.94 * expected[index] && gap <= 1.06 * expected[index] + 1, `${index}: ${gap}`)
+  }
+  assert.ok(bench.askedAtMs.length >= 8 && bench.askedAtMs.length <= 10)
+  assert.deepEqual(bench.changes, [])
+  assert.deepEqual(bench.logged, ['warn: backend load is unknown 10.0.0.1:110'])
+})
+
+test('a load that is no longer told is unknown at once, and known again with the next answer', async (t) => {
+  const bench = new Bench(t)
+  bench.polls.update([AGENT])
+  await bench.clock.advance(6_000, 250)
+  bench.answer = NO_ANSWER
+  await bench.clock.advance(60_000, 250)
+  assert.deepEqual(bench.changes.at(-1), ['a', undefined])
+  assert.equal(bench.changes.filter(([, load]) => load === undefined).length, 1)
+  const asked = bench.askedAtMs.length
+  bench.answer = { kind: 'load', load: LOAD }
+  await bench.clock.advance(100_000, 250)
+  assert.deepEqual(bench.changes.at(-1), ['a', 0.25])
+  assert.deepEqual(
+    bench
+      .gaps()
+      .slice(asked + 1)
+      .filter((gap) => gap !== 5),
+    [],
+  )
+})
+
+test('what is our own fault changes nothing', async (t) => {
+  const bench = new Bench(t)
+  bench.polls.update([AGENT])
+  await bench.clock.advance(6_000, 250)
+  const before = bench.changes.length
+  bench.answer = { kind: 'nothing' }
+  await bench.clock.advance(60_000, 250)
+  assert.equal(bench.changes.length, before)
+  assert.ok(
+    bench
+      .gaps()
+      .slice(1)
+      .every((gap) => gap === 5),
+  )
+})
+
+test('targets that stay keep their beat, others are asked at once or no more', async (t) => {
+  const bench = new Bench(t)
+  bench.polls.update([AGENT])
+  await bench.clock.advance(1)
+  bench.polls.update([AGENT, { ...AGENT, key: 'b' }])
+  await bench.clock.advance(1)
+  assert.deepEqual(bench.changes, [
+    ['a', 0.25],
+    ['b', 0.25],
+  ])
+  bench.polls.update([{ ...AGENT, address: '10.0.0.2' }])
+  assert.deepEqual(bench.changes.at(-1), ['a', undefined], 'another address is another backend')
+  bench.polls.stop()
+  await bench.clock.advance(100_000, 1_000)
+  bench.polls.update([AGENT])
+  assert.equal(bench.changes.length, 3)
+})
+
+test('an agent is asked with a LOCAL header and answers with one line; everything else is no answer', async (t) => {
+  const before = openSockets()
+  const report = JSON.stringify(LOAD)
+  const cases: [string, (socket: Socket) => void, boolean][] = [
+    ['a report', (socket) => socket.end(`${report}\n`), true],
+    ['in pieces', (socket) => socket.write(report.slice(0, 9), () => socket.end(report.slice(9))), true],
+    ['nothing', (socket) => socket.end(), false],
+    ['a line', (socket) => socket.end('hello\n'), false],
+    ['no load', (socket) => socket.end('{}'), false],
+    ['a load out of bounds', (socket) => socket.end('{"cpu_utilization":7}'), false],
+    ['half a report', (socket) => socket.end(report.slice(0, 20)), false],
+    ['a reset', (socket) => socket.resetAndDestroy(), false],
+    ['a long report', (socket) => socket.end(`${report}${' '.repeat(4_096)}`), false],
+    ['too much', (socket) => socket.end('x'.repeat(100_000)), false],
+    ['silence', () => {}, false],
+  ]
+  await t.test('peers', async (t) => {
+    for (const [name, answer, isProper] of cases) {
+      const questions: Buffer[] = []
+      const port = await startPeer(t, (socket) => {
+        socket.on('end', () => socket.destroy())
+        socket.once('data', (bytes: Buffer) => {
+          questions.push(bytes)
+          answer(socket)
+        })
+      })
+      const result = await askForLoad({ key: '', address: '127.0.0.1', port }, NEVER, NO_LAG, 100)
+      assert.deepEqual(result, isProper ? { kind: 'load', load: LOAD } : NO_ANSWER, name)
+      assert.deepEqual(questions, [Buffer.from(loadQuestion())])
+    }
+    const refused = await askForLoad({ key: '', address: '127.0.0.1', port: 1 }, NEVER, NO_LAG)
+    assert.deepEqual(refused, NO_ANSWER)
+  })
+  await until('all sockets are closed', () => openSockets() <= before)
+})

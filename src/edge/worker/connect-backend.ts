@@ -1,0 +1,86 @@
+import { type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
+import type { Dial } from '../../dataplane/connection/connection-state.ts'
+import { EADDRINUSE, EADDRNOTAVAIL, EINPROGRESS } from '../../linux/errno.ts'
+import { sourceTowards } from '../../linux/route.ts'
+import {
+  bindTo,
+  close,
+  connectTo,
+  type Liveness,
+  openStream,
+  setBindWithoutPort,
+  setLiveness,
+  setNoDelay,
+  setReuseAddress,
+} from '../../linux/socket.ts'
+import type { Candidate } from '../balance/choose-backend.ts'
+
+/** Who chooses the port of a connection from a given address. */
+type PortChoice =
+  /** connect(2), which knows the whole connection: every port can be used towards each backend (IP_BIND_ADDRESS_NO_PORT). */
+  | 'by-connect'
+  /** bind(2): only it can share a port to which another socket of this host was bound. */
+  | 'by-bind'
+
+/** The addresses of one family, and whose turn it is. */
+type Sources = { readonly addresses: readonly IpAddress[]; turn: number }
+
+/** Connects to backends from addresses of this host. */
+export class BackendConnector {
+  readonly #liveness: Liveness
+  readonly #sources4: Sources
+  readonly #sources6: Sources
+
+  /**
+   * @param sourceAddresses the addresses to connect from, each in its turn; for a family without one the kernel chooses
+   * @param turn which of them is the first
+   */
+  constructor(liveness: Liveness, sourceAddresses: readonly string[], turn: number) {
+    const sources = sourceAddresses.map(parseIpAddress).filter((address) => address !== undefined)
+    this.#liveness = liveness
+    this.#sources4 = { addresses: sources.filter(({ family }) => family === 4), turn }
+    this.#sources6 = { addresses: sources.filter(({ family }) => family === 6), turn }
+  }
+
+  /** Starts a connection; EADDRNOTAVAIL: no address has a port left for this backend, or this host has none of them. */
+  connect(backend: Candidate): Dial {
+    const sources = backend.endpoint.address.family === 4 ? this.#sources4 : this.#sources6
+    if (sources.addresses.length > 0) return this.#connectFrom(sources, backend)
+    const dialled = this.#attempt(backend, undefined, 'by-connect')
+    if (dialled.kind !== 'failed' || dialled.error !== EADDRNOTAVAIL) return dialled
+    // Where an agent on this host has bound clients' ports, connect(2) skips those.
+    const source = sourceTowards(backend.endpoint)
+    return source === undefined ? dialled : this.#attempt(backend, source, 'by-bind')
+  }
+
+  #connectFrom(sources: Sources, backend: Candidate): Dial {
+    const { addresses, turn } = sources
+    sources.turn = (turn + 1) % addresses.length
+    let dialled = this.#attempt(backend, addresses[turn % addresses.length], 'by-connect')
+    for (let attempt = 1; attempt < 2 * addresses.length; attempt++) {
+      if (dialled.kind !== 'failed' || dialled.error !== EADDRNOTAVAIL) return dialled
+      const source = addresses[(turn + attempt) % addresses.length]
+      dialled = this.#attempt(backend, source, attempt < addresses.length ? 'by-connect' : 'by-bind')
+    }
+    return dialled
+  }
+
+  #attempt({ endpoint, isLoopback }: Candidate, source: IpAddress | undefined, port: PortChoice): Dial {
+    const fd = openStream(endpoint.address.family)
+    if (fd < 0) return { kind: 'failed', error: fd }
+    let result = setNoDelay(fd)
+    // A peer on this very host cannot vanish without its kernel saying so.
+    if (!isLoopback) result ||= setLiveness(fd, this.#liveness)
+    if (source !== undefined) result ||= bindSource(fd, source, port)
+    if (result === 0) result = connectTo(fd, endpoint)
+    if (result === 0 || result === EINPROGRESS) return { kind: 'connecting', fd, isLoopback }
+    close(fd)
+    return { kind: 'failed', error: result }
+  }
+}
+
+function bindSource(fd: number, source: IpAddress, port: PortChoice): number {
+  const result = (port === 'by-connect' ? setBindWithoutPort(fd) : setReuseAddress(fd)) || bindTo(fd, source, 0)
+  // bind(2) has another name for "no port left" than connect(2).
+  return result === EADDRINUSE ? EADDRNOTAVAIL : result
+}

@@ -1,0 +1,202 @@
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '../telemetry/log.ts'
+import { asError } from '../text/error-message.ts'
+import { ALIVE_INTERVAL_MS } from './feed.ts'
+
+/** Without a line for this long the connection is dead, whatever TCP thinks. */
+const SILENCE_MS_MAX = 3 * ALIVE_INTERVAL_MS
+const ANSWER_MS_MAX = 5_000
+/** Longer than the text of any configuration that an edge could serve. */
+const LINE_BYTES_MAX = 256 * 1024 * 1024
+const REFUSAL_LENGTH_MAX = 64 * 1024
+const MESSAGE_LENGTH_MAX = 200
+/** How long to wait before connecting again; doubled each time, and the shortest after a connection of the longest. */
+const RETRY_MS_MIN = 100
+const RETRY_MS_MAX = 5_000
+
+/** Where the controller is. */
+export type ControllerAddress =
+  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'unix'; readonly path: string }
+
+/** The controller has answered, and does not do what it was asked for. */
+export class ControllerRefusal extends Error {
+  override readonly name = 'ControllerRefusal'
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(`status ${status}: ${message}`)
+    this.status = status
+  }
+}
+
+/** Reads what a connection is made with, as it is now: both are replaced while programs run. @throws Error */
+export type ControllerSecrets = {
+  /** The bearer token. */
+  readonly readToken: () => string | undefined
+  /** Certificates in PEM that may have signed the controller's; undefined: those of node. */
+  readonly readCa: () => string | undefined
+}
+
+/** Speaks with the controller, in the name of one edge or agent. */
+export class ControllerClient {
+  readonly #address: ControllerAddress
+  readonly #secrets: ControllerSecrets
+
+  constructor(address: ControllerAddress, secrets: ControllerSecrets) {
+    this.#address = address
+    this.#secrets = secrets
+  }
+
+  /**
+   * Follows what the controller says on a path, line by line, and connects again for as long as it is not told to end.
+   * Never rejects.
+   *
+   * @param pathOf what to ask for, from where it was left
+   * @param onLine takes an object of JSON; throws to begin anew
+   * @param onEnd is told that the connection is gone
+   */
+  async follow(
+    { pathOf, onLine, onEnd }: { pathOf: () => string; onLine: (line: unknown) => void; onEnd?: () => void },
+    { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+  ): Promise<void> {
+    let retryMs = RETRY_MS_MIN
+    let lastProblem = ''
+    let isFollowing = false
+    while (!signal.aborted) {
+      const startedMs = performance.now()
+      const ended = await this.#followOnce(pathOf(), signal, (line) => {
+        // First: whoever sends what cannot be taken is no controller, and is asked ever more seldom.
+        onLine(line)
+        if (!isFollowing) log('info', 'following the controller')
+        isFollowing = true
+        lastProblem = ''
+      })
+      isFollowing = false
+      onEnd?.()
+      if (signal.aborted) return
+      // Not every attempt of a long night.
+      if (ended.message !== lastProblem) log('warn', 'The controller cannot be followed', { problem: ended.message })
+      lastProblem = ended.message
+      // One that always ends at once is not asked ten times a second for ever.
+      if (performance.now() - startedMs >= RETRY_MS_MAX) retryMs = RETRY_MS_MIN
+      // Those that have lost the same controller do not come back at the same moment.
+      await sleep(retryMs * (0.5 + Math.random() / 2), undefined, { ref: false })
+      retryMs = Math.min(RETRY_MS_MAX, retryMs * 2)
+    }
+  }
+
+  /** Resolves with why it has ended. */
+  async #followOnce(path: string, signal: AbortSignal, onLine: (line: unknown) => void): Promise<Error> {
+    try {
+      const asked = this.#request('GET', path, signal)
+      asked.setTimeout(SILENCE_MS_MAX, () => asked.destroy(new Error(`silent for ${SILENCE_MS_MAX / 1_000} s`)))
+      asked.end()
+      const response = await answerTo(asked)
+      if (response.statusCode !== 200) throw await refusal(response)
+      await readLines(response, (text) => onLine(parseLine(text)))
+      return new Error('closed by the controller')
+    } catch (error) {
+      return asError(error)
+    }
+  }
+
+  /** Tells the controller something. @throws Error */
+  async post(path: string, body: unknown, signal: AbortSignal): Promise<void> {
+    const asked = this.#request('POST', path, signal)
+    asked.setHeader('content-type', 'application/json')
+    const response = await this.#answer(asked, JSON.stringify(body))
+    // There is nothing in it that has to be read, however long it is.
+    response.destroy()
+  }
+
+  /** Asks the controller something. @throws ControllerRefusal, or Error when there is no answer in time */
+  async get(path: string): Promise<unknown> {
+    const response = await this.#answer(this.#request('GET', path, AbortSignal.timeout(ANSWER_MS_MAX)))
+    return JSON.parse(await readText(response)) as unknown
+  }
+
+  async #answer(asked: ClientRequest, body?: string): Promise<IncomingMessage> {
+    asked.setTimeout(ANSWER_MS_MAX, () => asked.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s`)))
+    asked.end(body)
+    const response = await answerTo(asked)
+    if (response.statusCode !== 200) throw await refusal(response)
+    return response
+  }
+
+  #request(method: string, path: string, signal: AbortSignal): ClientRequest {
+    const token = this.#secrets.readToken()
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    const options = { method, headers, signal, agent: false } as const
+    if (this.#address.kind === 'unix') {
+      // The name only fills the Host header.
+      return requestHttp({ ...options, path, socketPath: this.#address.path, host: 'localhost' })
+    }
+    const target = new URL(path, this.#address.url)
+    if (target.protocol === 'http:') return requestHttp(target, options)
+    const ca = this.#secrets.readCa()
+    return requestHttps(target, ca === undefined ? options : { ...options, ca })
+  }
+}
+
+function answerTo(asked: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    asked.once('response', resolve)
+    // Stays: an error that nobody listens to would end the process.
+    asked.on('error', reject)
+  })
+}
+
+async function refusal(response: IncomingMessage): Promise<ControllerRefusal> {
+  const message = messageIn(await readText(response)).slice(0, MESSAGE_LENGTH_MAX)
+  return new ControllerRefusal(response.statusCode ?? 0, message)
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  let text = ''
+  response.setEncoding('utf8')
+  for await (const part of response) {
+    text += String(part)
+    if (text.length > REFUSAL_LENGTH_MAX) break
+  }
+  return text
+}
+
+function parseLine(text: string): unknown {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // Its message repeats a part of the text, which may be that of a key.
+  }
+  if (typeof value !== 'object' || value === null) throw new Error('sends a line that is none; is it a controller?')
+  return value
+}
+
+function messageIn(text: string): string {
+  try {
+    const { error } = JSON.parse(text) as { readonly error?: { readonly message?: unknown } }
+    return String(error?.message ?? text)
+  } catch {
+    return text
+  }
+}
+
+async function readLines(response: IncomingMessage, onLine: (text: string) => void): Promise<void> {
+  let parts: Buffer[] = []
+  let length = 0
+  for await (const chunk of response) {
+    let rest = chunk as Buffer
+    for (let end = rest.indexOf(0x0a); end >= 0; end = rest.indexOf(0x0a)) {
+      onLine(Buffer.concat([...parts, rest.subarray(0, end)]).toString('utf8'))
+      parts = []
+      length = 0
+      rest = rest.subarray(end + 1)
+    }
+    if (rest.length > 0) parts.push(rest)
+    length += rest.length
+    if (length > LINE_BYTES_MAX) throw new Error('sends a line without end')
+  }
+}

@@ -1,0 +1,53 @@
+// What goes between a controller and the edges that follow it: lines of JSON one way, reports the other.
+import { isObjectOf, isText, isWhole } from '../snapshot/shape.ts'
+import type { Snapshot } from '../snapshot/snapshot.ts'
+
+/** The format of what is written here; an edge refuses one that it does not know. */
+export const FEED_FORMAT = 2
+
+/** Which configuration: versions of one generation grow; a restored database begins another generation. */
+export type ConfigurationId = { readonly generation: string; readonly version: number }
+
+/** Says whether a value from outside is a {@link ConfigurationId}. */
+export const isConfigurationId = isObjectOf({ generation: isText, version: isWhole(0, Number.MAX_SAFE_INTEGER) })
+
+/** One line from the controller. */
+export type FeedLine =
+  | (ConfigurationId & { readonly type: 'snapshot'; readonly format: number; readonly snapshot: Snapshot })
+  /** Nothing is different for edges in this version. */
+  | (ConfigurationId & { readonly type: 'version' })
+  /** Only says that the connection lives. */
+  | { readonly type: 'alive' }
+
+/** One line from the controller to an agent. */
+export type SourcesLine =
+  /** The addresses from which the edges connect to backends. */
+  { readonly type: 'sources'; readonly addresses: readonly string[] } | { readonly type: 'alive' }
+
+/** What a controller knows of the host of an agent. */
+export type InstanceAnswer = {
+  /** The paths of the instances that have its name. */
+  readonly instances: readonly string[]
+  /** The addresses from which the edges connect to backends. */
+  readonly edges: readonly string[]
+}
+
+/** How often a controller says at least something, in milliseconds. */
+export const ALIVE_INTERVAL_MS = 2_000
+
+/** Health of a backend as an edge sees it. */
+export type ReportedHealth = 'HEALTHY' | 'UNHEALTHY' | 'DRAINING'
+
+/** What an edge tells the controller about itself. */
+export type EdgeReport = {
+  readonly region: string | undefined
+  readonly zone: string | undefined
+  /** What it serves; version 0: nothing of this controller yet. */
+  readonly applied: ConfigurationId
+  /** The latest version that it could not apply, and why; undefined: there is none after `applied`. */
+  readonly refused: (ConfigurationId & { readonly problems: readonly string[] }) | undefined
+  /** By `backendKey`; what was not probed yet is left out. */
+  readonly health: Readonly<Record<string, ReportedHealth>>
+  /** The addresses from which it connects to backends. */
+  readonly sources: readonly string[]
+}

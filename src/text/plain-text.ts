@@ -1,0 +1,20 @@
+// Texts of others inside our own: on one line, not too long, and without what could do anything to a terminal.
+
+/** Control, format, private and unpaired surrogate characters and line separators as `\u{…}`. */
+export function escapeControls(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped)
+}
+
+/** Everything that is not printable ASCII as `\u{…}`. */
+export function escapeNonAscii(text: string): string {
+  return text.replace(/[^ -~]/gu, escaped)
+}
+
+/** The first `lengthMax` code units of a text, with "…" for the rest. */
+export function shortened(text: string, lengthMax: number): string {
+  return text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text
+}
+
+function escaped(character: string): string {
+  return `\\u{${character.codePointAt(0)?.toString(16)}}`
+}

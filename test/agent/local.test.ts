@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readToEnd } from '../../src/lab/sockets.ts'
+import { AGENT, APP, agentHosts, CLIENT, headerFrom, startAgent } from '../rig/agent-host.ts'
+
+const LOCAL_V2 = Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex')
+const UNKNOWN_V1 = Buffer.from('PROXY UNKNOWN\r\n')
+
+for (const [name, header] of [
+  ['LOCAL', LOCAL_V2],
+  ['UNKNOWN', UNKNOWN_V1],
+] as const) {
+  test(`B23: with --local check a ${name} probe is answered from the socket table, and the app sees no connection`, async (t) => {
+    const { edge, backend } = await agentHosts(t)
+    let connections = 0
+    const app = await backend.listen(APP, (socket) => {
+      connections += 1
+      socket.end('hello')
+    })
+    const agent = await startAgent(backend, ['--local', 'check'])
+
+    const probe = await edge.connect({ to: AGENT })
+    probe.write(header)
+    assert.equal((await readToEnd(probe)).length, 0, 'closed in order, without a byte')
+    assert.equal(connections, 0)
+    assert.equal(await agent.metric('truepeer_connections_ended_total{reason="local-probe"}'), 1)
+
+    const client = await edge.connect({ to: AGENT })
+    client.write(headerFrom(CLIENT))
+    assert.equal((await readToEnd(client)).toString(), 'hello', 'a client is served all the same')
+    client.end()
+
+    await new Promise((resolve) => app.close(resolve))
+    const failing = await edge.connect({ to: AGENT })
+    failing.write(header)
+    await assert.rejects(readToEnd(failing), { code: 'ECONNRESET' }, 'reset while the app does not listen')
+    assert.equal(await agent.metric('truepeer_connections_ended_total{reason="app-down"}'), 1)
+  })
+}
+
+test('B23: by default a LOCAL connection is forwarded to the app', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await backend.listen(APP, (socket) => socket.end('hello'))
+  await startAgent(backend)
+  const probe = await edge.connect({ to: AGENT })
+  probe.write(LOCAL_V2)
+  assert.equal((await readToEnd(probe)).toString(), 'hello')
+  probe.end()
+})

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { readToEnd } from '../../src/lab/sockets.ts'
+import {
+  AGENT,
+  agentHosts,
+  BACKEND,
+  CLIENT,
+  echoThrough,
+  eventually,
+  headerFrom,
+  openSockets,
+  type Running,
+  startAgent,
+  startBlackHole,
+  startEchoApp,
+  startTakingApp,
+  startTruepeer,
+} from '../rig/agent-host.ts'
+
+/** How long until the socket has ended, in milliseconds, and how: `FIN` or the code of an error. */
+async function endOf(socket: Socket): Promise<{ afterMs: number; end: string }> {
+  const startedMs = performance.now()
+  socket.resume()
+  const end = await new Promise<string>((resolve) => {
+    socket.once('end', () => resolve('FIN'))
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'error'))
+  })
+  return { afterMs: performance.now() - startedMs, end }
+}
+
+function assertBetween(value: number, min: number, max: number): void {
+  assert.ok(value >= min && value <= max, `${value} is not between ${min} and ${max}`)
+}
+
+async function endedBy(running: Running, reason: string): Promise<number> {
+  return running.metric(`truepeer_connections_ended_total{reason="${reason}"}`)
+}
+
+test('the header timeout is absolute: one byte each 100 ms does not extend it', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  const agent = await startAgent(backend, ['--header-timeout', '1s'])
+  const client = await edge.connect({ to: AGENT })
+  const header = headerFrom(CLIENT)
+  let sent = 0
+  const beat = setInterval(() => client.write(header[sent++ % 20]), 100)
+  const { afterMs, end } = await endOf(client).finally(() => clearInterval(beat))
+  assertBetween(afterMs, 950, 1_400)
+  assert.match(end, /FIN|ECONNRESET/)
+  assert.ok(sent >= 8)
+  assert.equal(await endedBy(agent, 'header-timeout'), 1)
+})
+
+test('the connect timeout resets the client of an app that does not answer', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  t.after(startBlackHole(backend))
+  const agent = await startAgent(backend, ['--connect-timeout', '1s'])
+  const client = await edge.connect({ to: AGENT })
+  client.write(`${headerFrom(CLIENT)}payload`)
+  const { afterMs, end } = await endOf(client)
+  assertBetween(afterMs, 950, 1_400)
+  assert.equal(end, 'ECONNRESET')
+  assert.equal(await endedBy(agent, 'connect-timeout'), 1)
+})
+
+test('B24: a client that comes while the app restarts is served, 1.5 s later', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  const agent = await startAgent(backend)
+  const startedMs = performance.now()
+  const answers = ['one', 'two', 'three'].map((request) => echoThrough(edge, request))
+  await sleep(1_500)
+  assert.ok((await agent.metric('truepeer_connect_retries_total')) >= 6)
+  await startEchoApp(backend)
+  assert.deepEqual(await Promise.all(answers), ['one', 'two', 'three'])
+  assertBetween(performance.now() - startedMs, 1_500, 2_300)
+})
+
+test('an app that stays away ends the connect timeout with a reset', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  const agent = await startAgent(backend, ['--connect-timeout', '1s'])
+  const client = await edge.connect({ to: AGENT })
+  client.write(headerFrom(CLIENT))
+  const { afterMs, end } = await endOf(client)
+  assertBetween(afterMs, 450, 1_400)
+  assert.equal(end, 'ECONNRESET')
+  assert.equal(await endedBy(agent, 'connect-failed'), 1)
+})
+
+test('the idle timeout ends a silent connection on both sides, counted from the last byte', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  const app = await startTakingApp(backend)
+  const agent = await startAgent(backend, ['--idle-timeout', '1s'])
+  const client = await edge.connect({ to: AGENT })
+  client.write(headerFrom(CLIENT))
+  const served = await app.next()
+  for (let beat = 0; beat < 4; beat++) {
+    await sleep(400)
+    served.write('x')
+    await once(client, 'data')
+  }
+  const [atClient, atApp] = await Promise.all([endOf(client), endOf(served)])
+  assertBetween(atClient.afterMs, 900, 1_400)
+  assertBetween(atApp.afterMs, 900, 1_400)
+  assert.equal(await endedBy(agent, 'idle-timeout'), 1)
+})
+
+test('the half-closed timeout ends what is silent after one FIN, and leaves other connections alone', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  const app = await startTakingApp(backend)
+  const agent = await startAgent(backend, ['--half-closed-timeout', '1s'])
+  const open = await edge.connect({ to: AGENT })
+  open.write(headerFrom(CLIENT, 0))
+  await app.next()
+  const client = await edge.connect({ to: AGENT })
+  client.end(headerFrom(CLIENT, 0))
+  await app.next()
+  assertBetween((await endOf(client)).afterMs, 900, 1_400)
+  assert.equal(await endedBy(agent, 'half-closed-timeout'), 1)
+  assert.equal(await agent.metric('truepeer_connections_open'), 1)
+})
+
+for (const [name, args, isSending, withinMs] of [
+  ['keepalive finds a silent edge that has vanished', ['--keepalive', '1s'], false, 6_500],
+  ['the user timeout shortens keepalive', ['--keepalive', '1s', '--user-timeout', '2s'], false, 3_800],
+  ['the user timeout finds an edge that vanished with data on its way', ['--user-timeout', '1500ms'], true, 2_600],
+] as const) {
+  test(`${name}: closed in time, no socket left`, async (t) => {
+    const { edge, backend } = await agentHosts(t)
+    const app = await startTakingApp(backend)
+    const agent = await startAgent(backend, args)
+    const before = openSockets(agent.program.pid)
+    const client = await edge.connect({ to: AGENT })
+    client.write(`${headerFrom(CLIENT)}hello`)
+    const served = await app.next()
+    await once(served, 'data')
+    await edge.ip('link set eth0 down')
+    if (isSending) served.write('into the void')
+    const { afterMs, end } = await endOf(served)
+    assert.equal(end, 'ECONNRESET')
+    assertBetween(afterMs, 1_000, withinMs)
+    await eventually('ended', async () => (await agent.metric('truepeer_connections_open')) === 0)
+    await eventually('every socket is closed', () => openSockets(agent.program.pid) === before)
+  })
+}
+
+test('an edge finds a backend that has vanished, and resets its client', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  const app = await startTakingApp(backend, `${BACKEND}:9000`)
+  const proxy = await startTruepeer(edge, 'edge', [
+    ...['--listen', '127.0.0.1:9001', '--backend', `${BACKEND}:9000`, '--proxy-header', 'NONE'],
+    ...['--user-timeout', '1500ms', '--check-interval', '1h'],
+  ])
+  const before = openSockets(proxy.program.pid)
+  const probe = await app.next()
+  probe.destroy()
+  const client = await edge.connect({ to: '127.0.0.1:9001' })
+  client.write('hello')
+  await once(await app.next(), 'data')
+  await backend.ip('link set eth0 down')
+  client.write('into the void')
+  const { afterMs, end } = await endOf(client)
+  assert.equal(end, 'ECONNRESET')
+  assertBetween(afterMs, 1_000, 2_600)
+  // One that was open before may have been the probe's.
+  await eventually('every socket is closed', () => openSockets(proxy.program.pid) <= before)
+})
+
+test('the connect timeout of an edge reaches a host that is not there, then the next backend serves', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  const app = await startTakingApp(backend, `${BACKEND}:9000`)
+  const other = await startTakingApp(backend, `${BACKEND}:9002`)
+  await startTruepeer(edge, 'edge', [
+    ...['--listen', '127.0.0.1:9001', '--backend', `${BACKEND}:9000`, '--backend', `${BACKEND}:9002`],
+    ...['--proxy-header', 'NONE', '--connect-timeout', '1s', '--check-interval', '1h'],
+  ])
+  for (const probe of await Promise.all([app.next(), other.next()])) probe.destroy()
+  await new Promise((resolve) => app.server.close(resolve))
+  t.after(startBlackHole(backend, `${BACKEND}:9000`))
+  const startedMs = performance.now()
+  const client = await edge.connect({ to: '127.0.0.1:9001' })
+  client.end('hello')
+  assert.equal((await readToEnd(await other.next())).toString(), 'hello')
+  assertBetween(performance.now() - startedMs, 950, 1_500)
+})

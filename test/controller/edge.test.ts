@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { DemoHosts } from '../../src/lab/demo-hosts.ts'
+import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import type { Program } from '../../src/lab/program.ts'
+import { readToEnd } from '../../src/lab/sockets.ts'
+import { eventually, TRUEPEER } from '../rig/agent-host.ts'
+import { edgeHosts, testDirectory } from '../rig/edge-host.ts'
+import { change, insertChain, insertRule, type LiveController, startController } from '../rig/live-controller.ts'
+
+const ADDRESS = IPV4.edge
+const APP_PORT = 110
+const ADDRESSES = ['--addresses', ADDRESS]
+
+type Answered = 'served' | 'refused'
+
+/** Hosts with an app on the backend that says "hello" and closes. */
+async function hostsWithApp(t: TestContext): Promise<DemoHosts> {
+  const hosts = await edgeHosts(t)
+  await hosts.backend.listen(`${IPV4.backend}:${APP_PORT}`, (socket) => socket.end('hello'))
+  return hosts
+}
+
+function startEdge({ edge }: DemoHosts, controller: string, state: string, args: readonly string[] = []): Program {
+  const settings = ['--controller', controller, '--name', 'edge-1', '--zone', 'us-central1-b', '--state', state]
+  return edge.start(TRUEPEER, ['edge', ...settings, ...args])
+}
+
+async function callPort({ client }: DemoHosts, port: number): Promise<Answered> {
+  try {
+    const socket = await client.connect({ to: `${ADDRESS}:${port}` })
+    assert.equal((await readToEnd(socket)).toString(), 'hello')
+    return 'served'
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED', String(error))
+    return 'refused'
+  }
+}
+
+async function edgeIsAt(controller: LiveController, isThere: (edge: EdgeItem) => boolean): Promise<void> {
+  await eventually('the edge has reported', async () => {
+    const { body } = await controller.ask('GET', '/truepeer/v1/edges')
+    return (body as { readonly items: readonly EdgeItem[] }).items.some(isThere)
+  })
+}
+
+type EdgeItem = {
+  readonly name: string
+  readonly isConnected: boolean
+  readonly report?: {
+    readonly applied: { readonly version: number }
+    readonly refused?: { readonly problems: readonly string[] }
+    readonly health: Readonly<Record<string, string>>
+  }
+}
+
+test('a forwarding rule is served when its insert returns, within a second, and no longer when it is deleted', async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  const controller = await startController(hosts.edge, join(directory, 'data'), ADDRESSES)
+  const edge = startEdge(hosts, `unix:${controller.socketPath}`, join(directory, 'state'))
+  await edge.waitForLine(/following the controller/)
+  await insertChain(controller, IPV4.backend, APP_PORT)
+  const times: number[] = []
+  for (const port of [443, 465, 587, 993]) {
+    const startedMs = performance.now()
+    await insertRule(controller, `rule-${port}`, ADDRESS, port)
+    assert.equal(await callPort(hosts, port), 'served')
+    times.push(Math.round(performance.now() - startedMs))
+  }
+  t.diagnostic(`insert until served: ${times.join(', ')} ms`)
+  assert.ok(Math.max(...times) < 1_000, `${times}`)
+  await change(controller, 'DELETE', 'global/forwardingRules/rule-443')
+  assert.equal(await callPort(hosts, 443), 'refused')
+  assert.equal(await callPort(hosts, 465), 'served')
+})
+
+test('an edge reports health, what it has applied, and why it could not', async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  const controller = await startController(hosts.edge, join(directory, 'data'), ADDRESSES)
+  const edge = startEdge(hosts, `unix:${controller.socketPath}`, join(directory, 'state'))
+  await edge.waitForLine(/following the controller/)
+  await insertChain(controller, IPV4.backend, APP_PORT)
+  await insertRule(controller, 'rule', ADDRESS, 443)
+  const key = 'service/us-central1-b/group/backend'
+  await edgeIsAt(controller, ({ report }) => report?.health[key] === 'HEALTHY')
+  const taken = await hosts.edge.listen(`${ADDRESS}:465`, () => {})
+  await controller.ask('POST', '/compute/v1/projects/truepeer/global/forwardingRules', {
+    name: 'taken',
+    IPAddress: ADDRESS,
+    IPProtocol: 'TCP',
+    portRange: '465-465',
+    target: 'global/targetTcpProxies/proxy',
+  })
+  await edgeIsAt(controller, ({ report }) => report?.refused?.problems.join().includes('"taken"') === true)
+  assert.equal(await callPort(hosts, 443), 'served')
+  await new Promise((resolve) => taken.close(resolve))
+  // Any other version is an occasion to try again.
+  await change(controller, 'POST', 'global/healthChecks', { name: 'other', type: 'TCP', tcpHealthCheck: { port: 1 } })
+  await edgeIsAt(controller, ({ report }) => report !== undefined && report.refused === undefined)
+  assert.equal(await callPort(hosts, 465), 'served')
+})
+
+test('an edge goes on without its controller, starts without it, and follows it again', async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  const data = join(directory, 'data')
+  const state = join(directory, 'state')
+  const first = await startController(hosts.edge, data, [...ADDRESSES, '--listen', '127.0.0.1:8080'])
+  const url = 'http://127.0.0.1:8080'
+  const edge = startEdge(hosts, url, state)
+  await edge.waitForLine(/following the controller/)
+  await insertChain(first, IPV4.backend, APP_PORT)
+  await insertRule(first, 'rule', ADDRESS, 443)
+  first.program.kill()
+  await first.program.exited
+  assert.equal(await callPort(hosts, 443), 'served')
+
+  edge.kill()
+  await edge.exited
+  assert.deepEqual(
+    readdirSync(state).map((file) => [file, statSync(join(state, file)).mode & 0o777]),
+    [['edge-edge-1.json', 0o600]],
+  )
+  const again = startEdge(hosts, url, state)
+  await again.waitForLine(/"msg":"listening"/)
+  assert.equal(await callPort(hosts, 443), 'served')
+
+  const second = await startController(hosts.edge, data, [...ADDRESSES, '--listen', '127.0.0.1:8080'])
+  await again.waitForLine(/following the controller/)
+  await insertRule(second, 'other', ADDRESS, 465)
+  assert.equal(await callPort(hosts, 465), 'served')
+})
+
+test('an edge whose last configuration is damaged waits for the controller', async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  mkdirSync(join(directory, 'state'))
+  writeFileSync(join(directory, 'state', 'edge-edge-1.json'), '{"format":1,"snap')
+  const controller = await startController(hosts.edge, join(directory, 'data'), ADDRESSES)
+  const edge = startEdge(hosts, `unix:${controller.socketPath}`, join(directory, 'state'))
+  await edge.waitForLine(/The last configuration cannot be used/)
+  await edge.waitForLine(/following the controller/)
+  await insertChain(controller, IPV4.backend, APP_PORT)
+  await insertRule(controller, 'rule', ADDRESS, 443)
+  assert.equal(await callPort(hosts, 443), 'served')
+})

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { readToEnd } from '../../src/lab/sockets.ts'
+import { TRUEPEER } from '../rig/agent-host.ts'
+import { edgeHosts, testDirectory } from '../rig/edge-host.ts'
+import { insertChain, insertRule, startController } from '../rig/live-controller.ts'
+
+const RULES = 1_000
+const FIRST_PORT = 20_000
+/** What a client may wait for a rule, and the time of one change with all the others there. */
+const INSERT_MS_MAX = 1_000
+
+test('1000 forwarding rules are live on one edge, each within a second of its insert', async (t) => {
+  const hosts = await edgeHosts(t)
+  await hosts.backend.listen(`${IPV4.backend}:110`, (socket) => socket.end('hello'))
+  const directory = testDirectory(t)
+  const controller = await startController(hosts.edge, join(directory, 'data'), ['--addresses', IPV4.edge])
+  const settings = [
+    '--controller',
+    `unix:${controller.socketPath}`,
+    '--name',
+    'edge-1',
+    '--state',
+    join(directory, 'state'),
+  ]
+  const edge = hosts.edge.start(TRUEPEER, ['edge', ...settings])
+  await edge.waitForLine(/following the controller/)
+  await insertChain(controller, IPV4.backend, 110)
+  const times: number[] = []
+  const isServed = async (port: number): Promise<boolean> => {
+    const socket = await hosts.client.connect({ to: `${IPV4.edge}:${port}` })
+    return (await readToEnd(socket)).toString() === 'hello'
+  }
+  for (let index = 0; index < RULES; index++) {
+    const startedMs = performance.now()
+    await insertRule(controller, `rule-${index}`, IPV4.edge, FIRST_PORT + index)
+    assert.ok(await isServed(FIRST_PORT + index))
+    times.push(performance.now() - startedMs)
+  }
+  for (let index = 0; index < RULES; index++) assert.ok(await isServed(FIRST_PORT + index))
+  const sorted = times.toSorted((a, b) => a - b)
+  const at = (part: number): number => Math.round(sorted[Math.floor(part * (RULES - 1))])
+  t.diagnostic(`insert until served: median ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)} ms`)
+  assert.ok(at(1) < INSERT_MS_MAX)
+})

@@ -1,6 +1,0 @@
-import { test } from 'node:test'
-import { changeCertificatesUnderLoad } from './edge-tls-churn.ts'
-
-test('certificates are changed 8 times under handshakes: none fails', async (t) => {
-  await changeCertificatesUnderLoad(t, { changes: 8, handshakesPerSecond: 25, everyMs: 250 })
-})

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { Host } from '../../src/lab/host.ts'
+import { readToEnd } from '../../src/lab/sockets.ts'
+import { agentHosts, BACKEND, EDGE, echoThrough, eventually, startTruepeer, TRUEPEER } from '../rig/agent-host.ts'
+import { edgeConfig } from '../rig/edge-config.ts'
+
+const ADDRESS = '203.0.113.10'
+const ADDRESS6 = '2001:db8:203::10'
+const FRONTEND = `${ADDRESS}:110`
+const FRONTEND6 = `[${ADDRESS6}]:110`
+const APP_ENDPOINT = `${BACKEND}:9001`
+const ONE_LINE = ['--listen', FRONTEND, '--backend', APP_ENDPOINT, '--proxy-header', 'NONE']
+
+function greet(backend: Host): Promise<unknown> {
+  return backend.listen(APP_ENDPOINT, (socket) => socket.on('end', () => socket.end('hello')).resume())
+}
+
+function ask(from: Host, to = FRONTEND): Promise<string> {
+  return echoThrough(from, 'x', to, '')
+}
+
+async function isOnLoopback(host: Host, address: string): Promise<boolean> {
+  return (await host.ip('address show dev lo')).includes(` ${address}/`)
+}
+
+test('an address that is not there yet can be listened on, with a warning, and serves once it is there', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await greet(backend)
+  const { program } = await startTruepeer(edge, 'edge', ONE_LINE)
+  const warning = await program.waitForLine(/Addresses of frontends are not on this host/)
+  assert.match(warning, /"addresses":\["203\.0\.113\.10"\]/)
+  assert.notEqual(await ask(edge), 'hello')
+  await edge.ip(`address add ${ADDRESS}/32 dev lo`)
+  assert.equal(await ask(edge), 'hello')
+})
+
+test('--assign-addresses puts addresses on lo, and takes away only its own, when no connection uses them', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await greet(backend)
+  await edge.ip('address add 203.0.113.11/32 dev lo')
+  const path = join(tmpdir(), `edge-${randomUUID()}.yaml`)
+  const web = { name: 'web', backends: [APP_ENDPOINT] }
+  const rules = [FRONTEND, '203.0.113.11:110', FRONTEND6].map((listen, index) => ({
+    name: `rule-${index}`,
+    listen,
+    service: 'web',
+  }))
+  const write = (count: number): void => writeFileSync(path, edgeConfig(rules.slice(3 - count), [web]))
+  write(3)
+  const { program } = await startTruepeer(edge, 'edge', ['--config', path, '--assign-addresses'])
+  assert.deepEqual(await Promise.all(rules.map(({ listen }) => ask(edge, listen))), ['hello', 'hello', 'hello'])
+
+  // The first rule goes while it has a connection: that still needs the address.
+  const held = await edge.connect({ to: FRONTEND })
+  const answer = readToEnd(held)
+  write(2)
+  const from = program.output.length
+  program.signal('SIGHUP')
+  await program.waitForLine(/configuration applied/, { from })
+  await eventually('the port is closed', async () => (await ask(edge)) === 'ECONNREFUSED')
+  assert.equal(await isOnLoopback(edge, ADDRESS), true)
+  held.end()
+  assert.equal((await answer).toString(), 'hello')
+  await eventually('the address is taken away', async () => !(await isOnLoopback(edge, ADDRESS)))
+
+  program.signal('SIGTERM')
+  await program.exited
+  assert.equal(await isOnLoopback(edge, ADDRESS6), false)
+  assert.equal(await isOnLoopback(edge, '203.0.113.11'), true, 'it was there before')
+})
+
+test('after kill -9 the next edge takes the address over, and a draining one leaves it to its successor', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await greet(backend)
+  const flags = [...ONE_LINE, '--assign-addresses', '--drain-timeout', '20s']
+  const killed = await startTruepeer(edge, 'edge', flags)
+  killed.program.signal('SIGKILL')
+  await killed.program.exited
+  assert.equal(await isOnLoopback(edge, ADDRESS), true)
+
+  const old = await startTruepeer(edge, 'edge', flags)
+  const held = await edge.connect({ to: FRONTEND })
+  await eventually('established', async () => JSON.parse(await old.read('/connections')).length === 1)
+  const successor = await startTruepeer(edge, 'edge', flags)
+  old.program.signal('SIGTERM')
+  await old.program.waitForLine(/draining/)
+  held.destroy()
+  await old.program.exited
+  assert.equal(await isOnLoopback(edge, ADDRESS), true)
+  assert.equal(await ask(edge), 'hello')
+  successor.program.signal('SIGTERM')
+  await successor.program.exited
+  assert.equal(await isOnLoopback(edge, ADDRESS), false)
+})
+
+test('without the privilege --assign-addresses is refused with the remedy', async (t) => {
+  const { edge } = await agentHosts(t)
+  const command = ['--inh-caps=-net_admin', '--bounding-set=-net_admin', '--', TRUEPEER, 'edge', ...ONE_LINE]
+  const { exitCode, stderr } = await edge.run('setpriv', [...command, '--assign-addresses'])
+  assert.equal(exitCode, 1)
+  assert.match(stderr, /Addresses cannot be put on "lo": .*not permitted; run the edge as root or with CAP_NET_ADMIN/)
+})
+
+test('--source-ranges: backends see each of the addresses in turn; one that is not on the host is an error', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  const seen = new Set<string>()
+  await backend.listen(APP_ENDPOINT, (socket) => {
+    seen.add(String(socket.remoteAddress))
+    socket.on('end', () => socket.end('hello')).resume()
+  })
+  await edge.ip('address add 35.191.7.0/31 dev lo')
+  await edge.ip('address add 35.191.7.1/31 dev lo')
+  const listen = ['--listen', `${EDGE}:700`, '--backend', APP_ENDPOINT, '--proxy-header', 'NONE']
+  const flags = [...listen, '--check-interval', '1h', '--check-timeout', '1s', '--source-ranges']
+  await startTruepeer(edge, 'edge', [...flags, '35.191.7.0/31'])
+  seen.clear()
+  for (let turn = 0; turn < 4; turn++) assert.equal(await ask(edge, `${EDGE}:700`), 'hello')
+  assert.deepEqual([...seen].sort(), ['35.191.7.0', '35.191.7.1'])
+
+  const missing = await edge.run(TRUEPEER, ['edge', ...flags, '35.191.7.1,35.191.7.2/31'])
+  assert.equal(missing.exitCode, 1)
+  assert.match(
+    missing.stderr,
+    /--source-ranges: "35\.191\.7\.2" is not an address of this host; put it on an interface \("ip address add/,
+  )
+  assert.match(missing.stderr, /"35\.191\.7\.3" is not/)
+})

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { eventually } from '../rig/agent-host.ts'
+import { edgeHosts, startConfiguredEdge } from '../rig/edge-host.ts'
+import { startLoad } from '../rig/edge-programs.ts'
+import { simple } from '../rig/edge-resources.ts'
+import { answersOf, Conversation, startLineApps } from '../rig/line-app.ts'
+
+const FRONTEND = `${IPV4.edge}:7000`
+const [FIRST, SECOND] = [9001, 9002].map((port) => `${IPV4.backend}:${port}`)
+
+test('a drained backend gets nothing new and keeps what it has, and no client is refused, until it is enabled', async (t) => {
+  const { client, edge, backend } = await edgeHosts(t)
+  const apps = await startLineApps(backend, [FIRST, SECOND])
+  const live = await startConfiguredEdge(t, edge, simple(FRONTEND, [FIRST, SECOND]), ['--workers', '2'])
+  const conversations = await Promise.all([1, 2, 3, 4].map(() => Conversation.open(client, FRONTEND)))
+  const names = await Promise.all(conversations.map((conversation) => conversation.ask('first')))
+  const load = await startLoad(client, { targets: [FRONTEND], perSecond: 200 })
+  for (let round = 0; round < 2; round++) {
+    const reply = await live.steer(FIRST, 'drain')
+    assert.equal(reply.status, 200, reply.body)
+    assert.equal(JSON.parse(reply.body).availability, 'draining')
+    // Who was on the way when the answer came.
+    await sleep(100)
+    const [drained, other] = apps.map(({ clients }) => clients)
+    await sleep(500)
+    assert.equal(apps[0].clients, drained)
+    assert.ok(apps[1].clients > other + 50)
+    assert.deepEqual(await Promise.all(conversations.map((conversation) => conversation.ask('drained'))), names)
+    assert.equal((await live.steer(FIRST, 'enable')).status, 200)
+    await eventually('it gets connections', () => apps[0].clients > drained)
+  }
+  const result = await load.stop()
+  assert.deepEqual(result.failures, {})
+  assert.equal(result.answered, result.started)
+})
+
+test('with every backend drained a client is reset at once', async (t) => {
+  const { client, edge, backend } = await edgeHosts(t)
+  await startLineApps(backend, [FIRST])
+  const live = await startConfiguredEdge(t, edge, simple(FRONTEND, [FIRST]))
+  await live.steer(FIRST, 'drain')
+  assert.deepEqual(await answersOf(client, FRONTEND, 2), { ECONNRESET: 2 })
+  await live.steer(FIRST, 'enable')
+  assert.deepEqual(await answersOf(client, FRONTEND, 2), { [FIRST]: 2 })
+})

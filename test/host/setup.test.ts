@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseEndpoint } from '../../src/address/endpoint.ts'
+import { parseIpAddress } from '../../src/address/ip-address.ts'
+import type { Host } from '../../src/lab/host.ts'
+import { bindTo, close, connectTo, openStream, setTransparent } from '../../src/linux/socket.ts'
+import { TRUEPEER } from '../rig/agent-host.ts'
+import { bareHosts, networkState, SKIP_WITHOUT_NFT, shell, truepeer } from '../rig/host-backend.ts'
+
+async function succeeds(host: Host, words: string): Promise<string> {
+  const { exitCode, stdout, stderr } = await truepeer(host, words)
+  assert.equal(exitCode, 0, `${words}: ${stdout}${stderr}`)
+  return stdout
+}
+
+async function fails(host: Host, words: string, message: RegExp, exitCode = 1): Promise<void> {
+  const result = await truepeer(host, words)
+  assert.equal(result.exitCode, exitCode, `${words}: ${result.stdout}${result.stderr}`)
+  assert.match(result.stdout + result.stderr, message)
+}
+
+async function linesWith(host: Host, command: string, part: string): Promise<number> {
+  return (await shell(host, command)).split('\n').filter((line) => line.includes(part)).length
+}
+
+test('apply twice gives one rule and one route, and remove leaves the network as it was', async (t) => {
+  const { backend } = await bareHosts(t)
+  const before = await networkState(backend)
+  await fails(backend, 'host-setup status', /rule IPv4 +missing/)
+
+  assert.equal((await succeeds(backend, 'host-setup apply')).trim().split('\n').length, 5)
+  const applied = await networkState(backend)
+  assert.match(await succeeds(backend, 'host-setup apply'), /in place already/)
+  assert.equal(await networkState(backend), applied)
+  assert.equal(await linesWith(backend, 'ip -4 rule', 'from 127.0.0.0/8 iif lo lookup 100'), 1)
+  assert.equal(await linesWith(backend, 'ip -6 rule', 'from ::1 iif lo lookup 100'), 1)
+  assert.equal(await shell(backend, 'cat /proc/sys/net/ipv4/tcp_migrate_req'), '1\n')
+  assert.doesNotMatch(await succeeds(backend, 'host-setup status'), /fail|warn/)
+  assert.equal(JSON.parse(await succeeds(backend, 'host-setup status --json')).ok, true)
+
+  await succeeds(backend, 'host-setup remove')
+  assert.equal(await networkState(backend), before)
+  assert.match(await succeeds(backend, 'host-setup remove'), /nothing to remove/)
+  assert.equal(await networkState(backend), before)
+})
+
+test('what was made by hand is recognised, and duplicates are removed', async (t) => {
+  const { backend } = await bareHosts(t)
+  const before = await networkState(backend)
+  await shell(backend, 'echo 1 > /proc/sys/net/ipv4/tcp_migrate_req')
+  for (const _ of [1, 2, 3]) await backend.ip('rule add from 127.0.0.0/8 iif lo lookup 100')
+  await backend.ip('route add local 0.0.0.0/0 dev lo table 100')
+  await backend.ip('-6 rule add from ::1/128 iif lo lookup 100')
+  await backend.ip('-6 route add local ::/0 dev lo table 100')
+  assert.match(await succeeds(backend, 'host-setup apply'), /in place already/)
+  assert.match(await succeeds(backend, 'host-setup status'), /warn +rule IPv4 +3 times/)
+  await succeeds(backend, 'host-setup remove')
+  assert.equal(await networkState(backend), before.replace('\n0\n', '\n1\n'), 'the setting was not changed by apply')
+})
+
+test('rules and routes of others survive apply and remove', async (t) => {
+  const { backend } = await bareHosts(t)
+  const others = [
+    'rule add not from 127.0.0.0/8 iif lo lookup 100',
+    'rule add fwmark 1 lookup 100',
+    'rule add from 127.0.0.0/8 iif lo lookup 300',
+    'rule add from 127.0.0.0/8 lookup 100',
+    'route add local 0.0.0.0/0 dev lo table 100',
+    'route add 9.0.0.0/8 via 35.191.0.9 table 300',
+  ]
+  for (const words of others) await backend.ip(words)
+  const before = await shell(backend, 'ip rule | cut -d: -f2; ip route show table 100; ip route show table 300')
+  await succeeds(backend, 'host-setup apply')
+  await succeeds(backend, 'host-setup remove')
+  const after = await shell(backend, 'ip rule | cut -d: -f2; ip route show table 100; ip route show table 300')
+  assert.equal(after, before)
+  assert.equal(await shell(backend, 'cat /proc/sys/net/ipv4/tcp_migrate_req'), '1\n', 'table 300 still serves an agent')
+})
+
+for (const [family, route] of [
+  ['IPv4', 'route add default via 35.191.0.9 table 100'],
+  ['IPv4', 'route add blackhole 9.0.0.0/8 table 100'],
+  ['IPv6', '-6 route add 2001:db8:9::/48 via 2001:db8:35::9 table 100'],
+] as const) {
+  test(`a conflicting route is named and nothing is changed: ${route}`, async (t) => {
+    const { backend } = await bareHosts(t)
+    await backend.ip(route)
+    const before = await networkState(backend)
+    await fails(backend, 'host-setup apply', new RegExp(`table 100 already has the ${family} route .*--table`))
+    assert.equal(await networkState(backend), before)
+    await succeeds(backend, 'host-setup apply --table 200')
+    await succeeds(backend, 'host-setup status --table 200')
+    await succeeds(backend, 'host-setup remove --table 200')
+    assert.equal(await networkState(backend), before)
+  })
+}
+
+test('an apply that fails half-way takes back what it did', async (t) => {
+  const { backend } = await bareHosts(t)
+  // The IPv6 part fails when the IPv4 part is done.
+  await shell(backend, 'for name in all lo; do echo 1 > /proc/sys/net/ipv6/conf/$name/disable_ipv6; done')
+  const before = await networkState(backend)
+  await fails(backend, 'host-setup apply', /ip -6 route add .*--family/)
+  assert.equal(await networkState(backend), before)
+  await succeeds(backend, 'host-setup apply --family ipv4')
+  await succeeds(backend, 'host-setup remove')
+  assert.equal(await networkState(backend), before)
+})
+
+test('two tables are independent, and the last one to go takes the setting with it', async (t) => {
+  const { backend } = await bareHosts(t)
+  const before = await networkState(backend)
+  await succeeds(backend, 'host-setup apply')
+  await succeeds(backend, 'host-setup apply --table 200 --family ipv4')
+  await succeeds(backend, 'host-setup remove')
+  await succeeds(backend, 'host-setup status --table 200 --family ipv4')
+  await succeeds(backend, 'host-setup remove --table 200')
+  assert.equal(await networkState(backend), before)
+})
+
+test('one family is set up and removed alone', async (t) => {
+  const { backend } = await bareHosts(t)
+  await succeeds(backend, 'host-setup apply --family ipv6')
+  await succeeds(backend, 'host-setup status --family ipv6')
+  await fails(backend, 'host-setup status', /fail +rule IPv4/)
+  await succeeds(backend, 'host-setup apply')
+  await succeeds(backend, 'host-setup remove --family ipv6')
+  await succeeds(backend, 'host-setup status --family ipv4')
+})
+
+test('status finds a rule that comes before ours and sends answers elsewhere', async (t) => {
+  const { backend } = await bareHosts(t)
+  await succeeds(backend, 'host-setup apply')
+  await backend.ip('rule add from 127.0.0.0/8 lookup main')
+  await fails(backend, 'host-setup status', /fail +rule IPv4 +in place, but answers to clients go elsewhere/)
+})
+
+test('without the privilege nothing is changed, and the message names it', async (t) => {
+  const { backend } = await bareHosts(t)
+  const before = await networkState(backend)
+  for (const action of ['apply', 'remove']) {
+    const result = await truepeer(backend, `host-setup ${action}`, ['setpriv', '--bounding-set', '-net_admin'])
+    assert.equal(result.exitCode, 1)
+    assert.match(result.stderr, /as root/)
+  }
+  assert.equal(await networkState(backend), before)
+  const status = await truepeer(backend, 'host-setup status', ['setpriv', '--bounding-set', '-net_admin'])
+  assert.match(status.stdout, /fail +rule IPv4/, 'everybody may look')
+})
+
+test('CAP_NET_ADMIN is all that the set-up needs of root', async (t) => {
+  const { backend } = await bareHosts(t)
+  const wrapper = ['setpriv', '--bounding-set', '-all,+net_admin', '--no-new-privs']
+  const result = await truepeer(backend, 'host-setup apply', wrapper)
+  assert.equal(result.exitCode, 0, result.stderr)
+  await succeeds(backend, 'host-setup status')
+})
+
+test('wrong command lines are usage errors', async (t) => {
+  const { backend } = await bareHosts(t)
+  for (const words of [
+    'host-setup',
+    'host-setup start',
+    'host-setup apply --table 254',
+    'host-setup apply --table 0',
+    'host-setup apply --family ipv5',
+    'host-setup apply --app-port 0',
+    'host-setup apply --app-port 70000',
+    'host-setup apply extra',
+  ]) {
+    await fails(backend, words, /truepeer: /, 2)
+  }
+  await fails(backend, 'host-setup apply --agent-user nobody-of-that-name', /there is no user/)
+})
+
+test('B27: a kill -9 of the agent leaves the routing', async (t) => {
+  const { backend } = await bareHosts(t)
+  await succeeds(backend, 'host-setup apply')
+  const targets = ['-4', '127.0.0.1:112', '-6', '[::1]:112']
+  const agent = backend.start(TRUEPEER, ['agent', '-l', '10.128.0.2:110', ...targets, '--allow-all-subnets'])
+  await agent.waitForLine(/"msg":"listening"/)
+  process.kill(agent.pid, 'SIGKILL')
+  await agent.exited
+  await succeeds(backend, 'host-setup status')
+})
+
+test('the firewall closes the port of the app to the outside and to nobody else', {
+  skip: SKIP_WITHOUT_NFT,
+}, async (t) => {
+  const { backend, outside } = await bareHosts(t)
+  const before = await networkState(backend)
+  await backend.listen('10.128.0.2:112', (socket) => socket.end('app'))
+  await backend.listen('10.128.0.2:113', (socket) => socket.end('other'))
+  await succeeds(backend, 'host-setup apply --app-port 112 --app-port 9001')
+  const applied = await networkState(backend)
+  assert.match(await succeeds(backend, 'host-setup apply --app-port 9001 --app-port 112'), /in place already/)
+  assert.equal(await networkState(backend), applied)
+  assert.match(await succeeds(backend, 'host-setup status'), /ports 112, 9001 closed/)
+  assert.match(await succeeds(backend, 'host-setup status --app-port 112 --app-port 9001'), /ports 112, 9001 closed/)
+  await fails(backend, 'host-setup status --app-port 112', /fail +nftables/)
+
+  await assert.rejects(outside.connect({ to: '10.128.0.2:112', timeoutMs: 300 }), { code: 'ETIMEDOUT' })
+  ;(await outside.connect({ to: '10.128.0.2:113' })).destroy()
+  ;(await backend.connect({ to: '10.128.0.2:112' })).destroy()
+
+  await shell(backend, '/usr/sbin/nft flush ruleset')
+  await fails(backend, 'host-setup status', /fail +nftables +table inet truepeer is gone/)
+  await succeeds(backend, 'host-setup apply --app-port 112')
+  await shell(backend, '/usr/sbin/nft add table inet others')
+  await succeeds(backend, 'host-setup remove')
+  assert.match(await networkState(backend), /table inet others/)
+  await shell(backend, '/usr/sbin/nft delete table inet others')
+  assert.equal(await networkState(backend), before)
+})
+
+test("the agent's user cannot send foreign sources off this host", { skip: SKIP_WITHOUT_NFT }, async (t) => {
+  const { backend } = await bareHosts(t)
+  const dropped = async (): Promise<number> => {
+    const listing = await shell(backend, '/usr/sbin/nft list chain inet truepeer output')
+    return Number(/counter packets (\d+)/.exec(listing)?.[1])
+  }
+  const sendFrom = (source: string): void => {
+    const [from, to] = [parseIpAddress(source), parseEndpoint('35.191.0.9:9')]
+    assert.ok(from !== undefined && to !== undefined)
+    const stream = backend.enter(() => openStream(4))
+    assert.equal(setTransparent(stream, 4), 0)
+    assert.equal(bindTo(stream, from, 0), 0)
+    connectTo(stream, to)
+    close(stream)
+  }
+  await succeeds(backend, 'host-setup apply --agent-user nobody')
+  sendFrom('192.0.2.1')
+  assert.equal(await dropped(), 0, 'other users are not held to it')
+  await succeeds(backend, `host-setup apply --agent-user ${process.getuid?.()}`)
+  sendFrom('10.128.0.2')
+  assert.equal(await dropped(), 0, 'an address of this host may leave')
+  sendFrom('192.0.2.1')
+  assert.equal(await dropped(), 1)
+})
+
+test('a missing nft is named by its Debian package, and nothing is changed', async (t) => {
+  const { backend } = await bareHosts(t)
+  const before = await networkState(backend)
+  // /usr/sbin/nft is hidden in a mount namespace of its own, by a file that cannot be executed.
+  const hide = 'for p in /usr/sbin/nft /usr/bin/nft; do [ ! -e $p ] || mount --bind /dev/null $p; done; exec "$@"'
+  const wrapper = ['unshare', '--mount', 'sh', '-c', hide, 'sh']
+  const result = await truepeer(backend, 'host-setup apply --app-port 112', wrapper)
+  assert.equal(result.exitCode, 1, result.stdout)
+  assert.match(result.stderr, /install the Debian package nftables/)
+  assert.equal(await networkState(backend), before)
+  assert.equal((await truepeer(backend, 'host-setup apply', wrapper)).exitCode, 0, 'only the firewall needs it')
+  assert.equal((await truepeer(backend, 'host-setup remove', wrapper)).exitCode, 0)
+  assert.equal(await networkState(backend), before)
+})

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Host } from '../../src/lab/host.ts'
+import { Program } from '../../src/lab/program.ts'
+import { TRUEPEER } from './agent-host.ts'
+
+/** What a controller has answered. */
+export type Answer = { readonly status: number; readonly body: unknown }
+
+/** A running controller, spoken with over its UNIX socket. */
+export type LiveController = {
+  readonly program: Program
+  readonly socketPath: string
+  readonly directory: string
+  ask(method: string, path: string, body?: unknown): Promise<Answer>
+}
+
+export const PROJECT = '/compute/v1/projects/truepeer'
+export const TEST_ZONE = 'us-central1-b'
+
+/** Starts `truepeer controller` on a host, or outside of all, and waits until it listens. */
+export async function startController(
+  host: Host | undefined,
+  directory: string,
+  args: readonly string[] = [],
+): Promise<LiveController> {
+  const socketPath = join(tmpdir(), `truepeer-controller-${randomUUID()}.sock`)
+  const argv = ['controller', '--data', directory, '--unix', socketPath, ...args]
+  const program = host === undefined ? new Program(TRUEPEER, argv) : host.start(TRUEPEER, argv)
+  await program.waitForLine(/"msg":"listening"/, { timeoutMs: 20_000 })
+  return { program, socketPath, directory, ask: (method, path, body) => ask(socketPath, method, path, body) }
+}
+
+/** Asks over a UNIX socket. Rejects when nobody answers. */
+export function ask(socketPath: string, method: string, path: string, body?: unknown): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
+    const asked = request({ socketPath, method, path, headers, host: 'localhost', agent: false }, (response) => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (part: string) => {
+        text += part
+      })
+      response.on('error', reject)
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: text === '' ? undefined : (JSON.parse(text) as unknown) }),
+      )
+    })
+    asked.on('error', reject)
+    asked.end(body === undefined ? undefined : JSON.stringify(body))
+  })
+}
+
+/** Sends a change, and holds that its operation is done without an error. */
+export async function change(controller: LiveController, method: string, path: string, body?: unknown): Promise<void> {
+  const answer = await controller.ask(method, `${PROJECT}/${path}`, body)
+  const operation = answer.body as { readonly status?: string; readonly error?: unknown }
+  assert.equal(answer.status, 200, `${method} ${path}: ${JSON.stringify(answer.body)}`)
+  assert.equal(operation.status, 'DONE', JSON.stringify(operation))
+  assert.equal(operation.error, undefined, JSON.stringify(operation))
+}
+
+/** Inserts all behind a forwarding rule: one instance with this address and port, which is checked every second. */
+export async function insertChain(controller: LiveController, address: string, port: number): Promise<void> {
+  const zone = `zones/${TEST_ZONE}`
+  const tcp = { type: 'TCP', tcpHealthCheck: { portSpecification: 'USE_SERVING_PORT' } }
+  await change(controller, 'POST', 'global/healthChecks', { name: 'check', checkIntervalSec: 1, timeoutSec: 1, ...tcp })
+  await change(controller, 'POST', `${zone}/instances`, {
+    name: 'backend',
+    machineType: `${zone}/machineTypes/e2-micro`,
+    networkInterfaces: [{ networkIP: address }],
+  })
+  await change(controller, 'POST', `${zone}/instanceGroups`, { name: 'group', namedPorts: [{ name: 'app', port }] })
+  await change(controller, 'POST', `${zone}/instanceGroups/group/addInstances`, {
+    instances: [{ instance: `${zone}/instances/backend` }],
+  })
+  await change(controller, 'POST', 'global/backendServices', {
+    name: 'service',
+    protocol: 'TCP',
+    portName: 'app',
+    timeoutSec: 300,
+    healthChecks: ['global/healthChecks/check'],
+    backends: [{ group: `${zone}/instanceGroups/group`, balancingMode: 'CONNECTION', maxConnections: 1000 }],
+  })
+  await change(controller, 'POST', 'global/targetTcpProxies', {
+    name: 'proxy',
+    service: 'global/backendServices/service',
+    proxyHeader: 'NONE',
+  })
+}
+
+/** Inserts a forwarding rule to what {@link insertChain} has made. */
+export async function insertRule(
+  controller: LiveController,
+  name: string,
+  address: string,
+  port: number,
+): Promise<void> {
+  await change(controller, 'POST', 'global/forwardingRules', {
+    name,
+    IPAddress: address,
+    IPProtocol: 'TCP',
+    portRange: `${port}-${port}`,
+    target: 'global/targetTcpProxies/proxy',
+    loadBalancingScheme: 'EXTERNAL',
+  })
+}

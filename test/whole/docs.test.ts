@@ -1,0 +1,105 @@
+// Documents name files, flags and configuration that exist: what they say can be typed as it stands.
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { readAgent } from '../../src/cli/agent.ts'
+import { parseAgentConfig } from '../../src/cli/agent-config.ts'
+import { parseAgentInstall } from '../../src/cli/agent-install.ts'
+import { parseBackup, parseController, parseRestore, parseToken } from '../../src/cli/controller.ts'
+import { parseDoctor } from '../../src/cli/doctor.ts'
+import { parseEdge } from '../../src/cli/edge.ts'
+import { parseHostSetup } from '../../src/cli/host-setup.ts'
+import { exampleAgentConfig } from '../../src/cli/reference.ts'
+import { parseStatus } from '../../src/cli/status.ts'
+import { parseVerify, parseWhoami } from '../../src/cli/verify.ts'
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const ROOT_FILES = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'STYLE.md']
+const FILES = [
+  ...ROOT_FILES,
+  ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.md'))
+    .map((path) => join('docs', path)),
+]
+
+function read(file: string): string {
+  return readFileSync(join(ROOT, file), 'utf8')
+}
+
+/** The fenced blocks of a document in one of some languages. */
+function blocks(file: string, languages: readonly string[]): string[] {
+  return [...read(file).matchAll(/^ *```(\w*)\n(.*?)^ *```$/gms)]
+    .filter(([, language]) => languages.includes(language))
+    .map(([, , text]) => text)
+}
+
+/** The words behind "truepeer" of each command line in shell blocks; quotes are taken off, continued lines joined. */
+function commandLines(file: string): string[][] {
+  const lines = blocks(file, ['sh', 'ini'])
+    .flatMap((text) => text.replaceAll(/\\\n\s*/g, '').split('\n'))
+    .map(
+      (line) =>
+        /(?:^|[ =/])truepeer ((?:edge|agent|controller|doctor|host-setup|status|verify|whoami)\b.*)$/.exec(line)?.[1],
+    )
+  return lines.filter((line) => line !== undefined).map((line) => line.replaceAll("'", '').split(/\s+/))
+}
+
+test('every relative link and every path of ours in the documents leads to a file', () => {
+  const missing = FILES.flatMap((file) => {
+    const text = read(file)
+    const links = [...text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target]) => target)
+    const relative = links.filter((target) => !/^[a-z]+:/.test(target)).map((target) => join(dirname(file), target))
+    const named = file.startsWith('docs/decisions/')
+      ? []
+      : [...text.matchAll(/`((?:src|test|tools|native|docs)\/[\w./-]+\.\w+)`/g)].map(([, path]) => path)
+    return [...relative, ...named].filter((path) => !existsSync(join(ROOT, path))).map((path) => `${file}: ${path}`)
+  })
+  assert.deepEqual(missing, [])
+})
+
+test('every command line in the documents is one that the program takes', () => {
+  // The files that they name are those of a host; what stands in those of the documents is another test's.
+  const readConfig = (path: string) => parseAgentConfig(exampleAgentConfig(), path)
+  const parsers: Readonly<Record<string, (words: readonly string[]) => unknown>> = {
+    edge: parseEdge,
+    agent: ([first, ...rest]) =>
+      first === 'install' || first === 'uninstall'
+        ? parseAgentInstall(first, rest, readConfig)
+        : readAgent([first, ...rest], readConfig),
+    controller: ([first, ...rest]) => {
+      const parse = { backup: parseBackup, restore: parseRestore, token: parseToken }[first]
+      return parse === undefined ? parseController([first, ...rest]) : parse(rest)
+    },
+    doctor: (words) => parseDoctor(words, readConfig),
+    'host-setup': parseHostSetup,
+    status: parseStatus,
+    verify: parseVerify,
+    whoami: parseWhoami,
+  }
+  let count = 0
+  for (const file of FILES.filter((path) => !path.startsWith('docs/reference/'))) {
+    for (const [command, ...words] of commandLines(file)) {
+      count += 1
+      assert.doesNotThrow(() => parsers[command](words), `${file}: truepeer ${[command, ...words].join(' ')}`)
+    }
+  }
+  assert.ok(count > 15, `${count} command lines were found`)
+})
+
+test('every configuration file in the documents is one that the agent takes', () => {
+  const texts = FILES.flatMap((file) => blocks(file, ['yaml']).map((text) => ({ file, text })))
+  assert.ok(texts.length >= 2)
+  for (const { file, text } of texts) assert.doesNotThrow(() => parseAgentConfig(text, file))
+})
+
+test('lines of the guides and of the pages beside them are no longer than 120 characters, but for tables', () => {
+  const long = FILES.filter((file) => /^docs\/(guides\/|life-|threat-)/.test(file)).flatMap((file) =>
+    read(file)
+      .split('\n')
+      .filter((line) => line.length > 120 && !/^(\||#)/.test(line))
+      .map((line) => `${file}: ${line}`),
+  )
+  assert.deepEqual(long, [])
+})
