@@ -14,6 +14,7 @@ import { repositoryRoot, stopWithMessage } from './program.mjs'
 
 /** The three forms of an import: with names, for its effects alone, and in the middle of the code. */
 const IMPORT = /^(?:import|export)\s[^'"=()]*\bfrom '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm
+const LINE_LENGTH = 120
 const REMEDY = 'move the code to where both may see it, or change the table in tools/floors.mjs and say why'
 
 const rootAt = process.argv.indexOf('--root')
@@ -138,17 +139,18 @@ function withPart(page, name, part) {
 }
 
 function floorsTable() {
-  const rows = rooms.map(({ floor, folder, holds, mayImport, packages = [], because }) => {
-    const modules = packages.filter((name) => name !== 'node').map((name) => `\`${name}\``)
-    const own = [...mayImport, ...modules]
-    return [String(floor), `\`src/${folder}/\``, holds, own.length === 0 ? 'nothing' : own.join(', '), because]
-  })
-  return alignedTable([['floor', 'folder', 'what it holds', 'may import', 'why not more'], ...rows])
+  const floors = [...new Set(rooms.map(({ floor }) => floor))]
+  return floors.map((floor) => [`Floor ${floor}`, '', ...entriesOf(floor)].join('\n')).join('\n\n')
 }
 
-/** @param {readonly (readonly string[])[]} rows the heading first */
-function alignedTable([heading, ...rows]) {
-  return [heading, heading.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
+/** @param {number} wanted */
+function entriesOf(wanted) {
+  const onFloor = rooms.filter(({ floor }) => floor === wanted)
+  return onFloor.flatMap(({ folder, holds, mayImport, packages = [], because }) => {
+    const modules = packages.filter((name) => name !== 'node').map((name) => `\`${name}\``)
+    const own = [...mayImport, ...modules].join(', ')
+    return wrapped(`- **\`src/${folder}/\`** ${holds}. May import ${own === '' ? 'nothing' : own}: ${because}.`, 2)
+  })
 }
 
 /** What really imports what, drawn: each folder with an arrow to those below it that its files name. */
@@ -162,7 +164,7 @@ function picture() {
     const text = used.map(({ folder }) => folder).join(' ')
     lines.push(`  ${room.folder.padEnd(21)}${used.length === 0 ? '' : `-> ${text}`}`.trimEnd())
   }
-  return ['```', ...lines.flatMap(wrapped), '```'].join('\n')
+  return ['```', ...lines.flatMap((line) => wrapped(line, 25)), '```'].join('\n')
 }
 
 /** @param {string} folder */
@@ -171,14 +173,19 @@ function usesOf(folder) {
   return new Set(files.flatMap(([, names]) => names.filter((name) => imports.has(name)).map((name) => dirname(name))))
 }
 
-/** @param {string} line */
-function wrapped(line) {
+/**
+ * Breaks a line at spaces; what follows the first one is indented by so many.
+ *
+ * @param {string} line
+ * @param {number} indent
+ */
+function wrapped(line, indent) {
   const lines = []
   let rest = line
-  while (rest.length > 118) {
-    const at = rest.lastIndexOf(' ', 118)
+  while (rest.length > LINE_LENGTH) {
+    const at = rest.lastIndexOf(' ', LINE_LENGTH)
     lines.push(rest.slice(0, at))
-    rest = `${' '.repeat(26)}${rest.slice(at + 1)}`
+    rest = `${' '.repeat(indent)}${rest.slice(at + 1)}`
   }
   return [...lines, rest]
 }
