@@ -67,7 +67,7 @@ export const rooms = [
     folder: 'compute',
     holds: 'resources of the Compute API: schemas, defaults, checks, references, files of them',
     mayImport: GROUND,
-    packages: ['typebox', 'yaml'],
+    packages: ['yaml'],
     because: 'it is pure: the shapes and rules of resources',
   },
   {
@@ -222,7 +222,7 @@ export const rooms = [
     folder: 'controller/model',
     holds: 'what every method is given: collections, paths, links, references, errors, the world around',
     mayImport: [...GROUND, ...MODEL, 'controller/store'],
-    packages: ['node', 'typebox'],
+    packages: ['node'],
     because: 'everything of the controller stands on it',
   },
   {
@@ -230,7 +230,7 @@ export const rooms = [
     folder: 'controller/methods',
     holds: 'the table of methods, and the OpenAPI document of it',
     mayImport: [...GROUND, ...MODEL, 'controller/store', 'controller/model'],
-    packages: ['node', 'typebox'],
+    packages: ['node'],
     because: 'the table says what there is, not how it is done',
   },
   {

@@ -1,15 +1,5 @@
-import {
-  fraction,
-  integer,
-  object,
-  oneOf,
-  optional,
-  type Report,
-  recorded,
-  reference,
-  text,
-  unsupported,
-} from './schema.ts'
+import type { Report } from './json-schema.ts'
+import { fraction, integer, object, oneOf, optional, recorded, reference, text, unsupported } from './schema.ts'
 
 const INTEGER_MAX = 2 ** 31 - 1
 const RATES = 'Requests, which a TCP proxy does not see.'

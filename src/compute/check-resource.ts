@@ -1,9 +1,9 @@
 import { checkValue } from './check-value.ts'
+import type { Report } from './json-schema.ts'
 import { isMapping, type Mapping } from './json-value.ts'
 import { type Problem, ProblemList, quoted } from './problem.ts'
 import { formatScope, isResourceName, parseReference, type Scope } from './reference.ts'
 import { type CheckedResource, type CheckedResourceOf, type CollectionName, definitions } from './resources.ts'
-import type { Report } from './schema.ts'
 
 /** A sound resource, or all that is wrong with it. */
 export type CheckResult<Collection extends CollectionName> =

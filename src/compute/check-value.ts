@@ -1,39 +1,12 @@
-import { type TSchema, Type } from 'typebox'
 import { formats } from './formats.ts'
+import { isOptional, type Report, type Schema } from './json-schema.ts'
 import { copyJson, isHarmless, isMapping, type Mapping } from './json-value.ts'
 import { nearestWord } from './nearest-word.ts'
 import { fieldPath, quoted } from './problem.ts'
 import { parseReference } from './reference.ts'
-import type { Report, Rule } from './schema.ts'
 
 /** Where a check says what it found. */
 export type Findings = { readonly report: Report; readonly count: number }
-
-/** What `schema.ts` writes into a schema, as far as a check looks at it. */
-type Field = TSchema & {
-  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean'
-  readonly enum?: readonly string[]
-  readonly properties?: Readonly<Record<string, Field>>
-  readonly additionalProperties?: boolean | Field
-  readonly items?: Field
-  readonly minItems?: number
-  readonly maxItems?: number
-  readonly minimum?: number
-  readonly maximum?: number
-  readonly minLength?: number
-  readonly maxLength?: number
-  readonly pattern?: string
-  readonly format?: string
-  readonly default?: unknown
-  readonly examples?: readonly unknown[]
-  readonly readOnly?: boolean
-  readonly rules?: readonly Rule<never>[]
-  readonly normalize?: (value: unknown) => unknown
-  readonly 'x-collections'?: readonly string[]
-  readonly 'x-harmless'?: readonly unknown[]
-  readonly 'x-unsupported'?: readonly string[]
-  readonly 'x-remedy'?: string
-}
 
 /** Words that a problem names. */
 const WORDS_NAMED_MAX = 8
@@ -48,8 +21,7 @@ const DECIMAL = /^-?[0-9]{1,19}(\.[0-9]{1,19})?$/
  * Returns the value with defaults in place and texts in their canonical form, without what only a server sets. Where
  * something was reported, the result is incomplete. Never throws, whatever the value is.
  */
-export function checkValue(schema: TSchema, value: unknown, path: string, findings: Findings): unknown {
-  const field: Field = schema
+export function checkValue(field: Schema, value: unknown, path: string, findings: Findings): unknown {
   if (field.readOnly === true) return undefined
   if (field['x-harmless'] !== undefined) return checkUnsupported(field, value, path, findings)
   if (field.enum !== undefined) return checkWord(field, field.enum, value, path, findings)
@@ -71,11 +43,11 @@ export function checkValue(schema: TSchema, value: unknown, path: string, findin
   }
 }
 
-function checkMapping(field: Field, value: unknown, path: string, findings: Findings): unknown {
+function checkMapping(field: Schema, value: unknown, path: string, findings: Findings): unknown {
   if (!isMapping(value))
     return findings.report(path, `${quoted(value)} is not a mapping`, 'give fields and their values')
   const { properties, additionalProperties, rules = [], normalize } = field
-  if (properties === undefined) return checkTexts(additionalProperties as Field, value, path, findings)
+  if (properties === undefined) return checkTexts(additionalProperties as Schema, value, path, findings)
   const countBefore = findings.count
   const faulty = new Set<string>()
   const checked: [string, unknown][] = []
@@ -89,7 +61,7 @@ function checkMapping(field: Field, value: unknown, path: string, findings: Find
   const object = Object.fromEntries(checked)
   const report: Report = (inner, ...rest) => findings.report(joined(path, inner), ...rest)
   for (const { over, check } of rules) if (!over.some((name) => faulty.has(name))) check(object as never, report)
-  return normalize === undefined || findings.count > countBefore ? object : normalize(object)
+  return normalize === undefined || findings.count > countBefore ? object : normalize(object as never)
 }
 
 /**
@@ -98,15 +70,15 @@ function checkMapping(field: Field, value: unknown, path: string, findings: Find
  * Both are refused where leaving the field out turns a check off, which `minLength` says: they are what a template with
  * an empty variable makes.
  */
-function checkProperty(field: Field, value: unknown, path: string, findings: Findings): unknown {
+function checkProperty(field: Schema, value: unknown, path: string, findings: Findings): unknown {
   const { format, pattern, minLength, 'x-remedy': remedy = 'fill it' } = field
-  const isOptional = Type.IsOptional(field)
+  const mayBeMissing = isOptional(field)
   const isFormed = format !== undefined || pattern !== undefined
-  const isEmpty = value === null || (isOptional && isFormed && value === '')
+  const isEmpty = value === null || (mayBeMissing && isFormed && value === '')
   if (isEmpty && minLength !== undefined) return findings.report(path, 'it is empty', remedy)
   if (value !== undefined && !isEmpty) return checkValue(field, value, path, findings)
   if (field.default !== undefined) return checkValue(field, field.default, path, findings)
-  if (!isOptional) findings.report(path, 'it is missing', `add it${example(field, ', such as')}`, 'required')
+  if (!mayBeMissing) findings.report(path, 'it is missing', `add it${example(field, ', such as')}`, 'required')
   return undefined
 }
 
@@ -121,7 +93,7 @@ function reportUnknown(value: Mapping, properties: Mapping, path: string, findin
   if (more > 0) findings.report(path, `there are ${more} more unknown fields`, 'remove them', 'unknownField')
 }
 
-function checkTexts(field: Field, value: Mapping, path: string, findings: Findings): unknown {
+function checkTexts(field: Schema, value: Mapping, path: string, findings: Findings): unknown {
   const texts = Object.entries(value).map(([key, item]) => [
     key,
     checkText(field, item, fieldPath(path, key), findings),
@@ -129,7 +101,7 @@ function checkTexts(field: Field, value: Mapping, path: string, findings: Findin
   return Object.fromEntries(texts)
 }
 
-function checkList(field: Field, value: unknown, path: string, findings: Findings): unknown {
+function checkList(field: Schema, value: unknown, path: string, findings: Findings): unknown {
   const { items, minItems = 0, maxItems = Number.POSITIVE_INFINITY } = field
   if (!Array.isArray(value)) return findings.report(path, `${quoted(value)} is not a list`, 'give a list')
   if (value.length < minItems) findings.report(path, 'the list is empty', `list at least ${minItems}`, 'required')
@@ -140,7 +112,7 @@ function checkList(field: Field, value: unknown, path: string, findings: Finding
   return items && Array.from(value, (item, index) => checkValue(items, item, `${path}[${index}]`, findings))
 }
 
-function checkWord(field: Field, words: readonly string[], value: unknown, path: string, findings: Findings): unknown {
+function checkWord(field: Schema, words: readonly string[], value: unknown, path: string, findings: Findings): unknown {
   if (typeof value === 'string' && words.includes(value)) return value
   if (typeof value === 'string' && field['x-unsupported']?.includes(value)) {
     return findings.report(path, `${value} is not supported`, field['x-remedy'] ?? `give ${words[0]}`, 'unsupported')
@@ -152,7 +124,7 @@ function checkWord(field: Field, words: readonly string[], value: unknown, path:
   return findings.report(path, rule, `give ${nearest ?? words[0]}`)
 }
 
-function checkNumber(field: Field, value: unknown, path: string, findings: Findings): unknown {
+function checkNumber(field: Schema, value: unknown, path: string, findings: Findings): unknown {
   const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = field
   const number = typeof value === 'string' && DECIMAL.test(value) ? Number(value) : value
   const kind = field.type === 'integer' ? 'a whole number' : 'a number'
@@ -166,7 +138,7 @@ function checkNumber(field: Field, value: unknown, path: string, findings: Findi
   return number + 0
 }
 
-function checkText(field: Field, value: unknown, path: string, findings: Findings): unknown {
+function checkText(field: Schema, value: unknown, path: string, findings: Findings): unknown {
   const format = field.format === undefined ? undefined : formats[field.format]
   const text = format?.takesNumbers && Number.isSafeInteger(value) ? String(value) : value
   const shown = format?.isHidden ? 'it' : quoted(value)
@@ -188,7 +160,7 @@ function checkText(field: Field, value: unknown, path: string, findings: Finding
   return read ?? findings.report(path, `${shown} is not ${format.expected}`, format.remedyFor?.(text) ?? remedy)
 }
 
-function checkReference(field: Field, text: string, path: string, findings: Findings): unknown {
+function checkReference(field: Schema, text: string, path: string, findings: Findings): unknown {
   const collections = field['x-collections'] ?? []
   const reference = parseReference(text)
   const wanted = collections.join(' or ')
@@ -201,7 +173,7 @@ function checkReference(field: Field, text: string, path: string, findings: Find
   return findings.report(path, `${quoted(text)} is one of ${collection}`, `name one of ${wanted}`, 'wrongKind')
 }
 
-function checkUnsupported(field: Field, value: unknown, path: string, findings: Findings): undefined {
+function checkUnsupported(field: Schema, value: unknown, path: string, findings: Findings): undefined {
   if (isHarmless(value, field['x-harmless'] ?? [])) return
   findings.report(path, 'the field is not supported', field['x-remedy'] ?? 'remove it', 'unsupported')
 }
@@ -211,7 +183,7 @@ function checkRecorded(value: unknown, path: string, findings: Findings): unknow
 }
 
 /** An example of a field's value, behind some words; empty where there is none. */
-function example({ examples, enum: words, format, ...field }: Field, before: string): string {
+function example({ examples, enum: words, format, ...field }: Schema, before: string): string {
   const collection = field['x-collections']?.[0]
   const reference = collection === undefined ? undefined : `global/${collection}/NAME`
   const value = examples?.[0] ?? (format === 'reference' ? reference : (words?.[0] ?? field.default))

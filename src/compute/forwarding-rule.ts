@@ -1,4 +1,4 @@
-import type { Static } from 'typebox'
+import type { ValueOf } from './json-schema.ts'
 import { loadBalancingScheme } from './load-balancing-scheme.ts'
 import { defineResource } from './resource.ts'
 import { list, oneOf, optional, outputOnly, recorded, reference, text, texts, unsupported } from './schema.ts'
@@ -74,7 +74,7 @@ export const forwardingRules = defineResource(
 )
 
 /** The port of a checked forwarding rule. */
-export function portOf({ portRange }: Pick<Static<typeof forwardingRules.schema>, 'portRange'>): number {
+export function portOf({ portRange }: Pick<ValueOf<typeof forwardingRules.schema>, 'portRange'>): number {
   return Number(portRange?.split('-')[0])
 }
 

@@ -1,6 +1,6 @@
-import type { Static, TObject } from 'typebox'
+import type { ObjectSchema, Rule, ValueOf } from './json-schema.ts'
 import { defineResource } from './resource.ts'
-import { flag, integer, object, oneOf, optional, type Rule, text, unsupported } from './schema.ts'
+import { flag, integer, object, oneOf, optional, text, unsupported } from './schema.ts'
 
 const TEXT_LENGTH_MAX = 1024
 const PORT_MAX = 65_535
@@ -41,7 +41,7 @@ const proxyHeader = oneOf('What a probe says first; PROXY_V1 is `PROXY UNKNOWN`.
   default: 'NONE',
 })
 
-type PortFields = Pick<Static<TObject<typeof portFields>>, 'port' | 'portSpecification'>
+type PortFields = Pick<ValueOf<ObjectSchema<typeof portFields>>, 'port' | 'portSpecification'>
 
 /** The rule about the port and its default; undefined: a fixed port has to be given. */
 function portOptions(portDefault: number | undefined) {

@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import type { TSchema } from 'typebox'
 import { checkValue } from './check-value.ts'
 import { formats } from './formats.ts'
+import type { Schema } from './json-schema.ts'
 import { resourceEntries } from './resource-entries.ts'
 import { definitions, isCollectionName } from './resources.ts'
 
-type Field = TSchema & Readonly<Record<string, unknown>>
-
-function everyField(schema: TSchema): readonly Field[] {
-  const field = schema as Field
-  const inner = [
-    ...Object.values((field.properties ?? {}) as Record<string, Field>),
-    ...(field.items ? [field.items as Field] : []),
-  ]
+function everyField(field: Schema): readonly Schema[] {
+  const inner = [...Object.values(field.properties ?? {}), ...(field.items === undefined ? [] : [field.items])]
   return [field, ...inner.flatMap(everyField)]
 }
 
@@ -27,7 +21,7 @@ test('every field of every resource says what it is, and in one sentence', () =>
 test('defaults and examples are taken by the field that names them', () => {
   for (const [collection, { schema }] of Object.entries(definitions)) {
     for (const field of everyField(schema)) {
-      const samples = [...((field.examples as unknown[]) ?? []), ...('default' in field ? [field.default] : [])]
+      const samples = [...(field.examples ?? []), ...('default' in field ? [field.default] : [])]
       for (const sample of samples) {
         let count = 0
         const report = () => void count++
@@ -41,10 +35,8 @@ test('defaults and examples are taken by the field that names them', () => {
 test('references lead to collections that there are, and formats are known', () => {
   for (const { schema } of Object.values(definitions)) {
     for (const field of everyField(schema)) {
-      for (const collection of (field['x-collections'] as string[] | undefined) ?? [])
-        assert.ok(isCollectionName(collection))
-      if (field.format !== undefined && field.format !== 'reference')
-        assert.ok(Object.hasOwn(formats, String(field.format)))
+      for (const collection of field['x-collections'] ?? []) assert.ok(isCollectionName(collection))
+      if (field.format !== undefined && field.format !== 'reference') assert.ok(Object.hasOwn(formats, field.format))
     }
   }
 })

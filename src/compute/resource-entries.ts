@@ -1,4 +1,4 @@
-import { type TSchema, Type } from 'typebox'
+import type { Schema } from './json-schema.ts'
 import { fieldPath } from './problem.ts'
 import { definitions } from './resources.ts'
 
@@ -22,41 +22,39 @@ export type ResourceEntry = {
   readonly accepted: Readonly<Record<'outputOnly' | 'recorded' | 'unsupported', readonly string[]>>
 }
 
-type Field = TSchema & Readonly<Record<string, unknown>> & { readonly properties?: Readonly<Record<string, Field>> }
-
 /** All that the schemas say about resources and their fields, in the order of the schemas. Pure. */
 export function resourceEntries(): readonly ResourceEntry[] {
   return Object.entries(definitions).map(([collection, { kind, scopes, schema }]) => {
-    const root = schema as TSchema as Field
     const accepted = { outputOnly: [] as string[], recorded: [] as string[], unsupported: [] as string[] }
     const fields: FieldEntry[] = []
-    for (const { path, field, isRequired } of fieldsOf(root, '')) {
+    for (const { path, field, isRequired } of fieldsOf(schema, '')) {
       const kindOfField = acceptedKind(field)
       if (kindOfField !== undefined) accepted[kindOfField].push(path)
       else fields.push({ path, description: String(field.description), facts: factsOf(field, isRequired) })
     }
-    return { collection, kind, description: String(root.description), scopes, fields, accepted }
+    return { collection, kind, description: String(schema.description), scopes, fields, accepted }
   })
 }
 
-type PlacedField = { readonly path: string; readonly field: Field; readonly isRequired: boolean }
+type PlacedField = { readonly path: string; readonly field: Schema; readonly isRequired: boolean }
 
-function fieldsOf(object: Field, path: string): readonly PlacedField[] {
-  return Object.entries(object.properties ?? {}).flatMap(([name, field]) => {
+function fieldsOf(object: Schema, path: string): readonly PlacedField[] {
+  const { properties = {}, required = [] } = object
+  return Object.entries(properties).flatMap(([name, field]) => {
     const at = fieldPath(path, name)
-    const isRequired = !Type.IsOptional(field) && field.default === undefined
-    const items = field.items as Field | undefined
+    const isRequired = required.includes(name)
+    const { items } = field
     return [{ path: at, field, isRequired }, ...fieldsOf(items ?? field, items === undefined ? at : `${at}[]`)]
   })
 }
 
-function acceptedKind(field: Field): keyof ResourceEntry['accepted'] | undefined {
+function acceptedKind(field: Schema): keyof ResourceEntry['accepted'] | undefined {
   if (field.readOnly === true) return 'outputOnly'
   if (field['x-harmless'] !== undefined) return 'unsupported'
   return field.type === undefined && field.enum === undefined ? 'recorded' : undefined
 }
 
-function factsOf(field: Field, isRequired: boolean): string {
+function factsOf(field: Schema, isRequired: boolean): string {
   const facts = [takes(field)]
   const isScalar = typeof field.default !== 'object'
   if (isRequired) facts.push('has to be given')
@@ -65,14 +63,13 @@ function factsOf(field: Field, isRequired: boolean): string {
   return facts.join('; ')
 }
 
-function takes(field: Field): string {
-  const { type, items, minimum, maximum } = field
-  const collections = field['x-collections']
-  if (Array.isArray(field.enum)) return field.enum.map((word) => `\`${word}\``).join(', ')
-  if (Array.isArray(collections)) return `a reference to one of ${collections.map((name) => `\`${name}\``).join(', ')}`
+function takes(field: Schema): string {
+  const { type, items, minimum, maximum, 'x-collections': collections } = field
+  if (field.enum !== undefined) return field.enum.map((word) => `\`${word}\``).join(', ')
+  if (collections !== undefined) return `a reference to one of ${collections.map((name) => `\`${name}\``).join(', ')}`
   if (type === 'integer') return `a whole number from ${minimum} to ${maximum}`
   if (type === 'number') return `a number from ${minimum} to ${maximum}`
-  if (type === 'array') return (items as Field).type === 'object' ? 'a list' : `a list: ${takes(items as Field)}`
+  if (items !== undefined) return items.type === 'object' ? 'a list' : `a list: ${takes(items)}`
   if (type === 'boolean') return '`true` or `false`'
   return type === 'string' ? 'a text' : 'a mapping'
 }

@@ -1,14 +1,14 @@
-import type { TObject, TProperties } from 'typebox'
+import type { ObjectSchema, Properties } from './json-schema.ts'
 import { NAME_PATTERN, type Scope } from './reference.ts'
 import { type ObjectOptions, object, optional, outputOnly, text } from './schema.ts'
 
 /** One kind of resource: everything that is checked, defaulted, typed and documented about it. */
-export type ResourceDefinition<Properties extends TProperties = TProperties> = {
+export type ResourceDefinition<Fields extends Properties = Properties> = {
   /** `compute#backendService` */
   readonly kind: string
   /** Where such a resource may live. */
   readonly scopes: readonly Scope['kind'][]
-  readonly schema: TObject<Properties>
+  readonly schema: ObjectSchema<Fields>
 }
 
 // What every resource has; kind, region, zone and selfLink say which resource it is before its schema is looked at.
@@ -30,11 +30,11 @@ const commonFields = {
 } as const
 
 /** Defines a kind of resource by its own fields and the rules between them. */
-export function defineResource<Properties extends TProperties>(
+export function defineResource<Fields extends Properties>(
   identity: { readonly kind: string; readonly scopes: readonly Scope['kind'][]; readonly description: string },
-  properties: Properties,
-  options: ObjectOptions<typeof commonFields & Properties> = {},
-): ResourceDefinition<typeof commonFields & Properties> {
+  properties: Fields,
+  options: ObjectOptions<typeof commonFields & Fields> = {},
+): ResourceDefinition<typeof commonFields & Fields> {
   const { kind, scopes, description } = identity
   return { kind, scopes, schema: object(description, { ...commonFields, ...properties }, options) }
 }

@@ -1,4 +1,3 @@
-import type { Static } from 'typebox'
 import { addresses } from './address.ts'
 import { backendServices } from './backend-service.ts'
 import { firewalls } from './firewall.ts'
@@ -6,6 +5,7 @@ import { forwardingRules } from './forwarding-rule.ts'
 import { healthChecks } from './health-check.ts'
 import { instances } from './instance.ts'
 import { instanceGroups } from './instance-group.ts'
+import type { ValueOf } from './json-schema.ts'
 import { networkEndpointGroups } from './network-endpoint-group.ts'
 import type { Scope } from './reference.ts'
 import { sslCertificates } from './ssl-certificate.ts'
@@ -33,7 +33,7 @@ export const definitions = {
 export type CollectionName = keyof typeof definitions
 
 /** What a resource of a collection holds, defaults applied; fields that only a server sets are left out. */
-export type ResourceOf<Collection extends CollectionName> = Static<(typeof definitions)[Collection]['schema']>
+export type ResourceOf<Collection extends CollectionName> = ValueOf<(typeof definitions)[Collection]['schema']>
 
 /** A sound resource of one collection. */
 export type CheckedResourceOf<Collection extends CollectionName> = {

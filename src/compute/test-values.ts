@@ -1,8 +1,7 @@
 import fc from 'fast-check'
-import { type TSchema, Type } from 'typebox'
+import { isOptional, type Schema } from './json-schema.ts'
 import { CERTIFICATE, PRIVATE_KEY } from './test-pem.ts'
 
-type Field = TSchema & Readonly<Record<string, unknown>>
 type Value = Record<string, unknown>
 
 const textsOfFormat: Readonly<Record<string, readonly unknown[]>> = {
@@ -25,10 +24,9 @@ export const anyTexts = fc
   .map((units) => String.fromCharCode(...units))
 
 /** Values in which every field is sound by itself; the rules between fields may still be broken. */
-export function soundValues(schema: TSchema): fc.Arbitrary<Value> {
-  const { properties } = schema as Field & { readonly properties: Readonly<Record<string, Field>> }
+export function soundValues({ properties = {} }: Schema): fc.Arbitrary<Value> {
   const names = Object.keys(properties)
-  const always = names.filter((name) => !Type.IsOptional(properties[name]) && properties[name].default === undefined)
+  const always = names.filter((name) => !isOptional(properties[name]) && properties[name].default === undefined)
   const sometimes = names.filter((name) => !always.includes(name))
   return fc.subarray(sometimes, { maxLength: Math.min(6, sometimes.length) }).chain((chosen) => {
     const entries = [...always, ...chosen].map((name) => [name, soundField(properties[name])] as const)
@@ -36,22 +34,20 @@ export function soundValues(schema: TSchema): fc.Arbitrary<Value> {
   })
 }
 
-function soundField(field: Field): fc.Arbitrary<unknown> {
+function soundField(field: Schema): fc.Arbitrary<unknown> {
   if (field.readOnly === true) return fc.jsonValue()
   const harmless = field['x-harmless']
-  if (Array.isArray(harmless)) return fc.constantFrom(null, false, '', 0, [], { a: [0] }, ...harmless)
-  if (Array.isArray(field.enum)) return fc.constantFrom(...field.enum)
-  const { minimum, maximum, examples, format } = field
-  const [collection] = (field['x-collections'] as readonly string[] | undefined) ?? []
+  if (harmless !== undefined) return fc.constantFrom(null, false, '', 0, [], { a: [0] }, ...harmless)
+  if (field.enum !== undefined) return fc.constantFrom(...field.enum)
+  const { properties, items, minItems = 0, minimum = 0, maximum = 0, examples, format } = field
+  const [collection] = field['x-collections'] ?? []
   switch (field.type) {
     case 'object':
-      return field.properties === undefined ? fc.dictionary(fc.string(), fc.string()) : soundValues(field)
+      return properties === undefined ? fc.dictionary(fc.string(), fc.string()) : soundValues({ properties })
     case 'array':
-      return fc.array(soundField(field.items as Field), { minLength: Number(field.minItems ?? 0), maxLength: 2 })
+      return fc.array(soundField(items ?? {}), { minLength: minItems, maxLength: 2 })
     case 'integer':
-      return fc
-        .integer({ min: Number(minimum), max: Number(maximum) })
-        .chain((value) => fc.constantFrom(value, `${value}`))
+      return fc.integer({ min: minimum, max: maximum }).chain((value) => fc.constantFrom(value, `${value}`))
     case 'number':
       return fc.constantFrom(0, 0.1, 0.5, '0.8', 1)
     case 'boolean':
@@ -59,8 +55,8 @@ function soundField(field: Field): fc.Arbitrary<unknown> {
     case 'string':
       if (collection !== undefined)
         return fc.constantFrom('n', `global/${collection}/n`, `https://h/projects/p/global/${collection}/n`)
-      if (typeof format === 'string') return fc.constantFrom(...textsOfFormat[format])
-      return Array.isArray(examples)
+      if (format !== undefined) return fc.constantFrom(...textsOfFormat[format])
+      return examples !== undefined
         ? fc.constantFrom(...examples)
         : field.pattern === undefined
           ? fc.string()

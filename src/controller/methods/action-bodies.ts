@@ -1,6 +1,6 @@
-import type { TSchema } from 'typebox'
 import { instances } from '../../compute/instance.ts'
 import { instanceGroups } from '../../compute/instance-group.ts'
+import type { Schema } from '../../compute/json-schema.ts'
 import { networkEndpointGroups } from '../../compute/network-endpoint-group.ts'
 import { list, object, oneOf, optional, outputOnly, recorded, reference, text, texts } from '../../compute/schema.ts'
 import { targetSslProxies } from '../../compute/target-ssl-proxy.ts'
@@ -23,7 +23,7 @@ const endpoints = object('Some endpoints.', {
 })
 
 /** What an action takes that changes one resource, by `collection.action`. */
-export const actionBodies: Readonly<Record<string, TSchema>> = {
+export const actionBodies: Readonly<Record<string, Schema>> = {
   'addresses.move': object('Where the address goes.', {
     destinationAddress: text('URL or path of the new address, in another project.'),
     description: optional(text('The new description; without it the old one stays.')),

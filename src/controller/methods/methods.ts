@@ -1,4 +1,4 @@
-import type { TSchema } from 'typebox'
+import type { Schema } from '../../compute/json-schema.ts'
 import { type CollectionName, definitions, isCollectionName } from '../../compute/resources.ts'
 import { collectionFacts, collectionNames } from '../model/collections.ts'
 import { actionBodies } from './action-bodies.ts'
@@ -31,7 +31,7 @@ export type Method = {
   /** It changes nothing, whatever the HTTP method is. */
   readonly isRead: boolean
   /** What the body has to be; undefined: it is not looked at. */
-  readonly body: TSchema | undefined
+  readonly body: Schema | undefined
 }
 
 const READ_ACTIONS = new Set(['getHealth', 'listInstances', 'listNetworkEndpoints', 'wait', 'getSerialPortOutput'])
@@ -91,7 +91,7 @@ function placeOf({ shape, collection, action }: Method): string {
 function resourceMethods(collection: CollectionName): readonly Method[] {
   const { scopes, schema } = definitions[collection]
   const { aggregatedKind, verbs } = collectionFacts[collection]
-  const write = (action: string, http: Method['http'], shape: MethodShape, body?: TSchema): Method => {
+  const write = (action: string, http: Method['http'], shape: MethodShape, body?: Schema): Method => {
     return { ...read(collection, action, shape, scopes), http, isRead: false, body }
   }
   return [
@@ -117,7 +117,7 @@ function actionMethods(): readonly Method[] {
   ]
 }
 
-function action(id: string, body: TSchema | undefined): Method {
+function action(id: string, body: Schema | undefined): Method {
   const [collection = '', name = ''] = id.split('.')
   const scopes = isCollectionName(collection) ? definitions[collection].scopes : (['global'] as const)
   const shape = collection === 'projects' ? 'project' : 'resource-action'

@@ -1,4 +1,4 @@
-import type { TSchema } from 'typebox'
+import type { Schema } from '../../compute/json-schema.ts'
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { type CollectionName, definitions } from '../../compute/resources.ts'
 import { collectionFacts } from './collections.ts'
@@ -14,16 +14,9 @@ export type LinkField = {
 /** What becomes of one link. */
 type MapLink = (text: string, field: LinkField) => string
 
-type Field = TSchema & {
-  readonly properties?: Readonly<Record<string, Field>>
-  readonly items?: Field
-  readonly default?: unknown
-  readonly 'x-collections'?: readonly CollectionName[]
-}
-
 /** Copies a checked resource with every link in it mapped. */
 export function mapLinks(collection: CollectionName, resource: Mapping, map: MapLink): Mapping {
-  return mapValue(fieldsOf(collection), collection, resource, '', '', map) as Mapping
+  return mapValue(definitions[collection].schema, collection, resource, '', '', map) as Mapping
 }
 
 /**
@@ -33,17 +26,13 @@ export function mapLinks(collection: CollectionName, resource: Mapping, map: Map
 export function shownResource(collection: CollectionName, resource: Mapping, map: MapLink): Mapping {
   const mapped = mapLinks(collection, resource, map)
   const hidden = collectionFacts[collection].hidden
-  const shown = withoutEmpty(fieldsOf(collection), mapped) as Mapping
+  const shown = withoutEmpty(definitions[collection].schema, mapped) as Mapping
   return Object.fromEntries(Object.entries(shown).filter(([name]) => !hidden.includes(name)))
-}
-
-function fieldsOf(collection: CollectionName): Field {
-  return definitions[collection].schema as TSchema as Field
 }
 
 /** `path` has indexes, `place` has none: `networkInterfaces[0].network` and `networkInterfaces[].network`. */
 function mapValue(
-  field: Field,
+  field: Schema,
   collection: CollectionName,
   value: unknown,
   path: string,
@@ -51,7 +40,7 @@ function mapValue(
   map: MapLink,
 ): unknown {
   if (typeof value === 'string') {
-    const collections = field['x-collections']
+    const collections = field['x-collections'] as LinkField['collections'] | undefined
     const isLink = collections !== undefined || collectionFacts[collection].otherLinks.includes(place)
     return isLink ? map(value, { path, collections: collections ?? [] }) : value
   }
@@ -70,7 +59,7 @@ function mapValue(
   return Object.fromEntries(entries)
 }
 
-function withoutEmpty(field: Field, value: unknown): unknown {
+function withoutEmpty(field: Schema, value: unknown): unknown {
   const { items, properties } = field
   if (Array.isArray(value)) return items === undefined ? value : value.map((item) => withoutEmpty(items, item))
   if (!isMapping(value) || properties === undefined) return value
@@ -81,7 +70,7 @@ function withoutEmpty(field: Field, value: unknown): unknown {
   return Object.fromEntries(entries)
 }
 
-function isEmptyDefault(field: Field, value: unknown): boolean {
+function isEmptyDefault(field: Schema, value: unknown): boolean {
   if (value === '') return field.default === ''
   return Array.isArray(value) && value.length === 0 && Array.isArray(field.default)
 }
