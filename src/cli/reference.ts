@@ -3,8 +3,14 @@ import { type FieldEntry, type ResourceEntry, resourceEntries } from '../compute
 import { CONTROLLER_METRICS, CONTROLLER_REQUESTS, CONTROLLER_SECONDS } from '../telemetry/controller-metrics.ts'
 import { EDGE_METRICS } from '../telemetry/edge-metrics.ts'
 import {
-  ACCEPT_ERRNOS,
+  END_REASON_NAMES,
   END_REASONS,
+  type EndReason,
+  type EndReasonRow,
+  type ReasonText,
+} from '../telemetry/end-reasons.ts'
+import {
+  ACCEPT_ERRNOS,
   FALLBACK_CAUSES,
   METRICS,
   type Metric,
@@ -12,12 +18,10 @@ import {
   SOURCE_REFUSALS,
 } from '../telemetry/metrics.ts'
 import {
-  END_REASON_TEXTS,
   FALLBACK_CAUSE_TEXTS,
   HANDSHAKE_FAILURE_TEXTS,
   MALFORMED_REASON_TEXTS,
   PAUSE_REASON_TEXTS,
-  type ReasonText,
   SOURCE_REFUSAL_TEXTS,
 } from '../telemetry/reasons.ts'
 import type { StatusMetric } from '../telemetry/status-metric.ts'
@@ -246,10 +250,21 @@ function endReasonsPage(): string {
   return page('End reasons', [
     wrapped(
       'Every connection that was accepted ends for exactly one of these reasons. It is `end` in the record of the connection ' +
-        'in the log, and the `reason` of `truepeer_connections_ended_total`. What "the client" means depends on the side: for ' +
-        'an edge it is the client, for an agent the edge that connected to it. What to do about it stands behind each.',
+        'in the log, and the `reason` of `truepeer_connections_ended_total`. "The client" is who connected: for an agent ' +
+        'that is an edge. What to do about it stands behind each.',
     ),
-    ...END_REASONS.map((reason) => reasonItem(reason, END_REASON_TEXTS[reason])),
+    wrapped(
+      `An end closes the socket of whoever is left with a FIN. It resets it where the other side broke, and for ` +
+        `${codes(reasonsWhere(({ isCutOff }) => isCutOff))}.`,
+    ),
+    wrapped(
+      `Which of them have a record in the log depends on \`-v\`. Always a sample: ${codes(reasonsWhere(({ record }) => record === 'sample'))}; ` +
+        `of an edge also ${codes(reasonsWhere(({ record }) => record === 'failure'))}. With \`-v 1\` all but ` +
+        `${codes(reasonsWhere(({ record }) => record === 'quiet'))}, which need \`-v 2\`. Of ` +
+        `${codes(reasonsWhere(({ record }) => record === 'sample-on-request'))} there is a sample with \`-v 1\` and 2. ` +
+        'A probe that is passed on to the app has no record with `-v 1` either.',
+    ),
+    ...END_REASON_NAMES.map(endReasonItem),
     '## Refused sources',
     wrapped(
       '`refusal` in the record of a `source-refused` connection, and the `reason` of `truepeer_sources_refused_total`.',
@@ -334,6 +349,15 @@ function fieldItem({ path, description, facts }: FieldEntry): string {
 
 function codes(names: readonly string[]): string {
   return names.map((name) => `\`${name}\``).join(', ')
+}
+
+function reasonsWhere(has: (row: EndReasonRow) => boolean): readonly EndReason[] {
+  return END_REASON_NAMES.filter((reason) => has(END_REASONS[reason]))
+}
+
+function endReasonItem(reason: EndReason): string {
+  const { role, meaning, remedy } = END_REASONS[reason]
+  return reasonItem(reason, { meaning: role === 'both' ? meaning : `(${role} only) ${meaning}`, remedy })
 }
 
 function reasonItem(reason: string, { meaning, remedy }: ReasonText): string {

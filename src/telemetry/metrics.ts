@@ -1,35 +1,6 @@
 import { MALFORMED_REASONS } from '../proxy-protocol/proxy-header.ts'
 import { HANDSHAKE_FAILURES, TLS_VERSION_NAMES } from '../tls/handshake-names.ts'
-
-/** Why a connection ended; the `reason` of `truepeer_connections_ended_total`. */
-export const END_REASONS = [
-  'finished',
-  'client-reset',
-  'backend-reset',
-  'client-truncated',
-  'backend-truncated',
-  'client-left',
-  'idle-timeout',
-  'half-closed-timeout',
-  'untrusted-peer',
-  'handshake-failed',
-  'header-timeout',
-  'header-missing',
-  'header-truncated',
-  'header-malformed',
-  'source-refused',
-  'local-probe',
-  'answered',
-  'app-down',
-  'connect-timeout',
-  'connect-failed',
-  'backend-handshake-failed',
-  'no-backend',
-  'out-of-resources',
-  'drained',
-  'shutdown',
-] as const
-export type EndReason = (typeof END_REASONS)[number]
+import { END_REASON_NAMES } from './end-reasons.ts'
 
 /** Why a well-formed header's source may not be impersonated; the `reason` of `truepeer_sources_refused_total`. */
 export const SOURCE_REFUSALS = [
@@ -101,7 +72,7 @@ function single(name: string, help: string, kind: Metric['kind'] = 'counter'): M
 export const METRICS = {
   accepted: single('truepeer_connections_accepted_total', 'Connections taken from a listener'),
   open: single('truepeer_connections_open', 'Connections open now', 'gauge'),
-  ended: labelled('truepeer_connections_ended_total', 'Connections that ended, by reason', 'reason', END_REASONS),
+  ended: labelled('truepeer_connections_ended_total', 'Connections that ended, by reason', 'reason', END_REASON_NAMES),
   bytes: labelled('truepeer_bytes_total', 'Payload bytes relayed', 'direction', [
     'client-to-backend',
     'backend-to-client',

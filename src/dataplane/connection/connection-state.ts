@@ -4,7 +4,7 @@
 import type { Endpoint } from '../../address/endpoint.ts'
 import type { IpAddress } from '../../address/ip-address.ts'
 import type { Tlv } from '../../proxy-protocol/tlv.ts'
-import type { EndReason } from '../../telemetry/metrics.ts'
+import type { EndReason } from '../../telemetry/end-reasons.ts'
 import type { TlsClient } from '../../tls/client.ts'
 import type { TlsServer } from '../../tls/server.ts'
 import { Side } from './side.ts'

@@ -1,11 +1,12 @@
 // The life of a connection, from accept to end. This file is where a reader starts: every transition stands in
-// `drive`; what is done in a phase is in `stages.ts`, whose functions say what they saw and never change the phase.
+// `drive`, and those before a backend is looked for in `meetClient`; what is done in a phase is in `stages.ts`, whose functions say what they saw and never change the phase.
 
 import type { Endpoint } from '../../address/endpoint.ts'
 import { ETIMEDOUT } from '../../linux/errno.ts'
 import { FAILED, HANGUP, READABLE, WRITABLE } from '../../linux/poller.ts'
 import { close, closeWithReset, takeError } from '../../linux/socket.ts'
-import { type EndReason, METRICS } from '../../telemetry/metrics.ts'
+import { END_REASONS, type EndReason } from '../../telemetry/end-reasons.ts'
+import { METRICS } from '../../telemetry/metrics.ts'
 import { TlsSession } from '../../tls/session.ts'
 import { type Connection, NO_BYTES, NO_TLVS, Phase, type Service } from './connection-state.ts'
 import type { Loop } from './loop.ts'
@@ -31,17 +32,7 @@ import { sendTo } from './transfer.ts'
 
 /** How long what a broken side sent may take to be delivered before the other side is reset all the same. */
 const RESET_WAIT_MS = 1_000
-/** Ends in the middle of something. */
-const CUT_OFF: ReadonlySet<EndReason> = new Set([
-  'connect-failed',
-  'connect-timeout',
-  'no-backend',
-  'app-down',
-  'out-of-resources',
-  'backend-handshake-failed',
-  'drained',
-  'shutdown',
-])
+
 /** Begins the life of an accepted connection: `fd` is connected to `peer`. */
 export function begin(loop: Loop, connection: Connection, fd: number, peer: Endpoint, service: Service): void {
   const { role } = service
@@ -74,20 +65,21 @@ export function begin(loop: Loop, connection: Connection, fd: number, peer: Endp
     loop.timers.set(connection, loop.nowMs + service.timeouts.headerTimeoutMs)
   } else {
     connection.source = peer
-    enter(loop, connection)
+    if (!enterHandshake(loop, connection)) enterDialling(loop, connection)
   }
   drive(loop, connection)
 }
 
-/** The client's own bytes come from now on, encrypted or not. */
-function enter(loop: Loop, connection: Connection): void {
+/** The client's own bytes come from now on: a handshake first where they are encrypted, which is what it reports. */
+function enterHandshake(loop: Loop, connection: Connection): boolean {
   const { tls } = serviceOf(connection)
-  if (tls === null) return enterDialling(loop, connection)
+  if (tls === null) return false
   connection.client.tls = TlsSession.accepting(tls)
   if (connection.phase === Phase.ReadingHeader) tls.release()
   connection.phase = Phase.Handshaking
   loop.timers.clear(connection)
   loop.timers.set(connection, loop.nowMs + tls.handshakeTimeoutMs)
+  return true
 }
 
 /** It is known who the client is. */
@@ -143,30 +135,14 @@ export function drive(loop: Loop, connection: Connection): void {
   const { client, backend } = connection
   for (;;) {
     switch (connection.phase) {
-      case Phase.ReadingHeader: {
-        const read = readHeader(loop, connection)
-        if (read.kind === 'incomplete') return
-        if (read.kind === 'refused') return end(loop, connection, read.reason)
-        if (read.kind === 'answer') {
-          sendTo(client, read.bytes, 0, read.bytes.length)
-          connection.phase = Phase.Answering
-          continue
-        }
-        enter(loop, connection)
-        continue
-      }
-
-      case Phase.Handshaking: {
-        const step = handshake(loop, connection)
-        if (step === 'wait') return
-        if (step === 'failed') return end(loop, connection, 'handshake-failed')
+      case Phase.ReadingHeader:
+      case Phase.Handshaking:
+      case Phase.Answering: {
+        const met = meetClient(loop, connection)
+        if (met === 'wait') return
+        if (met !== 'known') return end(loop, connection, met)
         enterDialling(loop, connection)
         continue
-      }
-
-      case Phase.Answering: {
-        if (answer(loop, connection)) return end(loop, connection, 'answered')
-        return
       }
 
       case Phase.Dialling: {
@@ -239,6 +215,38 @@ export function drive(loop: Loop, connection: Connection): void {
   }
 }
 
+/**
+ * Takes a connection through what comes before a backend is looked for, as far as it can go without waiting: `known` once
+ * the client is, or the reason of an end without a backend.
+ */
+function meetClient(loop: Loop, connection: Connection): 'wait' | 'known' | EndReason {
+  for (;;) {
+    switch (connection.phase) {
+      case Phase.ReadingHeader: {
+        const read = readHeader(loop, connection)
+        if (read.kind === 'incomplete') return 'wait'
+        if (read.kind === 'refused') return read.reason
+        if (read.kind === 'answer') {
+          sendTo(connection.client, read.bytes, 0, read.bytes.length)
+          connection.phase = Phase.Answering
+          continue
+        }
+        if (!enterHandshake(loop, connection)) return 'known'
+        continue
+      }
+
+      case Phase.Handshaking: {
+        const step = handshake(loop, connection)
+        if (step === 'open') return 'known'
+        return step === 'failed' ? 'handshake-failed' : 'wait'
+      }
+
+      default:
+        return answer(loop, connection) ? 'answered' : 'wait'
+    }
+  }
+}
+
 /** An attempt has failed: another one follows, or the connection ends, by default for the reason that the stage gives. */
 function tryAgain(loop: Loop, connection: Connection, lastReason?: EndReason): boolean {
   const next = afterFailure(loop, connection)
@@ -262,8 +270,9 @@ export function end(loop: Loop, connection: Connection, reason: EndReason): void
   // Before a socket is closed: whoever has seen the end of a connection finds it counted.
   loop.counters.add(METRICS.ended.slots[reason])
   // Who is cut off, or whose other side was never reached or broke, must not take the end for an orderly one.
-  closeSide(client, backend.failure === 0 && !CUT_OFF.has(reason))
-  if (backend.fd >= 0) closeSide(backend, client.failure === 0 && !CUT_OFF.has(reason))
+  const { isCutOff } = END_REASONS[reason]
+  closeSide(client, backend.failure === 0 && !isCutOff)
+  if (backend.fd >= 0) closeSide(backend, client.failure === 0 && !isCutOff)
   connection.phase = Phase.None
   loop.release(connection)
   if (client.pipe !== null) loop.pipes.discard(client.pipe)

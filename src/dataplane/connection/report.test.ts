@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseEndpoint } from '../../address/endpoint.ts'
+import type { EndReason } from '../../telemetry/end-reasons.ts'
 import type { LogFields } from '../../telemetry/log.ts'
-import type { EndReason } from '../../telemetry/metrics.ts'
 import { Connection } from './connection-state.ts'
 import { Reporter, type Verbosity } from './report.ts'
 
@@ -69,14 +69,14 @@ test("a probe that closes without a byte is nobody's failure", () => {
   assert.deepEqual(records, [])
 })
 
-test('failures that a role names are sampled where no records are asked for, and all reported where they are', () => {
+test('failures are sampled for a role that wants it where no records are asked for, and all reported where they are', () => {
   for (const [verbosity, count] of [
     [0, 1],
     [1, 3],
   ] as const) {
     const records: LogFields[] = []
     const subject = new Reporter((_level, _message, fields = {}) => records.push(fields), verbosity, {
-      failures: new Set<EndReason>(['connect-failed']),
+      samplesFailures: true,
       describe: (_, reason) => ({ described: reason }),
     })
     const connection = new Connection(0)

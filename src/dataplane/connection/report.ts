@@ -1,31 +1,13 @@
 import { formatEndpoint } from '../../address/endpoint.ts'
 import { formatIpAddress } from '../../address/ip-address.ts'
+import { END_REASONS, type EndReason } from '../../telemetry/end-reasons.ts'
 import type { Log, LogFields } from '../../telemetry/log.ts'
-import type { EndReason } from '../../telemetry/metrics.ts'
 import { escapeNonAscii } from '../../text/plain-text.ts'
 import { type Connection, phaseName } from './connection-state.ts'
 
 /** Which connections get a record: only a sample of those with a bad header, those that failed, or all. */
 export type Verbosity = 0 | 1 | 2
 
-/** Ends that are nobody's failure: they are only reported when everything is. */
-const QUIET: ReadonlySet<EndReason> = new Set([
-  'finished',
-  'client-truncated',
-  'backend-truncated',
-  'header-missing',
-  'local-probe',
-  'answered',
-  'shutdown',
-])
-/** Ends that show a trusted edge set up wrongly, or under attack: a sample is always reported, never more. */
-const HEADER_FAULTS: ReadonlySet<EndReason> = new Set([
-  'header-timeout',
-  'header-truncated',
-  'header-malformed',
-  'source-refused',
-])
-const NO_FAILURES: ReadonlySet<EndReason> = new Set()
 /** One record per peer and reason in this time. */
 const SAMPLE_MS = 60_000
 /** Peers remembered at once; with more of them, records come out more often than the sample says, one a second at most. */
@@ -36,8 +18,8 @@ type Sample = { untilMs: number; suppressed: number }
 
 /** How a role has its connections reported. */
 export type ReporterOptions = {
-  /** Ends of which a sample is reported even where the operator asked for no records. */
-  readonly failures?: ReadonlySet<EndReason>
+  /** A sample of the failures is reported even where the operator asked for no records; default: no. */
+  readonly samplesFailures?: boolean
   /** Makes the record of a connection that ends. */
   readonly describe?: (connection: Connection, reason: EndReason) => LogFields
 }
@@ -46,7 +28,7 @@ export type ReporterOptions = {
 export class Reporter {
   readonly #log: Log
   readonly #verbosity: Verbosity
-  readonly #failures: ReadonlySet<EndReason>
+  readonly #samplesFailures: boolean
   readonly #describe: (connection: Connection, reason: EndReason) => LogFields
   readonly #samples = new Map<string, Sample>()
   #overflowUntilMs = 0
@@ -54,19 +36,21 @@ export class Reporter {
   constructor(log: Log, verbosity: Verbosity, options: ReporterOptions = {}) {
     this.#log = log
     this.#verbosity = verbosity
-    this.#failures = options.failures ?? NO_FAILURES
+    this.#samplesFailures = options.samplesFailures ?? false
     this.#describe = options.describe ?? connectionRecord
   }
 
   /** Logs the record of a connection that ends, or not. */
   report(connection: Connection, reason: EndReason): void {
-    if (HEADER_FAULTS.has(reason)) return this.#reportSample(connection, reason)
-    if (this.#verbosity === 0 && this.#failures.has(reason)) return this.#reportSample(connection, reason)
+    const { record } = END_REASONS[reason]
+    if (record === 'sample') return this.#reportSample(connection, reason)
+    if (record === 'failure' && this.#verbosity === 0 && this.#samplesFailures) {
+      return this.#reportSample(connection, reason)
+    }
     // A probe that is forwarded to the app comes and goes as it likes.
-    const isQuiet = QUIET.has(reason) || connection.showsPeer
+    const isQuiet = record === 'quiet' || connection.showsPeer
     if (this.#verbosity === 0 || (this.#verbosity === 1 && isQuiet)) return
-    // Who is not trusted has nothing to say here: not a line each, whatever the verbosity.
-    if (reason === 'untrusted-peer') return this.#reportSample(connection, reason)
+    if (record === 'sample-on-request') return this.#reportSample(connection, reason)
     this.#log(isQuiet ? 'info' : 'warn', 'connection', this.#describe(connection, reason))
   }
 

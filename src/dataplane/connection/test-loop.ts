@@ -18,7 +18,8 @@ import {
   receive,
   transmit,
 } from '../../linux/socket.ts'
-import { Counters, type EndReason } from '../../telemetry/metrics.ts'
+import type { EndReason } from '../../telemetry/end-reasons.ts'
+import { Counters } from '../../telemetry/metrics.ts'
 import type { TlsServer } from '../../tls/server.ts'
 import { type ConnectionLimits, EventLoop } from '../worker/event-loop.ts'
 import type { Listener } from '../worker/listener.ts'

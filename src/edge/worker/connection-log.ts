@@ -3,8 +3,8 @@ import { formatIpAddress } from '../../address/ip-address.ts'
 import type { Connection } from '../../dataplane/connection/connection-state.ts'
 import { tlsRecord } from '../../dataplane/connection/report.ts'
 import { roundTripMs } from '../../linux/socket.ts'
+import type { EndReason } from '../../telemetry/end-reasons.ts'
 import type { LogFields } from '../../telemetry/log.ts'
-import type { EndReason } from '../../telemetry/metrics.ts'
 
 /** IANA's number, as Google's records have it. */
 const PROTOCOL_TCP = 6

@@ -8,8 +8,8 @@ import type { RoleContext } from '../../dataplane/worker/worker-thread.ts'
 import { EADDRNOTAVAIL, ETIMEDOUT, isOutOfResources } from '../../linux/errno.ts'
 import { type Liveness, localEndpoint } from '../../linux/socket.ts'
 import type { BackendTls, ProxyHeader } from '../../snapshot/snapshot.ts'
+import { END_REASONS, type EndReason } from '../../telemetry/end-reasons.ts'
 import type { LogFields } from '../../telemetry/log.ts'
-import type { EndReason } from '../../telemetry/metrics.ts'
 import { TlsClient } from '../../tls/client.ts'
 import { type BackendCells, BackendCounter, count, FrontendCounter, receivedCells } from '../balance/backend-table.ts'
 import { BackendChooser, type Candidate, type EdgeGroup } from '../balance/choose-backend.ts'
@@ -21,25 +21,6 @@ import { withTlsTlvs } from './tls-tlvs.ts'
 
 /** How soon a connection for which there was no descriptor is tried again. */
 const RESOURCE_RETRY_MS = 50
-
-/** Ends that the operator has to know of, whatever part of the connections is logged. */
-const FAILURES: ReadonlySet<EndReason> = new Set([
-  'connect-failed',
-  'connect-timeout',
-  'backend-handshake-failed',
-  'no-backend',
-])
-
-/** Ends before a backend was looked for. */
-const REFUSED: ReadonlySet<EndReason> = new Set([
-  'untrusted-peer',
-  'header-timeout',
-  'header-missing',
-  'header-truncated',
-  'header-malformed',
-  'source-refused',
-  'handshake-failed',
-])
 
 /** What the edge's workers need to know to serve one frontend; plain data, so that it can be given to a thread. */
 export type EdgeRoleOptions = {
@@ -120,7 +101,8 @@ export class EdgeRole implements Role {
     this.expectsHeader = acceptProxyFrom !== null
     this.writesHeader = frontend.proxyHeader.kind !== 'NONE'
     this.#reporter = new Reporter(context.log, options.verbosity, {
-      failures: FAILURES,
+      // The operator has to know of them, whatever part of the connections is logged.
+      samplesFailures: true,
       describe: (connection, reason) => this.#describe(connection, reason),
     })
     this.#sampler = new Sampler(service.logSampleRate)
@@ -178,7 +160,7 @@ export class EdgeRole implements Role {
       this.#countBoth(choice, BackendCounter.bytesFromClient, client.receivedBytes - headerBytes)
       this.#countBoth(choice, BackendCounter.bytesFromBackend, backend.receivedBytes)
     }
-    const isRefused = REFUSED.has(reason)
+    const { isRefused } = END_REASONS[reason]
     if (isRefused) count(this.#frontendCounters, this.#frontendId, FrontendCounter.refused)
     if (reason === 'no-backend') count(this.#frontendCounters, this.#frontendId, FrontendCounter.noBackend)
     // Who was refused is no connection of the service: a flood of them must not fill its log.
