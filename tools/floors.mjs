@@ -238,7 +238,7 @@ export const rooms = [
     folder: 'controller/lists',
     holds: 'lists: filters, order, pages, parts of an answer',
     mayImport: [...GROUND, ...MODEL, 'controller/model'],
-    packages: ['node'],
+    packages: ['node', 're2js'],
     because: 'a list is the same for every collection',
   },
   {

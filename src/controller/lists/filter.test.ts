@@ -38,6 +38,9 @@ const wanted = [
   'name eq my-.*',
   'name eq "(my|your)-tcp-lb"',
   'name ne .*udp.*',
+  'name eq ".*\\btcp\\b.*"',
+  'name eq ".*\\bmy\\-tcp.*"',
+  'labels.a-b eq "c\\ d"',
   '(name eq my-.*) (enableCDN eq false)',
   '',
   '  ',
@@ -51,6 +54,8 @@ const unwanted = [
   'timeoutSec > 300',
   'backends.group = g3',
   'name eq tcp',
+  'name eq ".*\\btc\\b.*"',
+  'name eq "my.tcp\\.lb"',
   '(name = my-tcp-lb) (timeoutSec = 301)',
   '__proto__.x = 1',
 ]
@@ -89,3 +94,16 @@ for (const filter of wrong) {
     )
   })
 }
+
+test('a filter whose patterns are much work for a list is refused, and not after minutes', () => {
+  const filter = readFilter('(labels.text eq "(.*a.{500})b") (name eq x)')
+  const text = 'ab'.repeat(5_000)
+  const startMs = performance.now()
+  assert.throws(
+    () => {
+      for (let count = 0; count < 10_000; count++) filter({ labels: { text: `${count}${text}` } })
+    },
+    (error) => error instanceof ApiError && error.status === 400 && /take too long/.test(error.message),
+  )
+  assert.ok(performance.now() - startMs < 30_000)
+})

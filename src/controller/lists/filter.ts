@@ -1,12 +1,17 @@
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { quoted } from '../../compute/problem.ts'
 import { invalidField } from '../model/api-error.ts'
-import { compilePattern } from './pattern.ts'
+import { Patterns } from './patterns.ts'
 
 /** Says whether a resource, as clients see it, is wanted. */
 export type Filter = (resource: Mapping) => boolean
 
-type Token = { readonly kind: 'word' | 'text' | 'operator' | 'open' | 'close'; readonly text: string }
+type Token = {
+  readonly kind: 'word' | 'text' | 'operator' | 'open' | 'close'
+  readonly text: string
+  /** Of a text: as it stands between its quotes, since a pattern has backslashes of its own. */
+  readonly pattern: string
+}
 
 const LENGTH_MAX = 8192
 const DEPTH_MAX = 50
@@ -18,9 +23,9 @@ const REMEDY = 'Write a filter such as name = my-tcp-lb, (status != IN_USE) AND 
  *
  * Comparisons `field OP value` with `=`, `!=`, `>`, `<`, `>=`, `<=` and `:` (a text holds the value; `field:*`: the field
  * is there), joined by AND, OR, NOT and parentheses; or the older `field eq PATTERN` and `field ne PATTERN` in RE2's
- * syntax, for the whole value. A field may lead into mappings and lists: `labels.env`, `networkInterfaces.networkIP`.
+ * syntax, for the whole value; a backslash in quotes is the pattern's. A field may lead into mappings and lists: `labels.env`, `networkInterfaces.networkIP`.
  *
- * @throws ApiError 400 invalid
+ * @throws ApiError 400 invalid; so does the filter, when its patterns take too long
  */
 export function readFilter(text: string): Filter {
   if (text.trim() === '') return () => true
@@ -41,17 +46,22 @@ function tokensOf(text: string): readonly Token[] {
     if (match === null) throw refusal(text, 'It cannot be read')
     const [, parenthesis, operator, double, single, word] = match
     const inQuotes = double ?? single
-    if (parenthesis !== undefined) tokens.push({ kind: parenthesis === '(' ? 'open' : 'close', text: parenthesis })
-    else if (operator !== undefined) tokens.push({ kind: 'operator', text: operator })
-    else if (inQuotes !== undefined) tokens.push({ kind: 'text', text: inQuotes.replace(/\\(.)/gs, '$1') })
-    else tokens.push({ kind: 'word', text: word ?? '' })
+    if (parenthesis !== undefined) tokens.push(token(parenthesis === '(' ? 'open' : 'close', parenthesis))
+    else if (operator !== undefined) tokens.push(token('operator', operator))
+    else if (inQuotes !== undefined) tokens.push(token('text', inQuotes.replace(/\\(.)/gs, '$1'), inQuotes))
+    else tokens.push(token('word', word ?? ''))
   }
   return tokens
+}
+
+function token(kind: Token['kind'], text: string, pattern = text): Token {
+  return { kind, text, pattern }
 }
 
 class FilterReader {
   readonly #text: string
   readonly #tokens: readonly Token[]
+  readonly #patterns: Patterns
   #index = 0
   #depth = 0
   /** `eq` and the other operators do not go together. */
@@ -60,6 +70,7 @@ class FilterReader {
   constructor(text: string, tokens: readonly Token[]) {
     this.#text = text
     this.#tokens = tokens
+    this.#patterns = new Patterns((why) => refusal(text, why))
   }
 
   readAll(): Filter {
@@ -124,8 +135,7 @@ class FilterReader {
       throw refusal(this.#text, 'It mixes eq with other operators')
     this.#style = style
     if (operator.text === 'eq' || operator.text === 'ne') {
-      const pattern = compilePattern(value.text)
-      if (pattern === undefined) throw refusal(this.#text, `${quoted(value.text)} is no pattern`)
+      const pattern = this.#patterns.compile(value.pattern)
       const isWanted = operator.text === 'eq'
       return (found) => found.some((item) => pattern.matches(textOf(item))) === isWanted
     }
