@@ -60,6 +60,54 @@ test('no value that is deep inside can be replaced by something else', () => {
   }
 })
 
+/** The bounds of setTimeout(3), of ports, and of parts; [a value that is taken, the next one, which is not]. */
+const BOUNDS: readonly (readonly [path: string, taken: readonly number[], refused: readonly number[]])[] = [
+  ['frontends.0.port', [1, 65_535], [0, 65_536, 80.5]],
+  ['services.0.idleTimeoutMs', [0, Number.MAX_SAFE_INTEGER], [-1, Number.MAX_SAFE_INTEGER + 1]],
+  ['services.0.drainingTimeoutMs', [0, 2_147_483_647], [-1, 2_147_483_648]],
+  ['services.0.logSampleRate', [0, 1], [-0.01, 1.01]],
+  ['services.0.groups.0.balancing.capacityScaler', [0, 1], [-0.01, 1.01]],
+  ['services.0.groups.0.balancing.maxUtilization', [0, 1], [-0.01, 1.01]],
+  ['services.0.groups.0.backends.0.port', [1, 65_535], [0, 65_536, 80.5]],
+  ['healthChecks.0.checkIntervalMs', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
+  ['healthChecks.0.timeoutMs', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
+  ['healthChecks.0.healthyThreshold', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
+  ['healthChecks.0.unhealthyThreshold', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
+  ['healthChecks.0.port', [1, 65_535], [0, 65_536, 80.5]],
+]
+
+for (const [path, taken, refused] of BOUNDS) {
+  test(`${path} may be ${taken.join(' and ')}, and not ${refused.join(', ')}`, () => {
+    for (const value of taken) assert.ok(isSnapshot(replaced(WHOLE, path.split('.'), value)), `${value}`)
+    for (const value of refused) assert.ok(!isSnapshot(replaced(WHOLE, path.split('.'), value)), `${value}`)
+  })
+}
+
+test('no field may be missing but those that say nothing by that', () => {
+  const optional = /\.(tls|tls\.names|healthCheck|maxUtilization|maxConnections)$/
+  for (const path of pathsOf(WHOLE)) {
+    const name = path.join('.')
+    const isElement = /^\d+$/.test(path.at(-1) ?? '0')
+    if (!isElement) assert.equal(isSnapshot(replaced(WHOLE, path, undefined)), optional.test(`.${name}`), name)
+  }
+})
+
+test('a backend and a frontend are found by an address in its one form, and two frontends may differ by port', () => {
+  const [frontend] = WHOLE.frontends
+  for (const address of ['203.0.113.10', '2001:db8::1', '::ffff:203.0.113.10']) {
+    assert.ok(isSnapshot(replaced(WHOLE, ['frontends', '0', 'address'], address)), address)
+  }
+  for (const address of ['203.0.113.010', '2001:DB8::1', '2001:db8:0::1', '203.0.113.10/32', '']) {
+    assert.ok(!isSnapshot(replaced(WHOLE, ['frontends', '0', 'address'], address)), address)
+    assert.ok(
+      !isSnapshot(replaced(WHOLE, ['services', '0', 'groups', '0', 'backends', '0', 'address'], address)),
+      address,
+    )
+  }
+  const port = frontend.port + 1
+  assert.ok(isSnapshot({ ...WHOLE, frontends: [frontend, { ...frontend, name: 'other', port }] }))
+})
+
 test('names are unique and lead to something', () => {
   const [frontend] = WHOLE.frontends
   const [service] = WHOLE.services

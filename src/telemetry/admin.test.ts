@@ -11,7 +11,7 @@ import { dataPlaneMetrics } from './registry.ts'
 const COUNTS = { read: () => 1, droppedRecords: () => 0 }
 const SOURCE: AdminSource = { metrics: dataPlaneMetrics(COUNTS), connections: async () => [], isReady: () => true }
 
-type Answer = { readonly status: number; readonly body: string }
+type Answer = { readonly status: number; readonly type: string; readonly body: string }
 
 async function start(
   t: TestContext,
@@ -29,7 +29,9 @@ async function start(
         response.setEncoding('utf8').on('data', (text: string) => {
           body += text
         })
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'] ?? '', body })
+        })
       })
       asked.on('error', reject).end()
     })
@@ -45,6 +47,63 @@ test('a request that a web page may have caused is refused: with an Origin, or w
   for (const origin of ['http://evil.example', 'null', 'http://127.0.0.1:9112']) {
     assert.equal((await ask('GET', '/metrics', { origin })).status, 403, origin)
   }
+})
+
+test('each page has its status and its type', async (t) => {
+  let isReady = true
+  const open = [{ client: '192.0.2.1:1' }]
+  const ask = await start(t, { ...SOURCE, connections: async () => open, isReady: () => isReady })
+  const metrics = await ask('GET', '/metrics')
+  assert.equal(metrics.status, 200)
+  assert.match(metrics.type, /^text\/plain; version=0\.0\.4/)
+  const TEXT = 'text/plain'
+  assert.deepEqual(await ask('GET', '/healthz'), { status: 200, type: TEXT, body: 'ok\n' })
+  assert.deepEqual(await ask('GET', '/readyz'), { status: 200, type: TEXT, body: 'ready\n' })
+  isReady = false
+  assert.deepEqual(await ask('GET', '/readyz'), { status: 503, type: TEXT, body: 'draining\n' })
+  assert.deepEqual(await ask('GET', '/healthz'), { status: 200, type: TEXT, body: 'ok\n' })
+  const connections = await ask('GET', '/connections')
+  assert.deepEqual(connections, { status: 200, type: 'application/json', body: `${JSON.stringify(open)}\n` })
+  assert.deepEqual(await ask('HEAD', '/healthz'), { status: 200, type: TEXT, body: '' })
+  assert.deepEqual(await ask('POST', '/metrics'), { status: 405, type: TEXT, body: 'Only GET is answered here\n' })
+})
+
+test('what is not there is answered with what is', async (t) => {
+  const pagesOf = async (source: AdminSource): Promise<string> => {
+    const { status, body } = await (await start(t, source))('GET', '/')
+    assert.equal(status, 404)
+    return body
+  }
+  const { connections: _connections, ...controller } = SOURCE
+  assert.equal(await pagesOf(controller), 'Here are /metrics, /healthz, /readyz\n')
+  assert.equal((await (await start(t, controller))('GET', '/connections')).status, 404)
+  assert.equal(await pagesOf(SOURCE), 'Here are /metrics, /healthz, /readyz, /connections\n')
+  assert.match(await pagesOf({ ...SOURCE, edge: () => undefined }), /\/connections, \/status and, with POST, /)
+})
+
+test('a page that cannot be made is answered with 500, and the next one is made', async (t) => {
+  const ask = await start(t, { ...SOURCE, connections: () => Promise.reject(new Error('no worker answers')) })
+  assert.deepEqual(await ask('GET', '/connections'), {
+    status: 500,
+    type: 'text/plain',
+    body: 'Error: no worker answers\n',
+  })
+  assert.equal((await ask('GET', '/healthz')).status, 200)
+})
+
+test('an edge says which backends it does not know, or cannot tell from one another', async (t) => {
+  const control: EdgeControl = {
+    status: () => assert.fail('nobody asked for it'),
+    steer: (name) => (name === 'b' ? { kind: 'ambiguous', backends: ['s/g/b', 's/h/b'] } : { kind: 'unknown' }),
+  }
+  const ask = await start(t, { ...SOURCE, edge: () => control })
+  const unknown = await ask('POST', '/backends/c/drain')
+  assert.equal(unknown.status, 404)
+  assert.match(unknown.body, /There is no backend \\"c\\"/)
+  const ambiguous = await ask('POST', '/backends/b/enable')
+  assert.equal(ambiguous.status, 409)
+  assert.deepEqual(JSON.parse(ambiguous.body).backends, ['s/g/b', 's/h/b'])
+  assert.equal((await ask('GET', '/backends/b/drain')).status, 405)
 })
 
 test('only an edge has /status, the metrics of an edge, and backends to drain', async (t) => {

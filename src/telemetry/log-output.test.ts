@@ -95,3 +95,34 @@ test('a file is appended to where it stands', async (t) => {
   output.write('two\n')
   await until('written', () => readFileSync(path, 'utf8') === 'one\ntwo\n')
 })
+
+test('a line that comes after all others were written is written, too', async (t) => {
+  const { reader, writer } = makePipe(t)
+  const output = new LogOutput(writer, 20)
+  for (const line of ['one\n', 'two\n', 'three\n']) {
+    output.write(line)
+    let text = ''
+    await until(`${line} arrives`, () => {
+      text += readAvailable(reader)
+      return text.length >= line.length
+    })
+    assert.equal(text, line)
+  }
+})
+
+test('what has been written makes room: as much may wait as before', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'truepeer-log-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const path = join(directory, 'file')
+  const output = new LogOutput(openSync(path, 'w'), 8)
+  output.write('one\n')
+  output.write('two\n')
+  output.write('six\n')
+  assert.equal(output.dropped, 1)
+  await until('written', () => readFileSync(path, 'utf8') === 'one\ntwo\n')
+  await until('there is room', () => {
+    const before = output.dropped
+    output.write('ten\n')
+    return output.dropped === before
+  })
+})
