@@ -197,7 +197,7 @@ export const rooms = [
     floor: 4,
     folder: 'edge/follow',
     holds: 'main thread: following a controller, and the last configuration on disk',
-    mayImport: [...SHAPES, 'snapshot', ...MEANS, 'feed', 'edge/frontends', 'edge'],
+    mayImport: [...SHAPES, ...MODEL, ...MEANS, 'feed', 'edge/frontends', 'edge'],
     packages: ['node'],
     because: 'an edge runs without a controller, so nothing below knows of one',
   },

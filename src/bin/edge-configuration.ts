@@ -5,7 +5,7 @@ import { formatProblem, type Problem } from '../compute/problem.ts'
 import { type ReadResources, readResources } from '../compute/read-resources.ts'
 import { certificateProblems } from '../edge/frontends/certificate-problems.ts'
 import { EdgeError } from '../edge/frontends/edge-error.ts'
-import { formatTlsProblem, tlsProblems } from '../edge/frontends/frontend-tls.ts'
+import { tlsProblems } from '../edge/frontends/frontend-tls.ts'
 import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
 import { compile } from '../snapshot/compile.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
@@ -36,7 +36,7 @@ export function configurationPaths(configuration: LocalConfiguration): readonly 
 /** The line that `--check` prints about a configuration that is right. @throws EdgeError as {@link readSnapshot} */
 export function describeConfiguration(configuration: LocalConfiguration): string {
   const snapshot = readSnapshot(configuration)
-  const refused = tlsProblems(snapshot).map(formatTlsProblem)
+  const refused = tlsProblems(snapshot).map(formatProblem)
   if (refused.length > 0) throw new EdgeError('configuration', refused)
   const { frontends, services } = snapshot
   const backends = services.flatMap(({ groups }) => groups.flatMap((group) => group.backends))

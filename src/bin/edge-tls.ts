@@ -6,7 +6,7 @@ import { unavailableSuites } from '../tls/context.ts'
 /** What edges do with certificates and SSL policies, by asking the code of an edge and the OpenSSL that both run with. */
 export function edgeTls(): EdgeTls {
   return {
-    problemsOf: (checked) => certificateProblems([checked]),
+    certificateProblems: (checked) => certificateProblems([checked]),
     refusedIn: tlsProblems,
     unavailableFeatures: unavailableSuites(),
   }

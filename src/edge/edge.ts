@@ -4,7 +4,7 @@ import { type Program, type ProgramContext, refuseStrayed, strayedSockets } from
 import { WorkerPool } from '../dataplane/worker/worker-pool.ts'
 import { isOwnAddress } from '../linux/route.ts'
 import { type Difference, diff } from '../snapshot/diff.ts'
-import type { Snapshot } from '../snapshot/snapshot.ts'
+import { EMPTY_SNAPSHOT, type Snapshot } from '../snapshot/snapshot.ts'
 import type { EdgeControl, EdgeStatus, SteerResult } from '../telemetry/edge-status.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import { Availability } from './balance/availability.ts'
@@ -30,8 +30,6 @@ const RELOAD_ROUND_MS = 5_000
 const LISTED_MAX = 20
 /** How often it is looked whether an address that is no longer listened on still has connections. */
 const ADDRESS_SWEEP_MS = 1_000
-
-const NOTHING: Snapshot = { frontends: [], services: [], healthChecks: [] }
 
 /** The install configuration of an edge; what it serves comes with the snapshot. */
 export type EdgeOptions = Omit<FrontendSettings, 'sourceAddresses'> & {
@@ -106,7 +104,7 @@ class Edge implements RunningEdge {
   /** Frontends that were closed, for as long as their address has to stay for the sake of connections. */
   #closing: readonly { readonly address: string; readonly id: number }[] = []
   readonly #sweep: NodeJS.Timeout
-  #snapshot = NOTHING
+  #snapshot = EMPTY_SNAPSHOT
   /** Sockets of the service manager that no frontend asks for. */
   #waiting = ''
   readonly #configuration: Configuration = { version: 0, appliedAt: '', ok: 0, failed: 0, problems: [] }

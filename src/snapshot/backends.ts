@@ -27,16 +27,22 @@ export function compileBackends(
     compilation.report(service, 'backends', 'invalid', rule, 'put their members into fewer groups')
   }
   const compiled: BackendGroup[] = []
-  for (const { entry, path, group } of findGroups(compilation, service, groups)) {
+  for (const { index, entry, path, group } of findGroups(compilation, service, groups)) {
     const { name, region, zone, members } = group
     const balancing = compileBalancing(compilation, service, path, entry, members)
-    const backends = servingBackends(compilation, service, path, group).toSorted((a, b) => compareTexts(a.name, b.name))
-    compiled.push({ name, region, zone, balancing, backends })
+    const backends = servingBackends(compilation, { service, index }, path, group)
+    compiled.push({
+      name,
+      region,
+      zone,
+      balancing,
+      backends: backends.toSorted((a, b) => compareTexts(a.name, b.name)),
+    })
   }
   return compiled.toSorted((a, b) => compareTexts(a.name, b.name))
 }
 
-type UsedGroup = { readonly entry: BackendEntry; readonly path: string; readonly group: Group }
+type UsedGroup = { readonly index: number; readonly entry: BackendEntry; readonly path: string; readonly group: Group }
 
 /** The groups that are there, each once. */
 function findGroups(
@@ -52,7 +58,7 @@ function findGroups(
     const group = resource && groups.get(resource)
     if (group === undefined) continue
     const first = used.get(group.name)
-    if (first === undefined) used.set(group.name, { entry, path, group })
+    if (first === undefined) used.set(group.name, { index, entry, path, group })
     else if (first.group === group) {
       compilation.report(service, `${path}.group`, 'conflict', `it is the group of ${first.path}`, 'remove one of them')
     } else {
@@ -92,22 +98,28 @@ function compileBalancing(
 
 /** The endpoints of a group; of an instance group those on the port that the service names. */
 function servingBackends(
-  { report }: Compilation,
-  service: Service,
+  { reportBackend }: Compilation,
+  backend: { readonly service: Service; readonly index: number },
   path: string,
   { members, place }: Group,
 ): readonly Backend[] {
   if (members.kind === 'endpoints') return members.backends
-  const { portName } = service.resource
+  const { portName } = backend.service.resource
   if (portName === undefined) {
     const rule = `no portName is given, and ${path}.group, ${place}, has ${describeNames(members.namedPorts)}`
-    report(service, 'portName', 'required', rule, 'give the name that the port has in each instance group')
+    reportBackend(backend, 'portName', 'required', rule, 'give the name that the port has in each instance group')
     return []
   }
   const ports = members.namedPorts.get(portName)
   if (ports === undefined) {
     const rule = `${place} has no named port ${quoted(portName)}, but ${describeNames(members.namedPorts)}`
-    report(service, `${path}.group`, 'notFound', rule, 'add it to namedPorts of the group, or give another portName')
+    reportBackend(
+      backend,
+      `${path}.group`,
+      'notFound',
+      rule,
+      'add it to namedPorts of the group, or give another portName',
+    )
     return []
   }
   return members.instances.flatMap(({ name, address }) =>

@@ -1,9 +1,21 @@
 import type { Problem, ProblemCode } from '../compute/problem.ts'
 import type { CheckedResource } from '../compute/resources.ts'
-import { placeOf, ResourceIndex } from './resource-index.ts'
+import { placeOf, type ResourceIn, ResourceIndex } from './resource-index.ts'
 
 /** Says what is wrong with a resource; the parts are those of a {@link Problem}. */
-type ReportProblem = (resource: CheckedResource, path: string, code: ProblemCode, rule: string, remedy: string) => void
+type ReportProblem<Subject> = (subject: Subject, path: string, code: ProblemCode, rule: string, remedy: string) => void
+
+/** An entry of a service's `backends`. */
+type BackendPlace = { readonly service: ResourceIn<'backendServices'>; readonly index: number }
+
+/** A problem, and what would have to go for the rest to be served. */
+export type Finding = {
+  readonly problem: Problem
+  /** The resource itself: others may have its collection and name, in another scope. */
+  readonly resource: CheckedResource
+  /** Only this entry of the `backends` of a service, which can be served without it. */
+  readonly backendIndex?: number
+}
 
 /**
  * What the parts of the compiler share: the resources, and where each says what is wrong.
@@ -13,19 +25,24 @@ type ReportProblem = (resource: CheckedResource, path: string, code: ProblemCode
  */
 export type Compilation = {
   readonly resources: ResourceIndex
-  readonly report: ReportProblem
+  readonly report: ReportProblem<CheckedResource>
+  /** Says what keeps one backend of a service, and not the service, from being served. */
+  readonly reportBackend: ReportProblem<BackendPlace>
   /** Says whether a resource of this collection and name was given, but is not sound by itself. */
   readonly isUnsound: (collection: string, name: string) => boolean
 }
 
-/** Begins a compilation; `problems` is where its problems will stand, `earlier` is what is known to be wrong before it. */
+/** Begins a compilation; `findings` is where its problems will be, `earlier` is what is known to be wrong before it. */
 export function beginCompilation(
   resources: readonly CheckedResource[],
-  problems: Problem[],
+  findings: Finding[],
   earlier: readonly Problem[],
 ): Compilation {
-  const report: ReportProblem = ({ source, collection, name }, path, code, rule, remedy) => {
-    problems.push({ source, resource: `${collection}/${name}`, path, code, rule, remedy })
+  const report: Compilation['report'] = (resource, path, code, rule, remedy) => {
+    findings.push({ problem: problemOf(resource, path, code, rule, remedy), resource })
+  }
+  const reportBackend: Compilation['reportBackend'] = ({ service, index }, path, code, rule, remedy) => {
+    findings.push({ problem: problemOf(service, path, code, rule, remedy), resource: service, backendIndex: index })
   }
   const reportRepeated = (resource: CheckedResource, first: CheckedResource) => {
     const where = first.source === resource.source ? 'twice' : `here and in ${first.source}`
@@ -37,6 +54,12 @@ export function beginCompilation(
   return {
     resources: new ResourceIndex(resources, reportRepeated),
     report,
+    reportBackend,
     isUnsound: (collection, name) => isAnythingUnread || unsound.has(`${collection}/${name}`),
   }
+}
+
+function problemOf(...[resource, path, code, rule, remedy]: Parameters<Compilation['report']>): Problem {
+  const { source, collection, name } = resource
+  return { source, resource: `${collection}/${name}`, path, code, rule, remedy }
 }

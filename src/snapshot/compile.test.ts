@@ -5,7 +5,7 @@ import { readResources } from '../compute/read-resources.ts'
 import { CERTIFICATE, PRIVATE_KEY } from '../compute/test-pem.ts'
 import { compile } from './compile.ts'
 import { isSnapshot } from './is-snapshot.ts'
-import type { Snapshot } from './snapshot.ts'
+import { EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts'
 import { type Fields, GUIDE, guideWith, readChecked, resourceOf } from './test-resources.ts'
 
 const GUIDE_SNAPSHOT: Snapshot = {
@@ -216,7 +216,7 @@ test('the guide’s configuration is compiled, as Google’s tools print it', ()
 })
 
 test('no resources make an empty snapshot', () => {
-  assert.deepEqual(compile([]), { snapshot: { frontends: [], services: [], healthChecks: [] } })
+  assert.deepEqual(compile([]), { snapshot: EMPTY_SNAPSHOT })
 })
 
 test('what no forwarding rule leads to is not part of the snapshot', () => {
@@ -227,7 +227,7 @@ test('what no forwarding rule leads to is not part of the snapshot', () => {
     'sslCertificates/my-ssl-cert': SELF_SIGNED,
     'sslPolicies/my-ssl-policy': { profile: 'MODERN', minTlsVersion: 'TLS_1_0' },
   })
-  assert.deepEqual(snapshotOf(resources), { frontends: [], services: [], healthChecks: [] })
+  assert.deepEqual(snapshotOf(resources), EMPTY_SNAPSHOT)
 })
 
 test('two forwarding rules share a service, which then stands in the snapshot once', () => {

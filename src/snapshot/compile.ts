@@ -1,7 +1,7 @@
 import type { Problem } from '../compute/problem.ts'
 import type { CheckedResource } from '../compute/resources.ts'
 import { compareTexts } from '../text/compare-texts.ts'
-import { beginCompilation } from './compilation.ts'
+import { beginCompilation, type Finding } from './compilation.ts'
 import { compileFrontends } from './frontends.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -16,9 +16,20 @@ export type CompileResult = { readonly snapshot: Snapshot } | { readonly problem
  * reference to such a resource is not a problem of its own.
  */
 export function compile(resources: readonly CheckedResource[], earlier: readonly Problem[] = []): CompileResult {
-  const problems: Problem[] = []
-  const compiled = compileFrontends(beginCompilation(resources, problems, earlier))
-  if (earlier.length + problems.length > 0) return { problems: [...earlier, ...problems.toSorted(compareProblems)] }
+  const compiled = compileOrFind(resources, earlier)
+  if ('snapshot' in compiled && earlier.length === 0) return compiled
+  const findings = 'findings' in compiled ? compiled.findings : []
+  return { problems: [...earlier, ...findings.map(({ problem }) => problem)] }
+}
+
+/** As {@link compile}; what is wrong with the resources here comes with what it is about, and without what was earlier. */
+export function compileOrFind(
+  resources: readonly CheckedResource[],
+  earlier: readonly Problem[] = [],
+): { readonly snapshot: Snapshot } | { readonly findings: readonly Finding[] } {
+  const findings: Finding[] = []
+  const compiled = compileFrontends(beginCompilation(resources, findings, earlier))
+  if (findings.length > 0) return { findings: findings.toSorted((a, b) => compareProblems(a.problem, b.problem)) }
   const backends = compiled.map(({ backend }) => backend)
   const healthChecks = backends.flatMap(({ healthCheck }) => healthCheck ?? [])
   return {

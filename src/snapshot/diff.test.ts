@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { backendKey } from './backend-key.ts'
 import { type Difference, diff } from './diff.ts'
-import type { Snapshot } from './snapshot.ts'
+import { EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts'
 import { snapshots, testBackend, testFrontend, testGroup, testService, testSnapshot } from './test-snapshot.ts'
 
 const EMPTY: Difference = { opened: [], closed: [], changed: [], left: [], joined: [] }
@@ -12,7 +12,7 @@ const GUIDE = testSnapshot([testFrontend()], [testService()])
 
 test('the first snapshot opens every frontend and lets every backend join', () => {
   const joined = [{ key: KEY, address: '10.128.0.2', port: 110 }]
-  assert.deepEqual(diff(undefined, GUIDE), { ...EMPTY, opened: GUIDE.frontends, joined })
+  assert.deepEqual(diff(EMPTY_SNAPSHOT, GUIDE), { ...EMPTY, opened: GUIDE.frontends, joined })
 })
 
 test('an empty snapshot closes every frontend, and every backend leaves with its service', () => {

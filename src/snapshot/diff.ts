@@ -41,10 +41,9 @@ export type LeftBackend = {
   readonly drainingTimeoutMs: number
 }
 
-/** Compares two snapshots, or nothing and the first one. Pure; the order is that of the snapshots. */
-export function diff(before: Snapshot | undefined, after: Snapshot): Difference {
-  const old = before ?? { frontends: [], services: [], healthChecks: [] }
-  return { ...diffFrontends(old, after), ...diffBackends(old, after) }
+/** Compares two snapshots. Pure; the order is that of the snapshots. */
+export function diff(before: Snapshot, after: Snapshot): Difference {
+  return { ...diffFrontends(before, after), ...diffBackends(before, after) }
 }
 
 function diffFrontends(before: Snapshot, after: Snapshot): Pick<Difference, 'opened' | 'closed' | 'changed'> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isSnapshot } from './is-snapshot.ts'
-import type { Probe, Snapshot } from './snapshot.ts'
+import { EMPTY_SNAPSHOT, type Probe, type Snapshot } from './snapshot.ts'
 import { testFrontend, testGroup, testService } from './test-snapshot.ts'
 
 const PROBES: readonly Probe[] = [
@@ -43,7 +43,7 @@ test('a snapshot is one after a journey as JSON, too', () => {
   assert.ok(isSnapshot(WHOLE))
   assert.ok(isSnapshot(JSON.parse(JSON.stringify(WHOLE))))
   for (const probe of PROBES) assert.ok(isSnapshot({ ...WHOLE, healthChecks: [{ ...CHECK, probe }] }), probe.kind)
-  assert.ok(isSnapshot({ frontends: [], services: [], healthChecks: [] }))
+  assert.ok(isSnapshot(EMPTY_SNAPSHOT))
 })
 
 test('no value that is deep inside can be replaced by something else', () => {

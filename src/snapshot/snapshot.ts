@@ -10,6 +10,9 @@ export type Snapshot = {
   readonly healthChecks: readonly HealthCheck[]
 }
 
+/** What an edge without a configuration serves. */
+export const EMPTY_SNAPSHOT: Snapshot = { frontends: [], services: [], healthChecks: [] }
+
 /** A forwarding rule with its target proxy: one address and port that clients connect to. */
 export type Frontend = {
   /** The forwarding rule's name. */

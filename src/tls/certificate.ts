@@ -29,6 +29,8 @@ export type Certificate = {
 /** What is wrong with a certificate or its key; the message names the resource and the remedy. */
 export class CertificateError extends Error {
   override readonly name = 'CertificateError'
+  /** What the operator calls the certificate. */
+  readonly certificate: string
   /** The field of the resource. */
   readonly part: 'certificate' | 'privateKey'
   /** What is wrong, one sentence without a full stop. Never holds anything of a key. */
@@ -37,6 +39,7 @@ export class CertificateError extends Error {
 
   constructor(certificate: string, part: CertificateError['part'], rule: string, remedy: string, cause?: unknown) {
     super(`Certificate "${certificate}": ${rule}; ${remedy}`, { cause })
+    this.certificate = certificate
     this.part = part
     this.rule = rule
     this.remedy = remedy

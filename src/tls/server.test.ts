@@ -217,7 +217,7 @@ test('what cannot be served is refused with the name of the frontend', () => {
   const certificates = new Array(16).fill(ECDSA)
   for (const [options, problem] of [
     [{ certificates: [] }, /"my-proxy": there is no certificate/],
-    [{ certificates }, /at most 15/],
+    [{ certificates }, /16 certificates are more than 15/],
     [{ policy: { ...DEFAULT_POLICY, minTlsVersion: 'TLS_1_3' as const } }, /RESTRICTED/],
   ] as const) {
     assert.throws(

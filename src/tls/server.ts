@@ -31,9 +31,15 @@ export type TlsServerOptions = {
 
 /** A policy that cannot be, or certificates that are too few or too many; the message says what to change. */
 export class TlsOptionsError extends Error {
-  constructor(name: string, problem: string) {
-    super(`TLS of "${name}": ${problem}`)
-    this.name = 'TlsOptionsError'
+  override readonly name = 'TlsOptionsError'
+  /** What is wrong, one sentence without a full stop. */
+  readonly rule: string
+  readonly remedy: string
+
+  constructor(frontend: string, rule: string, remedy: string) {
+    super(`TLS of "${frontend}": ${rule}; ${remedy}`)
+    this.rule = rule
+    this.remedy = remedy
   }
 }
 
@@ -55,13 +61,11 @@ export class TlsServer {
     const { name, certificates, policy, tickets } = options
     this.handshakeTimeoutMs = options.handshakeTimeoutMs
     const reading = readPolicy(policy, unavailableSuites())
-    if (reading.kind === 'problem') throw new TlsOptionsError(name, reading.message)
-    if (certificates.length === 0) throw new TlsOptionsError(name, 'there is no certificate; give at least one')
+    if (reading.kind === 'problem') throw new TlsOptionsError(name, reading.message, 'change the SSL policy')
+    if (certificates.length === 0) throw new TlsOptionsError(name, 'there is no certificate', 'give at least one')
     if (certificates.length > CERTIFICATES_MAX) {
-      throw new TlsOptionsError(
-        name,
-        `there are ${certificates.length} certificates; at most ${CERTIFICATES_MAX} are allowed`,
-      )
+      const rule = `${certificates.length} certificates are more than ${CERTIFICATES_MAX}`
+      throw new TlsOptionsError(name, rule, 'remove the others')
     }
     const terms = contextTerms(reading.terms)
     // Of the policy, too: a session of TLS 1.2 is resumed with the cipher of its ticket, whatever is offered now.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Mapping } from '../../compute/json-value.ts'
+import { formatProblem } from '../../compute/problem.ts'
 import { type Issued, issue } from '../../tls/test-certificates.ts'
 import { MemoryStore } from '../store/memory-store.ts'
 import { makeCertificate, TestApi } from './test-api.ts'
@@ -130,7 +131,7 @@ test('authorities that are an empty text do not turn the verification off: they 
 
 test('what was stored before edges were asked stays: it is shown and deleted, left out of what edges get, and mended by a patch', async () => {
   const store = new MemoryStore()
-  const lenient = { problemsOf: () => [], refusedIn: () => [], unavailableFeatures: [] }
+  const lenient = { certificateProblems: () => [], refusedIn: () => [], unavailableFeatures: [] }
   const before = new TestApi({ store, edgeTls: lenient })
   const [leaf, authority, root] = chainOf(3)
   const certificate = pemOf(leaf, root, authority)
@@ -142,7 +143,10 @@ test('what was stored before edges were asked stays: it is shown and deleted, le
   const { version, snapshot, leftOut } = api.api.publication()
   assert.equal(version, store.revision())
   assert.deepEqual(snapshot.frontends, [])
-  assert.match(leftOut.join('\n'), /^targetSslProxies\/t: Certificate "c": .*\nbackendServices\/s: .*PEM is broken/m)
+  assert.match(
+    leftOut.map(formatProblem).join('\n'),
+    /^targetSslProxies\/t: Certificate "c": .*\nbackendServices\/s: .*PEM is broken/m,
+  )
   assert.equal((await api.get(`${CERTIFICATES}/c`)).certificate, certificate)
   const { fingerprint } = await api.get(`${SERVICES}/s`)
   await api.change('PATCH', `${SERVICES}/s`, {

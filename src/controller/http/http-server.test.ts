@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { parseEndpoint } from '../../address/endpoint.ts'
+import { EMPTY_SNAPSHOT } from '../../snapshot/snapshot.ts'
 import type { ListenAddress } from '../../telemetry/listen.ts'
 import type { Log, LogFields } from '../../telemetry/log.ts'
 import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
@@ -23,8 +24,6 @@ import { OwnRoutes } from './own-routes.ts'
 
 type Answer = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly text: string }
 
-const EMPTY = { frontends: [], services: [], healthChecks: [] }
-
 /** A server in front of an API that says what it was asked. */
 async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) {
   const store = new MemoryStore()
@@ -34,7 +33,7 @@ async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) 
   let answer: (request: ApiRequest) => ApiResponse = () => ({ status: 200, body: {} })
   const log: Log = (_level, message, fields) => void logged.push([message, fields])
   const hub = new EdgeHub({
-    publication: () => ({ version: 1, snapshot: EMPTY, leftOut: [] }),
+    publication: () => ({ version: 1, snapshot: EMPTY_SNAPSHOT, leftOut: [] }),
     generation: 'g',
     log,
     clock: Date.now,

@@ -3,6 +3,7 @@
 
 import type { Problem } from '../../compute/problem.ts'
 import type { CheckedResource } from '../../compute/resources.ts'
+import type { RefusedIn, Servable } from '../../snapshot/servable.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import type { ReferenceIndex } from './reference-index.ts'
@@ -23,9 +24,9 @@ export type HealthSource = {
  */
 export type EdgeTls = {
   /** Why an edge would refuse the certificates, the key or the roots of a sound resource. */
-  readonly problemsOf: (checked: CheckedResource) => readonly Problem[]
-  /** What edges would refuse of a snapshot that compiles, by resource, such as `targetSslProxies/p`, and why. */
-  readonly refusedIn: (snapshot: Snapshot) => readonly { readonly resource: string; readonly problem: string }[]
+  readonly certificateProblems: (checked: CheckedResource) => readonly Problem[]
+  /** What edges would refuse of a snapshot that compiles. */
+  readonly refusedIn: RefusedIn
   /** Cipher suites of SSL policies that no edge can offer, by registered name. */
   readonly unavailableFeatures: readonly string[]
 }
@@ -45,8 +46,7 @@ export type Hub = {
 export type Publication = {
   readonly version: number
   readonly snapshot: Snapshot
-  /** One line each: what cannot be served is left out, and named here. */
-  readonly leftOut: readonly string[]
+  readonly leftOut: Servable['leftOut']
 }
 
 /** Makes machines for instances that were given no address, such as hosts of a lab. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { mock, type TestContext, test } from 'node:test'
+import type { Problem } from '../../compute/problem.ts'
 import { type EdgeReport, FEED_FORMAT } from '../../feed/feed.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
 import { EdgeHub, type FeedSink } from './edge-hub.ts'
@@ -43,7 +44,7 @@ function snapshotOf(name: string): Snapshot {
 /** A hub whose configuration the test sets; its timers do not run by themselves. */
 function testHub(t: TestContext) {
   mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'Date'] })
-  const state = { version: 1, snapshot: snapshotOf('a'), leftOut: [] as string[], compiled: 0 }
+  const state = { version: 1, snapshot: snapshotOf('a'), leftOut: [] as Problem[], compiled: 0 }
   const logged: string[] = []
   const hub = new EdgeHub({
     publication: () => state,
@@ -216,7 +217,9 @@ test('an edge hears something every 2 s, and is ended when it has said nothing f
 
 test('what is left out of the configuration is logged once', async (t) => {
   const { hub, state, logged, publish } = testHub(t)
-  state.leftOut = ['forwarding rule "x": …']
+  const rule = 'no address is given'
+  const resource = 'forwardingRules/x'
+  state.leftOut = [{ source: '', resource, path: 'IPAddress', code: 'required', rule, remedy: 'give one' }]
   hub.follow('e', undefined, new TestSink())
   await publish('b')
   assert.equal(logged.filter((message) => message.includes('cannot be served')).length, 1)

@@ -1,3 +1,4 @@
+import { formatProblem } from '../../compute/problem.ts'
 import {
   ALIVE_INTERVAL_MS,
   type ConfigurationId,
@@ -237,12 +238,13 @@ export class EdgeHub implements Hub, HealthSource {
     // The same string, so that comparing costs nothing.
     if (body !== this.#body) this.#body = body
     this.#bodyVersion = version
-    const lines = leftOut.join('\n')
-    if (lines !== this.#leftOut && lines !== '') {
-      const fields = { version, leftOut: leftOut.slice(0, LINES_LOGGED_MAX) }
+    const lines = leftOut.map(formatProblem)
+    const joined = lines.join('\n')
+    if (joined !== this.#leftOut && joined !== '') {
+      const fields = { version, leftOut: lines.slice(0, LINES_LOGGED_MAX) }
       this.#options.log('warn', 'parts of the configuration cannot be served', fields)
     }
-    this.#leftOut = lines
+    this.#leftOut = joined
     return version
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { formatProblem } from '../../compute/problem.ts'
 import { tlsProblems } from '../../edge/frontends/frontend-tls.ts'
 import { issue } from '../../tls/test-certificates.ts'
 import { TestApi } from '../api/test-api.ts'
@@ -27,7 +28,10 @@ test('a proxy whose certificate edges would refuse is left out and named; the ot
   await makeSslProxy(api, 'old', 444, OLD)
   const { snapshot, leftOut } = api.api.publication()
   assert.deepEqual(snapshot.frontends.map(({ name }) => name).sort(), ['my-tcp-lb-ipv4-forwarding-rule', 'new'])
-  assert.match(leftOut[0], /^targetSslProxies\/old: Certificate "old": .* too short for the SSL policy; issue it anew$/)
+  assert.match(
+    formatProblem(leftOut[0]),
+    /^targetSslProxies\/old: Certificate "old": .* too short for the SSL policy; issue it anew$/,
+  )
   assert.deepEqual(tlsProblems(snapshot), [])
 
   await api.change('PATCH', 'global/sslPolicies/modern', {

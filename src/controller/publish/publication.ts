@@ -1,23 +1,14 @@
-import type { Mapping } from '../../compute/json-value.ts'
-import { formatProblem, type Problem } from '../../compute/problem.ts'
-import type { CheckedResource, CheckedResourceOf } from '../../compute/resources.ts'
-import { compile } from '../../snapshot/compile.ts'
+import { compileServable, type RefusedIn, type Servable } from '../../snapshot/servable.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
 import { compareTexts } from '../../text/compare-texts.ts'
 import type { ReferenceIndex } from '../model/reference-index.ts'
 import { keyOfPath, pathOf } from '../model/resource-paths.ts'
-import type { EdgeTls, Publication } from '../model/world.ts'
-import { checkedOf } from '../resources/servable.ts'
+import type { Publication } from '../model/world.ts'
+import { checkedOf } from '../resources/problems-in-context.ts'
 import type { Change, Store, StoredResource } from '../store/store.ts'
 
 /** Resources on a connection's way to a service; what they name besides is not on it. */
 const LEADS_TO_SERVICE = ['forwardingRules', 'targetTcpProxies', 'targetSslProxies']
-const EMPTY: Snapshot = { frontends: [], services: [], healthChecks: [] }
-/** A chain from a forwarding rule to an instance is shorter. */
-const ROUNDS_MAX = 10
-
-/** One backend service with all that leads to it and all behind it, compiled; and what of it is left out. */
-type Chain = { readonly snapshot: Snapshot; readonly leftOut: readonly string[] }
 
 /**
  * Compiles what a store holds, service by service: a change compiles those services again that it has to do with.
@@ -28,12 +19,12 @@ export class Publisher {
   readonly #store: Store
   readonly #references: ReferenceIndex
   readonly #project: string | undefined
-  readonly #refusedIn: EdgeTls['refusedIn']
-  /** By the path of the service; undefined: it has to be compiled. */
-  readonly #chains = new Map<string, Chain | undefined>()
+  readonly #refusedIn: RefusedIn
+  /** Each backend service with all that leads to it and all behind it, by its path; undefined: it has to be compiled. */
+  readonly #chains = new Map<string, Servable | undefined>()
   #latest: Publication | undefined
 
-  constructor(store: Store, references: ReferenceIndex, projects: readonly string[], refusedIn: EdgeTls['refusedIn']) {
+  constructor(store: Store, references: ReferenceIndex, projects: readonly string[], refusedIn: RefusedIn) {
     this.#store = store
     this.#refusedIn = refusedIn
     this.#references = references
@@ -67,7 +58,7 @@ export class Publisher {
   }
 
   /** Undefined: there is no such service any more. */
-  #chainOf(path: string): Chain | undefined {
+  #chainOf(path: string): Servable | undefined {
     const kept = this.#chains.get(path)
     if (kept !== undefined) return kept
     const service = this.#get(path)
@@ -75,8 +66,8 @@ export class Publisher {
       this.#chains.delete(path)
       return undefined
     }
-    const leftOut: string[] = []
-    const snapshot = compileServable(this.#resourcesOf(path), this.#refusedIn, leftOut)
+    const resources = this.#resourcesOf(path).flatMap((stored) => checkedOf(stored) ?? [])
+    const { snapshot, leftOut } = compileServable(resources, this.#refusedIn)
     const { project } = service
     const chain = { snapshot: project === this.#project ? snapshot : prefixed(snapshot, project), leftOut }
     this.#chains.set(path, chain)
@@ -127,67 +118,9 @@ function isTowardsService(link: string): boolean {
   return collection === 'backendServices' || LEADS_TO_SERVICE.includes(collection)
 }
 
-/** Compiles what can be served: what has a problem is left out, then what refers to it, and so on. */
-function compileServable(
-  stored: readonly StoredResource[],
-  refusedIn: EdgeTls['refusedIn'],
-  leftOut: string[],
-): Snapshot {
-  const named = namedPortsOf(stored)
-  let resources = stored.flatMap((one) => {
-    const checked = checkedOf(one)
-    return checked === undefined ? [] : [checked.collection === 'backendServices' ? withPorts(checked, named) : checked]
-  })
-  for (let round = 0; round < ROUNDS_MAX; round++) {
-    const result = compile(resources)
-    if ('problems' in result) {
-      for (const problem of result.problems) leftOut.push(formatProblem(problem))
-      resources = without(resources, result.problems)
-      continue
-    }
-    // An edge takes all of a version or nothing: one certificate must not keep back what is right.
-    const refused = refusedIn(result.snapshot)
-    if (refused.length === 0) return result.snapshot
-    for (const { resource, problem } of refused) leftOut.push(`${resource}: ${problem}`)
-    resources = without(resources, refused)
-  }
-  return EMPTY
-}
-
 function uniqueByName<Named extends { readonly name: string }>(items: readonly Named[]): readonly Named[] {
   const byName = new Map(items.map((item) => [item.name, item]))
   return [...byName.values()].sort((a, b) => compareTexts(a.name, b.name))
-}
-
-function without(
-  resources: readonly CheckedResource[],
-  problems: readonly Pick<Problem, 'resource'>[],
-): CheckedResource[] {
-  const faulty = new Set(problems.map(({ resource }) => resource))
-  return resources.filter(({ collection, name }) => !faulty.has(`${collection}/${name}`))
-}
-
-/** The names of the ports of every instance group, by its path. */
-function namedPortsOf(stored: readonly StoredResource[]): ReadonlyMap<string, ReadonlySet<unknown>> {
-  const groups = stored.filter(({ collection }) => collection === 'instanceGroups')
-  return new Map(
-    groups.map(({ project, scope, name, resource }) => {
-      const ports = resource.namedPorts as readonly Mapping[]
-      return [`projects/${project}/${scope}/instanceGroups/${name}`, new Set(ports.map((port) => port.name))]
-    }),
-  )
-}
-
-/** A service without those groups that have no port of its name: they serve nobody, and the others go on. */
-function withPorts(
-  checked: CheckedResourceOf<'backendServices'>,
-  named: ReadonlyMap<string, ReadonlySet<unknown>>,
-): CheckedResource {
-  const { resource } = checked
-  const backends = resource.backends.filter(({ group }) => {
-    return keyOfPath(group)?.collection !== 'instanceGroups' || named.get(group)?.has(resource.portName) === true
-  })
-  return backends.length === resource.backends.length ? checked : { ...checked, resource: { ...resource, backends } }
 }
 
 function prefixed(snapshot: Snapshot, project: string): Snapshot {

@@ -7,7 +7,7 @@ export const sslCertificates: Behaviour = { complete: completeCertificate }
 function completeCertificate(draft: Draft): void {
   const { fields } = draft
   const { privateKey, certificate } = fields
-  // The first of the chain; that it can be read, times included, `EdgeTls.problemsOf` has said.
+  // The first of the chain; that it can be read, times included, `EdgeTls.certificateProblems` has said.
   const leaf = new X509Certificate(String(certificate))
   fields.expireTime = new Date(leaf.validTo).toISOString()
   const names = subjectAlternativeNames(leaf)

@@ -10,8 +10,8 @@ import type { JsonObject, ResourceKey, StoredResource } from '../store/store.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { behaviours } from './behaviours.ts'
 import { errorOfProblems } from './problem-errors.ts'
+import { problemsInContext } from './problems-in-context.ts'
 import { resolveLink } from './resolve-link.ts'
-import { problemsInContext } from './servable.ts'
 import { inUse, keyOf, withFingerprint } from './stored-form.ts'
 
 /** Makes the change that stores a new resource out of a client's body. */
@@ -74,7 +74,7 @@ function draftOf(call: Call, key: ResourceKey, body: Mapping, stored: StoredReso
   const result = checkResource(collection, whole, '', scopeOf(key.scope))
   if ('problems' in result) throw errorOfProblems(result.problems, body)
   const checked = result.checked as CheckedResource
-  const problems = call.world.edgeTls.problemsOf(checked)
+  const problems = call.world.edgeTls.certificateProblems(checked)
   if (problems.length > 0) throw errorOfProblems(problems, body)
   const resource = checked.resource as Mapping
   const fields = mapLinks(collection, resource, (text, field) => resolveLink(call, key, text, field))

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoadReport } from '../../proxy-protocol/load-report.ts'
-import type { BackendGroup, HealthCheck, Snapshot } from '../../snapshot/snapshot.ts'
+import { type BackendGroup, EMPTY_SNAPSHOT, type HealthCheck, type Snapshot } from '../../snapshot/snapshot.ts'
 import { testBackend, testFrontend, testGroup, testService } from '../../snapshot/test-snapshot.ts'
 import { Availability } from './availability.ts'
 import { BackendStates } from './backend-states.ts'
@@ -133,7 +133,7 @@ test('what an operator drains stays so over configurations, until it is enabled 
   assert.equal(states.steer(key, 'drain'), Availability.draining)
   states.use(snapshot)
   assert.equal(availability(table, snapshot), Availability.draining)
-  states.use({ frontends: [], services: [], healthChecks: [] })
+  states.use(EMPTY_SNAPSHOT)
   states.use(snapshot)
   assert.equal(availability(table, snapshot), Availability.up)
   states.steer(key, 'drain')

@@ -4,7 +4,7 @@ import { type EdgeReport, FEED_FORMAT, type FeedLine, isConfigurationId, type Re
 import { sourceTowards } from '../../linux/route.ts'
 import { backendKey } from '../../snapshot/backend-key.ts'
 import { isSnapshot } from '../../snapshot/is-snapshot.ts'
-import type { Snapshot } from '../../snapshot/snapshot.ts'
+import { EMPTY_SNAPSHOT, type Snapshot } from '../../snapshot/snapshot.ts'
 import type { EdgeStatus } from '../../telemetry/edge-status.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { RunningEdge } from '../edge.ts'
@@ -25,7 +25,7 @@ const FORMAT_LENGTH_MAX = 20
 const NOTHING: IdentifiedSnapshot = {
   generation: '',
   version: 0,
-  snapshot: { frontends: [], services: [], healthChecks: [] },
+  snapshot: EMPTY_SNAPSHOT,
 }
 
 /** What a follower works with. */

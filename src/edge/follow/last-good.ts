@@ -1,10 +1,11 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { formatProblem } from '../../compute/problem.ts'
 import { type ConfigurationId, FEED_FORMAT, isConfigurationId } from '../../feed/feed.ts'
 import { readPrivateTextFile } from '../../linux/text-file.ts'
 import { isSnapshot } from '../../snapshot/is-snapshot.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
-import { formatTlsProblem, tlsProblems } from '../frontends/frontend-tls.ts'
+import { tlsProblems } from '../frontends/frontend-tls.ts'
 
 /** As long as a line of the feed, with which it came. */
 const BYTES_MAX = 256 * 1024 * 1024
@@ -30,7 +31,7 @@ export function readLastGood(path: string): IdentifiedSnapshot | undefined {
   if (format !== FEED_FORMAT) throw new Error(`"${path}" has the format ${String(format)}, not ${FEED_FORMAT}`)
   if (!isConfigurationId({ generation, version }) || !isSnapshot(snapshot)) throw damaged(path)
   // OpenSSL may be another one than the one that took these certificates.
-  const problems = tlsProblems(snapshot).map(formatTlsProblem)
+  const problems = tlsProblems(snapshot).map(formatProblem)
   if (problems.length > 0) throw new Error(`"${path}" cannot be served: ${problems.join('; ')}`)
   return { generation: generation as string, version: version as number, snapshot }
 

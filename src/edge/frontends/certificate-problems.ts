@@ -13,13 +13,13 @@ export function certificateProblems(resources: readonly CheckedResource[]): Prob
     switch (checked.collection) {
       case 'sslCertificates': {
         const { certificate = '', privateKey = '' } = checked.resource
-        return problemsOf(checked, undefined, () => readCertificate(checked.name, certificate, privateKey))
+        return unreadable(checked, undefined, () => readCertificate(checked.name, certificate, privateKey))
       }
       case 'backendServices': {
         const roots = checked.resource.tlsSettings?.certificateAuthorities ?? ''
         if (roots === '') return []
         const path = 'tlsSettings.certificateAuthorities'
-        return problemsOf(checked, path, () => new TlsClient({ serverName: '', rootsPem: roots }).retire())
+        return unreadable(checked, path, () => new TlsClient({ serverName: '', rootsPem: roots }).retire())
       }
       default:
         return []
@@ -27,8 +27,8 @@ export function certificateProblems(resources: readonly CheckedResource[]): Prob
   })
 }
 
-/** @param path the field; undefined: the one that the error names */
-function problemsOf(checked: CheckedResource, path: string | undefined, read: () => unknown): Problem[] {
+/** Why a text of a resource cannot be read; empty: it can. @param path the field; undefined: that of the error */
+function unreadable(checked: CheckedResource, path: string | undefined, read: () => unknown): Problem[] {
   const { source, collection, name } = checked
   try {
     read()

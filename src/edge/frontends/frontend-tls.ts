@@ -1,5 +1,6 @@
 // What TLS frontends need beside the snapshot: certificates as OpenSSL takes them, and the keys of tickets.
 
+import { formatProblem, type Problem } from '../../compute/problem.ts'
 import { policyFeatures } from '../../compute/ssl-features.ts'
 import type { Frontend, FrontendTls, Snapshot, TlsPolicy } from '../../snapshot/snapshot.ts'
 import type { TlsStatus } from '../../telemetry/edge-status.ts'
@@ -40,7 +41,7 @@ export class FrontendTlsStore {
   /** Makes ready what a snapshot needs; what is in use stays as it is. @throws EdgeError with all that OpenSSL refuses */
   prepare(snapshot: Snapshot): void {
     const problems = tlsProblems(snapshot)
-    if (problems.length > 0) throw new EdgeError('configuration', problems.map(formatTlsProblem))
+    if (problems.length > 0) throw new EdgeError('configuration', problems.map(formatProblem))
     for (const tls of distinctTls(snapshot)) this.#certificates.set(tls, tls.certificates.map(readOne))
   }
 
@@ -116,37 +117,33 @@ export class FrontendTlsStore {
   }
 }
 
-/** What OpenSSL does not take: a resource, such as `targetSslProxies/p`, and a sentence with a remedy. */
-export type TlsProblem = { readonly resource: string; readonly problem: string }
-
-export function formatTlsProblem({ resource, problem }: TlsProblem): string {
-  return `${resource}: ${problem}`
-}
-
 /** What OpenSSL does not take of a snapshot that compiles. */
-export function tlsProblems(snapshot: Snapshot): TlsProblem[] {
-  const problems = distinctTls(snapshot).flatMap((tls) => {
+export function tlsProblems(snapshot: Snapshot): Problem[] {
+  const ofProxies = distinctTls(snapshot).flatMap((tls) => {
     const proxy = snapshot.frontends.find((frontend) => frontend.tls === tls)?.proxy ?? ''
-    return problemsOf(`targetSslProxies/${proxy}`, () => {
+    return refusal(`targetSslProxies/${proxy}`, '', () => {
       const certificates = tls.certificates.map(readOne)
       new TlsServer({ ...optionsOf(proxy, tls, certificates, new TicketKeys()), handshakeTimeoutMs: 0 }).retire()
     })
   })
-  for (const { name, tls } of snapshot.services) {
-    if (tls === undefined) continue
+  const ofServices = snapshot.services.flatMap(({ name, tls }) => {
+    if (tls === undefined) return []
     const makeClient = (): void => new TlsClient({ ...tls, rootsPem: tls.roots }).retire()
-    problems.push(...problemsOf(`backendServices/${name}`, makeClient))
-  }
-  return problems
+    return refusal(`backendServices/${name}`, 'tlsSettings.certificateAuthorities', makeClient)
+  })
+  return [...ofProxies, ...ofServices]
 }
 
-function problemsOf(resource: string, make: () => void): TlsProblem[] {
+/** The problem of a resource that OpenSSL does not take, if it does not; `path` is the field that it is made of. */
+function refusal(resource: string, path: string, make: () => void): Problem[] {
   try {
     make()
     return []
   } catch (error) {
     if (!(error instanceof CertificateError || error instanceof TlsOptionsError)) throw error
-    return [{ resource, problem: error.message }]
+    const isOneOfSeveral = error instanceof CertificateError && path === ''
+    const rule = isOneOfSeveral ? `Certificate "${error.certificate}": ${error.rule}` : error.rule
+    return [{ source: '', resource, path, code: 'invalid', rule, remedy: error.remedy }]
   }
 }
 
