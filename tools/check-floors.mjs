@@ -72,9 +72,11 @@ function importProblems() {
   return [...imports].flatMap(([file, names]) => {
     const room = roomOf.get(dirname(file))
     if (room === undefined) return [`src/${file}: its folder has no row in tools/floors.mjs; give it one`]
-    return names
-      .filter((name) => !isAllowed(room, name))
-      .map((name) => `src/${file} imports ${name}: ${reservedModules[name] ?? room.because}`)
+    return names.flatMap((name) => {
+      const door = room.doors?.[name] ?? basename(file)
+      if (!isAllowed(room, name)) return [`src/${file} imports ${name}: ${reservedModules[name] ?? room.because}`]
+      return door === basename(file) ? [] : [`src/${file} imports ${name}: in its folder that is for ${door} alone`]
+    })
   })
 }
 
@@ -146,10 +148,12 @@ function floorsTable() {
 /** @param {number} wanted */
 function entriesOf(wanted) {
   const onFloor = rooms.filter(({ floor }) => floor === wanted)
-  return onFloor.flatMap(({ folder, holds, mayImport, packages = [], because }) => {
+  return onFloor.flatMap(({ folder, holds, mayImport, packages = [], doors = {}, because }) => {
     const modules = packages.filter((name) => name !== 'node').map((name) => `\`${name}\``)
     const own = [...mayImport, ...modules].join(', ')
-    return wrapped(`- **\`src/${folder}/\`** ${holds}. May import ${own === '' ? 'nothing' : own}: ${because}.`, 2)
+    const only = Object.entries(doors).map(([name, door]) => ` Only \`${door}\` imports ${name}.`)
+    const bounds = `May import ${own === '' ? 'nothing' : own}: ${because}.${only.join('')}`
+    return wrapped(`- **\`src/${folder}/\`** ${holds}. ${bounds}`, 2)
   })
 }
 

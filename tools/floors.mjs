@@ -8,6 +8,7 @@
 /**
  * One folder. `mayImport` names other folders, or single files, of `src/`; `packages` names npm packages, `node` for node's
  * own modules, and each of {@link reservedModules} by itself. `holds` is its caption, `because` the reason of its bounds, as the check says it.
+ * `doors` names, for a file that the folder may import, the only one of its own files that does.
  *
  * @typedef {{
  *   floor: number,
@@ -15,6 +16,7 @@
  *   holds: string,
  *   mayImport: readonly string[],
  *   packages?: readonly string[],
+ *   doors?: Readonly<Record<string, string>>,
  *   because: string,
  * }} Room
  */
@@ -116,6 +118,7 @@ export const rooms = [
     holds: 'the life of a connection, shared by edge and agent',
     mayImport: [...SHAPES, ...MEANS],
     packages: ['node'],
+    doors: { 'linux/socket.ts': 'side-io.ts' },
     because:
       'a connection knows its loop by a type only, and neither resources nor whether it serves an edge or an agent',
   },

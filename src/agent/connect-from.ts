@@ -1,21 +1,8 @@
 import { classifyAddress, tunnelledAddress } from '../address/address-class.ts'
 import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
-import { type IpAddress, isSameAddress } from '../address/ip-address.ts'
-import { EADDRINUSE, EADDRNOTAVAIL, EINPROGRESS } from '../linux/errno.ts'
-import {
-  bindTo,
-  close,
-  connectTo,
-  type Liveness,
-  localEndpoint,
-  openStream,
-  setBindWithoutPort,
-  setLiveness,
-  setMark,
-  setNoDelay,
-  setReuseAddress,
-  setTransparent,
-} from '../linux/socket.ts'
+import { connectFailure, connectSpec, openConnected, type SourcePort, tryBind } from '../linux/connect.ts'
+import { EADDRINUSE, EADDRNOTAVAIL } from '../linux/errno.ts'
+import type { Liveness } from '../linux/socket.ts'
 import type { FALLBACK_CAUSES, SourceRefusal } from '../telemetry/metrics.ts'
 
 /** Which source port the app sees. */
@@ -77,81 +64,43 @@ function connectFromAnyPort(
   return shared.kind === 'in-use' ? { kind: 'failed', error: EADDRNOTAVAIL } : shared
 }
 
-/** A port, or which call of the kernel chooses one. */
-type Port = number | 'by-connect' | 'by-bind'
 type Attempt = ConnectedFrom | { readonly kind: 'in-use'; readonly cause: FallbackCause }
 
-function attempt(
-  source: Endpoint,
-  port: Port,
-  target: Endpoint,
-  isPeer: boolean,
-  options: ConnectFromOptions,
-): Attempt {
-  const fd = openStream(target.address.family)
-  if (fd < 0) return { kind: 'failed', error: fd }
-  const attempted = connectSocket(fd, source, port, target, isPeer, options)
-  if (attempted.kind !== 'connecting') close(fd)
-  return attempted
-}
+/** One for all connections of a thread: each attempt fills it in anew. */
+const spec = connectSpec()
 
-function connectSocket(
-  fd: number,
-  source: Endpoint,
-  port: Port,
+function attempt(
+  { address }: Endpoint,
+  port: SourcePort,
   target: Endpoint,
   isPeer: boolean,
   options: ConnectFromOptions,
 ): Attempt {
-  const { address } = source
-  if (!isPeer) {
-    const bound = bindWithoutPrivilege(fd, address)
+  const inner = isPeer ? undefined : tunnelledAddress(address)
+  if (inner !== undefined) {
+    // An own IPv4 address inside a tunnelled one counts as an own address, too.
+    const bound = tryBind(inner)
     if (bound === 0) return { kind: 'refused', reason: 'src-own-address' }
     if (bound !== EADDRNOTAVAIL) return { kind: 'failed', error: bound }
   }
-  let result = setTransparent(fd, address.family)
-  // Without it a port could not be used towards two targets at once.
-  result ||= setReuseAddress(fd)
-  // Then the port only has to be free towards this target, and the host's own do not run out.
-  if (port === 'by-connect') result ||= setBindWithoutPort(fd)
-  result ||= setNoDelay(fd)
-  if (options.mark !== 0) result ||= setMark(fd, options.mark)
+  spec.destination = target
+  spec.source = address
+  spec.sourcePort = port
+  // A list of this host's addresses would be old; the kernel is asked at each attempt. Multicast addresses, and the
+  // broadcast addresses of its subnets, pass for its own.
+  spec.sourceKind = isPeer ? 'any' : 'foreign'
+  spec.mark = options.mark
   // A peer on this very host cannot vanish without its kernel saying so.
-  if (classifyAddress(target.address) !== 'loopback') result ||= setLiveness(fd, options.liveness)
-  if (result < 0) return { kind: 'failed', error: result }
-
-  const bound = bindTo(fd, address, typeof port === 'number' ? port : 0)
-  if (bound === EADDRINUSE) return { kind: 'in-use', cause: 'bind-in-use' }
-  if (bound < 0) return { kind: 'failed', error: bound }
-  const connected = connectTo(fd, target)
-  if (connected === EADDRNOTAVAIL) return { kind: 'in-use', cause: 'connection-in-use' }
-  if (connected < 0 && connected !== EINPROGRESS) return { kind: 'failed', error: connected }
-
-  // Whatever the kernel made of the request: the app must not see anybody else than was decided.
-  const local = localEndpoint(fd)
-  if (
-    local === undefined ||
-    !isSameAddress(local.address, address) ||
-    (typeof port === 'number' && local.port !== port)
-  ) {
-    return { kind: 'refused', reason: 'src-not-kept' }
-  }
-  if (isSameEndpoint(local, target)) return { kind: 'refused', reason: 'src-equals-dst' }
-  return { kind: 'connecting', fd, fallback: undefined }
+  spec.liveness = classifyAddress(target.address) === 'loopback' ? null : options.liveness
+  const fd = openConnected(spec)
+  return fd >= 0 ? { kind: 'connecting', fd, fallback: undefined } : failureOf(connectFailure)
 }
 
-/**
- * Binds a socket that is not transparent yet, which succeeds only for this host's own addresses (and for multicast and
- * its subnets' broadcast addresses): 0 then, EADDRNOTAVAIL for any other address. This asks the kernel as it is now; a
- * list of addresses would be old. An own IPv4 address inside a tunnelled one counts as well.
- */
-function bindWithoutPrivilege(fd: number, address: IpAddress): number {
-  const bound = bindTo(fd, address, 0)
-  const inner = tunnelledAddress(address)
-  if (bound !== EADDRNOTAVAIL || inner === undefined) return bound
-  const ipv4Fd = openStream(4)
-  if (ipv4Fd < 0) return ipv4Fd
-  const innerBound = bindTo(ipv4Fd, inner, 0)
-  close(ipv4Fd)
-  return innerBound
+function failureOf({ step, error }: typeof connectFailure): Attempt {
+  if (step === 'bind' && error === EADDRINUSE) return { kind: 'in-use', cause: 'bind-in-use' }
+  if (step === 'connect' && error === EADDRNOTAVAIL) return { kind: 'in-use', cause: 'connection-in-use' }
+  if (step === 'own-source' && error === 0) return { kind: 'refused', reason: 'src-own-address' }
+  if (step === 'not-kept') return { kind: 'refused', reason: 'src-not-kept' }
+  if (step === 'to-itself') return { kind: 'refused', reason: 'src-equals-dst' }
+  return { kind: 'failed', error }
 }

@@ -53,6 +53,14 @@ for (const [what, line] of [
   })
 }
 
+test('the floors: only one file of a folder may import what has a door there', (t) => {
+  const receive = "import { receive } from '../../linux/socket.ts'\n"
+  const files = { 'linux/socket.ts': '', 'dataplane/connection/side-io.ts': receive }
+  assert.equal(problemsOf(t, files), '')
+  const said = problemsOf(t, { ...files, 'dataplane/connection/relay.ts': receive })
+  assert.match(said, /^src\/dataplane\/connection\/relay.ts imports linux\/socket.ts: .* side-io.ts alone/)
+})
+
 test('the floors: a folder without a row is named', (t) => {
   assert.match(problemsOf(t, { 'cellar/a.ts': '' }), /^src\/cellar\/a.ts: its folder has no row/)
 })

@@ -4,14 +4,14 @@
 import type { Endpoint } from '../../address/endpoint.ts'
 import { ETIMEDOUT } from '../../linux/errno.ts'
 import { FAILED, HANGUP, READABLE, WRITABLE } from '../../linux/poller.ts'
-import { close, closeWithReset, takeError } from '../../linux/socket.ts'
 import { END_REASONS, type EndReason } from '../../telemetry/end-reasons.ts'
 import { METRICS } from '../../telemetry/metrics.ts'
 import { TlsSession } from '../../tls/session.ts'
 import { type Connection, NO_BYTES, NO_TLVS, Phase, type Service } from './connection-state.ts'
 import type { Loop } from './loop.ts'
 import { isDelivered, passFinish, relay } from './relay.ts'
-import { breakSide, type Side } from './side.ts'
+import { breakSide } from './side.ts'
+import { closeSide, takeFailure } from './side-io.ts'
 import {
   afterFailure,
   answer,
@@ -95,10 +95,7 @@ export function onEvent(loop: Loop, connection: Connection, isClient: boolean, e
   if ((events & WRITABLE) !== 0) side.isWritable = true
   if ((events & HANGUP) !== 0) side.isHungUp = true
   // A reset that comes behind a FIN shows up nowhere else: recv(2) goes on returning 0.
-  if ((events & FAILED) !== 0) {
-    const error = takeError(side.fd)
-    if (error < 0) breakSide(side, error)
-  }
+  if ((events & FAILED) !== 0) takeFailure(side)
   connection.lastActiveMs = loop.nowMs
   drive(loop, connection)
 }
@@ -272,7 +269,7 @@ export function end(loop: Loop, connection: Connection, reason: EndReason): void
   // Who is cut off, or whose other side was never reached or broke, must not take the end for an orderly one.
   const { isCutOff } = END_REASONS[reason]
   closeSide(client, backend.failure === 0 && !isCutOff)
-  if (backend.fd >= 0) closeSide(backend, client.failure === 0 && !isCutOff)
+  closeSide(backend, client.failure === 0 && !isCutOff)
   connection.phase = Phase.None
   loop.release(connection)
   if (client.pipe !== null) loop.pipes.discard(client.pipe)
@@ -281,11 +278,6 @@ export function end(loop: Loop, connection: Connection, reason: EndReason): void
   backend.detach()
   connection.header = NO_BYTES
   connection.tlvs = NO_TLVS
-}
-
-function closeSide(side: Side, isOrderly: boolean): void {
-  if (isOrderly) close(side.fd)
-  else closeWithReset(side.fd)
 }
 
 function countBytes(loop: Loop, connection: Connection): void {

@@ -1,6 +1,6 @@
-import { finish, unsentBytes } from '../../linux/socket.ts'
 import type { PipePool } from './pipe-pool.ts'
-import { drainPipe, fillPipe, flush, isBackedUp, type Side } from './side.ts'
+import { isBackedUp, type Side } from './side.ts'
+import { drainPipe, fillPipe, finishSide, flush, hasAcknowledged } from './side-io.ts'
 import { closeNotify, receiveFrom, sendTo } from './transfer.ts'
 
 /**
@@ -69,12 +69,10 @@ export function isDelivered(from: Side, to: Side): boolean {
 
 /** Passes the end of `from` on as FIN, behind its last byte. */
 export function passFinish(from: Side, to: Side): void {
-  if (to.isFinished || !isDelivered(from, to)) return
-  to.isFinished = true
-  finish(to.fd)
+  if (isDelivered(from, to)) finishSide(to)
 }
 
 /** Reports whether a reset may follow: nothing that came before it is on its way any more. */
 export function isReceived(from: Side, to: Side): boolean {
-  return to.failure !== 0 || (isDelivered(from, to) && unsentBytes(to.fd) <= 0)
+  return to.failure !== 0 || (isDelivered(from, to) && hasAcknowledged(to))
 }

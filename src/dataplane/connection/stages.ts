@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { EPROTO, ETIMEDOUT } from '../../linux/errno.ts'
 import { produced, producedBytes } from '../../linux/openssl.ts'
-import { close, finish } from '../../linux/socket.ts'
 import type { EndReason } from '../../telemetry/end-reasons.ts'
 import { METRICS } from '../../telemetry/metrics.ts'
 import type { HandshakeFailure } from '../../tls/handshake-names.ts'
@@ -11,7 +10,8 @@ import type { HandshakeStep, TlsSession } from '../../tls/session.ts'
 import type { Connection, HeaderRead, Service } from './connection-state.ts'
 import type { Loop } from './loop.ts'
 import { isReceived, relay } from './relay.ts'
-import { breakSide, enqueue, flush, isBackedUp, peekFrom, sendBytes } from './side.ts'
+import { breakSide, isBackedUp } from './side.ts'
+import { closeSide, enqueue, finishSide, flush, peekFrom, sendBytes } from './side-io.ts'
 import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
 
 /** How often the send queue is looked at before a reset; the kernel has no event for "all acknowledged". */
@@ -92,10 +92,7 @@ export function answer(loop: Loop, connection: Connection): boolean {
   while (client.isReadable && !client.hasEnded) receiveFrom(client, loop.buffer, 0, loop.buffer.length)
   if (client.failure !== 0 || client.hasEnded) return true
   closeNotify(client)
-  if (!isBackedUp(client) && !client.isFinished) {
-    client.isFinished = true
-    finish(client.fd)
-  }
+  if (!isBackedUp(client)) finishSide(client)
   return false
 }
 
@@ -140,8 +137,7 @@ export function hasLeft(loop: Loop, { client, backend }: Connection): boolean {
 export function afterFailure(loop: Loop, connection: Connection): 'again' | 'later' | EndReason {
   const { backend } = connection
   const error = backend.failure
-  if (backend.fd >= 0) close(backend.fd)
-  backend.fd = -1
+  closeSide(backend, true)
   if (backend.tls !== null) forgetTls(connection)
   backend.failure = 0
   loop.counters.add(METRICS.connectFailures.slot)

@@ -3,7 +3,8 @@
 import { EPROTO } from '../../linux/errno.ts'
 import { produced, producedBytes, RECORD_PAYLOAD_MAX, received } from '../../linux/openssl.ts'
 import type { HandshakeStep, TlsSession } from '../../tls/session.ts'
-import { breakSide, isBackedUp, receiveBytes, type Side, sendBytes } from './side.ts'
+import { breakSide, isBackedUp, type Side } from './side.ts'
+import { receiveBytes, sendBytes } from './side-io.ts'
 
 /** What a side may make us say unasked (alerts, key updates) while it does not read: more is an attack. */
 const UNASKED_BYTES_MAX = 16 * 1024

@@ -1,26 +1,10 @@
 import { type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import type { Dial } from '../../dataplane/connection/connection-state.ts'
-import { EADDRINUSE, EADDRNOTAVAIL, EINPROGRESS } from '../../linux/errno.ts'
+import { connectFailure, connectSpec, openConnected, type SourcePort } from '../../linux/connect.ts'
+import { EADDRINUSE, EADDRNOTAVAIL } from '../../linux/errno.ts'
 import { sourceTowards } from '../../linux/route.ts'
-import {
-  bindTo,
-  close,
-  connectTo,
-  type Liveness,
-  openStream,
-  setBindWithoutPort,
-  setLiveness,
-  setNoDelay,
-  setReuseAddress,
-} from '../../linux/socket.ts'
+import type { Liveness } from '../../linux/socket.ts'
 import type { Candidate } from '../balance/choose-backend.ts'
-
-/** Who chooses the port of a connection from a given address. */
-type PortChoice =
-  /** connect(2), which knows the whole connection: every port can be used towards each backend (IP_BIND_ADDRESS_NO_PORT). */
-  | 'by-connect'
-  /** bind(2): only it can share a port to which another socket of this host was bound. */
-  | 'by-bind'
 
 /** The addresses of one family, and whose turn it is. */
 type Sources = { readonly addresses: readonly IpAddress[]; turn: number }
@@ -30,6 +14,8 @@ export class BackendConnector {
   readonly #liveness: Liveness
   readonly #sources4: Sources
   readonly #sources6: Sources
+  /** Filled in anew by each attempt. */
+  readonly #spec = connectSpec()
 
   /**
    * @param sourceAddresses the addresses to connect from, each in its turn; for a family without one the kernel chooses
@@ -46,7 +32,7 @@ export class BackendConnector {
   connect(backend: Candidate): Dial {
     const sources = backend.endpoint.address.family === 4 ? this.#sources4 : this.#sources6
     if (sources.addresses.length > 0) return this.#connectFrom(sources, backend)
-    const dialled = this.#attempt(backend, undefined, 'by-connect')
+    const dialled = this.#attempt(backend, null, 'by-connect')
     if (dialled.kind !== 'failed' || dialled.error !== EADDRNOTAVAIL) return dialled
     // Where an agent on this host has bound clients' ports, connect(2) skips those.
     const source = sourceTowards(backend.endpoint)
@@ -65,22 +51,16 @@ export class BackendConnector {
     return dialled
   }
 
-  #attempt({ endpoint, isLoopback }: Candidate, source: IpAddress | undefined, port: PortChoice): Dial {
-    const fd = openStream(endpoint.address.family)
-    if (fd < 0) return { kind: 'failed', error: fd }
-    let result = setNoDelay(fd)
-    // A peer on this very host cannot vanish without its kernel saying so.
-    if (!isLoopback) result ||= setLiveness(fd, this.#liveness)
-    if (source !== undefined) result ||= bindSource(fd, source, port)
-    if (result === 0) result = connectTo(fd, endpoint)
-    if (result === 0 || result === EINPROGRESS) return { kind: 'connecting', fd, isLoopback }
-    close(fd)
-    return { kind: 'failed', error: result }
+  #attempt({ endpoint, isLoopback }: Candidate, source: IpAddress | null, port: SourcePort): Dial {
+    this.#spec.destination = endpoint
+    this.#spec.source = source
+    this.#spec.sourcePort = port
+    // A backend on this very host cannot vanish without its kernel saying so.
+    this.#spec.liveness = isLoopback ? null : this.#liveness
+    const fd = openConnected(this.#spec)
+    if (fd >= 0) return { kind: 'connecting', fd, isLoopback }
+    const { step, error } = connectFailure
+    // bind(2) has another name for "no port left" than connect(2).
+    return { kind: 'failed', error: step === 'bind' && error === EADDRINUSE ? EADDRNOTAVAIL : error }
   }
-}
-
-function bindSource(fd: number, source: IpAddress, port: PortChoice): number {
-  const result = (port === 'by-connect' ? setBindWithoutPort(fd) : setReuseAddress(fd)) || bindTo(fd, source, 0)
-  // bind(2) has another name for "no port left" than connect(2).
-  return result === EADDRINUSE ? EADDRNOTAVAIL : result
 }

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { type TestContext, test } from 'node:test'
+import { type Endpoint, formatEndpoint, parseEndpoint } from '../address/endpoint.ts'
+import { type IpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { type ConnectSpec, connectFailure, connectSpec, openConnected } from './connect.ts'
+import { errnoName } from './errno.ts'
+import { close, localEndpoint, openListener } from './socket.ts'
+
+const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }
+/** In no network of the host: only a transparent socket can have it. */
+const FOREIGN = addressOf('198.51.100.7')
+const LOOPBACK = addressOf('127.0.0.1')
+
+function addressOf(text: string): IpAddress {
+  const address = parseIpAddress(text)
+  assert.ok(address, text)
+  return address
+}
+
+function listen(t: TestContext, at = '127.0.0.1:0'): Endpoint {
+  const endpoint = parseEndpoint(at)
+  assert.ok(endpoint, at)
+  const fd = openListener(endpoint, NO_LIVENESS)
+  t.after(() => close(fd))
+  const bound = localEndpoint(fd)
+  assert.ok(bound)
+  return bound
+}
+
+/** What became of an attempt: from where it connects, or the step and the error. */
+function attempt(t: TestContext, spec: Partial<ConnectSpec>): string {
+  const before = openFds()
+  const fd = openConnected({ ...connectSpec(), ...spec })
+  if (fd < 0) {
+    assert.equal(openFds(), before, 'an attempt that failed has left nothing open')
+    const { step, error } = connectFailure
+    return error === 0 ? step : `${step}: ${errnoName(error)}`
+  }
+  t.after(() => close(fd))
+  const local = localEndpoint(fd)
+  return local === undefined ? '' : formatEndpoint(local)
+}
+
+function openFds(): number {
+  return readdirSync('/proc/self/fd').length
+}
+
+test('connections leave from the source and port that are asked for', (t) => {
+  const destination = listen(t)
+  const source = addressOf('127.0.0.2')
+  assert.match(attempt(t, { destination }), /^127\.0\.0\.1:/)
+  assert.match(attempt(t, { destination, source }), /^127\.0\.0\.2:/)
+  assert.match(attempt(t, { destination, source, sourcePort: 'by-bind' }), /^127\.0\.0\.2:/)
+  assert.equal(attempt(t, { destination, source, sourcePort: 5_001 }), '127.0.0.2:5001')
+  assert.equal(attempt(t, { destination, source, sourcePort: 5_002, sourceKind: 'any' }), '127.0.0.2:5002')
+  assert.equal(attempt(t, { destination, source: FOREIGN, sourcePort: 5_003, sourceKind: 'any' }), '198.51.100.7:5003')
+  assert.match(attempt(t, { destination, source: FOREIGN, sourceKind: 'foreign' }), /^198\.51\.100\.7:/)
+})
+
+test('a foreign source is none of this host', (t) => {
+  const destination = listen(t)
+  for (const sourcePort of [5_001, 'by-connect', 'by-bind'] as const) {
+    for (const source of [LOOPBACK, addressOf('127.9.9.9')]) {
+      assert.equal(attempt(t, { destination, source, sourcePort, sourceKind: 'foreign' }), 'own-source')
+    }
+  }
+})
+
+test('a source that this host does not have needs a transparent socket', (t) => {
+  assert.equal(attempt(t, { destination: listen(t), source: FOREIGN }), 'bind: EADDRNOTAVAIL')
+})
+
+test('a port that a listener on all addresses holds is in use at bind(2)', (t) => {
+  const { port } = listen(t, '0.0.0.0:0')
+  assert.equal(
+    attempt(t, { destination: listen(t), source: FOREIGN, sourcePort: port, sourceKind: 'foreign' }),
+    'bind: EADDRINUSE',
+  )
+})
+
+test('a port is used towards two destinations at once, and towards one of them only once', (t) => {
+  const spec = { source: FOREIGN, sourcePort: 5_001, sourceKind: 'foreign' } as const
+  const [first, second] = [listen(t), listen(t)]
+  assert.equal(attempt(t, { ...spec, destination: first }), '198.51.100.7:5001')
+  assert.equal(attempt(t, { ...spec, destination: second }), '198.51.100.7:5001')
+  assert.equal(attempt(t, { ...spec, destination: first }), 'connect: EADDRNOTAVAIL')
+})
+
+test('a connection to itself is none', (t) => {
+  const destination = parseEndpoint('127.0.0.1:5009')
+  assert.ok(destination)
+  assert.equal(attempt(t, { destination, source: LOOPBACK, sourcePort: 5_009, sourceKind: 'any' }), 'to-itself')
+})
+
+test('what connect(2) and setsockopt(2) refuse is told apart', (t) => {
+  const broadcast = parseEndpoint('255.255.255.255:9')
+  assert.ok(broadcast)
+  assert.match(attempt(t, { destination: broadcast }), /^connect: E/)
+  // More than the kernel takes for TCP_KEEPIDLE (tcp(7)).
+  const liveness = { keepaliveMs: 40_000_000, userTimeoutMs: 0 }
+  assert.equal(attempt(t, { destination: listen(t), liveness }), 'options: EINVAL')
+})

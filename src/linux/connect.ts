@@ -1,0 +1,136 @@
+// Connecting a socket: everything from socket(2) to connect(2), by one description. Edges and agents say what they want
+// and decide what follows from a failure; in which calls it is done is decided here alone.
+
+import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
+import { type IpAddress, ipv4Address, isSameAddress } from '../address/ip-address.ts'
+import { EADDRNOTAVAIL, EINPROGRESS } from './errno.ts'
+import {
+  bindTo,
+  close,
+  connectTo,
+  type Liveness,
+  localEndpoint,
+  openStream,
+  setBindWithoutPort,
+  setLiveness,
+  setMark,
+  setNoDelay,
+  setReuseAddress,
+  setTransparent,
+} from './socket.ts'
+
+/** From which port of the source a connection leaves, or who chooses one. */
+export type SourcePort =
+  | number
+  /** connect(2), which knows the whole connection: every port can be used towards each destination (IP_BIND_ADDRESS_NO_PORT). */
+  | 'by-connect'
+  /** bind(2): only it can share a port to which another socket of this host was bound. */
+  | 'by-bind'
+
+/** What a connection is to be. One object per caller, filled in again for each attempt, so that none is made for it. */
+export type ConnectSpec = {
+  destination: Endpoint
+  /** null: the kernel chooses, and nothing below is about anybody else. */
+  source: IpAddress | null
+  sourcePort: SourcePort
+  /**
+   * `own`: an address of this host. `any`: also one that this host does not have (ip(7) IP_TRANSPARENT), which the
+   * connection is sure to keep. `foreign`: as `any`, but no address of this host.
+   */
+  sourceKind: 'own' | 'any' | 'foreign'
+  /** Firewall mark of the connection's packets; 0: none. */
+  mark: number
+  /** null: the other end cannot vanish without the kernel saying so. */
+  liveness: Liveness | null
+}
+
+/** What an attempt fails at, in the order in which it is tried. */
+export type ConnectStep =
+  | 'socket'
+  /** The source is one of this host's own, and must not be: the error is 0 then. Or nobody can say. */
+  | 'own-source'
+  | 'options'
+  | 'bind'
+  | 'connect'
+  /** The kernel gave the connection another source than was asked for (error 0). */
+  | 'not-kept'
+  /** The connection leads to itself: TCP's simultaneous open (error 0). */
+  | 'to-itself'
+
+/** What the last {@link openConnected} without a socket failed at, and the negated errno. Overwritten by the next. */
+export const connectFailure: { step: ConnectStep; error: number } = { step: 'socket', error: 0 }
+
+/** A description to be filled in: from wherever the kernel chooses, to nowhere yet. */
+export function connectSpec(): ConnectSpec {
+  return {
+    destination: { address: ipv4Address(0), port: 0 },
+    source: null,
+    sourcePort: 'by-connect',
+    sourceKind: 'own',
+    mark: 0,
+    liveness: null,
+  }
+}
+
+/**
+ * Opens a non-blocking TCP socket that is connected or connecting, as `spec` says.
+ *
+ * @returns the descriptor, or -1: nothing is open then, and {@link connectFailure} says why
+ */
+export function openConnected(spec: ConnectSpec): number {
+  const fd = openStream(spec.destination.address.family)
+  if (fd < 0) return failAt('socket', fd)
+  if (bindSource(fd, spec) === 0 && connectAs(fd, spec) === 0) return fd
+  close(fd)
+  return -1
+}
+
+/** Sets the options and the source; returns 0 or -1. */
+function bindSource(fd: number, spec: ConnectSpec): number {
+  const { source, sourcePort, sourceKind, mark, liveness } = spec
+  if (source !== null && sourceKind === 'foreign') {
+    // A socket that is not transparent yet can be bound only to what is this host's own. This asks the kernel as it is now.
+    const bound = bindTo(fd, source, 0)
+    if (bound !== EADDRNOTAVAIL) return failAt('own-source', bound)
+  }
+  const isTransparent = source !== null && sourceKind !== 'own'
+  let result = setNoDelay(fd)
+  if (isTransparent) result ||= setTransparent(fd, source.family)
+  // A transparent port could not be used towards two destinations at once without it.
+  if (isTransparent || (source !== null && sourcePort !== 'by-connect')) result ||= setReuseAddress(fd)
+  // Then the port only has to be free towards this destination, and the host's own do not run out.
+  if (source !== null && sourcePort === 'by-connect') result ||= setBindWithoutPort(fd)
+  if (mark !== 0) result ||= setMark(fd, mark)
+  if (liveness !== null) result ||= setLiveness(fd, liveness)
+  if (result < 0) return failAt('options', result)
+  if (source === null) return 0
+  result = bindTo(fd, source, typeof sourcePort === 'number' ? sourcePort : 0)
+  return result < 0 ? failAt('bind', result) : 0
+}
+
+/** Connects, and looks at what has become of the source; returns 0 or -1. */
+function connectAs(fd: number, { destination, source, sourcePort, sourceKind }: ConnectSpec): number {
+  const connected = connectTo(fd, destination)
+  if (connected < 0 && connected !== EINPROGRESS) return failAt('connect', connected)
+  if (source === null || sourceKind === 'own') return 0
+  // Whatever the kernel made of the request: the other end must not see anybody else than was decided.
+  const local = localEndpoint(fd)
+  if (local === undefined || !isSameAddress(local.address, source)) return failAt('not-kept', 0)
+  if (typeof sourcePort === 'number' && local.port !== sourcePort) return failAt('not-kept', 0)
+  return isSameEndpoint(local, destination) ? failAt('to-itself', 0) : 0
+}
+
+function failAt(step: ConnectStep, error: number): number {
+  connectFailure.step = step
+  connectFailure.error = error
+  return -1
+}
+
+/** Tries bind(2) on a socket that is closed again: 0 where the address is this host's own, EADDRNOTAVAIL where it is not. */
+export function tryBind(address: IpAddress): number {
+  const fd = openStream(address.family)
+  if (fd < 0) return fd
+  const bound = bindTo(fd, address, 0)
+  close(fd)
+  return bound
+}
