@@ -216,7 +216,7 @@ export const rooms = [
     floor: 4,
     folder: 'controller/store',
     holds: 'what is kept: the interface, SQLite, backups, tokens',
-    mayImport: GROUND,
+    mayImport: [...GROUND, 'linux/replace-file.ts'],
     packages: ['node', 'libsql'],
     because: 'a store keeps resources and does not understand them',
   },

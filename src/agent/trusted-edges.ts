@@ -1,8 +1,9 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Cidr, cidrSize, parseCidr } from '../address/cidr.ts'
 import type { ControllerClient } from '../feed/controller-client.ts'
 import type { SourcesLine } from '../feed/feed.ts'
+import { replaceFile } from '../linux/replace-file.ts'
 import { readPrivateTextFile } from '../linux/text-file.ts'
 import type { Log } from '../telemetry/log.ts'
 
@@ -76,10 +77,7 @@ export class TrustedEdges {
     const { file, log } = this.#options
     try {
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-      // Made anew: one that is there may be open to others, or lead elsewhere.
-      rmSync(`${file}.partial`, { force: true })
-      writeFileSync(`${file}.partial`, JSON.stringify(addresses), { flag: 'wx', mode: 0o600, flush: true })
-      renameSync(`${file}.partial`, file)
+      replaceFile(file, JSON.stringify(addresses))
     } catch (error) {
       log('error', 'The edges cannot be kept for the next start', { file, problem: String(error) })
     }

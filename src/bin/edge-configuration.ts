@@ -1,10 +1,10 @@
 import type { LocalConfiguration } from '../cli/edge.ts'
 import type { CertificateFiles } from '../cli/one-line-edge.ts'
 import { checkResource } from '../compute/check-resource.ts'
-import { formatProblem, type Problem } from '../compute/problem.ts'
+import type { Problem } from '../compute/problem.ts'
 import { type ReadResources, readResources } from '../compute/read-resources.ts'
 import { certificateProblems } from '../edge/frontends/certificate-problems.ts'
-import { EdgeError } from '../edge/frontends/edge-error.ts'
+import { ConfigurationError } from '../edge/frontends/configuration-error.ts'
 import { tlsProblems } from '../edge/frontends/frontend-tls.ts'
 import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
 import { compile } from '../snapshot/compile.ts'
@@ -13,7 +13,7 @@ import { messageOf } from '../text/error-message.ts'
 
 const HOLDS_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 
-/** Reads and compiles the configuration of an edge as it is now. @throws EdgeError with everything that is wrong */
+/** Reads and compiles the configuration of an edge as it is now. @throws ConfigurationError with everything that is wrong */
 export function readSnapshot(configuration: LocalConfiguration): Snapshot {
   const { resources, problems } = readAll(configuration)
   const compiled = compile(resources, [...problems, ...certificateProblems(resources)])
@@ -24,7 +24,7 @@ export function readSnapshot(configuration: LocalConfiguration): Snapshot {
     const keyPath = problem.path === 'privateKey' ? keyPaths.get(problem.resource) : undefined
     return keyPath === undefined ? problem : { ...problem, source: keyPath }
   })
-  throw new EdgeError('configuration', placed.map(formatProblem))
+  throw new ConfigurationError(placed)
 }
 
 /** The files that {@link readSnapshot} reads. */
@@ -33,11 +33,11 @@ export function configurationPaths(configuration: LocalConfiguration): readonly 
   return configuration.certificateFiles.flatMap(({ certificatePath, keyPath }) => [certificatePath, keyPath])
 }
 
-/** The line that `--check` prints about a configuration that is right. @throws EdgeError as {@link readSnapshot} */
+/** The line that `--check` prints about a configuration that is right. @throws ConfigurationError as {@link readSnapshot} */
 export function describeConfiguration(configuration: LocalConfiguration): string {
   const snapshot = readSnapshot(configuration)
-  const refused = tlsProblems(snapshot).map(formatProblem)
-  if (refused.length > 0) throw new EdgeError('configuration', refused)
+  const refused = tlsProblems(snapshot)
+  if (refused.length > 0) throw new ConfigurationError(refused)
   const { frontends, services } = snapshot
   const backends = services.flatMap(({ groups }) => groups.flatMap((group) => group.backends))
   const name = configuration.kind === 'files' ? configuration.paths.join(', ') : 'command line'

@@ -21,7 +21,7 @@ import { formatStatus, parseStatus, readStatus, type StatusCommand } from '../cl
 import { parseVerify, parseWhoami, type VerifyCommand } from '../cli/verify.ts'
 import type { ProgramContext } from '../dataplane/worker/program.ts'
 import type { RunningEdge } from '../edge/edge.ts'
-import { EdgeError } from '../edge/frontends/edge-error.ts'
+import { ConfigurationError } from '../edge/frontends/configuration-error.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
@@ -254,7 +254,7 @@ function version(): string {
 main(process.argv.slice(2)).catch((error: unknown) => {
   const message = messageOf(error)
   // Each problem of a configuration is a line that begins with its file.
-  const isConfiguration = error instanceof EdgeError && error.kind === 'configuration'
+  const isConfiguration = error instanceof ConfigurationError
   process.stderr.write(isConfiguration ? `${message}\n` : `truepeer: ${message}\n`)
   process.exitCode = isConfiguration || error instanceof UsageError ? EXIT_USAGE : 1
 })

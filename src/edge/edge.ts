@@ -13,7 +13,7 @@ import { BackendTable, setAvailability } from './balance/backend-table.ts'
 import { Drains, type Leaver } from './balance/drain.ts'
 import { frontendIdKey, idOf, placedBackends, releaseIds, takeIds } from './balance/edge-ids.ts'
 import { AssignedAddresses } from './frontends/assigned-addresses.ts'
-import { EdgeError, problemsOf } from './frontends/edge-error.ts'
+import { linesOf } from './frontends/configuration-error.ts'
 import { FrontendTlsStore } from './frontends/frontend-tls.ts'
 import { addressesOf, describeFrontend, endpointOf, type FrontendSettings, Frontends } from './frontends/frontends.ts'
 import { availabilityName, edgeStatus } from './status.ts'
@@ -47,7 +47,7 @@ export type EdgeOptions = Omit<FrontendSettings, 'sourceAddresses'> & {
    * in one step; behind a controller forwarding rules come and go one by one, also later than the edge.
    */
   readonly strayedSockets: 'refused' | 'wait'
-  /** Reads the configuration as it is now; throws {@link EdgeError} with all problems when it is wrong. */
+  /** Reads the configuration as it is now; throws ConfigurationError with all problems when it is wrong. */
   readonly readSnapshot: () => Snapshot
 }
 
@@ -57,7 +57,7 @@ export type RunningEdge = Program & EdgeControl
 /**
  * Starts an edge: probes its backends, opens its ports after the first round, and serves until told otherwise.
  *
- * @throws EdgeError or Error, each with its remedy; nothing is left running then
+ * @throws ConfigurationError or Error, each with its remedy; nothing is left running then
  */
 export async function startEdge(options: EdgeOptions, context: ProgramContext): Promise<RunningEdge> {
   const snapshot = options.readSnapshot()
@@ -131,7 +131,7 @@ class Edge implements RunningEdge {
     this.#sweep.unref()
   }
 
-  /** Applies the first configuration. @throws EdgeError or Error */
+  /** Applies the first configuration. @throws ConfigurationError or Error */
   async start(snapshot: Snapshot): Promise<void> {
     await this.#apply(snapshot, FIRST_ROUND_MS)
     this.#warnOfForeignAddresses(snapshot.frontends)
@@ -165,7 +165,7 @@ class Edge implements RunningEdge {
     try {
       this.#addresses.releaseAll()
     } catch (error) {
-      this.#context.log('error', `Addresses stay on the loopback interface: ${problemsOf(error).join('; ')}`)
+      this.#context.log('error', `Addresses stay on the loopback interface: ${linesOf(error).join('; ')}`)
     }
   }
 
@@ -221,7 +221,7 @@ class Edge implements RunningEdge {
       })
       this.#warnOfForeignAddresses(difference.opened)
     } catch (error) {
-      const problems = problemsOf(error)
+      const problems = linesOf(error)
       this.#configuration.failed += 1
       this.#configuration.problems = listed(problems)
       for (const problem of listed(problems)) log('error', problem)
@@ -275,7 +275,7 @@ class Edge implements RunningEdge {
     return difference
   }
 
-  /** Opens the new ports, behind which the backends already are as they have to be. @throws EdgeError, SystemCallError */
+  /** Opens the new ports, behind which the backends already are as they have to be. @throws Error, SystemCallError */
   #open(before: Snapshot, snapshot: Snapshot, { opened }: Difference): void {
     const sockets = this.#frontends.open(opened)
     this.#states.use(snapshot)
@@ -330,7 +330,7 @@ class Edge implements RunningEdge {
     try {
       this.#addresses.release(new Set(free.map(({ address }) => address)))
     } catch (error) {
-      this.#context.log('error', problemsOf(error).join('; '))
+      this.#context.log('error', linesOf(error).join('; '))
     }
   }
 
@@ -371,7 +371,7 @@ function checkSources(addresses: readonly IpAddress[]): void {
       const remedy = `put it on an interface ("ip address add ${text}/${address.family === 4 ? 32 : 128} dev lo"), or leave it out`
       return `--source-ranges: "${text}" is not an address of this host; ${remedy}`
     })
-  if (problems.length > 0) throw new EdgeError('host', listed(problems))
+  if (problems.length > 0) throw new Error(listed(problems).join('\n'))
 }
 
 function placeInService({ service, backend }: ReturnType<typeof placedBackends>[number]): string {

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, readlinkSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs'
+import { replaceFile } from '../linux/replace-file.ts'
 import { messageOf } from '../text/error-message.ts'
 import type { Firewall } from './firewall.ts'
 import { HostError } from './tools.ts'
@@ -39,8 +40,7 @@ export function writeSetupState(state: SetupState): void {
   try {
     if (state.earlierTcpMigrateReq === undefined && state.firewall === undefined) return removeFile()
     mkdirSync(DIRECTORY, { recursive: true, mode: 0o755 })
-    writeFileSync(`${path()}.${process.pid}`, `${JSON.stringify(state)}\n`, { mode: 0o644 })
-    renameSync(`${path()}.${process.pid}`, path())
+    replaceFile(path(), `${JSON.stringify(state)}\n`, 0o644)
   } catch (error) {
     throw new HostError(`"${path()}" cannot be written (${reasonOf(error)}); run this as root`)
   }

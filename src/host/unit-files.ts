@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { replaceFile } from '../linux/replace-file.ts'
 import { messageOf } from '../text/error-message.ts'
 import type { Unit } from './agent-units.ts'
 import { HostError } from './tools.ts'
@@ -47,11 +48,9 @@ export function writeUnits(root: string, units: readonly Unit[], isForced: boole
   const changed = files.filter(({ before, after }) => before !== after)
   try {
     mkdirSync(directory, { recursive: true })
-    for (const { path, after } of changed) writeFileSync(`${path}.new`, after, { mode: 0o644 })
-    for (const { path } of changed) renameSync(`${path}.new`, path)
+    for (const { path, after } of changed) replaceFile(path, after, 0o644)
   } catch (error) {
     for (const { path, before } of changed) {
-      rmSync(`${path}.new`, { force: true })
       if (before !== undefined) writeFileSync(path, before)
       else rmSync(path, { force: true })
     }

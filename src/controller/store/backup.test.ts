@@ -92,6 +92,16 @@ test('while a controller runs nothing is restored over it', (t) => {
   assert.deepEqual(open(data, names), ['a'])
 })
 
+test('a database is for its owner only, also when the backup has become readable on its way', (t) => {
+  const { data, other, file } = places(t)
+  open(data, (store) => store.commit({ changes: [put('a')] }))
+  backUp(data, file)
+  chmodSync(file, 0o644)
+  restore(other, file, false)
+  assert.equal(statSync(databasePath(other)).mode & 0o777, 0o600)
+  assert.deepEqual(open(other, names), ['a'])
+})
+
 test('a file that is no backup is refused, and nothing has changed', (t) => {
   const { data, file } = places(t)
   open(data, (store) => store.commit({ changes: [put('a')] }))
@@ -101,7 +111,7 @@ test('a file that is no backup is refused, and nothing has changed', (t) => {
   }
   assert.throws(() => restore(data, `${file}.none`, true), /is not there/)
   assert.deepEqual(open(data, names), ['a'])
-  assert.ok(!readdirSync(data).some((name) => name.endsWith('.restoring')))
+  assert.ok(!readdirSync(data).some((name) => name.endsWith('.partial')))
 })
 
 test('a backup overwrites no file and makes none of a directory without a controller', (t) => {

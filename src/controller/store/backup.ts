@@ -1,16 +1,6 @@
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
+import { chmodSync, copyFileSync, existsSync, linkSync, rmSync, statSync } from 'node:fs'
 import Libsql, { type Database } from 'libsql'
+import { replaceFileBy } from '../../linux/replace-file.ts'
 import {
   checkDatabase,
   closeDatabase,
@@ -35,18 +25,11 @@ const NAME_A_BACKUP = 'name a file that "truepeer controller backup" wrote'
 export function backUp(directory: string, file: string): void {
   if (existsSync(file)) throw new StoreError(`"${file}" is there already; name a file that is not`)
   requireDatabase(directory)
-  const partial = `${file}.partial`
   const database = openDatabase(directory, false)
   try {
-    // Made anew: one that is there may be open to others, or lead elsewhere. SQLite takes an empty file as it is.
-    rmSync(partial, { force: true })
-    closeSync(openSync(partial, 'wx', 0o600))
-    database.prepare('VACUUM INTO ?').run(partial)
-    synchronize(partial)
-    renameSync(partial, file)
-    synchronize(dirname(file))
+    // SQLite takes an empty file as it is.
+    replaceFileBy(file, (partial) => void database.prepare('VACUUM INTO ?').run(partial))
   } catch (error) {
-    rmSync(partial, { force: true })
     throw storeError(error, file)
   } finally {
     database.close()
@@ -67,22 +50,20 @@ export function restore(directory: string, file: string, overwrites: boolean): v
   if (!stat.isFile()) throw new StoreError(`"${file}" is no file; ${NAME_A_BACKUP}`)
   const lock = lockDirectory(directory)
   const path = databasePath(directory)
-  const restoring = join(directory, 'controller.db.restoring')
   try {
     if (existsSync(path) && !overwrites) {
       throw new StoreError(`"${path}" is there already; give --overwrite to replace it, or another directory`)
     }
-    rmSync(restoring, { force: true })
-    closeSync(openSync(restoring, 'w', 0o600))
-    copyFileSync(file, restoring)
-    prepare(restoring, file)
-    if (existsSync(path)) setAside(directory, path)
-    renameSync(restoring, path)
-    synchronize(directory)
+    replaceFileBy(path, (restoring) => {
+      copyFileSync(file, restoring)
+      // The copy has the mode of the backup, which may have come a long way.
+      chmodSync(restoring, 0o600)
+      prepare(restoring, file)
+      if (existsSync(path)) setAside(directory, path)
+    })
   } catch (error) {
     throw storeError(error, path)
   } finally {
-    rmSync(restoring, { force: true })
     lock.release()
   }
 }
@@ -103,7 +84,6 @@ function prepare(path: string, source: string): void {
   } finally {
     database.close()
   }
-  synchronize(path)
 }
 
 /** Keeps the database that is there under another name, with nothing left of it that SQLite would take for the new one's. */
@@ -123,13 +103,4 @@ function setAside(directory: string, path: string): void {
   linkSync(path, replaced)
   rmSync(log, { force: true })
   rmSync(`${path}-shm`, { force: true })
-}
-
-function synchronize(path: string): void {
-  const fd = openSync(path, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

@@ -1,7 +1,8 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { formatProblem } from '../../compute/problem.ts'
 import { type ConfigurationId, FEED_FORMAT, isConfigurationId } from '../../feed/feed.ts'
+import { replaceFile } from '../../linux/replace-file.ts'
 import { readPrivateTextFile } from '../../linux/text-file.ts'
 import { isSnapshot } from '../../snapshot/is-snapshot.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
@@ -52,16 +53,5 @@ function damaged(path: string): Error {
 /** Puts a configuration in the place of the one before, for this user only; a crash leaves one of both. */
 export function writeLastGood(path: string, { generation, version, snapshot }: IdentifiedSnapshot): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const partial = `${path}.partial`
-  // Made anew: one that is there may be open to others, or lead elsewhere.
-  rmSync(partial, { force: true })
-  const fd = openSync(partial, 'wx', 0o600)
-  try {
-    // All of it: write(2) takes a part of it when the disk is about to be full.
-    writeFileSync(fd, JSON.stringify({ format: FEED_FORMAT, generation, version, snapshot }))
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-  renameSync(partial, path)
+  replaceFile(path, JSON.stringify({ format: FEED_FORMAT, generation, version, snapshot }))
 }

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { classifyAddress } from '../../address/address-class.ts'
 import { formatIpAddress, type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import { addToLoopback, hostAddresses, takeFromLoopback } from '../../linux/host-addresses.ts'
+import { replaceFile } from '../../linux/replace-file.ts'
 import { messageOf } from '../../text/error-message.ts'
 
 /** Under /run, because it has to end when the addresses do: with the next boot. */
@@ -89,7 +90,7 @@ function writeNote(address: IpAddress): void {
   const path = notePath(address)
   try {
     mkdirSync(DIRECTORY, { recursive: true, mode: 0o755 })
-    writeFileSync(path, `${process.pid}\n`, { mode: 0o644 })
+    replaceFile(path, `${process.pid}\n`, 0o644)
   } catch (error) {
     const reason = messageOf(error)
     throw new Error(`"${path}" cannot be written (${reason}); run the edge as root, or without --assign-addresses`)

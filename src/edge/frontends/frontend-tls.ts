@@ -1,6 +1,6 @@
 // What TLS frontends need beside the snapshot: certificates as OpenSSL takes them, and the keys of tickets.
 
-import { formatProblem, type Problem } from '../../compute/problem.ts'
+import type { Problem } from '../../compute/problem.ts'
 import { policyFeatures } from '../../compute/ssl-features.ts'
 import type { Frontend, FrontendTls, Snapshot, TlsPolicy } from '../../snapshot/snapshot.ts'
 import type { TlsStatus } from '../../telemetry/edge-status.ts'
@@ -12,7 +12,7 @@ import { TLS_VERSION_NAMES } from '../../tls/handshake-names.ts'
 import { readPolicy } from '../../tls/policy.ts'
 import { TlsOptionsError, TlsServer, type TlsServerOptions } from '../../tls/server.ts'
 import { TICKET_ROTATION_MS, TicketKeys } from '../../tls/ticket-keys.ts'
-import { EdgeError } from './edge-error.ts'
+import { ConfigurationError } from './configuration-error.ts'
 
 /** How often it is looked whether a certificate has expired meanwhile. */
 const WARNINGS_MS = 3_600_000
@@ -38,10 +38,10 @@ export class FrontendTlsStore {
     this.#warnings.unref()
   }
 
-  /** Makes ready what a snapshot needs; what is in use stays as it is. @throws EdgeError with all that OpenSSL refuses */
+  /** Makes ready what a snapshot needs; what is in use stays as it is. @throws ConfigurationError with all that OpenSSL refuses */
   prepare(snapshot: Snapshot): void {
     const problems = tlsProblems(snapshot)
-    if (problems.length > 0) throw new EdgeError('configuration', problems.map(formatProblem))
+    if (problems.length > 0) throw new ConfigurationError(problems)
     for (const tls of distinctTls(snapshot)) this.#certificates.set(tls, tls.certificates.map(readOne))
   }
 

@@ -9,7 +9,6 @@ import type { Frontend, Snapshot } from '../../snapshot/snapshot.ts'
 import type { BackendTable } from '../balance/backend-table.ts'
 import { backendIdKey, frontendIdKey, groupIdKey, idOf, placedBackends } from '../balance/edge-ids.ts'
 import type { EdgeRoleOptions } from '../worker/edge-role.ts'
-import { EdgeError } from './edge-error.ts'
 import type { FrontendTlsStore } from './frontend-tls.ts'
 
 /** What all frontends of an edge have in common. */
@@ -50,7 +49,7 @@ export class Frontends {
   /**
    * Opens the sockets of frontends: all of them or, when one cannot be opened, none.
    *
-   * @throws EdgeError with every one that cannot, by rule, address and port
+   * @throws Error with a line for each that cannot: the rule, its address and port
    */
   open(frontends: readonly Frontend[]): readonly OpenedFrontend[] {
     const opened: OpenedFrontend[] = []
@@ -65,7 +64,7 @@ export class Frontends {
     }
     if (problems.length === 0) return opened
     for (const { fds } of opened) closeAll(fds)
-    throw new EdgeError('host', problems)
+    throw new Error(problems.join('\n'))
   }
 
   /**
