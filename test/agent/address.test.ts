@@ -3,20 +3,9 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import {
-  AGENT,
-  AGENT6,
-  APP,
-  APP6,
-  agentHosts,
-  CLIENT,
-  CLIENT6,
-  EDGE,
-  EDGE6,
-  headerFrom,
-  startAgent,
-  startTruepeer,
-} from '../rig/agent-host.ts'
+import { AGENT, AGENT6, APP, APP6, CLIENT, CLIENT6, headerFrom, startAgent } from '../rig/agent.ts'
+import { agentHosts, EDGE, EDGE6 } from '../rig/hosts.ts'
+import { startTruepeer } from '../rig/truepeer.ts'
 
 /** An app that answers each connection with the peer that it sees and ends it. */
 async function startWhoami(backend: Host): Promise<void> {

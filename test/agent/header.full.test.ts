@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { AGENT, agentHosts, CLIENT, headerFrom, startAgent } from '../rig/agent-host.ts'
+import { AGENT, CLIENT, headerFrom, startAgent } from '../rig/agent.ts'
 import { piecesOf, streamVectors } from '../rig/header-vectors.ts'
+import { agentHosts } from '../rig/hosts.ts'
 import { answerOf, exchange, startRecordingApp } from '../rig/recording-app.ts'
 
 const CONNECTIONS_AT_ONCE = 1_000

@@ -2,18 +2,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { readProxyHeader } from '../../src/proxy-protocol/read-proxy-header.ts'
-import {
-  AGENT,
-  APP,
-  agentHosts,
-  BACKEND,
-  CLIENT,
-  CLIENT6,
-  eventually,
-  headerFrom,
-  startAgent,
-} from '../rig/agent-host.ts'
+import { AGENT, APP, CLIENT, CLIENT6, headerFrom, startAgent } from '../rig/agent.ts'
+import { eventually } from '../rig/eventually.ts'
 import { headerV2, piecesOf, streamVectors } from '../rig/header-vectors.ts'
+import { agentHosts, BACKEND } from '../rig/hosts.ts'
 import { answerOf, exchange, startRecordingApp } from '../rig/recording-app.ts'
 
 /** Long enough that each piece is a segment and a read of its own. */

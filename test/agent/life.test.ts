@@ -1,37 +1,22 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import {
-  AGENT,
-  APP,
-  APP6,
-  agentHosts,
-  CLIENT,
-  echoThrough,
-  eventually,
-  headerFrom,
-  startAgent,
-  startEchoApp,
-  startTruepeerThrough,
-  TRUEPEER,
-} from '../rig/agent-host.ts'
+import { AGENT, APP, APP6, CLIENT, echoThrough, headerFrom, startAgent } from '../rig/agent.ts'
+import { startEchoApp } from '../rig/apps.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts } from '../rig/hosts.ts'
+import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const FAILING_PROGRAM = fileURLToPath(new URL('../programs/failing-program.js', import.meta.url))
 const USUAL = ['-l', AGENT, '-4', APP, '-6', APP6, '--allow-all-subnets']
-
-function makeDirectory(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'truepeer-life-'))
-  t.after(() => rmSync(directory, { recursive: true }))
-  return directory
-}
 
 /** Opens a connection through the agent and proves it by one message. */
 async function establish(edge: Host): Promise<Socket> {
@@ -129,7 +114,7 @@ test('a second signal ends at once, with 0', async (t) => {
 test('SIGHUP under load drops nothing, with a good list and with a bad one', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startEchoApp(backend)
-  const file = join(makeDirectory(t), 'subnets')
+  const file = join(testDirectory(t), 'subnets')
   writeFileSync(file, '0.0.0.0/0\n')
   const agent = await startAgent(backend, ['--listeners', '2', '--allowed-subnets', file])
   const open = await establish(edge)
@@ -214,9 +199,12 @@ for (const [name, redirection] of [
   test(`${name} neither blocks nor ends the data path, and SIGTERM still ends the program`, async (t) => {
     const { edge, backend } = await agentHosts(t)
     await startEchoApp(backend)
-    const pipe = join(makeDirectory(t), 'pipe')
+    const pipe = join(testDirectory(t), 'pipe')
     await backend.run('mkfifo', [pipe])
-    const agent = await startTruepeerThrough(backend, ['sh', '-c', redirection, pipe], 'agent', [...USUAL, '-v', '2'])
+    const agent = await startTruepeer(backend, 'agent', [...USUAL, '-v', '2'], {
+      through: ['sh', '-c', redirection, pipe],
+      isSilent: true,
+    })
     const load = startLoad(edge, 16)
     // More records than a pipe holds.
     await eventually('a thousand connections', () => load.answered() >= 1_000, 20_000)

@@ -8,31 +8,20 @@ import { parseEndpoint } from '../../src/address/endpoint.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
 import { close, connectTo, openStream } from '../../src/linux/socket.ts'
-import {
-  AGENT,
-  APP,
-  APP6,
-  agentHosts,
-  BACKEND,
-  CLIENT,
-  cpuMs,
-  echoThrough,
-  eventually,
-  headerFrom,
-  type Running,
-  startAgent,
-  startEchoApp,
-  startTakingApp,
-  startTruepeerThrough,
-} from '../rig/agent-host.ts'
-import { checkSilentConnections } from '../rig/silent-connections.ts'
+import { AGENT, APP, APP6, CLIENT, echoThrough, headerFrom, startAgent } from '../rig/agent.ts'
+import { startEchoApp, startTakingApp } from '../rig/apps.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, BACKEND } from '../rig/hosts.ts'
+import { cpuMs } from '../rig/process.ts'
+import { type Running, startTruepeer } from '../rig/truepeer.ts'
+import { checkSilentConnections } from './silent-connections.ts'
 
 const LOCAL_V2 = Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex')
 const USUAL = ['-l', AGENT, '-4', APP, '-6', APP6, '--allow-all-subnets']
 
 function startWithDescriptors(host: Host, descriptors: number, args: readonly string[]): Promise<Running> {
   const through = ['prlimit', `--nofile=${descriptors}:${descriptors}`]
-  return startTruepeerThrough(host, through, 'agent', [...USUAL, ...args])
+  return startTruepeer(host, 'agent', [...USUAL, ...args], { through })
 }
 
 async function connectMany(edge: Host, count: number): Promise<Socket[]> {
@@ -143,17 +132,12 @@ test('B20: an agent that is not root carries 100 bulk connections at once', asyn
   const { exitCode, stderr } = await backend.run(raised[0], [...raised.slice(1), 'id'])
   if (exitCode !== 0) return t.skip(`another user needs real root: ${stderr.trim()}`)
   await startEchoApp(backend)
-  const agent = await startTruepeerThrough(backend, raised, 'agent', USUAL)
+  const agent = await startTruepeer(backend, 'agent', USUAL, { through: raised })
   assert.equal(statSync(`/proc/${agent.program.pid}`).uid, 65_534)
   const content = 'x'.repeat(1_000_000)
   const answers = await Promise.all(Array.from({ length: 100 }, () => echoThrough(edge, content)))
   assert.equal(answers.filter((answer) => answer === content).length, 100)
 })
-
-/** What the agent has logged about connections. */
-function connectionRecords(agent: Running): string[] {
-  return agent.program.texts().filter((line) => line.includes('"msg":"connection"'))
-}
 
 for (const [name, bytes, reason] of [
   ['closes without a byte', Buffer.alloc(0), 'header-missing'],
@@ -164,7 +148,7 @@ for (const [name, bytes, reason] of [
     await startEchoApp(backend)
     const [quiet, talkative] = [
       await startAgent(backend, ['-v', '1']),
-      await startTruepeerThrough(backend, ['sh', '-c', 'exec "$@"', 'sh'], 'agent', [
+      await startTruepeer(backend, 'agent', [
         ...['-l', `${BACKEND}:111`, '-4', APP, '-6', APP6, '--allow-all-subnets', '-v', '2'],
       ]),
     ]
@@ -182,9 +166,9 @@ for (const [name, bytes, reason] of [
         return (await agent.metric(`truepeer_connections_ended_total{reason="${reason}"}`)) === 5
       })
     }
-    assert.deepEqual(connectionRecords(quiet), [])
-    await eventually('logged', () => connectionRecords(talkative).length === 5)
-    assert.ok(connectionRecords(talkative).every((line) => line.includes('"level":"info"')))
+    assert.deepEqual(quiet.records(), [])
+    await eventually('logged', () => talkative.records().length === 5)
+    assert.ok(talkative.records().every(({ level }) => level === 'info'))
   })
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import { AGENT, APP, agentHosts, CLIENT, headerFrom, startAgent } from '../rig/agent-host.ts'
+import { AGENT, APP, CLIENT, headerFrom, startAgent } from '../rig/agent.ts'
+import { agentHosts } from '../rig/hosts.ts'
 
 const LOCAL_V2 = Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex')
 const UNKNOWN_V1 = Buffer.from('PROXY UNKNOWN\r\n')

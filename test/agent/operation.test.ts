@@ -6,20 +6,10 @@ import { test } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
 import { loadQuestion } from '../../src/proxy-protocol/load-report.ts'
-import {
-  AGENT,
-  APP,
-  APP6,
-  agentHosts,
-  BACKEND,
-  CLIENT,
-  EDGE,
-  eventually,
-  headerFrom,
-  startAgent,
-  startTruepeer,
-  TRUEPEER,
-} from '../rig/agent-host.ts'
+import { AGENT, APP, APP6, CLIENT, headerFrom, startAgent } from '../rig/agent.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, BACKEND, EDGE } from '../rig/hosts.ts'
+import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 async function ask(edge: Host, to: string, header: string | Uint8Array): Promise<string> {
   const socket = await edge.connect({ to })

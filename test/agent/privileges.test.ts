@@ -1,15 +1,18 @@
 // The ways of docs/guides/install.md to run an agent as an ordinary user; the one with CAP_NET_RAW alone, on a port
 // that is everyone's, is in agent-start.test.ts.
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, chownSync, copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Host } from '../../src/lab/host.ts'
 import { runProgram } from '../../src/linux/run.ts'
-import { AGENT, APP, APP6, agentHosts, CLIENT, CLIENT6, headerFrom, TRUEPEER } from '../rig/agent-host.ts'
+import { AGENT, APP, APP6, CLIENT, CLIENT6, headerFrom } from '../rig/agent.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { agentHosts } from '../rig/hosts.ts'
 import { answerOf, exchange, startRecordingApp } from '../rig/recording-app.ts'
+import { NEEDS_ROOT } from '../rig/skip.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
 
 const USER = 65_534
 const GROUP = 65_534
@@ -17,8 +20,6 @@ const OTHER_USER = 65_533
 const ARGUMENTS = ['agent', '-l', AGENT, '-4', APP, '-6', APP6, '--allow-all-subnets']
 /** CAP_NET_BIND_SERVICE is bit 10 and CAP_NET_RAW bit 13 (capabilities(7)). */
 const BOTH = /^CapEff:\t0+2400$/m
-const isRoot = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/).join(' ') === '0 0 4294967295'
-const needsRoot = isRoot ? {} : { skip: 'needs real root: this is a user namespace' }
 
 /** Words for setpriv(1) that make it another user. */
 function asUser(uid: number, gid = GROUP): string[] {
@@ -43,7 +44,7 @@ async function serves(edge: Host, backend: Host, words: readonly string[]): Prom
 
 test(
   'with ambient CAP_NET_RAW and CAP_NET_BIND_SERVICE an ordinary user serves a port below 1024',
-  needsRoot,
+  NEEDS_ROOT,
   async (t) => {
     const { edge, backend } = await agentHosts(t)
     await startRecordingApp(backend)
@@ -54,7 +55,7 @@ test(
   },
 )
 
-test('without CAP_NET_BIND_SERVICE a port below 1024 is refused with the remedy', needsRoot, async (t) => {
+test('without CAP_NET_BIND_SERVICE a port below 1024 is refused with the remedy', NEEDS_ROOT, async (t) => {
   const { backend } = await agentHosts(t)
   const ambient = ['--inh-caps', '+net_raw', '--ambient-caps', '+net_raw']
   const { exitCode, stderr } = await backend.run('setpriv', [...asUser(USER), ...ambient, TRUEPEER, ...ARGUMENTS])
@@ -65,7 +66,7 @@ test('without CAP_NET_BIND_SERVICE a port below 1024 is refused with the remedy'
 // systemd itself cannot be reached from the namespaces of the tests; setpriv(1) makes the same system calls.
 test(
   'what the systemd unit grants is enough: both capabilities as bounding set too, and no new privileges',
-  needsRoot,
+  NEEDS_ROOT,
   async (t) => {
     const { edge, backend } = await agentHosts(t)
     await startRecordingApp(backend)
@@ -80,7 +81,7 @@ test(
 
 test(
   'a private copy of node with file capabilities is enough, for those who may run it and nobody else',
-  needsRoot,
+  NEEDS_ROOT,
   async (t) => {
     const node = await privateNode(t)
     if (node === undefined) return
@@ -96,7 +97,7 @@ test(
   },
 )
 
-test('file capabilities count for nothing once new privileges are forbidden', needsRoot, async (t) => {
+test('file capabilities count for nothing once new privileges are forbidden', NEEDS_ROOT, async (t) => {
   const node = await privateNode(t)
   if (node === undefined) return
   const { backend } = await agentHosts(t)
@@ -114,8 +115,7 @@ async function privateNode(t: TestContext): Promise<string | undefined> {
     t.skip('needs setcap: install the Debian package libcap2-bin')
     return undefined
   }
-  const folder = mkdtempSync(join(tmpdir(), 'private-node-'))
-  t.after(() => rmSync(folder, { recursive: true }))
+  const folder = testDirectory(t)
   chmodSync(folder, 0o755)
   const node = join(folder, 'node')
   copyFileSync(process.execPath, node)

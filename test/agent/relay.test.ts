@@ -6,18 +6,11 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import {
-  AGENT,
-  agentHosts,
-  CLIENT,
-  eventually,
-  headerFrom,
-  openSockets,
-  residentBytes,
-  startAgent,
-  startTakingApp,
-  type TakingApp,
-} from '../rig/agent-host.ts'
+import { AGENT, CLIENT, headerFrom, startAgent } from '../rig/agent.ts'
+import { startTakingApp, type TakingApp } from '../rig/apps.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts } from '../rig/hosts.ts'
+import { openSockets, residentBytes } from '../rig/process.ts'
 
 const MIB = 1024 * 1024
 const SIDES = ['client', 'app'] as const

@@ -9,17 +9,12 @@ import { IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import type { Program } from '../../src/lab/program.ts'
 import type { ScaleRound, ScaleTarget, Step } from '../programs/scale-client.ts'
-import {
-  AGENT,
-  agentHosts,
-  BACKEND,
-  eventually,
-  type Running,
-  residentBytes,
-  startAgent,
-  startTruepeer,
-} from '../rig/agent-host.ts'
+import { AGENT, startAgent } from '../rig/agent.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, BACKEND } from '../rig/hosts.ts'
 import { interopHosts } from '../rig/interop-hosts.ts'
+import { residentBytes } from '../rig/process.ts'
+import { type Running, startTruepeer } from '../rig/truepeer.ts'
 
 const APP_PROGRAM = fileURLToPath(new URL('../programs/scale-app.js', import.meta.url))
 const CLIENT_PROGRAM = fileURLToPath(new URL('../programs/scale-client.js', import.meta.url))

@@ -6,8 +6,11 @@ import { test } from 'node:test'
 import { readToEnd } from '../../src/lab/sockets.ts'
 import { EAGAIN } from '../../src/linux/errno.ts'
 import { native } from '../../src/linux/native.ts'
-import { AGENT, APP, APP6, agentHosts, CLIENT, eventually, headerFrom, TRUEPEER } from '../rig/agent-host.ts'
+import { AGENT, APP, APP6, CLIENT, headerFrom } from '../rig/agent.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts } from '../rig/hosts.ts'
 import { PASS_SOCKETS } from '../rig/pass-sockets.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
 
 const AGENT_FLAGS = ['agent', '-l', AGENT, '-4', APP, '-6', APP6, '--allow-all-subnets']
 

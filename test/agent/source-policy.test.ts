@@ -3,21 +3,11 @@ import { test } from 'node:test'
 import { formatEndpoint } from '../../src/address/endpoint.ts'
 import { parseIpAddress } from '../../src/address/ip-address.ts'
 import type { Host } from '../../src/lab/host.ts'
-import {
-  AGENT,
-  AGENT6,
-  agentHosts,
-  BACKEND,
-  BACKEND6,
-  CLIENT,
-  CLIENT6,
-  EDGE,
-  type Running,
-  startAgent,
-  startTruepeer,
-} from '../rig/agent-host.ts'
+import { AGENT, AGENT6, CLIENT, CLIENT6, startAgent } from '../rig/agent.ts'
 import { headerV2, piecesOf, streamVectors } from '../rig/header-vectors.ts'
+import { agentHosts, BACKEND, BACKEND6, EDGE } from '../rig/hosts.ts'
 import { answerOf, exchange, type RecordingApp, startRecordingApp } from '../rig/recording-app.ts'
+import { type Running, startTruepeer } from '../rig/truepeer.ts'
 
 const LATER = '198.51.100.77'
 const LATER6 = '2001:db8:77::1'

@@ -2,22 +2,11 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
-import {
-  AGENT,
-  APP,
-  APP6,
-  agentHosts,
-  BACKEND,
-  CLIENT,
-  CLIENT6,
-  EDGE,
-  eventually,
-  headerFrom,
-  type Running,
-  startAgent,
-  startTruepeer,
-} from '../rig/agent-host.ts'
+import { AGENT, APP, APP6, CLIENT, CLIENT6, headerFrom, startAgent } from '../rig/agent.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, BACKEND, EDGE } from '../rig/hosts.ts'
 import { answerOf, exchange, type RecordingApp, readUntilClosed, startRecordingApp } from '../rig/recording-app.ts'
+import { type Running, startTruepeer } from '../rig/truepeer.ts'
 
 const BIND_IN_USE = 'truepeer_source_port_fallbacks_total{cause="bind-in-use"}'
 const CONNECTION_IN_USE = 'truepeer_source_port_fallbacks_total{cause="connection-in-use"}'

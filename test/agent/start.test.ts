@@ -4,27 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
-import {
-  AGENT,
-  AGENT6,
-  APP,
-  APP6,
-  agentHosts,
-  BACKEND,
-  CLIENT,
-  CLIENT6,
-  headerFrom,
-  startAgent,
-  startTruepeer,
-  TRUEPEER,
-} from '../rig/agent-host.ts'
+import { AGENT, AGENT6, APP, APP6, CLIENT, CLIENT6, headerFrom, startAgent } from '../rig/agent.ts'
+import { agentHosts, BACKEND } from '../rig/hosts.ts'
 import { answerOf, exchange, startRecordingApp } from '../rig/recording-app.ts'
+import { NEEDS_ROOT } from '../rig/skip.ts'
+import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const TRUSTING = ['-4', APP, '-6', APP6, '--allow-all-subnets']
 const NOBODY = ['--reuid', '65534', '--regid', '65534', '--clear-groups']
 /** Capabilities and other users mean what they say only outside of a user namespace. */
-const isRoot = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/).join(' ') === '0 0 4294967295'
-const needsRoot = isRoot ? {} : { skip: 'needs real root: this is a user namespace' }
 
 /** Sets a kernel setting of the host's network. */
 async function setSetting(host: Host, name: string, value: string): Promise<void> {
@@ -51,7 +39,7 @@ test('ip_nonlocal_bind set while the agent runs has clients refused, not own add
   assert.equal(seen.length, 0)
 })
 
-test('without CAP_NET_RAW the agent refuses to start and says what to give it', needsRoot, async (t) => {
+test('without CAP_NET_RAW the agent refuses to start and says what to give it', NEEDS_ROOT, async (t) => {
   const { backend } = await agentHosts(t)
   const agent = [TRUEPEER, 'agent', '-l', '0.0.0.0:1110', ...TRUSTING]
   for (const [name, privileges] of [
@@ -66,7 +54,7 @@ test('without CAP_NET_RAW the agent refuses to start and says what to give it', 
 
 test(
   'an ordinary user with CAP_NET_RAW alone can run an agent, and no other user can share its port',
-  needsRoot,
+  NEEDS_ROOT,
   async (t) => {
     const { edge, backend } = await agentHosts(t)
     await startRecordingApp(backend)

@@ -4,7 +4,8 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Program } from '../../src/lab/program.ts'
-import { AGENT, APP, APP6, agentHosts, CLIENT, headerFrom } from '../rig/agent-host.ts'
+import { AGENT, APP, APP6, CLIENT, headerFrom } from '../rig/agent.ts'
+import { agentHosts } from '../rig/hosts.ts'
 
 const SOURCE = fileURLToPath(new URL('../../src/bin/truepeer.js', import.meta.url))
 const WARM_UP_MESSAGES = 10_000

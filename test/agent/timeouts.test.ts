@@ -4,22 +4,12 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import {
-  AGENT,
-  agentHosts,
-  BACKEND,
-  CLIENT,
-  echoThrough,
-  eventually,
-  headerFrom,
-  openSockets,
-  type Running,
-  startAgent,
-  startBlackHole,
-  startEchoApp,
-  startTakingApp,
-  startTruepeer,
-} from '../rig/agent-host.ts'
+import { AGENT, CLIENT, echoThrough, headerFrom, startAgent } from '../rig/agent.ts'
+import { startBlackHole, startEchoApp, startTakingApp } from '../rig/apps.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, BACKEND } from '../rig/hosts.ts'
+import { openSockets } from '../rig/process.ts'
+import { type Running, startTruepeer } from '../rig/truepeer.ts'
 
 /** How long until the socket has ended, in milliseconds, and how: `FIN` or the code of an error. */
 async function endOf(socket: Socket): Promise<{ afterMs: number; end: string }> {

@@ -1,35 +1,18 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import {
-  AGENT,
-  AGENT6,
-  APP,
-  APP6,
-  agentHosts,
-  CLIENT,
-  EDGE,
-  EDGE6,
-  eventually,
-  headerFrom,
-  startAgent,
-  startTruepeer,
-  TRUEPEER,
-} from '../rig/agent-host.ts'
+import { test } from 'node:test'
+import { AGENT, AGENT6, APP, APP6, CLIENT, headerFrom, startAgent } from '../rig/agent.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, EDGE, EDGE6 } from '../rig/hosts.ts'
 import { answerOf, exchange, startRecordingApp } from '../rig/recording-app.ts'
+import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const UNTRUSTED = 'truepeer_connections_ended_total{reason="untrusted-peer"}'
 const ADDRESSES = ['-l', AGENT, '-4', APP, '-6', APP6]
 const SERVED = answerOf(`${CLIENT}:51001`, 'x')
 const REQUEST = [headerFrom(CLIENT, 51_001), 'x']
-
-function temporaryDirectory(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'truepeer-trust-'))
-  t.after(() => rmSync(path, { recursive: true }))
-  return path
-}
 
 /** What must never be taken for a list of trusted edges, with what the message has to say. */
 const BAD_LISTS: readonly { readonly name: string; readonly make: (path: string) => void; readonly says: RegExp }[] = [
@@ -59,7 +42,7 @@ const BAD_LISTS: readonly { readonly name: string; readonly make: (path: string)
 
 test('B6: an agent without a usable list of trusted edges refuses to start and says what to do', async (t) => {
   const { backend } = await agentHosts(t)
-  const path = join(temporaryDirectory(t), 'list')
+  const path = join(testDirectory(t), 'list')
   for (const { name, make, says } of BAD_LISTS) {
     make(path)
     const { exitCode, stdout, stderr } = await backend.run(TRUEPEER, ['agent', ...ADDRESSES, '--allowed-subnets', path])
@@ -76,7 +59,7 @@ test('B6: an agent without a usable list of trusted edges refuses to start and s
 test('B6: SIGHUP with an unusable list keeps the one before and logs an error; nobody loses a connection', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startRecordingApp(backend)
-  const path = join(temporaryDirectory(t), 'list')
+  const path = join(testDirectory(t), 'list')
   writeFileSync(path, `${EDGE}/32\n`)
   const everywhere = ['-l', '[::]:110', '-4', APP, '-6', APP6]
   const { program, metric } = await startTruepeer(backend, 'agent', [...everywhere, '--allowed-subnets', path])
@@ -111,7 +94,7 @@ test('B6: SIGHUP with an unusable list keeps the one before and logs an error; n
 test('an untrusted peer is closed without a byte or a log line, counted, and does not reach the app', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const { seen } = await startRecordingApp(backend)
-  const path = join(temporaryDirectory(t), 'list')
+  const path = join(testDirectory(t), 'list')
   writeFileSync(path, '35.191.0.0/29\n2001:db8:36::/48\n')
   const { program, metric } = await startAgent(backend, ['--allowed-subnets', path])
   const lines = program.output.length
@@ -126,7 +109,7 @@ test('an untrusted peer is closed without a byte or a log line, counted, and doe
 test('B13: a listener on [::] matches IPv4 edges as IPv4, and an IPv6 list does not admit them', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startRecordingApp(backend)
-  const path = join(temporaryDirectory(t), 'list')
+  const path = join(testDirectory(t), 'list')
   const addresses = ['-l', '[::]:110', '-4', APP, '-6', APP6, '--allowed-subnets', path]
   for (const { list, isIpv4Served, isIpv6Served } of [
     { list: '35.191.0.0/16', isIpv4Served: true, isIpv6Served: false },

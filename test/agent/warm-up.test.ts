@@ -2,17 +2,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
-import {
-  AGENT,
-  APP,
-  agentHosts,
-  CLIENT,
-  EDGE,
-  eventually,
-  headerFrom,
-  type Running,
-  startTruepeer,
-} from '../rig/agent-host.ts'
+import { AGENT, APP, CLIENT, headerFrom } from '../rig/agent.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, EDGE } from '../rig/hosts.ts'
+import { type Running, startTruepeer } from '../rig/truepeer.ts'
 
 const WARM: readonly string[] = ['--warm-up', 'on']
 /** How long nothing has to happen before the warm-up goes on (`worker-thread.ts`). */
@@ -59,7 +52,9 @@ async function isOver(running: Running, host: Host, port: string): Promise<void>
 test('a client that comes at once is served; of the warm-up nothing is counted, seen by the app, or left', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const peers = await listenEcho(backend)
-  const agent = await startTruepeer(backend, 'agent', ['-l', AGENT, '-4', APP, '--allow-all-subnets', '-v', '2'], WARM)
+  const agent = await startTruepeer(backend, 'agent', ['-l', AGENT, '-4', APP, '--allow-all-subnets', '-v', '2'], {
+    warmUp: WARM,
+  })
   assert.equal(await exchange(t, edge, AGENT, `${headerFrom(CLIENT)}ping`), 'ping')
   await isOver(agent, backend, AGENT)
   assert.deepEqual(peers, [CLIENT])
@@ -72,7 +67,7 @@ test('a client that comes at once is served; of the warm-up nothing is counted, 
 test('while a client has something to say, nothing is played', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await listenEcho(backend)
-  const agent = await startTruepeer(backend, 'agent', ['-l', AGENT, '-4', APP, '--allow-all-subnets'], WARM)
+  const agent = await startTruepeer(backend, 'agent', ['-l', AGENT, '-4', APP, '--allow-all-subnets'], { warmUp: WARM })
   const socket = await edge.connect({ to: AGENT })
   t.after(() => socket.destroy())
   socket.write(headerFrom(CLIENT))
@@ -96,7 +91,7 @@ test('while a client has something to say, nothing is played', async (t) => {
 
 test('an edge warms up although its only backend does not answer, and counts nothing', async (t) => {
   const { edge } = await agentHosts(t)
-  const running = await startTruepeer(edge, 'edge', ['--listen', `${EDGE}:700`, '--backend', AGENT], WARM)
+  const running = await startTruepeer(edge, 'edge', ['--listen', `${EDGE}:700`, '--backend', AGENT], { warmUp: WARM })
   await isOver(running, edge, `${EDGE}:700`)
   assert.equal(await running.metric(ACCEPTED), 0)
 })
@@ -104,14 +99,14 @@ test('an edge warms up although its only backend does not answer, and counts not
 test('where 127.0.0.1 cannot be used, a worker serves all the same', async (t) => {
   const { edge } = await agentHosts(t)
   await edge.ip('link set lo down')
-  const running = await startTruepeer(edge, 'edge', ['--listen', `${EDGE}:700`, '--backend', AGENT], WARM)
+  const running = await startTruepeer(edge, 'edge', ['--listen', `${EDGE}:700`, '--backend', AGENT], { warmUp: WARM })
   await isOver(running, edge, `${EDGE}:700`)
   assert.equal(await running.metric(ACCEPTED), 0)
 })
 
 test('it is over before the last batch when the program is told to stop', async (t) => {
   const { edge } = await agentHosts(t)
-  const running = await startTruepeer(edge, 'edge', ['--listen', `${EDGE}:700`, '--backend', AGENT], WARM)
+  const running = await startTruepeer(edge, 'edge', ['--listen', `${EDGE}:700`, '--backend', AGENT], { warmUp: WARM })
   const { exitCode } = await running.program.stop()
   assert.equal(exitCode, 0)
 })

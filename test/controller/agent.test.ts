@@ -1,27 +1,32 @@
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type DemoHosts, IPV4 } from '../../src/lab/demo-hosts.ts'
 import type { Program } from '../../src/lab/program.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import { eventually, TRUEPEER } from '../rig/agent-host.ts'
-import { edgeHosts, testDirectory } from '../rig/edge-host.ts'
-import { change, insertChain, insertRule, type LiveController, startController } from '../rig/live-controller.ts'
+import {
+  change,
+  insertChain,
+  insertRule,
+  type LiveController,
+  startController,
+  startFollowingEdge,
+} from '../rig/controller.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { eventually } from '../rig/eventually.ts'
+import { edgeHosts, routeForAgent } from '../rig/hosts.ts'
+import { NEEDS_ROOT } from '../rig/skip.ts'
+import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const APP = '127.0.0.1:112'
 const AGENT_PORT = 110
-const isRoot = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/).join(' ') === '0 0 4294967295'
-const needsRoot = isRoot ? {} : { skip: 'needs real root: this is a user namespace' }
 
 /** An app behind an agent that says who its peer is. */
-async function startAgent(hosts: DemoHosts, socketPath: string, state: string): Promise<Program> {
-  const { backend } = hosts
-  const controller = ['--controller', `unix:${socketPath}`, '--instance', 'backend', '--state', state]
+async function startAgent({ backend }: DemoHosts, controller: string, state: string): Promise<Program> {
+  const follows = ['--controller', controller, '--instance', 'backend', '--state', state]
   const ports = ['-l', `${IPV4.backend}:${AGENT_PORT}`, '-4', APP, '-6', '[::1]:112']
-  const agent = backend.start(TRUEPEER, ['agent', ...ports, ...controller])
-  await agent.waitForLine(/"msg":"listening"/)
-  return agent
+  return (await startTruepeer(backend, 'agent', [...ports, ...follows])).program
 }
 
 /** What a client gets from the load balancer; undefined: nothing. */
@@ -36,8 +41,7 @@ async function peerSeen({ client }: DemoHosts): Promise<string | undefined> {
 
 async function hostsWithApp(t: TestContext): Promise<DemoHosts> {
   const hosts = await edgeHosts(t)
-  await hosts.backend.ip('rule add from 127.0.0.0/8 iif lo lookup 100')
-  await hosts.backend.ip('route add local 0.0.0.0/0 dev lo table 100')
+  await routeForAgent(hosts.backend)
   await hosts.backend.listen(APP, (socket) => socket.end(socket.remoteAddress ?? ''))
   return hosts
 }
@@ -47,11 +51,8 @@ test('an agent trusts the edges of its controller, and knows them after a restar
   const directory = testDirectory(t)
   const state = join(directory, 'agent')
   const controller = await startController(hosts.edge, join(directory, 'data'), ['--addresses', IPV4.edge])
-  const { socketPath } = controller
-  const agent = await startAgent(hosts, socketPath, state)
-  const name = ['--controller', `unix:${socketPath}`, '--name', 'edge-1', '--state', join(directory, 'edge')]
-  const edge = hosts.edge.start(TRUEPEER, ['edge', ...name])
-  await edge.waitForLine(/following the controller/)
+  const agent = await startAgent(hosts, controller.url, state)
+  const { program: edge } = await startFollowingEdge(hosts.edge, controller.url, join(directory, 'edge'))
   await insertChain(controller, IPV4.backend, AGENT_PORT)
   await change(controller, 'POST', 'global/targetTcpProxies/proxy/setProxyHeader', { proxyHeader: 'PROXY_V1' })
   await insertRule(controller, 'rule', IPV4.edge, 443)
@@ -64,7 +65,7 @@ test('an agent trusts the edges of its controller, and knows them after a restar
 
   controller.program.kill()
   await agent.stop()
-  const again = await startAgent(hosts, socketPath, state)
+  const again = await startAgent(hosts, controller.url, state)
   // Its health checks failed in between.
   await eventually('the client is served as itself', async () => (await peerSeen(hosts)) === IPV4.client)
   edge.kill()
@@ -85,7 +86,7 @@ test('an edge that the controller has forgotten is not trusted any more', async 
   const hosts = await hostsWithApp(t)
   const directory = testDirectory(t)
   const controller = await startController(hosts.backend, join(directory, 'data'), [])
-  await startAgent(hosts, controller.socketPath, join(directory, 'state'))
+  await startAgent(hosts, controller.url, join(directory, 'state'))
   await reportEdge(controller, [IPV4.edgeSource])
   await eventually('the edge is trusted', () => isServed(hosts))
   assert.equal((await controller.ask('DELETE', '/truepeer/v1/edges/edge-1')).status, 200)
@@ -114,7 +115,7 @@ const AS_USER = [
   ...['--inh-caps', '-all,+net_raw,+net_bind_service', '--ambient-caps', '-all,+net_raw,+net_bind_service'],
 ]
 
-test('an ordinary user with a folder and a credential of its own needs no file of root', needsRoot, async (t) => {
+test('an ordinary user with a folder and a credential of its own needs no file of root', NEEDS_ROOT, async (t) => {
   const hosts = await hostsWithApp(t)
   const directory = testDirectory(t)
   chmodSync(directory, 0o755)
@@ -152,7 +153,7 @@ test('a credential of the service manager stands in for the file of the token', 
   writeFileSync(file, `tp_${'0'.repeat(12)}_${'A'.repeat(43)}`)
   writeFileSync(join(directory, 'controller-token'), token)
   const listening = ['-l', `${IPV4.backend}:${AGENT_PORT}`, '-4', APP]
-  const following = ['--controller', `unix:${controller.socketPath}`, '--instance', 'web', '--token-file', file]
+  const following = ['--controller', controller.url, '--instance', 'web', '--token-file', file]
   const words = [TRUEPEER, 'agent', ...listening, ...following, '--state', join(directory, 'state')]
   const without = hosts.backend.start('env', words)
   await without.waitForLine(/status 401: The bearer token is not valid/)
@@ -174,8 +175,7 @@ test('SIGHUP applies another controller of the file, or refuses it; addresses ne
     const listener = `{ listen: "${IPV4.backend}:${AGENT_PORT}", target4: "${APP}" }`
     writeFileSync(file, `${controller}\nstate: ${directory}/state\nlisteners: [${listener}]\n`)
   }
-  const followed = ({ socketPath }: LiveController, instance: string) =>
-    `controller: "unix:${socketPath}"\ninstance: ${instance}`
+  const followed = ({ url }: LiveController, instance: string) => `controller: "${url}"\ninstance: ${instance}`
   write(followed(first, 'one'))
   const agent = hosts.backend.start(TRUEPEER, ['agent', '--config', file])
   await agent.waitForLine(/"msg":"listening"/)

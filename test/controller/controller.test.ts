@@ -5,9 +5,9 @@ import { type TestContext, test } from 'node:test'
 import { Program } from '../../src/lab/program.ts'
 import { type RunResult, runProgram } from '../../src/linux/run.ts'
 import { type Issued, issue } from '../../src/tls/test-certificates.ts'
-import { TRUEPEER } from '../rig/agent-host.ts'
-import { testDirectory } from '../rig/edge-host.ts'
-import { type Answer, type LiveController, PROJECT, startController } from '../rig/live-controller.ts'
+import { type Answer, type LiveController, PROJECT, startController } from '../rig/controller.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
 
 const COLLECTION = `${PROJECT}/global/healthChecks`
 

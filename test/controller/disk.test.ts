@@ -3,11 +3,9 @@ import { mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { Program } from '../../src/lab/program.ts'
 import { runChecked } from '../../src/linux/run.ts'
-import { TRUEPEER } from '../rig/agent-host.ts'
-import { testDirectory } from '../rig/edge-host.ts'
-import { ask, type LiveController, PROJECT, startController } from '../rig/live-controller.ts'
+import { type LiveController, PROJECT, startController, startFollowingEdge } from '../rig/controller.ts'
+import { testDirectory } from '../rig/directory.ts'
 
 const COLLECTION = `${PROJECT}/global/healthChecks`
 const LONG = 'x'.repeat(2_000)
@@ -93,10 +91,9 @@ test('an edge with a full disk serves what comes, and says that it cannot keep i
   const controller = await startController(undefined, join(testDirectory(t), 'data'))
   t.after(() => controller.program.kill())
   fill(disk)
-  const settings = ['--controller', `unix:${controller.socketPath}`, '--name', 'edge-1', '--state', join(disk, 'state')]
-  const edge = new Program(TRUEPEER, ['edge', ...settings])
-  t.after(() => edge.kill())
-  await edge.waitForLine(/cannot be kept for the next start/)
-  const { body } = await ask(controller.socketPath, 'GET', '/truepeer/v1/edges')
+  const { program } = await startFollowingEdge(undefined, controller.url, join(disk, 'state'))
+  t.after(() => program.kill())
+  await program.waitForLine(/cannot be kept for the next start/)
+  const { body } = await controller.ask('GET', '/truepeer/v1/edges')
   assert.equal((body as { readonly items: readonly { readonly isConnected: boolean }[] }).items[0]?.isConnected, true)
 })

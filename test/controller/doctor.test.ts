@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { before, type TestContext, test } from 'node:test'
 import type { Finding } from '../../src/host/finding.ts'
 import { runProgram } from '../../src/linux/run.ts'
-import { TRUEPEER } from '../rig/agent-host.ts'
-import { testDirectory } from '../rig/edge-host.ts'
-import { change, type LiveController, startController, TEST_ZONE } from '../rig/live-controller.ts'
+import { change, type LiveController, startController, TEST_ZONE } from '../rig/controller.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
 
 // Without it, the doctor's own connection would wait for its end each time.
 before(async () => assert.equal((await runProgram(TRUEPEER, ['host-setup', 'apply'])).exitCode, 0))
@@ -53,7 +53,7 @@ async function goodController(
   const state = join(directory, 'state')
   mkdirSync(state, { mode: 0o700 })
   writeFileSync(join(state, 'agent-web-1.json'), '["35.191.0.9"]', { mode: 0o600 })
-  return { controller, directory, words: following(`unix:${controller.socketPath}`, state) }
+  return { controller, directory, words: following(controller.url, state) }
 }
 
 /** Makes a token and the words by which an agent uses it. */
@@ -71,13 +71,13 @@ test('a controller that answers, knows the instance and an edge, and a folder in
   assert.deepEqual(problems(examined), {})
   assert.match(examined['controller-instance'].detail, /projects\/truepeer\/zones\/us-central1-b\/instances\/web-1/)
   assert.match(examined['last-edges'].detail, /^1 addresses in/)
-  const fresh = await examine(following(`unix:${controller.socketPath}`, join(directory, 'new/state')))
+  const fresh = await examine(following(controller.url, join(directory, 'new/state')))
   assert.deepEqual(problems(fresh), {})
   assert.match(fresh['state-directory'].detail, /not there yet, and can be made/)
 
   const file = join(directory, 'agent.yaml')
   const listener = '{ listen: "127.0.0.9:1100" }'
-  writeFileSync(file, `{controller: "unix:${controller.socketPath}", instance: other, listeners: [${listener}]}`)
+  writeFileSync(file, `{controller: "${controller.url}", instance: other, listeners: [${listener}]}`)
   const other = await examine(['--config', file])
   assert.deepEqual(problems(other), { 'controller-instance': 'warn' })
   assert.match(other['controller-instance'].remedy, /correct "instance" in the file/)

@@ -4,11 +4,19 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { DemoHosts } from '../../src/lab/demo-hosts.ts'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
-import type { Program } from '../../src/lab/program.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import { eventually, TRUEPEER } from '../rig/agent-host.ts'
-import { edgeHosts, testDirectory } from '../rig/edge-host.ts'
-import { change, insertChain, insertRule, type LiveController, startController } from '../rig/live-controller.ts'
+import {
+  change,
+  insertChain,
+  insertRule,
+  type LiveController,
+  startController,
+  startFollowingEdge,
+} from '../rig/controller.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { eventually } from '../rig/eventually.ts'
+import { edgeHosts } from '../rig/hosts.ts'
+import type { Running } from '../rig/truepeer.ts'
 
 const ADDRESS = IPV4.edge
 const APP_PORT = 110
@@ -23,9 +31,9 @@ async function hostsWithApp(t: TestContext): Promise<DemoHosts> {
   return hosts
 }
 
-function startEdge({ edge }: DemoHosts, controller: string, state: string, args: readonly string[] = []): Program {
-  const settings = ['--controller', controller, '--name', 'edge-1', '--zone', 'us-central1-b', '--state', state]
-  return edge.start(TRUEPEER, ['edge', ...settings, ...args])
+function startEdge({ edge }: DemoHosts, controller: string, state: string, ready?: RegExp): Promise<Running> {
+  const zone = ['--zone', 'us-central1-b']
+  return startFollowingEdge(edge, controller, state, zone, ready === undefined ? {} : { ready })
 }
 
 async function callPort({ client }: DemoHosts, port: number): Promise<Answered> {
@@ -60,8 +68,7 @@ test('a forwarding rule is served when its insert returns, within a second, and 
   const hosts = await hostsWithApp(t)
   const directory = testDirectory(t)
   const controller = await startController(hosts.edge, join(directory, 'data'), ADDRESSES)
-  const edge = startEdge(hosts, `unix:${controller.socketPath}`, join(directory, 'state'))
-  await edge.waitForLine(/following the controller/)
+  await startEdge(hosts, controller.url, join(directory, 'state'))
   await insertChain(controller, IPV4.backend, APP_PORT)
   const times: number[] = []
   for (const port of [443, 465, 587, 993]) {
@@ -81,8 +88,7 @@ test('an edge reports health, what it has applied, and why it could not', async 
   const hosts = await hostsWithApp(t)
   const directory = testDirectory(t)
   const controller = await startController(hosts.edge, join(directory, 'data'), ADDRESSES)
-  const edge = startEdge(hosts, `unix:${controller.socketPath}`, join(directory, 'state'))
-  await edge.waitForLine(/following the controller/)
+  await startEdge(hosts, controller.url, join(directory, 'state'))
   await insertChain(controller, IPV4.backend, APP_PORT)
   await insertRule(controller, 'rule', ADDRESS, 443)
   const key = 'service/us-central1-b/group/backend'
@@ -111,8 +117,7 @@ test('an edge goes on without its controller, starts without it, and follows it 
   const state = join(directory, 'state')
   const first = await startController(hosts.edge, data, [...ADDRESSES, '--listen', '127.0.0.1:8080'])
   const url = 'http://127.0.0.1:8080'
-  const edge = startEdge(hosts, url, state)
-  await edge.waitForLine(/following the controller/)
+  const { program: edge } = await startEdge(hosts, url, state)
   await insertChain(first, IPV4.backend, APP_PORT)
   await insertRule(first, 'rule', ADDRESS, 443)
   first.program.kill()
@@ -125,8 +130,7 @@ test('an edge goes on without its controller, starts without it, and follows it 
     readdirSync(state).map((file) => [file, statSync(join(state, file)).mode & 0o777]),
     [['edge-edge-1.json', 0o600]],
   )
-  const again = startEdge(hosts, url, state)
-  await again.waitForLine(/"msg":"listening"/)
+  const { program: again } = await startEdge(hosts, url, state, /"msg":"listening"/)
   assert.equal(await callPort(hosts, 443), 'served')
 
   const second = await startController(hosts.edge, data, [...ADDRESSES, '--listen', '127.0.0.1:8080'])
@@ -141,9 +145,8 @@ test('an edge whose last configuration is damaged waits for the controller', asy
   mkdirSync(join(directory, 'state'))
   writeFileSync(join(directory, 'state', 'edge-edge-1.json'), '{"format":1,"snap')
   const controller = await startController(hosts.edge, join(directory, 'data'), ADDRESSES)
-  const edge = startEdge(hosts, `unix:${controller.socketPath}`, join(directory, 'state'))
-  await edge.waitForLine(/The last configuration cannot be used/)
-  await edge.waitForLine(/following the controller/)
+  const { program } = await startEdge(hosts, controller.url, join(directory, 'state'))
+  await program.waitForLine(/The last configuration cannot be used/)
   await insertChain(controller, IPV4.backend, APP_PORT)
   await insertRule(controller, 'rule', ADDRESS, 443)
   assert.equal(await callPort(hosts, 443), 'served')

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { SqliteStore } from '../../src/controller/store/sqlite-store.ts'
 import type { JsonObject, JsonValue } from '../../src/controller/store/store.ts'
-import { testDirectory } from '../rig/edge-host.ts'
-import { type LiveController, PROJECT, startController } from '../rig/live-controller.ts'
+import { type LiveController, PROJECT, startController } from '../rig/controller.ts'
+import { testDirectory } from '../rig/directory.ts'
 
 const WRITERS = 6
 const NAMES_PER_WRITER = 5

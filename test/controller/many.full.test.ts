@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import { TRUEPEER } from '../rig/agent-host.ts'
-import { edgeHosts, testDirectory } from '../rig/edge-host.ts'
-import { insertChain, insertRule, startController } from '../rig/live-controller.ts'
+import { insertChain, insertRule, startController, startFollowingEdge } from '../rig/controller.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { edgeHosts } from '../rig/hosts.ts'
 
 const RULES = 1_000
 const FIRST_PORT = 20_000
@@ -17,16 +17,7 @@ test('1000 forwarding rules are live on one edge, each within a second of its in
   await hosts.backend.listen(`${IPV4.backend}:110`, (socket) => socket.end('hello'))
   const directory = testDirectory(t)
   const controller = await startController(hosts.edge, join(directory, 'data'), ['--addresses', IPV4.edge])
-  const settings = [
-    '--controller',
-    `unix:${controller.socketPath}`,
-    '--name',
-    'edge-1',
-    '--state',
-    join(directory, 'state'),
-  ]
-  const edge = hosts.edge.start(TRUEPEER, ['edge', ...settings])
-  await edge.waitForLine(/following the controller/)
+  await startFollowingEdge(hosts.edge, controller.url, join(directory, 'state'))
   await insertChain(controller, IPV4.backend, 110)
   const times: number[] = []
   const isServed = async (port: number): Promise<boolean> => {

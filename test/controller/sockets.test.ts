@@ -5,10 +5,11 @@ import { type TestContext, test } from 'node:test'
 import { type DemoHosts, IPV4 } from '../../src/lab/demo-hosts.ts'
 import type { Program } from '../../src/lab/program.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import { TRUEPEER } from '../rig/agent-host.ts'
-import { edgeHosts, testDirectory } from '../rig/edge-host.ts'
-import { change, insertChain, insertRule, type LiveController, startController } from '../rig/live-controller.ts'
+import { change, insertChain, insertRule, type LiveController, startController } from '../rig/controller.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { edgeHosts } from '../rig/hosts.ts'
 import { PASS_SOCKETS } from '../rig/pass-sockets.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
 
 const APP_PORT = 110
 

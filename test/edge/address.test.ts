@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import { agentHosts, BACKEND, EDGE, echoThrough, eventually, startTruepeer, TRUEPEER } from '../rig/agent-host.ts'
-import { edgeConfig } from '../rig/edge-config.ts'
+import { echoThrough } from '../rig/agent.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, BACKEND, EDGE } from '../rig/hosts.ts'
+import { resources } from '../rig/resources.ts'
+import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const ADDRESS = '203.0.113.10'
 const ADDRESS6 = '2001:db8:203::10'
@@ -43,25 +43,21 @@ test('--assign-addresses puts addresses on lo, and takes away only its own, when
   const { edge, backend } = await agentHosts(t)
   await greet(backend)
   await edge.ip('address add 203.0.113.11/32 dev lo')
-  const path = join(tmpdir(), `edge-${randomUUID()}.yaml`)
-  const web = { name: 'web', backends: [APP_ENDPOINT] }
-  const rules = [FRONTEND, '203.0.113.11:110', FRONTEND6].map((listen, index) => ({
-    name: `rule-${index}`,
-    listen,
-    service: 'web',
-  }))
-  const write = (count: number): void => writeFileSync(path, edgeConfig(rules.slice(3 - count), [web]))
-  write(3)
-  const { program } = await startTruepeer(edge, 'edge', ['--config', path, '--assign-addresses'])
-  assert.deepEqual(await Promise.all(rules.map(({ listen }) => ask(edge, listen))), ['hello', 'hello', 'hello'])
+  const frontends = [FRONTEND, '203.0.113.11:110', FRONTEND6]
+  const described = (listened: readonly string[]): object[] =>
+    resources({
+      frontends: Object.fromEntries(
+        listened.map((listen) => [`rule-${frontends.indexOf(listen)}`, { listen, service: 'web' }]),
+      ),
+      services: { web: { groups: { 'web-neg': { endpoints: [APP_ENDPOINT] } }, healthCheck: {} } },
+    })
+  const { program, reload } = await startConfiguredEdge(t, edge, described(frontends), ['--assign-addresses'])
+  assert.deepEqual(await Promise.all(frontends.map((listen) => ask(edge, listen))), ['hello', 'hello', 'hello'])
 
   // The first rule goes while it has a connection: that still needs the address.
   const held = await edge.connect({ to: FRONTEND })
   const answer = readToEnd(held)
-  write(2)
-  const from = program.output.length
-  program.signal('SIGHUP')
-  await program.waitForLine(/configuration applied/, { from })
+  assert.equal(await reload(described(frontends.slice(1))), 'ok')
   await eventually('the port is closed', async () => (await ask(edge)) === 'ECONNREFUSED')
   assert.equal(await isOnLoopback(edge, ADDRESS), true)
   held.end()

@@ -1,51 +1,31 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
-import { request } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
-import type { Program } from '../../src/lab/program.ts'
-import { agentHosts, BACKEND, echoThrough, eventually, startEchoApp, TRUEPEER } from '../rig/agent-host.ts'
-import { edgeConfig } from '../rig/edge-config.ts'
+import { echoThrough } from '../rig/agent.ts'
+import { startEchoApp } from '../rig/apps.ts'
+import { type LiveEdge, startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, BACKEND } from '../rig/hosts.ts'
+import { resources } from '../rig/resources.ts'
+import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const FRONTEND = '127.0.0.1:9000'
 const [FIRST, SECOND] = [9001, 9002].map((port) => `${BACKEND}:${port}`)
-const RULES = ['web', 'api'].map((name, index) => ({ name, listen: `127.0.0.1:900${index * 5}`, service: name }))
-const WEB = { name: 'web', backends: [FIRST, SECOND] }
-const API = { name: 'api', backends: [SECOND] }
+/** Two services, of which the second has only the second backend. */
+const CONFIGURATION = resources({
+  frontends: { web: { listen: FRONTEND, service: 'web' }, api: { listen: '127.0.0.1:9005', service: 'api' } },
+  services: {
+    web: { groups: { 'web-neg': { endpoints: [FIRST, SECOND] } }, healthCheck: {} },
+    api: { groups: { 'api-neg': { endpoints: [SECOND] } }, healthCheck: {} },
+  },
+})
 
-type Admin = {
-  readonly edge: Host
-  readonly program: Program
-  readonly address: string
-  readonly path: string
-  ask(method: string, path: string): Promise<{ readonly status: number; readonly body: string }>
-}
-
-async function start(t: TestContext): Promise<Admin> {
+async function start(t: TestContext): Promise<LiveEdge & { readonly edge: Host }> {
   const { edge, backend } = await agentHosts(t)
   for (const endpoint of [FIRST, SECOND]) {
     await backend.listen(endpoint, (socket) => socket.on('end', () => socket.end(endpoint)).resume())
   }
-  const path = join(tmpdir(), `edge-${randomUUID()}.yaml`)
-  writeFileSync(path, edgeConfig(RULES, [WEB, API]))
-  const socketPath = join(tmpdir(), `admin-${randomUUID()}.sock`)
-  const program = edge.start(TRUEPEER, ['edge', '--config', path, '--admin', `unix:${socketPath}`])
-  await program.waitForLine(/"msg":"listening"/)
-  const ask: Admin['ask'] = (method, url) =>
-    new Promise((resolve, reject) => {
-      const asked = request({ socketPath, path: url, method, agent: false }, (response) => {
-        let body = ''
-        response.setEncoding('utf8').on('data', (text: string) => {
-          body += text
-        })
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
-      })
-      asked.on('error', reject).end()
-    })
-  return { edge, program, address: `unix:${socketPath}`, path, ask }
+  return { ...(await startConfiguredEdge(t, edge, CONFIGURATION)), edge }
 }
 
 async function answers(edge: Host, times: number): Promise<string[]> {
@@ -86,24 +66,24 @@ test('a name that no backend has, or more than one, is refused with what to do',
 })
 
 test('/status and the metrics show frontends, groups and backends with their connections', async (t) => {
-  const { edge, ask } = await start(t)
+  const { edge, read, status } = await start(t)
   await answers(edge, 4)
   const held = await edge.connect({ to: FRONTEND })
-  await eventually('counted', async () => JSON.parse((await ask('GET', '/status')).body).frontends[1].open === 1)
-  const { configuration, frontends, services } = JSON.parse((await ask('GET', '/status')).body)
+  await eventually('counted', async () => (await status()).frontends[1].open === 1)
+  const { configuration, frontends, services } = await status()
   assert.equal(configuration.version, 1)
   const { open, connections, service, proxy, port } = frontends[1]
   assert.deepEqual(
     { open, connections, service, proxy, port },
-    { open: 1, connections: 5, service: 'web', proxy: 'web', port: 9000 },
+    { open: 1, connections: 5, service: 'web', proxy: 'web-proxy', port: 9000 },
   )
   const [group] = services[1].groups
   assert.equal(group.open, 1)
   for (const backend of group.backends) {
     assert.deepEqual([backend.health, backend.availability, backend.isDrained], ['HEALTHY', 'up', false])
-    assert.ok(backend.probes.total >= 1 && backend.connections >= 2)
+    assert.ok(backend.probes !== undefined && backend.probes.total >= 1 && backend.connections >= 2)
   }
-  const metrics = (await ask('GET', '/metrics')).body
+  const metrics = await read('/metrics')
   const labels = `service="web",group="us-central1-b/web-neg",backend="${FIRST}"`
   for (const line of [
     'truepeer_frontend_connections_total{frontend="web"} 5',
@@ -118,21 +98,21 @@ test('/status and the metrics show frontends, groups and backends with their con
 })
 
 test('truepeer status prints aligned tables, or what /status answers, and 1 when nobody answers', async (t) => {
-  const { edge, address, program } = await start(t)
+  const { edge, admin, program } = await start(t)
   await answers(edge, 2)
-  const { stdout, exitCode, stderr } = await edge.run(TRUEPEER, ['status', '--admin', address])
+  const { stdout, exitCode, stderr } = await edge.run(TRUEPEER, ['status', '--admin', admin])
   assert.deepEqual([exitCode, stderr], [0, ''])
   assert.match(stdout, /^Configuration 1, applied \S+; reloads: 0 ok, 0 failed\n/)
-  assert.match(stdout, /^FRONTEND {2}ADDRESS {9}PROXY {2}TLS {2}HEADER {2}SERVICE {2}OPEN {2}TOTAL {2}REFUSED$/m)
-  assert.match(stdout, /^web {7}127\.0\.0\.1:9000 {2}web {4}- {4}NONE {4}web {9}0 {6}2 {8}0$/m)
+  assert.match(stdout, /^FRONTEND {2}ADDRESS {9}PROXY {6}TLS {2}HEADER {2}SERVICE {2}OPEN {2}TOTAL {2}REFUSED$/m)
+  assert.match(stdout, /^web {7}127\.0\.0\.1:9000 {2}web-proxy {2}- {4}NONE {4}web {9}0 {6}2 {8}0$/m)
   assert.match(stdout, /^web {6}us-central1-b\/web-neg {2}us-central1 {2}2\/2 {6}CONNECTION/m)
   assert.match(stdout, new RegExp(`^web/us-central1-b/web-neg/${FIRST} +${FIRST} +HEALTHY +up +- +0 +1 +0$`, 'm'))
-  const json = await edge.run(TRUEPEER, ['status', '--admin', address, '--json'])
+  const json = await edge.run(TRUEPEER, ['status', '--admin', admin, '--json'])
   assert.equal(JSON.parse(json.stdout).frontends.length, 2)
 
   program.signal('SIGTERM')
   await program.exited
-  const nobody = await edge.run(TRUEPEER, ['status', '--admin', address])
+  const nobody = await edge.run(TRUEPEER, ['status', '--admin', admin])
   assert.deepEqual([nobody.exitCode, nobody.stdout], [1, ''])
   assert.match(
     nobody.stderr,
@@ -143,10 +123,8 @@ test('truepeer status prints aligned tables, or what /status answers, and 1 when
 test('the admin server of an agent is no edge', async (t) => {
   const { backend } = await agentHosts(t)
   await startEchoApp(backend)
-  const admin = join(tmpdir(), `admin-${randomUUID()}.sock`)
-  const agent = backend.start(TRUEPEER, ['agent', '--allow-all-subnets', '--admin', `unix:${admin}`])
-  await agent.waitForLine(/"msg":"listening"/)
-  const { exitCode, stderr } = await backend.run(TRUEPEER, ['status', '--admin', `unix:${admin}`])
+  const { admin } = await startTruepeer(backend, 'agent', ['--allow-all-subnets'])
+  const { exitCode, stderr } = await backend.run(TRUEPEER, ['status', '--admin', admin])
   assert.equal(exitCode, 1)
   assert.match(stderr, /answers "\/status" with status 404/)
 })

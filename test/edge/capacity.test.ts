@@ -1,8 +1,8 @@
 // Row 7 of the guide: `--balancing-mode UTILIZATION --max-utilization 0.8`.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { eventually } from '../rig/agent-host.ts'
-import { startConfiguredEdge } from '../rig/edge-host.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
 import { answersOf } from '../rig/line-app.ts'
 import { buildAgents, configuration, FIRST, FRONTEND, SECOND } from './capacity.ts'
 

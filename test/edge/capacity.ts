@@ -7,10 +7,12 @@ import { IPV4 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
 import { loadQuestion, parseLoadReport } from '../../src/proxy-protocol/load-report.ts'
-import { eventually, TRUEPEER } from '../rig/agent-host.ts'
-import { edgeHosts, testDirectory } from '../rig/edge-host.ts'
-import { resources } from '../rig/edge-resources.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { eventually } from '../rig/eventually.ts'
+import { edgeHosts, routeForAgent } from '../rig/hosts.ts'
 import { startLineApps } from '../rig/line-app.ts'
+import { resources } from '../rig/resources.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
 
 /** Where clients of the two hosts connect to. */
 export const FRONTEND = `${IPV4.edge}:110`
@@ -39,8 +41,7 @@ export async function buildAgents(t: TestContext, utilizations: readonly [number
   const hosts = await edgeHosts(t)
   const { backend } = hosts
   await backend.ip('address add 10.128.0.3/20 dev eth0')
-  await backend.ip('rule add from 127.0.0.0/8 iif lo lookup 100')
-  await backend.ip('route add local 0.0.0.0/0 dev lo table 100')
+  await routeForAgent(backend)
   await startLineApps(backend, [FIRST, SECOND])
   const loads = utilizations.map((utilization) => new MadeLoad(t, utilization))
   await Promise.all(

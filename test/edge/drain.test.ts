@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
-import { eventually } from '../rig/agent-host.ts'
-import { edgeHosts, startConfiguredEdge } from '../rig/edge-host.ts'
-import { startLoad } from '../rig/edge-programs.ts'
-import { simple } from '../rig/edge-resources.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
+import { edgeHosts } from '../rig/hosts.ts'
 import { answersOf, Conversation, startLineApps } from '../rig/line-app.ts'
+import { startLoad } from '../rig/load.ts'
+import { simple } from '../rig/resources.ts'
 
 const FRONTEND = `${IPV4.edge}:7000`
 const [FIRST, SECOND] = [9001, 9002].map((port) => `${IPV4.backend}:${port}`)

@@ -4,15 +4,11 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '../../src/lab/host.ts'
 import type { Program } from '../../src/lab/program.ts'
-import {
-  agentHosts,
-  BACKEND,
-  BACKEND6,
-  echoThrough,
-  eventually,
-  startBlackHole,
-  startTruepeer,
-} from '../rig/agent-host.ts'
+import { echoThrough } from '../rig/agent.ts'
+import { startBlackHole } from '../rig/apps.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, BACKEND, BACKEND6 } from '../rig/hosts.ts'
+import { startTruepeer } from '../rig/truepeer.ts'
 
 const FRONTEND = '127.0.0.1:9000'
 const [FIRST, SECOND, THIRD] = [9001, 9002, 9003].map((port) => `${BACKEND}:${port}`)

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type DemoAddresses, IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
-import { AGENT, startAgent } from '../rig/agent-host.ts'
-import { edgeHosts, startConfiguredEdge } from '../rig/edge-host.ts'
-import { resources, simple } from '../rig/edge-resources.ts'
+import { AGENT, startAgent } from '../rig/agent.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { edgeHosts } from '../rig/hosts.ts'
 import { answerTo, interopHosts } from '../rig/interop-hosts.ts'
 import { Conversation, startLineApps } from '../rig/line-app.ts'
+import { resources, simple } from '../rig/resources.ts'
 
 const V1 = { proxyHeader: 'PROXY_V1' }
 const [PORT, PORT6] = [7000, 7006]

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
-import { eventually, openSockets } from '../rig/agent-host.ts'
-import { edgeHosts, startConfiguredEdge, untilNothingIsLeft } from '../rig/edge-host.ts'
-import { startLoad } from '../rig/edge-programs.ts'
-import { simple } from '../rig/edge-resources.ts'
-import { SKIP_WITHOUT_NFT } from '../rig/host-backend.ts'
+import { startConfiguredEdge, untilNothingIsLeft } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
+import { edgeHosts } from '../rig/hosts.ts'
 import { Conversation, startLineApps } from '../rig/line-app.ts'
+import { startLoad } from '../rig/load.ts'
+import { openSockets } from '../rig/process.ts'
+import { simple } from '../rig/resources.ts'
+import { skipWithout } from '../rig/skip.ts'
 import { acceptSyns, dropAll, dropSyns, refuseSyns } from './faults.ts'
 
 const FRONTEND = `${IPV4.edge}:7000`
@@ -29,7 +31,7 @@ for (const [name, upMs, downMs] of [
   ['slowly enough to be seen down and up', 4_000, 4_000],
 ] as const) {
   test(`a backend that flaps ${name} costs no client, gets nothing while it is down, and its changes are counted`, {
-    skip: SKIP_WITHOUT_NFT,
+    skip: skipWithout('nft'),
   }, async (t) => {
     const { client, edge, backend } = await edgeHosts(t)
     await startLineApps(backend, [FIRST, SECOND])
@@ -73,7 +75,7 @@ for (const [name, upMs, downMs] of [
 }
 
 test('a backend that is black-holed under load: nobody fails, its health finds out, and it comes back', {
-  skip: SKIP_WITHOUT_NFT,
+  skip: skipWithout('nft'),
 }, async (t) => {
   const { client, edge, backend } = await edgeHosts(t)
   await startLineApps(backend, [FIRST, SECOND])
@@ -100,7 +102,7 @@ test('a backend that is black-holed under load: nobody fails, its health finds o
 })
 
 test('backends that vanish: connections with unanswered data end at the user timeout, idle ones by keepalive', {
-  skip: SKIP_WITHOUT_NFT,
+  skip: skipWithout('nft'),
 }, async (t) => {
   const { client, edge, backend } = await edgeHosts(t)
   await startLineApps(backend, [FIRST])

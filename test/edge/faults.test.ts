@@ -4,12 +4,13 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
-import { eventually } from '../rig/agent-host.ts'
-import { edgeHosts, startConfiguredEdge } from '../rig/edge-host.ts'
-import { startAppProgram } from '../rig/edge-programs.ts'
-import { LOG_ALL, simple } from '../rig/edge-resources.ts'
-import { SKIP_WITHOUT_NFT } from '../rig/host-backend.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
+import { edgeHosts } from '../rig/hosts.ts'
 import { answersOf, Conversation, startLineApps, whoAnswers } from '../rig/line-app.ts'
+import { startAppProgram } from '../rig/load.ts'
+import { LOG_ALL, simple } from '../rig/resources.ts'
+import { skipWithout } from '../rig/skip.ts'
 import { dropSyns } from './faults.ts'
 
 const FRONTEND = `${IPV4.edge}:7000`
@@ -69,7 +70,7 @@ for (const retries of [0, 2]) {
 }
 
 test('black-holed: after the connect timeout, 10 % more or less, the next backend serves', {
-  skip: SKIP_WITHOUT_NFT,
+  skip: skipWithout('nft'),
 }, async (t) => {
   const { client, edge, backend } = await edgeHosts(t)
   await startLineApps(backend, [FIRST, SECOND])
@@ -93,7 +94,7 @@ test('black-holed: after the connect timeout, 10 % more or less, the next backen
 })
 
 test('all black-holed: the client is reset after one connect timeout for each attempt', {
-  skip: SKIP_WITHOUT_NFT,
+  skip: skipWithout('nft'),
 }, async (t) => {
   const { client, edge, backend } = await edgeHosts(t)
   for (const port of [9001, 9002, 9003]) await dropSyns(backend, port)

@@ -1,5 +1,5 @@
 import type { Host } from '../../src/lab/host.ts'
-import { shell } from '../rig/host-backend.ts'
+import { shell } from '../rig/shell.ts'
 
 const TABLE = 'inet test_faults'
 const FIND_NFT = 'PATH=$PATH:/usr/sbin:/sbin'

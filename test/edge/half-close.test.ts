@@ -6,10 +6,11 @@ import { createSecureContext, TLSSocket } from 'node:tls'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import { eventually } from '../rig/agent-host.ts'
-import { edgeHosts, type LiveEdge, startConfiguredEdge } from '../rig/edge-host.ts'
-import { LOG_ALL, simple } from '../rig/edge-resources.ts'
-import { connectTls, LEAF, sslResources } from '../rig/edge-tls-resources.ts'
+import { type LiveEdge, startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
+import { edgeHosts } from '../rig/hosts.ts'
+import { LOG_ALL, simple } from '../rig/resources.ts'
+import { connectTls, LEAF, sslResources } from '../rig/ssl-resources.ts'
 
 const FRONTEND = `${IPV4.edge}:443`
 const APP = `${IPV4.backend}:9000`

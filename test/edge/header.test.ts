@@ -3,17 +3,10 @@ import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
-import {
-  agentHosts,
-  BACKEND,
-  BACKEND6,
-  EDGE,
-  EDGE6,
-  eventually,
-  type Running,
-  startTruepeer,
-} from '../rig/agent-host.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, BACKEND, BACKEND6, EDGE, EDGE6 } from '../rig/hosts.ts'
 import { answerOf, exchange, readUntilClosed, startRecordingApp } from '../rig/recording-app.ts'
+import { type Running, startTruepeer } from '../rig/truepeer.ts'
 
 // Clients are on the host "backend" and the app is on the same one: the edge stands between.
 const APP = `${BACKEND}:9000`

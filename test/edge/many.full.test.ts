@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { cpuMs, eventually, residentBytes } from '../rig/agent-host.ts'
-import type { LiveEdge } from '../rig/edge-host.ts'
+import type { LiveEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
+import { cpuMs, residentBytes } from '../rig/process.ts'
 import { BACKENDS, DEAD, healthCounts, probesOf, startMany } from './many.ts'
 
 const SECONDS = 20

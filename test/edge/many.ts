@@ -5,11 +5,12 @@ import { IPV4 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import type { Program } from '../../src/lab/program.ts'
 import type { EdgeStatus } from '../../src/telemetry/edge-status.ts'
-import { eventually } from '../rig/agent-host.ts'
-import { edgeHosts, type LiveEdge, startConfiguredEdge } from '../rig/edge-host.ts'
-import { startAppProgram } from '../rig/edge-programs.ts'
-import { simple } from '../rig/edge-resources.ts'
+import { type LiveEdge, startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
+import { edgeHosts } from '../rig/hosts.ts'
 import { answersOf } from '../rig/line-app.ts'
+import { startAppProgram } from '../rig/load.ts'
+import { simple } from '../rig/resources.ts'
 
 export const BACKENDS = 1_000
 /** Every tenth has nobody on its port. */

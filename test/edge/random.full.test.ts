@@ -3,11 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
-import { openSockets } from '../rig/agent-host.ts'
-import { edgeHosts, type LiveEdge, startConfiguredEdge, untilNothingIsLeft } from '../rig/edge-host.ts'
-import { startLoad } from '../rig/edge-programs.ts'
-import { type GroupDescription, resources } from '../rig/edge-resources.ts'
+import { type LiveEdge, startConfiguredEdge, untilNothingIsLeft } from '../rig/edge.ts'
+import { edgeHosts } from '../rig/hosts.ts'
 import { startLineApps, whoAnswers } from '../rig/line-app.ts'
+import { startLoad } from '../rig/load.ts'
+import { openSockets } from '../rig/process.ts'
+import { type GroupDescription, resources } from '../rig/resources.ts'
 
 const STABLE = `${IPV4.edge}:7000`
 const APPS = Array.from({ length: 8 }, (_, index) => `${IPV4.backend}:${9001 + index}`)

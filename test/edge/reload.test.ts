@@ -1,55 +1,60 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import {
-  agentHosts,
-  BACKEND,
-  echoThrough,
-  eventually,
-  type Running,
-  startTruepeer,
-  TRUEPEER,
-} from '../rig/agent-host.ts'
-import { edgeConfig, type TestRule, type TestService } from '../rig/edge-config.ts'
+import { echoThrough } from '../rig/agent.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { type Configuration, type LiveEdge, startConfiguredEdge, writeConfiguration } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts, BACKEND } from '../rig/hosts.ts'
+import { type Description, resources, type ServiceDescription } from '../rig/resources.ts'
+import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const FRONTEND = '127.0.0.1:9000'
 const OTHER_FRONTEND = '127.0.0.1:9100'
 const [FIRST, SECOND] = [9001, 9002].map((port) => `${BACKEND}:${port}`)
-const RULE: TestRule = { name: 'web', listen: FRONTEND, service: 'web' }
-const WEB: TestService = { name: 'web', backends: [FIRST] }
+const RULE = { listen: FRONTEND, service: 'web' }
 
-type Edge = Running & {
-  readonly path: string
-  write(text: string): void
-  /** Writes and sends SIGHUP; resolves with the lines of the log up to the one that says what became of it. */
-  reload(text: string): Promise<string[]>
+/** A service of these endpoints; those that leave it are not drained, unless it says how long. */
+function serviceOf(endpoints: readonly string[], drainingTimeoutSec = 0, group = 'web-neg'): ServiceDescription {
+  return {
+    groups: { [group]: { endpoints } },
+    healthCheck: {},
+    fields: { connectionDraining: { drainingTimeoutSec } },
+  }
 }
 
-async function startEdge(t: TestContext, text: string, flags: readonly string[] = []): Promise<[Edge, Host, Host]> {
+/** The rule `web` with its service `web`. */
+function web(endpoints: readonly string[], drainingTimeoutSec = 0): object[] {
+  return resources({ frontends: { web: RULE }, services: { web: serviceOf(endpoints, drainingTimeoutSec) } })
+}
+
+/** An edge in front of both backends, on the host of its clients, with its first round of probes over. */
+async function startEdge(
+  t: TestContext,
+  configuration: Configuration,
+  args: readonly string[] = [],
+): Promise<[edge: LiveEdge, client: Host]> {
   const { edge, backend } = await agentHosts(t)
-  const path = join(tmpdir(), `edge-${randomUUID()}.yaml`)
-  const write = (content: string): void => writeFileSync(path, content)
-  write(text)
   // Who connects is answered with the backend's name when it has said all.
   for (const endpoint of [FIRST, SECOND]) await backend.listen(endpoint, (socket) => nameAtEnd(socket, endpoint))
-  const running = await startTruepeer(edge, 'edge', ['--config', path, ...flags])
+  const live = await startConfiguredEdge(t, edge, configuration, args)
   // With a busy machine the first round may not be over when the port opens.
-  await running.program.waitForLine(/"health":"HEALTHY"/)
-  const reload = async (content: string): Promise<string[]> => {
-    write(content)
-    const from = running.program.output.length
-    running.program.signal('SIGHUP')
-    await running.program.waitForLine(/"msg":"(configuration applied|Reload failed)/, { from })
-    return running.program.texts(from)
-  }
-  return [{ ...running, path, write, reload }, edge, backend]
+  await live.program.waitForLine(/"health":"HEALTHY"/)
+  return [live, edge]
+}
+
+/** Reloads, and returns the lines of the log up to the one that says what became of it. */
+async function reload({ program, write }: LiveEdge, configuration: Configuration): Promise<string[]> {
+  write(configuration)
+  const from = program.output.length
+  program.signal('SIGHUP')
+  await program.waitForLine(/"msg":"(configuration applied|Reload failed)/, { from })
+  return program.texts(from)
 }
 
 function nameAtEnd(socket: Socket, name: string): void {
@@ -75,20 +80,22 @@ async function hold(from: Host, to = FRONTEND): Promise<{ readonly end: () => Pr
   }
 }
 
-async function openConnections(edge: Edge): Promise<number> {
+async function openConnections(edge: LiveEdge): Promise<number> {
   return (JSON.parse(await edge.read('/connections')) as unknown[]).length
 }
 
 test('SIGHUP opens what is new, changes what stays, closes what is gone, and touches no connection', async (t) => {
-  const [edge, host] = await startEdge(t, edgeConfig([RULE], [WEB]))
+  const [edge, host] = await startEdge(t, web([FIRST]))
   const established = await hold(host)
   await eventually('established', async () => (await openConnections(edge)) === 1)
 
-  const renamed = { ...RULE, name: 'renamed', service: 'other' }
-  const added = { name: 'added', listen: OTHER_FRONTEND, service: 'web' }
-  const [applied] = (
-    await edge.reload(edgeConfig([renamed, added], [WEB, { name: 'other', backends: [SECOND] }]))
-  ).filter((line) => line.includes('"configuration applied"'))
+  const renamed = { ...RULE, service: 'other' }
+  const added = { listen: OTHER_FRONTEND, service: 'web' }
+  const next: Description = {
+    frontends: { renamed, added },
+    services: { web: serviceOf([FIRST]), other: serviceOf([SECOND], 0, 'other-neg') },
+  }
+  const [applied] = (await reload(edge, resources(next))).filter((line) => line.includes('"configuration applied"'))
   const { opened, closed, changed, backendsAdded, backendsRemoved, version } = JSON.parse(applied)
   assert.deepEqual(
     { opened, closed, changed, backendsAdded, backendsRemoved, version },
@@ -103,40 +110,43 @@ test('SIGHUP opens what is new, changes what stays, closes what is gone, and tou
   )
   assert.deepEqual([await ask(host), await ask(host, OTHER_FRONTEND)], [SECOND, FIRST])
 
-  await edge.reload(edgeConfig([added], [WEB]))
+  await reload(edge, resources({ frontends: { added }, services: { web: serviceOf([FIRST]) } }))
   await eventually('the port is closed', async () => (await ask(host)) === 'ECONNREFUSED')
   assert.equal(await established.end(), FIRST, 'as it began, though its frontend is gone')
   assert.equal(await edge.metric('truepeer_configuration_reloads_total{result="ok"}'), 2)
 })
 
 test('a file with problems keeps the old configuration as a whole, and every problem is a line', async (t) => {
-  const [edge, host] = await startEdge(t, edgeConfig([RULE], [WEB]))
-  const twice = edgeConfig([RULE, { ...RULE, name: 'same' }, { ...RULE, name: 'lost', service: 'nowhere' }], [WEB])
-  const lines = (await edge.reload(twice)).map((line) => JSON.parse(line))
+  const [edge, host] = await startEdge(t, web([FIRST]))
+  const twice = resources({
+    frontends: { web: RULE, same: RULE, lost: { ...RULE, service: 'nowhere' } },
+    services: { web: serviceOf([FIRST]) },
+  })
+  const lines = (await reload(edge, twice)).map((line) => JSON.parse(line))
   const problems = lines.filter(({ level }) => level === 'error').map(({ msg }) => msg)
   assert.equal(problems.pop(), 'Reload failed, kept the old configuration')
-  assert.ok(problems.every((problem) => problem.startsWith(edge.path)))
+  assert.ok(problems.every((problem) => problem.startsWith(edge.file)))
   assert.ok(problems.some((problem) => /127\.0\.0\.1:9000.*forwardingRules\/(lost|same|web)/.test(problem)))
   assert.ok(problems.some((problem) => /nowhere/.test(problem)))
   assert.equal(await ask(host), FIRST)
 
   for (const broken of ['', '{', '[]\n---\n- kind: compute#nothing']) {
-    if (broken !== '') await edge.reload(broken)
+    if (broken !== '') await reload(edge, broken)
     assert.equal(await ask(host), FIRST)
   }
   assert.ok((await edge.metric('truepeer_configuration_reloads_total{result="failed"}')) >= 3)
   const { problems: shown } = JSON.parse(await edge.read('/status')).configuration
   assert.ok(shown.length > 0)
-  await edge.reload(edgeConfig([RULE], [{ ...WEB, backends: [SECOND] }]))
+  await reload(edge, web([SECOND]))
   assert.equal(await ask(host), SECOND, 'mended')
 })
 
 test('a port that cannot be opened keeps the old configuration: nothing of the new one is open', async (t) => {
-  const [edge, host] = await startEdge(t, edgeConfig([RULE], [WEB]))
+  const [edge, host] = await startEdge(t, web([FIRST]))
   await host.listen('127.0.0.1:9200', (socket) => socket.destroy())
-  const taken = { name: 'taken', listen: '127.0.0.1:9200', service: 'web' }
-  const free = { name: 'free', listen: OTHER_FRONTEND, service: 'web' }
-  const lines = await edge.reload(edgeConfig([free, taken], [{ ...WEB, backends: [SECOND] }]))
+  const taken = { listen: '127.0.0.1:9200', service: 'web' }
+  const free = { listen: OTHER_FRONTEND, service: 'web' }
+  const lines = await reload(edge, resources({ frontends: { free, taken }, services: { web: serviceOf([SECOND]) } }))
   assert.match(
     lines.join('\n'),
     /Forwarding rule \\"taken\\": Listening on \\"127\.0\.0\.1:9200\\": EADDRINUSE; another program listens there/,
@@ -145,11 +155,10 @@ test('a port that cannot be opened keeps the old configuration: nothing of the n
 })
 
 test('a backend that leaves is drained: its connections go on for the time, and are then ended', async (t) => {
-  const both = { ...WEB, backends: [FIRST, SECOND], drainingTimeoutSec: 2 }
-  const [edge, host] = await startEdge(t, edgeConfig([RULE], [both]))
+  const [edge, host] = await startEdge(t, web([FIRST, SECOND], 2))
   const held = [await hold(host), await hold(host)]
   await eventually('established', async () => (await openConnections(edge)) === 2)
-  await edge.reload(edgeConfig([RULE], [{ ...both, backends: [SECOND] }]))
+  await reload(edge, web([SECOND], 2))
   const startedMs = performance.now()
   for (let turn = 0; turn < 4; turn++) assert.equal(await ask(host), SECOND)
   const { leaving } = JSON.parse(await edge.read('/status'))
@@ -165,12 +174,11 @@ test('a backend that leaves is drained: its connections go on for the time, and 
 })
 
 test('a backend that comes back while it is drained keeps its connections', async (t) => {
-  const both = { ...WEB, backends: [FIRST, SECOND], drainingTimeoutSec: 1 }
-  const [edge, host] = await startEdge(t, edgeConfig([RULE], [both]))
+  const [edge, host] = await startEdge(t, web([FIRST, SECOND], 1))
   const held = [await hold(host), await hold(host)]
   await eventually('established', async () => (await openConnections(edge)) === 2)
-  await edge.reload(edgeConfig([RULE], [{ ...both, backends: [SECOND] }]))
-  await edge.reload(edgeConfig([RULE], [both]))
+  await reload(edge, web([SECOND], 1))
+  await reload(edge, web([FIRST, SECOND], 1))
   await sleep(1_500)
   assert.deepEqual((await Promise.all(held.map((one) => one.end()))).sort(), [FIRST, SECOND])
   const asked = [await ask(host), await ask(host)]
@@ -178,16 +186,16 @@ test('a backend that comes back while it is drained keeps its connections', asyn
 })
 
 test('a draining time of 0 ends the connections of a backend that leaves at once', async (t) => {
-  const [edge, host] = await startEdge(t, edgeConfig([RULE], [{ ...WEB, backends: [FIRST, SECOND] }]))
+  const [edge, host] = await startEdge(t, web([FIRST, SECOND]))
   const held = [await hold(host), await hold(host)]
   await eventually('established', async () => (await openConnections(edge)) === 2)
-  await edge.reload(edgeConfig([RULE], [{ ...WEB, backends: [SECOND] }]))
+  await reload(edge, web([SECOND]))
   await eventually('ended', async () => (await openConnections(edge)) === 1, 1_000)
   assert.deepEqual((await Promise.all(held.map((one) => one.end()))).sort(), [SECOND, 'ECONNRESET'].sort())
 })
 
 test('reloads under load lose no connection, whether the file is right or broken', async (t) => {
-  const [edge, host] = await startEdge(t, edgeConfig([RULE], [{ ...WEB, backends: [FIRST] }]), ['--workers', '2'])
+  const [edge, host] = await startEdge(t, web([FIRST]), ['--workers', '2'])
   const counts: Record<string, number> = {}
   let isOver = false
   const clients = Array.from({ length: 4 }, async () => {
@@ -198,13 +206,19 @@ test('reloads under load lose no connection, whether the file is right or broken
     }
   })
   const configurations = [
-    edgeConfig([RULE], [{ ...WEB, backends: [SECOND], drainingTimeoutSec: 60 }]),
+    web([SECOND], 60),
     '{ broken',
-    edgeConfig([{ ...RULE, name: 'renamed', service: 'other' }], [{ name: 'other', backends: [FIRST, SECOND] }]),
-    edgeConfig([RULE, { name: 'two', listen: OTHER_FRONTEND, service: 'web' }], [{ ...WEB, drainingTimeoutSec: 60 }]),
+    resources({
+      frontends: { renamed: { ...RULE, service: 'other' } },
+      services: { other: serviceOf([FIRST, SECOND], 0, 'other-neg') },
+    }),
+    resources({
+      frontends: { web: RULE, two: { ...RULE, listen: OTHER_FRONTEND } },
+      services: { web: serviceOf([FIRST], 60) },
+    }),
   ]
   for (const text of configurations) {
-    await edge.reload(text)
+    await reload(edge, text)
     await sleep(300)
   }
   isOver = true
@@ -217,14 +231,14 @@ test('with --watch a file is applied that was renamed into place, or is behind a
   const { edge, backend } = await agentHosts(t)
   for (const endpoint of [FIRST, SECOND]) await backend.listen(endpoint, (socket) => nameAtEnd(socket, endpoint))
   // As Kubernetes lays out a ConfigMap: lb.yaml -> ..data/lb.yaml, ..data -> a folder for each version.
-  const root = join(tmpdir(), `configmap-${randomUUID()}`)
-  const version = (name: string, text: string): void => {
+  const root = testDirectory(t)
+  const version = (name: string, configuration: Configuration): void => {
     mkdirSync(join(root, name), { recursive: true })
-    writeFileSync(join(root, name, 'lb.yaml'), text)
+    writeConfiguration(join(root, name, 'lb.yaml'), configuration)
     symlinkSync(name, join(root, '..new'))
     renameSync(join(root, '..new'), join(root, '..data'))
   }
-  version('one', edgeConfig([RULE], [WEB]))
+  version('one', web([FIRST]))
   symlinkSync('..data/lb.yaml', join(root, 'lb.yaml'))
   const path = join(root, 'lb.yaml')
   const { program } = await startTruepeer(edge, 'edge', ['--config', path, '--watch'])
@@ -233,12 +247,12 @@ test('with --watch a file is applied that was renamed into place, or is behind a
   assert.equal(await ask(edge), FIRST)
 
   let from = program.output.length
-  version('two', edgeConfig([RULE], [{ ...WEB, backends: [SECOND] }]))
+  version('two', web([SECOND]))
   await program.waitForLine(/configuration applied/, { from, timeoutMs: 1_500 })
   assert.equal(await ask(edge), SECOND)
 
   from = program.output.length
-  writeFileSync(join(root, 'lb.tmp'), edgeConfig([RULE], [WEB]))
+  writeConfiguration(join(root, 'lb.tmp'), web([FIRST]))
   renameSync(join(root, 'lb.tmp'), path)
   await program.waitForLine(/configuration applied/, { from, timeoutMs: 1_500 })
   assert.equal(await ask(edge), FIRST)
@@ -251,12 +265,19 @@ test('with --watch a file is applied that was renamed into place, or is behind a
 
 test('--check says what a file holds, or every problem, and opens nothing', async (t) => {
   const { edge } = await agentHosts(t)
-  const path = join(tmpdir(), `edge-${randomUUID()}.yaml`)
-  writeFileSync(path, edgeConfig([RULE, { ...RULE, name: 'two', listen: OTHER_FRONTEND }], [WEB]))
+  const path = join(testDirectory(t), 'edge.yaml')
+  writeConfiguration(
+    path,
+    resources({
+      frontends: { web: RULE, two: { ...RULE, listen: OTHER_FRONTEND } },
+      services: { web: serviceOf([FIRST]) },
+    }),
+  )
   const right = await edge.run(TRUEPEER, ['edge', '--config', path, '--check'])
   assert.deepEqual([right.exitCode, right.stdout, right.stderr], [0, `${path}: 2 frontends, 1 backend: ok\n`, ''])
 
-  writeFileSync(path, edgeConfig([RULE, { ...RULE, name: 'two' }], [{ ...WEB, timeoutSec: 0 }]))
+  const service = { ...serviceOf([FIRST]), fields: { timeoutSec: 0 } }
+  writeConfiguration(path, resources({ frontends: { web: RULE, two: RULE }, services: { web: service } }))
   for (const flags of [['--check'], []]) {
     const wrong = await edge.run(TRUEPEER, ['edge', '--config', path, '--config', `${path}.no`, ...flags])
     assert.deepEqual([wrong.exitCode, wrong.stdout], [2, ''])

@@ -11,10 +11,13 @@ import { readProxyHeader } from '../../src/proxy-protocol/read-proxy-header.ts'
 import { readTlsClient } from '../../src/proxy-protocol/tls-tlv.ts'
 import { readTlvs } from '../../src/proxy-protocol/tlv.ts'
 import { type Issued, issue } from '../../src/tls/test-certificates.ts'
-import { skipWithout } from '../programs/interop-programs.ts'
-import { eventually, TRUEPEER } from '../rig/agent-host.ts'
-import { edgeHosts, type LiveEdge, startConfiguredEdge, testDirectory } from '../rig/edge-host.ts'
-import { LOG_ALL } from '../rig/edge-resources.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { type LiveEdge, startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
+import { edgeHosts } from '../rig/hosts.ts'
+import { exchange, readUntilClosed, startRecordingApp } from '../rig/recording-app.ts'
+import { LOG_ALL } from '../rig/resources.ts'
+import { skipWithout } from '../rig/skip.ts'
 import {
   connectTls,
   finish,
@@ -27,8 +30,8 @@ import {
   secure,
   shownName,
   sslResources,
-} from '../rig/edge-tls-resources.ts'
-import { exchange, readUntilClosed, startRecordingApp } from '../rig/recording-app.ts'
+} from '../rig/ssl-resources.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
 
 const FRONTEND = `${IPV4.edge}:443`
 const APP = `${IPV4.backend}:9000`

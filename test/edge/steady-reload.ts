@@ -4,11 +4,12 @@ import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
-import { openSockets } from '../rig/agent-host.ts'
-import { type Configuration, edgeHosts, startConfiguredEdge, untilNothingIsLeft } from '../rig/edge-host.ts'
-import { startLoad } from '../rig/edge-programs.ts'
-import { type Description, LOG_ALL, resources } from '../rig/edge-resources.ts'
+import { type Configuration, startConfiguredEdge, untilNothingIsLeft } from '../rig/edge.ts'
+import { edgeHosts } from '../rig/hosts.ts'
 import { Conversation, type LineApp, startLineApps, whoAnswers } from '../rig/line-app.ts'
+import { startLoad } from '../rig/load.ts'
+import { openSockets } from '../rig/process.ts'
+import { type Description, LOG_ALL, resources } from '../rig/resources.ts'
 
 const STABLE = `${IPV4.edge}:7000`
 const STABLE6 = `[${IPV6.edge}]:7000`

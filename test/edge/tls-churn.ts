@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
-import { residentBytes } from '../rig/agent-host.ts'
-import { edgeHosts, startConfiguredEdge } from '../rig/edge-host.ts'
-import { connectTls, finish, issueLeaf, receivedBy, shownName, sslResources } from '../rig/edge-tls-resources.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { edgeHosts } from '../rig/hosts.ts'
+import { residentBytes } from '../rig/process.ts'
 import { startRecordingApp } from '../rig/recording-app.ts'
+import { connectTls, finish, issueLeaf, receivedBy, shownName, sslResources } from '../rig/ssl-resources.ts'
 
 const FRONTEND = `${IPV4.edge}:443`
 const APP = `${IPV4.backend}:9000`

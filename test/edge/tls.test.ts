@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
@@ -11,8 +10,10 @@ import { readAuthority } from '../../src/proxy-protocol/text-tlvs.ts'
 import { readTlsClient } from '../../src/proxy-protocol/tls-tlv.ts'
 import { readTlvs } from '../../src/proxy-protocol/tlv.ts'
 import { type Issued, issue } from '../../src/tls/test-certificates.ts'
-import { agentHosts, BACKEND, EDGE, type Running, startTruepeer, TRUEPEER } from '../rig/agent-host.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { agentHosts, BACKEND, EDGE } from '../rig/hosts.ts'
 import { readUntilClosed, startRecordingApp } from '../rig/recording-app.ts'
+import { type Running, startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 // Clients are on the host "backend" and the app is on the same one: the edge stands between.
 const APP = `${BACKEND}:9000`
@@ -25,8 +26,7 @@ const LEAF = issue({ commonName: 'app.example', names: ['app.example'], issuer: 
 
 /** Writes a pair to files of its own; returns the flags that name them. */
 function pairFlags(t: TestContext, chainPem: string, { keyPem }: Pick<Issued, 'keyPem'>): string[] {
-  const folder = mkdtempSync(join(tmpdir(), 'truepeer-tls-'))
-  t.after(() => rmSync(folder, { recursive: true }))
+  const folder = testDirectory(t)
   writeFileSync(join(folder, 'chain.pem'), chainPem)
   writeFileSync(join(folder, 'key.pem'), keyPem, { mode: 0o600 })
   return ['--tls-cert', join(folder, 'chain.pem'), '--tls-key', join(folder, 'key.pem')]
@@ -195,8 +195,7 @@ test('with --watch a renewed pair is applied however it is put there, and one th
   const { edge, backend } = await agentHosts(t)
   await startRecordingApp(backend, [APP])
   // As certbot lays out its files: live/chain.pem -> ../archive/chain1.pem, which is switched to chain2.pem.
-  const root = mkdtempSync(join(tmpdir(), 'truepeer-certbot-'))
-  t.after(() => rmSync(root, { recursive: true }))
+  const root = testDirectory(t)
   for (const folder of ['live', 'archive']) mkdirSync(join(root, folder))
   const [chain, key] = [join(root, 'live', 'chain.pem'), join(root, 'live', 'key.pem')]
   const archive = (version: number, { certificatePem, keyPem }: Issued): void => {

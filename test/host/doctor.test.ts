@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Finding } from '../../src/host/finding.ts'
 import type { Host } from '../../src/lab/host.ts'
-import { TRUEPEER } from '../rig/agent-host.ts'
-import { bareHosts, SKIP_WITHOUT_NFT, shell, truepeer } from '../rig/host-backend.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { shell } from '../rig/shell.ts'
+import { skipWithout } from '../rig/skip.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
+import { bareHosts, truepeer } from './bare-hosts.ts'
 
 const AGENT = '-l 10.128.0.2:110 -4 127.0.0.1:112 -6 [::1]:112'
 
@@ -39,8 +41,7 @@ async function goodHost(t: TestContext): Promise<{ readonly backend: Host; reado
   await shell(backend, 'echo 15000 32767 > /proc/sys/net/ipv4/ip_local_port_range')
   await backend.listen('127.0.0.1:112', (socket) => socket.end())
   await backend.listen('[::1]:112', (socket) => socket.end())
-  const directory = mkdtempSync(join(tmpdir(), 'truepeer-doctor-'))
-  t.after(() => rmSync(directory, { recursive: true }))
+  const directory = testDirectory(t)
   const file = join(directory, 'edges.txt')
   writeFileSync(file, '35.191.0.0/16\n')
   return { backend, words: `${AGENT} --max-connections 1000 --allowed-subnets ${file}` }
@@ -109,7 +110,7 @@ test('strict reverse path filtering on every interface does not stop the connect
   assert.deepEqual(problems(await examine(backend, words)), {})
 })
 
-test('the doctor finds a firewall that drops the connections', { skip: SKIP_WITHOUT_NFT }, async (t) => {
+test('the doctor finds a firewall that drops the connections', { skip: skipWithout('nft') }, async (t) => {
   const { backend, words } = await goodHost(t)
   await shell(
     backend,
@@ -154,7 +155,7 @@ test('an app that is down, or open to the outside, is found; --family leaves the
   assert.deepEqual(problems(await examine(backend, own)), { listen: 'fail' })
 })
 
-test('an app on a wildcard is well behind the firewall of host-setup', { skip: SKIP_WITHOUT_NFT }, async (t) => {
+test('an app on a wildcard is well behind the firewall of host-setup', { skip: skipWithout('nft') }, async (t) => {
   const { backend, words } = await goodHost(t)
   await backend.listen('0.0.0.0:113', (socket) => socket.end())
   const moved = words.replace('127.0.0.1:112', '127.0.0.1:113')

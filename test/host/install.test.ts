@@ -1,18 +1,7 @@
 import assert from 'node:assert/strict'
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import type { AgentCommand } from '../../src/cli/agent.ts'
 import { parseAgentConfig } from '../../src/cli/agent-config.ts'
 import { parseAgentInstall } from '../../src/cli/agent-install.ts'
@@ -20,16 +9,11 @@ import { UsageError } from '../../src/cli/flags.ts'
 import { runAgentInstall } from '../../src/host/agent-install.ts'
 import { HostError } from '../../src/host/tools.ts'
 import { runProgram } from '../../src/linux/run.ts'
+import { testDirectory } from '../rig/directory.ts'
 
 const INSTALLATION = { program: '/opt/truepeer/bin/truepeer', node: '/usr/bin/node' }
 const AGENT = ['-l', '10.128.0.2:110', '-4', '127.0.0.1:112', '-6', '[::1]:112', '--allow-all-subnets']
 const UNITS = '/etc/systemd/system'
-
-function temporaryRoot(t: TestContext): string {
-  const root = mkdtempSync(join(tmpdir(), 'truepeer-install-'))
-  t.after(() => rmSync(root, { recursive: true }))
-  return root
-}
 
 function readConfig(path: string): AgentCommand {
   return parseAgentConfig(readFileSync(path, 'utf8'), path)
@@ -71,7 +55,7 @@ function setting(text: string, name: string): string[] {
 }
 
 test('install writes a set-up unit and a service that do what the reference asks for', (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   run('install', root, AGENT)
   assert.deepEqual(readdirSync(join(root, UNITS)).sort(), ['truepeer-agent-setup.service', 'truepeer-agent.service'])
 
@@ -105,7 +89,7 @@ test('install writes a set-up unit and a service that do what the reference asks
 })
 
 test('the flags of install shape the units', (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   const own = ['--name', 'web', '--user', 'web', '--socket', '--firewall', '--table', '7', '--family', 'ipv4']
   run('install', root, [...own, ...AGENT, '--listeners', '2', '--drain-timeout', '0'], '/opt/node 20/bin/node')
   const service = unit(root, 'web.service')
@@ -132,7 +116,7 @@ listeners:
 `
 
 test('a configuration file shapes the units by all its listeners, and the service starts with the file', (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   const config = writeConfig(root, TWO_PORTS)
   run('install', root, ['--name', 'web', '--config', config, '--firewall'])
   const service = unit(root, 'web.service')
@@ -156,7 +140,7 @@ test('the capability to bind is only for an agent with a port below 1024', (t) =
     [1_023, 'CAP_NET_RAW CAP_NET_BIND_SERVICE'],
     [1_024, 'CAP_NET_RAW'],
   ] as const) {
-    const root = temporaryRoot(t)
+    const root = testDirectory(t)
     run('install', root, ['-l', `10.128.0.2:${port}`, '--allow-all-subnets'])
     const service = unit(root, 'truepeer-agent.service')
     assert.deepEqual(setting(service, 'AmbientCapabilities'), [capabilities])
@@ -165,7 +149,7 @@ test('the capability to bind is only for an agent with a port below 1024', (t) =
 })
 
 test('a configuration file that the agent would not take, or the service not find, writes nothing', (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   const listener = (rest: string) => `listeners: [{listen: "10.128.0.2:110", ${rest}}]`
   const wrong: readonly (readonly [string, RegExp])[] = [
     ['listeners: []', /agent\.yaml" cannot be used:\n {2}\/listeners: /],
@@ -196,7 +180,7 @@ test('a configuration file that the agent would not take, or the service not fin
 })
 
 test('install twice changes nothing, and other flags change the file', (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   assert.equal(run('install', root, AGENT).match(/^written/gm)?.length, 2)
   assert.equal(run('install', root, AGENT).match(/^unchanged/gm)?.length, 2)
   const changed = run('install', root, [...AGENT, '-v', '1'])
@@ -205,7 +189,7 @@ test('install twice changes nothing, and other flags change the file', (t) => {
 })
 
 test('a unit of somebody else, or one that was edited, is neither overwritten nor removed without --force', (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   run('install', root, AGENT)
   const path = join(root, UNITS, 'truepeer-agent.service')
   for (const [spoil, message] of [
@@ -237,7 +221,7 @@ listeners: [{ listen: "10.128.0.2:2110" }]
 `
 
 test('an agent that follows a controller gets a folder for the edges, and the token from systemd', (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   run('install', root, [...FOLLOWING, '--token-file', '/etc/truepeer/token', '--controller-ca', '/etc/truepeer/ca.pem'])
   const service = unit(root, 'truepeer-agent.service')
   assert.deepEqual(setting(service, 'StateDirectory'), ['truepeer-agent'])
@@ -257,7 +241,7 @@ test('an agent that follows a controller gets a folder for the edges, and the to
 })
 
 test('what the service of an agent with a controller could not do is refused', (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   const socket = [...LISTENING, '--instance', 'web-1', '--controller']
   for (const [words, message] of [
     [[...FOLLOWING, '--name', 'web'], /cannot write to "\/var\/lib\/truepeer-agent".*be \/var\/lib\/web/],
@@ -292,7 +276,7 @@ test('what the service of an agent with a controller could not do is refused', (
 })
 
 test('uninstall removes what was written and the links that enabled it, and nothing else; twice does no harm', (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   run('install', root, AGENT)
   const wants = join(root, UNITS, 'multi-user.target.wants')
   mkdirSync(wants)
@@ -311,7 +295,7 @@ test('uninstall removes what was written and the links that enabled it, and noth
 })
 
 test('a dry run prints the units and writes nothing', (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   const printed = run('install', root, [...AGENT, '--dry-run', '--socket'])
   assert.equal(printed.match(/^==> .* <==$/gm)?.length, 3)
   run('uninstall', root, ['--dry-run'])
@@ -319,7 +303,7 @@ test('a dry run prints the units and writes nothing', (t) => {
 })
 
 test("the agent's own parser judges the flags, and what a service could not do is refused", (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
     [['-l', '10.128.0.2:110'], /allowed-subnets/],
     [[...AGENT, '-4', '127.0.0.1:1'], /2 times/],
@@ -355,7 +339,7 @@ test("the agent's own parser judges the flags, and what a service could not do i
 })
 
 test('awkward values reach the unit quoted', (t) => {
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   const path = '/run/truepeer-agent/a b%c$d"e\\f\'.sock'
   run('install', root, [...AGENT, '--admin', `unix:${path}`])
   const [line] = setting(unit(root, 'truepeer-agent.service'), 'ExecStart')
@@ -365,7 +349,7 @@ test('awkward values reach the unit quoted', (t) => {
 test('systemd itself accepts the units', async (t) => {
   const verify = await runProgram('systemd-analyze', ['--version']).catch(() => undefined)
   if (verify?.exitCode !== 0) return t.skip('systemd-analyze is missing: systemd')
-  const root = temporaryRoot(t)
+  const root = testDirectory(t)
   const program = join(root, 'true peer 100%')
   writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 })
   const config = writeConfig(root, TWO_PORTS, '/etc/truepeer/two "ports" at 100%.yaml')

@@ -4,8 +4,10 @@ import { parseEndpoint } from '../../src/address/endpoint.ts'
 import { parseIpAddress } from '../../src/address/ip-address.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { bindTo, close, connectTo, openStream, setTransparent } from '../../src/linux/socket.ts'
-import { TRUEPEER } from '../rig/agent-host.ts'
-import { bareHosts, networkState, SKIP_WITHOUT_NFT, shell, truepeer } from '../rig/host-backend.ts'
+import { shell } from '../rig/shell.ts'
+import { skipWithout } from '../rig/skip.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
+import { bareHosts, networkState, truepeer } from './bare-hosts.ts'
 
 async function succeeds(host: Host, words: string): Promise<string> {
   const { exitCode, stdout, stderr } = await truepeer(host, words)
@@ -185,7 +187,7 @@ test('B27: a kill -9 of the agent leaves the routing', async (t) => {
 })
 
 test('the firewall closes the port of the app to the outside and to nobody else', {
-  skip: SKIP_WITHOUT_NFT,
+  skip: skipWithout('nft'),
 }, async (t) => {
   const { backend, outside } = await bareHosts(t)
   const before = await networkState(backend)
@@ -213,7 +215,7 @@ test('the firewall closes the port of the app to the outside and to nobody else'
   assert.equal(await networkState(backend), before)
 })
 
-test("the agent's user cannot send foreign sources off this host", { skip: SKIP_WITHOUT_NFT }, async (t) => {
+test("the agent's user cannot send foreign sources off this host", { skip: skipWithout('nft') }, async (t) => {
   const { backend } = await bareHosts(t)
   const dropped = async (): Promise<number> => {
     const listing = await shell(backend, '/usr/sbin/nft list chain inet truepeer output')

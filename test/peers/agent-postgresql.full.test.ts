@@ -4,15 +4,16 @@ import { test } from 'node:test'
 import { IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import type { RunResult } from '../../src/linux/run.ts'
+import { AGENT } from '../rig/agent.ts'
+import { interopHosts } from '../rig/interop-hosts.ts'
+import { startTruepeer } from '../rig/truepeer.ts'
 import {
   POSTGRESQL_PORT as PORT,
   runPsql,
   SKIP_WITHOUT_POSTGRESQL,
   startPostgresql,
   stopPostgresql,
-} from '../programs/postgresql-server.ts'
-import { AGENT, startTruepeer } from '../rig/agent-host.ts'
-import { interopHosts } from '../rig/interop-hosts.ts'
+} from './postgresql.ts'
 
 /** On this port of the edge there is no agent behind it. */
 const PORT_WITHOUT_AGENT = 5433

@@ -6,16 +6,14 @@ import { test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
-import {
-  selfSignedPem,
-  skipWithout,
-  startHaproxy,
-  startNginx,
-  temporaryDirectory,
-} from '../programs/interop-programs.ts'
-import { AGENT, AGENT6, APP, APP6, eventually, startAgent, startTruepeer } from '../rig/agent-host.ts'
+import { AGENT, AGENT6, APP, APP6, startAgent } from '../rig/agent.ts'
 import { assertIsAsCaptured, namedEnds } from '../rig/captured-headers.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { eventually } from '../rig/eventually.ts'
 import { answerTo, headerBefore, interopHosts, RECORDER, recordedHeader, startPeerApp } from '../rig/interop-hosts.ts'
+import { skipWithout } from '../rig/skip.ts'
+import { startTruepeer } from '../rig/truepeer.ts'
+import { selfSignedPem, startHaproxy, startNginx } from './proxies.ts'
 
 const TO_AGENT = 2001
 const TO_RECORDER = 2002
@@ -88,7 +86,7 @@ test('behind HAProxy with TLS and every option of version 2 the app sees the cli
 }, async (t) => {
   const { client, edge, backend, recorder } = await interopHosts(t)
   await startAgent(backend)
-  const directory = await temporaryDirectory(t)
+  const directory = testDirectory(t)
   const [serverPem, clientPem] = [
     await selfSignedPem(directory, 'app.example'),
     await selfSignedPem(directory, 'client.example'),
@@ -122,7 +120,7 @@ for (const [options, captured] of [
   }, async (t) => {
     const { edge, backend, recorder } = await interopHosts(t)
     await startAgent(backend)
-    const directory = await temporaryDirectory(t)
+    const directory = testDirectory(t)
     const more = (port: number) => `  bind unix@${join(directory, `${port}.sock`)}\n`
     const sections = listens(options).replace(/listen to-([0-9]+)\n/g, (line, port) => line + more(port))
     await startHaproxy(t, edge, sections, endpoint(IPV4.edge, TO_RECORDER))
@@ -184,7 +182,7 @@ test('behind nginx a client on a UNIX socket has the address of the edge', {
 }, async (t) => {
   const { edge, backend, recorder } = await interopHosts(t)
   await startAgent(backend)
-  const directory = await temporaryDirectory(t)
+  const directory = testDirectory(t)
   const servers = NGINX_SENDER.map((server, index) =>
     server.replace(';', `; listen unix:${join(directory, `${TO_AGENT + index}.sock`)};`),
   )

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { withController } from '../programs/gcloud.ts'
+import { withController } from './gcloud.ts'
 
 // The packages are too large to be dependencies: they are installed for this run, where npm has them or finds them.
 const PACKAGES = ['@google-cloud/compute@6.15.0', '@googleapis/compute@42.0.0']

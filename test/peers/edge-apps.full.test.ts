@@ -5,18 +5,15 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
-import { skipWithout } from '../programs/interop-programs.ts'
-import {
-  POSTGRESQL_PORT,
-  runPsql,
-  SKIP_WITHOUT_POSTGRESQL,
-  startPostgresql,
-  stopPostgresql,
-} from '../programs/postgresql-server.ts'
-import { AGENT, eventually, startTruepeer } from '../rig/agent-host.ts'
-import { startConfiguredEdge, testDirectory } from '../rig/edge-host.ts'
-import { LOG_ALL, resources } from '../rig/edge-resources.ts'
+import { AGENT } from '../rig/agent.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
 import { interopHosts } from '../rig/interop-hosts.ts'
+import { LOG_ALL, resources } from '../rig/resources.ts'
+import { skipWithout } from '../rig/skip.ts'
+import { startTruepeer } from '../rig/truepeer.ts'
+import { POSTGRESQL_PORT, runPsql, SKIP_WITHOUT_POSTGRESQL, startPostgresql, stopPostgresql } from './postgresql.ts'
 
 const REDIS_PORT = 6379
 const RELOADS = 5

@@ -7,12 +7,14 @@ import { IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { readProxyHeader } from '../../src/proxy-protocol/read-proxy-header.ts'
 import { readTlvs, TlvType } from '../../src/proxy-protocol/tlv.ts'
-import { skipWithout, startHaproxy, startNginx } from '../programs/interop-programs.ts'
-import { eventually, startAgent } from '../rig/agent-host.ts'
+import { startAgent } from '../rig/agent.ts'
 import { namedEnds } from '../rig/captured-headers.ts'
-import { startConfiguredEdge } from '../rig/edge-host.ts'
-import { LOG_ALL, simple } from '../rig/edge-resources.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
 import { answerTo, headerBefore, interopHosts, RECORDER } from '../rig/interop-hosts.ts'
+import { LOG_ALL, simple } from '../rig/resources.ts'
+import { skipWithout } from '../rig/skip.ts'
+import { startHaproxy, startNginx } from './proxies.ts'
 
 /** Where the load balancer in front listens, on the client's host, and clients of it beside. */
 const FRONT_PORT = 2001

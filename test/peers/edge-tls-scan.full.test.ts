@@ -4,10 +4,11 @@ import { test } from 'node:test'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
 import { LEGACY_SUITES, TLS_1_3_SUITES } from '../../src/tls/cipher-suites.ts'
 import { issue } from '../../src/tls/test-certificates.ts'
-import { skipWithout } from '../programs/interop-programs.ts'
-import { edgeHosts, startConfiguredEdge } from '../rig/edge-host.ts'
-import { INTERMEDIATE, issueLeaf, LEAF, sslResources } from '../rig/edge-tls-resources.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { edgeHosts } from '../rig/hosts.ts'
 import { startRecordingApp } from '../rig/recording-app.ts'
+import { skipWithout } from '../rig/skip.ts'
+import { INTERMEDIATE, issueLeaf, LEAF, sslResources } from '../rig/ssl-resources.ts'
 
 const APP = `${IPV4.backend}:9000`
 const VERSIONS = ['TLSv1.0', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']

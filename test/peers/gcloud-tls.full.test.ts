@@ -7,11 +7,14 @@ import { type TestContext, test } from 'node:test'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
 import type { Issued } from '../../src/tls/test-certificates.ts'
-import { type Gcloud, guideRows, noGcloud, withGcloud } from '../programs/gcloud.ts'
-import { AGENT, APP, eventually, TRUEPEER } from '../rig/agent-host.ts'
-import { testDirectory } from '../rig/edge-host.ts'
-import { connectTls, INTERMEDIATE, issueLeaf, LEAF, ROOT, shownName } from '../rig/edge-tls-resources.ts'
+import { AGENT, APP } from '../rig/agent.ts'
+import { startFollowingEdge } from '../rig/controller.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { eventually } from '../rig/eventually.ts'
 import { type InteropHosts, interopHosts } from '../rig/interop-hosts.ts'
+import { connectTls, INTERMEDIATE, issueLeaf, LEAF, ROOT, shownName } from '../rig/ssl-resources.ts'
+import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
+import { type Gcloud, guideRows, noGcloud, withGcloud } from './gcloud.ts'
 
 /** The guide's rule for TLS; row 13 has port 110. */
 const FRONTEND = `${IPV4.edge}:995`
@@ -54,14 +57,9 @@ test('the SSL proxy of the guide, by gcloud, with an agent; handshakes follow th
 async function startPrograms({ backend, edge }: InteropHosts, controller: string, directory: string): Promise<void> {
   const whoami = backend.start(TRUEPEER, ['whoami', '--listen', APP])
   await whoami.waitForLine(/^listening on/)
-  const follow = (name: string, value: string): string[] => [
-    ...['--controller', controller, name, value, '--state', join(directory, value)],
-  ]
-  const agent = backend.start(TRUEPEER, ['agent', '-l', AGENT, '-4', APP, ...follow('--instance', 'my-backend')])
-  await agent.waitForLine(/following the controller/)
-  const zone = ['--zone', 'us-central1-b']
-  const program = edge.start(TRUEPEER, ['edge', ...follow('--name', 'edge-1'), ...zone])
-  await program.waitForLine(/following the controller/)
+  const follows = ['--controller', controller, '--instance', 'my-backend', '--state', join(directory, 'my-backend')]
+  await startTruepeer(backend, 'agent', ['-l', AGENT, '-4', APP, ...follows], { ready: /following the controller/ })
+  await startFollowingEdge(edge, controller, join(directory, 'edge-1'), ['--zone', 'us-central1-b'])
 }
 
 async function create(t: TestContext, gcloud: Gcloud, directory: string): Promise<void> {

@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { makeCertificate } from '../../src/controller/api/test-api.ts'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import { type Gcloud, guideRows, noGcloud, withGcloud } from '../programs/gcloud.ts'
-import { eventually, TRUEPEER } from '../rig/agent-host.ts'
-import { edgeHosts, testDirectory } from '../rig/edge-host.ts'
+import { startFollowingEdge } from '../rig/controller.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { eventually } from '../rig/eventually.ts'
+import { edgeHosts } from '../rig/hosts.ts'
+import { type Gcloud, guideRows, noGcloud, withGcloud } from './gcloud.ts'
 
 const zone = ['--zone', 'us-central1-b']
 
 test('the guide, row by row, and everything after it, with Google’s own gcloud', { skip: noGcloud }, async (t) => {
   await withGcloud(async (gcloud, { url, unix }) => {
-    const directory = mkdtempSync(join(tmpdir(), 'truepeer-pem-'))
+    const directory = testDirectory(t)
     const files = { certificate: join(directory, 'fullchain.pem'), privateKey: join(directory, 'privkey.pem') }
     const made = makeCertificate()
     writeFileSync(files.certificate, made.certificate)
@@ -31,7 +32,6 @@ test('the guide, row by row, and everything after it, with Google’s own gcloud
     await t.test('several calls in a batch', () => batch(gcloud))
     await t.test('instances stop, start and change', () => changeInstance(gcloud))
     await t.test('delete in the wrong order, then in the right one', () => remove(gcloud))
-    rmSync(directory, { recursive: true })
   })
 })
 
@@ -63,10 +63,7 @@ async function conflict(gcloud: Gcloud): Promise<void> {
 async function serve(t: TestContext, gcloud: Gcloud, controller: string): Promise<void> {
   const { backend, edge, client } = await edgeHosts(t)
   await backend.listen(`${IPV4.backend}:110`, (socket) => socket.once('data', (bytes) => socket.end(bytes)))
-  const state = testDirectory(t)
-  const name = ['--name', 'edge-1', '--zone', 'us-central1-b', '--state', state]
-  const program = edge.start(TRUEPEER, ['edge', '--controller', controller, ...name])
-  await program.waitForLine(/following the controller/)
+  await startFollowingEdge(edge, controller, testDirectory(t), ['--zone', 'us-central1-b'])
   await eventually('the edge listens and its backend is healthy', async () => {
     const socket = await client.connect({ to: `${IPV4.edge}:110` }).catch(() => undefined)
     const answer = socket === undefined ? '' : String(await readToEnd(socket).catch(() => ''))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { noGcloud, withGcloud } from '../programs/gcloud.ts'
+import { noGcloud, withGcloud } from './gcloud.ts'
 
 // Each run of gcloud takes seconds; the whole tour is in controller-gcloud.full.test.ts.
 

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { TestContext } from 'node:test'
-import { buildDemoHosts, type DemoHosts, IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
-import { Lab } from '../../src/lab/lab.ts'
-import { APP, APP6, eventually } from './agent-host.ts'
+import { type DemoHosts, IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
+import { APP, APP6 } from './agent.ts'
 import { headerAtFront } from './captured-headers.ts'
+import { eventually } from './eventually.ts'
+import { edgeHosts, routeForAgent } from './hosts.ts'
 import { peerOf, type RecordingApp, readUntilClosed, startRecordingApp } from './recording-app.ts'
 
 /** Where a backend host keeps what senders send it, without an agent. */
@@ -19,13 +20,8 @@ export type PeerApp = { readonly peers: string[] }
 
 /** Builds the hosts; they are removed when the test ends. */
 export async function interopHosts(t: TestContext, { hasApp = true } = {}): Promise<InteropHosts> {
-  const lab = new Lab()
-  t.after(() => lab.close())
-  const hosts = await buildDemoHosts(lab)
-  await hosts.backend.ip('rule add from 127.0.0.0/8 iif lo lookup 100')
-  await hosts.backend.ip('route add local 0.0.0.0/0 dev lo table 100')
-  await hosts.backend.ip('-6 rule add from ::1/128 iif lo lookup 100')
-  await hosts.backend.ip('-6 route add local ::/0 dev lo table 100')
+  const hosts = await edgeHosts(t)
+  await routeForAgent(hosts.backend)
   const app = hasApp ? await startPeerApp(hosts) : { peers: [] }
   return { ...hosts, app, recorder: await startRecordingApp(hosts.backend, [RECORDER, RECORDER6]) }
 }

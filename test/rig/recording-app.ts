@@ -3,7 +3,7 @@ import { formatEndpoint } from '../../src/address/endpoint.ts'
 import { parseIpAddress } from '../../src/address/ip-address.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import { APP, APP6 } from './agent-host.ts'
+import { APP, APP6 } from './agent.ts'
 
 /** What an app has seen of one connection: its peer, as "192.0.2.1:80", and what it has received so far. */
 export type SeenConnection = { readonly peer: string; received: Buffer }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type RunResult, runProgram } from '../../src/linux/run.ts'
-import { TRUEPEER } from '../rig/agent-host.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
 
 const TRUST = '--allow-all-subnets'
 const EDGE = ['edge', '--listen', '127.0.0.1:1', '--backend', '127.0.0.1:2']

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { testDirectory } from '../rig/directory.ts'
 
 const CHECK = fileURLToPath(new URL('../../../tools/check-floors.mjs', import.meta.url))
 
 /** Checks a tree of these files, and returns what was said about them. */
 function problemsOf(t: TestContext, files: Readonly<Record<string, string>>): string {
-  const root = mkdtempSync(join(tmpdir(), 'floors-'))
-  t.after(() => rmSync(root, { recursive: true }))
+  const root = testDirectory(t)
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(root, 'src', name)), { recursive: true })
     writeFileSync(join(root, 'src', name), text)

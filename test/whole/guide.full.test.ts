@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
-import { skipWithout } from '../programs/interop-programs.ts'
-import { edgeHosts, startConfiguredEdge } from '../rig/edge-host.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { edgeHosts } from '../rig/hosts.ts'
+import { skipWithout } from '../rig/skip.ts'
 import { GUIDE_PORT, probedGuideText, startIperf } from './guide.ts'
 
 const PROBES = 6

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
-import { skipWithout } from '../programs/interop-programs.ts'
-import { eventually } from '../rig/agent-host.ts'
-import { edgeHosts, startConfiguredEdge } from '../rig/edge-host.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
+import { edgeHosts } from '../rig/hosts.ts'
 import { whoAnswers } from '../rig/line-app.ts'
+import { skipWithout } from '../rig/skip.ts'
 import { BACKEND_KEY, FRONTEND, GUIDE_PORT, guideText, quickGuideText, startIperf } from './guide.ts'
 
 test('rows 8, 13 and 19: the port is open on the address, and ncat shows the PROXY line in front of the message', async (t) => {

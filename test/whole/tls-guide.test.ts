@@ -5,11 +5,14 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
-import { skipWithout } from '../programs/interop-programs.ts'
-import { AGENT, APP, eventually, startTruepeer, TRUEPEER } from '../rig/agent-host.ts'
-import { type LiveEdge, startConfiguredEdge, testDirectory } from '../rig/edge-host.ts'
-import { INTERMEDIATE, LEAF, ROOT } from '../rig/edge-tls-resources.ts'
+import { AGENT, APP } from '../rig/agent.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { type LiveEdge, startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
 import { type InteropHosts, interopHosts } from '../rig/interop-hosts.ts'
+import { skipWithout } from '../rig/skip.ts'
+import { INTERMEDIATE, LEAF, ROOT } from '../rig/ssl-resources.ts'
+import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const PORT = 110
 const FRONTEND = `${IPV4.edge}:${PORT}`

@@ -3,11 +3,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
-import { AGENT, APP, eventually, startTruepeer, TRUEPEER } from '../rig/agent-host.ts'
-import { startConfiguredEdge, testDirectory } from '../rig/edge-host.ts'
-import { LOG_ALL } from '../rig/edge-resources.ts'
-import { INTERMEDIATE, ROOT, sslResources } from '../rig/edge-tls-resources.ts'
+import { AGENT, APP } from '../rig/agent.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { startConfiguredEdge } from '../rig/edge.ts'
+import { eventually } from '../rig/eventually.ts'
 import { interopHosts } from '../rig/interop-hosts.ts'
+import { LOG_ALL } from '../rig/resources.ts'
+import { INTERMEDIATE, ROOT, sslResources } from '../rig/ssl-resources.ts'
+import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const FRONTEND = `${IPV4.edge}:443`
 const PROXY = { proxyHeader: 'PROXY_V1' }

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url'
 import type { Host } from '../../src/lab/host.ts'
 import type { Program } from '../../src/lab/program.ts'
-import type { LoadOrder, LoadResult } from '../programs/edge-load.ts'
+import type { LoadOrder, LoadResult } from '../programs/load.ts'
 
-const APP = fileURLToPath(new URL('../programs/edge-app.js', import.meta.url))
-const LOAD = fileURLToPath(new URL('../programs/edge-load.js', import.meta.url))
+const APP = fileURLToPath(new URL('../programs/line-app.js', import.meta.url))
+const LOAD = fileURLToPath(new URL('../programs/load.js', import.meta.url))
 
 /** Starts an app of lines as a program of its own. */
 export async function startAppProgram(host: Host, address: string, port: number): Promise<Program> {

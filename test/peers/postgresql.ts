@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -6,7 +6,8 @@ import { IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import type { Program } from '../../src/lab/program.ts'
 import { type RunResult, runChecked } from '../../src/linux/run.ts'
-import { temporaryDirectory } from './interop-programs.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { NEEDS_ROOT } from '../rig/skip.ts'
 
 /** Where Debian keeps every installed version, by its number. */
 const VERSIONS = '/usr/lib/postgresql'
@@ -27,8 +28,7 @@ function newestPrograms(): string | undefined {
 
 function whyNot(): string | false {
   if (programs === undefined) return 'PostgreSQL is not installed: the Debian package is "postgresql"'
-  const isRoot = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/).join(' ') === '0 0 4294967295'
-  return !isRoot && `needs real root, to run PostgreSQL as the user "${USER}"`
+  return NEEDS_ROOT.skip !== false && `needs real root, to run PostgreSQL as the user "${USER}"`
 }
 
 function program(name: string): string {
@@ -40,7 +40,7 @@ function program(name: string): string {
  * admits the client's own addresses, and nobody else; {@link stopPostgresql} ends it.
  */
 export async function startPostgresql(t: TestContext, backend: Host): Promise<Program> {
-  const directory = await temporaryDirectory(t)
+  const directory = testDirectory(t)
   await writeFile(join(directory, 'password'), PASSWORD)
   await runChecked('chown', ['-R', `${USER}:${USER}`, directory])
   // PostgreSQL refuses to run as root.

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
 import type { Program } from '../../src/lab/program.ts'
-import { eventually } from '../rig/agent-host.ts'
-import { temporaryDirectory } from './interop-programs.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { eventually } from '../rig/eventually.ts'
 
 /** The only account. */
 export const MAIL_USER = 'alice'
@@ -20,7 +20,7 @@ export async function startDovecot(
   address: string,
   ports: { readonly imap: number; readonly pop3: number },
 ): Promise<Program> {
-  const directory = await temporaryDirectory(t)
+  const directory = testDirectory(t)
   // Its login processes run as another user.
   chmodSync(directory, 0o755)
   const mail = join(directory, 'mail')

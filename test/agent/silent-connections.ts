@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import type { TestContext } from 'node:test'
-import { AGENT, agentHosts, echoThrough, eventually, residentBytes, startAgent, startEchoApp } from './agent-host.ts'
+import { AGENT, echoThrough, startAgent } from '../rig/agent.ts'
+import { startEchoApp } from '../rig/apps.ts'
+import { eventually } from '../rig/eventually.ts'
+import { agentHosts } from '../rig/hosts.ts'
+import { residentBytes } from '../rig/process.ts'
 
 const TOLERANCE = 0.1
 const GOOD_CLIENT_MS_MAX = 500

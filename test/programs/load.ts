@@ -1,4 +1,4 @@
-// Clients that come at an even pace, as a program of its own: node edge-load.js JSON
+// Clients that come at an even pace, as a program of its own: node load.js JSON
 //
 // Each connects, says one line, and is content when the app has answered it and closed in order. Ends with SIGTERM;
 // prints a line `started` at the first answer, and what became of all (LoadResult) as the last line.

@@ -1,35 +1,16 @@
-import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
 import type { Program } from '../../src/lab/program.ts'
 import { runChecked } from '../../src/linux/run.ts'
-import { eventually } from '../rig/agent-host.ts'
-
-const NGINX_STREAM = '/usr/lib/nginx/modules/ngx_stream_module.so'
-const FOLDERS = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
-
-/** The reason to skip a test that needs these programs; false when all are there. `nginx` means its stream module too. */
-export function skipWithout(...programs: readonly string[]): string | false {
-  const missing = programs.filter((name) => {
-    if (name === 'nginx' && !existsSync(NGINX_STREAM)) return true
-    return !FOLDERS.some((folder) => existsSync(join(folder, name)))
-  })
-  return missing.length === 0 ? false : `not installed: ${missing.join(', ')}`
-}
-
-/** Makes a directory that is gone when the test ends. */
-export async function temporaryDirectory(t: TestContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'truepeer-interop-'))
-  t.after(() => rm(directory, { recursive: true, force: true }))
-  return directory
-}
+import { testDirectory } from '../rig/directory.ts'
+import { eventually } from '../rig/eventually.ts'
+import { NGINX_STREAM } from '../rig/skip.ts'
 
 /** Starts HAProxy with these `listen` sections and waits until it listens on `ready`, as "192.0.2.1:80". */
 export async function startHaproxy(t: TestContext, host: Host, sections: string, ready: string): Promise<Program> {
-  const path = join(await temporaryDirectory(t), 'haproxy.cfg')
+  const path = join(testDirectory(t), 'haproxy.cfg')
   await writeFile(
     path,
     `global
@@ -53,7 +34,7 @@ ${sections}`,
  * to which the paths of the configuration are relative.
  */
 export async function startNginx(t: TestContext, host: Host, servers: string, ready: string): Promise<string> {
-  const directory = await temporaryDirectory(t)
+  const directory = testDirectory(t)
   await writeFile(
     join(directory, 'nginx.conf'),
     `load_module ${NGINX_STREAM};

@@ -4,8 +4,8 @@ import type { Socket } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { Host } from '../../src/lab/host.ts'
 import { type CertificateFields, type Issued, issue } from '../../src/tls/test-certificates.ts'
-import { type Description, resources } from './edge-resources.ts'
 import { readUntilClosed } from './recording-app.ts'
+import { type Description, resources } from './resources.ts'
 
 export const ROOT = issue({ commonName: 'Root', isAuthority: true })
 export const INTERMEDIATE = issue({ commonName: 'Intermediate', isAuthority: true, issuer: ROOT })

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
-import { request } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Host } from '../../src/lab/host.ts'
 import { Program } from '../../src/lab/program.ts'
-import { TRUEPEER } from './agent-host.ts'
+import { askSocket } from './admin.ts'
+import { freshSocketPath, type Running, type StartOptions, startTruepeer, TRUEPEER } from './truepeer.ts'
 
 /** What a controller has answered. */
 export type Answer = { readonly status: number; readonly body: unknown }
@@ -13,7 +10,8 @@ export type Answer = { readonly status: number; readonly body: unknown }
 /** A running controller, spoken with over its UNIX socket. */
 export type LiveController = {
   readonly program: Program
-  readonly socketPath: string
+  /** For `--controller`. */
+  readonly url: string
   readonly directory: string
   ask(method: string, path: string, body?: unknown): Promise<Answer>
 }
@@ -27,31 +25,33 @@ export async function startController(
   directory: string,
   args: readonly string[] = [],
 ): Promise<LiveController> {
-  const socketPath = join(tmpdir(), `truepeer-controller-${randomUUID()}.sock`)
+  const socketPath = freshSocketPath()
   const argv = ['controller', '--data', directory, '--unix', socketPath, ...args]
   const program = host === undefined ? new Program(TRUEPEER, argv) : host.start(TRUEPEER, argv)
-  await program.waitForLine(/"msg":"listening"/, { timeoutMs: 20_000 })
-  return { program, socketPath, directory, ask: (method, path, body) => ask(socketPath, method, path, body) }
+  await program.waitForLine(/"msg":"listening"/, { timeoutMs: 60_000 })
+  return {
+    program,
+    url: `unix:${socketPath}`,
+    directory,
+    ask: (method, path, body) => askController(socketPath, method, path, body),
+  }
 }
 
-/** Asks over a UNIX socket. Rejects when nobody answers. */
-export function ask(socketPath: string, method: string, path: string, body?: unknown): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-    const asked = request({ socketPath, method, path, headers, host: 'localhost', agent: false }, (response) => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (part: string) => {
-        text += part
-      })
-      response.on('error', reject)
-      response.on('end', () =>
-        resolve({ status: response.statusCode ?? 0, body: text === '' ? undefined : (JSON.parse(text) as unknown) }),
-      )
-    })
-    asked.on('error', reject)
-    asked.end(body === undefined ? undefined : JSON.stringify(body))
-  })
+/** Starts an edge `edge-1` that follows the controller at `url`, and waits until it does. */
+export function startFollowingEdge(
+  host: Host | undefined,
+  url: string,
+  state: string,
+  args: readonly string[] = [],
+  options: StartOptions = {},
+): Promise<Running> {
+  const follows = ['--controller', url, '--name', 'edge-1', '--state', state]
+  return startTruepeer(host, 'edge', [...follows, ...args], { ready: /following the controller/, ...options })
+}
+
+async function askController(socketPath: string, method: string, path: string, document?: unknown): Promise<Answer> {
+  const { status, body } = await askSocket(socketPath, method, path, document)
+  return { status, body: body === '' ? undefined : (JSON.parse(body) as unknown) }
 }
 
 /** Sends a change, and holds that its operation is done without an error. */

@@ -1,4 +1,4 @@
-// An app of lines as a program of its own, to be killed: node edge-app.js ADDRESS PORT
+// An app of lines as a program of its own, to be killed: node line-app.js ADDRESS PORT
 import { createServer } from 'node:net'
 import { serveLines } from '../rig/line-app.ts'
 

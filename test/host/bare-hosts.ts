@@ -1,19 +1,12 @@
-import { existsSync } from 'node:fs'
 import type { TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { Host } from '../../src/lab/host.ts'
 import { Lab } from '../../src/lab/lab.ts'
 import type { RunResult } from '../../src/linux/run.ts'
-
-/** The commands about a host as a user starts them. */
-const COMMAND = fileURLToPath(new URL('../../../bin/truepeer', import.meta.url))
+import { shell } from '../rig/shell.ts'
+import { skipWithout } from '../rig/skip.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
 
 const STATE_FILE = '/run/truepeer/host-setup-$(readlink /proc/self/ns/net | tr -dc 0-9).json'
-
-/** Without nft(8): the reason to skip a test; otherwise false. */
-export const SKIP_WITHOUT_NFT = ['/usr/sbin/nft', '/sbin/nft', '/usr/bin/nft'].some((path) => existsSync(path))
-  ? false
-  : 'nft is missing: nftables'
 
 /** A backend host and one that reaches it from outside, with nothing set up. */
 export async function bareHosts(t: TestContext): Promise<{ readonly backend: Host; readonly outside: Host }> {
@@ -36,20 +29,13 @@ export async function bareHosts(t: TestContext): Promise<{ readonly backend: Hos
 
 /** Runs `truepeer` with words separated by spaces on a host. */
 export function truepeer(host: Host, words: string, wrapper: readonly string[] = []): Promise<RunResult> {
-  const [program, ...args] = [...wrapper, COMMAND, ...words.split(' ')]
+  const [program, ...args] = [...wrapper, TRUEPEER, ...words.split(' ')]
   return host.run(program, args)
-}
-
-/** Runs a shell command on a host; throws when it fails. */
-export async function shell(host: Host, command: string): Promise<string> {
-  const { exitCode, stdout, stderr } = await host.run('sh', ['-c', command])
-  if (exitCode !== 0) throw new Error(`"${command}" failed (${exitCode}): ${stderr}`)
-  return stdout
 }
 
 /** All that host-setup may touch, to compare before and after: an empty table and a missing one are the same. */
 export async function networkState(host: Host): Promise<string> {
-  const nft = SKIP_WITHOUT_NFT === false ? '/usr/sbin/nft list ruleset' : 'true'
+  const nft = skipWithout('nft') === false ? '/usr/sbin/nft list ruleset' : 'true'
   return await shell(
     host,
     'for f in -4 -6; do ip $f rule; ip $f route show table 100; ip $f route show table 200; done 2>/dev/null; ' +
