@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { AGENT, echoThrough, startAgent } from '../rig/agent.ts'
@@ -7,8 +8,10 @@ import { eventually } from '../rig/eventually.ts'
 import { agentHosts } from '../rig/hosts.ts'
 import { residentBytes } from '../rig/process.ts'
 
-const TOLERANCE = 0.1
-const GOOD_CLIENT_MS_MAX = 500
+/** The agent's deadlines are kept in ticks: a connection may be closed by so much earlier. */
+const EARLY_MS_MAX = 100
+/** What a busy machine may add between the deadline and the moment at which this process sees the end. */
+const LATE_MS_MAX = 10_000
 /** RSS of the third round beside the larger of those before: it wanders by as much without growing. */
 const GROWTH_BYTES_MAX = 2 * 1024 * 1024
 
@@ -28,16 +31,25 @@ export async function checkSilentConnections(t: TestContext, count: number, head
   const residents: number[] = []
   for (let round = 0; round < 3; round++) {
     const closings: Promise<number>[] = []
+    let closedCount = 0
     while (closings.length < count) {
+      // From before they connect: the agent may have accepted one long before this process is told so.
+      const startedMs = performance.now()
       const batch = Array.from({ length: Math.min(100, count - closings.length) }, () => edge.connect({ to: AGENT }))
-      for (const socket of await Promise.all(batch)) closings.push(millisecondsToEnd(socket))
+      for (const socket of await Promise.all(batch)) {
+        closings.push(
+          untilEnd(socket).then(() => {
+            closedCount += 1
+            return performance.now() - startedMs
+          }),
+        )
+      }
     }
-    const startedMs = performance.now()
     assert.equal(await echoThrough(edge, 'a good client'), 'a good client')
-    const goodMs = performance.now() - startedMs
-    assert.ok(goodMs < GOOD_CLIENT_MS_MAX, `the good client took ${goodMs} ms`)
+    assert.ok(closedCount < count, 'served while others say nothing')
     for (const elapsedMs of await Promise.all(closings)) {
-      assert.ok(Math.abs(elapsedMs / (headerTimeoutSec * 1_000) - 1) <= TOLERANCE, `closed after ${elapsedMs} ms`)
+      const lateMs = elapsedMs - headerTimeoutSec * 1_000
+      assert.ok(lateMs >= -EARLY_MS_MAX && lateMs < LATE_MS_MAX, `closed after ${elapsedMs} ms`)
     }
     await eventually('none is open', async () => (await agent.metric('truepeer_connections_open')) === 0)
     assert.equal(await agent.metric('truepeer_connections_ended_total{reason="header-timeout"}'), count * (round + 1))
@@ -47,11 +59,8 @@ export async function checkSilentConnections(t: TestContext, count: number, head
   assert.ok(third - Math.max(first, second) <= GROWTH_BYTES_MAX, `resident after each round: ${residents.join(', ')}`)
 }
 
-async function millisecondsToEnd(socket: Socket): Promise<number> {
-  const acceptedMs = performance.now()
+async function untilEnd(socket: Socket): Promise<void> {
   socket.resume()
-  await new Promise((resolve) => socket.once('end', resolve))
-  const elapsedMs = performance.now() - acceptedMs
+  await once(socket, 'end')
   socket.destroy()
-  return elapsedMs
 }

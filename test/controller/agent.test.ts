@@ -76,7 +76,7 @@ test('an agent trusts the edges of its controller, and knows them after a restar
 test('an agent whose controller was never there trusts nobody', async (t) => {
   const hosts = await hostsWithApp(t)
   const directory = testDirectory(t)
-  await startAgent(hosts, join(directory, 'none.sock'), join(directory, 'state'))
+  await startAgent(hosts, `unix:${join(directory, 'none.sock')}`, join(directory, 'state'))
   const edge = await hosts.edge.connect({ to: `${IPV4.backend}:${AGENT_PORT}` })
   edge.write('PROXY TCP4 209.52.88.4 203.0.113.10 1 2\r\n')
   assert.equal((await readToEnd(edge).catch(() => Buffer.alloc(0))).length, 0)
