@@ -126,6 +126,13 @@ test('targets that stay keep their beat, others are asked at once or no more', a
   assert.equal(bench.changes.length, 3)
 })
 
+test('many agents are asked without any time passing: who has answered makes room for the next', async (t) => {
+  const bench = new Bench(t)
+  bench.polls.update(Array.from({ length: 200 }, (_, index) => ({ ...AGENT, key: `${index}` })))
+  await bench.clock.advance(0)
+  assert.equal(bench.askedAtMs.length, 200)
+})
+
 test('an agent is asked with a LOCAL header and answers with one line; everything else is no answer', async (t) => {
   const before = openSockets()
   const report = JSON.stringify(LOAD)
@@ -152,9 +159,12 @@ test('an agent is asked with a LOCAL header and answers with one line; everythin
           answer(socket)
         })
       })
-      const result = await askForLoad({ key: '', address: '127.0.0.1', port }, NEVER, NO_LAG, 100)
+      const isSilent = name === 'silence'
+      const timeoutMs = isSilent ? 100 : 5_000
+      const result = await askForLoad({ key: '', address: '127.0.0.1', port }, NEVER, NO_LAG, timeoutMs)
       assert.deepEqual(result, isProper ? { kind: 'load', load: LOAD } : NO_ANSWER, name)
-      assert.deepEqual(questions, [Buffer.from(loadQuestion())])
+      // On a busy machine, who is not waited for long may be left before it has heard the question.
+      if (!isSilent) assert.deepEqual(questions, [Buffer.from(loadQuestion())], name)
     }
     const refused = await askForLoad({ key: '', address: '127.0.0.1', port: 1 }, NEVER, NO_LAG)
     assert.deepEqual(refused, NO_ANSWER)
