@@ -48,6 +48,8 @@ const wanted = [
 const unwanted = [
   'name = other',
   'name = MY-TCP-LB',
+  'name = *',
+  'timeoutSec >= *',
   'nothing = 1',
   'nothing:*',
   'labels.none = x',
