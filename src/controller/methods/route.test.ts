@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ApiError } from '../model/api-error.ts'
+import { routeOf } from './route.ts'
+
+for (const [http, path, id, scope, name] of [
+  ['GET', '', 'projects.get', 'global', ''],
+  ['POST', '/setCommonInstanceMetadata', 'projects.setCommonInstanceMetadata', 'global', ''],
+  ['GET', '/aggregated/instances', 'instances.aggregatedList', '', ''],
+  ['GET', '/zones', 'zones.list', 'global', ''],
+  ['GET', '/zones/us-central1-b', 'zones.get', 'global', 'us-central1-b'],
+  ['GET', '/regions/us-central1', 'regions.get', 'global', 'us-central1'],
+  ['GET', '/global/healthChecks', 'healthChecks.list', 'global', ''],
+  ['POST', '/regions/r1/healthChecks', 'healthChecks.insert', 'regions/r1', ''],
+  ['GET', '/global/healthChecks/hc', 'healthChecks.get', 'global', 'hc'],
+  ['PATCH', '/global/healthChecks/hc', 'healthChecks.patch', 'global', 'hc'],
+  ['PUT', '/global/healthChecks/hc', 'healthChecks.update', 'global', 'hc'],
+  ['DELETE', '/global/healthChecks/hc/', 'healthChecks.delete', 'global', 'hc'],
+  ['POST', '/zones/z1-a/instances/vm/start', 'instances.start', 'zones/z1-a', 'vm'],
+  ['GET', '/zones/z1-a/instances/vm/serialPort', 'instances.getSerialPortOutput', 'zones/z1-a', 'vm'],
+  ['GET', '/global/backendServices/listUsable', 'backendServices.listUsable', 'global', ''],
+  ['POST', '/global/backendServices/s/getHealth', 'backendServices.getHealth', 'global', 's'],
+  ['GET', '/global/images/family/debian-12', 'images.getFromFamily', 'global', 'debian-12'],
+  ['GET', '/zones/-/imageFamilyViews/debian-12', 'imageFamilyViews.get', 'zones/-', 'debian-12'],
+  ['POST', '/zones/z1-a/operations/o/wait', 'operations.wait', 'zones/z1-a', 'o'],
+  ['GET', '/global/healthChecks/a%2Fb', 'healthChecks.get', 'global', 'a/b'],
+] as const) {
+  test(`${http} ${path} is ${id}`, () => {
+    const route = routeOf(http, `/compute/v1/projects/p${path}`)
+    assert.deepEqual([route.method.id, route.project, route.scope, route.name], [id, 'p', scope, name])
+  })
+}
+
+for (const [status, http, path] of [
+  [404, 'GET', '/compute/v2/projects/p/zones'],
+  [404, 'GET', '/projects/p/zones'],
+  [404, 'GET', '/compute/v1/projects/'],
+  [404, 'GET', '/compute/v1/projects/P/zones'],
+  [404, 'GET', '/compute/v1/projects/../zones'],
+  [404, 'GET', `/compute/v1/projects/${'p'.repeat(101)}/zones`],
+  [404, 'GET', '/compute/v1/projects/p/global'],
+  [404, 'GET', '/compute/v1/projects/p/global/unknown'],
+  [404, 'GET', '/compute/v1/projects/p/elsewhere/healthChecks/hc'],
+  [404, 'GET', '/compute/v1/projects/p/aggregated/instances/x'],
+  [404, 'GET', '/compute/v1/projects/p/zones/z1-a/healthChecks'],
+  [404, 'GET', '/compute/v1/projects/p/global/instances'],
+  [404, 'GET', '/compute/v1/projects/p/zones/-/instances'],
+  [404, 'GET', '/compute/v1/projects/p/zones/Z/instances'],
+  [404, 'POST', '/compute/v1/projects/p/zones/z1-a/instances/vm/explode'],
+  [404, 'POST', '/compute/v1/projects/p/zones/z1-a/instances/vm/start/now'],
+  [404, 'GET', '/compute/v1/projects/p/global/healthChecks/%zz'],
+  [405, 'PUT', '/compute/v1/projects/p/global/healthChecks'],
+  [405, 'POST', '/compute/v1/projects/p/zones'],
+  [405, 'GET', '/compute/v1/projects/p/zones/z1-a/instances/vm/start'],
+  [405, 'PATCH', '/compute/v1/projects/p/global/targetTcpProxies/t'],
+] as const) {
+  test(`${http} ${path.slice(0, 70)} is ${status}`, () => {
+    const reason = status === 404 ? 'notFound' : 'httpMethodNotAllowed'
+    assert.throws(
+      () => routeOf(http, path),
+      (error) => error instanceof ApiError && error.status === status && error.details[0]?.reason === reason,
+    )
+  })
+}
+
+test('of what a stranger sends, only a part is repeated', () => {
+  assert.throws(
+    () => routeOf('GET', `/compute/v1/projects/${'x'.repeat(100_000)}`),
+    (error) => error instanceof ApiError && error.message.length < 500,
+  )
+})

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Mapping } from '../../compute/json-value.ts'
+import { TestApi } from '../api/test-api.ts'
+
+const ZONE = 'zones/us-central1-b'
+
+async function interfacesOf(api: TestApi, path: string): Promise<readonly Mapping[]> {
+  return (await api.get(path)).networkInterfaces as readonly Mapping[]
+}
+
+async function addressOf(api: TestApi, zone: string, name = 'vm'): Promise<unknown> {
+  await api.change('POST', `zones/${zone}/instances`, { name })
+  return (await interfacesOf(api, `zones/${zone}/instances/${name}`))[0].networkIP
+}
+
+// cloud.google.com/vpc/docs/subnets, "Auto mode IPv4 subnet ranges"; .1 is the gateway's.
+for (const [zone, address] of [
+  ['us-central1-a', '10.128.0.2'],
+  ['europe-west1-b', '10.132.0.2'],
+  ['us-west1-a', '10.138.0.2'],
+  ['asia-east1-a', '10.140.0.2'],
+  ['us-east1-b', '10.142.0.2'],
+  ['asia-northeast1-a', '10.146.0.2'],
+  ['asia-southeast1-a', '10.148.0.2'],
+  ['us-east4-a', '10.150.0.2'],
+  ['australia-southeast1-a', '10.152.0.2'],
+  ['europe-west2-a', '10.154.0.2'],
+  ['europe-west3-a', '10.156.0.2'],
+  ['europe-west4-a', '10.164.0.2'],
+] as const) {
+  test(`the first instance of ${zone} has the first address of Google's subnet there`, async () => {
+    assert.equal(await addressOf(new TestApi(), zone), address)
+  })
+}
+
+test('a region of one’s own has a subnet of its own, the same in every controller, apart from all of Google’s', async () => {
+  const zones = ['rack1-a', 'rack2-a', 'basement9-c']
+  const api = new TestApi()
+  const addresses: unknown[] = []
+  for (const zone of zones) {
+    const address = await addressOf(api, zone)
+    assert.equal(await addressOf(new TestApi(), zone), address)
+    addresses.push(address)
+    const [, second, third] = String(address).split('.').map(Number)
+    assert.match(String(address), /^10\.\d+\.\d+\.2$/)
+    assert.ok(second >= 170 && second < 250 && third % 16 === 0, `${address} is in a /20`)
+  }
+  assert.equal(new Set(addresses).size, zones.length)
+})
+
+test('an address is given once, in the order of the subnet, and again when its instance is gone', async () => {
+  const api = new TestApi()
+  assert.equal(await addressOf(api, 'us-central1-b', 'a'), '10.128.0.2')
+  assert.equal(await addressOf(api, 'us-central1-b', 'b'), '10.128.0.3')
+  assert.equal(await addressOf(api, 'us-central1-c', 'c'), '10.128.0.4', 'a subnet is that of a region')
+  await api.change('DELETE', `${ZONE}/instances/b`)
+  assert.equal(await addressOf(api, 'us-central1-b', 'd'), '10.128.0.3')
+})
+
+test('an address belongs to one instance of a project, and to one of its interfaces', async () => {
+  const api = new TestApi({ projects: ['p', 'q'] })
+  const body = { name: 'a', networkInterfaces: [{ networkIP: '10.0.0.1' }] }
+  await api.change('POST', `${ZONE}/instances`, body)
+  const taken = /^400 invalid: .*'resource\.networkInterfaces\[0\]\.networkIP'.*the address of another instance/
+  assert.match(await api.refusal('POST', `${ZONE}/instances`, { ...body, name: 'b' }), taken)
+  await api.change('POST', `/compute/v1/projects/q/${ZONE}/instances`, body)
+  const twice = { name: 'b', networkInterfaces: [{ networkIP: '10.0.0.2' }, { networkIP: '10.0.0.2' }] }
+  assert.match(await api.refusal('POST', `${ZONE}/instances`, twice), /networkInterfaces\[1\]\.networkIP/)
+  const { name: _, ...same } = body
+  await api.change('PUT', `${ZONE}/instances/a`, same)
+})
+
+test('an address that no host can have is refused', async () => {
+  for (const networkIP of ['0.0.0.0', '224.0.0.1', '255.255.255.255']) {
+    const body = { name: 'a', networkInterfaces: [{ networkIP }] }
+    assert.match(await new TestApi().refusal('POST', `${ZONE}/instances`, body), /^400 invalid: /, networkIP)
+  }
+})
+
+test('interfaces are numbered, are in the default network, and are reached where the host is', async () => {
+  const api = new TestApi()
+  const networkInterfaces = [
+    { networkIP: '10.0.0.1', accessConfigs: [{ name: 'External NAT' }] },
+    { networkIP: '10.0.0.2', accessConfigs: [{ name: 'own', natIP: '203.0.113.9' }] },
+    {},
+  ]
+  const operation = await api.change('POST', `${ZONE}/instances`, { name: 'a', networkInterfaces })
+  assert.equal(operation.warnings, undefined, 'the address of the first was given')
+  const interfaces = await interfacesOf(api, `${ZONE}/instances/a`)
+  assert.deepEqual(
+    interfaces.map(({ name, networkIP, network, kind }) => [name, networkIP, network, kind]),
+    ['10.0.0.1', '10.0.0.2', '10.128.0.2'].map((address, index) => [
+      `nic${index}`,
+      address,
+      'http://h/compute/v1/projects/p/global/networks/default',
+      'compute#networkInterface',
+    ]),
+  )
+  assert.deepEqual(
+    interfaces.map(({ accessConfigs }) => (accessConfigs as readonly Mapping[] | undefined)?.map(({ natIP }) => natIP)),
+    [['10.0.0.1'], ['203.0.113.9'], undefined],
+  )
+  assert.equal(new Set(interfaces.map(({ fingerprint }) => fingerprint)).size, 3)
+})
+
+test('a new instance runs from now on, on a machine of some type, whatever its client says', async () => {
+  const api = new TestApi()
+  await api.change('POST', `${ZONE}/instances`, { name: 'a', status: 'TERMINATED' })
+  const { status, lastStartTimestamp, machineType, startRestricted } = await api.get(`${ZONE}/instances/a`)
+  assert.deepEqual(
+    [status, lastStartTimestamp, machineType, startRestricted],
+    ['RUNNING', '2026-11-22T00:00:01.000Z', `http://h/compute/v1/projects/p/${ZONE}/machineTypes/n1-standard-1`, false],
+  )
+})
+
+test('a put leaves the status, and the addresses that it does not name', async () => {
+  const api = new TestApi()
+  const path = `${ZONE}/instances/a`
+  const networkInterfaces = [{ networkIP: '10.0.0.1' }, { networkIP: '10.0.0.2' }]
+  await api.change('POST', `${ZONE}/instances`, { name: 'a', networkInterfaces })
+  await api.change('POST', `${path}/stop`)
+  const addresses = async () => (await interfacesOf(api, path)).map(({ networkIP }) => networkIP)
+  await api.change('PUT', path, { status: 'RUNNING' })
+  assert.deepEqual([(await api.get(path)).status, await addresses()], ['TERMINATED', ['10.0.0.1', '10.0.0.2']])
+  await api.change('PUT', path, { networkInterfaces: [{}, { networkIP: '10.0.0.3' }, { networkIP: '' }] })
+  assert.deepEqual(await addresses(), ['10.0.0.1', '10.0.0.3', '10.128.0.2'])
+})
+
+test('an instance that is deleted leaves its groups, whose size and other members stay right', async () => {
+  const api = new TestApi()
+  for (const name of ['a', 'b']) await api.change('POST', `${ZONE}/instances`, { name })
+  await api.change('POST', `${ZONE}/instanceGroups`, { name: 'g' })
+  const instances = ['a', 'b'].map((name) => ({ instance: `${ZONE}/instances/${name}` }))
+  await api.change('POST', `${ZONE}/instanceGroups/g/addInstances`, { instances })
+  await api.change('POST', `${ZONE}/networkEndpointGroups`, { name: 'n', defaultPort: 110 })
+  const networkEndpoints = [{ instance: 'a' }, { instance: 'b' }, { ipAddress: '10.9.9.9' }]
+  await api.change('POST', `${ZONE}/networkEndpointGroups/n/attachNetworkEndpoints`, { networkEndpoints })
+  await api.change('DELETE', `${ZONE}/instances/a`)
+  assert.equal((await api.get(`${ZONE}/instanceGroups/g`)).size, 1)
+  assert.equal((await api.get(`${ZONE}/networkEndpointGroups/n`)).size, 2)
+  const listed = await api.send('POST', `${ZONE}/instanceGroups/g/listInstances`, {})
+  assert.deepEqual(
+    (listed.body.items as readonly Mapping[]).map(({ instance }) => instance),
+    [`http://h/compute/v1/projects/p/${ZONE}/instances/b`],
+  )
+  const endpoints = await api.send('POST', `${ZONE}/networkEndpointGroups/n/listNetworkEndpoints`, {})
+  assert.deepEqual(
+    (endpoints.body.items as readonly Mapping[]).map(({ networkEndpoint }) => (networkEndpoint as Mapping).ipAddress),
+    ['10.128.0.3', '10.9.9.9'],
+  )
+})
+
+test('of the members of a group, those that run can be asked for alone', async () => {
+  const api = new TestApi()
+  for (const name of ['a', 'b']) await api.change('POST', `${ZONE}/instances`, { name })
+  await api.change('POST', `${ZONE}/instanceGroups`, { name: 'g', namedPorts: [{ name: 'pop3', port: 110 }] })
+  const instances = ['a', 'b'].map((name) => ({ instance: `${ZONE}/instances/${name}` }))
+  await api.change('POST', `${ZONE}/instanceGroups/g/addInstances`, { instances })
+  await api.change('POST', `${ZONE}/instances/b/stop`)
+  const listed = async (body: Mapping): Promise<readonly unknown[]> => {
+    const answer = await api.send('POST', `${ZONE}/instanceGroups/g/listInstances`, body)
+    return (answer.body.items as readonly Mapping[]).map(({ status, namedPorts }) => {
+      assert.deepEqual(namedPorts, [{ name: 'pop3', port: 110 }])
+      return status
+    })
+  }
+  assert.deepEqual(await listed({}), ['RUNNING', 'TERMINATED'])
+  assert.deepEqual(await listed({ instanceState: 'ALL' }), ['RUNNING', 'TERMINATED'])
+  assert.deepEqual(await listed({ instanceState: 'RUNNING' }), ['RUNNING'])
+})
