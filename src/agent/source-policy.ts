@@ -30,7 +30,7 @@ const REFUSED_CLASSES: ReadonlyMap<AddressClass, SourceRefusal> = new Map([
 ])
 
 /**
- * Decides whether an agent may impersonate the source of a header that `peer` sent (security.md, "Source policy").
+ * Decides whether an agent may impersonate the source of a header that `peer` sent (docs/threat-model.md).
  *
  * Addresses of this host are not known here; `connectFrom` asks the kernel. A header whose source is the peer itself
  * (HAProxy's health check in version 1) means what LOCAL means, also where the peer's address would be refused.

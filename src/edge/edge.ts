@@ -19,7 +19,7 @@ import { addressesOf, describeFrontend, endpointOf, type FrontendSettings, Front
 import { availabilityName, edgeStatus } from './status.ts'
 import type { EdgeRoleOptions } from './worker/edge-role.ts'
 
-/** How long the first round of health checks may hold up listening (decision D11). */
+/** How long the first round of health checks may hold up listening (decision 0008). */
 const FIRST_ROUND_MS = 1_000
 /**
  * How long the first probes of new backends may hold up a reload. Longer than at the start: clients are served all the

@@ -14,7 +14,7 @@ import { FILE_NAMES, FLAG_NAMES } from './setting-names.ts'
 
 const settings = (values: Record<string, string>) => (name: string) => values[name]
 
-test("B11: ports that clients use too are warned of, unless clients' ports are not kept", () => {
+test("ports that clients use too are warned of, unless clients' ports are not kept", () => {
   const check = (range: string, keepsClientPorts: boolean, names = FLAG_NAMES) =>
     checkEphemeralPorts(settings({ 'net.ipv4.ip_local_port_range': range }), keepsClientPorts, names)
   assert.equal(check('32768\t60999', true).status, 'warn')
@@ -25,7 +25,7 @@ test("B11: ports that clients use too are warned of, unless clients' ports are n
   assert.match(check('32768\t60999', true, FILE_NAMES).remedy, /or give "sourcePort: ephemeral" in the file$/)
 })
 
-test('B25: a table of connections is warned of from more than 80 % on', () => {
+test('a table of connections is warned of from more than 80 % on', () => {
   const entries = (count: string, max: string) =>
     settings({ 'net.netfilter.nf_conntrack_count': count, 'net.netfilter.nf_conntrack_max': max })
   assert.equal(checkConntrack(entries('80', '100')).status, 'ok')

@@ -12,7 +12,7 @@ const CONNTRACK_SHARE_MAX = 0.8
 /** 64 MiB of pages of 4 KiB: the kernel's own default for users other than root (pipe(7)). */
 const PIPE_PAGES_MIN = 16_384
 
-/** A client's port that the agent uses is lost for the host's own connections, and the other way round (B11). */
+/** A client's port that the agent uses is lost for the host's own connections, and the other way round (docs/threat-model.md). */
 export function checkEphemeralPorts(read: ReadSetting, keepsClientPorts: boolean, names: SettingNames): Finding {
   const name = 'ephemeral-ports'
   const [first, last] = (read('net.ipv4.ip_local_port_range') ?? '').split(/\s+/).map(Number)
@@ -45,7 +45,7 @@ export function checkNonlocalBind(read: ReadSetting): Finding {
   return fail(name, detail, bad.map((setting) => `sysctl -w ${setting}=0`).join('; '))
 }
 
-/** A full table of connections drops new ones without a word (B25). */
+/** A full table of connections drops new ones without a word. */
 export function checkConntrack(read: ReadSetting): Finding {
   const name = 'conntrack'
   const count = Number(read('net.netfilter.nf_conntrack_count') ?? Number.NaN)

@@ -36,7 +36,7 @@ export type LeftBackend = {
   readonly scope: 'backend' | 'group' | 'service'
   /**
    * How long its connections may go on: the longest time, before or now, of the services that have or had its group
-   * (reference: several backend services that share a group use the maximum).
+   * (as Google does: cloud.google.com/load-balancing/docs/enabling-connection-draining).
    */
   readonly drainingTimeoutMs: number
 }

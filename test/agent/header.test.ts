@@ -20,7 +20,7 @@ for (const { version, header, source } of [
   { version: 2, header: headerV2(`${CLIENT}:51000`, AGENT), source: `${CLIENT}:51000` },
   { version: 2, header: headerV2(`[${CLIENT6}]:51000`, '[2001:db8:10::2]:110'), source: `[${CLIENT6}]:51000` },
 ]) {
-  test(`B1: a version ${version} header of ${source} may come byte by byte, or split at any byte`, async (t) => {
+  test(`a version ${version} header of ${source} may come byte by byte, or split at any byte`, async (t) => {
     const { edge, backend } = await agentHosts(t)
     const { seen } = await startRecordingApp(backend)
     await startAgent(backend, ['--source-port', 'preserve'])
@@ -49,7 +49,7 @@ function withPort(header: Buffer, version: number, port: number): Buffer {
   return copy
 }
 
-test('B1: what comes in the same segment as the header reaches an app that has not accepted yet', async (t) => {
+test('what comes in the same segment as the header reaches an app that has not accepted yet', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const app = backend.start(process.execPath, ['-e', SLOW_APP])
   await app.waitForLine(/ready/)
@@ -69,7 +69,7 @@ const SLOW_APP = `require('node:net').createServer({ allowHalfOpen: true }, (soc
   socket.on('end', () => socket.end(socket.remoteAddress + ' ' + socket.remotePort + ' ' + bytes))
 }).listen(${APP.split(':')[1]}, '127.0.0.1', () => console.log('ready'))`
 
-test('B1: what comes in the same segment as the header reaches an app that is started later', async (t) => {
+test('what comes in the same segment as the header reaches an app that is started later', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const agent = await startAgent(backend)
   const answer = exchange(edge, AGENT, headerFrom(CLIENT) + PAYLOAD)
@@ -78,7 +78,7 @@ test('B1: what comes in the same segment as the header reaches an app that is st
   assert.equal(await answer, answerOf(`${CLIENT}:51234`, PAYLOAD))
 })
 
-test('B1: every valid header of the vectors gives the app its source and what follows it, split as given', async (t) => {
+test('every valid header of the vectors gives the app its source and what follows it, split as given', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startRecordingApp(backend)
   await startAgent(backend, ['--header-length-max', '60000'])
@@ -103,7 +103,7 @@ test('B1: every valid header of the vectors gives the app its source and what fo
   }
 })
 
-test('B2: every malformed header is refused, counted and never reaches the app; clients are served meanwhile', async (t) => {
+test('every malformed header is refused, counted and never reaches the app; clients are served meanwhile', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const { seen } = await startRecordingApp(backend)
   const agent = await startAgent(backend, ['--header-length-max', '60000'])
@@ -150,7 +150,7 @@ test('an unfinished header that ends is told apart from none at all, and neither
   assert.equal(seen.length, 0)
 })
 
-test('B13: a v4-mapped source reaches the IPv4 target as that IPv4 address', async (t) => {
+test('a v4-mapped source reaches the IPv4 target as that IPv4 address', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startRecordingApp(backend, [APP])
   await startAgent(backend)

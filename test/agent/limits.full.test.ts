@@ -1,5 +1,5 @@
 import { test } from 'node:test'
 import { checkSilentConnections } from './silent-connections.ts'
 
-test('B4: 10,000 silent connections are closed at the header timeout, memory is flat, a good client is served', (t) =>
+test('10,000 silent connections are closed at the header timeout, memory is flat, a good client is served', (t) =>
   checkSilentConnections(t, 10_000, 10))

@@ -37,10 +37,10 @@ async function tcpCounter(host: Host, name: string): Promise<number> {
   return Number(values.split(' ')[index])
 }
 
-test('B4: 1,000 silent connections are closed at the header timeout, memory is flat, a good client is served', (t) =>
+test('1,000 silent connections are closed at the header timeout, memory is flat, a good client is served', (t) =>
   checkSilentConnections(t, 1_000, 3))
 
-test('B7: out of descriptors the agent pauses, does not spin, counts it, and serves again within a second', async (t) => {
+test('out of descriptors the agent pauses, does not spin, counts it, and serves again within a second', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startEchoApp(backend)
   const agent = await startWithDescriptors(backend, 64, ['--max-connections', '1000', '--header-timeout', '1h'])
@@ -69,7 +69,7 @@ test('B7: out of descriptors the agent pauses, does not spin, counts it, and ser
   assert.ok(agent.program.texts().some((line) => line.includes('"errno":"EMFILE"')))
 })
 
-test('B7: with the default limit clients wait in the queue instead, and all are served', async (t) => {
+test('with the default limit clients wait in the queue instead, and all are served', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startEchoApp(backend)
   const agent = await startWithDescriptors(backend, 64, [])
@@ -82,7 +82,7 @@ test('B7: with the default limit clients wait in the queue instead, and all are 
   assert.ok((await agent.metric('truepeer_accept_pauses_total{reason="limit"}')) > 0)
 })
 
-test('B19: 1,000 SYNs at once find room in the queue, while the agent is not even running', async (t) => {
+test('1,000 SYNs at once find room in the queue, while the agent is not even running', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const agent = await startAgent(backend, ['--listeners', '1'])
   const target = parseEndpoint(AGENT)
@@ -116,7 +116,7 @@ function isStopped(pid: number): boolean {
   return states.every((state) => state.startsWith('T'))
 }
 
-test('B20: an agent that is not root carries 100 bulk connections at once', async (t) => {
+test('an agent that is not root carries 100 bulk connections at once', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const capabilities = '+net_raw,+net_bind_service'
   const through = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
@@ -143,7 +143,7 @@ for (const [name, bytes, reason] of [
   ['closes without a byte', Buffer.alloc(0), 'header-missing'],
   ['sends LOCAL and closes', LOCAL_V2, 'finished'],
 ] as const) {
-  test(`B22: a probe that ${name} is counted, and logged as nothing worse than information`, async (t) => {
+  test(`a probe that ${name} is counted, and logged as nothing worse than information`, async (t) => {
     const { edge, backend } = await agentHosts(t)
     await startEchoApp(backend)
     const [quiet, talkative] = [

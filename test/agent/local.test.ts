@@ -11,7 +11,7 @@ for (const [name, header] of [
   ['LOCAL', LOCAL_V2],
   ['UNKNOWN', UNKNOWN_V1],
 ] as const) {
-  test(`B23: with --local check a ${name} probe is answered from the socket table, and the app sees no connection`, async (t) => {
+  test(`with --local check a ${name} probe is answered from the socket table, and the app sees no connection`, async (t) => {
     const { edge, backend } = await agentHosts(t)
     let connections = 0
     const app = await backend.listen(APP, (socket) => {
@@ -39,7 +39,7 @@ for (const [name, header] of [
   })
 }
 
-test('B23: by default a LOCAL connection is forwarded to the app', async (t) => {
+test('by default a LOCAL connection is forwarded to the app', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await backend.listen(APP, (socket) => socket.end('hello'))
   await startAgent(backend)

@@ -82,7 +82,7 @@ test('an agent relays what either side says, and how it ends', async (t) => {
     const other = opposite[side]
 
     await t.test(
-      `B5: the ${side} sends and half-closes; 300 ms later the ${other} answers 1 MiB: all bytes, then FIN`,
+      `the ${side} sends and half-closes; 300 ms later the ${other} answers 1 MiB: all bytes, then FIN`,
       async () => {
         const pair = await establish(edge, app)
         const request = readToEnd(pair[other])

@@ -16,7 +16,7 @@ const LATE_MS_MAX = 10_000
 const GROWTH_BYTES_MAX = 2 * 1024 * 1024
 
 /**
- * B4: `count` connections that say nothing are each closed at the header timeout, while a good client is served, and
+ * `count` connections that say nothing are each closed at the header timeout, while a good client is served, and
  * the memory they took is used again by the next as many.
  */
 export async function checkSilentConnections(t: TestContext, count: number, headerTimeoutSec: number): Promise<void> {

@@ -167,7 +167,7 @@ test('port 0 in a header gives the app any port, and is refused where the port i
   }
 })
 
-test('B12: a header whose source is the target is refused and not connected to itself, also with the app stopped', async (t) => {
+test('a header whose source is the target is refused and not connected to itself, also with the app stopped', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const app: RecordingApp = { seen: [], servers: [] }
   // The app lives on another host, and is stopped: nothing listens on any target.
@@ -183,7 +183,7 @@ test('B12: a header whose source is the target is refused and not connected to i
   assert.equal(await own.metric(counter), 1)
 })
 
-test('B12: a LOCAL connection whose peer is the target is refused and not connected to itself', async (t) => {
+test('a LOCAL connection whose peer is the target is refused and not connected to itself', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const target = `${EDGE}:112`
   const agent = await startTruepeer(backend, 'agent', ['-l', AGENT, '-4', target, '--allow-all-subnets'])
@@ -199,7 +199,7 @@ test('B12: a LOCAL connection whose peer is the target is refused and not connec
   assert.equal(await agent.metric('truepeer_sources_refused_total{reason="src-equals-dst"}'), 1)
 })
 
-test('B12: a header whose source is its own destination is refused', async (t) => {
+test('a header whose source is its own destination is refused', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const app = await startRecordingApp(backend)
   const agent = await startAgent(backend)

@@ -50,7 +50,7 @@ async function coverPortRange(edge: Host, app: RecordingApp): Promise<void> {
   )
 }
 
-test('B8: a client whose port is that of a wildcard listener on the host is served with another port', async (t) => {
+test('a client whose port is that of a wildcard listener on the host is served with another port', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startRecordingApp(backend)
   await backend.listen('0.0.0.0:51001', () => undefined)
@@ -80,7 +80,7 @@ test('B8: a client whose port is that of a wildcard listener on the host is serv
 })
 
 for (const source of [CLIENT, CLIENT6]) {
-  test(`B9: while a connection of ${source} is open, a second one with the same port is served by another`, async (t) => {
+  test(`while a connection of ${source} is open, a second one with the same port is served by another`, async (t) => {
     const { edge, backend } = await agentHosts(t)
     const app = await startRecordingApp(backend)
     const agent = await startAgent(backend)
@@ -94,7 +94,7 @@ for (const source of [CLIENT, CLIENT6]) {
   })
 }
 
-test('B9: where ports are preserved, a second connection with the same port is refused and the first unharmed', async (t) => {
+test('where ports are preserved, a second connection with the same port is refused and the first unharmed', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const app = await startRecordingApp(backend)
   const agent = await startAgent(backend, ['--source-port', 'preserve'])
@@ -105,7 +105,7 @@ test('B9: where ports are preserved, a second connection with the same port is r
   assert.equal(await finish(first), answerOf(`${CLIENT}:51001`, 'x'))
 })
 
-test('B10: one source keeps its port towards two targets at once, and again while the tuple is in TIME_WAIT', async (t) => {
+test('one source keeps its port towards two targets at once, and again while the tuple is in TIME_WAIT', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const app = await startRecordingApp(backend)
   const other = await startRecordingApp(backend, ['127.0.0.1:113'])
@@ -126,7 +126,7 @@ test('B10: one source keeps its port towards two targets at once, and again whil
   }
 })
 
-test('B10: a tuple that the app closed first, so that TIME_WAIT is on its side, keeps its port as well', async (t) => {
+test('a tuple that the app closed first, so that TIME_WAIT is on its side, keeps its port as well', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const peers: (number | undefined)[] = []
   await backend.listen(APP, (socket) => {
@@ -147,7 +147,7 @@ test('B10: a tuple that the app closed first, so that TIME_WAIT is on its side, 
   assert.deepEqual(peers, [51_001, 51_001, 51_001])
 })
 
-test('B11: preserved ports that cover the whole range starve neither an edge on the host nor its health checks', async (t) => {
+test('preserved ports that cover the whole range starve neither an edge on the host nor its health checks', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const app = await startRecordingApp(backend)
   let probes = 0
@@ -182,7 +182,7 @@ test('B11: preserved ports that cover the whole range starve neither an edge on 
   t.diagnostic(`Without the fall-back, connect(2) of this host: ${outcome}`)
 })
 
-test('B11: a client that must fall back to another port is served when preserved ports cover the whole range', async (t) => {
+test('a client that must fall back to another port is served when preserved ports cover the whole range', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const app = await startRecordingApp(backend)
   await narrowPortRange(backend)
@@ -196,7 +196,7 @@ test('B11: a client that must fall back to another port is served when preserved
   assert.deepEqual(await fallbacks(agent), [1, 0])
 })
 
-test("B11: with --source-port ephemeral 100 connections share 20 ports, every port of 5 clients, and the host's own connect() works", async (t) => {
+test("with --source-port ephemeral 100 connections share 20 ports, every port of 5 clients, and the host's own connect() works", async (t) => {
   const { edge, backend } = await agentHosts(t)
   const app = await startRecordingApp(backend)
   await edge.listen(`${EDGE}:9000`, (socket) => socket.end('host'))

@@ -56,7 +56,7 @@ test('the connect timeout resets the client of an app that does not answer', asy
   assert.equal(await endedBy(agent, 'connect-timeout'), 1)
 })
 
-test('B24: a client that comes while the app restarts is served, 1.5 s later', async (t) => {
+test('a client that comes while the app restarts is served, 1.5 s later', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const agent = await startAgent(backend)
   const startedMs = performance.now()

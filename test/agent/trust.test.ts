@@ -40,7 +40,7 @@ const BAD_LISTS: readonly { readonly name: string; readonly make: (path: string)
   { name: 'a directory', make: (path) => mkdirSync(path), says: /"[^"]*list" cannot be read.*EISDIR/ },
 ]
 
-test('B6: an agent without a usable list of trusted edges refuses to start and says what to do', async (t) => {
+test('an agent without a usable list of trusted edges refuses to start and says what to do', async (t) => {
   const { backend } = await agentHosts(t)
   const path = join(testDirectory(t), 'list')
   for (const { name, make, says } of BAD_LISTS) {
@@ -56,7 +56,7 @@ test('B6: an agent without a usable list of trusted edges refuses to start and s
   assert.equal(unsaid.exitCode, 2)
 })
 
-test('B6: SIGHUP with an unusable list keeps the one before and logs an error; nobody loses a connection', async (t) => {
+test('SIGHUP with an unusable list keeps the one before and logs an error; nobody loses a connection', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startRecordingApp(backend)
   const path = join(testDirectory(t), 'list')
@@ -106,7 +106,7 @@ test('an untrusted peer is closed without a byte or a log line, counted, and doe
   assert.deepEqual(program.texts(lines), [])
 })
 
-test('B13: a listener on [::] matches IPv4 edges as IPv4, and an IPv6 list does not admit them', async (t) => {
+test('a listener on [::] matches IPv4 edges as IPv4, and an IPv6 list does not admit them', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startRecordingApp(backend)
   const path = join(testDirectory(t), 'list')

@@ -65,7 +65,7 @@ test('install writes a set-up unit and a service that do what the reference asks
   assert.deepEqual(setting(setup, 'ExecStart'), [
     '/opt/truepeer/bin/truepeer host-setup apply --table 100 --family both',
   ])
-  assert.doesNotMatch(setup, /^ExecStop/m, 'B27: a restart must not cut the routing')
+  assert.doesNotMatch(setup, /^ExecStop/m, 'a restart must not cut the routing')
 
   const service = unit(root, 'truepeer-agent.service')
   assert.doesNotMatch(service, /^ExecStop|^MemoryDenyWriteExecute|^Requires=.*setup/m)

@@ -175,7 +175,7 @@ test('wrong command lines are usage errors', async (t) => {
   await fails(backend, 'host-setup apply --agent-user nobody-of-that-name', /there is no user/)
 })
 
-test('B27: a kill -9 of the agent leaves the routing', async (t) => {
+test('a kill -9 of the agent leaves the routing', async (t) => {
   const { backend } = await bareHosts(t)
   await succeeds(backend, 'host-setup apply')
   const targets = ['-4', '127.0.0.1:112', '-6', '[::1]:112']

@@ -103,3 +103,51 @@ test('lines of the guides and of the pages beside them are no longer than 120 ch
   )
   assert.deepEqual(long, [])
 })
+
+/** Every text file of ours that people write, by its path. */
+function sources(): readonly string[] {
+  const folders = ['src', 'test', 'tools', 'native', 'bench', 'docs']
+  const below = folders.flatMap((folder) => {
+    return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path))
+  })
+  return [...ROOT_FILES, ...below.filter((path) => /\.(ts|mjs|c|h|md)$/.test(path))]
+}
+
+/** The comments of a file of code, or all of a page. */
+function prose(file: string): string {
+  const text = read(file)
+  if (file.endsWith('.md')) return text
+  // From two slashes or a star at the beginning of a line, or behind a space, to its end: a URL is not a comment.
+  return [...text.matchAll(/(?:^|\s)(?:\/\/|\/?\*).*$/gm)].map(([comment]) => comment).join('\n')
+}
+
+test('every decision, page and file of ours that a comment or a page cites exists', () => {
+  const decisions = readdirSync(join(ROOT, 'docs/decisions'))
+  const missing = sources().flatMap((file) => {
+    // A decision tells what was so at its time.
+    const isDecision = file.startsWith('docs/decisions/')
+    const text = prose(file)
+    const numbers = [...text.matchAll(/\bdecisions?[ /](\d{4})\b|\[(\d{4})\]\(/gi)].map(([, a, b]) => a ?? b)
+    const paths = isDecision ? [] : [...text.matchAll(/(?<![\w./-])(?:src|test|tools|native|docs|bench)\/[\w./-]*\w/g)]
+    const pages = isDecision ? [] : [...text.matchAll(/(?<![\w./-])[A-Z]+\.md\b/g)]
+    return [
+      ...numbers.filter((number) => !decisions.some((name) => name.startsWith(number))),
+      ...[...paths, ...pages].map(([path]) => path).filter((path) => !isCited(path)),
+    ].map((cited) => `${file}: ${cited}`)
+  })
+  assert.deepEqual(missing, [])
+})
+
+/** A file, a folder, or a decision by its number. */
+function isCited(path: string): boolean {
+  return existsSync(join(ROOT, path)) || /^docs\/decisions\/\d{4}$/.test(path)
+}
+
+test('nothing cites documents that are not of this repository: they have numbers such as D9 and B12', () => {
+  const foreign = sources().flatMap((file) =>
+    [...prose(file).matchAll(/\bdecision [A-Z]\d+|\((?:[BD]\d{1,2})\)|\bpitfall\b|\b(?!docs\/)security\.md\b/gi)].map(
+      ([cited]) => `${file}: ${cited}`,
+    ),
+  )
+  assert.deepEqual(foreign, [])
+})

@@ -9,7 +9,7 @@ import {
 import type { Log } from '../../telemetry/log.ts'
 import type { HealthSource, HealthState, Hub, Publication } from '../model/world.ts'
 
-/** How long a change of listeners waits for edges (decision D10). */
+/** How long a change of listeners waits for edges (ARCHITECTURE.md, "The controller"). */
 const APPLY_WAIT_MS = 2_000
 /** An edge reports every few seconds; one that has not for this long is gone, whatever its connection looks like. */
 const SILENCE_MS_MAX = 15_000

@@ -1,5 +1,5 @@
 const TICK_MS = 20
-/** How late this thread may be before a missed deadline is its own fault (decision D11). */
+/** How late this thread may be before a missed deadline is its own fault (ARCHITECTURE.md, "Health"). */
 const LAG_MS_MAX = 100
 
 /** Watches for as long as a probe is under way. */

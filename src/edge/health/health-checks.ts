@@ -56,7 +56,7 @@ export type HealthSurroundings = {
  * Probes every target for ever, each on its own beat, and tells when its health changes.
  *
  * A target is probed at once, and the first result decides; later changes need the thresholds of the check. From then
- * on the probes of all targets are spread over their interval (decision D11).
+ * on the probes of all targets are spread over their interval (ARCHITECTURE.md, "Health").
  */
 export class HealthChecks {
   readonly #log: Log

@@ -37,7 +37,7 @@ export type LoadSurroundings = {
 }
 
 /**
- * Asks agents for the load of their hosts, over the port that serves (decision D9).
+ * Asks agents for the load of their hosts, over the port that serves (decision 0009).
  *
  * Each is asked every five seconds. After no proper answer its load is unknown, and the next question comes after twice
  * the time, up to five minutes; after a proper one it comes after five seconds again.
