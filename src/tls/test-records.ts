@@ -9,7 +9,7 @@ const TAG_BYTES = 16
 const IV_BYTES = 12
 const APPLICATION_DATA = 23
 const HANDSHAKE = 22
-const KEY_UPDATE = Uint8Array.of(24, 0, 0, 1, 0)
+const KEY_UPDATE = 24
 
 /** Goes on from where a handshake has ended, in the place of a client that has sent nothing since. */
 export class RecordWriter {
@@ -26,11 +26,11 @@ export class RecordWriter {
     return this.#record(Buffer.from(text), APPLICATION_DATA)
   }
 
-  /** `count` records, each of which says that the next one has new keys. */
-  keyUpdates(count: number): Uint8Array {
+  /** `count` records, each of which says that the next one has new keys; `isAsking` has the other side do so, too. */
+  keyUpdates(count: number, isAsking = false): Uint8Array {
     const records: Uint8Array[] = []
     for (let made = 0; made < count; made++) {
-      records.push(this.#record(KEY_UPDATE, HANDSHAKE))
+      records.push(this.#record(Uint8Array.of(KEY_UPDATE, 0, 0, 1, isAsking ? 1 : 0), HANDSHAKE))
       this.#secret = expand(this.#secret, 'traffic upd', this.#secret.length)
       this.#count = 0
     }

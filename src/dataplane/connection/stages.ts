@@ -11,7 +11,7 @@ import type { Connection, HeaderRead, Service } from './connection-state.ts'
 import type { Loop } from './loop.ts'
 import { isReceived, relay } from './relay.ts'
 import { breakSide, isBackedUp } from './side.ts'
-import { closeSide, enqueue, finishSide, flush, peekFrom, sendBytes } from './side-io.ts'
+import { closeSide, enqueue, finishSide, flush, hasAcknowledged, peekFrom, sendBytes } from './side-io.ts'
 import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
 
 /** How often the send queue is looked at before a reset; the kernel has no event for "all acknowledged". */
@@ -129,8 +129,10 @@ export function dial(loop: Loop, connection: Connection): 'connecting' | 'failed
  * sends and closes with bytes of ours unread, such as a TLS ticket, resets too: its message is delivered all the same.
  */
 export function hasLeft(loop: Loop, { client, backend }: Connection): boolean {
-  if (client.failure === 0) return false
-  return backend.queue === null && client.tls?.hasMore !== true && peekFrom(client, loop.buffer, 0, 1) === 0
+  if (client.failure === 0 || backend.queue !== null || client.tls?.hasMore === true) return false
+  // A reset of ours would take away what the kernel has for the backend and the backend has not.
+  const hasGiven = backend.fd < 0 || backend.tls !== null || hasAcknowledged(backend)
+  return hasGiven && peekFrom(client, loop.buffer, 0, 1) === 0
 }
 
 /** An attempt has failed: closes its socket and says what follows. */

@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ConnectionOptions, connect, createSecureContext, TLSSocket } from 'node:tls'
+import { produced } from '../../linux/openssl.ts'
 import { TlsClient } from '../../tls/client.ts'
 import type { HandshakeFailure } from '../../tls/handshake-names.ts'
 import { DEFAULT_POLICY, type SslPolicy } from '../../tls/policy.ts'
@@ -204,6 +205,26 @@ test('KeyUpdates with something said between them, by either side, go on without
     assert.notEqual(loop.read(socket), 'FIN')
   }
   assert.deepEqual(loop.ended, [])
+})
+
+test('a client that does not read cannot have us keep more and more answers to what it says', async (t) => {
+  const { app, loop, failures } = start(t)
+  const { socket, records, backend } = await establish(loop, app)
+  const { client } = loop.loop.openConnections()[0]
+  const block = new Uint8Array(64 * 1024)
+  for (let idle = 0; idle < 3; idle = backend.send(block) === 0 ? idle + 1 : 0) loop.settle()
+  assert.ok(client.queue !== null, 'something waits for the client')
+  const waiting = (): number => (client.queue === null ? 0 : client.queue.length - client.queueStart)
+  let waitingMax = waiting()
+  for (let asked = 0; loop.ended.length === 0; asked += 32) {
+    assert.ok(asked < 20_000, `${asked} answers, ${waiting()} bytes wait`)
+    socket.send(Buffer.concat([records.keyUpdates(32, true), records.payload('x')]))
+    // What it said before is delivered for a second at most, and it goes on to say something.
+    loop.advance(20)
+    waitingMax = Math.max(waitingMax, waiting())
+  }
+  assert.deepEqual([loop.ended, failures], [['client-reset'], [undefined]])
+  assert.ok(waitingMax <= produced.length + 16 * 1024, `${waitingMax}`)
 })
 
 test("a client's second hello in records of one byte takes several turns of the loop", async (t) => {

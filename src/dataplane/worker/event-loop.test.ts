@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
+import { SOL_SOCKET } from '../../linux/constants.ts'
+import { native } from '../../linux/native.ts'
 import { adoptListener, close } from '../../linux/socket.ts'
 import { METRICS } from '../../telemetry/metrics.ts'
+import { type Dial, Phase } from '../connection/connection-state.ts'
 import { LineRole, NO_LIVENESS, TestApp, type TestLimits, TestLoop } from '../connection/test-loop.ts'
 
+/** socket(7) */
+const SO_RCVBUF = 8
 /** The wheel's grain: how late a deadline may be. */
 const LATE_MS_MAX = 8
 
@@ -107,6 +112,75 @@ test('a client that resets while its backend is being retried is not connected a
   assert.deepEqual(loop.ended, ['client-left'])
 })
 
+test('a message that a client sent before its reset reaches the backend all the same, once there is one', (t) => {
+  for (const [behindHeader, later] of [
+    // In our queue, in the kernel where nobody has read it yet, and in both.
+    ['last words', ''],
+    ['', 'last words'],
+    ['last ', 'words'],
+  ]) {
+    const { app, role, loop } = start(t)
+    role.next = 50
+    app.close()
+    const client = loop.connect()
+    client.send(`header\n${behindHeader}`)
+    loop.until('refused', () => loop.counters.read(METRICS.connectFailures.slot) === 1)
+    if (later !== '') client.send(later)
+    client.reset()
+    loop.settle()
+    assert.deepEqual(loop.ended, [])
+    const restarted = new TestApp(app.endpoint)
+    t.after(() => restarted.close())
+    loop.advance(50 + LATE_MS_MAX)
+    const backend = loop.accept(restarted)
+    let text = ''
+    while (text.length < 'last words'.length) text += loop.read(backend)
+    assert.equal(text, 'last words')
+    loop.advance(1_000)
+    assert.equal(loop.read(backend), 'ECONNRESET')
+  }
+})
+
+test('a message of a client that has reset is not cut short where the backend takes it slowly', (t) => {
+  const { app, role, loop } = start(t)
+  role.next = 50
+  app.close()
+  const message = `${'long '.repeat(8_000)}end`
+  const client = loop.connect()
+  client.send(`header\n${message}`)
+  loop.until('refused', () => loop.counters.read(METRICS.connectFailures.slot) === 1)
+  client.reset()
+  const slow = new TestApp(app.endpoint)
+  t.after(() => slow.close())
+  // Less than the message: the kernel has it all, and the app has not.
+  assert.equal(native.setsockoptInt(slow.fd, SOL_SOCKET, SO_RCVBUF, 4_096), 0)
+  loop.advance(50 + LATE_MS_MAX)
+  const backend = loop.accept(slow)
+  let text = ''
+  for (let read = ''; read !== 'FIN' && read !== 'ECONNRESET' && text.length < message.length; text += read) {
+    read = loop.read(backend)
+  }
+  assert.ok(text === message, `${text.length} bytes of ${message.length}`)
+})
+
+for (const isLoopback of [true, false]) {
+  test(`a backend that ${isLoopback ? 'got the first bytes at once' : 'has taken a byte'} and resets is not tried again, whatever the role says`, (t) => {
+    const { app, role, loop } = start(t)
+    role.next = 0
+    const dial = role.dial.bind(role)
+    role.dial = () => ({ ...dial(), isLoopback }) as Dial
+    const client = loop.connect()
+    client.send('header\nmessage')
+    const backend = loop.accept(app)
+    assert.equal(loop.read(backend), 'message')
+    backend.reset()
+    assert.equal(loop.read(client), 'ECONNRESET')
+    assert.deepEqual(loop.ended, ['backend-reset'])
+    assert.equal(app.take(), undefined)
+    assert.equal(loop.counters.read(METRICS.connectRetries.slot), 0)
+  })
+}
+
 test('silence in both directions ends a connection; a byte in either starts the time anew', (t) => {
   const { app, loop } = start(t, { idleTimeoutMs: 30_000 })
   const { client, backend } = loop.establish(app)
@@ -154,8 +228,12 @@ test('the half-closed timeout of 0 leaves the idle timeout in force, and both to
     const { client, backend } = loop.establish(app)
     client.finish()
     assert.equal(loop.read(backend), 'FIN')
-    loop.settle()
-    loop.advance(expectedMs - 1)
+    // The kernel takes its time to tell that the FIN has been acknowledged, which counts as activity.
+    const [connection] = loop.loop.openConnections()
+    for (let activeMs = -1; activeMs !== connection.lastActiveMs; ) {
+      activeMs = connection.lastActiveMs
+      loop.advance(activeMs + expectedMs - 1 - loop.nowMs)
+    }
     assert.deepEqual(loop.ended, [])
     loop.advance(1 + LATE_MS_MAX)
     assert.equal(loop.ended.length, 1)
@@ -195,6 +273,22 @@ test('a slot that is used again in the same turn does not get events of its form
   assert.equal(loop.read(backend), 'fine')
   loop.settle()
   assert.equal(loop.ended.length, 1)
+})
+
+test('an event for an earlier user of a slot does not pass for one of its present user', (t) => {
+  const { app, loop } = start(t, { connectTimeoutMs: 3_000 })
+  const first = loop.establish(app)
+  app.ignoreConnections()
+  // All in one step, in this order: the first ends, a second takes its slot, and an event of the first's backend is left.
+  // It says that the backend can be written to; that of the second does not answer.
+  first.client.reset()
+  loop.connect().send('header\nhello')
+  first.backend.finish()
+  loop.loop.step(0)
+  assert.deepEqual(loop.ended, ['client-reset'])
+  assert.equal(loop.loop.openConnections()[0].phase, Phase.Connecting)
+  loop.advance(3_000 + LATE_MS_MAX)
+  assert.deepEqual(loop.ended, ['client-reset', 'connect-timeout'])
 })
 
 test('closing the listeners takes everybody who is queued, more than one turn would', (t) => {
