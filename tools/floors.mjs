@@ -255,7 +255,7 @@ export const rooms = [
   {
     floor: 4,
     folder: 'controller/publish',
-    holds: 'what edges and agents follow: the compiled configuration and the hub',
+    holds: 'what follows the commits of a store: the compiled configuration, the hub of edges and agents, machines',
     mayImport: [
       ...GROUND,
       ...MODEL,
@@ -314,6 +314,7 @@ export const rooms = [
       'feed',
       'controller/store',
       'controller/model',
+      'controller/resources',
       'controller/publish',
       'controller/api',
       'controller/http',

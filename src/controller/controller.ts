@@ -9,9 +9,14 @@ import { type HttpServer, isTrustedAddress, startHttpServer, type TlsIdentity } 
 import { logInternalError } from './http/internal-error.ts'
 import { OwnRoutes } from './http/own-routes.ts'
 import { collectionNames } from './model/collections.ts'
-import type { AnswerListener, EdgeTls } from './model/world.ts'
+import { ReferenceIndex } from './model/reference-index.ts'
+import type { AnswerListener, EdgeTls, MakeProvider } from './model/world.ts'
 import { EdgeHub } from './publish/edge-hub.ts'
 import { EdgeSources } from './publish/edge-sources.ts'
+import { followCommits } from './publish/follow-commits.ts'
+import { Machines } from './publish/machines.ts'
+import { Publisher } from './publish/publication.ts'
+import { addProjects } from './resources/project.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
 
@@ -30,6 +35,8 @@ export type ControllerOptions = {
   readonly addressPools: readonly string[]
   readonly poolAddresses: readonly string[]
   readonly edgeTls: EdgeTls
+  /** undefined: instances are existing hosts. */
+  readonly makeProvider?: MakeProvider | undefined
   readonly log: Log
   readonly onAnswer?: AnswerListener | undefined
 }
@@ -43,30 +50,12 @@ export type Controller = {
   close(): Promise<void>
 }
 
-/** Starts a controller. @throws StoreError or Error, each with its remedy; nothing is left running then */
+/** Starts a controller. Rejects with a StoreError or Error, each with its remedy; nothing is left running then. */
 export async function startController(options: ControllerOptions): Promise<Controller> {
-  const { directory, addresses, readTls, log, onAnswer } = options
+  const { addresses, readTls, log, onAnswer } = options
   const tls = readTls?.()
-  const store = new SqliteStore(directory)
-  const hub = new EdgeHub({
-    publication: () => api.publication(),
-    generation: store.meta('generation') ?? '',
-    log,
-    clock: Date.now,
-  })
-  const api: Api = new Api({
-    store,
-    hub,
-    health: hub,
-    edgeTls: options.edgeTls,
-    clock: Date.now,
-    random: randomBytes,
-    projects: options.projects,
-    addressPools: options.addressPools,
-    addresses: options.poolAddresses,
-    onError: (error, request) => logInternalError(log, error, request),
-    onAnswer,
-  })
+  const store = await openStore(options)
+  const { api, hub, machines } = makeApi(store, options)
   const onFailure = (peerAddress: string): void => log('warn', 'a request without a valid token', { peer: peerAddress })
   const door = new Door(store, () => performance.now(), onFailure)
   const sources = new EdgeSources(store, log)
@@ -75,6 +64,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const close = async (): Promise<void> => {
     hub.close()
     sources.close()
+    machines?.close()
+    api.close()
     const closed = Promise.all(servers.map(({ server }) => server.close()))
     await Promise.race([closed, sleep(CLOSE_MS_MAX, undefined, { ref: false })])
     store.close()
@@ -103,6 +94,48 @@ export async function startController(options: ControllerOptions): Promise<Contr
       }
     },
   }
+}
+
+async function openStore({ directory, projects }: ControllerOptions): Promise<Store> {
+  const store = new SqliteStore(directory)
+  try {
+    await addProjects(store, projects, Date.now(), randomBytes)
+  } catch (error) {
+    store.close()
+    throw error
+  }
+  return store
+}
+
+/** The API over a store, and all that follows the store's commits. */
+function makeApi(store: Store, options: ControllerOptions) {
+  const { projects, addressPools, poolAddresses, edgeTls, makeProvider, log, onAnswer } = options
+  const references = new ReferenceIndex(store.all())
+  const publisher = new Publisher(store, references, projects, edgeTls.refusedIn)
+  const hub = new EdgeHub({
+    publication: () => publisher.publication(),
+    generation: store.meta('generation') ?? '',
+    log,
+    clock: Date.now,
+  })
+  const machines = makeProvider && new Machines({ store, makeProvider, log })
+  followCommits(store, { references, publisher, hub, machines })
+  const api = new Api({
+    store,
+    references,
+    hub,
+    health: hub,
+    machines,
+    edgeTls,
+    clock: Date.now,
+    random: randomBytes,
+    projects,
+    addressPools,
+    addresses: poolAddresses,
+    onError: (error, about) => logInternalError(log, error, about),
+    onAnswer,
+  })
+  return { api, hub, machines }
 }
 
 function statusOf(store: Store, hub: EdgeHub): ControllerStatus {

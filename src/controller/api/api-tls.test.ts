@@ -140,7 +140,7 @@ test('what was stored before edges were asked stays: it is shown and deleted, le
   await before.change('POST', 'global/targetSslProxies', { name: 't', service: 's', sslCertificates: ['c'] })
   await before.change('POST', 'global/forwardingRules', { name: 'r', target: 'targetSslProxies/t', portRange: '443' })
   const api = new TestApi({ store })
-  const { version, snapshot, leftOut } = api.api.publication()
+  const { version, snapshot, leftOut } = api.publication()
   assert.equal(version, store.revision())
   assert.deepEqual(snapshot.frontends, [])
   assert.match(
@@ -160,8 +160,8 @@ test('what was stored before edges were asked stays: it is shown and deleted, le
   })
   await api.change('POST', 'global/targetSslProxies/t/setSslCertificates', { sslCertificates: ['d'] })
   await api.change('DELETE', `${CERTIFICATES}/c`)
-  assert.equal(api.api.publication().snapshot.frontends.length, 1)
-  assert.deepEqual(api.api.publication().leftOut, [])
+  assert.equal(api.publication().snapshot.frontends.length, 1)
+  assert.deepEqual(api.publication().leftOut, [])
 })
 
 test('a policy warns of a cipher suite that it turns on and no edge can offer', async () => {

@@ -1,43 +1,32 @@
+import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { partOf, readFields } from '../lists/partial-response.ts'
 import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
-import type { Call, ResourceChange } from '../methods/call.ts'
+import type { Call } from '../methods/call.ts'
 import { openApiDocument } from '../methods/openapi.ts'
 import { type Route, routeOf } from '../methods/route.ts'
 import { ApiError, errorBody, notFound } from '../model/api-error.ts'
-import { ReferenceIndex } from '../model/reference-index.ts'
+import type { ReferenceIndex } from '../model/reference-index.ts'
 import { pathOf } from '../model/resource-paths.ts'
-import type {
-  AnswerListener,
-  EdgeTls,
-  HealthSource,
-  Hub,
-  InstanceProvider,
-  Publication,
-  Warning,
-  World,
-} from '../model/world.ts'
-import { Publisher } from '../publish/publication.ts'
-import { finishOperation, makeOperation, type NamedRequest, shownOperation } from '../resources/operations.ts'
-import { addProjects } from '../resources/project.ts'
-import {
-  type JsonValue,
-  type ResourceKey,
-  type Store,
-  type StoredOperation,
-  StoreError,
-  StoreFullError,
-} from '../store/store.ts'
+import type { AnswerListener, EdgeTls, HealthSource, Hub, World } from '../model/world.ts'
+import type { Machines } from '../publish/machines.ts'
+import { makeOperation, type NamedRequest, shownOperation } from '../resources/operations.ts'
+import { commitChecked } from '../store/commit-checked.ts'
+import { type Commit, type Store, type StoredOperation, StoreError, StoreFullError } from '../store/store.ts'
 import { readBatch, writeBatch } from './batch.ts'
 import { makeChange } from './change-methods.ts'
 import { answerRead, storedOperation } from './read-methods.ts'
 import { readActionBody, readBody } from './request-body.ts'
 import { readRequestId } from './request-id.ts'
+import { RunningOperations } from './running-operations.ts'
+import { Turns } from './turns.ts'
 
 /** What an {@link Api} works with. */
 export type ApiOptions = {
   readonly store: Store
+  /** Follows the store. */
+  readonly references: ReferenceIndex
   /** Milliseconds since 1970. */
   readonly clock: () => number
   /** Random bytes, for ids. */
@@ -51,11 +40,15 @@ export type ApiOptions = {
   readonly addressPools: readonly string[]
   /** Single addresses to take, before those of the pools. */
   readonly addresses: readonly string[]
-  readonly provider?: InstanceProvider
-  /** Told about mistakes of our own, which clients see as status 500, and which request has met them. */
-  readonly onError?: (error: unknown, request: ApiRequest) => void
+  /** undefined: nobody makes machines. */
+  readonly machines?: Machines | undefined
+  /** Told about mistakes of our own, and what has met them: a request, whose client sees status 500, or an operation. */
+  readonly onError?: (error: unknown, about: Pick<ApiRequest, 'method' | 'path'>) => void
   readonly onAnswer?: AnswerListener | undefined
 }
+
+/** What came of a change. */
+type Stored = { readonly operation: StoredOperation; readonly revision: number | undefined }
 
 const BATCH_PATH = /^\/batch(\/compute\/v1)?\/?$/
 const OPENAPI_PATH = '/compute/v1/openapi.json'
@@ -65,18 +58,17 @@ const IMAGE_COLLECTIONS = ['images', 'imageFamilyViews']
 export class Api {
   readonly #options: ApiOptions
   readonly #world: World
-  readonly #publisher: Publisher
+  readonly #operations: RunningOperations
+  /** Changes are checked and stored one after the other. */
+  readonly #turns = new Turns()
 
-  /** Finishes what a controller before this one left unfinished. @throws StoreError */
+  /** Ends what a controller before this one left unfinished. */
   constructor(options: ApiOptions) {
-    const { store, random, health, edgeTls, projects, addressPools, addresses, clock } = options
+    const { store, references, random, health, edgeTls, projects, addressPools, addresses, machines } = options
     this.#options = options
-    addProjects(store, projects, clock(), random)
-    const references = new ReferenceIndex(store.all())
-    this.#publisher = new Publisher(store, references, projects, edgeTls.refusedIn)
-    const { provider } = options
-    this.#world = { store, references, random, health, edgeTls, projects, addressPools, addresses, provider }
-    for (const operation of store.unfinished()) this.#finish(operation, [])
+    this.#world = { store, references, random, health, edgeTls, projects, addressPools, addresses, machines }
+    this.#operations = new RunningOperations(options)
+    for (const operation of store.unfinished()) void this.#operations.end(operation, store.revision())
   }
 
   /** Answers a request. A change is durable in the store before its answer is there. Never throws. */
@@ -88,12 +80,13 @@ export class Api {
     })
   }
 
-  /** The latest version and its snapshot; compiled when it is asked for, and kept. */
-  publication(): Publication {
-    return this.#publisher.publication()
+  /** Answers those who wait for an operation, with what there is. */
+  close(): void {
+    this.#operations.close()
   }
 
-  #answerOne(request: ApiRequest): Promise<ApiResponse> {
+  /** @param onStored called when a change of the request is stored, where its answer takes longer */
+  #answerOne(request: ApiRequest, onStored: () => void = () => {}): Promise<ApiResponse> {
     return this.#tell(request, (called) => {
       if (request.path === OPENAPI_PATH && request.method === 'GET') {
         called('openapi')
@@ -101,7 +94,7 @@ export class Api {
       }
       const route = routeOf(request.method, request.path)
       called(route.method.id)
-      return this.#answer(request, route)
+      return this.#answer(request, route, onStored)
     })
   }
 
@@ -124,14 +117,14 @@ export class Api {
     return response
   }
 
-  async #answer(request: ApiRequest, route: Route): Promise<ApiResponse> {
+  async #answer(request: ApiRequest, route: Route, onStored: () => void): Promise<ApiResponse> {
     const fields = readFields(request.query)
-    const response = await this.#answerWhole(request, route)
+    const response = await this.#answerWhole(request, route, onStored)
     if (fields === undefined || !('body' in response) || !isMapping(response.body)) return response
     return { ...response, body: partOf(response.body, fields) }
   }
 
-  async #answerWhole(request: ApiRequest, route: Route): Promise<ApiResponse> {
+  async #answerWhole(request: ApiRequest, route: Route, onStored: () => void): Promise<ApiResponse> {
     const { method, project } = route
     const isShared = IMAGE_COLLECTIONS.includes(method.collection)
     if (!isShared && !this.#options.projects.includes(project)) throw notFound(`projects/${project}`)
@@ -142,88 +135,78 @@ export class Api {
     const body = method.isRead ? readActionBody(call) : {}
     if (method.isRead) return { status: 200, body: answerRead(call, body) }
     if (request.role === 'viewer') throw new ApiError(403, forbidden(request, method.id))
-    return { status: 200, body: await this.#change(call) }
+    return { status: 200, body: await this.#change(call, onStored) }
   }
 
-  async #change(call: Call): Promise<Mapping> {
-    const { request, route } = call
+  async #change(call: Call, onStored: () => void): Promise<Mapping> {
+    const { baseUrl } = call.request
     const named = readRequestId(call)
-    const earlier = named && this.#world.store.operationOfRequest(named.key)
-    if (earlier !== undefined) return shownOperation(earlier, request.baseUrl)
-    const hasOwnBody = ['insert', 'patch', 'update'].includes(route.method.action)
-    const change = makeChange(call, hasOwnBody ? readBody(request) : readActionBody(call))
-    const operation = this.#store(call, change, named)
-    const late = this.#options.hub.published(this.#world.store.revision(), change.changesListeners)
-    if (operation.isDone) return shownOperation(operation, request.baseUrl)
-    return shownOperation(this.#finish(operation, lateWarnings(await late)), request.baseUrl)
+    const { operation, revision } = await this.#turns.take(() => this.#store(call, named))
+    if (operation.isDone || revision === undefined) return shownOperation(operation, baseUrl)
+    onStored()
+    return shownOperation(await this.#operations.end(operation, revision), baseUrl)
   }
 
-  /** One transaction: the resources, the operation and the audit record. */
-  #store(call: Call, change: ResourceChange, named: NamedRequest | undefined): StoredOperation {
+  /**
+   * Checks a change against what there is, and stores it in one transaction with its operation and the audit record.
+   *
+   * @returns without a revision: the request has come before, and this is its operation
+   */
+  async #store(call: Call, named: NamedRequest | undefined): Promise<Stored> {
+    let operation: StoredOperation | undefined
+    const revision = await commitChecked(this.#world.store, () => {
+      const earlier = named && this.#world.store.operationOfRequest(named.key)
+      const commit = earlier === undefined ? this.#commitOf(call, named) : undefined
+      operation = earlier ?? commit?.operation
+      return commit
+    })
+    assert(operation !== undefined)
+    return { operation, revision }
+  }
+
+  #commitOf(call: Call, named: NamedRequest | undefined): Commit & { readonly operation: StoredOperation } {
     const { request, route, now } = call
-    const { store, references, random } = this.#world
+    const { method } = route
+    const hasOwnBody = ['insert', 'patch', 'update'].includes(method.action)
+    const change = makeChange(call, hasOwnBody ? readBody(request) : readActionBody(call))
     const { target, changes, before, after, warnings, changesListeners } = change
     const operation = makeOperation({
       target,
-      type: route.method.action,
+      type: method.action,
       user: request.user,
       now,
       named,
-      isDone: !changesListeners,
+      isDone: !this.#operations.goesOn(target.collection, changesListeners),
       warnings,
-      random,
+      random: this.#world.random,
     })
     const time = new Date(now).toISOString()
-    const audit = [{ time, user: request.user, action: route.method.id, target: pathOf(target), before, after }]
-    store.commit({ changes, operation, audit })
-    this.#publisher.touch(changes)
-    references.apply(changes)
-    this.#publisher.touch(changes)
-    if (target.collection === 'instances') this.#tellProvider(target, after)
-    return operation
+    const audit = [{ time, user: request.user, action: method.id, target: pathOf(target), before, after }]
+    return { changes, operation, audit }
   }
 
-  #tellProvider({ scope, name }: ResourceKey, after: JsonValue): void {
-    const status = isMapping(after) ? String(after.status) : undefined
-    this.#options.provider?.changed(scope.slice('zones/'.length), name, status)
-  }
-
-  /** Where the disk is full it stays as it is, and is finished when somebody asks for it. */
-  #finish(operation: StoredOperation, warnings: readonly Warning[]): StoredOperation {
-    const done = finishOperation(operation, this.#options.clock(), warnings)
-    try {
-      this.#options.store.commit({ changes: [], operation: done })
-      return done
-    } catch (error) {
-      if (error instanceof StoreError) return operation
-      throw error
-    }
-  }
-
-  /** An operation ends within seconds, long before the two minutes that a client would wait for it. */
   async #answerOperation(call: Call): Promise<ApiResponse> {
     const { request, route } = call
-    let operation = storedOperation(call)
+    const operation = storedOperation(call)
     if (route.method.action === 'delete') {
       if (request.role === 'viewer') throw new ApiError(403, forbidden(request, route.method.id))
       // Done ones go away by themselves; there is nothing that one could hold up.
       return { status: 204, body: undefined }
     }
-    if (route.method.action === 'wait' && !operation.isDone) {
-      await this.#options.hub.published(this.#world.store.revision(), true)
-      operation = storedOperation(call)
-      if (!operation.isDone) operation = this.#finish(operation, [])
-    }
-    return { status: 200, body: shownOperation(operation, request.baseUrl) }
+    const isAwaited = route.method.action === 'wait' && !operation.isDone
+    const shown = isAwaited ? await this.#operations.wait(operation) : operation
+    return { status: 200, body: shownOperation(shown, request.baseUrl) }
   }
 
   async #answerBatch(request: ApiRequest): Promise<ApiResponse> {
     if (request.method !== 'POST') throw notFound(request.path)
     const parts = readBatch(request)
     const pending: Promise<ApiResponse>[] = []
-    // All begin in their order, and each change is stored when it begins; what only waits does not hold up the others.
+    // Each sees what those before it have stored; what only waits after that does not hold up the others.
     for (const part of parts) {
-      pending.push(this.#answerOne(part.request))
+      await new Promise<void>((resolve) => {
+        pending.push(this.#answerOne(part.request, resolve).finally(resolve))
+      })
       // Others have their turn between two parts.
       await setImmediate()
     }
@@ -250,10 +233,4 @@ function storeRefusal(error: unknown): ApiError | undefined {
 
 function forbidden({ user }: ApiRequest, method: string) {
   return { message: `Required permission for '${method}': '${user}' is a viewer`, reason: 'forbidden' }
-}
-
-function lateWarnings(names: readonly string[]): readonly Warning[] {
-  if (names.length === 0) return []
-  const message = `These edges have not applied the change yet: ${names.slice(0, 20).join(', ')}`
-  return [{ code: 'UNREACHABLE', message }]
 }

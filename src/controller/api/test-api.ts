@@ -5,17 +5,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { edgeTls } from '../../bin/edge-tls.ts'
 import type { Mapping } from '../../compute/json-value.ts'
+import type { Log } from '../../telemetry/log.ts'
 import type { ApiRequest } from '../methods/api-request.ts'
-import type { HealthState } from '../model/world.ts'
+import { ReferenceIndex } from '../model/reference-index.ts'
+import type { HealthState, MakeProvider, Publication } from '../model/world.ts'
+import { followCommits } from '../publish/follow-commits.ts'
+import { Machines } from '../publish/machines.ts'
+import { Publisher } from '../publish/publication.ts'
+import { addProjects } from '../resources/project.ts'
 import { MemoryStore } from '../store/memory-store.ts'
 import type { Store } from '../store/store.ts'
 import { Api, type ApiOptions } from './api.ts'
 
 /** What a test may change. */
-type TestApiOptions = Partial<
-  Pick<ApiOptions, 'addressPools' | 'addresses' | 'projects' | 'hub' | 'provider' | 'edgeTls'>
-> & {
+type TestApiOptions = Partial<Pick<ApiOptions, 'addressPools' | 'addresses' | 'projects' | 'hub' | 'edgeTls'>> & {
   readonly store?: Store
+  readonly makeProvider?: MakeProvider
   readonly health?: Readonly<Record<string, HealthState>>
   readonly role?: ApiRequest['role']
 }
@@ -27,26 +32,43 @@ export type Answer = { readonly status: number; readonly body: Mapping }
 export class TestApi {
   readonly store: Store
   readonly api: Api
+  readonly references: ReferenceIndex
+  readonly publisher: Publisher
+  readonly machines: Machines | undefined
   /** Milliseconds since 1970; a second passes with every request. */
   now = Date.UTC(2026, 10, 22)
   /** Mistakes of our own, and which requests have met them. */
   readonly errors: { readonly error: unknown; readonly request: string }[] = []
   /** Method and status of every answer, as they were told. */
   readonly answers: string[] = []
+  /** What was logged. */
+  readonly logged: { readonly message: string; readonly fields: unknown }[] = []
   #number = 0
   readonly #role: ApiRequest['role']
+  readonly #ready: Promise<void>
 
-  constructor({ store = new MemoryStore(), health = {}, role = 'admin', ...options }: TestApiOptions = {}) {
+  constructor(given: TestApiOptions = {}) {
+    const { store = new MemoryStore(), health = {}, role = 'admin', makeProvider, ...options } = given
+    const { projects = ['p'] } = options
     this.store = store
     this.#role = role
+    this.references = new ReferenceIndex(store.all())
+    this.publisher = new Publisher(store, this.references, projects, (options.edgeTls ?? edgeTls()).refusedIn)
+    const log: Log = (_level, message, fields) => void this.logged.push({ message, fields })
+    this.machines = makeProvider && new Machines({ store, makeProvider, log })
+    const { references, publisher, machines } = this
+    followCommits(store, { references, publisher, hub: { published: () => {} }, machines })
+    this.#ready = addProjects(store, projects, this.now, (count) => this.#bytes(count))
     this.api = new Api({
       store,
+      references,
+      machines,
       clock: () => this.now,
       random: (count) => this.#bytes(count),
       health: { stateOf: (key) => health[key] },
-      hub: { published: () => Promise.resolve([]) },
+      hub: { applied: () => Promise.resolve([]) },
       edgeTls: edgeTls(),
-      projects: ['p'],
+      projects,
       addressPools: ['203.0.113.0/24', '2001:db8::/64'],
       addresses: [],
       onAnswer: (method, status) => void this.answers.push(`${method} ${status}`),
@@ -57,6 +79,7 @@ export class TestApi {
 
   /** Sends a request; a body is sent as JSON, whose text may be given. */
   async send(method: string, path: string, body?: unknown, text = JSON.stringify(body) ?? ''): Promise<Answer> {
+    await this.#ready
     this.now += 1000
     const url = new URL(path.startsWith('/') ? path : `/compute/v1/projects/p/${path}`.replace(/\/$/, ''), 'http://h')
     const response = await this.api.handle({
@@ -76,6 +99,7 @@ export class TestApi {
 
   /** Sends a batch of the given text. */
   async batch(contentType: string, text: string): Promise<{ readonly status: number; readonly text: string }> {
+    await this.#ready
     const response = await this.api.handle({
       method: 'POST',
       path: '/batch/compute/v1',
@@ -88,6 +112,11 @@ export class TestApi {
       role: this.#role,
     })
     return { status: response.status, text: 'bytes' in response ? response.bytes : JSON.stringify(response.body) }
+  }
+
+  /** What edges would get. */
+  publication(): Publication {
+    return this.publisher.publication()
   }
 
   async get(path: string): Promise<Mapping> {
@@ -120,6 +149,11 @@ export class TestApi {
   /** Makes the guide's TCP load balancer. */
   async makeGuide(): Promise<void> {
     for (const [path, body] of guideRequests) await this.change('POST', path, body)
+  }
+
+  /** Makes the ids to come others than those of another API on the same store. */
+  skipBytes(count: number): void {
+    this.#number += count
   }
 
   #bytes(count: number): Uint8Array {

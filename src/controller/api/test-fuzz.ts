@@ -118,9 +118,9 @@ export async function fuzz(requests: Iterable<FuzzRequest>): Promise<ReadonlyMap
 }
 
 async function checkWhole(api: TestApi): Promise<void> {
-  const publication = api.api.publication()
+  const publication = api.publication()
   assert.equal(publication.version, api.store.revision())
-  const afresh = new TestApi({ store: api.store }).api.publication()
+  const afresh = new TestApi({ store: api.store }).publication()
   assert.deepEqual(publication.snapshot, afresh.snapshot, 'what was compiled piece by piece is what the whole would be')
   for (const method of methods.filter(({ action }) => action === 'list' || action === 'aggregatedList')) {
     for (const kind of method.shape === 'aggregated' ? (['global'] as const) : method.scopes) {

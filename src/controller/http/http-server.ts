@@ -142,7 +142,7 @@ class Routes {
     }
     if (isOwnPath(path)) {
       const beganMs = performance.now()
-      const answer = this.#options.ownRoutes.answer({ ...asked, identity, stream: () => takeOver(reply) })
+      const answer = await this.#options.ownRoutes.answer({ ...asked, identity, stream: () => takeOver(reply) })
       if (answer === undefined) return
       this.#options.onAnswer?.('truepeer', answer.status, performance.now() - beganMs)
       send(reply, answer)

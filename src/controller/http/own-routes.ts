@@ -54,16 +54,16 @@ export class OwnRoutes {
   }
 
   /** Answers, or takes the response over and returns undefined. */
-  answer(request: OwnRequest): ApiResponse | undefined {
+  async answer(request: OwnRequest): Promise<ApiResponse | undefined> {
     try {
-      return this.#answer(request)
+      return await this.#answer(request)
     } catch (error) {
       if (error instanceof ApiError) return { status: error.status, body: errorBody(error) }
       throw error
     }
   }
 
-  #answer(request: OwnRequest): ApiResponse | undefined {
+  async #answer(request: OwnRequest): Promise<ApiResponse | undefined> {
     const route = request.path.slice(PREFIX.length)
     const edge = EDGE_STATUS.exec(route)?.[1]
     if (edge !== undefined) {
@@ -92,10 +92,10 @@ export class OwnRoutes {
     throw new ApiError(404, { message: `There is no ${PREFIX}${route.slice(0, 80)}`, reason: 'notFound' })
   }
 
-  #report(name: string, body: unknown): ApiResponse {
+  async #report(name: string, body: unknown): Promise<ApiResponse> {
     const report = readReport(body)
     if (!this.#hub.report(name, report)) throw tooMany()
-    this.#sources.set(name, report.sources)
+    await this.#sources.set(name, report.sources)
     return { status: 200, body: {} }
   }
 
@@ -122,11 +122,11 @@ export class OwnRoutes {
     return { status: 200, body }
   }
 
-  #forget(name: string, { identity: { role } }: OwnRequest): ApiResponse {
+  async #forget(name: string, { identity: { role } }: OwnRequest): Promise<ApiResponse> {
     if (role !== 'admin') throw forbidden('Only an admin may make the controller forget an edge')
     if (!this.#hub.forget(name))
       throw new ApiError(409, { message: `"${name}" is connected`, reason: 'conditionNotMet' })
-    this.#sources.set(name, [])
+    await this.#sources.set(name, [])
     return { status: 200, body: {} }
   }
 

@@ -5,7 +5,7 @@ import type { Problem } from '../../compute/problem.ts'
 import type { CheckedResource } from '../../compute/resources.ts'
 import type { RefusedIn, Servable } from '../../snapshot/servable.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, StoredResource } from '../store/store.ts'
 import type { ReferenceIndex } from './reference-index.ts'
 
 /** Health of a backend as edges see it. */
@@ -34,12 +34,10 @@ export type EdgeTls = {
 /** Whoever hands snapshots to edges. */
 export type Hub = {
   /**
-   * Says that the resources have a new version, which `Api.publication` holds.
-   *
-   * With `changesListeners` it waits, at most 2 s, until every connected edge has applied it. Resolves with the names of
-   * the edges that have not; never rejects.
+   * Waits, at most 2 s, until every edge that is connected now has applied this version of the configuration. Resolves
+   * with the names of the edges that have not; never rejects.
    */
-  published(version: number, changesListeners: boolean): Promise<readonly string[]>
+  applied(version: number): Promise<readonly string[]>
 }
 
 /** What edges follow: the snapshot of one version, and why parts of the resources are not in it. */
@@ -49,12 +47,39 @@ export type Publication = {
   readonly leftOut: Servable['leftOut']
 }
 
-/** Makes machines for instances that were given no address, such as hosts of a lab. */
+/** What there has to be, as stored at a revision; of an instance `status` says whether it is to run. */
+export type WantedMachines = {
+  readonly revision: number
+  readonly instances: readonly StoredResource[]
+  readonly firewalls: readonly StoredResource[]
+}
+
+/** What could not be brought to what is wanted: the path of an instance or a firewall, which may be gone by now, and why. */
+export type MachineFailure = { readonly path: string; readonly message: string }
+
+/** Makes machines for instances, such as hosts of a lab. */
 export type InstanceProvider = {
-  /** The address that the machine of a new instance will have; undefined: it makes none. */
-  addressOf(zone: string, name: string): string | undefined
-  /** Told when an instance was stored: RUNNING or TERMINATED; undefined: it was deleted. Must not throw. */
-  changed(zone: string, name: string, status: string | undefined): void
+  /**
+   * Brings all machines to what is wanted, and says what has failed; is asked again then, after a while. Rejects where it
+   * cannot even try. Is never asked twice at a time, unless it goes on after the signal.
+   */
+  reconcile(wanted: WantedMachines, signal: AbortSignal): Promise<readonly MachineFailure[]>
+}
+
+/** What a machine does, which may be something else than what is wanted of it. */
+export type MachineState = {
+  readonly status: 'PROVISIONING' | 'STAGING' | 'RUNNING' | 'STOPPING' | 'TERMINATED'
+  /** Why, where an operator should know. */
+  readonly message?: string | undefined
+}
+
+/** Makes a provider, which may report what it sees of the machine of an instance at any time, by its path. */
+export type MakeProvider = (report: (path: string, state: MachineState) => void) => InstanceProvider
+
+/** What is known of machines. */
+export type MachineSource = {
+  /** By the path of the instance; undefined: nothing was reported. */
+  stateOf(path: string): MachineState | undefined
 }
 
 /**
@@ -74,7 +99,8 @@ export type World = {
   readonly projects: readonly string[]
   readonly addressPools: readonly string[]
   readonly addresses: readonly string[]
-  readonly provider: InstanceProvider | undefined
+  /** undefined: nobody makes machines, instances are existing hosts. */
+  readonly machines: MachineSource | undefined
 }
 
 /** Something that a client should know about a change that was made. */

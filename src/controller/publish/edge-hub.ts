@@ -71,9 +71,17 @@ export class EdgeHub implements Hub, HealthSource {
     this.#timer.unref()
   }
 
-  async published(version: number, changesListeners: boolean): Promise<readonly string[]> {
-    this.#sendSoon()
-    if (!changesListeners) return []
+  /** Says that there may be a new version: changes that come together are sent as one. */
+  published(): void {
+    if (this.#isSendDue) return
+    this.#isSendDue = true
+    setImmediate(() => {
+      this.#isSendDue = false
+      for (const { follower } of this.#edges.values()) if (follower !== undefined) this.#send(follower)
+    })
+  }
+
+  async applied(version: number): Promise<readonly string[]> {
     const awaited = [...this.#edges].filter(([, { follower }]) => follower !== undefined).map(([name]) => name)
     const late = (): string[] => awaited.filter((name) => !this.#hasApplied(name, version))
     const isSettled = (): boolean => late().every((name) => this.#hasGivenUp(name, version))
@@ -195,16 +203,6 @@ export class EdgeHub implements Hub, HealthSource {
 
   #reaches(configuration: ConfigurationId, version: number): boolean {
     return configuration.generation === this.#options.generation && configuration.version >= version
-  }
-
-  /** Changes that come together are sent as one. */
-  #sendSoon(): void {
-    if (this.#isSendDue) return
-    this.#isSendDue = true
-    setImmediate(() => {
-      this.#isSendDue = false
-      for (const { follower } of this.#edges.values()) if (follower !== undefined) this.#send(follower)
-    })
   }
 
   #send(follower: Follower): void {

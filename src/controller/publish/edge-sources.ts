@@ -19,6 +19,8 @@ export class EdgeSources {
   readonly #timer: NodeJS.Timeout
   /** By the edge's name. */
   readonly #addresses: Map<string, readonly string[]>
+  /** Resolves when all that was said before is stored, or has failed to be. */
+  #stored: Promise<void> = Promise.resolve()
 
   constructor(store: Pick<Store, 'meta' | 'commit'>, log: Log) {
     this.#store = store
@@ -28,19 +30,17 @@ export class EdgeSources {
     this.#timer.unref()
   }
 
-  /** Takes what an edge says about itself; none: it is not trusted any more. */
-  set(edge: string, addresses: readonly string[]): void {
+  /** Takes what an edge says about itself; none: it is not trusted any more. Resolves when it is stored; never rejects. */
+  async set(edge: string, addresses: readonly string[]): Promise<void> {
     const before = this.#addresses.get(edge) ?? []
     if (before.join() === addresses.join()) return
     if (addresses.length === 0) this.#addresses.delete(edge)
     else this.#addresses.set(edge, addresses)
-    try {
-      this.#store.commit({ changes: [], meta: { [META]: JSON.stringify([...this.#addresses]) } })
-    } catch (error) {
-      this.#log('error', 'The addresses of an edge cannot be stored', { edge, problem: String(error) })
-    }
+    // One after the other: an earlier text must not come after a later one.
+    this.#stored = this.#stored.then(() => this.#keep(edge))
     this.#log('info', 'addresses of an edge', { edge, addresses: addresses.slice(0, 20) })
     for (const agent of this.#agents) this.#send(agent)
+    await this.#stored
   }
 
   /** The addresses of all edges, each once. */
@@ -67,6 +67,14 @@ export class EdgeSources {
   close(): void {
     clearInterval(this.#timer)
     for (const { sink } of this.#agents) sink.end()
+  }
+
+  async #keep(edge: string): Promise<void> {
+    try {
+      await this.#store.commit({ changes: [], meta: { [META]: JSON.stringify([...this.#addresses]) } })
+    } catch (error) {
+      this.#log('error', 'The addresses of an edge cannot be stored', { edge, problem: String(error) })
+    }
   }
 
   #send(agent: Agent): void {

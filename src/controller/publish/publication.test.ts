@@ -26,7 +26,7 @@ test('a proxy whose certificate edges would refuse is left out and named; the ot
   await api.change('POST', 'global/sslPolicies', { name: 'modern', profile: 'MODERN', minTlsVersion: 'TLS_1_2' })
   await makeSslProxy(api, 'new', 443, ROOT)
   await makeSslProxy(api, 'old', 444, OLD)
-  const { snapshot, leftOut } = api.api.publication()
+  const { snapshot, leftOut } = api.publication()
   assert.deepEqual(snapshot.frontends.map(({ name }) => name).sort(), ['my-tcp-lb-ipv4-forwarding-rule', 'new'])
   assert.match(
     formatProblem(leftOut[0]),
@@ -39,7 +39,7 @@ test('a proxy whose certificate edges would refuse is left out and named; the ot
     minTlsVersion: 'TLS_1_0',
     fingerprint: (await api.get('global/sslPolicies/modern')).fingerprint,
   })
-  const after = api.api.publication()
+  const after = api.publication()
   assert.equal(after.snapshot.frontends.length, 3)
   assert.deepEqual(after.leftOut, [])
 })

@@ -34,7 +34,7 @@ export class Publisher {
     }
   }
 
-  /** Has to be called before and after the references follow a change: what it leads to may be another thing then. */
+  /** Notes what a change has to do with, as the references are: `followCommits` calls it before and after these follow. */
   touch(changes: readonly Change[]): void {
     for (const change of changes) {
       const path = pathOf('put' in change ? change.put : change.delete)

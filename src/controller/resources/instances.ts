@@ -2,14 +2,13 @@ import { createHash } from 'node:crypto'
 import { parseCidr } from '../../address/cidr.ts'
 import { formatIpAddress } from '../../address/ip-address.ts'
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
-import { isResourceName } from '../../compute/reference.ts'
 import { readBackendAddress } from '../../snapshot/usable-address.ts'
 import type { Call } from '../methods/call.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
 import { fingerprintOf } from '../model/fingerprint.ts'
 import { hostLink } from '../model/reference-index.ts'
 import { pathOf, regionOf } from '../model/resource-paths.ts'
-import type { ResourceKey, StoredResource } from '../store/store.ts'
+import type { StoredResource } from '../store/store.ts'
 import { addressesOf } from './address-pool.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { membersWithout } from './groups.ts'
@@ -32,7 +31,7 @@ const SUBNETS: Readonly<Record<string, string>> = {
 const NO_ADDRESS =
   'No address was given, so one of the subnet was chosen, and no machine was made; to make the instance an existing host, give its address with --private-network-ip (networkInterfaces[0].networkIP)'
 
-/** Instances: existing hosts at the addresses that are given. */
+/** Instances: existing hosts at the addresses that are given, or machines that somebody makes at theirs. */
 export const instances: Behaviour = {
   prepare: prepareInstance,
   keep: keepMachine,
@@ -46,14 +45,10 @@ export const instances: Behaviour = {
   },
 }
 
-/** The status is the server's, and every instance has an interface; a provider may know the address of the first. */
-function prepareInstance({ status: _, ...body }: Mapping, { world }: Call, { scope, name }: ResourceKey): Mapping {
+/** The status is the server’s, and every instance has an interface. */
+function prepareInstance({ status: _, ...body }: Mapping): Mapping {
   const { networkInterfaces } = body
   const isNone = networkInterfaces === undefined || (Array.isArray(networkInterfaces) && networkInterfaces.length === 0)
-  const [first, ...others] = isNone ? [{}] : Array.isArray(networkInterfaces) ? networkInterfaces : []
-  const isPlain = isMapping(first) && (first.networkIP ?? '') === ''
-  const networkIP = isPlain && isResourceName(name) ? world.provider?.addressOf(placeOf(scope), name) : undefined
-  if (networkIP !== undefined) return { ...body, networkInterfaces: [{ ...first, networkIP }, ...others] }
   return isNone ? { ...body, networkInterfaces: [{}] } : body
 }
 
@@ -71,10 +66,6 @@ function keepMachine(body: Mapping, { resource }: StoredResource): Mapping {
   return { ...body, status, networkInterfaces: kept }
 }
 
-function placeOf(scope: string): string {
-  return scope.slice('zones/'.length)
-}
-
 function completeInstance({ key, fields, warnings }: Draft, call: Call, stored: StoredResource | undefined): void {
   const interfaces = fields.networkInterfaces as readonly Mapping[]
   const taken: string[] = []
@@ -85,7 +76,8 @@ function completeInstance({ key, fields, warnings }: Draft, call: Call, stored: 
     return completed
   })
   if (stored === undefined) {
-    if (interfaces[0]?.networkIP === undefined) warnings.push({ code: 'EXTERNAL_API_WARNING', message: NO_ADDRESS })
+    const isMachine = call.world.machines !== undefined || interfaces[0]?.networkIP !== undefined
+    if (!isMachine) warnings.push({ code: 'EXTERNAL_API_WARNING', message: NO_ADDRESS })
     fields.status = 'RUNNING'
     fields.lastStartTimestamp = new Date(call.now).toISOString()
   }

@@ -5,6 +5,7 @@ import { notFound } from '../model/api-error.ts'
 import { keyOfPath, pathOf, urlOf } from '../model/resource-paths.ts'
 import type { StoredResource } from '../store/store.ts'
 import { resolveResource } from './resolve-link.ts'
+import { statusOf } from './resource-view.ts'
 
 /** One address and port behind a group. */
 type Member = {
@@ -40,10 +41,11 @@ export function groupHealth(call: Call, service: StoredResource, body: Mapping):
 /** The entries of `instanceGroups.listInstances`. */
 export function listedInstances(call: Call, group: StoredResource, { instanceState }: Mapping): readonly Mapping[] {
   return instancesOf(call, group)
-    .filter(({ resource }) => instanceState !== 'RUNNING' || resource.status === 'RUNNING')
-    .map((instance) => ({
+    .map((instance) => ({ instance, status: statusOf(call.world, instance) }))
+    .filter(({ status }) => instanceState !== 'RUNNING' || status === 'RUNNING')
+    .map(({ instance, status }) => ({
       instance: urlOf(call.request.baseUrl, pathOf(instance)),
-      status: instance.resource.status,
+      status,
       namedPorts: group.resource.namedPorts,
     }))
 }

@@ -27,6 +27,13 @@ export type OperationFacts = {
   readonly random: (count: number) => Uint8Array
 }
 
+/** How an operation has ended. */
+export type Outcome = {
+  readonly warnings: readonly Warning[]
+  /** Why its change has not become what was asked for; undefined: it has. */
+  readonly error: string | undefined
+}
+
 const LINKS = ['targetLink', 'selfLink', 'zone', 'region'] as const
 
 /** Makes the operation of a change. */
@@ -53,18 +60,15 @@ export function makeOperation(facts: OperationFacts): StoredOperation {
     ...locationLinks(project, scope),
   }
   const operation = { project, scope, name, id, isDone: false, inserted: time, request: named?.key, resource }
-  return isDone ? finishOperation(operation, now, facts.warnings) : withWarnings(operation, facts.warnings)
+  const warned = withWarnings(operation, facts.warnings)
+  return isDone ? finishOperation(warned, now, { warnings: [], error: undefined }) : warned
 }
 
-/** The operation as it is when its change has arrived everywhere. */
-export function finishOperation(
-  operation: StoredOperation,
-  now: number,
-  warnings: readonly Warning[],
-): StoredOperation {
-  const { resource, ...rest } = withWarnings(operation, warnings)
+/** The operation as it is when its change has arrived everywhere, or has failed to. */
+export function finishOperation(operation: StoredOperation, now: number, outcome: Outcome): StoredOperation {
+  const { resource, ...rest } = withWarnings(operation, outcome.warnings)
   const done = { status: 'DONE', progress: 100, endTime: new Date(now).toISOString() }
-  return { ...rest, isDone: true, resource: { ...resource, ...done } }
+  return { ...rest, isDone: true, resource: { ...resource, ...done, ...errorFields(outcome.error) } }
 }
 
 /** The operation as clients see it. */
@@ -74,6 +78,16 @@ export function shownOperation({ resource }: StoredOperation, baseUrl: string): 
     return typeof link === 'string' ? [[field, urlOf(baseUrl, link)] as const] : []
   })
   return { ...resource, ...Object.fromEntries(links) }
+}
+
+/** As Google's operations say it; what failed is somebody behind the API, and the request was right. */
+function errorFields(error: string | undefined): JsonObject {
+  if (error === undefined) return {}
+  return {
+    error: { errors: [{ code: 'BACKEND_ERROR', message: error }] },
+    httpErrorStatusCode: 503,
+    httpErrorMessage: 'SERVICE UNAVAILABLE',
+  }
 }
 
 function withWarnings(operation: StoredOperation, warnings: readonly Warning[]): StoredOperation {

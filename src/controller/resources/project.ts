@@ -3,26 +3,29 @@ import type { Call, ResourceChange } from '../methods/call.ts'
 import { checkFingerprint, fingerprintOf } from '../model/fingerprint.ts'
 import { randomId } from '../model/random-id.ts'
 import { urlOf } from '../model/resource-paths.ts'
+import { commitChecked } from '../store/commit-checked.ts'
 import type { JsonObject, ResourceKey, Store, StoredResource } from '../store/store.ts'
 
 const COLLECTION = 'projects'
 
-/** Stores the projects that a store does not know yet; each keeps its number from then on. */
-export function addProjects(
+/** Stores the projects that a store does not know yet; each keeps its number from then on. Rejects with a StoreError. */
+export async function addProjects(
   store: Store,
   projects: readonly string[],
   now: number,
   random: (count: number) => Uint8Array,
-): void {
+): Promise<void> {
   const created = new Date(now).toISOString()
-  const missing = projects.filter((project) => store.get(project, COLLECTION, 'global', project) === undefined)
-  if (missing.length === 0) return
-  const changes = missing.map((project) => {
-    // Twelve digits, as Google's numbers have.
-    const id = (10n ** 11n + (BigInt(randomId(random)) % (9n * 10n ** 11n))).toString()
-    return { put: { ...keyOf(project), id, created, resource: { commonInstanceMetadata: { items: [] } } } }
+  await commitChecked(store, () => {
+    const missing = projects.filter((project) => store.get(project, COLLECTION, 'global', project) === undefined)
+    if (missing.length === 0) return undefined
+    const changes = missing.map((project) => {
+      // Twelve digits, as Google's numbers have.
+      const id = (10n ** 11n + (BigInt(randomId(random)) % (9n * 10n ** 11n))).toString()
+      return { put: { ...keyOf(project), id, created, resource: { commonInstanceMetadata: { items: [] } } } }
+    })
+    return { changes }
   })
-  store.commit({ changes })
 }
 
 /** The project of a request as clients see it. */

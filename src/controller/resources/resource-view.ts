@@ -16,7 +16,8 @@ export function viewOf(world: World, stored: StoredResource, baseUrl: string): M
   const kept = views.get(stored)
   const view = kept?.baseUrl === baseUrl ? kept.view : makeView(world, stored, collection, baseUrl)
   if (view !== kept?.view) views.set(stored, { baseUrl, view })
-  return collection === 'addresses' ? withUsers(world, stored, view, baseUrl) : view
+  if (collection === 'addresses') return withUsers(world, stored, view, baseUrl)
+  return collection === 'instances' && world.machines !== undefined ? withMachine(world, stored, view) : view
 }
 
 function makeView({ edgeTls }: World, stored: StoredResource, collection: CollectionName, baseUrl: string): Mapping {
@@ -48,6 +49,17 @@ function policyWarnings({ enabledFeatures }: Mapping, unavailable: readonly stri
 function withUsers(world: World, stored: StoredResource, view: Mapping, baseUrl: string): Mapping {
   const users = addressUsers(world, stored).map((path) => urlOf(baseUrl, path))
   return users.length === 0 ? { ...view, status: 'RESERVED' } : { ...view, status: 'IN_USE', users }
+}
+
+/** The status of an instance: what is wanted of it is stored; what its machine does may be something else. */
+export function statusOf({ machines }: World, instance: StoredResource): unknown {
+  return machines?.stateOf(pathOf(instance))?.status ?? instance.resource.status
+}
+
+function withMachine(world: World, instance: StoredResource, view: Mapping): Mapping {
+  const message = world.machines?.stateOf(pathOf(instance))?.message
+  const shown = { ...view, status: statusOf(world, instance) }
+  return message === undefined ? shown : { ...shown, statusMessage: message }
 }
 
 /** The paths of the forwarding rules that use a reserved address. */

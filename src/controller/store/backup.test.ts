@@ -31,103 +31,106 @@ function names(store: SqliteStore): string[] {
   return store.all().map(({ name }) => name)
 }
 
-function open<Result>(directory: string, work: (store: SqliteStore) => Result): Result {
+async function open<Result>(
+  directory: string,
+  work: (store: SqliteStore) => Result | Promise<Result>,
+): Promise<Result> {
   const store = new SqliteStore(directory)
   try {
-    return work(store)
+    return await work(store)
   } finally {
     store.close()
   }
 }
 
-test('a backup of a running controller holds that moment, for its owner only, and is restored elsewhere', (t) => {
+test('a backup of a running controller holds that moment, for its owner only, and is restored elsewhere', async (t) => {
   const { data, other, file } = places(t)
   const store = new SqliteStore(data)
-  store.commit({ changes: [put('a')] })
+  await store.commit({ changes: [put('a')] })
   backUp(data, file)
-  store.commit({ changes: [put('b')] })
+  await store.commit({ changes: [put('b')] })
   const generation = store.meta('generation')
   store.close()
   assert.equal(statSync(file).mode & 0o777, 0o600)
   restore(other, file, false)
-  open(other, (restored) => {
+  await open(other, async (restored) => {
     assert.deepEqual(names(restored), ['a'])
     assert.equal(restored.revision(), 1)
     assert.match(restored.meta('generation') ?? '', /^[0-9a-f]{32}$/)
     assert.notEqual(restored.meta('generation'), generation)
-    restored.commit({ changes: [put('c')] })
+    await restored.commit({ changes: [put('c')] })
   })
   assert.equal(statSync(databasePath(other)).mode & 0o777, 0o600)
 })
 
-test('what is there is replaced only when that is wanted, and is kept', (t) => {
+test('what is there is replaced only when that is wanted, and is kept', async (t) => {
   const { data, file } = places(t)
-  open(data, (store) => store.commit({ changes: [put('a')] }))
+  await open(data, (store) => store.commit({ changes: [put('a')] }))
   backUp(data, file)
-  open(data, (store) => store.commit({ changes: [put('b')] }))
+  await open(data, (store) => store.commit({ changes: [put('b')] }))
   assert.throws(() => restore(data, file, false), /is there already; give --overwrite/)
-  assert.deepEqual(open(data, names), ['a', 'b'])
+  assert.deepEqual(await open(data, names), ['a', 'b'])
   restore(data, file, true)
-  assert.deepEqual(open(data, names), ['a'])
+  assert.deepEqual(await open(data, names), ['a'])
   restore(data, join(data, 'controller.db.replaced'), true)
-  assert.deepEqual(open(data, names), ['a', 'b'])
+  assert.deepEqual(await open(data, names), ['a', 'b'])
 })
 
-test('a damaged database is replaced, too', (t) => {
+test('a damaged database is replaced, too', async (t) => {
   const { data, file } = places(t)
-  open(data, (store) => store.commit({ changes: [put('a')] }))
+  await open(data, (store) => store.commit({ changes: [put('a')] }))
   backUp(data, file)
   writeFileSync(databasePath(data), 'damaged '.repeat(1_000))
   restore(data, file, true)
-  assert.deepEqual(open(data, names), ['a'])
+  assert.deepEqual(await open(data, names), ['a'])
 })
 
-test('while a controller runs nothing is restored over it', (t) => {
+test('while a controller runs nothing is restored over it', async (t) => {
   const { data, file } = places(t)
   const store = new SqliteStore(data)
   backUp(data, file)
   assert.throws(() => restore(data, file, true), /in use by another controller/)
-  store.commit({ changes: [put('a')] })
+  await store.commit({ changes: [put('a')] })
   store.close()
-  assert.deepEqual(open(data, names), ['a'])
+  assert.deepEqual(await open(data, names), ['a'])
 })
 
-test('a database is for its owner only, also when the backup has become readable on its way', (t) => {
+test('a database is for its owner only, also when the backup has become readable on its way', async (t) => {
   const { data, other, file } = places(t)
-  open(data, (store) => store.commit({ changes: [put('a')] }))
+  await open(data, (store) => store.commit({ changes: [put('a')] }))
   backUp(data, file)
   chmodSync(file, 0o644)
   restore(other, file, false)
   assert.equal(statSync(databasePath(other)).mode & 0o777, 0o600)
-  assert.deepEqual(open(other, names), ['a'])
+  assert.deepEqual(await open(other, names), ['a'])
 })
 
-test('a file that is no backup is refused, and nothing has changed', (t) => {
+test('a file that is no backup is refused, and nothing has changed', async (t) => {
   const { data, file } = places(t)
-  open(data, (store) => store.commit({ changes: [put('a')] }))
+  await open(data, (store) => store.commit({ changes: [put('a')] }))
   for (const text of ['no database '.repeat(1_000), '']) {
     writeFileSync(file, text)
     assert.throws(() => restore(data, file, true), { name: 'StoreError' })
   }
   assert.throws(() => restore(data, `${file}.none`, true), /is not there/)
-  assert.deepEqual(open(data, names), ['a'])
+  assert.deepEqual(await open(data, names), ['a'])
   assert.ok(!readdirSync(data).some((name) => name.endsWith('.partial')))
 })
 
-test('a backup overwrites no file and makes none of a directory without a controller', (t) => {
+test('a backup overwrites no file and makes none of a directory without a controller', async (t) => {
   const { data, other, file } = places(t)
-  open(data, () => {})
+  await open(data, () => {})
   writeFileSync(file, 'precious')
   assert.throws(() => backUp(data, file), /is there already/)
   assert.throws(() => backUp(other, `${file}.2`), /controller\.db" is not there/)
   assert.ok(!existsSync(other) && !existsSync(`${file}.2`))
 })
 
-test('tokens are made and revoked while the controller runs, and before it ever did', (t) => {
+test('tokens are made and revoked while the controller runs, and before it ever did', async (t) => {
   const { data } = places(t)
   const early = createToken(data, { user: 'early', role: 'admin' })
   const store = new SqliteStore(data)
-  store.commit({ changes: [put('a')] })
+  await store.commit({ changes: [put('a')] })
   createToken(data, { user: 'late', role: 'viewer' })
   const users = (): string[] => store.tokens().map(({ user }) => user)
   assert.deepEqual(users().sort(), ['early', 'late'])
@@ -139,13 +142,13 @@ test('tokens are made and revoked while the controller runs, and before it ever 
     listTokens(data).map(({ user, role }) => [user, role]),
     [['late', 'viewer']],
   )
-  store.commit({ changes: [put('b')] })
+  await store.commit({ changes: [put('b')] })
   store.close()
 })
 
-test('what is no backup is refused by its name, and nothing is changed', (t) => {
+test('what is no backup is refused by its name, and nothing is changed', async (t) => {
   const { data, other, file } = places(t)
-  open(data, (store) => store.commit({ changes: [put('a')] }))
+  await open(data, (store) => store.commit({ changes: [put('a')] }))
   const foreign = (name: string, version: number): string => {
     const path = join(data, name)
     const database = new Libsql(path)
@@ -165,12 +168,12 @@ test('what is no backup is refused by its name, and nothing is changed', (t) => 
     assert.throws(() => restore(data, path, true), message)
     assert.throws(() => restore(other, path, false), message)
   }
-  assert.deepEqual(open(data, names), ['a'])
+  assert.deepEqual(await open(data, names), ['a'])
 })
 
-test('a database of another program, or that others can read, is left as it is', (t) => {
+test('a database of another program, or that others can read, is left as it is', async (t) => {
   const { data } = places(t)
-  open(data, () => {})
+  await open(data, () => {})
   chmodSync(databasePath(data), 0o644)
   assert.throws(() => new SqliteStore(data), /others than its owner can read it; run "chmod 600 /)
   rmSync(databasePath(data))
@@ -196,9 +199,9 @@ test('tokens of a directory that is none are not looked for, and no directory co
   assert.ok(!existsSync(other))
 })
 
-test('what lies where a backup is written is not written through', (t) => {
+test('what lies where a backup is written is not written through', async (t) => {
   const { data, other, file } = places(t)
-  open(data, () => {})
+  await open(data, () => {})
   writeFileSync(other, 'precious')
   symlinkSync(other, `${file}.partial`)
   backUp(data, file)

@@ -1,14 +1,17 @@
 import { compareTexts } from '../../text/compare-texts.ts'
+import { CommitFeed } from './commit-feed.ts'
 import { deepFreeze, ResourceTable } from './resource-table.ts'
-import type {
-  AuditRecord,
-  Commit,
-  LastOperation,
-  Store,
-  StoredOperation,
-  StoredResource,
-  StoredToken,
-  StoreSize,
+import {
+  type AuditRecord,
+  type Commit,
+  type Committed,
+  checkRevision,
+  type LastOperation,
+  type Store,
+  type StoredOperation,
+  type StoredResource,
+  type StoredToken,
+  type StoreSize,
 } from './store.ts'
 
 /** A store that ends with the process: for tests of what stands on a store, and as the simplest one there is. */
@@ -20,6 +23,7 @@ export class MemoryStore implements Store {
   readonly #audit: AuditRecord[] = []
   readonly #meta = new Map<string, string>()
   readonly #tokens = new Map<string, StoredToken>()
+  readonly #feed = new CommitFeed()
 
   revision(): number {
     return this.#revision
@@ -37,7 +41,9 @@ export class MemoryStore implements Store {
     return this.#resources.all()
   }
 
-  commit({ changes, operation, audit = [], meta = {} }: Commit): number {
+  async commit(commit: Commit): Promise<number> {
+    const { changes, operation, audit = [], meta = {} } = commit
+    checkRevision(commit, this.#revision)
     const revision = this.#revision + (changes.length > 0 ? 1 : 0)
     this.#resources = this.#resources.with(changes, revision)
     this.#revision = revision
@@ -47,7 +53,12 @@ export class MemoryStore implements Store {
       if (value === undefined) this.#meta.delete(name)
       else this.#meta.set(name, value)
     }
+    this.#feed.tell({ revision, changes, operation })
     return revision
+  }
+
+  follow(follower: (committed: Committed) => void): () => void {
+    return this.#feed.follow(follower)
   }
 
   operation(project: string, scope: string, nameOrId: string): StoredOperation | undefined {

@@ -23,12 +23,12 @@ const clock = (): number => Date.parse(CREATED)
 
 testStoreContract('a store of SQLite', () => new SqliteStore(newDirectory(), clock))
 
-test('everything is there again when the store is opened again', () => {
+test('everything is there again when the store is opened again', async () => {
   const directory = newDirectory()
   const token = { id: 'abc', hash: 'ff', user: 'me', role: 'admin', created: '2026-01-01T00:00:00Z' } as const
   const first = new SqliteStore(directory, clock)
-  first.commit({ changes: [put('b'), put('a')], operation: operation('op'), meta: { number: '7' } })
-  first.commit({ changes: [remove('b')] })
+  await first.commit({ changes: [put('b'), put('a')], operation: operation('op'), meta: { number: '7' } })
+  await first.commit({ changes: [remove('b')] })
   first.addToken(token)
   const generation = first.meta('generation')
   const resources = first.all()
@@ -44,12 +44,12 @@ test('everything is there again when the store is opened again', () => {
   second.close()
 })
 
-test('only the owner can read the files, whatever the mask of the process is', () => {
+test('only the owner can read the files, whatever the mask of the process is', async () => {
   const mask = process.umask(0)
   const directory = newDirectory()
   try {
     const store = new SqliteStore(directory)
-    store.commit({ changes: [put('a')] })
+    await store.commit({ changes: [put('a')] })
     assert.equal(statSync(directory).mode & 0o777, 0o700)
     const files = readdirSync(directory)
     assert.ok(files.includes('controller.db') && files.includes('controller.db-wal'), files.join(' '))
@@ -60,14 +60,14 @@ test('only the owner can read the files, whatever the mask of the process is', (
   }
 })
 
-test('a second store on the same directory is refused, and may have it afterwards', () => {
+test('a second store on the same directory is refused, and may have it afterwards', async () => {
   const directory = newDirectory()
   const first = new SqliteStore(directory)
   assert.throws(() => new SqliteStore(directory), {
     name: 'StoreError',
     message: /in use by another controller; stop it/,
   })
-  first.commit({ changes: [put('a')] })
+  await first.commit({ changes: [put('a')] })
   first.close()
   const second = new SqliteStore(directory)
   assert.equal(second.revision(), 1)
@@ -93,17 +93,17 @@ test('a database of a later version is refused', () => {
   assert.throws(() => new SqliteStore(directory), { name: 'StoreError', message: /later truepeer: its version is 99/ })
 })
 
-test('a database of the first version keeps its operations, and gets what came later', () => {
+test('a database of the first version keeps its operations, and gets what came later', async () => {
   const directory = newDirectory()
   const newest = new SqliteStore(directory, () => Date.parse(CREATED))
-  newest.commit({ changes: [], operation: operation('op-1') })
+  await newest.commit({ changes: [], operation: operation('op-1') })
   newest.close()
   const database = new Libsql(databasePath(directory))
   for (const name of ['by_place', 'latest', 'by_request']) database.exec(`DROP INDEX operations_${name}`)
   database.exec('ALTER TABLE operations DROP COLUMN request; PRAGMA user_version = 1')
   database.close()
   const store = new SqliteStore(directory, () => Date.parse(CREATED))
-  store.commit({ changes: [], operation: operation('op-2', { request: 'r' }) })
+  await store.commit({ changes: [], operation: operation('op-2', { request: 'r' }) })
   assert.deepEqual(store.operation('lab', 'global', 'op-1'), operation('op-1'))
   assert.equal(store.operationOfRequest('r')?.name, 'op-2')
   store.close()
@@ -128,18 +128,18 @@ test('a migration that fails leaves the database at the version before', () => {
   database.close()
 })
 
-test('done operations of 14 days and audit records of 400 days are removed, running ones stay', () => {
+test('done operations of 14 days and audit records of 400 days are removed, running ones stay', async () => {
   const directory = newDirectory()
   const day = (days: number): string => new Date(Date.UTC(2026, 0, 1 + days)).toISOString()
   const first = new SqliteStore(directory, () => Date.parse(day(0)))
   const record = { user: 'me', action: 'a', target: 't', before: null, after: null }
   const audit = [0, 200].map((days) => ({ ...record, time: day(days) }))
-  first.commit({ changes: [], operation: operation('old', { inserted: day(0) }), audit })
-  first.commit({ changes: [], operation: operation('running', { inserted: day(0), isDone: false }) })
-  first.commit({ changes: [], operation: operation('late', { inserted: day(395), request: 'r' }) })
+  await first.commit({ changes: [], operation: operation('old', { inserted: day(0) }), audit })
+  await first.commit({ changes: [], operation: operation('running', { inserted: day(0), isDone: false }) })
+  await first.commit({ changes: [], operation: operation('late', { inserted: day(395), request: 'r' }) })
   first.close()
   const second = new SqliteStore(directory, () => Date.parse(day(401)))
-  second.commit({ changes: [] })
+  await second.commit({ changes: [] })
   assert.deepEqual(
     second.latestOperations('lab', 'global', undefined, 9).map(({ name }) => name),
     ['late', 'running'],

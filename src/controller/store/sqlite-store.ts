@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import type { Database, Statement } from 'libsql'
+import { CommitFeed } from './commit-feed.ts'
 import {
   closeDatabase,
   type DirectoryLock,
@@ -9,18 +10,20 @@ import {
   storeError,
 } from './data-directory.ts'
 import { deepFreeze, ResourceTable } from './resource-table.ts'
-import type {
-  AuditRecord,
-  Change,
-  Commit,
-  JsonObject,
-  JsonValue,
-  LastOperation,
-  Store,
-  StoredOperation,
-  StoredResource,
-  StoredToken,
-  StoreSize,
+import {
+  type AuditRecord,
+  type Change,
+  type Commit,
+  type Committed,
+  checkRevision,
+  type JsonObject,
+  type JsonValue,
+  type LastOperation,
+  type Store,
+  type StoredOperation,
+  type StoredResource,
+  type StoredToken,
+  type StoreSize,
 } from './store.ts'
 
 const DAY_MS = 86_400_000
@@ -42,6 +45,7 @@ export class SqliteStore implements Store {
   readonly #database: Database
   readonly #statements: Statements
   readonly #clock: () => number
+  readonly #feed = new CommitFeed()
   #resources: ResourceTable
   #revision: number
   #commits = 0
@@ -90,8 +94,10 @@ export class SqliteStore implements Store {
     return this.#resources.all()
   }
 
-  commit(commit: Commit): number {
+  /** All of it happens before the call returns; who calls must not rely on that. */
+  async commit(commit: Commit): Promise<number> {
     const { changes, operation, audit = [], meta = {} } = commit
+    checkRevision(commit, this.#revision)
     const revision = this.#revision + (changes.length > 0 ? 1 : 0)
     const resources = this.#resources.with(changes, revision)
     this.#transact(() => {
@@ -111,7 +117,12 @@ export class SqliteStore implements Store {
     // Only now: had the transaction failed, nothing would have changed.
     this.#resources = resources
     this.#revision = revision
+    this.#feed.tell({ revision, changes, operation })
     return revision
+  }
+
+  follow(follower: (committed: Committed) => void): () => void {
+    return this.#feed.follow(follower)
   }
 
   operation(project: string, scope: string, nameOrId: string): StoredOperation | undefined {

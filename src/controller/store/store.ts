@@ -71,12 +71,25 @@ export type AuditRecord = {
 
 /** What becomes durable together, or not at all. */
 export type Commit = {
+  /**
+   * The revision of the store that the changes were checked against: where it is another one by then, nothing is stored.
+   * undefined: they are right whatever else is stored.
+   */
+  readonly checkedAt?: number | undefined
   readonly changes: readonly Change[]
   /** Put under its project and name: a new one, or one that goes on. */
   readonly operation?: StoredOperation | undefined
   readonly audit?: readonly AuditRecord[] | undefined
   /** Small facts of the controller itself, such as the number of a project; undefined takes one away. */
   readonly meta?: Readonly<Record<string, string | undefined>> | undefined
+}
+
+/** A commit as those hear of it who follow a store. */
+export type Committed = {
+  /** That of the store with this commit, and without those after it. */
+  readonly revision: number
+  readonly changes: readonly Change[]
+  readonly operation: StoredOperation | undefined
 }
 
 /** What a bearer token allows. An `edge` and an `agent` may only follow the configuration and report about themselves. */
@@ -96,8 +109,8 @@ export type StoredToken = {
 }
 
 /**
- * Where the controller keeps everything. All methods are synchronous, and what they return is consistent until the
- * caller lets others run. Reads never fail, also while the disk is full.
+ * Where the controller keeps everything. Reads are synchronous, and what they return is consistent until the caller lets
+ * others run; they never fail, also while the disk is full. A commit may take its time, and others may come in between.
  */
 export type Store = {
   /** Grows by one with every commit that changes resources; 0: nothing was ever stored. */
@@ -108,12 +121,20 @@ export type Store = {
   /** The resources of every collection and project, in the order of project, collection, scope and name. */
   all(): readonly StoredResource[]
   /**
-   * Makes a transaction durable before it returns the revision.
+   * Makes a transaction durable, tells those who follow, and resolves with its revision; reads show it by then.
    *
-   * @throws StoreFullError when the disk is full, StoreError on any other failure: nothing was changed then. The
-   * deletion of a resource that is not there is our own mistake and throws, too
+   * Rejects with a CommitRaceError when it was checked at another revision, which reads show by then; with a
+   * StoreFullError when the disk is full, with a StoreError on any other failure. Nothing was changed then, and nobody
+   * told. The deletion of a resource that is not there is our own mistake and rejects, too.
    */
-  commit(commit: Commit): number
+  commit(commit: Commit): Promise<number>
+  /**
+   * Tells of every commit from now on, whoever has made it, in their order and each once, as soon as reads show it and
+   * before anybody else runs. A follower must not throw.
+   *
+   * @returns what ends that
+   */
+  follow(follower: (committed: Committed) => void): () => void
   /** @param nameOrId the name, or the numeric id that clients may use in its place */
   operation(project: string, scope: string, nameOrId: string): StoredOperation | undefined
   /** The operation that a request has begun, by its {@link StoredOperation.request}. */
@@ -157,4 +178,15 @@ export class StoreError extends Error {
 /** The disk is full: nothing was changed, reads go on, and writes work again once there is space. */
 export class StoreFullError extends StoreError {
   override readonly name = 'StoreFullError'
+}
+
+/** Another commit came in between: nothing was changed, and what was to be stored has to be checked again. */
+export class CommitRaceError extends StoreError {
+  override readonly name = 'CommitRaceError'
+}
+
+/** @throws CommitRaceError when a commit was checked at another revision than the one that there is */
+export function checkRevision({ checkedAt }: Commit, revision: number): void {
+  if (checkedAt === undefined || checkedAt === revision) return
+  throw new CommitRaceError('Other changes came in between again and again; nothing was changed, send it again')
 }

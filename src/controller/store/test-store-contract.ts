@@ -1,7 +1,14 @@
 // What every store has to do; run on each of them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { AuditRecord, Change, ResourceKey, Store, StoredOperation } from './store.ts'
+import {
+  type AuditRecord,
+  type Change,
+  CommitRaceError,
+  type ResourceKey,
+  type Store,
+  type StoredOperation,
+} from './store.ts'
 
 /** When everything in these tests was made. */
 export const CREATED = '2026-01-02T03:04:05.678Z'
@@ -43,11 +50,11 @@ function names(store: Store): string[] {
 /** Declares the tests of the contract for one kind of store; `open` makes an empty one. */
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: a list of tests
 export function testStoreContract(kind: string, open: () => Store): void {
-  const claim = (text: string, run: (store: Store) => void): void => {
-    test(`${kind}: ${text}`, () => {
+  const claim = (text: string, run: (store: Store) => void | Promise<void>): void => {
+    test(`${kind}: ${text}`, async () => {
       const store = open()
       try {
-        run(store)
+        await run(store)
       } finally {
         store.close()
       }
@@ -67,27 +74,30 @@ export function testStoreContract(kind: string, open: () => Store): void {
     assert.deepEqual(store.tokens(), [])
   })
 
-  claim('what was put comes back with the revision of its commit, and without fields it did not have', (store) => {
-    assert.equal(store.commit({ changes: [put('a'), put('b')] }), 1)
-    assert.equal(store.commit({ changes: [put('b', { value: 'new' })] }), 2)
-    const key = { project: 'lab', collection: 'healthChecks', scope: 'global' }
-    const common = { ...key, id: '11', created: CREATED }
-    assert.deepEqual(store.get('lab', 'healthChecks', 'global', 'a'), {
-      ...common,
-      name: 'a',
-      revision: 1,
-      resource: { name: 'a', value: '' },
-    })
-    assert.deepEqual(store.get('lab', 'healthChecks', 'global', 'b'), {
-      ...common,
-      name: 'b',
-      revision: 2,
-      resource: { name: 'b', value: 'new' },
-    })
-    assert.equal(store.revision(), 2)
-  })
+  claim(
+    'what was put comes back with the revision of its commit, and without fields it did not have',
+    async (store) => {
+      assert.equal(await store.commit({ changes: [put('a'), put('b')] }), 1)
+      assert.equal(await store.commit({ changes: [put('b', { value: 'new' })] }), 2)
+      const key = { project: 'lab', collection: 'healthChecks', scope: 'global' }
+      const common = { ...key, id: '11', created: CREATED }
+      assert.deepEqual(store.get('lab', 'healthChecks', 'global', 'a'), {
+        ...common,
+        name: 'a',
+        revision: 1,
+        resource: { name: 'a', value: '' },
+      })
+      assert.deepEqual(store.get('lab', 'healthChecks', 'global', 'b'), {
+        ...common,
+        name: 'b',
+        revision: 2,
+        resource: { name: 'b', value: 'new' },
+      })
+      assert.equal(store.revision(), 2)
+    },
+  )
 
-  claim('secrets and every kind of JSON value survive', (store) => {
+  claim('secrets and every kind of JSON value survive', async (store) => {
     const resource = {
       text: 'é\u0000"\\ \u{1f600}',
       whole: 9_007_199_254_740_991,
@@ -96,7 +106,7 @@ export function testStoreContract(kind: string, open: () => Store): void {
       list: [true, [], {}],
     }
     const place = { project: 'lab', collection: 'sslCertificates', scope: 'global', name: 'c' }
-    store.commit({
+    await store.commit({
       changes: [
         { put: { ...place, id: '18446744073709551615', created: CREATED, resource, secret: { privateKey: 'PEM' } } },
       ],
@@ -107,9 +117,9 @@ export function testStoreContract(kind: string, open: () => Store): void {
     assert.equal(stored.id, '18446744073709551615')
   })
 
-  claim('lists are in the order of scope and name, by code units, of one project and collection', (store) => {
+  claim('lists are in the order of scope and name, by code units, of one project and collection', async (store) => {
     const zonal = (zone: string) => ({ scope: `zones/${zone}` })
-    store.commit({
+    await store.commit({
       changes: [
         put('b'),
         put('a-1', zonal('z-b')),
@@ -134,12 +144,12 @@ export function testStoreContract(kind: string, open: () => Store): void {
     )
   })
 
-  claim('a delete removes, and a delete of nothing changes nothing at all', (store) => {
-    store.commit({ changes: [put('a'), put('b')] })
-    store.commit({ changes: [remove('a')] })
+  claim('a delete removes, and a delete of nothing changes nothing at all', async (store) => {
+    await store.commit({ changes: [put('a'), put('b')] })
+    await store.commit({ changes: [remove('a')] })
     assert.deepEqual(names(store), ['global/b'])
-    assert.throws(
-      () => store.commit({ changes: [put('c'), remove('a')], operation: operation('op'), meta: { m: '1' } }),
+    await assert.rejects(
+      store.commit({ changes: [put('c'), remove('a')], operation: operation('op'), meta: { m: '1' } }),
       /"a"/,
     )
     assert.deepEqual(names(store), ['global/b'])
@@ -148,16 +158,16 @@ export function testStoreContract(kind: string, open: () => Store): void {
     assert.equal(store.meta('m'), undefined)
   })
 
-  claim('changes of one commit are made one after the other', (store) => {
-    store.commit({ changes: [put('a', { value: '1' }), remove('a'), put('a', { value: '2' })] })
+  claim('changes of one commit are made one after the other', async (store) => {
+    await store.commit({ changes: [put('a', { value: '1' }), remove('a'), put('a', { value: '2' })] })
     assert.deepEqual(store.get('lab', 'healthChecks', 'global', 'a')?.resource, { name: 'a', value: '2' })
     assert.deepEqual(names(store), ['global/a'])
   })
 
-  claim('what is read cannot be changed, and what was put can be without effect', (store) => {
+  claim('what is read cannot be changed, and what was put can be without effect', async (store) => {
     const resource = { list: [{ a: 1 }] }
     const place = { project: 'lab', collection: 'healthChecks', scope: 'global', name: 'a' }
-    store.commit({ changes: [{ put: { ...place, id: '1', created: CREATED, resource } }] })
+    await store.commit({ changes: [{ put: { ...place, id: '1', created: CREATED, resource } }] })
     resource.list[0].a = 2
     const stored = store.get('lab', 'healthChecks', 'global', 'a')
     assert.deepEqual(stored?.resource, { list: [{ a: 1 }] })
@@ -167,46 +177,105 @@ export function testStoreContract(kind: string, open: () => Store): void {
     }, TypeError)
   })
 
-  claim('a list that was taken stays as it was', (store) => {
-    store.commit({ changes: [put('a')] })
+  claim('a list that was taken stays as it was', async (store) => {
+    await store.commit({ changes: [put('a')] })
     const before = store.list('lab', 'healthChecks')
-    store.commit({ changes: [put('b'), remove('a')] })
+    await store.commit({ changes: [put('b'), remove('a')] })
     assert.deepEqual(
       before.map(({ name }) => name),
       ['a'],
     )
   })
 
-  claim('the revision grows only with changes of resources', (store) => {
-    assert.equal(store.commit({ changes: [put('a')], operation: operation('op', { isDone: false }) }), 1)
-    assert.equal(store.commit({ changes: [], operation: operation('op') }), 1)
-    assert.equal(store.commit({ changes: [], audit: [auditRecord('a')], meta: { number: '7' } }), 1)
+  claim('the revision grows only with changes of resources', async (store) => {
+    assert.equal(await store.commit({ changes: [put('a')], operation: operation('op', { isDone: false }) }), 1)
+    assert.equal(await store.commit({ changes: [], operation: operation('op') }), 1)
+    assert.equal(await store.commit({ changes: [], audit: [auditRecord('a')], meta: { number: '7' } }), 1)
     assert.equal(store.revision(), 1)
   })
 
-  claim('operations are found by name and by id, in their scope', (store) => {
+  claim(
+    'a commit that was checked at another revision changes nothing at all; checked at the latest it does',
+    async (store) => {
+      const checkedAt = await store.commit({ changes: [put('a')] })
+      await store.commit({ changes: [put('b')] })
+      const whole = { changes: [put('c')], operation: operation('op'), audit: [auditRecord('c')], meta: { m: '1' } }
+      for (const other of [checkedAt, 0, 3]) {
+        await assert.rejects(store.commit({ ...whole, checkedAt: other }), CommitRaceError)
+      }
+      await assert.rejects(store.commit({ changes: [], meta: { m: '1' }, checkedAt }), CommitRaceError)
+      assert.deepEqual(names(store), ['global/a', 'global/b'])
+      assert.deepEqual([store.revision(), store.operations('lab', undefined, undefined, 9).length], [2, 0])
+      assert.deepEqual([store.audit(9).length, store.meta('m')], [0, undefined])
+      assert.equal(await store.commit({ ...whole, checkedAt: 2 }), 3)
+      assert.equal(await store.commit({ changes: [put('d')] }), 4, 'what is right whatever there is needs no revision')
+    },
+  )
+
+  claim('of commits that were checked at the same revision, one becomes true', async (store) => {
+    const checkedAt = store.revision()
+    const commits = ['a', 'b', 'c'].map((name) => store.commit({ checkedAt, changes: [put(name)] }))
+    const outcomes = (await Promise.allSettled(commits)).map(({ status }) => status)
+    assert.deepEqual(outcomes.sort(), ['fulfilled', 'rejected', 'rejected'])
+    assert.deepEqual([store.revision(), names(store).length], [1, 1])
+  })
+
+  claim(
+    'whoever follows hears of each commit once, in order, when reads show it and before it resolves',
+    async (store) => {
+      await store.commit({ changes: [put('a')] })
+      const heard: string[] = []
+      const unfollow = store.follow(({ revision, changes, operation: one }) => {
+        heard.push(`${revision} ${changes.length} ${one?.name} ${names(store)}`)
+        assert.equal(store.revision(), revision)
+      })
+      const note = (commit: Promise<number>) => commit.then((revision) => heard.push(`resolved ${revision}`))
+      await note(store.commit({ changes: [put('b'), remove('a')], operation: operation('op') }))
+      await note(store.commit({ changes: [], operation: operation('op-2') }))
+      await assert.rejects(store.commit({ changes: [remove('x')] }))
+      await assert.rejects(store.commit({ changes: [put('x')], checkedAt: 1 }))
+      unfollow()
+      await store.commit({ changes: [put('c')] })
+      assert.deepEqual(heard, ['2 2 op global/b', 'resolved 2', '2 0 op-2 global/b', 'resolved 2'])
+    },
+  )
+
+  claim('a commit that a follower makes is heard of by all after the one before it', async (store) => {
+    const heard: string[] = []
+    let nested: Promise<number> | undefined
+    store.follow(({ revision }) => {
+      heard.push(`first ${revision}`)
+      nested ??= store.commit({ changes: [put('b')] })
+    })
+    store.follow(({ revision }) => heard.push(`second ${revision}`))
+    await store.commit({ changes: [put('a')] })
+    assert.equal(await nested, 2)
+    assert.deepEqual(heard, ['first 1', 'second 1', 'first 2', 'second 2'])
+  })
+
+  claim('operations are found by name and by id, in their scope', async (store) => {
     const regional = { scope: 'regions/r' }
-    store.commit({ changes: [put('a')], operation: operation('op-1') })
-    store.commit({ changes: [put('b')], operation: operation('op-2', regional) })
-    store.commit({ changes: [put('c')], operation: operation('op-3') })
-    store.commit({ changes: [put('d')], operation: operation('op-1', { project: 'other' }) })
+    await store.commit({ changes: [put('a')], operation: operation('op-1') })
+    await store.commit({ changes: [put('b')], operation: operation('op-2', regional) })
+    await store.commit({ changes: [put('c')], operation: operation('op-3') })
+    await store.commit({ changes: [put('d')], operation: operation('op-1', { project: 'other' }) })
     assert.deepEqual(store.operation('lab', 'global', 'op-1'), operation('op-1'))
     assert.deepEqual(store.operation('lab', 'global', '9op-1'), operation('op-1'))
     assert.equal(store.operation('lab', 'global', 'op-2'), undefined)
     assert.deepEqual(store.operation('lab', 'regions/r', '9op-2'), operation('op-2', regional))
   })
 
-  claim('an operation is found by its request, also when it has gone on', (store) => {
+  claim('an operation is found by its request, also when it has gone on', async (store) => {
     const begun = operation('op-1', { request: 'r 1', isDone: false })
-    store.commit({ changes: [], operation: begun })
-    store.commit({ changes: [], operation: operation('op-2') })
+    await store.commit({ changes: [], operation: begun })
+    await store.commit({ changes: [], operation: operation('op-2') })
     assert.deepEqual(store.operationOfRequest('r 1'), begun)
-    store.commit({ changes: [], operation: { ...begun, isDone: true } })
+    await store.commit({ changes: [], operation: { ...begun, isDone: true } })
     assert.deepEqual(store.operationOfRequest('r 1'), { ...begun, isDone: true })
     assert.equal(store.operationOfRequest('r'), undefined)
   })
 
-  claim('operations are listed page by page, by scope and name or the latest first', (store) => {
+  claim('operations are listed page by page, by scope and name or the latest first', async (store) => {
     const day = (number: number) => ({ inserted: `2026-01-0${number}T00:00:00.000Z` })
     const all = [
       operation('c', day(1)),
@@ -215,7 +284,7 @@ export function testStoreContract(kind: string, open: () => Store): void {
       operation('d', { ...day(1), scope: 'regions/r' }),
       operation('a', { ...day(3), project: 'other' }),
     ]
-    for (const one of all) store.commit({ changes: [], operation: one })
+    for (const one of all) await store.commit({ changes: [], operation: one })
     type Take = (last: StoredOperation | undefined) => readonly StoredOperation[]
     const pages = (take: Take, last?: StoredOperation): string[] => {
       const page = take(last)
@@ -235,15 +304,15 @@ export function testStoreContract(kind: string, open: () => Store): void {
     )
   })
 
-  claim('an operation that goes on keeps its place, and is unfinished until it is done', (store) => {
+  claim('an operation that goes on keeps its place, and is unfinished until it is done', async (store) => {
     const running = { isDone: false, resource: { status: 'RUNNING' } }
-    store.commit({ changes: [put('a')], operation: operation('op-1', running) })
-    store.commit({ changes: [put('b')], operation: operation('op-2', running) })
+    await store.commit({ changes: [put('a')], operation: operation('op-1', running) })
+    await store.commit({ changes: [put('b')], operation: operation('op-2', running) })
     assert.deepEqual(
       store.unfinished().map(({ name }) => name),
       ['op-1', 'op-2'],
     )
-    store.commit({ changes: [], operation: operation('op-1') })
+    await store.commit({ changes: [], operation: operation('op-1') })
     assert.deepEqual(store.size().operations, { done: 1, running: 1 })
     assert.deepEqual(
       store.unfinished().map(({ name }) => name),
@@ -256,17 +325,17 @@ export function testStoreContract(kind: string, open: () => Store): void {
     assert.deepEqual(store.operation('lab', 'global', 'op-1'), operation('op-1'))
   })
 
-  claim('the audit log gives the latest records first', (store) => {
+  claim('the audit log gives the latest records first', async (store) => {
     const records = ['a', 'b', 'c'].map(auditRecord)
-    store.commit({ changes: [put('a')], audit: records.slice(0, 2) })
-    store.commit({ changes: [], audit: records.slice(2) })
+    await store.commit({ changes: [put('a')], audit: records.slice(0, 2) })
+    await store.commit({ changes: [], audit: records.slice(2) })
     assert.deepEqual(store.audit(2), [records[2], records[1]])
     assert.deepEqual(store.audit(10), records.toReversed())
   })
 
-  claim('facts are kept, replaced and taken away', (store) => {
-    store.commit({ changes: [], meta: { number: '1', other: 'x' } })
-    store.commit({ changes: [], meta: { number: '2', other: undefined } })
+  claim('facts are kept, replaced and taken away', async (store) => {
+    await store.commit({ changes: [], meta: { number: '1', other: 'x' } })
+    await store.commit({ changes: [], meta: { number: '2', other: undefined } })
     assert.equal(store.meta('number'), '2')
     assert.equal(store.meta('other'), undefined)
   })

@@ -1,0 +1,157 @@
+import type { Log } from '../../telemetry/log.ts'
+import { messageOf } from '../../text/error-message.ts'
+import { keyOfPath, pathOf } from '../model/resource-paths.ts'
+import type {
+  InstanceProvider,
+  MachineFailure,
+  MachineSource,
+  MachineState,
+  MakeProvider,
+  WantedMachines,
+} from '../model/world.ts'
+import type { Change, Store } from '../store/store.ts'
+
+/** A provider that has not ended by then is told to, and counts as failed. */
+const RECONCILE_MS_MAX = 300_000
+const RETRY_MS_MIN = 1_000
+const RETRY_MS_MAX = 60_000
+const FAILURES_LOGGED_MAX = 20
+
+/** What {@link Machines} work with. */
+export type MachinesOptions = {
+  readonly store: Pick<Store, 'all' | 'get' | 'revision'>
+  readonly makeProvider: MakeProvider
+  readonly log: Log
+}
+
+/** What came of one try; a failure without a path concerns everything. */
+type Failure = Omit<MachineFailure, 'path'> & { readonly path: string | undefined }
+
+/** Whoever wants to know what came of a revision for one resource. */
+type Waiter = {
+  readonly revision: number
+  readonly path: string
+  readonly resolve: (problem: string | undefined) => void
+}
+
+/**
+ * The machines of instances: has a provider bring them to what is stored, again where it fails, and keeps what it reports
+ * of them. One try at a time, and each is about the latest revision.
+ */
+export class Machines implements MachineSource {
+  readonly #store: MachinesOptions['store']
+  readonly #log: Log
+  readonly #provider: InstanceProvider
+  readonly #states = new Map<string, MachineState>()
+  readonly #closing = new AbortController()
+  #waiters: readonly Waiter[] = []
+  #timer: NodeJS.Timeout | undefined
+  #isTrying = false
+  /** A change has come while the provider was busy with those before it. */
+  #isBehind = false
+  #retryMs = RETRY_MS_MIN
+
+  constructor({ store, makeProvider, log }: MachinesOptions) {
+    this.#store = store
+    this.#log = log
+    this.#provider = makeProvider((path, state) => this.#take(path, state))
+    this.#trySoon()
+  }
+
+  stateOf(path: string): MachineState | undefined {
+    return this.#states.get(path)
+  }
+
+  /** Follows a commit. */
+  committed(changes: readonly Change[]): void {
+    for (const change of changes) if ('delete' in change) this.#states.delete(pathOf(change.delete))
+    const isOurs = changes.some((change) => makesMachines('put' in change ? change.put : change.delete))
+    if (isOurs) this.#trySoon()
+  }
+
+  /**
+   * Resolves once the provider has had its try at this revision or a later one: with why it could not do what the
+   * resource asks for, or with undefined. Never rejects.
+   */
+  tried(revision: number, path: string): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      this.#waiters = [...this.#waiters, { revision, path, resolve }]
+      this.#trySoon()
+    })
+  }
+
+  /** Tells the provider to end what it does, and asks it for nothing more. */
+  close(): void {
+    this.#closing.abort(new Error('The controller ends'))
+    clearTimeout(this.#timer)
+  }
+
+  /** Changes that come together are one try; those that come during one are the next. */
+  #trySoon(afterMs = 0): void {
+    this.#isBehind = true
+    if (this.#isTrying || this.#closing.signal.aborted) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.#try(), afterMs)
+  }
+
+  async #try(): Promise<void> {
+    this.#isTrying = true
+    this.#isBehind = false
+    const revision = this.#store.revision()
+    const failures = await this.#reconcile(revision)
+    this.#isTrying = false
+    if (this.#closing.signal.aborted) return
+    this.#tell(revision, failures)
+    if (failures.length === 0) this.#retryMs = RETRY_MS_MIN
+    else {
+      const shown = failures.slice(0, FAILURES_LOGGED_MAX)
+      this.#log('error', 'Machines are not as they should be', { revision, failures: shown, retryMs: this.#retryMs })
+    }
+    if (this.#isBehind) this.#trySoon()
+    else if (failures.length > 0) {
+      this.#trySoon(this.#retryMs)
+      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX)
+    }
+  }
+
+  async #reconcile(revision: number): Promise<readonly Failure[]> {
+    const all = this.#store.all()
+    const wanted: WantedMachines = {
+      revision,
+      instances: all.filter(({ collection }) => collection === 'instances'),
+      firewalls: all.filter(({ collection }) => collection === 'firewalls'),
+    }
+    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(RECONCILE_MS_MAX)])
+    try {
+      return await Promise.race([this.#provider.reconcile(wanted, signal), rejectionOf(signal)])
+    } catch (error) {
+      return [{ path: undefined, message: messageOf(error) }]
+    }
+  }
+
+  #tell(revision: number, failures: readonly Failure[]): void {
+    const told = this.#waiters.filter((waiter) => waiter.revision <= revision)
+    this.#waiters = this.#waiters.filter((waiter) => waiter.revision > revision)
+    for (const { path, resolve } of told) {
+      resolve(failures.find((failure) => failure.path === undefined || failure.path === path)?.message)
+    }
+  }
+
+  /** What is said of an instance that is gone by now is no news. */
+  #take(path: string, state: MachineState): void {
+    const key = keyOfPath(path)
+    const stored = key && this.#store.get(key.project, key.collection, key.scope, key.name)
+    if (stored !== undefined) this.#states.set(path, state)
+  }
+}
+
+/** Says whether machines are made from resources of this collection. */
+export function makesMachines({ collection }: { readonly collection: string }): boolean {
+  return collection === 'instances' || collection === 'firewalls'
+}
+
+function rejectionOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
+}
