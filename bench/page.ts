@@ -13,10 +13,24 @@ export function writePage(result: Result): string {
     '<!-- Written by "npm run bench"; do not edit. -->',
     '',
     ...introduction(result),
+    ...HOW_TO_MEASURE_SCALE,
     ...scenarios.flatMap((scenario) => section(result, scenario)),
     ...gapsOf(result),
   ].join('\n')}\n`
 }
+
+/** Its figures stand elsewhere: they compare two checkouts, and no other programs. */
+const HOW_TO_MEASURE_SCALE = [
+  'What a large configuration costs is measured apart, for one built checkout or for two that take turns:',
+  '',
+  ...['```sh', 'npm run bench:scale -- --checkout BEFORE --checkout AFTER --json scale.json', '```', ''],
+  'It starts `truepeer edge` with 10,000 backends behind 100 frontends (`--help` names the flags for more or fewer), from',
+  'a file and from a controller, and prints what workers are sent for a change, the heap of a worker, the CPU time of',
+  'main thread and workers for a change and with nothing to do, and what the first connections cost after the health of',
+  'one backend has changed. CPU times are those of threads, so that others may use the machine meanwhile; two checkouts',
+  'and three repetitions take 20 minutes.',
+  '',
+]
 
 function introduction(result: Result): string[] {
   const { secondsPerPoint, isPinned } = result
