@@ -42,12 +42,13 @@ say(
 )
 say(`medians of ${new Set(samples.map(({ repetition }) => repetition)).size} repetitions\n`)
 say(scaleTable(names, samples))
-if (options.jsonPath !== undefined) {
-  const result = { date: new Date().toISOString(), machine: describeMachine(), node: process.version }
-  writeFileSync(
-    options.jsonPath,
-    `${JSON.stringify({ ...result, ...options, names, figures: FIGURES, samples }, undefined, 1)}\n`,
-  )
+
+/** Writes what there is so far: a run that is ended early is not lost. */
+function save(): void {
+  if (options.jsonPath === undefined) return
+  const surroundings = { date: new Date().toISOString(), machine: describeMachine(), node: process.version }
+  const result = { ...surroundings, ...options, names, figures: FIGURES, samples }
+  writeFileSync(options.jsonPath, `${JSON.stringify(result, undefined, 1)}\n`)
 }
 
 /** The checkouts take turns, scenario by scenario. */
@@ -61,6 +62,7 @@ async function repeat(repetition: number): Promise<void> {
   for (const [index, checkout] of options.checkouts.entries()) {
     say(`${repetition}/${options.repetitions} ${names[index]}: from a file`)
     quiet.push(await measureWithFile(checkout, sceneOf(index, 'file')))
+    save()
   }
   for (const [index, controller] of controllers.entries()) {
     say(`${repetition}/${options.repetitions} ${names[index]}: from a controller`)
@@ -68,6 +70,7 @@ async function repeat(repetition: number): Promise<void> {
     const firstIdleSeconds = IDLE_SECONDS + repetition * 1_000
     const before = { quietFile: quiet[index], firstIdleSeconds }
     await measureWithController(options.checkouts[index], controller, sceneOf(index, 'follower'), before)
+    save()
   }
 }
 
