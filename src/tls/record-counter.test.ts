@@ -24,6 +24,7 @@ test('a record ends where its header says, which has to be there whole', () => {
 test('a piece belongs to one record, also where that comes in parts', () => {
   const end = receive(10, 20)
   const records = new RecordCounter()
+  assert.equal(records.take(0), false, 'nothing read is no record')
   assert.equal(records.pieceEnd(0, 3), 0, 'not even a header')
   assert.equal(records.pieceEnd(0, 8), 8, 'as far as there is something')
   assert.equal(records.take(8), false)
