@@ -157,7 +157,8 @@ export const rooms = [
   {
     floor: 4,
     folder: 'edge/worker',
-    holds: 'what runs in the worker threads of an edge: its role, headers, connections to backends, records',
+    holds:
+      'what runs in the worker threads of an edge: its entrances and services, headers, connections to backends, records',
     mayImport: [...SHAPES, 'snapshot', ...MEANS, 'dataplane/connection', 'dataplane/worker', 'edge/balance'],
     packages: ['node'],
     because: 'a worker is told what to do by messages and cells, so it knows nothing of the main thread',
@@ -165,7 +166,7 @@ export const rooms = [
   {
     floor: 4,
     folder: 'edge/frontends',
-    holds: 'main thread: ports, their addresses, and their certificates',
+    holds: 'main thread: ports, their addresses and certificates, and the services behind them',
     mayImport: [
       ...SHAPES,
       ...MODEL,
@@ -207,7 +208,8 @@ export const rooms = [
   {
     floor: 4,
     folder: 'agent',
-    holds: 'what makes an agent: its role, whom it may impersonate, the connection from the client’s address',
+    holds:
+      'what makes an agent: its entrances and services, whom it may impersonate, the connection from the client’s address',
     mayImport: [...SHAPES, ...MEANS, 'feed', 'dataplane/connection', 'dataplane/worker'],
     packages: ['node'],
     because: 'what the edge needs too belongs in src/dataplane',

@@ -1,8 +1,9 @@
 import { type Cidr, formatCidr } from '../address/cidr.ts'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import type { Timeouts } from '../dataplane/connection/connection-state.ts'
-import type { AgentRoleOptions } from './agent-role.ts'
+import type { AgentEntranceOptions, AgentServiceOptions } from './agent-role-options.ts'
 import { readAllowedSubnets } from './allowed-subnets.ts'
+import type { ConnectFromOptions } from './connect-from.ts'
 
 /** Whose headers are taken. */
 export type Trust =
@@ -17,41 +18,57 @@ export type Trust =
 export type AppCheck = 'none' | 'close-port'
 
 /** One port of an agent and what lies behind it, as the operator wrote it. */
-export type AgentListener = Omit<AgentRoleOptions, 'allowedSubnets' | 'load'> & {
-  readonly listen: Endpoint
-  readonly trust: Trust
-  readonly timeouts: Timeouts
-  readonly appCheck: AppCheck
-  /** What {@link appCheck} looks for. */
-  readonly appTargets: readonly Endpoint[]
-}
+export type AgentListener = ConnectFromOptions &
+  Omit<AgentEntranceOptions, 'service' | 'headerTimeoutMs' | 'allowedSubnets' | 'keepsPort'> & {
+    readonly listen: Endpoint
+    readonly trust: Trust
+    readonly timeouts: Timeouts & Pick<AgentEntranceOptions, 'headerTimeoutMs'>
+    readonly appCheck: AppCheck
+    /** What {@link appCheck} looks for. */
+    readonly appTargets: readonly Endpoint[]
+  }
 
 /** A listener whose files have been read: ready to be served. */
 export type PreparedListener = {
   /** Where it listens and what its sockets are made with: one that differs in this needs sockets of its own. */
   readonly name: string
   readonly listener: AgentListener
-  readonly timeouts: Timeouts
-  readonly roleOptions: AgentRoleOptions
+  readonly entrance: AgentEntranceOptions
+  /** Nobody else's; it has the listener's name. */
+  readonly service: AgentServiceOptions
 }
 
 /** Reads what the listener names; `edges` are those of the controller. @throws AllowedSubnetsError */
-export function prepareListener(listener: AgentListener, load: Float64Array, edges: readonly Cidr[]): PreparedListener {
-  const { listen, trust, timeouts, appCheck: _appCheck, appTargets: _appTargets, ...role } = listener
-  const { keepaliveMs, userTimeoutMs } = listener.liveness
+export function prepareListener(listener: AgentListener, edges: readonly Cidr[]): PreparedListener {
+  const { listen, target4, target6, denyPrivateSources, local, headerLengthMax, verbosity } = listener
+  const { headerTimeoutMs, ...timeouts } = listener.timeouts
+  const { sourcePort, mark, liveness } = listener
+  const { keepaliveMs, userTimeoutMs } = liveness
+  const name = `${formatEndpoint(listen)} keepalive=${keepaliveMs} user-timeout=${userTimeoutMs}`
   return {
-    name: `${formatEndpoint(listen)} keepalive=${keepaliveMs} user-timeout=${userTimeoutMs}`,
+    name,
     listener,
-    timeouts,
-    roleOptions: { ...role, allowedSubnets: subnetsOf(trust, edges), load },
+    entrance: {
+      service: name,
+      headerTimeoutMs,
+      target4,
+      target6,
+      allowedSubnets: subnetsOf(listener.trust, edges),
+      denyPrivateSources,
+      keepsPort: sourcePort === 'preserve',
+      local,
+      headerLengthMax,
+      verbosity,
+    },
+    service: { sourcePort, mark, liveness, timeouts },
   }
 }
 
 /** The same listener with other edges of the controller. */
 export function withEdges(prepared: PreparedListener, edges: readonly Cidr[]): PreparedListener {
-  const { listener, roleOptions } = prepared
+  const { listener, entrance } = prepared
   if (listener.trust.kind !== 'controller') return prepared
-  return { ...prepared, roleOptions: { ...roleOptions, allowedSubnets: edges.map(formatCidr) } }
+  return { ...prepared, entrance: { ...entrance, allowedSubnets: edges.map(formatCidr) } }
 }
 
 function subnetsOf(trust: Trust, edges: readonly Cidr[]): readonly string[] | null {

@@ -4,11 +4,14 @@ import { type Endpoint, formatEndpoint, parseEndpoint } from '../address/endpoin
 import { type IpAddress, parseIpAddress } from '../address/ip-address.ts'
 import { Connection, type HeaderRead } from '../dataplane/connection/connection-state.ts'
 import { NO_LIVENESS, TestApp } from '../dataplane/connection/test-loop.ts'
+import { Services } from '../dataplane/worker/services.ts'
 import { ECONNREFUSED, EMFILE, ENOMEM, ETIMEDOUT } from '../linux/errno.ts'
 import { close, localEndpoint } from '../linux/socket.ts'
 import { LoadCell, loadQuestion, parseLoadReport } from '../proxy-protocol/load-report.ts'
 import { Counters, METRICS } from '../telemetry/metrics.ts'
-import { AgentRole, type AgentRoleOptions } from './agent-role.ts'
+import { AgentRole } from './agent-role.ts'
+import type { AgentRoleOptions } from './agent-role-options.ts'
+import type { AgentService } from './agent-service.ts'
 
 const EDGE = endpointOf('35.191.0.9:40000')
 const EDGE6 = endpointOf('[2600:2d00::9]:40000')
@@ -28,34 +31,43 @@ function addressOf(text: string): IpAddress {
   return address
 }
 
-function start(options: Partial<AgentRoleOptions> = {}) {
+type Options = Partial<AgentRoleOptions['entrance'] & AgentRoleOptions['service'] & AgentRoleOptions['worker']>
+
+function start({ load = new Float64Array(2), sourcePort = 'preserve-or-ephemeral', ...options }: Options = {}) {
   const counters = new Counters()
   const messages: string[] = []
   const openTotal = new Int32Array(1)
   const role = new AgentRole(
+    { load },
+    { workerIndex: 0, log: (_level, message) => messages.push(message), counters, openTotal },
+  )
+  const timeouts = { connectTimeoutMs: 5_000, idleTimeoutMs: 0, halfClosedTimeoutMs: 0 }
+  const service = role.makeService({ sourcePort, mark: 0, liveness: NO_LIVENESS, timeouts })
+  const services = new Services<AgentService>()
+  services.set('port', service)
+  const entrance = role.makeEntrance(
     {
+      service: 'port',
+      headerTimeoutMs: 5_000,
       target4: NOBODY4,
       target6: NOBODY6,
       allowedSubnets: ['35.191.0.0/16'],
       denyPrivateSources: false,
+      keepsPort: sourcePort === 'preserve',
       local: 'forward',
       headerLengthMax: 536,
-      load: new Float64Array(2),
       verbosity: 0,
-      sourcePort: 'preserve-or-ephemeral',
-      mark: 0,
-      liveness: NO_LIVENESS,
       ...options,
     },
-    { workerIndex: 0, log: (_level, message) => messages.push(message), counters, openTotal },
+    services,
   )
   const read = (header: string | Uint8Array, peer = EDGE): { connection: Connection; result: HeaderRead } => {
     const connection = new Connection(0)
     connection.peer = peer
     const bytes = Buffer.from(header)
-    return { connection, result: role.readHeader(connection, bytes, bytes.length) }
+    return { connection, result: entrance.readHeader(connection, bytes, bytes.length) }
   }
-  return { role, counters, messages, openTotal, read }
+  return { entrance, service, counters, messages, openTotal, read }
 }
 
 function appAt(t: TestContext, endpoint?: Endpoint): TestApp {
@@ -65,7 +77,7 @@ function appAt(t: TestContext, endpoint?: Endpoint): TestApp {
 }
 
 test('who is in a listed subnet is admitted, and nobody else', () => {
-  const { role } = start({ allowedSubnets: ['35.191.0.0/16', '2600:2d00::/32'] })
+  const { entrance } = start({ allowedSubnets: ['35.191.0.0/16', '2600:2d00::/32'] })
   for (const [address, refusal] of [
     ['35.191.255.255', undefined],
     ['::ffff:35.191.0.1', undefined],
@@ -74,13 +86,13 @@ test('who is in a listed subnet is admitted, and nobody else', () => {
     ['127.0.0.1', 'untrusted-peer'],
     ['2600:2d01::1', 'untrusted-peer'],
   ] as const) {
-    assert.equal(role.admit(addressOf(address)), refusal, address)
+    assert.equal(entrance.admit(new Connection(0), addressOf(address)), refusal, address)
   }
 })
 
 test('an empty list admits nobody, a text that is no subnet admits nobody, and null admits everybody', () => {
   const refusalOf = (allowedSubnets: readonly string[] | null) =>
-    start({ allowedSubnets }).role.admit(addressOf('192.0.2.1'))
+    start({ allowedSubnets }).entrance.admit(new Connection(0), addressOf('192.0.2.1'))
   assert.equal(refusalOf([]), 'untrusted-peer')
   assert.equal(refusalOf(['everybody']), 'untrusted-peer')
   assert.equal(refusalOf(null), undefined)
@@ -142,13 +154,13 @@ test('a wrong header and a source that may not be are refused, each counted by i
 })
 
 test('a peer that nobody knows is nobody to speak for', () => {
-  const { role } = start()
+  const { entrance, service } = start()
   const bytes = Buffer.from('PROXY UNKNOWN\r\n')
-  assert.deepEqual(role.readHeader(new Connection(0), bytes, bytes.length), {
+  assert.deepEqual(entrance.readHeader(new Connection(0), bytes, bytes.length), {
     kind: 'refused',
     reason: 'source-refused',
   })
-  assert.deepEqual(role.dial(new Connection(0)), { kind: 'refused', reason: 'source-refused' })
+  assert.deepEqual(service.dial(new Connection(0)), { kind: 'refused', reason: 'source-refused' })
 })
 
 test('with --local check a connection without a client is answered by whether the app listens', (t) => {
@@ -184,10 +196,10 @@ test('the load question is answered with the load of the host, of the app that t
 
 test('the app sees the client as its peer, at its own port or, where that is taken, at another', (t) => {
   const app = appAt(t)
-  const { role, read, counters } = start({ target4: app.endpoint })
+  const { service, read, counters } = start({ target4: app.endpoint })
   const sources = Array.from({ length: 2 }, () => {
     const { connection } = read('PROXY TCP4 209.52.88.4 203.0.113.10 51234 110\r\n')
-    const dial = role.dial(connection)
+    const dial = service.dial(connection)
     assert.ok(dial.kind === 'connecting')
     t.after(() => close(dial.fd))
     assert.equal(dial.isLoopback, true)
@@ -201,44 +213,44 @@ test('the app sees the client as its peer, at its own port or, where that is tak
 
 test('with --source-port preserve a port that is taken is refused, and the refusal counted', (t) => {
   const app = appAt(t)
-  const { role, read, counters } = start({ target4: app.endpoint, sourcePort: 'preserve' })
+  const { service, read, counters } = start({ target4: app.endpoint, sourcePort: 'preserve' })
   const header = 'PROXY TCP4 209.52.88.4 203.0.113.10 51235 110\r\n'
-  const first = role.dial(read(header).connection)
+  const first = service.dial(read(header).connection)
   assert.ok(first.kind === 'connecting')
   t.after(() => close(first.fd))
   const { connection } = read(header)
-  assert.deepEqual(role.dial(connection), { kind: 'refused', reason: 'source-refused' })
+  assert.deepEqual(service.dial(connection), { kind: 'refused', reason: 'source-refused' })
   assert.equal(connection.refusal, 'src-port-in-use')
   assert.equal(counters.read(METRICS.sourceRefused.slots['src-port-in-use']), 1)
 })
 
 test('an app that refuses, or descriptors that ran out, are worth another attempt after 50, 100, 200, 400, 500 ms', () => {
-  const { role } = start()
+  const { service } = start()
   const connection = new Connection(0)
   for (const error of [ECONNREFUSED, EMFILE, ENOMEM]) {
     const waits = [1, 2, 3, 4, 5, 6, 1_000].map((attempts) => {
       connection.attempts = attempts
-      return role.afterFailure(connection, error, 5_000)
+      return service.afterFailure(connection, error, 5_000)
     })
     assert.deepEqual(waits, [50, 100, 200, 400, 500, 500, 500])
   }
 })
 
 test('an attempt that could only begin after the timeout, or after another error, is given up', () => {
-  const { role } = start()
+  const { service } = start()
   const connection = new Connection(0)
   connection.attempts = 1
-  assert.equal(role.afterFailure(connection, ECONNREFUSED, 51), 50)
-  assert.equal(role.afterFailure(connection, ECONNREFUSED, 50), 'give-up')
-  assert.equal(role.afterFailure(connection, ETIMEDOUT, 5_000), 'give-up')
+  assert.equal(service.afterFailure(connection, ECONNREFUSED, 51), 50)
+  assert.equal(service.afterFailure(connection, ECONNREFUSED, 50), 'give-up')
+  assert.equal(service.afterFailure(connection, ETIMEDOUT, 5_000), 'give-up')
 })
 
 test('an end is reported as much as the operator asked for, and a refused source always', () => {
   const end = (verbosity: 0 | 2): readonly string[] => {
-    const { role, messages } = start({ verbosity })
+    const { entrance, messages } = start({ verbosity })
     const connection = new Connection(0)
     connection.peer = EDGE
-    for (const reason of ['finished', 'source-refused'] as const) role.onEnd(connection, reason)
+    for (const reason of ['finished', 'source-refused'] as const) entrance.onEnd(connection, reason)
     return messages
   }
   assert.equal(end(0).length, 1)
@@ -246,7 +258,8 @@ test('an end is reported as much as the operator asked for, and a refused source
 })
 
 test('an agent expects a header, writes none, and has one timeout for all attempts', () => {
-  const { role } = start()
-  assert.deepEqual([role.expectsHeader, role.writesHeader, role.sharesConnectTimeout], [true, false, true])
-  assert.equal(role.writeHeader(), 0)
+  const { entrance, service } = start()
+  assert.deepEqual([entrance.expectsHeader, entrance.writesHeader, service.sharesConnectTimeout], [true, false, true])
+  assert.equal(entrance.writeHeader(), 0)
+  assert.equal(entrance.route(), service)
 })

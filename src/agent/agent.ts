@@ -8,7 +8,7 @@ import { isListening } from '../linux/socket-table.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
 import { type AgentListener, type PreparedListener, prepareListener, withEdges } from './agent-listener.ts'
-import type { AgentRoleOptions } from './agent-role.ts'
+import type { AgentRoleOptions } from './agent-role-options.ts'
 import { HostLoad } from './host-load.ts'
 import { checkPrerequisites } from './prerequisites.ts'
 import type { TrustedEdges } from './trusted-edges.ts'
@@ -55,11 +55,12 @@ export async function startAgent(options: AgentOptions, context: ProgramContext)
   const load = new HostLoad()
   const { listeners, controller } = options.readConfiguration()
   const followed = controller && { key: controller.key, edges: controller.open() }
-  const wanted = prepareAll(listeners, load, followed)
+  const wanted = prepareAll(listeners, followed)
   checkPrerequisites()
   const { workers, limits } = options
   const pool = new WorkerPool<AgentRoleOptions>({
     entry: new URL('./worker.js', import.meta.url),
+    role: { load: load.shared },
     workers,
     limits,
     log: context.log,
@@ -111,7 +112,7 @@ class Agent implements Program {
       const { listeners, controller } = this.#options.readConfiguration()
       const isFollowed = controller?.key === this.#followed?.key
       const followed = isFollowed ? this.#followed : controller && { key: controller.key, edges: controller.open() }
-      const wanted = prepareAll(listeners, this.#load, followed)
+      const wanted = prepareAll(listeners, followed)
       this.apply(wanted)
       this.follow(followed)
       log('info', 'reloaded', { listeners: wanted.map(describe) })
@@ -180,9 +181,7 @@ class Agent implements Program {
     const names = new Set(wanted.map(({ name }) => name))
     for (const prepared of wanted) {
       const before = this.#prepared.get(prepared.name)
-      if (before !== undefined && this.#open.has(prepared.name) && !isDeepStrictEqual(before, prepared)) {
-        this.#pool.change(prepared.name, serveOptions(prepared))
-      }
+      if (before !== undefined && this.#open.has(prepared.name)) this.#change(before, prepared)
     }
     for (const name of [...this.#open]) if (!names.has(name)) this.#unlisten(name)
     this.#prepared = new Map(wanted.map((prepared) => [prepared.name, prepared]))
@@ -194,7 +193,7 @@ class Agent implements Program {
     for (const [name, before] of this.#prepared) {
       const prepared = withEdges(before, subnets)
       this.#prepared.set(name, prepared)
-      if (prepared !== before && this.#open.has(name)) this.#pool.change(name, serveOptions(prepared))
+      if (this.#open.has(name)) this.#change(before, prepared)
     }
     this.#context.log('info', 'trusted edges', { edges: subnets.map(formatCidr) })
   }
@@ -218,39 +217,49 @@ class Agent implements Program {
   #listen(prepared: PreparedListener): void {
     const { listen: endpoint, liveness } = prepared.listener
     const inheritedFds = inheritedFor(endpoint, this.#context.inherited)
-    this.#pool.listen(prepared.name, { endpoint, liveness, inheritedFds }, serveOptions(prepared))
+    this.#pool.define(prepared.name, prepared.service)
+    try {
+      this.#pool.listen(prepared.name, { endpoint, liveness, inheritedFds }, serveOptions(prepared))
+    } catch (error) {
+      this.#pool.remove(prepared.name)
+      throw error
+    }
     this.#open.add(prepared.name)
+  }
+
+  /** Gives an open port what has changed of it, for connections to come. */
+  #change(before: PreparedListener, after: PreparedListener): void {
+    const { name, entrance, service } = after
+    if (!isDeepStrictEqual(before.service, service)) this.#pool.define(name, service)
+    if (!isDeepStrictEqual(before.entrance, entrance)) this.#pool.change(name, serveOptions(after))
   }
 
   #unlisten(name: string): void {
     this.#pool.unlisten(name)
+    this.#pool.remove(name)
     this.#open.delete(name)
   }
 }
 
 /** @throws AllowedSubnetsError */
-function prepareAll(
-  listeners: readonly AgentListener[],
-  load: HostLoad,
-  followed: Followed | undefined,
-): readonly PreparedListener[] {
+function prepareAll(listeners: readonly AgentListener[], followed: Followed | undefined): readonly PreparedListener[] {
   const edges = followed?.edges.subnets() ?? []
-  return listeners.map((listener) => prepareListener(listener, load.shared, edges))
+  return listeners.map((listener) => prepareListener(listener, edges))
 }
 
-function serveOptions({ timeouts, roleOptions }: PreparedListener): ServeOptions<AgentRoleOptions> {
-  return { timeouts, tls: null, roleOptions }
+function serveOptions({ name, entrance }: PreparedListener): ServeOptions<AgentRoleOptions> {
+  return { service: name, options: entrance }
 }
 
 function isToBeOpen({ listener }: PreparedListener): boolean {
   return listener.appCheck === 'none' || listener.appTargets.some(isListening)
 }
 
-function describe({ listener, roleOptions }: PreparedListener): LogFields {
+function describe({ listener, entrance }: PreparedListener): LogFields {
   return {
     listen: formatEndpoint(listener.listen),
     target4: formatEndpoint(listener.target4),
     target6: formatEndpoint(listener.target6),
-    allowedSubnets: roleOptions.allowedSubnets === null ? 'all' : roleOptions.allowedSubnets.length,
+    allowedSubnets: entrance.allowedSubnets === null ? 'all' : entrance.allowedSubnets.length,
   }
 }

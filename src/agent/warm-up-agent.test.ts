@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../address/endpoint.ts'
-import type { AgentRoleOptions } from './agent-role.ts'
-import { warmUpAgent } from './warm-up-agent.ts'
+import type { AgentRoleOptions } from './agent-role-options.ts'
+import { warmUpOptions } from './warm-up-agent.ts'
 
 function endpointOf(text: string): Endpoint {
   const endpoint = parseEndpoint(text)
@@ -11,20 +11,28 @@ function endpointOf(text: string): Endpoint {
 }
 
 test('whoever finds the port of a warm-up reaches nothing but its app', () => {
-  const options: AgentRoleOptions = {
+  const entrance: AgentRoleOptions['entrance'] = {
+    service: 'port',
+    headerTimeoutMs: 5_000,
     target4: endpointOf('127.0.0.1:112'),
     target6: endpointOf('[::1]:112'),
     allowedSubnets: ['35.191.0.0/16'],
     denyPrivateSources: true,
+    keepsPort: true,
     local: 'check',
-    mark: 7,
-    sourcePort: 'preserve',
     headerLengthMax: 4_096,
-    liveness: { keepaliveMs: 0, userTimeoutMs: 0 },
-    load: new Float64Array(8),
     verbosity: 0,
   }
-  const { roleOptions } = warmUpAgent(options, endpointOf('127.0.0.1:40000'))
-  const endpoints = Object.values(roleOptions).filter((value): value is Endpoint => Object(value).port !== undefined)
+  const service: AgentRoleOptions['service'] = {
+    mark: 7,
+    sourcePort: 'preserve',
+    liveness: { keepaliveMs: 0, userTimeoutMs: 0 },
+    timeouts: { connectTimeoutMs: 5_000, idleTimeoutMs: 0, halfClosedTimeoutMs: 0 },
+  }
+  const played = warmUpOptions({ entrance, service }, endpointOf('127.0.0.1:40000'))
+  const endpoints = Object.values(played.entrance).filter(
+    (value): value is Endpoint => Object(value).port !== undefined,
+  )
   assert.deepEqual(endpoints.map(formatEndpoint).sort(), ['127.0.0.1:40000', '[::1]:0'])
+  assert.equal(played.service.mark, 0)
 })

@@ -1,7 +1,7 @@
 import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
 import { writeProxyV1, writeProxyV1Unknown } from '../proxy-protocol/write-v1.ts'
 import { writeProxyV2, writeProxyV2Local } from '../proxy-protocol/write-v2.ts'
-import type { AgentRoleOptions } from './agent-role.ts'
+import type { AgentRoleOptions } from './agent-role-options.ts'
 
 const HEADER_BYTES_MAX = 256
 
@@ -9,20 +9,21 @@ const HEADER_BYTES_MAX = 256
  * What an agent plays: everybody on loopback is trusted, and only who has connected is impersonated, so that no
  * packet with another address leaves a socket.
  */
-export function warmUpAgent(
-  options: AgentRoleOptions,
+export function warmUpOptions(
+  { entrance, service }: Pick<AgentRoleOptions, 'entrance' | 'service'>,
   app: Endpoint,
-): { readonly roleOptions: AgentRoleOptions; readonly openings: readonly Uint8Array[] } {
-  const roleOptions: AgentRoleOptions = {
-    ...options,
-    target4: app,
-    target6: NOWHERE6,
-    allowedSubnets: null,
-    denyPrivateSources: false,
-    local: 'forward',
-    mark: 0,
+): Pick<AgentRoleOptions, 'entrance' | 'service'> {
+  return {
+    entrance: {
+      ...entrance,
+      target4: app,
+      target6: NOWHERE6,
+      allowedSubnets: null,
+      denyPrivateSources: false,
+      local: 'forward',
+    },
+    service: { ...service, mark: 0 },
   }
-  return { roleOptions, openings: OPENINGS }
 }
 
 // The source of both is who has connected: the warm-up's clients have this address.
@@ -34,7 +35,8 @@ const NOWHERE6 = endpointOf('[::1]:0')
 const TUNNELLED = endpointOf('[2002:7f00:1::1]:4321')
 const DESTINATION6 = endpointOf('[::1]:80')
 
-const OPENINGS = [
+/** What its clients say first, in turn. */
+export const OPENINGS = [
   opening((target) => writeProxyV1(target, 0, SELF, DESTINATION)),
   opening((target) => writeProxyV2(target, 0, SELF, DESTINATION)),
   opening((target) => writeProxyV1Unknown(target, 0)),

@@ -1,8 +1,6 @@
 import { runWorker } from '../dataplane/worker/worker-thread.ts'
-import { AgentRole, type AgentRoleOptions } from './agent-role.ts'
-import { warmUpAgent } from './warm-up-agent.ts'
+import { AgentRole } from './agent-role.ts'
+import type { AgentRoleOptions } from './agent-role-options.ts'
+import type { AgentService } from './agent-service.ts'
 
-runWorker<AgentRoleOptions>({
-  make: (options, context) => new AgentRole(options, context),
-  warmUp: warmUpAgent,
-})
+runWorker<AgentRoleOptions, AgentService>((options, context) => new AgentRole(options, context))

@@ -4,20 +4,22 @@ import { type Program, type ProgramContext, refuseStrayed, strayedSockets } from
 import { WorkerPool } from '../dataplane/worker/worker-pool.ts'
 import { isOwnAddress } from '../linux/route.ts'
 import { type Difference, diff } from '../snapshot/diff.ts'
+import { reuseParts } from '../snapshot/reuse.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from '../snapshot/snapshot.ts'
 import type { EdgeControl, EdgeStatus, SteerResult } from '../telemetry/edge-status.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import { Availability } from './balance/availability.ts'
 import { BackendStates } from './balance/backend-states.ts'
-import { BackendTable, setAvailability } from './balance/backend-table.ts'
+import { BackendTable } from './balance/backend-table.ts'
 import { Drains, type Leaver } from './balance/drain.ts'
-import { frontendIdKey, idOf, placedBackends, releaseIds, takeIds } from './balance/edge-ids.ts'
+import { frontendIdKey, idOf, type PlacedBackend, placedBackends, releaseIds, takeIds } from './balance/edge-ids.ts'
 import { AssignedAddresses } from './frontends/assigned-addresses.ts'
+import { BackendServices } from './frontends/backend-services.ts'
 import { linesOf } from './frontends/configuration-error.ts'
 import { FrontendTlsStore } from './frontends/frontend-tls.ts'
-import { addressesOf, describeFrontend, endpointOf, type FrontendSettings, Frontends } from './frontends/frontends.ts'
+import { addressesOf, describeFrontend, endpointOf, Frontends } from './frontends/frontends.ts'
 import { availabilityName, edgeStatus } from './status.ts'
-import type { EdgeRoleOptions } from './worker/edge-role.ts'
+import type { EdgeRoleOptions, EdgeWorkerOptions } from './worker/edge-role-options.ts'
 
 /** How long the first round of health checks may hold up listening (decision 0008). */
 const FIRST_ROUND_MS = 1_000
@@ -32,7 +34,12 @@ const LISTED_MAX = 20
 const ADDRESS_SWEEP_MS = 1_000
 
 /** The install configuration of an edge; what it serves comes with the snapshot. */
-export type EdgeOptions = Omit<FrontendSettings, 'sourceAddresses'> & {
+export type EdgeOptions = Omit<EdgeWorkerOptions, 'cells' | 'headerTimeoutMs' | 'timeouts' | 'sourceAddresses'> & {
+  readonly workers: number
+  /** But for the idle timeout, which is the service's. */
+  readonly timeouts: EdgeWorkerOptions['timeouts'] & Pick<EdgeWorkerOptions, 'headerTimeoutMs'>
+  /** Where the edge runs: groups of this region come first; undefined: all groups are equally near. */
+  readonly localRegion: string | undefined
   /** For the TLS handshake with a client, from accept or the end of its header, absolute. */
   readonly handshakeTimeoutMs: number
   readonly limits: ConnectionLimits
@@ -62,15 +69,17 @@ export type RunningEdge = Program & EdgeControl
 export async function startEdge(options: EdgeOptions, context: ProgramContext): Promise<RunningEdge> {
   const snapshot = options.readSnapshot()
   checkSources(options.sourceAddresses)
+  const table = new BackendTable(options.workers)
   const pool = new WorkerPool<EdgeRoleOptions>({
     entry: new URL('./worker/worker.js', import.meta.url),
+    role: workerOptions(options, table),
     workers: options.workers,
     limits: options.limits,
     log: context.log,
     warmsUp: options.warmsUp,
     onFatal: context.onFatal,
   })
-  const edge = new Edge(options, context, pool)
+  const edge = new Edge(options, context, pool, table)
   context.onWorkers(edge)
   try {
     await edge.start(snapshot)
@@ -97,6 +106,7 @@ class Edge implements RunningEdge {
   readonly #pool: WorkerPool<EdgeRoleOptions>
   readonly #table: BackendTable
   readonly #tls: FrontendTlsStore
+  readonly #services: BackendServices
   readonly #frontends: Frontends
   readonly #states: BackendStates
   readonly #drains: Drains
@@ -113,14 +123,14 @@ class Edge implements RunningEdge {
   #nextReload: Promise<void> | undefined
   #isStopping = false
 
-  constructor(options: EdgeOptions, context: ProgramContext, pool: WorkerPool<EdgeRoleOptions>) {
+  constructor(options: EdgeOptions, context: ProgramContext, pool: WorkerPool<EdgeRoleOptions>, table: BackendTable) {
     this.#options = options
     this.#context = context
     this.#pool = pool
-    const table = new BackendTable(options.workers)
     this.#table = table
+    this.#services = new BackendServices(pool, table, options.localRegion)
     this.#tls = new FrontendTlsStore(options.handshakeTimeoutMs, context.log)
-    this.#frontends = new Frontends(frontendSettings(options), pool, table, this.#tls, context.inherited)
+    this.#frontends = new Frontends(options, pool, table, this.#tls, context.inherited)
     this.#states = new BackendStates(table, context.log, options.sourceAddresses)
     this.#drains = new Drains({
       end: (ids) => pool.endConnections(ids, 'drained'),
@@ -238,8 +248,9 @@ class Edge implements RunningEdge {
    * @param roundMsMax how long the first probes of what is new may hold it up
    * @returns undefined when the edge was told to stop meanwhile
    */
-  async #apply(snapshot: Snapshot, roundMsMax: number): Promise<Difference | undefined> {
+  async #apply(wanted: Snapshot, roundMsMax: number): Promise<Difference | undefined> {
     const before = this.#snapshot
+    const snapshot = reuseParts(before, wanted)
     const difference = diff(before, snapshot)
     if (this.#options.strayedSockets === 'refused') {
       refuseStrayed(this.#context.inherited, snapshot.frontends.map(endpointOf))
@@ -259,9 +270,11 @@ class Edge implements RunningEdge {
       throw error
     }
     // From here on nothing can fail any more.
-    for (const { idKey } of placedBackends(snapshot)) this.#drains.cancel(idKey)
-    for (const { after } of difference.changed) this.#frontends.change(after, snapshot)
+    this.#drains.cancel((idKey) => this.#states.has(idKey))
+    this.#services.define(difference.services.changed)
+    for (const { after } of difference.changed) this.#frontends.change(after)
     for (const frontend of difference.closed) this.#close(frontend)
+    this.#services.remove(difference.services.removed)
     this.#snapshot = snapshot
     this.#tls.use(snapshot)
     // Until every worker has taken its messages, clients still come to the backends that leave.
@@ -276,14 +289,17 @@ class Edge implements RunningEdge {
   }
 
   /** Opens the new ports, behind which the backends already are as they have to be. @throws Error, SystemCallError */
-  #open(before: Snapshot, snapshot: Snapshot, { opened }: Difference): void {
+  #open(before: Snapshot, snapshot: Snapshot, { opened, services }: Difference): void {
     const sockets = this.#frontends.open(opened)
     this.#states.use(snapshot)
+    // Those that have changed stay as they are for as long as something can fail.
+    this.#services.define(services.added)
     try {
-      this.#frontends.serve(sockets, snapshot)
+      this.#frontends.serve(sockets)
     } catch (error) {
+      this.#services.remove(services.added)
       this.#states.use(before)
-      for (const id of this.#drains.ids()) setAvailability(this.#table.cells, id, Availability.draining)
+      for (const id of this.#drains.ids()) this.#table.show(id, Availability.draining)
       throw error
     }
   }
@@ -297,7 +313,8 @@ class Edge implements RunningEdge {
 
   /** Takes new connections away from backends that have left, and ends the others when their time is over. */
   #leave(before: Snapshot, snapshot: Snapshot, { left }: Difference): void {
-    const { cells, backends } = this.#table
+    if (left.length === 0) return
+    const { backends } = this.#table
     const remaining = new Set(placedBackends(snapshot).map(({ idKey }) => idKey))
     const inService = new Set(placedBackends(snapshot).map((placed) => placeInService(placed)))
     const leftByKey = new Map(left.map((one) => [one.key, one]))
@@ -312,7 +329,7 @@ class Edge implements RunningEdge {
         this.#table.releaseBackend(idKey)
         continue
       }
-      setAvailability(cells, id, Availability.draining)
+      this.#table.show(id, Availability.draining)
       leavers.push({ ...backend, idKey, key, id, drainingTimeoutMs: one.drainingTimeoutMs })
     }
     this.#drains.start(leavers)
@@ -357,10 +374,12 @@ class Edge implements RunningEdge {
   }
 }
 
-function frontendSettings(options: EdgeOptions): FrontendSettings {
-  const { workers, timeouts, localRegion, retriesMax, acceptProxyFrom, headerLengthMax, liveness, verbosity } = options
-  const settings = { workers, timeouts, localRegion, retriesMax, acceptProxyFrom, headerLengthMax, liveness, verbosity }
-  return { ...settings, sourceAddresses: options.sourceAddresses.map(formatIpAddress) }
+function workerOptions(options: EdgeOptions, { cells }: BackendTable): EdgeWorkerOptions {
+  const { retriesMax, acceptProxyFrom, headerLengthMax, liveness, verbosity } = options
+  const { headerTimeoutMs, ...timeouts } = options.timeouts
+  const sourceAddresses = options.sourceAddresses.map(formatIpAddress)
+  const settings = { retriesMax, sourceAddresses, acceptProxyFrom, headerLengthMax, liveness, verbosity }
+  return { cells, headerTimeoutMs, timeouts, ...settings }
 }
 
 function checkSources(addresses: readonly IpAddress[]): void {
@@ -374,15 +393,16 @@ function checkSources(addresses: readonly IpAddress[]): void {
   if (problems.length > 0) throw new Error(listed(problems).join('\n'))
 }
 
-function placeInService({ service, backend }: ReturnType<typeof placedBackends>[number]): string {
+function placeInService({ service, backend }: PlacedBackend): string {
   return `${service.name} ${backend.address} ${backend.port}`
 }
 
-function describeDifference({ opened, closed, changed, joined, left }: Difference): LogFields {
+function describeDifference({ opened, closed, changed, services, joined, left }: Difference): LogFields {
   return {
     opened: listed(opened.map(describeFrontend)),
     closed: listed(closed.map(describeFrontend)),
     changed: listed(changed.map(({ after }) => describeFrontend(after))),
+    servicesChanged: listed(services.changed.map(({ name }) => name)),
     backendsAdded: joined.length,
     backendsRemoved: left.length,
   }

@@ -11,7 +11,7 @@ import type {
 import { Availability } from './balance/availability.ts'
 import type { BackendStates } from './balance/backend-states.ts'
 import { BackendCounter, type BackendTable, FrontendCounter, type IdSpace } from './balance/backend-table.ts'
-import { frontendIdKey, groupIdKey, idOf, type PlacedBackend, placedBackends } from './balance/edge-ids.ts'
+import { frontendIdKey, idOf, type PlacedBackend, placedGroups } from './balance/edge-ids.ts'
 import type { FrontendTlsStore } from './frontends/frontend-tls.ts'
 
 /** What an edge's status is made of. */
@@ -71,15 +71,13 @@ function serviceStatus(service: Snapshot['services'][number], source: StatusSour
   return {
     name: service.name,
     healthCheck: service.healthCheck,
-    groups: service.groups.map((group) => ({
+    groups: placedGroups(service).map(({ group, idKey, backends }) => ({
       name: group.name,
       region: group.region,
       zone: group.zone,
       balancing: group.balancing,
-      open: groups.open(idOf(groups, groupIdKey(service.name, group.name))),
-      backends: placedBackends({ services: [{ ...service, groups: [group] }] }).map((placed) =>
-        backendStatus(placed, source),
-      ),
+      open: groups.open(idOf(groups, idKey)),
+      backends: backends.map((placed) => backendStatus(placed, source)),
     })),
   }
 }

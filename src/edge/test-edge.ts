@@ -2,20 +2,25 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { formatIpAddress } from '../address/ip-address.ts'
-import { endpointOf, NO_LIVENESS, TestApp, type TestLimits, TestLoop } from '../dataplane/connection/test-loop.ts'
+import {
+  endpointOf,
+  NO_LIVENESS,
+  TestApp,
+  type TestLimits,
+  TestLoop,
+  WIDE_LIMITS,
+} from '../dataplane/connection/test-loop.ts'
+import { Services } from '../dataplane/worker/services.ts'
 import { acceptFrom, close } from '../linux/socket.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import { Counters, METRICS } from '../telemetry/metrics.ts'
 import { Availability } from './balance/availability.ts'
-import {
-  type BackendCells,
-  BackendCounter,
-  BackendTable,
-  FrontendCounter,
-  setAvailability,
-} from './balance/backend-table.ts'
-import type { EdgeGroup } from './balance/choose-backend.ts'
-import { EdgeRole, type EdgeRoleOptions } from './worker/edge-role.ts'
+import { type BackendCells, BackendCounter, BackendTable, FrontendCounter } from './balance/backend-table.ts'
+import { compilePlan, type IdentifiedGroup } from './balance/plan.ts'
+import type { EdgeEntrance } from './worker/edge-entrance.ts'
+import { EdgeRole } from './worker/edge-role.ts'
+import type { EdgeRoleOptions, EdgeWorkerOptions } from './worker/edge-role-options.ts'
+import type { EdgeService } from './worker/edge-service.ts'
 
 /** A group of a test; everything but the number of backends has a default. */
 export type TestGroup = {
@@ -30,29 +35,19 @@ export type TestGroup = {
 export function testGroups(
   groups: readonly TestGroup[],
   addressOf: (id: number) => { readonly address: string; readonly port: number },
-): EdgeGroup[] {
+): IdentifiedGroup[] {
   let nextId = 0
-  return groups.map((group, index) => ({
-    id: index,
-    name: group.name ?? `group-${index}`,
-    region: group.region ?? 'here',
-    zone: `${group.region ?? 'here'}-a`,
-    balancing: {
-      mode: 'CONNECTION' as const,
-      maxUtilization: undefined,
-      maxConnections: group.maxConnections,
-      capacityScaler: group.capacityScaler ?? 1,
-    },
-    backends: Array.from({ length: group.count }, () => {
-      const id = nextId++
-      return { id, name: `backend-${id}`, ...addressOf(id) }
-    }),
-  }))
+  return groups.map(({ name, region = 'here', maxConnections, capacityScaler = 1, count }, index) => {
+    const backendIds = Array.from({ length: count }, () => nextId++)
+    const balancing = { mode: 'CONNECTION', maxUtilization: undefined, maxConnections, capacityScaler } as const
+    const backends = backendIds.map((id) => ({ name: `backend-${id}`, ...addressOf(id) }))
+    return { id: index, backendIds, group: { name: name ?? `group-${index}`, region, balancing, backends } }
+  })
 }
 
 /** What a test wants otherwise. */
-export type TestEdgeOptions = Partial<Omit<EdgeRoleOptions, 'frontend' | 'service' | 'cells'>> & {
-  readonly proxyHeader?: EdgeRoleOptions['frontend']['proxyHeader']
+export type TestEdgeOptions = Partial<Omit<EdgeWorkerOptions, 'cells'>> & {
+  readonly proxyHeader?: EdgeRoleOptions['entrance']['proxyHeader']
   /** The frontend's address and port, for headers; the loop's own if left out. */
   readonly frontendAddress?: string
   readonly frontendPort?: number
@@ -65,7 +60,8 @@ export type TestEdgeOptions = Partial<Omit<EdgeRoleOptions, 'frontend' | 'servic
 export class TestEdge {
   readonly apps: readonly TestApp[]
   readonly cells: BackendCells
-  readonly role: EdgeRole
+  readonly entrance: EdgeEntrance
+  readonly service: EdgeService
   readonly loop: TestLoop
   /** What was logged with the message "connection". */
   readonly records: LogFields[] = []
@@ -81,35 +77,27 @@ export class TestEdge {
     const total = described.reduce((sum, { count }) => sum + count, 0)
     this.apps = Array.from({ length: total }, () => new TestApp())
     this.cells = this.#table.cells
-    for (let id = 0; id < total; id++) setAvailability(this.cells, this.#table.takeBackend(`${id}`), Availability.up)
-    const { proxyHeader, logSampleRate, listen, frontendAddress, frontendPort, ...role } = options
-    this.role = new EdgeRole(
+    const identified = testGroups(described, (id) => {
+      const { address, port } = this.apps[id].endpoint
+      return { address: formatIpAddress(address), port }
+    })
+    for (const { id, backendIds } of identified) {
+      for (const backend of backendIds) this.#table.show(this.#table.takeBackend(`${backend}`, id), Availability.up)
+    }
+    const { proxyHeader, logSampleRate, listen, frontendAddress, frontendPort, ...worker } = options
+    const { headerTimeoutMs, ...timeouts } = { ...WIDE_LIMITS, ...limits }
+    const role = new EdgeRole(
       {
-        frontend: {
-          id: 0,
-          name: 'my-rule',
-          address: frontendAddress ?? '0.0.0.0',
-          port: frontendPort ?? 80,
-          proxyHeader: proxyHeader ?? { kind: 'NONE' },
-        },
-        service: {
-          name: 'my-service',
-          tls: undefined,
-          logSampleRate: logSampleRate ?? 0,
-          groups: testGroups(described, (id) => {
-            const { address, port } = this.apps[id].endpoint
-            return { address: formatIpAddress(address), port }
-          }),
-        },
         cells: this.cells,
-        localRegion: undefined,
+        headerTimeoutMs,
+        timeouts,
         retriesMax: 3,
         sourceAddresses: [],
         acceptProxyFrom: null,
         headerLengthMax: 4_096,
         liveness: NO_LIVENESS,
         verbosity: 0,
-        ...role,
+        ...worker,
       },
       {
         workerIndex: 0,
@@ -120,7 +108,28 @@ export class TestEdge {
         openTotal: new Int32Array(1),
       },
     )
-    this.loop = new TestLoop(this.role, limits, listen === undefined ? {} : { listen: endpointOf(listen) })
+    this.service = role.makeService({
+      name: 'my-service',
+      idleTimeoutMs: timeouts.idleTimeoutMs,
+      tls: undefined,
+      logSampleRate: logSampleRate ?? 0,
+      plan: compilePlan(identified, undefined),
+    })
+    const services = new Services<EdgeService>()
+    services.set('my-service', this.service)
+    this.entrance = role.makeEntrance(
+      {
+        id: 0,
+        name: 'my-rule',
+        address: frontendAddress ?? '0.0.0.0',
+        port: frontendPort ?? 80,
+        proxyHeader: proxyHeader ?? { kind: 'NONE' },
+        tls: null,
+        service: 'my-service',
+      },
+      services,
+    )
+    this.loop = new TestLoop(this.entrance, limits, listen === undefined ? {} : { listen: endpointOf(listen) })
     t.after(() => {
       this.loop.close()
       for (const app of this.apps) app.close()
@@ -129,7 +138,7 @@ export class TestEdge {
 
   /** Sets what the workers read of each backend, by id. */
   show(...availabilities: readonly Availability[]): void {
-    for (const [id, availability] of availabilities.entries()) setAvailability(this.cells, id, availability)
+    for (const [id, availability] of availabilities.entries()) this.#table.show(id, availability)
   }
 
   /** Connects `count` clients that stay; returns how many of them each app got. */

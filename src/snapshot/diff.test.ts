@@ -2,22 +2,33 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { backendKey } from './backend-key.ts'
-import { type Difference, diff } from './diff.ts'
+import { type ChangedServices, type Difference, diff } from './diff.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts'
 import { snapshots, testBackend, testFrontend, testGroup, testService, testSnapshot } from './test-snapshot.ts'
 
-const EMPTY: Difference = { opened: [], closed: [], changed: [], left: [], joined: [] }
+const NO_SERVICES: ChangedServices = { added: [], changed: [], removed: [] }
+const EMPTY: Difference = { opened: [], closed: [], changed: [], services: NO_SERVICES, left: [], joined: [] }
 const KEY = 'my-tcp-lb/us-central1-b/my-instance-group/my-backend'
 const GUIDE = testSnapshot([testFrontend()], [testService()])
 
 test('the first snapshot opens every frontend and lets every backend join', () => {
   const joined = [{ key: KEY, address: '10.128.0.2', port: 110 }]
-  assert.deepEqual(diff(EMPTY_SNAPSHOT, GUIDE), { ...EMPTY, opened: GUIDE.frontends, joined })
+  assert.deepEqual(diff(EMPTY_SNAPSHOT, GUIDE), {
+    ...EMPTY,
+    opened: GUIDE.frontends,
+    services: { ...NO_SERVICES, added: GUIDE.services },
+    joined,
+  })
 })
 
 test('an empty snapshot closes every frontend, and every backend leaves with its service', () => {
   const left = [{ key: KEY, scope: 'service', drainingTimeoutMs: 0 }]
-  assert.deepEqual(diff(GUIDE, testSnapshot([], [])), { ...EMPTY, closed: GUIDE.frontends, left })
+  assert.deepEqual(diff(GUIDE, testSnapshot([], [])), {
+    ...EMPTY,
+    closed: GUIDE.frontends,
+    services: { ...NO_SERVICES, removed: GUIDE.services },
+    left,
+  })
 })
 
 test('a frontend whose port changes is closed and opened', () => {
@@ -49,36 +60,45 @@ test('two forwarding rules that exchange their names keep both sockets', () => {
   assert.deepEqual(diff(testSnapshot([a, b], []), testSnapshot([swappedA, swappedB], [])), { ...EMPTY, changed })
 })
 
-for (const [what, after] of [
-  ['its header', testSnapshot([testFrontend({ proxyHeader: { kind: 'NONE' } })], [testService()])],
-  ['the idle timeout of its service', testSnapshot([testFrontend()], [testService({ idleTimeoutMs: 30_000 })])],
-  [
-    'the capacity of a group of its service',
-    testSnapshot(
-      [testFrontend()],
-      [
-        testService({
-          groups: [
-            testGroup({
-              balancing: { mode: 'CONNECTION', maxUtilization: undefined, maxConnections: 9, capacityScaler: 1 },
-            }),
-          ],
-        }),
-      ],
-    ),
-  ],
+for (const [what, fields] of [
+  ['its header', { proxyHeader: { kind: 'NONE' } }],
+  ['its target proxy', { proxy: 'another-proxy' }],
+  ['the service that it leads to', { service: 'another-service' }],
 ] as const) {
   test(`a frontend stays open and is changed when ${what} changes`, () => {
-    const changed = [{ before: testFrontend(), after: after.frontends[0] }]
-    assert.deepEqual(diff(GUIDE, after), { ...EMPTY, changed })
+    const after = testFrontend(fields)
+    const changed = [{ before: testFrontend(), after }]
+    assert.deepEqual(diff(GUIDE, testSnapshot([after], GUIDE.services)), { ...EMPTY, changed })
   })
 }
 
-test('a service that changes leaves the frontends of other services alone', () => {
-  const other = testService({ name: 'other', groups: [] })
-  const before = testSnapshot([testFrontend()], [testService(), other])
-  const after = testSnapshot([testFrontend()], [testService(), { ...other, idleTimeoutMs: 1000 }])
-  assert.deepEqual(diff(before, after), EMPTY)
+for (const [what, service] of [
+  ['its idle timeout', testService({ idleTimeoutMs: 30_000 })],
+  [
+    'the capacity of a group',
+    testService({
+      groups: [
+        testGroup({
+          balancing: { mode: 'CONNECTION', maxUtilization: undefined, maxConnections: 9, capacityScaler: 1 },
+        }),
+      ],
+    }),
+  ],
+] as const) {
+  test(`a service changes with ${what}, and no frontend does`, () => {
+    const after = testSnapshot([testFrontend(), testFrontend({ port: 443 })], [service])
+    const before = testSnapshot(after.frontends, [testService()])
+    assert.deepEqual(diff(before, after), { ...EMPTY, services: { ...NO_SERVICES, changed: [service] } })
+  })
+}
+
+test('a service that is renamed is another one', () => {
+  const renamed = testService({ name: 'renamed', groups: [] })
+  const before = testService({ groups: [] })
+  assert.deepEqual(diff(testSnapshot([], [before]), testSnapshot([], [renamed])), {
+    ...EMPTY,
+    services: { added: [renamed], changed: [], removed: [before] },
+  })
 })
 
 test('a backend that leaves its group names itself, with the time its connections may go on', () => {
@@ -143,7 +163,13 @@ test('a snapshot does not differ from itself, also after it was in a file', () =
 test('what differs, applied to the frontends and backends of the old snapshot, gives those of the new one', () => {
   fc.assert(
     fc.property(snapshots, snapshots, (before, after) => {
-      const { opened, closed, changed, left, joined } = diff(before, after)
+      const { opened, closed, changed, services, left, joined } = diff(before, after)
+      const byName = new Map(before.services.map((service) => [service.name, service]))
+      for (const { name } of services.removed) assert.ok(byName.delete(name))
+      for (const service of services.changed) assert.ok(byName.has(service.name))
+      for (const service of services.added) assert.ok(!byName.has(service.name))
+      for (const service of [...services.changed, ...services.added]) byName.set(service.name, service)
+      assert.deepEqual(sorted(byName), sorted(new Map(after.services.map((service) => [service.name, service]))))
       const frontends = frontendsOf(before)
       for (const frontend of closed) assert.ok(frontends.delete(`${frontend.address} ${frontend.port}`))
       for (const { before: old, after: now } of changed) {

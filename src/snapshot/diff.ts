@@ -1,4 +1,5 @@
 import { backendKey } from './backend-key.ts'
+import { isSame } from './same.ts'
 import type { Backend, BackendService, Frontend, Snapshot } from './snapshot.ts'
 
 /**
@@ -10,8 +11,10 @@ import type { Backend, BackendService, Frontend, Snapshot } from './snapshot.ts'
 export type Difference = {
   readonly opened: readonly Frontend[]
   readonly closed: readonly Frontend[]
-  /** Address and port stay; the name, the header, the service, or anything inside the service is another. */
+  /** Address and port stay; the name, the header, TLS or the name of the service is another. */
   readonly changed: readonly ChangedFrontend[]
+  /** Services by their names; a frontend is not changed by what becomes of the service that it leads to. */
+  readonly services: ChangedServices
   /** To be applied before `joined`: a backend whose address or port changed is in both, with the same key. */
   readonly left: readonly LeftBackend[]
   readonly joined: readonly JoinedBackend[]
@@ -19,6 +22,14 @@ export type Difference = {
 
 /** A frontend that goes on listening, for new connections as `after` says. */
 export type ChangedFrontend = { readonly before: Frontend; readonly after: Frontend }
+
+/** What becomes of services. */
+export type ChangedServices = {
+  readonly added: readonly BackendService[]
+  /** As they are now; anything inside is another. */
+  readonly changed: readonly BackendService[]
+  readonly removed: readonly BackendService[]
+}
 
 /** A backend that new connections may go to from now on. */
 export type JoinedBackend = {
@@ -43,20 +54,19 @@ export type LeftBackend = {
 
 /** Compares two snapshots. Pure; the order is that of the snapshots. */
 export function diff(before: Snapshot, after: Snapshot): Difference {
-  return { ...diffFrontends(before, after), ...diffBackends(before, after) }
+  const services = diffServices(before.services, after.services)
+  return { ...diffFrontends(before, after), services, ...diffBackends(before, after, services) }
 }
 
 function diffFrontends(before: Snapshot, after: Snapshot): Pick<Difference, 'opened' | 'closed' | 'changed'> {
   const oldSockets = new Map(before.frontends.map((frontend) => [socketOf(frontend), frontend]))
   const newSockets = new Set(after.frontends.map(socketOf))
-  const changedServices = namesOfChangedServices(before.services, after.services)
   const opened: Frontend[] = []
   const changed: ChangedFrontend[] = []
   for (const frontend of after.frontends) {
     const old = oldSockets.get(socketOf(frontend))
     if (old === undefined) opened.push(frontend)
-    else if (changedServices.has(frontend.service) || !isSame(old, frontend))
-      changed.push({ before: old, after: frontend })
+    else if (!isSame(old, frontend)) changed.push({ before: old, after: frontend })
   }
   return { opened, closed: before.frontends.filter((frontend) => !newSockets.has(socketOf(frontend))), changed }
 }
@@ -65,14 +75,27 @@ function socketOf(frontend: Frontend): string {
   return `${frontend.address} ${frontend.port}`
 }
 
-function namesOfChangedServices(before: readonly BackendService[], after: readonly BackendService[]): Set<string> {
+function diffServices(before: readonly BackendService[], after: readonly BackendService[]): ChangedServices {
   const old = new Map(before.map((service) => [service.name, service]))
-  return new Set(after.filter((service) => !isSame(old.get(service.name), service)).map((service) => service.name))
+  const names = new Set(after.map(({ name }) => name))
+  const added: BackendService[] = []
+  const changed: BackendService[] = []
+  for (const service of after) {
+    const known = old.get(service.name)
+    if (known === undefined) added.push(service)
+    else if (!isSame(known, service)) changed.push(service)
+  }
+  return { added, changed, removed: before.filter(({ name }) => !names.has(name)) }
 }
 
-function diffBackends(before: Snapshot, after: Snapshot): Pick<Difference, 'left' | 'joined'> {
-  const oldBackends = backendsByKey(before)
-  const newBackends = backendsByKey(after)
+function diffBackends(
+  before: Snapshot,
+  after: Snapshot,
+  { added, changed, removed }: ChangedServices,
+): Pick<Difference, 'left' | 'joined'> {
+  const differing = new Set([...added, ...changed, ...removed].map(({ name }) => name))
+  const oldBackends = backendsByKey(before, differing)
+  const newBackends = backendsByKey(after, differing)
   const joined: JoinedBackend[] = []
   for (const [key, { backend }] of newBackends) {
     if (isSameEndpoint(backend, oldBackends.get(key)?.backend)) continue
@@ -93,9 +116,11 @@ function diffBackends(before: Snapshot, after: Snapshot): Pick<Difference, 'left
 
 type PlacedBackend = { readonly service: string; readonly group: string; readonly backend: Backend }
 
-function backendsByKey(snapshot: Snapshot): Map<string, PlacedBackend> {
+/** Those of the services with these names. */
+function backendsByKey({ services }: Snapshot, names: ReadonlySet<string>): Map<string, PlacedBackend> {
   const backends = new Map<string, PlacedBackend>()
-  for (const service of snapshot.services) {
+  for (const service of services) {
+    if (!names.has(service.name)) continue
     for (const group of service.groups) {
       for (const backend of group.backends) {
         const key = backendKey(service.name, group.name, backend.name)
@@ -117,17 +142,4 @@ function longestDrainingTimeouts(before: Snapshot, after: Snapshot): Map<string,
     for (const { name } of groups) longest.set(name, Math.max(longest.get(name) ?? 0, drainingTimeoutMs))
   }
   return longest
-}
-
-/** Compares plain data by content. A field that is missing is one that is undefined: a snapshot may come from a file. */
-function isSame(a: unknown, b: unknown): boolean {
-  if (a === b) return true
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
-  const fields = definedFields(b)
-  const entries = definedFields(a)
-  return entries.size === fields.size && [...entries].every(([name, value]) => isSame(value, fields.get(name)))
-}
-
-function definedFields(value: object): Map<string, unknown> {
-  return new Map(Object.entries(value).filter(([, field]) => field !== undefined))
 }

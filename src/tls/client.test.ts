@@ -35,7 +35,7 @@ function pass(session: TlsSession, bytes: Uint8Array): { readonly step: string; 
 function handshakeWith(rootsPem: string, serverName: string, names?: AcceptedNames) {
   const client = new TlsClient({ serverName, rootsPem, names })
   const result = handshake(client, SERVER)
-  client.retire()
+  client.close()
   return result
 }
 
@@ -65,7 +65,7 @@ test('a client offers each curve that the key of a backend may be on', () => {
   // supported_groups (RFC 8446 §4.2.7): X25519, P-256, P-384, P-521.
   assert.match(hello, /000a000a0008001d001700180019/)
   session.close()
-  client.retire()
+  client.close()
 })
 
 test('a client that is given no roots takes any certificate', () => {

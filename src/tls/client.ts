@@ -25,14 +25,12 @@ export type TlsClientOptions = {
   readonly rootsPem: string
 }
 
-/** Makes sessions to backends, on one worker; it is freed once it is retired and nobody is about to open one. */
+/** Makes sessions to backends, on one worker. */
 export class TlsClient {
   readonly #context: TlsContextHandle
   readonly #serverName: string
   readonly #isNameVerified: boolean
   readonly #accepts: ((certificate: Uint8Array) => boolean) | null
-  #users = 0
-  #isRetired = false
 
   /** @throws CertificateError when the roots cannot be read */
   constructor(options: TlsClientOptions) {
@@ -57,21 +55,9 @@ export class TlsClient {
     return TlsSession.connecting(handle, this.#serverName, this.#accepts)
   }
 
-  /** Keeps the context until {@link release}: a client has connected, whose backend may be dialled. */
-  acquire(): void {
-    this.#users += 1
-  }
-
-  /** Lets go of what {@link acquire} has kept. */
-  release(): void {
-    this.#users -= 1
-    if (this.#isRetired && this.#users === 0) freeContext(this.#context)
-  }
-
-  /** Another one has taken its place: frees the context as soon as nobody needs it. */
-  retire(): void {
-    this.#isRetired = true
-    if (this.#users === 0) freeContext(this.#context)
+  /** Frees the context; sessions go on. */
+  close(): void {
+    freeContext(this.#context)
   }
 }
 

@@ -68,7 +68,7 @@ test('10,000 handshakes with a look into the certificate leave nothing behind', 
     // A client of its own for each: one looks into the same certificate but once.
     const client = new TlsClient({ serverName: '', rootsPem: ISSUED.certificatePem, names })
     shakeHands(server, client)
-    client.retire()
+    client.close()
   })
   assert.ok(grownBytes < GROWTH_BYTES_MAX, `${grownBytes} bytes more`)
 })

@@ -16,7 +16,7 @@ const DEADLINE_MS = 10_000
 
 /** Writes a line before the client's first byte, and speaks TLS to the app. */
 class SecureRole extends LineRole {
-  readonly backendTls: BackendTls
+  override readonly backendTls: BackendTls
 
   constructor(target: string, backendTls: BackendTls) {
     super(endpointOf(target), false)
@@ -87,7 +87,7 @@ async function start(t: TestContext, headerPlace: BackendTls['headerPlace'], ser
   const loop = new TestLoop(new SecureRole(await app.listen(), { client, headerPlace }))
   t.after(() => {
     loop.close()
-    client.retire()
+    client.close()
     app.close()
   })
   return { app, loop }
@@ -170,7 +170,7 @@ test('an app that does not answer the handshake is given up at the connect timeo
   const loop = new TestLoop(new SecureRole(target, { client, headerPlace: 'before-tls' }))
   t.after(() => {
     loop.close()
-    client.retire()
+    client.close()
     silent.close()
   })
   loop.connect().send('x')

@@ -1,5 +1,5 @@
-// What a connection is, and what serves it: a service, which is a role and its timeouts. What becomes of it stands in
-// connection.ts.
+// What a connection is, and what serves it: the entrance that it came through and the service that it is led to. What
+// becomes of it stands in connection.ts.
 
 import type { Endpoint } from '../../address/endpoint.ts'
 import type { IpAddress } from '../../address/ip-address.ts'
@@ -9,6 +9,7 @@ import type { TlsClient } from '../../tls/client.ts'
 import type { TlsServer } from '../../tls/server.ts'
 import { Side } from './side.ts'
 import type { Timed } from './timer-wheel.ts'
+import type { Uses } from './uses.ts'
 
 /** Where a connection is in its life; see {@link drive}. */
 export const Phase = {
@@ -53,12 +54,14 @@ export class Connection implements Timed {
   readonly backend = new Side()
 
   /** What its listener led to; null while the slot is free. */
+  entrance: Entrance | null = null
+  /** Where its backend is looked for; null until it is known who the client is. */
   service: Service | null = null
   /** Who connected to us, and where: the client for an edge, the edge for an agent. */
   peer: Endpoint | null = null
   /** The client's address as the backend is to see it; null until it is known. */
   source: Endpoint | null = null
-  /** Where the role connects to; its own to use. */
+  /** Where the service connects to; its own to use. */
   target: Endpoint | null = null
   /** It is in the loop's list of those that have more to do. */
   isReady = false
@@ -66,14 +69,16 @@ export class Connection implements Timed {
   attempts = 0
   /** The header named no client: the app sees the peer itself. */
   showsPeer = false
-  /** Which backend of which group the role has chosen, and those whose attempts failed; its own to use. */
+  /** Which of its like the entrance is, for counters; its own to use. */
+  entranceId = -1
+  /** Which backend of which group the service has chosen, and those whose attempts failed; its own to use. */
   choice = -1
   choiceGroup = -1
   readonly tried: number[] = []
   /** What the peer's header named beside the source; its own to use. */
   destination: Endpoint | null = null
   tlvs: readonly Tlv[] = NO_TLVS
-  /** Why the role refused the source, for the log. */
+  /** Why the source was refused, for the log. */
   refusal = ''
 
   startedMs = 0
@@ -102,11 +107,9 @@ export class Connection implements Timed {
   }
 }
 
-/** How long a connection may take or be silent. All in milliseconds; 0 means for ever where noted. */
+/** How long a connection may take to reach its backend, or be silent. In milliseconds; 0 means for ever where noted. */
 export type Timeouts = {
-  /** From accept to the complete header, absolute. */
-  readonly headerTimeoutMs: number
-  /** To reach a backend; see {@link Role.sharesConnectTimeout}. */
+  /** To reach a backend; see {@link Service.sharesConnectTimeout}. */
   readonly connectTimeoutMs: number
   /** Silence in both directions; 0: for ever. */
   readonly idleTimeoutMs: number
@@ -114,19 +117,11 @@ export type Timeouts = {
   readonly halfClosedTimeoutMs: number
 }
 
-/** What a listening socket leads to. A connection keeps the service that it began with. */
-export type Service = {
-  readonly role: Role
-  readonly timeouts: Timeouts
-  /** Clients speak TLS, by these certificates; null: they do not. */
-  readonly tls: TlsServer | null
-}
-
 /** How an attempt to reach a backend began. */
 export type Dial =
   /** The socket is connected or connecting. `isLoopback`: connect(2) may well have completed already. */
   | { readonly kind: 'connecting'; readonly fd: number; readonly isLoopback: boolean }
-  /** The kernel said no (a negated errno); {@link Role.afterFailure} says what next. */
+  /** The kernel said no (a negated errno); {@link Service.afterFailure} says what next. */
   | { readonly kind: 'failed'; readonly error: number }
   /** This connection will not be made. */
   | { readonly kind: 'refused'; readonly reason: EndReason }
@@ -145,31 +140,51 @@ export type HeaderRead =
 /** How backends are spoken to in TLS, and where the header goes: before the handshake, in the clear, or inside. */
 export type BackendTls = { readonly client: TlsClient; readonly headerPlace: 'before-tls' | 'inside-tls' }
 
-/** What makes the shared data path an edge or an agent. Methods are called on the worker's thread and never block. */
-export type Role = {
+/**
+ * What a listening port leads to: who is let in, what is read of clients and written to backends, and which service each
+ * client gets. A connection keeps the entrance that it began with. Methods never block.
+ */
+export type Entrance = {
+  /** Connections whose client is not known yet; those behind hold their service. */
+  readonly uses: Uses
+  /** Clients speak TLS, by these certificates; null: they do not. */
+  readonly tls: TlsServer | null
   /** Whether a PROXY protocol header stands before the client's first byte. */
   readonly expectsHeader: boolean
+  /** From accept to the complete header, absolute, in milliseconds. */
+  readonly headerTimeoutMs: number
+  /** Some service behind it may speak TLS with backends: what follows a header that was read stays in the kernel. */
+  readonly mayHaveBackendTls: boolean
   /** Whether {@link writeHeader} writes anything. */
   readonly writesHeader: boolean
   /** Called first, and once for each connection: admits who has connected, or says why not. */
-  admit(peer: IpAddress): EndReason | undefined
+  admit(connection: Connection, peer: IpAddress): EndReason | undefined
   /** Reads the header from `[0, end)`; sets the connection's source and destination when it is complete. */
   readHeader(connection: Connection, bytes: Uint8Array, end: number): HeaderRead
-  /** Chooses a backend and starts to connect to it. */
-  dial(connection: Connection): Dial
-  /** Whether {@link Timeouts.connectTimeoutMs} holds for all attempts of a connection together, or for each. */
-  readonly sharesConnectTimeout: boolean
-  /** Called after each failed attempt with its negated errno; `remainingMs` is what is left of the connect timeout. */
-  afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure
-  /** Backends speak TLS; undefined: they do not. */
-  readonly backendTls?: BackendTls | undefined
+  /** The service for a client that is known by now; asked once for each connection that comes so far. */
+  route(connection: Connection): Service
   /**
    * Writes what stands before the client's first byte at the front of `target`, which has 64 KiB; returns its length in
    * bytes. The header that was read is gone by then.
    */
   writeHeader(connection: Connection, target: Uint8Array): number
-  /** Another role has taken its place: no connection begins with it any more. Those that are open go on. */
-  retire?(): void
   /** Sees each connection once more, at its end: its phase and its sockets are still those in which it ended. */
   onEnd(connection: Connection, reason: EndReason): void
+}
+
+/** Where connections go, from one entrance or from many. A connection keeps the service it was led to. Never blocks. */
+export type Service = {
+  /** Connections, and what may still lead some here. */
+  readonly uses: Uses
+  readonly timeouts: Timeouts
+  /** Whether {@link Timeouts.connectTimeoutMs} holds for all attempts of a connection together, or for each. */
+  readonly sharesConnectTimeout: boolean
+  /** Backends speak TLS; undefined: they do not. */
+  readonly backendTls: BackendTls | undefined
+  /** Chooses a backend and starts to connect to it. */
+  dial(connection: Connection): Dial
+  /** Called after each failed attempt with its negated errno; `remainingMs` is what is left of the connect timeout. */
+  afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure
+  /** Called at the end of each of its connections, after {@link Entrance.onEnd}. */
+  onLeave(connection: Connection): void
 }

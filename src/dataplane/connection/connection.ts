@@ -7,7 +7,7 @@ import { FAILED, HANGUP, READABLE, WRITABLE } from '../../linux/poller.ts'
 import { END_REASONS, type EndReason } from '../../telemetry/end-reasons.ts'
 import { METRICS } from '../../telemetry/metrics.ts'
 import { TlsSession } from '../../tls/session.ts'
-import { type Connection, NO_BYTES, NO_TLVS, Phase, type Service } from './connection-state.ts'
+import { type Connection, type Entrance, NO_BYTES, NO_TLVS, Phase } from './connection-state.ts'
 import type { Loop } from './loop.ts'
 import { isDelivered, passFinish, relay } from './relay.ts'
 import { breakSide } from './side.ts'
@@ -17,6 +17,7 @@ import {
   answer,
   deliverRest,
   dial,
+  entranceOf,
   failHandshake,
   handshake,
   handshakeBackend,
@@ -26,7 +27,6 @@ import {
   orderlyEnd,
   readHeader,
   sendFirstBytes,
-  serviceOf,
 } from './stages.ts'
 import { sendTo } from './transfer.ts'
 
@@ -34,9 +34,9 @@ import { sendTo } from './transfer.ts'
 const RESET_WAIT_MS = 1_000
 
 /** Begins the life of an accepted connection: `fd` is connected to `peer`. */
-export function begin(loop: Loop, connection: Connection, fd: number, peer: Endpoint, service: Service): void {
-  const { role } = service
-  connection.service = service
+export function begin(loop: Loop, connection: Connection, fd: number, peer: Endpoint, entrance: Entrance): void {
+  connection.entrance = entrance
+  entrance.uses.acquire()
   connection.client.attach(fd)
   connection.client.isReadable = true
   connection.peer = peer
@@ -44,6 +44,7 @@ export function begin(loop: Loop, connection: Connection, fd: number, peer: Endp
   connection.target = null
   connection.attempts = 0
   connection.showsPeer = false
+  connection.entranceId = -1
   connection.choice = -1
   connection.choiceGroup = -1
   if (connection.tried.length > 0) connection.tried.length = 0
@@ -56,13 +57,11 @@ export function begin(loop: Loop, connection: Connection, fd: number, peer: Endp
   connection.hasFirstBytes = false
   connection.firstStart = 0
   connection.firstEnd = 0
-  const refused = role.admit(peer.address)
+  const refused = entrance.admit(connection, peer.address)
   if (refused !== undefined) return end(loop, connection, refused)
-  if (role.expectsHeader) {
-    // Another service may take this one's place before the header is complete.
-    service.tls?.acquire()
+  if (entrance.expectsHeader) {
     connection.phase = Phase.ReadingHeader
-    loop.timers.set(connection, loop.nowMs + service.timeouts.headerTimeoutMs)
+    loop.timers.set(connection, loop.nowMs + entrance.headerTimeoutMs)
   } else {
     connection.source = peer
     if (!enterHandshake(loop, connection)) enterDialling(loop, connection)
@@ -72,18 +71,22 @@ export function begin(loop: Loop, connection: Connection, fd: number, peer: Endp
 
 /** The client's own bytes come from now on: a handshake first where they are encrypted, which is what it reports. */
 function enterHandshake(loop: Loop, connection: Connection): boolean {
-  const { tls } = serviceOf(connection)
+  const { tls } = entranceOf(connection)
   if (tls === null) return false
   connection.client.tls = TlsSession.accepting(tls)
-  if (connection.phase === Phase.ReadingHeader) tls.release()
   connection.phase = Phase.Handshaking
   loop.timers.clear(connection)
   loop.timers.set(connection, loop.nowMs + tls.handshakeTimeoutMs)
   return true
 }
 
-/** It is known who the client is. */
+/** It is known who the client is: from now on the connection holds its service, in place of its entrance. */
 function enterDialling(loop: Loop, connection: Connection): void {
+  const entrance = entranceOf(connection)
+  const service = entrance.route(connection)
+  service.uses.acquire()
+  entrance.uses.release()
+  connection.service = service
   connection.dialSinceMs = loop.nowMs
   connection.phase = Phase.Dialling
 }
@@ -257,13 +260,16 @@ function tryAgain(loop: Loop, connection: Connection, lastReason?: EndReason): b
 
 /** Ends a connection: closes what is open, counts it, and frees its slot. */
 export function end(loop: Loop, connection: Connection, reason: EndReason): void {
-  const { client, backend } = connection
+  const { client, backend, service } = connection
+  const entrance = entranceOf(connection)
   loop.timers.clear(connection)
   if (connection.phase >= Phase.Relaying) countBytes(loop, connection)
   connection.endedMs = loop.nowMs
   // The sockets can still be asked.
-  connection.service?.role.onEnd(connection, reason)
-  if (connection.phase === Phase.ReadingHeader) connection.service?.tls?.release()
+  entrance.onEnd(connection, reason)
+  service?.onLeave(connection)
+  const { uses } = service ?? entrance
+  uses.release()
   // Before a socket is closed: whoever has seen the end of a connection finds it counted.
   loop.counters.add(METRICS.ended.slots[reason])
   // Who is cut off, or whose other side was never reached or broke, must not take the end for an orderly one.

@@ -1,7 +1,7 @@
 import type { Endpoint } from '../../address/endpoint.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Counters } from '../../telemetry/metrics.ts'
-import type { Connection, Service } from './connection-state.ts'
+import type { Connection, Entrance } from './connection-state.ts'
 import type { PipePool } from './pipe-pool.ts'
 import type { TimerWheel } from './timer-wheel.ts'
 
@@ -32,7 +32,7 @@ export type AcceptingLoop = Loop & {
   takePlace(): boolean
   givePlaceBack(): void
   /** Begins a connection on an accepted socket, in a place that has been taken. */
-  open(fd: number, peer: Endpoint, service: Service): void
+  open(fd: number, peer: Endpoint, entrance: Entrance): void
   /** Gives the listener another turn in the next step. */
   acceptLater(acceptor: Acceptor): void
 }

@@ -7,7 +7,7 @@ import type { EndReason } from '../../telemetry/end-reasons.ts'
 import { METRICS } from '../../telemetry/metrics.ts'
 import type { HandshakeFailure } from '../../tls/handshake-names.ts'
 import type { HandshakeStep, TlsSession } from '../../tls/session.ts'
-import type { Connection, HeaderRead, Service } from './connection-state.ts'
+import type { Connection, Entrance, HeaderRead, Service } from './connection-state.ts'
 import type { Loop } from './loop.ts'
 import { isReceived, relay } from './relay.ts'
 import { breakSide, isBackedUp } from './side.ts'
@@ -43,10 +43,10 @@ export function failHandshake(loop: Loop, connection: Connection, failure: Hands
 /** Reads as much of the header as there is. */
 export function readHeader(loop: Loop, connection: Connection): HeaderRead {
   const { client } = connection
-  const { role, tls } = serviceOf(connection)
+  const entrance = entranceOf(connection)
   const { buffer } = loop
   // What follows the header is then not for the relay, or not yet: it stays in the kernel until a session wants it.
-  const isExact = tls !== null || role.backendTls !== undefined
+  const isExact = entrance.tls !== null || entrance.mayHaveBackendTls
   while (client.isReadable) {
     // What came before is put in front of what comes now, so that the parser sees one range.
     const before = connection.headerEnd
@@ -59,7 +59,7 @@ export function readHeader(loop: Loop, connection: Connection): HeaderRead {
       return { kind: 'refused', reason: before === 0 ? 'header-missing' : 'header-truncated' }
     }
     let received = before + count
-    const read = role.readHeader(connection, buffer, received)
+    const read = entrance.readHeader(connection, buffer, received)
     if (isExact) {
       if (read.kind === 'complete') received = read.payloadStart
       receiveFrom(client, buffer, before, received)
@@ -72,7 +72,7 @@ export function readHeader(loop: Loop, connection: Connection): HeaderRead {
       connection.headerBytes = read.payloadStart
       connection.firstStart = read.payloadStart
       connection.firstEnd = received
-      if (role.writesHeader && read.kind === 'complete' && !isExact) replaceHeader(loop, connection)
+      if (entrance.writesHeader && read.kind === 'complete' && !isExact) replaceHeader(loop, connection)
       return read
     }
     if (connection.header.length < received) {
@@ -102,12 +102,12 @@ const AWAIT_MORE: HeaderRead = { kind: 'incomplete', bytesNeeded: 0 }
 export function dial(loop: Loop, connection: Connection): 'connecting' | 'failed' | EndReason {
   const { backend } = connection
   connection.attempts += 1
-  const { role } = serviceOf(connection)
-  const dialled = role.dial(connection)
+  const service = serviceOf(connection)
+  const dialled = service.dial(connection)
   if (dialled.kind === 'refused') return dialled.reason
   backend.attach(dialled.kind === 'connecting' ? dialled.fd : -1)
-  if (dialled.kind === 'connecting' && role.backendTls !== undefined) {
-    const session = role.backendTls.client.open()
+  if (dialled.kind === 'connecting' && service.backendTls !== undefined) {
+    const session = service.backendTls.client.open()
     if (session === undefined) return 'out-of-resources'
     backend.tls = session
   }
@@ -143,7 +143,7 @@ export function afterFailure(loop: Loop, connection: Connection): 'again' | 'lat
   if (backend.tls !== null) forgetTls(connection)
   backend.failure = 0
   loop.counters.add(METRICS.connectFailures.slot)
-  const next = serviceOf(connection).role.afterFailure(connection, error, remainingConnectMs(loop, connection))
+  const next = serviceOf(connection).afterFailure(connection, error, remainingConnectMs(loop, connection))
   if (next === 'give-up') return error === ETIMEDOUT ? 'connect-timeout' : 'connect-failed'
   loop.counters.add(METRICS.connectRetries.slot)
   if (next === 0) return 'again'
@@ -162,8 +162,8 @@ function forgetTls(connection: Connection): void {
 }
 
 function remainingConnectMs(loop: Loop, connection: Connection): number {
-  const { role, timeouts } = serviceOf(connection)
-  const spentMs = role.sharesConnectTimeout ? loop.nowMs - connection.dialSinceMs : 0
+  const { sharesConnectTimeout, timeouts } = serviceOf(connection)
+  const spentMs = sharesConnectTimeout ? loop.nowMs - connection.dialSinceMs : 0
   return timeouts.connectTimeoutMs - spentMs
 }
 
@@ -175,7 +175,7 @@ export function sendFirstBytes(loop: Loop, connection: Connection): void {
   if (backend.tls !== null && !backend.tls.isOpen) return beginBackendTls(loop, connection, backend.tls)
   if (connection.firstStart === connection.firstEnd) {
     connection.firstStart = 0
-    connection.firstEnd = serviceOf(connection).role.writeHeader(connection, loop.buffer)
+    connection.firstEnd = entranceOf(connection).writeHeader(connection, loop.buffer)
     if (client.isReadable) {
       connection.firstEnd += receiveFrom(client, loop.buffer, connection.firstEnd, loop.buffer.length)
     }
@@ -186,10 +186,11 @@ export function sendFirstBytes(loop: Loop, connection: Connection): void {
 
 /** Sends what begins TLS to a backend: the header, where it stands before the handshake, and the ClientHello. */
 function beginBackendTls(loop: Loop, connection: Connection, tls: TlsSession): void {
-  const { role } = serviceOf(connection)
+  const { backendTls } = serviceOf(connection)
   const { buffer } = loop
   assert(connection.firstStart === connection.firstEnd, 'Who speaks TLS to backends reads no header from clients')
-  const headerEnd = role.backendTls?.headerPlace === 'before-tls' ? role.writeHeader(connection, buffer) : 0
+  const headerEnd =
+    backendTls?.headerPlace === 'before-tls' ? entranceOf(connection).writeHeader(connection, buffer) : 0
   tls.step(0)
   buffer.set(produced.subarray(0, producedBytes()), headerEnd)
   sendBytes(connection.backend, buffer, 0, headerEnd + producedBytes())
@@ -208,18 +209,18 @@ export function handshakeBackend(loop: Loop, connection: Connection): HandshakeS
     connection.refusal = tls.failure ?? (backend.failure === ETIMEDOUT ? 'timeout' : 'reset')
     breakSide(backend, EPROTO)
   }
-  if (step === 'open' && serviceOf(connection).role.backendTls?.headerPlace === 'inside-tls') {
+  if (step === 'open' && serviceOf(connection).backendTls?.headerPlace === 'inside-tls') {
     connection.hasFirstBytes = false
     sendFirstBytes(loop, connection)
   }
   return step
 }
 
-/** Puts the role's own header in place of the one that was read, in front of the payload that came with it. */
+/** Puts our own header in place of the one that was read, in front of the payload that came with it. */
 function replaceHeader(loop: Loop, connection: Connection): void {
   const { backend } = connection
   const payload = loop.buffer.slice(connection.firstStart, connection.firstEnd)
-  const headerEnd = serviceOf(connection).role.writeHeader(connection, loop.buffer)
+  const headerEnd = entranceOf(connection).writeHeader(connection, loop.buffer)
   backend.queue = new Uint8Array(headerEnd + payload.length)
   backend.queue.set(loop.buffer.subarray(0, headerEnd))
   backend.queue.set(payload, headerEnd)
@@ -236,8 +237,14 @@ function keepFirstPayload(loop: Loop, connection: Connection): void {
 }
 
 /** What the connection's listener led to. */
-export function serviceOf(connection: Connection): Service {
-  assert(connection.service !== null, 'A connection in use has a service')
+export function entranceOf(connection: Connection): Entrance {
+  assert(connection.entrance !== null, 'A connection in use has an entrance')
+  return connection.entrance
+}
+
+/** Where the connection is led to. */
+function serviceOf(connection: Connection): Service {
+  assert(connection.service !== null, 'Who looks for a backend has a service')
   return connection.service
 }
 

@@ -23,7 +23,17 @@ import { Counters } from '../../telemetry/metrics.ts'
 import type { TlsServer } from '../../tls/server.ts'
 import { type ConnectionLimits, EventLoop } from '../worker/event-loop.ts'
 import type { Listener } from '../worker/listener.ts'
-import type { AfterFailure, Connection, Dial, HeaderRead, Role, Timeouts } from './connection-state.ts'
+import type {
+  AfterFailure,
+  BackendTls,
+  Connection,
+  Dial,
+  Entrance,
+  HeaderRead,
+  Service,
+  Timeouts,
+} from './connection-state.ts'
+import { Uses } from './uses.ts'
 
 /** No keepalive and no user timeout. */
 export const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }
@@ -33,10 +43,10 @@ const LINE_FEED = 0x0a
 const SETTLE_STEPS = 20
 
 /** What bounds a connection of a {@link TestLoop}. */
-export type TestLimits = ConnectionLimits & Timeouts
+export type TestLimits = ConnectionLimits & Timeouts & Pick<Entrance, 'headerTimeoutMs'>
 
 /** Limits that no test meets by accident. */
-const WIDE_LIMITS: TestLimits = {
+export const WIDE_LIMITS: TestLimits = {
   headerTimeoutMs: 5_000,
   connectTimeoutMs: 5_000,
   idleTimeoutMs: 0,
@@ -85,11 +95,19 @@ export class TestSocket {
   }
 }
 
-/** A header of one line: `X` at its front is malformed. Everything else can be replaced by a test. */
-export class LineRole implements Role {
+/**
+ * An entrance with a header of one line, `X` at whose front is malformed, and in one with it the service behind it, which
+ * has one target. Everything else can be replaced by a test.
+ */
+export class LineRole implements Entrance, Service {
+  readonly uses = new Uses(() => this.closed())
+  tls: TlsServer | null = null
   readonly expectsHeader: boolean
+  headerTimeoutMs = WIDE_LIMITS.headerTimeoutMs
   readonly writesHeader = false
+  timeouts: Timeouts = WIDE_LIMITS
   readonly sharesConnectTimeout = true
+  readonly backendTls: BackendTls | undefined = undefined
   readonly target: Endpoint
   /** What is done after a failed attempt. */
   next: AfterFailure = 'give-up'
@@ -99,7 +117,16 @@ export class LineRole implements Role {
     this.expectsHeader = expectsHeader
   }
 
-  admit(): undefined {
+  get mayHaveBackendTls(): boolean {
+    return this.backendTls !== undefined
+  }
+
+  /** It was retired, and nobody uses it any more. */
+  closed(): void {
+    this.tls?.retire()
+  }
+
+  admit(): EndReason | undefined {
     return undefined
   }
 
@@ -109,6 +136,10 @@ export class LineRole implements Role {
     if (at < 0) return { kind: 'incomplete', bytesNeeded: end + 1 }
     connection.source = connection.peer
     return { kind: 'complete', payloadStart: at + 1 }
+  }
+
+  route(): Service {
+    return this
   }
 
   dial(): Dial {
@@ -127,7 +158,9 @@ export class LineRole implements Role {
     return 0
   }
 
-  onEnd(): void {}
+  onEnd(_connection?: Connection, _reason?: EndReason): void {}
+
+  onLeave(): void {}
 }
 
 /** A listening socket that plays the app. */
@@ -172,13 +205,18 @@ export class TestLoop {
   nowMs = 100_000
 
   constructor(
-    role: Role,
+    entrance: Entrance,
     limits: Partial<TestLimits> = {},
     { listen = LOOPBACK, tls = null }: { readonly listen?: Endpoint; readonly tls?: TlsServer | null } = {},
   ) {
     const bounds = { ...WIDE_LIMITS, ...limits }
-    const onEnd = role.onEnd.bind(role)
-    role.onEnd = (connection, reason) => {
+    if (entrance instanceof LineRole) {
+      entrance.tls = tls
+      entrance.timeouts = bounds
+      entrance.headerTimeoutMs = bounds.headerTimeoutMs
+    }
+    const onEnd = entrance.onEnd.bind(entrance)
+    entrance.onEnd = (connection, reason) => {
       this.ended.push(reason)
       onEnd(connection, reason)
     }
@@ -192,7 +230,7 @@ export class TestLoop {
     })
     const listener = openListener(listen, NO_LIVENESS)
     this.endpoint = boundEndpoint(listener)
-    this.listener = this.loop.addListener(listener, { role, timeouts: bounds, tls })
+    this.listener = this.loop.addListener(listener, entrance)
   }
 
   /** Opens a connection to the loop's listener. */

@@ -11,7 +11,7 @@ import { TlsServer } from '../../tls/server.ts'
 import { issue, serverCertificate } from '../../tls/test-certificates.ts'
 import { RECORD_WRITER_SUITE, RecordWriter } from '../../tls/test-records.ts'
 import { TicketKeys } from '../../tls/ticket-keys.ts'
-import type { BackendTls, Role } from './connection-state.ts'
+import type { BackendTls } from './connection-state.ts'
 import { LineRole, TestApp, TestLoop, type TestSocket } from './test-loop.ts'
 
 const DEADLINE_MS = 20_000
@@ -24,9 +24,9 @@ const RECORD_HEADER_BYTES = 5
 
 function start(t: TestContext, policy: SslPolicy = DEFAULT_POLICY) {
   const app = new TestApp()
-  const role: Role = new LineRole(app.endpoint, false)
+  const role = new LineRole(app.endpoint, false)
   const failures: (HandshakeFailure | undefined)[] = []
-  role.onEnd = (connection) => failures.push(connection.client.tls?.failure)
+  role.onEnd = (connection) => failures.push(connection?.client.tls?.failure)
   const tls = new TlsServer({
     name: 'test',
     certificates: [CERTIFICATE],
@@ -243,7 +243,7 @@ test("a backend's flight in records of one byte takes several turns of the loop"
   const loop = new TestLoop(Object.assign(new LineRole(app.endpoint, false), { backendTls }))
   t.after(() => {
     loop.close()
-    client.retire()
+    client.close()
     app.close()
   })
   loop.connect()

@@ -386,13 +386,18 @@ test('a record that was changed on the way ends the connection', async (t) => {
   assert.deepEqual(loop.ended, ['client-reset'])
 })
 
+/** Connections to come get other certificates. */
+function replaceEntrance({ listener }: TestLoop, app: TestApp): void {
+  const old = listener.entrance
+  listener.entrance = Object.assign(new LineRole(app.endpoint, old.expectsHeader), { tls: tlsServer() })
+  old.uses.retire()
+}
+
 test('a retired set of certificates serves the connections that began with it', async (t) => {
   const { app, loop, tls } = start(t)
   const client = tls()
   await until(loop, 'the client is taken', () => loop.loop.openCount === 1)
-  const old = loop.listener.service.tls
-  loop.listener.service = { ...loop.listener.service, tls: tlsServer() }
-  old?.retire()
+  replaceEntrance(loop, app)
   client.socket.write('hello')
   assert.equal(await readFrom(loop, await accepted(loop, app), 5), 'hello')
 })
@@ -402,9 +407,7 @@ test('it does so, too, where the header of a load balancer comes after it was re
   const socket = tcp()
   const gone = tcp()
   await until(loop, 'both are taken', () => loop.loop.openCount === 2)
-  const old = loop.listener.service.tls
-  loop.listener.service = { ...loop.listener.service, tls: tlsServer() }
-  old?.retire()
+  replaceEntrance(loop, app)
   // Who leaves first does not take the certificates along.
   gone.destroy()
   await until(loop, 'one has left', () => loop.loop.openCount === 1)

@@ -335,7 +335,7 @@ test('bytes of the payload are counted at the end, without the header', (t) => {
 
 test('a listener whose socket stays open elsewhere is forgotten when it is closed, and can come back', (t) => {
   const { app, loop } = start(t)
-  const { fd, service } = loop.listener
+  const { fd, entrance } = loop.listener
   const passed = adoptListener(fd, NO_LIVENESS)
   t.after(() => close(passed))
   loop.loop.closeListener(loop.listener)
@@ -343,7 +343,7 @@ test('a listener whose socket stays open elsewhere is forgotten when it is close
   // As a worker does: its copy gets the lowest free number, which is the one that was closed.
   const again = adoptListener(passed, NO_LIVENESS)
   assert.equal(again, fd)
-  const listener = loop.loop.addListener(again, service)
+  const listener = loop.loop.addListener(again, entrance)
   const client = loop.connect()
   client.send('header\nhello')
   assert.equal(loop.read(loop.accept(app)), 'hello')

@@ -5,7 +5,7 @@ import { clearWakeup } from '../../linux/socket.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { type Counters, METRICS } from '../../telemetry/metrics.ts'
 import { begin, drive, end, onDeadline, onEvent } from '../connection/connection.ts'
-import type { Service } from '../connection/connection-state.ts'
+import type { Entrance } from '../connection/connection-state.ts'
 import { Connection, Phase } from '../connection/connection-state.ts'
 import type { AcceptingLoop, Acceptor } from '../connection/loop.ts'
 import { PipePool } from '../connection/pipe-pool.ts'
@@ -92,9 +92,9 @@ export class EventLoop implements AcceptingLoop {
     return this.#openCount
   }
 
-  /** Takes over a listening socket that leads to `service`. */
-  addListener(fd: number, service: Service): Listener {
-    const listener = new Listener(fd, service)
+  /** Takes over a listening socket that leads to `entrance`. */
+  addListener(fd: number, entrance: Entrance): Listener {
+    const listener = new Listener(fd, entrance)
     const free = this.#listeners.indexOf(undefined)
     const index = free === -1 ? this.#listeners.length : free
     const error = this.#poller.addReadable(fd, FIRST_LISTENER_TOKEN - index)
@@ -171,13 +171,13 @@ export class EventLoop implements AcceptingLoop {
   }
 
   /** Begins a connection on an accepted socket, in a place that has been taken. */
-  open(fd: number, peer: Endpoint, service: Service): void {
+  open(fd: number, peer: Endpoint, entrance: Entrance): void {
     const connection = this.#free.pop() ?? this.#addSlot()
     this.#openCount += 1
     this.counters.add(METRICS.accepted.slot)
     this.counters.add(METRICS.open.slot)
     const { generation } = connection
-    begin(this, connection, fd, peer, service)
+    begin(this, connection, fd, peer, entrance)
     // Registered last: most probes and refusals are over by now, and epoll reports what has happened meanwhile.
     if (connection.generation !== generation) return
     if (!this.watch(fd, connection, true)) end(this, connection, 'out-of-resources')
@@ -203,6 +203,7 @@ export class EventLoop implements AcceptingLoop {
   /** Takes a connection's slot back; its sockets are closed. */
   release(connection: Connection): void {
     this.counters.add(METRICS.open.slot, -1)
+    connection.entrance = null
     connection.service = null
     connection.generation = (connection.generation + 1) | 0
     this.#openCount -= 1

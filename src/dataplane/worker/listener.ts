@@ -1,7 +1,7 @@
 import { EAGAIN, EINTR, errnoName, isOutOfResources } from '../../linux/errno.ts'
 import { accepted, acceptFrom, close } from '../../linux/socket.ts'
 import { ACCEPT_ERRNOS, METRICS, type PAUSE_REASONS } from '../../telemetry/metrics.ts'
-import type { Service } from '../connection/connection-state.ts'
+import type { Entrance } from '../connection/connection-state.ts'
 import type { AcceptingLoop } from '../connection/loop.ts'
 import type { Timed } from '../connection/timer-wheel.ts'
 
@@ -19,7 +19,7 @@ type PauseReason = (typeof PAUSE_REASONS)[number]
 export class Listener implements Timed {
   readonly fd: number
   /** Where connections that are taken from now on lead. */
-  service: Service
+  entrance: Entrance
   #isPaused = false
   #waitsForPlace = false
   #backoffMs = BACKOFF_MS
@@ -29,9 +29,9 @@ export class Listener implements Timed {
   wheelNext: Timed | null = null
   wheelPrevious: Timed | null = null
 
-  constructor(fd: number, service: Service) {
+  constructor(fd: number, entrance: Entrance) {
     this.fd = fd
-    this.service = service
+    this.entrance = entrance
   }
 
   /** Takes what is queued; reports whether there may be more for another turn. */
@@ -48,7 +48,7 @@ export class Listener implements Timed {
       if (fd >= 0) {
         this.#backoffMs = BACKOFF_MS
         if (accepted.address !== undefined) {
-          loop.open(fd, { address: accepted.address, port: accepted.port }, this.service)
+          loop.open(fd, { address: accepted.address, port: accepted.port }, this.entrance)
         }
       } else if (fd !== EINTR && !this.#survives(loop, fd)) {
         return false

@@ -10,7 +10,6 @@ import { TicketKeys } from '../../tls/ticket-keys.ts'
 import { LineRole } from '../connection/test-loop.ts'
 import { WarmUp } from './warm-up.ts'
 
-const TIMEOUTS = { headerTimeoutMs: 5_000, connectTimeoutMs: 5_000, idleTimeoutMs: 0, halfClosedTimeoutMs: 0 }
 const LIMITS = { connectionsPerWorkerMax: 100, connectionsMax: 100 }
 /** Stands still: a slow machine plays as much as a fast one. */
 const clock = (): number => 1
@@ -31,7 +30,8 @@ function play(
     (app, { counters }) => {
       counted = counters
       const openings = tls === null ? [Buffer.from('header\n'), Buffer.from('X')] : [new Uint8Array(0)]
-      return { service: { role: makeRole(app), timeouts: TIMEOUTS, tls }, openings }
+      const [plain, secure] = [makeRole(app), tls === null ? null : Object.assign(makeRole(app), { tls })]
+      return { plain, tls: secure, openings }
     },
     limits,
     now,
@@ -56,7 +56,7 @@ test('connections are played from accept to an orderly end, and nothing stays op
   assert.equal(openFiles(), before)
 })
 
-test('with TLS, every handshake is completed with the certificate of the service', () => {
+test('with TLS, every handshake is completed with the certificate of the entrance', () => {
   const before = openFiles()
   const server = new TlsServer({
     name: 'test',
@@ -67,7 +67,6 @@ test('with TLS, every handshake is completed with the certificate of the service
     handshakeTimeoutMs: 5_000,
   })
   const counters = play(server)
-  server.retire()
   assert.equal(counters.read(METRICS.tlsHandshakes.slots['TLSv1.3']), 400)
   assert.equal(counters.read(METRICS.ended.slots.finished), 1_600)
   assert.equal(counters.read(METRICS.open.slot), 0)
@@ -76,7 +75,9 @@ test('with TLS, every handshake is completed with the certificate of the service
 
 test('a service that refuses everybody, and a limit of one connection, only end it sooner or later', () => {
   const before = openFiles()
-  const refusing = play(null, LIMITS, (app) => Object.assign(new LineRole(app), { admit: () => 'untrusted-peer' }))
+  const refusing = play(null, LIMITS, (app) =>
+    Object.assign(new LineRole(app), { admit: () => 'untrusted-peer' as const }),
+  )
   assert.equal(refusing.read(METRICS.ended.slots['untrusted-peer']), 1_600)
   const narrow = play(null, { connectionsPerWorkerMax: 1, connectionsMax: 1 })
   assert.equal(narrow.read(METRICS.open.slot), 0)

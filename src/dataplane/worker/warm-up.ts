@@ -24,11 +24,11 @@ import { Counters } from '../../telemetry/metrics.ts'
 import { TlsClient } from '../../tls/client.ts'
 import { readClientHello } from '../../tls/client-hello.ts'
 import type { TlsServer } from '../../tls/server.ts'
-import type { Service } from '../connection/connection-state.ts'
 import { Side } from '../connection/side.ts'
 import { sendBytes } from '../connection/side-io.ts'
 import { closeNotify, receiveFrom, sendTo, shakeHands } from '../connection/transfer.ts'
 import { type ConnectionLimits, EventLoop } from './event-loop.ts'
+import type { RoleContext, WarmUpEntrances } from './role.ts'
 
 /** So many batches let V8 compile nearly all that a connection meets. */
 const BATCHES = 200
@@ -36,7 +36,7 @@ const BATCHES = 200
 const PLAY_MS_MAX = 1_500
 /** Connections at once; a step takes 2 to 5 ms, for which the first real client may have to wait. */
 const BATCH = 8
-/** So many of them shake hands first, where the service has TLS: a handshake costs ten times as much as all the rest. */
+/** So many of them shake hands first, where clients speak TLS: a handshake costs ten times as much as all the rest. */
 const BATCH_WITH_TLS = 2
 /** How often both sides of a connection get a turn: enough for a handshake and a few messages. */
 const TURNS = 5
@@ -48,17 +48,6 @@ const MESSAGE = new Uint8Array(64)
 const BULK = new Uint8Array(512 * 1024)
 const ANY_PORT = { address: ipv4Address(0x7f000001), port: 0 }
 const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }
-
-/** What a warm-up plays. */
-export type WarmUpService = {
-  /** Leads to the app of the warm-up. */
-  readonly service: Service
-  /** What clients send first, in turn: PROXY protocol headers where they are expected; else one without bytes. */
-  readonly openings: readonly Uint8Array[]
-}
-
-/** What a role is made with in a warm-up: nothing that is counted or logged there is seen. */
-export type WarmUpContext = { readonly counters: Counters; readonly openTotal: Int32Array }
 
 /**
  * A loop of its own, with clients and an app of its own on 127.0.0.1.
@@ -72,7 +61,7 @@ export class WarmUp {
   readonly #plainFront: Endpoint
   /** Where the clients with TLS connect to, if there are any. */
   readonly #tlsFront: Endpoint
-  readonly #openings: readonly Uint8Array[]
+  readonly #entrances: WarmUpEntrances
   readonly #tls: TlsServer | null
   readonly #tlsClient: TlsClient | null
   readonly #buffer = new Uint8Array(64 * 1024)
@@ -82,7 +71,7 @@ export class WarmUp {
 
   /** @throws SystemCallError when there is no socket to be had */
   constructor(
-    makeService: (app: Endpoint, context: WarmUpContext) => WarmUpService,
+    makeEntrances: (app: Endpoint, context: Pick<RoleContext, 'counters' | 'openTotal'>) => WarmUpEntrances,
     limits: ConnectionLimits,
     clock: () => number,
   ) {
@@ -93,16 +82,15 @@ export class WarmUp {
     this.#wakeupFd = wakeupFd
     this.#appFd = appFd
     this.#loop = new EventLoop({ limits, counters, openTotal, log: () => {}, clock, wakeupFd })
-    const { service, openings } = makeService(boundTo(appFd), { counters, openTotal })
-    const { role, timeouts } = service
+    const entrances = makeEntrances(boundTo(appFd), { counters, openTotal })
+    const { plain, tls } = entrances
     this.#plainFront = boundTo(plainFd)
     this.#tlsFront = boundTo(tlsFd)
-    this.#loop.addListener(plainFd, { role, timeouts, tls: null })
-    this.#loop.addListener(tlsFd, service)
-    this.#openings = openings
-    this.#tls = service.tls
-    this.#tls?.acquire()
-    this.#tlsClient = service.tls === null ? null : new TlsClient({ serverName: '', rootsPem: '' })
+    this.#loop.addListener(plainFd, plain)
+    this.#loop.addListener(tlsFd, tls ?? plain)
+    this.#entrances = entrances
+    this.#tls = tls?.tls ?? null
+    this.#tlsClient = tls === null ? null : new TlsClient({ serverName: '', rootsPem: '' })
     this.#clock = clock
   }
 
@@ -151,8 +139,9 @@ export class WarmUp {
     this.#loop.close()
     close(this.#wakeupFd)
     close(this.#appFd)
-    this.#tls?.release()
-    this.#tlsClient?.retire()
+    this.#entrances.plain.uses.retire()
+    this.#entrances.tls?.uses.retire()
+    this.#tlsClient?.close()
   }
 
   #connect(): Side[] {
@@ -182,7 +171,8 @@ export class WarmUp {
   #open(client: Side, index: number): void {
     const { tls } = client
     if (tls === null) {
-      const opening = this.#openings[index % this.#openings.length]
+      const { openings } = this.#entrances
+      const opening = openings[index % openings.length]
       this.#buffer.set(opening)
       this.#buffer.set(MESSAGE, opening.length)
       sendBytes(client, this.#buffer, 0, opening.length + MESSAGE.length)

@@ -4,10 +4,9 @@ import { adoptListener, close, type Liveness, openListener, openWakeup, wake } f
 import type { Log } from '../../telemetry/log.ts'
 import { Counters } from '../../telemetry/metrics.ts'
 import { asError } from '../../text/error-message.ts'
-import type { TlsServerOptions } from '../../tls/server.ts'
-import type { Timeouts } from '../connection/connection-state.ts'
 import type { OpenConnection } from '../connection/report.ts'
 import type { ConnectionLimits } from './event-loop.ts'
+import type { RoleOptions } from './role.ts'
 import type { FromWorker, ToWorker, WorkerData } from './worker-thread.ts'
 
 /** How long {@link WorkerPool.stopNow} waits for a worker to leave its loop. */
@@ -16,9 +15,10 @@ const ACKNOWLEDGE_MS = 2_000
 const YOUNG_GENERATION_MB = 3
 
 /** What a {@link WorkerPool} is made of. */
-export type WorkerPoolOptions = {
+export type WorkerPoolOptions<Options extends RoleOptions> = {
   /** The file that calls `runWorker` for the role. */
   readonly entry: URL
+  readonly role: Options['worker']
   readonly workers: number
   readonly limits: ConnectionLimits
   readonly log: Log
@@ -28,7 +28,7 @@ export type WorkerPoolOptions = {
   readonly onFatal: (error: Error) => void
 }
 
-/** Where a service listens; every worker has a listening socket of its own on it. */
+/** Where an entrance is; every worker has a listening socket of its own on it. */
 export type ListenOptions = {
   readonly endpoint: Endpoint
   readonly liveness: Liveness
@@ -36,12 +36,11 @@ export type ListenOptions = {
   readonly inheritedFds: readonly number[]
 }
 
-/** What connections of a service get. */
-export type ServeOptions<RoleOptions> = {
-  readonly timeouts: Timeouts
-  /** Clients speak TLS; null: they do not. */
-  readonly tls: TlsServerOptions | null
-  readonly roleOptions: RoleOptions
+/** What connections of an entrance get. */
+export type ServeOptions<Options extends RoleOptions> = {
+  /** The name of the service that they are led to, as far as it is known beforehand. */
+  readonly service: string
+  readonly options: Options['entrance']
 }
 
 type Member = {
@@ -58,13 +57,13 @@ type Member = {
  * A worker blocks in the kernel and cannot be ended from outside (process.exit would hang): it is woken by its
  * eventfd, told to leave, and acknowledges before the process ends.
  */
-export class WorkerPool<RoleOptions> {
+export class WorkerPool<Options extends RoleOptions> {
   readonly #members: Member[] = []
   readonly #log: Log
   readonly #requests = new Map<number, (connections: readonly OpenConnection[]) => void>()
   #nextRequest = 0
 
-  constructor(options: WorkerPoolOptions) {
+  constructor(options: WorkerPoolOptions<Options>) {
     this.#log = options.log
     const openTotal = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
     for (let index = 0; index < options.workers; index++) {
@@ -72,12 +71,22 @@ export class WorkerPool<RoleOptions> {
     }
   }
 
+  /** Gives a name to a service, for connections to come; one that has the name is replaced. */
+  define(name: string, options: Options['service']): void {
+    for (const member of this.#members) tell(member, { kind: 'define', name, options })
+  }
+
+  /** Forgets a service; nothing that listens may lead to it any more. */
+  remove(name: string): void {
+    for (const member of this.#members) tell(member, { kind: 'remove', name })
+  }
+
   /**
    * Starts to listen, one socket for each worker, or for none.
    *
    * @throws SystemCallError when the endpoint cannot be listened on
    */
-  listen(name: string, listen: ListenOptions, serve: ServeOptions<RoleOptions>): void {
+  listen(name: string, listen: ListenOptions, serve: ServeOptions<Options>): void {
     const opened: number[] = []
     try {
       for (const index of this.#members.keys()) opened.push(openOrAdopt(listen, index))
@@ -90,17 +99,17 @@ export class WorkerPool<RoleOptions> {
     }
   }
 
-  /** Gives a service that listens other options, for connections to come. */
-  change(name: string, serve: ServeOptions<RoleOptions>): void {
+  /** Puts another entrance behind the sockets of this name, for connections to come. */
+  change(name: string, serve: ServeOptions<Options>): void {
     for (const member of this.#members) tell(member, { kind: 'serve', name, listenerFds: [], ...serve })
   }
 
-  /** Takes what is queued at a service and stops listening; its connections go on. */
+  /** Takes what is queued at an entrance and stops listening; its connections go on. */
   unlisten(name: string): void {
     for (const member of this.#members) tell(member, { kind: 'unlisten', name })
   }
 
-  /** Ends the connections to these backends (the role's own ids) at once, with resets. */
+  /** Ends the connections to these backends (ids of the role's own) at once, with resets. */
   endConnections(backendIds: readonly number[], reason: 'drained'): void {
     for (const member of this.#members) tell(member, { kind: 'end-connections', backendIds, reason })
   }
@@ -159,8 +168,8 @@ function openOrAdopt({ endpoint, liveness, inheritedFds }: ListenOptions, worker
   return adoptListener(inheritedFds[worker % inheritedFds.length], liveness)
 }
 
-function startMember(
-  options: WorkerPoolOptions,
+function startMember<Options extends RoleOptions>(
+  options: WorkerPoolOptions<Options>,
   workerIndex: number,
   openTotal: Int32Array,
   receive: (message: FromWorker) => void,
@@ -176,6 +185,7 @@ function startMember(
     openTotal,
     acknowledged,
     warmsUp: options.warmsUp,
+    role: options.role,
   }
   const worker = new Worker(options.entry, {
     workerData,
@@ -193,7 +203,7 @@ function startMember(
   return { worker, wakeupFd, counters, acknowledged, exited }
 }
 
-function tell<RoleOptions>(member: Member, message: ToWorker<RoleOptions>): void {
+function tell<Options extends RoleOptions>(member: Member, message: ToWorker<Options>): void {
   member.worker.postMessage(message)
   wake(member.wakeupFd)
 }

@@ -1,15 +1,15 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import type { Endpoint } from '../../address/endpoint.ts'
 import { SystemCallError } from '../../linux/errno.ts'
 import type { EndReason } from '../../telemetry/end-reasons.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { Counters } from '../../telemetry/metrics.ts'
-import { TlsServer, type TlsServerOptions } from '../../tls/server.ts'
 import { end } from '../connection/connection.ts'
-import type { Connection, Role, Service, Timeouts } from '../connection/connection-state.ts'
+import type { Connection, Entrance, Service } from '../connection/connection-state.ts'
 import { type OpenConnection, openConnection } from '../connection/report.ts'
 import { type ConnectionLimits, EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
+import type { Role, RoleContext, RoleOptions } from './role.ts'
+import { Services } from './services.ts'
 import { WarmUp } from './warm-up.ts'
 
 /** What the main thread gives a worker at its start. */
@@ -24,19 +24,24 @@ export type WorkerData = {
   readonly acknowledged: Int32Array
   /** It warms up while it has nothing else to do; see `warm-up.ts`. */
   readonly warmsUp: boolean
+  /** See {@link RoleOptions}. */
+  readonly role: unknown
 }
 
-/** Main thread to worker; each is followed by a wake-up. `RoleOptions` is plain data. */
-export type ToWorker<RoleOptions> =
-  /** Serve under this name: with new listening sockets, or with other options for connections to come. */
+/** Main thread to worker; each is followed by a wake-up. Connections that have begun notice nothing of a change. */
+export type ToWorker<Options extends RoleOptions> =
+  /** Make a service under this name, or put it in the place of the one that has it. */
+  | { readonly kind: 'define'; readonly name: string; readonly options: Options['service'] }
+  /** Forget a service to which no entrance leads any more. */
+  | { readonly kind: 'remove'; readonly name: string }
+  /** Make an entrance under this name: for new listening sockets, and for those that listen under it. */
   | {
       readonly kind: 'serve'
       readonly name: string
       readonly listenerFds: readonly number[]
-      readonly timeouts: Timeouts
-      /** Clients speak TLS; null: they do not. */
-      readonly tls: TlsServerOptions | null
-      readonly roleOptions: RoleOptions
+      /** The name of the service whose options a warm-up follows; it has been defined. */
+      readonly service: string
+      readonly options: Options['entrance']
     }
   /** Take what is queued under this name and stop listening. */
   | { readonly kind: 'unlisten'; readonly name: string }
@@ -59,28 +64,6 @@ export type FromWorker =
     }
   | { readonly kind: 'answer'; readonly request: number; readonly connections: readonly OpenConnection[] }
 
-/** What a role may use of its worker. */
-export type RoleContext = {
-  /** Which of the workers this is, from 0 on. */
-  readonly workerIndex: number
-  readonly log: Log
-  readonly counters: Counters
-  /** One cell: connections open now in all workers. */
-  readonly openTotal: Int32Array
-}
-
-/** How a worker comes to its roles. */
-export type RoleMaker<RoleOptions> = {
-  /** Makes the role of a service from its options. */
-  readonly make: (options: RoleOptions, context: RoleContext) => Role
-  /** Options like the given ones, for clients on loopback that are trusted and an app at `app`, and what clients say first. */
-  readonly warmUp: (
-    options: RoleOptions,
-    app: Endpoint,
-    workerIndex: number,
-  ) => { readonly roleOptions: RoleOptions; readonly openings: readonly Uint8Array[] }
-}
-
 /** The warm-up rests for so long after anything happened to a client: what it plays must not take a client's time. */
 const WARM_UP_REST_MS = 20
 /** It is given up after so long: whom clients have kept from it is warm by then. */
@@ -90,7 +73,9 @@ const WARM_UP_MS_MAX = 10_000
 const clock = (): number => performance.now()
 
 /** Runs a worker thread from start to end. Returns when it has been told to leave. */
-export function runWorker<RoleOptions>(roleMaker: RoleMaker<RoleOptions>): void {
+export function runWorker<Options extends RoleOptions, S extends Service>(
+  makeRole: (options: Options['worker'], context: RoleContext) => Role<Options, S>,
+): void {
   const port = parentPort
   if (port === null) throw new Error('This file is the entry of a worker thread; run "truepeer" instead')
   const data = workerData as WorkerData
@@ -100,14 +85,14 @@ export function runWorker<RoleOptions>(roleMaker: RoleMaker<RoleOptions>): void 
   const { limits, openTotal, wakeupFd, workerIndex } = data
   const loop = new EventLoop({ limits, counters, openTotal, log, clock, wakeupFd })
   const context = { workerIndex, log, counters, openTotal }
-  const worker = new WorkerThread(loop, roleMaker, context, send, data.warmsUp)
+  const worker = new WorkerThread(loop, makeRole(data.role, context), context, send, data.warmsUp)
   while (!worker.isDone) {
     const events = loop.step(worker.waitMs)
     const isWoken = loop.takeWakeup()
     worker.warmUp(isWoken ? events - 1 : events)
     if (!isWoken) continue
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
-      worker.handle(next.message as ToWorker<RoleOptions>)
+      worker.handle(next.message as ToWorker<Options>)
     }
   }
   worker.close()
@@ -115,7 +100,7 @@ export function runWorker<RoleOptions>(roleMaker: RoleMaker<RoleOptions>): void 
   Atomics.notify(data.acknowledged, 0)
 }
 
-/** Ends the connections whose role has chosen one of these backends. */
+/** Ends the connections whose service has chosen one of these backends. */
 export function endConnections(loop: EventLoop, backendIds: readonly number[], reason: EndReason): void {
   const ids = new Set(backendIds)
   for (const connection of loop.openConnections()) {
@@ -124,15 +109,18 @@ export function endConnections(loop: EventLoop, backendIds: readonly number[], r
 }
 
 /** What the main thread has told a worker. */
-class WorkerThread<RoleOptions> {
+class WorkerThread<Options extends RoleOptions, S extends Service> {
   readonly #loop: EventLoop
-  readonly #roleMaker: RoleMaker<RoleOptions>
+  readonly #role: Role<Options, S>
   readonly #context: RoleContext
   readonly #send: (message: FromWorker) => void
   readonly #warmsUp: boolean
+  readonly #services = new Services<S>()
+  /** What those services were made of. */
+  readonly #serviceOptions = new Map<string, Options['service']>()
+  readonly #entrances = new Map<string, Entrance>()
   readonly #listeners = new Map<string, Listener[]>()
-  readonly #services = new Map<string, Service>()
-  /** Those that are not over, and the kinds of service of which there has been one. */
+  /** Those that are not over, and the kinds of entrance of which there has been one. */
   readonly #warmUps: WarmUp[] = []
   readonly #warmed = new Set<'plain' | 'tls'>()
   #restsUntilMs = 0
@@ -142,13 +130,13 @@ class WorkerThread<RoleOptions> {
 
   constructor(
     loop: EventLoop,
-    roleMaker: RoleMaker<RoleOptions>,
+    role: Role<Options, S>,
     context: RoleContext,
     send: (message: FromWorker) => void,
     warmsUp: boolean,
   ) {
     this.#loop = loop
-    this.#roleMaker = roleMaker
+    this.#role = role
     this.#context = context
     this.#send = send
     this.#warmsUp = warmsUp
@@ -184,22 +172,18 @@ class WorkerThread<RoleOptions> {
     this.#loop.close()
   }
 
-  handle(message: ToWorker<RoleOptions>): void {
+  handle(message: ToWorker<Options>): void {
     switch (message.kind) {
-      case 'serve': {
-        const { name, timeouts } = message
-        const tls = message.tls === null ? null : new TlsServer(message.tls)
-        const role = this.#roleMaker.make(message.roleOptions, this.#context)
-        const service: Service = { role, timeouts, tls }
-        const listeners = this.#listeners.get(name) ?? []
-        for (const listener of listeners) listener.service = service
-        this.#retire(name)
-        this.#services.set(name, service)
-        const added = message.listenerFds.map((fd) => this.#loop.addListener(fd, service))
-        this.#listeners.set(name, [...listeners, ...added])
-        if (this.#warmsUp) this.#prepareWarmUp(service, message.roleOptions)
+      case 'define':
+        this.#services.set(message.name, this.#role.makeService(message.options))
+        this.#serviceOptions.set(message.name, message.options)
         return
-      }
+      case 'remove':
+        this.#services.remove(message.name)
+        this.#serviceOptions.delete(message.name)
+        return
+      case 'serve':
+        return this.#serve(message)
       case 'unlisten':
         return this.#unlisten(message.name)
       case 'end-connections':
@@ -217,18 +201,26 @@ class WorkerThread<RoleOptions> {
     }
   }
 
-  /** The first service of each kind stands for all of them. */
-  #prepareWarmUp({ timeouts, tls }: Service, options: RoleOptions): void {
+  #serve({ name, listenerFds, service, options }: Extract<ToWorker<Options>, { readonly kind: 'serve' }>): void {
+    const entrance = this.#role.makeEntrance(options, this.#services)
+    const listeners = this.#listeners.get(name) ?? []
+    for (const listener of listeners) listener.entrance = entrance
+    this.#entrances.get(name)?.uses.retire()
+    this.#entrances.set(name, entrance)
+    const added = listenerFds.map((fd) => this.#loop.addListener(fd, entrance))
+    this.#listeners.set(name, [...listeners, ...added])
+    const behind = this.#serviceOptions.get(service)
+    if (this.#warmsUp && behind !== undefined) this.#prepareWarmUp(entrance, { entrance: options, service: behind })
+  }
+
+  /** The first entrance of each kind stands for all of them, with the service behind it. */
+  #prepareWarmUp({ tls }: Entrance, options: Pick<Options, 'entrance' | 'service'>): void {
     const kind = tls === null ? 'plain' : 'tls'
     if (this.#warmed.has(kind)) return
     this.#warmed.add(kind)
     try {
       const warmUp = new WarmUp(
-        (app, shared) => {
-          const { roleOptions, openings } = this.#roleMaker.warmUp(options, app, this.#context.workerIndex)
-          const role = this.#roleMaker.make(roleOptions, { ...this.#context, ...shared, log: () => {} })
-          return { service: { role, timeouts, tls }, openings }
-        },
+        (app, shared) => this.#role.warmUp(options, app, { ...this.#context, ...shared, log: () => {} }),
         this.#loop.limits,
         clock,
       )
@@ -248,14 +240,7 @@ class WorkerThread<RoleOptions> {
   #unlisten(name: string): void {
     for (const listener of this.#listeners.get(name) ?? []) this.#loop.closeListener(listener)
     this.#listeners.delete(name)
-    this.#retire(name)
-  }
-
-  /** No connection begins with the service under this name any more; those that have keep its certificates. */
-  #retire(name: string): void {
-    const service = this.#services.get(name)
-    service?.tls?.retire()
-    service?.role.retire?.()
-    this.#services.delete(name)
+    this.#entrances.get(name)?.uses.retire()
+    this.#entrances.delete(name)
   }
 }

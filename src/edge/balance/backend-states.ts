@@ -7,7 +7,7 @@ import type { LineTarget } from '../conversation/line.ts'
 import { HealthChecks, type HealthStatus, type HealthTarget } from '../health/health-checks.ts'
 import { LoadPolls, type LoadTarget } from '../health/load-polls.ts'
 import { Availability } from './availability.ts'
-import { type BackendTable, setAvailability } from './backend-table.ts'
+import type { BackendTable } from './backend-table.ts'
 import { idOf, type PlacedBackend, placedBackends } from './edge-ids.ts'
 
 /** What is known of one backend of the configuration in use. */
@@ -110,6 +110,11 @@ export class BackendStates {
     return this.#availabilityOf(tracked)
   }
 
+  /** Reports whether the backend is one of the configuration in use. */
+  has(idKey: string): boolean {
+    return this.#tracked.has(idKey)
+  }
+
   state(idKey: string): BackendState | undefined {
     const tracked = this.#tracked.get(idKey)
     if (tracked === undefined) return undefined
@@ -176,7 +181,7 @@ export class BackendStates {
     for (const tracked of changed ?? []) {
       const state = tracked.healthKey === undefined ? 'HEALTHY' : this.#checks.state(tracked.healthKey)?.state
       if (state !== undefined && state !== 'UNKNOWN') tracked.health = state
-      setAvailability(this.#table.cells, tracked.id, this.#availabilityOf(tracked))
+      this.#table.show(tracked.id, this.#availabilityOf(tracked))
     }
   }
 

@@ -1,44 +1,54 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Availability } from './availability.ts'
-import {
-  BackendCounter,
-  BackendTable,
-  count,
-  FRONTENDS_MAX,
-  FrontendCounter,
-  IdSpace,
-  setAvailability,
-} from './backend-table.ts'
+import { BackendCounter, BackendTable, count, FRONTENDS_MAX, FrontendCounter, IdSpace } from './backend-table.ts'
+
+const GROUP = 0
 
 test('a backend keeps its id while its key has it, and begins down', () => {
   const table = new BackendTable(1)
-  const first = table.takeBackend('service/group/a')
-  const second = table.takeBackend('service/group/b')
+  const first = table.takeBackend('service/group/a', GROUP)
+  const second = table.takeBackend('service/group/b', GROUP)
   assert.notEqual(first, second)
-  setAvailability(table.cells, first, Availability.up)
-  assert.equal(table.takeBackend('service/group/a'), first)
+  table.show(first, Availability.up)
+  assert.equal(table.takeBackend('service/group/a', GROUP), first)
   assert.equal(Atomics.load(table.cells.availability, first), Availability.up)
   assert.equal(Atomics.load(table.cells.availability, second), Availability.down)
 })
 
 test('a backend that was released gets no further connections, and comes back under another id', () => {
   const table = new BackendTable(1)
-  const id = table.takeBackend('a')
-  setAvailability(table.cells, id, Availability.up)
+  const id = table.takeBackend('a', GROUP)
+  table.show(id, Availability.up)
   assert.equal(table.releaseBackend('a'), id)
   assert.equal(Atomics.load(table.cells.availability, id), Availability.draining)
-  assert.notEqual(table.takeBackend('a'), id)
+  assert.notEqual(table.takeBackend('a', GROUP), id)
   assert.equal(table.releaseBackend('unknown'), undefined)
 })
 
-test('the version changes with every change of an availability, and only then', () => {
-  const { cells } = new BackendTable(1)
-  const before = Atomics.load(cells.version, 0)
-  assert.equal(setAvailability(cells, 5, Availability.up), Availability.down)
-  assert.equal(Atomics.load(cells.version, 0), before + 1)
-  assert.equal(setAvailability(cells, 5, Availability.up), Availability.up)
-  assert.equal(Atomics.load(cells.version, 0), before + 1)
+test('the version of a group changes with every availability of a backend of it, and only then', () => {
+  const table = new BackendTable(1)
+  const versions = (): number[] => [1, 2].map((group) => Atomics.load(table.cells.groupVersion, group))
+  const [first, second] = [table.takeBackend('a', 1), table.takeBackend('b', 2)]
+  assert.deepEqual(versions(), [0, 0])
+  table.show(first, Availability.up)
+  assert.deepEqual(versions(), [1, 0])
+  table.show(first, Availability.up)
+  assert.deepEqual(versions(), [1, 0])
+  table.show(second, Availability.up)
+  table.releaseBackend('b')
+  assert.deepEqual(versions(), [1, 2])
+})
+
+test('a backend that keeps its id and comes back under another group counts for that one', () => {
+  const table = new BackendTable(1)
+  const id = table.takeBackend('a', 1)
+  assert.equal(table.takeBackend('a', 2), id)
+  table.show(id, Availability.up)
+  assert.deepEqual(
+    [1, 2].map((group) => Atomics.load(table.cells.groupVersion, group)),
+    [0, 1],
+  )
 })
 
 test('counters are the sum over all workers', () => {

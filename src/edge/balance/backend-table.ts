@@ -40,9 +40,9 @@ const STRIDE = 8
  * pages that nobody has touched cost nothing.
  */
 export type BackendCells = {
-  /** Changes with every change of `availability`: workers look at that only then. */
-  readonly version: Int32Array
-  /** By backend: its {@link Availability}; written by {@link setAvailability}. */
+  /** By group: changes with every `availability` of a backend of it: workers look at those only then. */
+  readonly groupVersion: Int32Array
+  /** By backend: its {@link Availability}; written by {@link BackendTable.show}. */
   readonly availability: Int32Array
   /** By backend, by group, by frontend: connections now, of all workers. */
   readonly open: Int32Array
@@ -58,11 +58,11 @@ export function count(counters: Float64Array, id: number, counter: FrontendCount
   counters[id * STRIDE + counter] += amount
 }
 
-/** Shows the workers another availability of a backend; returns the one before. */
-export function setAvailability(cells: BackendCells, id: number, availability: Availability): Availability {
-  const before = Atomics.exchange(cells.availability, id, availability) as Availability
-  if (before !== availability) Atomics.add(cells.version, 0, 1)
-  return before
+/** Shows the workers another availability of a backend of a group. */
+export function setAvailability(cells: BackendCells, id: number, groupId: number, availability: Availability): void {
+  // In this order: who sees the version sees the availability.
+  const before = Atomics.exchange(cells.availability, id, availability)
+  if (before !== availability) Atomics.add(cells.groupVersion, groupId, 1)
 }
 
 /** Makes the cells for so many workers. */
@@ -70,7 +70,7 @@ export function makeCells(workers: number): BackendCells {
   const perWorker = (ids: number): Float64Array[] =>
     Array.from({ length: workers }, () => new Float64Array(new SharedArrayBuffer(ids * STRIDE * 8)))
   return receivedCells({
-    version: sharedInts(1),
+    groupVersion: sharedInts(GROUPS_MAX),
     availability: sharedInts(BACKENDS_MAX),
     open: sharedInts(BACKENDS_MAX),
     groupOpen: sharedInts(GROUPS_MAX),
@@ -85,8 +85,8 @@ export function makeCells(workers: number): BackendCells {
  * those of a warm-up is good for these, too.
  */
 export function receivedCells(cells: BackendCells): BackendCells {
-  const { version, availability, open, groupOpen, frontendOpen, counters, frontendCounters } = cells
-  return { version, availability, open, groupOpen, frontendOpen, counters, frontendCounters }
+  const { groupVersion, availability, open, groupOpen, frontendOpen, counters, frontendCounters } = cells
+  return { groupVersion, availability, open, groupOpen, frontendOpen, counters, frontendCounters }
 }
 
 /**
@@ -100,6 +100,8 @@ export class BackendTable {
   readonly backends: IdSpace
   readonly groups: IdSpace
   readonly frontends: IdSpace
+  /** By backend: its group, also after it was released. */
+  readonly #groupOf = new Int32Array(BACKENDS_MAX)
 
   constructor(workers: number) {
     const cells = makeCells(workers)
@@ -109,19 +111,25 @@ export class BackendTable {
     this.frontends = new IdSpace('frontends', FRONTENDS_MAX, cells.frontendOpen, cells.frontendCounters)
   }
 
-  /** The id of the backend of this key, which is down if it is new. */
-  takeBackend(key: string): number {
-    const known = this.backends.idOf(key)
-    if (known !== undefined) return known
+  /** The id of the backend of this key, which is down if it is new; those who choose look at the version of its group. */
+  takeBackend(key: string, groupId: number): number {
+    const isNew = this.backends.idOf(key) === undefined
     const id = this.backends.take(key)
-    setAvailability(this.cells, id, Availability.down)
+    // One that has kept its id comes back under another group when that one had left as a whole.
+    this.#groupOf[id] = groupId
+    if (isNew) this.show(id, Availability.down)
     return id
+  }
+
+  /** Shows the workers another availability of a backend. */
+  show(id: number, availability: Availability): void {
+    setAvailability(this.cells, id, this.#groupOf[id], availability)
   }
 
   /** Lets go of a backend, which gets no further connections; returns the id that it had. */
   releaseBackend(key: string): number | undefined {
     const id = this.backends.release(key)
-    if (id !== undefined) setAvailability(this.cells, id, Availability.draining)
+    if (id !== undefined) this.show(id, Availability.draining)
     return id
   }
 

@@ -1,21 +1,30 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { formatEndpoint } from '../../address/endpoint.ts'
+import { endpointOf } from '../../dataplane/connection/test-loop.ts'
 import { type TestGroup, testGroups } from '../test-edge.ts'
 import { Availability } from './availability.ts'
 import { type BackendCells, makeCells, setAvailability } from './backend-table.ts'
 import { BackendChooser, type Candidate } from './choose-backend.ts'
+import { compilePlan } from './plan.ts'
 
 const { down, up, full, draining } = Availability
+
+const CLIENT = endpointOf('192.0.2.7:1007')
 
 /** A chooser over these groups, all backends up; its connections stay open. */
 function start(groups: readonly TestGroup[], localRegion?: string, turn = 0) {
   const described = testGroups(groups, (id) => ({ address: '127.0.0.1', port: id + 1 }))
   const cells = makeCells(1)
-  for (const { backends } of described) for (const { id } of backends) setAvailability(cells, id, up)
-  const chooser = new BackendChooser(described, cells, localRegion, turn)
-  const take = (): number => occupy(cells, chooser.first())
-  return { cells, chooser, take, show: (id: number, value: Availability) => setAvailability(cells, id, value) }
+  const groupOf = new Map(
+    described.flatMap(({ id, backendIds }) => backendIds.map((backend) => [backend, id] as const)),
+  )
+  const show = (id: number, value: Availability): void => setAvailability(cells, id, groupOf.get(id) ?? -1, value)
+  for (const id of groupOf.keys()) show(id, up)
+  const chooser = new BackendChooser(compilePlan(described, localRegion), cells, turn)
+  const take = (): number => occupy(cells, chooser.first(CLIENT))
+  return { cells, chooser, take, show }
 }
 
 function occupy(cells: BackendCells, candidate: Candidate | undefined): number {
@@ -182,7 +191,9 @@ test('a full backend gets connections only if its group has no other and every g
 test('after a failure the same group comes first, then the others, each backend once', () => {
   const { chooser } = start([{ count: 2 }, { count: 2 }])
   const tried: number[] = []
-  for (let next = chooser.first(); next !== undefined; next = chooser.another(tried)) tried.push(next.id)
+  for (let next = chooser.first(CLIENT); next !== undefined; next = chooser.another(tried, next.groupId)) {
+    tried.push(next.id)
+  }
   assert.deepEqual([...tried].sort(), [0, 1, 2, 3])
   assert.deepEqual(new Set(tried.slice(0, 2)), new Set([0, 1]))
   assert.equal(chooser.hasAnother(tried), false)
@@ -191,9 +202,9 @@ test('after a failure the same group comes first, then the others, each backend 
 test('after a failure a full backend is better than none', () => {
   const { chooser, show } = start([{ count: 2 }])
   show(1, full)
-  assert.equal(chooser.first()?.id, 0)
+  assert.equal(chooser.first(CLIENT)?.id, 0)
   assert.equal(chooser.hasAnother([0]), true)
-  assert.equal(chooser.another([0])?.id, 1)
+  assert.equal(chooser.another([0], 0)?.id, 1)
 })
 
 test('a backend that comes up while others are tried is tried as well', () => {
@@ -201,11 +212,36 @@ test('a backend that comes up while others are tried is tried as well', () => {
   show(1, down)
   assert.equal(chooser.hasAnother([0]), false)
   show(1, up)
-  assert.equal(chooser.another([0])?.id, 1)
+  assert.equal(chooser.another([0], 0)?.id, 1)
 })
 
-test('a candidate is found by its id, with the name of its group', () => {
-  const { chooser } = start([{ count: 1, name: 'us-central1-b/my-group' }])
-  assert.equal(chooser.candidate(0)?.name, 'us-central1-b/my-group/backend-0')
-  assert.equal(chooser.candidate(7), undefined)
+test('a backend has the name of its group before its own', () => {
+  const { chooser } = start([{ count: 2, name: 'us-central1-b/my-group' }])
+  assert.equal(chooser.nameOf(1, 0), 'us-central1-b/my-group/backend-1')
+  assert.equal(chooser.nameOf(7, 0), undefined)
+  assert.equal(chooser.nameOf(0, 7), undefined)
+})
+
+test('a candidate is the same object each time, with the endpoint of its backend in either family', () => {
+  const described = testGroups([{ count: 2 }], (id) => ({ address: ['192.0.2.9', '2001:db8::9'][id], port: 65_535 }))
+  const cells = makeCells(1)
+  for (const id of [0, 1]) setAvailability(cells, id, 0, up)
+  const chooser = new BackendChooser(compilePlan(described, undefined), cells, 0)
+  const taken = times(4, () => chooser.first(CLIENT))
+  assert.deepEqual(
+    taken.map((candidate) => candidate && formatEndpoint(candidate.endpoint)),
+    ['192.0.2.9:65535', '[2001:db8::9]:65535', '192.0.2.9:65535', '[2001:db8::9]:65535'],
+  )
+  assert.equal(taken[0], taken[2])
+})
+
+test('a change of one group is looked at by its choosers only', () => {
+  const { cells, take } = start([{ count: 1 }, { count: 1 }])
+  take()
+  // Nobody said that this changes: who looked at it all the same would lose the first group.
+  Atomics.store(cells.availability, 0, down)
+  setAvailability(cells, 1, 1, down)
+  assert.deepEqual(times(3, take), [0, 0, 0])
+  Atomics.add(cells.groupVersion, 0, 1)
+  assert.equal(take(), -1)
 })

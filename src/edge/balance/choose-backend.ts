@@ -1,34 +1,14 @@
 import { classifyAddress } from '../../address/address-class.ts'
 import type { Endpoint } from '../../address/endpoint.ts'
-import { parseIpAddress } from '../../address/ip-address.ts'
-import type { Balancing } from '../../snapshot/snapshot.ts'
+import { type IpAddress, ipv4Address, ipv6Address } from '../../address/ip-address.ts'
 import { Availability } from './availability.ts'
 import type { BackendCells } from './backend-table.ts'
+import type { Plan, PlannedBackends, PlannedGroup } from './plan.ts'
 
-/** A backend of a group: a snapshot's, with its id in the cells. */
-export type EdgeBackend = {
-  readonly id: number
-  readonly name: string
-  readonly address: string
-  readonly port: number
-}
-
-/** A group of backends: a snapshot's, with its id in the cells. */
-export type EdgeGroup = {
-  readonly id: number
-  readonly name: string
-  readonly region: string
-  readonly zone: string
-  readonly balancing: Balancing
-  readonly backends: readonly EdgeBackend[]
-}
-
-/** A backend as connections are given to it: everything about it that never changes is made once. */
+/** A backend as connections are given to it. Made when it is first chosen: everything about it never changes. */
 export type Candidate = {
   readonly id: number
   readonly groupId: number
-  /** Group and backend: `us-central1-b/my-group/my-backend`. */
-  readonly name: string
   readonly endpoint: Endpoint
   /** On this very host, at a loopback address. */
   readonly isLoopback: boolean
@@ -37,47 +17,34 @@ export type Candidate = {
 const NONE_TRIED: readonly number[] = []
 
 /**
- * Spreads the connections of one frontend, in one worker, over groups and their backends.
+ * Spreads the connections of one service, in one worker, over groups and their backends, as its plan says.
  *
- * Groups of the own region first, then the others; among those that are not full in proportion to their target
- * capacity, inside a group in turn. Where every group is full, all get more in the same proportions: target capacity is
- * no circuit breaker. Costs a few steps per group, whatever the number of backends, and allocates nothing, except when
- * the availability of some backend has changed.
+ * Among the groups of the first rank that are not full in proportion to their weights, inside a group in turn; then the
+ * next rank. Where every group is full, all get more in the same proportions: target capacity is no circuit breaker.
+ * Costs a few steps per group, whatever the number of backends, and allocates nothing but each candidate once; when the
+ * availability of a backend has changed, the next choice looks at all of its group.
  */
 export class BackendChooser {
-  readonly #cells: BackendCells
-  /** The nearest first, and in the end all. */
   readonly #ranks: readonly (readonly GroupState[])[]
+  /** Of all ranks. */
   readonly #groups: readonly GroupState[]
-  readonly #groupOf = new Map<number, GroupState>()
-  #seenVersion: number
 
   /** @param turn where the first round begins, so that several workers do not all begin with the same backend */
-  constructor(groups: readonly EdgeGroup[], cells: BackendCells, localRegion: string | undefined, turn: number) {
-    this.#cells = cells
-    const used = groups.filter(({ balancing }) => balancing.capacityScaler > 0)
-    // Numbers of connections and of backends cannot be compared: where one group has no target, backends count.
-    const hasTargets = used.every(({ balancing }) => balancing.maxConnections !== undefined)
-    const states = used.map((group) => new GroupState(group, cells, turn, hasTargets))
-    const isNear = (state: GroupState): boolean => localRegion === undefined || state.region === localRegion
-    this.#ranks = [states.filter(isNear), states.filter((state) => !isNear(state))]
-    this.#groups = states
-    for (const state of states) for (const { id } of state.candidates) this.#groupOf.set(id, state)
-    // Not what it is now: the first choice looks.
-    this.#seenVersion = Atomics.load(cells.version, 0) - 1
+  constructor(plan: Plan, cells: BackendCells, turn: number) {
+    this.#ranks = plan.ranks.map((rank) => rank.map((group) => new GroupState(group, cells, turn)))
+    this.#groups = this.#ranks.flat()
   }
 
-  /** The backend for a new connection; undefined when none is healthy. */
-  first(): Candidate | undefined {
+  /** The backend for the new connection of a client; undefined when none is healthy. */
+  first(_client: Endpoint): Candidate | undefined {
     this.#look()
     return this.#inTurn(NONE_TRIED)
   }
 
-  /** One that is not among those `tried`, of the same group as the last of them if it has one. */
-  another(tried: readonly number[]): Candidate | undefined {
+  /** One that is not among those `tried`: of this group, if it has one. */
+  another(tried: readonly number[], groupId: number): Candidate | undefined {
     this.#look()
-    const group = this.#groupOf.get(tried[tried.length - 1])
-    return group?.take(tried, false) ?? this.#inTurn(tried)
+    return this.#group(groupId)?.take(tried, false) ?? this.#inTurn(tried)
   }
 
   /** Reports whether {@link another} would find one. */
@@ -86,21 +53,25 @@ export class BackendChooser {
     return this.#groups.some((group) => group.has(tried, true))
   }
 
-  /** The backend of this id, if it is one of these groups. */
-  candidate(id: number): Candidate | undefined {
-    return this.#groupOf.get(id)?.candidates.find((candidate) => candidate.id === id)
+  /** What records call a backend of these groups: `us-central1-b/my-group/my-backend`. */
+  nameOf(id: number, groupId: number): string | undefined {
+    return this.#group(groupId)?.nameOf(id)
+  }
+
+  #group(id: number): GroupState | undefined {
+    for (let index = 0; index < this.#groups.length; index++) {
+      if (this.#groups[index].id === id) return this.#groups[index]
+    }
+    return undefined
   }
 
   #look(): void {
-    const version = Atomics.load(this.#cells.version, 0)
-    if (version === this.#seenVersion) return
-    this.#seenVersion = version
-    for (const group of this.#groups) group.look()
+    for (let index = 0; index < this.#groups.length; index++) this.#groups[index].look()
   }
 
   #inTurn(tried: readonly number[]): Candidate | undefined {
-    for (const groups of this.#ranks) {
-      const group = nextInProportion(groups, tried, false)
+    for (let rank = 0; rank < this.#ranks.length; rank++) {
+      const group = nextInProportion(this.#ranks[rank], tried, false)
       if (group !== undefined) return group.take(tried, false)
     }
     return nextInProportion(this.#groups, tried, true)?.take(tried, true)
@@ -128,46 +99,54 @@ function nextInProportion(
 
 /** A group, and what a worker knows of it. */
 class GroupState {
-  readonly region: string
-  readonly candidates: readonly Candidate[]
-  /** The part of the connections that it gets, relative to other groups. */
+  readonly id: number
+  /** The part of the connections that it gets, relative to other groups of its rank. */
   weight = 0
   /** What it has not got yet of its part. */
   credit = 0
-  readonly #id: number
-  readonly #balancing: Balancing
-  readonly #isWeightTarget: boolean
-  /** Connections that it is to have at most. */
-  readonly #connectionsMax: number
+  readonly #plan: PlannedGroup
   readonly #cells: BackendCells
   readonly #up: Ring
   readonly #full: Ring
+  #seenVersion: number
+  /** By the place in the group; made when it is first taken. */
+  readonly #candidates: (Candidate | undefined)[]
+  /** As they are in the plan, one by one; made for the first record. */
+  #names: readonly string[] | undefined
 
-  /** @param isWeightTarget its part goes by its target of connections, not by its healthy backends */
-  constructor(group: EdgeGroup, cells: BackendCells, turn: number, isWeightTarget: boolean) {
-    const { maxConnections, capacityScaler } = group.balancing
-    this.region = group.region
-    this.candidates = group.backends.map((backend) => toCandidate(group, backend))
-    this.#id = group.id
-    this.#balancing = group.balancing
-    this.#isWeightTarget = isWeightTarget
-    this.#connectionsMax = maxConnections === undefined ? Number.POSITIVE_INFINITY : maxConnections * capacityScaler
+  constructor(plan: PlannedGroup, cells: BackendCells, turn: number) {
+    const { ids } = plan.backends
+    this.id = plan.id
+    this.#plan = plan
     this.#cells = cells
-    this.#up = new Ring(this.candidates, turn)
-    this.#full = new Ring(this.candidates, turn)
+    this.#up = new Ring(ids, turn)
+    this.#full = new Ring(ids, turn)
+    this.#candidates = new Array(ids.length).fill(undefined)
+    // Not what it is now: the first choice looks.
+    this.#seenVersion = Atomics.load(cells.groupVersion, plan.id) - 1
   }
 
   get isAtCapacity(): boolean {
-    const max = this.#connectionsMax
-    return max !== Number.POSITIVE_INFINITY && Atomics.load(this.#cells.groupOpen, this.#id) >= max
+    const max = this.#plan.connectionsMax
+    return max !== Number.POSITIVE_INFINITY && Atomics.load(this.#cells.groupOpen, this.id) >= max
   }
 
-  /** Reads the availability of every backend. */
+  /** Reads the availability of every backend again, if one of them may have another. */
   look(): void {
-    this.#up.fill(this.#cells, Availability.up)
-    this.#full.fill(this.#cells, Availability.full)
-    const { maxConnections = 0, capacityScaler } = this.#balancing
-    this.weight = (this.#isWeightTarget ? maxConnections : this.#up.size + this.#full.size) * capacityScaler
+    const version = Atomics.load(this.#cells.groupVersion, this.id)
+    if (version === this.#seenVersion) return
+    // The version is written behind an availability, and read before it: what changes from here on is seen next time.
+    this.#seenVersion = version
+    const { availability } = this.#cells
+    const { ids } = this.#plan.backends
+    this.#up.empty()
+    this.#full.empty()
+    for (let index = 0; index < ids.length; index++) {
+      const state = Atomics.load(availability, ids[index])
+      if (state === Availability.up) this.#up.add(index)
+      else if (state === Availability.full) this.#full.add(index)
+    }
+    this.weight = this.#plan.ownWeight + this.#plan.backendWeight * (this.#up.size + this.#full.size)
   }
 
   /** Reports whether there is a backend that was not tried; a full one counts only when `isOverfilling`. */
@@ -177,68 +156,88 @@ class GroupState {
 
   /** The next backend in turn that was not tried; a full one only when `isOverfilling`, and only if all are. */
   take(tried: readonly number[], isOverfilling: boolean): Candidate | undefined {
-    return this.#up.take(tried) ?? (isOverfilling ? this.#full.take(tried) : undefined)
+    let index = this.#up.take(tried)
+    if (index < 0 && isOverfilling) index = this.#full.take(tried)
+    if (index < 0) return undefined
+    const known = this.#candidates[index]
+    if (known !== undefined) return known
+    const candidate = candidateAt(this.#plan, index)
+    this.#candidates[index] = candidate
+    return candidate
+  }
+
+  nameOf(id: number): string | undefined {
+    const { ids, names } = this.#plan.backends
+    const index = ids.indexOf(id)
+    if (index < 0) return undefined
+    this.#names ??= names.split('\n')
+    return `${this.#plan.name}/${this.#names[index]}`
   }
 }
 
-/** The backends of a group that are in one state, and whose turn it is. */
+/** The backends of a group that are in one state, by their places in the group, and whose turn it is. */
 class Ring {
-  readonly #all: readonly Candidate[]
-  /** Indexes into `#all`, ascending; the first `size` count. */
+  /** Of all backends of the group. */
+  readonly #ids: Int32Array
+  /** Places, ascending; the first `size` count. */
   readonly #members: Int32Array
   size = 0
   #next = 0
-  /** The index into `#all` of whoever had the last turn: the turn goes on behind it, whoever is in the ring then. */
+  #isNextFound = false
+  /** The place of whoever had the last turn: the turn goes on behind it, whoever is in the ring then. */
   #last: number
 
-  constructor(all: readonly Candidate[], turn: number) {
-    this.#all = all
-    this.#members = new Int32Array(all.length)
-    this.#last = all.length === 0 ? -1 : (turn + all.length - 1) % all.length
+  constructor(ids: Int32Array, turn: number) {
+    this.#ids = ids
+    this.#members = new Int32Array(ids.length)
+    this.#last = ids.length === 0 ? -1 : (turn + ids.length - 1) % ids.length
   }
 
-  fill(cells: BackendCells, availability: Availability): void {
+  /** Begins anew; {@link add} follows for each member, by ascending places. */
+  empty(): void {
     this.size = 0
-    this.#next = -1
-    for (let index = 0; index < this.#all.length; index++) {
-      if (Atomics.load(cells.availability, this.#all[index].id) !== availability) continue
-      if (this.#next < 0 && index > this.#last) this.#next = this.size
-      this.#members[this.size++] = index
+    this.#next = 0
+    this.#isNextFound = false
+  }
+
+  add(place: number): void {
+    if (!this.#isNextFound && place > this.#last) {
+      this.#next = this.size
+      this.#isNextFound = true
     }
-    if (this.#next < 0) this.#next = 0
+    this.#members[this.size++] = place
   }
 
   has(tried: readonly number[]): boolean {
     if (tried.length === 0) return this.size > 0
     for (let at = 0; at < this.size; at++) {
-      if (!tried.includes(this.#all[this.#members[at]].id)) return true
+      if (!tried.includes(this.#ids[this.#members[at]])) return true
     }
     return false
   }
 
-  take(tried: readonly number[]): Candidate | undefined {
+  /** The place of the next member in turn that was not tried; -1: there is none. */
+  take(tried: readonly number[]): number {
     for (let step = 0; step < this.size; step++) {
-      const index = this.#members[this.#next]
-      const candidate = this.#all[index]
+      const place = this.#members[this.#next]
       const next = this.#next + 1
       this.#next = next === this.size ? 0 : next
-      if (tried.length > 0 && tried.includes(candidate.id)) continue
-      this.#last = index
-      return candidate
+      if (tried.length > 0 && tried.includes(this.#ids[place])) continue
+      this.#last = place
+      return place
     }
-    return undefined
+    return -1
   }
 }
 
-function toCandidate(group: EdgeGroup, backend: EdgeBackend): Candidate {
-  const address = parseIpAddress(backend.address)
-  // The snapshot's compiler has checked every address.
-  if (address === undefined) throw new Error(`The address of backend "${backend.name}" is "${backend.address}"`)
-  return {
-    id: backend.id,
-    groupId: group.id,
-    name: `${group.name}/${backend.name}`,
-    endpoint: { address, port: backend.port },
-    isLoopback: classifyAddress(address) === 'loopback',
-  }
+function candidateAt({ id: groupId, backends }: PlannedGroup, index: number): Candidate {
+  const endpoint = { address: addressAt(backends, index), port: backends.ports[index] }
+  return { id: backends.ids[index], groupId, endpoint, isLoopback: classifyAddress(endpoint.address) === 'loopback' }
+}
+
+function addressAt({ families, words }: PlannedBackends, index: number): IpAddress {
+  const at = 4 * index
+  return families[index] === 4
+    ? ipv4Address(words[at + 3])
+    : ipv6Address(words[at], words[at + 1], words[at + 2], words[at + 3])
 }

@@ -35,13 +35,13 @@ test('connections are ended when the draining time of their backend is over, wit
   assert.deepEqual(drains.list(), [])
 })
 
-test('a backend that is back in its service is neither ended nor released', (t) => {
+test('a backend that is back in its service is neither ended nor released, and the others are', (t) => {
   mock.timers.enable({ apis: ['setTimeout', 'Date'] })
   t.after(() => mock.timers.reset())
   const { drains, done } = startDrains()
   const back = leaver(2, 5_000)
-  drains.start([back])
-  drains.cancel(back.idKey)
+  drains.start([back, leaver(3, 5_000)])
+  drains.cancel((idKey) => idKey === back.idKey)
   mock.timers.tick(10_000)
-  assert.deepEqual([done, drains.list()], [[], []])
+  assert.deepEqual([done, drains.list()], [['end 3', 'release web/group/b3'], []])
 })

@@ -47,10 +47,13 @@ export class Drains {
     }
   }
 
-  /** The backend is in its service again: its connections go on. */
-  cancel(idKey: string): void {
-    clearTimeout(this.#drains.get(idKey)?.timer)
-    this.#drains.delete(idKey)
+  /** Those backends that are in their service again keep their connections. */
+  cancel(isBack: (idKey: string) => boolean): void {
+    for (const [idKey, { timer }] of this.#drains) {
+      if (!isBack(idKey)) continue
+      clearTimeout(timer)
+      this.#drains.delete(idKey)
+    }
   }
 
   /** The ids of the backends whose connections will be ended. */

@@ -13,23 +13,38 @@ export type PlacedBackend = {
   readonly idKey: string
 }
 
+/** A group with its place in the snapshot. */
+export type PlacedGroup = {
+  readonly group: BackendGroup
+  readonly idKey: string
+  readonly backends: readonly PlacedBackend[]
+}
+
+/** Made once for each service: a snapshot never changes, and the next one has the same objects where nothing differs. */
+const placed = new WeakMap<BackendService, readonly PlacedGroup[]>()
+
+/** The groups of a service with their backends, in the snapshot's order. */
+export function placedGroups(service: BackendService): readonly PlacedGroup[] {
+  const known = placed.get(service)
+  if (known !== undefined) return known
+  const groups = service.groups.map((group) => ({
+    group,
+    idKey: groupIdKey(service.name, group.name),
+    backends: group.backends.map((backend) => {
+      const key = backendKey(service.name, group.name, backend.name)
+      return { service, group, backend, key, idKey: `${key} ${backend.address} ${backend.port}` }
+    }),
+  }))
+  placed.set(service, groups)
+  return groups
+}
+
 /** Every backend of every service, in the snapshot's order. */
 export function placedBackends({ services }: Pick<Snapshot, 'services'>): PlacedBackend[] {
-  return services.flatMap((service) =>
-    service.groups.flatMap((group) =>
-      group.backends.map((backend) => {
-        const key = backendKey(service.name, group.name, backend.name)
-        return { service, group, backend, key, idKey: backendIdKey(key, backend) }
-      }),
-    ),
-  )
+  return services.flatMap((service) => placedGroups(service).flatMap(({ backends }) => backends))
 }
 
-export function backendIdKey(key: string, { address, port }: Pick<Backend, 'address' | 'port'>): string {
-  return `${key} ${address} ${port}`
-}
-
-export function groupIdKey(service: string, group: string): string {
+function groupIdKey(service: string, group: string): string {
   return `${service}/${group}`
 }
 
@@ -49,24 +64,20 @@ export function takeIds(table: BackendTable, snapshot: Snapshot): () => void {
   const takeBack = (): void => {
     for (const undoOne of undo) undoOne()
   }
-  const take = (space: IdSpace, key: string, takeOne: () => number): void => {
-    if (space.idOf(key) !== undefined) return
-    takeOne()
-    undo.push(() => space.release(key))
+  const take = (space: IdSpace, key: string, takeOne: () => number): number => {
+    const isNew = space.idOf(key) === undefined
+    const id = takeOne()
+    if (isNew) undo.push(() => space.release(key))
+    return id
   }
   try {
     for (const frontend of snapshot.frontends) {
       const key = frontendIdKey(frontend)
       take(table.frontends, key, () => table.frontends.take(key))
     }
-    for (const service of snapshot.services) {
-      for (const group of service.groups) {
-        const key = groupIdKey(service.name, group.name)
-        take(table.groups, key, () => table.groups.take(key))
-      }
-    }
-    for (const { idKey } of placedBackends(snapshot)) {
-      take(table.backends, idKey, () => table.takeBackend(idKey))
+    for (const { idKey: groupKey, backends } of snapshot.services.flatMap(placedGroups)) {
+      const groupId = take(table.groups, groupKey, () => table.groups.take(groupKey))
+      for (const { idKey } of backends) take(table.backends, idKey, () => table.takeBackend(idKey, groupId))
     }
   } catch (error) {
     takeBack()
@@ -84,7 +95,7 @@ export function releaseIds(table: BackendTable, old: Snapshot, snapshot: Snapsho
 }
 
 function groupKeys({ services }: Snapshot): string[] {
-  return services.flatMap((service) => service.groups.map((group) => groupIdKey(service.name, group.name)))
+  return services.flatMap(placedGroups).map(({ idKey }) => idKey)
 }
 
 /** The id of a key that has one. */

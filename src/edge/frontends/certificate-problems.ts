@@ -19,7 +19,7 @@ export function certificateProblems(resources: readonly CheckedResource[]): Prob
         const roots = checked.resource.tlsSettings?.certificateAuthorities ?? ''
         if (roots === '') return []
         const path = 'tlsSettings.certificateAuthorities'
-        return unreadable(checked, path, () => new TlsClient({ serverName: '', rootsPem: roots }).retire())
+        return unreadable(checked, path, () => new TlsClient({ serverName: '', rootsPem: roots }).close())
       }
       default:
         return []

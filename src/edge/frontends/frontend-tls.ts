@@ -128,7 +128,7 @@ export function tlsProblems(snapshot: Snapshot): Problem[] {
   })
   const ofServices = snapshot.services.flatMap(({ name, tls }) => {
     if (tls === undefined) return []
-    const makeClient = (): void => new TlsClient({ ...tls, rootsPem: tls.roots }).retire()
+    const makeClient = (): void => new TlsClient({ ...tls, rootsPem: tls.roots }).close()
     return refusal(`backendServices/${name}`, 'tlsSettings.certificateAuthorities', makeClient)
   })
   return [...ofProxies, ...ofServices]

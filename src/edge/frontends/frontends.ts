@@ -1,39 +1,31 @@
 import { type Endpoint, formatEndpoint } from '../../address/endpoint.ts'
 import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
-import type { Timeouts } from '../../dataplane/connection/connection-state.ts'
 import { type InheritedSocket, inheritedFor } from '../../dataplane/worker/program.ts'
 import type { ServeOptions, WorkerPool } from '../../dataplane/worker/worker-pool.ts'
 import { SystemCallError } from '../../linux/errno.ts'
-import { close, openListener } from '../../linux/socket.ts'
-import type { Frontend, Snapshot } from '../../snapshot/snapshot.ts'
+import { close, type Liveness, openListener } from '../../linux/socket.ts'
+import type { Frontend } from '../../snapshot/snapshot.ts'
 import type { BackendTable } from '../balance/backend-table.ts'
-import { backendIdKey, frontendIdKey, groupIdKey, idOf, placedBackends } from '../balance/edge-ids.ts'
-import type { EdgeRoleOptions } from '../worker/edge-role.ts'
+import { frontendIdKey, idOf } from '../balance/edge-ids.ts'
+import type { EdgeRoleOptions } from '../worker/edge-role-options.ts'
 import type { FrontendTlsStore } from './frontend-tls.ts'
 
-/** What all frontends of an edge have in common. */
-export type FrontendSettings = Pick<
-  EdgeRoleOptions,
-  'localRegion' | 'retriesMax' | 'sourceAddresses' | 'acceptProxyFrom' | 'headerLengthMax' | 'liveness' | 'verbosity'
-> & {
-  readonly workers: number
-  /** But for the idle timeout, which is the service's. */
-  readonly timeouts: Omit<Timeouts, 'idleTimeoutMs'>
-}
+/** What all listening sockets of an edge have in common. */
+export type SocketSettings = { readonly workers: number; readonly liveness: Liveness }
 
 /** A frontend with listening sockets that nobody serves yet. */
 export type OpenedFrontend = { readonly frontend: Frontend; readonly fds: readonly number[] }
 
 /** The listening sockets of an edge and what lies behind each. */
 export class Frontends {
-  readonly #settings: FrontendSettings
+  readonly #settings: SocketSettings
   readonly #pool: WorkerPool<EdgeRoleOptions>
   readonly #table: BackendTable
   readonly #tls: FrontendTlsStore
   readonly #inherited: readonly InheritedSocket[]
 
   constructor(
-    settings: FrontendSettings,
+    settings: SocketSettings,
     pool: WorkerPool<EdgeRoleOptions>,
     table: BackendTable,
     tls: FrontendTlsStore,
@@ -68,11 +60,11 @@ export class Frontends {
   }
 
   /**
-   * Hands opened frontends to the workers: all of them or, when there is no descriptor left for one, none.
+   * Hands opened frontends to the workers, who know the services behind them: all of them or, when there is no descriptor left for one, none.
    *
    * @throws SystemCallError
    */
-  serve(opened: readonly OpenedFrontend[], snapshot: Snapshot): void {
+  serve(opened: readonly OpenedFrontend[]): void {
     const served: Frontend[] = []
     try {
       for (const { frontend, fds } of opened) {
@@ -81,7 +73,7 @@ export class Frontends {
         // The pool takes descriptors of its own.
         const inheritedFds = inherited.length > 0 ? inherited : fds
         const { liveness } = this.#settings
-        const options = this.#serveOptions(frontend, snapshot)
+        const options = this.#serveOptions(frontend)
         this.#pool.listen(frontendIdKey(frontend), { endpoint, liveness, inheritedFds }, options)
         served.push(frontend)
       }
@@ -94,8 +86,8 @@ export class Frontends {
   }
 
   /** Lets a frontend that listens lead somewhere else, for connections to come. */
-  change(frontend: Frontend, snapshot: Snapshot): void {
-    this.#pool.change(frontendIdKey(frontend), this.#serveOptions(frontend, snapshot))
+  change(frontend: Frontend): void {
+    this.#pool.change(frontendIdKey(frontend), this.#serveOptions(frontend))
   }
 
   /** Takes what is queued and stops listening; connections go on. */
@@ -118,34 +110,11 @@ export class Frontends {
     return fds
   }
 
-  #serveOptions(frontend: Frontend, snapshot: Snapshot): ServeOptions<EdgeRoleOptions> {
-    const { workers: _workers, timeouts, ...settings } = this.#settings
-    const service = snapshot.services.find(({ name }) => name === frontend.service)
-    if (service === undefined) throw new Error(`"${frontend.name}" leads to "${frontend.service}", which is not there`)
-    const { name, address, port, proxyHeader } = frontend
-    const { backends, groups, frontends, cells } = this.#table
-    return {
-      timeouts: { ...timeouts, idleTimeoutMs: service.idleTimeoutMs },
-      tls: this.#tls.serverOptions(frontend),
-      roleOptions: {
-        ...settings,
-        cells,
-        frontend: { id: idOf(frontends, frontendIdKey(frontend)), name, address, port, proxyHeader },
-        service: {
-          name: service.name,
-          logSampleRate: service.logSampleRate,
-          tls: service.tls,
-          groups: service.groups.map((group) => ({
-            ...group,
-            id: idOf(groups, groupIdKey(service.name, group.name)),
-            backends: placedBackends({ services: [{ ...service, groups: [group] }] }).map(({ backend, key }) => ({
-              ...backend,
-              id: idOf(backends, backendIdKey(key, backend)),
-            })),
-          })),
-        },
-      },
-    }
+  #serveOptions(frontend: Frontend): ServeOptions<EdgeRoleOptions> {
+    const { name, address, port, proxyHeader, service } = frontend
+    const id = idOf(this.#table.frontends, frontendIdKey(frontend))
+    const tls = this.#tls.serverOptions(frontend)
+    return { service, options: { id, name, address, port, proxyHeader, tls, service } }
   }
 }
 

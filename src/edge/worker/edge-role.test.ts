@@ -219,11 +219,13 @@ test('every healthy backend is tried once, each for its own connect timeout, the
 test('without descriptors the edge tries again for as long as the connect timeout, not for ever', (t) => {
   const edge = new TestEdge(t, 2)
   const connection = new Connection(0)
+  connection.source = edge.loop.endpoint
+  connection.entranceId = 0
   let waitedMs = 0
   for (;;) {
-    edge.role.dial(connection)
+    edge.service.dial(connection)
     connection.attempts += 1
-    const next = edge.role.afterFailure(connection, EMFILE, 5_000)
+    const next = edge.service.afterFailure(connection, EMFILE, 5_000)
     if (next === 'give-up') break
     assert.ok(next > 0, 'it must not spin')
     waitedMs += next

@@ -1,8 +1,6 @@
 import { runWorker } from '../../dataplane/worker/worker-thread.ts'
-import { EdgeRole, type EdgeRoleOptions } from './edge-role.ts'
-import { warmUpEdge } from './warm-up-edge.ts'
+import { EdgeRole } from './edge-role.ts'
+import type { EdgeRoleOptions } from './edge-role-options.ts'
+import type { EdgeService } from './edge-service.ts'
 
-runWorker<EdgeRoleOptions>({
-  make: (options, context) => new EdgeRole(options, context),
-  warmUp: warmUpEdge,
-})
+runWorker<EdgeRoleOptions, EdgeService>((options, context) => new EdgeRole(options, context))

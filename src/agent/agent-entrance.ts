@@ -1,0 +1,135 @@
+import { parseCidr } from '../address/cidr.ts'
+import { CidrSet } from '../address/cidr-set.ts'
+import { type Endpoint, receivedEndpoint } from '../address/endpoint.ts'
+import type { IpAddress } from '../address/ip-address.ts'
+import type { Connection, Entrance, HeaderRead, Service } from '../dataplane/connection/connection-state.ts'
+import { Reporter } from '../dataplane/connection/report.ts'
+import { Uses } from '../dataplane/connection/uses.ts'
+import type { RoleContext } from '../dataplane/worker/role.ts'
+import type { ServicePlace } from '../dataplane/worker/services.ts'
+import { isListening } from '../linux/socket-table.ts'
+import { asksForLoad, encodeLoadReport, LoadCell } from '../proxy-protocol/load-report.ts'
+import { readProxyHeader } from '../proxy-protocol/read-proxy-header.ts'
+import type { EndReason } from '../telemetry/end-reasons.ts'
+import { type Counters, METRICS, type SourceRefusal } from '../telemetry/metrics.ts'
+import type { AgentEntranceOptions } from './agent-role-options.ts'
+import { decideSource } from './source-policy.ts'
+
+/** A port of an agent: trusts edges, and reads headers. */
+export class AgentEntrance implements Entrance {
+  readonly tls = null
+  readonly expectsHeader = true
+  readonly headerTimeoutMs: number
+  readonly mayHaveBackendTls = false
+  readonly writesHeader = false
+  readonly uses: Uses
+  readonly #place: ServicePlace<Service>
+  readonly #options: AgentEntranceOptions
+  readonly #load: Float64Array
+  readonly #target4: Endpoint
+  readonly #target6: Endpoint
+  readonly #reporter: Reporter
+  readonly #counters: Counters
+  readonly #headerLimits: { readonly v2LengthMax: number }
+  readonly #policy: { readonly denyPrivate: boolean; readonly keepPort: boolean }
+  readonly #openTotal: Int32Array
+  readonly #allowed: CidrSet | null
+
+  /** @param load the host's load, see `HostLoad` */
+  constructor(
+    options: AgentEntranceOptions,
+    load: Float64Array,
+    place: ServicePlace<Service>,
+    context: Pick<RoleContext, 'log' | 'counters' | 'openTotal'>,
+  ) {
+    place.uses.acquire()
+    this.uses = new Uses(() => place.uses.release())
+    this.#place = place
+    this.#options = options
+    this.#load = load
+    this.headerTimeoutMs = options.headerTimeoutMs
+    this.#target4 = receivedEndpoint(options.target4)
+    this.#target6 = receivedEndpoint(options.target6)
+    this.#reporter = new Reporter(context.log, options.verbosity)
+    this.#counters = context.counters
+    this.#openTotal = context.openTotal
+    this.#headerLimits = { v2LengthMax: options.headerLengthMax }
+    this.#policy = { denyPrivate: options.denyPrivateSources, keepPort: options.keepsPort }
+    this.#allowed = toCidrSet(options.allowedSubnets)
+  }
+
+  admit(_connection: Connection, peer: IpAddress): EndReason | undefined {
+    return this.#allowed === null || this.#allowed.has(peer) ? undefined : 'untrusted-peer'
+  }
+
+  readHeader(connection: Connection, bytes: Uint8Array, end: number): HeaderRead {
+    const header = readProxyHeader(bytes, 0, end, this.#headerLimits)
+    if (header.kind === 'incomplete') return header
+    if (header.kind === 'malformed') {
+      connection.refusal = header.reason
+      this.#counters.add(METRICS.malformed.slots[header.reason])
+      return { kind: 'refused', reason: 'header-malformed' }
+    }
+    const { peer } = connection
+    if (peer === null) return { kind: 'refused', reason: 'source-refused' }
+    const decision = decideSource(header, peer, this.#policy)
+    if (decision.kind === 'refused') return this.#refuse(connection, decision.reason)
+    if (decision.kind === 'peer') this.#counters.add(METRICS.local.slot)
+    connection.showsPeer = decision.kind === 'peer'
+    connection.source = decision.kind === 'peer' ? peer : decision.source
+    connection.target = this.#targetOf(connection.source)
+    if (header.kind === 'local' && header.version === 2 && asksForLoad(bytes, header.bytesRead)) {
+      return { kind: 'answer', bytes: this.#loadReport(connection.target), payloadStart: header.bytesRead }
+    }
+    if (connection.showsPeer && this.#options.local === 'check') {
+      return { kind: 'refused', reason: isAppListening(connection.target) ? 'local-probe' : 'app-down' }
+    }
+    return { kind: 'complete', payloadStart: header.bytesRead }
+  }
+
+  route(): Service {
+    return this.#place.service
+  }
+
+  writeHeader(): number {
+    return 0
+  }
+
+  onEnd(connection: Connection, reason: EndReason): void {
+    this.#reporter.report(connection, reason)
+  }
+
+  #loadReport(target: Endpoint): Uint8Array {
+    return encodeLoadReport({
+      cpu_utilization: this.#load[LoadCell.cpu],
+      mem_utilization: this.#load[LoadCell.memory],
+      open_connections: Atomics.load(this.#openTotal, 0),
+      app_listening: isAppListening(target),
+    })
+  }
+
+  #targetOf(source: Endpoint): Endpoint {
+    return source.address.family === 4 ? this.#target4 : this.#target6
+  }
+
+  #refuse(connection: Connection, reason: SourceRefusal): HeaderRead {
+    connection.refusal = reason
+    this.#counters.add(METRICS.sourceRefused.slots[reason])
+    return { kind: 'refused', reason: 'source-refused' }
+  }
+}
+
+/** A probe that cannot be answered from the socket table has failed: nothing says that the app is there. */
+function isAppListening(target: Endpoint): boolean {
+  try {
+    return isListening(target)
+  } catch {
+    return false
+  }
+}
+
+function toCidrSet(texts: readonly string[] | null): CidrSet | null {
+  if (texts === null) return null
+  // The main thread has checked every text; one that is wrong all the same trusts nobody.
+  return new CidrSet(texts.map(parseCidr).filter((cidr) => cidr !== undefined))
+}

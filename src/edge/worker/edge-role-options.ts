@@ -1,0 +1,59 @@
+// What the main thread of an edge tells its workers; plain data, so that it can be given to a thread.
+
+import type { Timeouts } from '../../dataplane/connection/connection-state.ts'
+import type { Verbosity } from '../../dataplane/connection/report.ts'
+import type { Liveness } from '../../linux/socket.ts'
+import type { BackendTls, ProxyHeader } from '../../snapshot/snapshot.ts'
+import type { TlsServerOptions } from '../../tls/server.ts'
+import type { BackendCells } from '../balance/backend-table.ts'
+import type { Plan } from '../balance/plan.ts'
+
+/** What holds for all frontends and services of an edge. */
+export type EdgeWorkerOptions = {
+  readonly cells: BackendCells
+  /** From accept to the complete header, absolute. */
+  readonly headerTimeoutMs: number
+  /** But for the idle timeout, which is the service's. */
+  readonly timeouts: Omit<Timeouts, 'idleTimeoutMs'>
+  /** Further attempts after a failed one, each with another backend. */
+  readonly retriesMax: number
+  /** Addresses of this host from which backends are connected to, in turn; empty: the kernel chooses. */
+  readonly sourceAddresses: readonly string[]
+  /** Who has to send a PROXY header, as CIDR texts; nobody else is served then. null: clients connect directly. */
+  readonly acceptProxyFrom: readonly string[] | null
+  /** Longest version 2 header that is taken, in bytes behind its first 16. */
+  readonly headerLengthMax: number
+  readonly liveness: Liveness
+  readonly verbosity: Verbosity
+}
+
+/** What concerns one frontend. */
+export type EdgeEntranceOptions = {
+  readonly id: number
+  readonly name: string
+  /** Where the listener listens; an unspecified address stands for all of this host. */
+  readonly address: string
+  readonly port: number
+  readonly proxyHeader: ProxyHeader
+  /** Clients speak TLS; null: they do not. */
+  readonly tls: TlsServerOptions | null
+  /** The name of the service that it leads to. */
+  readonly service: string
+}
+
+/** What concerns one backend service, for all frontends that lead to it. */
+export type EdgeServiceOptions = {
+  readonly name: string
+  readonly idleTimeoutMs: number
+  readonly logSampleRate: number
+  /** Backends speak TLS; undefined: they do not. */
+  readonly tls: BackendTls | undefined
+  readonly plan: Plan
+}
+
+/** What an edge's workers are told. */
+export type EdgeRoleOptions = {
+  readonly worker: EdgeWorkerOptions
+  readonly entrance: EdgeEntranceOptions
+  readonly service: EdgeServiceOptions
+}
