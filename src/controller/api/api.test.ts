@@ -345,6 +345,29 @@ test('a viewer reads, also by POST, and changes nothing', async () => {
   assert.match(await api.refusal('POST', `${zone}/instances/my-backend/stop`), /^403 forbidden/)
 })
 
+test('operations are deleted by who may change things, and not by a viewer', async () => {
+  const admin = new TestApi()
+  const { name } = await admin.change('POST', 'global/healthChecks', { name: 'hc', type: 'TCP', tcpHealthCheck: {} })
+  const viewer = new TestApi({ store: admin.store, role: 'viewer' })
+  const path = `global/operations/${name}`
+  assert.match(await viewer.refusal('DELETE', path), /^403 forbidden: Required permission for 'operations.delete'/)
+  assert.equal((await viewer.send('POST', `${path}/wait`)).status, 200)
+  assert.equal((await admin.send('DELETE', path)).status, 204)
+})
+
+test('`__proto__` in a body is a field that there is not: it changes nothing that is inherited', async () => {
+  const api = new TestApi()
+  await api.change('POST', 'global/healthChecks', { name: 'hc', type: 'TCP', tcpHealthCheck: {} })
+  const before = await api.get('global/healthChecks/hc')
+  for (const field of ['{"checkIntervalSec":9}', 'null', '[]']) {
+    for (const text of [`{"__proto__":${field}}`, `{"tcpHealthCheck":{"__proto__":${field}}}`]) {
+      await api.send('PATCH', 'global/healthChecks/hc', JSON.parse(text))
+      const { checkIntervalSec, tcpHealthCheck } = await api.get('global/healthChecks/hc')
+      assert.deepEqual([checkIntervalSec, tcpHealthCheck], [before.checkIntervalSec, before.tcpHealthCheck], text)
+    }
+  }
+})
+
 test('getHealth says what edges say about each member', async () => {
   const api = new TestApi({ health: { 'my-tcp-lb/us-central1-b/my-instance-group/my-backend': 'HEALTHY' } })
   await api.makeGuide()
@@ -519,6 +542,29 @@ test('while the disk is full, changes are refused and reads go on', async () => 
     /^507 insufficientStorage: The disk is full/,
   )
   assert.equal((await api.get('global/addresses/lb-static-ipv4')).status, 'IN_USE', 'nothing was forgotten either')
+})
+
+test('an operation that cannot be stored as done stays RUNNING, and is done when somebody waits for it', async () => {
+  const store = new FillingStore()
+  const applied = (): Promise<readonly string[]> => {
+    store.isFull = true
+    return Promise.resolve(['e1'])
+  }
+  const api = new TestApi({ store, hub: { applied } })
+  await api.change('POST', 'global/backendServices', { name: 's' })
+  await api.change('POST', 'global/targetTcpProxies', { name: 't', service: 's' })
+  const rule = { name: 'r', target: 'global/targetTcpProxies/t', portRange: '110' }
+  const { status, body } = await api.send('POST', 'global/forwardingRules', rule)
+  assert.deepEqual([status, body.status], [200, 'RUNNING'], 'the change itself is stored')
+  const path = `global/operations/${body.name}`
+  assert.equal((await api.send('POST', `${path}/wait`)).body.status, 'RUNNING')
+  store.isFull = false
+  assert.equal((await api.get(path)).status, 'RUNNING')
+  const done = await api.change('POST', `${path}/wait`)
+  assert.match(JSON.stringify(done.warnings), /have not applied the change yet: e1/)
+  assert.deepEqual(await api.get(path), done)
+  assert.deepEqual(await api.change('POST', `${path}/wait`), done)
+  assert.deepEqual(api.errors, [])
 })
 
 test('a change of listeners names the edges that have not applied it, and a restart finishes what was open', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SlowStore } from '../store/test-slow-store.ts'
 import { TestApi } from './test-api.ts'
 
 const BOUNDARY = '===============8153949208226538316=='
@@ -58,6 +59,38 @@ test('each part is answered with its content id, its status and its body, in ord
     assert.match(answer.text, /"kind":"compute#healthCheck"/)
     assert.match(answer.text, /\r\n--batch_[0-9a-f]{32}--\r\n$/)
   }
+})
+
+test('each part sees what those before it have stored, and a part that waits for edges does not hold up the others', async () => {
+  const store = new SlowStore()
+  // Edges have applied the first change only when the second is stored.
+  const applied = () =>
+    new Promise<readonly string[]>((resolve) => {
+      const look = (): void => {
+        if (store.get('p', 'healthChecks', 'global', 'h1') !== undefined) resolve([])
+      }
+      store.follow(look)
+      look()
+    })
+  const api = new TestApi({ store, hub: { applied } })
+  await api.change('POST', 'global/healthChecks', { name: 'h0', type: 'TCP', tcpHealthCheck: {} })
+  await api.change('POST', 'global/backendServices', { name: 's', healthChecks: ['h0'] })
+  await api.change('POST', 'global/targetTcpProxies', { name: 't', service: 's' })
+  const rule = JSON.stringify({ name: 'r', target: 'global/targetTcpProxies/t', portRange: '110' })
+  const { text } = await api.batch(
+    CONTENT_TYPE,
+    batchOf(
+      ['POST /compute/v1/projects/p/global/forwardingRules', rule],
+      [`POST ${PREFIX}`, check('h1')],
+      [`GET ${PREFIX}/h1`, ''],
+      [`DELETE ${PREFIX}/h1`, ''],
+      [`GET ${PREFIX}/h1`, ''],
+      [`POST ${PREFIX}`, check('h1')],
+      [`GET ${PREFIX}/h1`, ''],
+    ),
+  )
+  const statuses = [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => status)
+  assert.deepEqual(statuses, ['200', '200', '200', '200', '404', '200', '200'])
 })
 
 test('a batch of a viewer changes nothing', async () => {

@@ -43,10 +43,11 @@ export class Machines implements MachineSource {
   readonly #log: Log
   readonly #provider: InstanceProvider
   readonly #states = new Map<string, MachineState>()
-  readonly #closing = new AbortController()
   #waiters: readonly Waiter[] = []
   #timer: NodeJS.Timeout | undefined
-  #isTrying = false
+  /** Ends the try that goes on. */
+  #trying: AbortController | undefined
+  #isClosed = false
   /** A change has come while the provider was busy with those before it. */
   #isBehind = false
   #retryMs = RETRY_MS_MIN
@@ -82,25 +83,26 @@ export class Machines implements MachineSource {
 
   /** Tells the provider to end what it does, and asks it for nothing more. */
   close(): void {
-    this.#closing.abort(new Error('The controller ends'))
+    this.#isClosed = true
     clearTimeout(this.#timer)
+    this.#trying?.abort(new Error('The controller ends'))
   }
 
   /** Changes that come together are one try; those that come during one are the next. */
   #trySoon(afterMs = 0): void {
     this.#isBehind = true
-    if (this.#isTrying || this.#closing.signal.aborted) return
+    if (this.#trying !== undefined || this.#isClosed) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#try(), afterMs)
   }
 
   async #try(): Promise<void> {
-    this.#isTrying = true
+    this.#trying = new AbortController()
     this.#isBehind = false
     const revision = this.#store.revision()
-    const failures = await this.#reconcile(revision)
-    this.#isTrying = false
-    if (this.#closing.signal.aborted) return
+    const failures = await this.#reconcile(revision, this.#trying)
+    this.#trying = undefined
+    if (this.#isClosed) return
     this.#tell(revision, failures)
     if (failures.length === 0) this.#retryMs = RETRY_MS_MIN
     else {
@@ -114,18 +116,21 @@ export class Machines implements MachineSource {
     }
   }
 
-  async #reconcile(revision: number): Promise<readonly Failure[]> {
+  async #reconcile(revision: number, trying: AbortController): Promise<readonly Failure[]> {
     const all = this.#store.all()
     const wanted: WantedMachines = {
       revision,
       instances: all.filter(({ collection }) => collection === 'instances'),
       firewalls: all.filter(({ collection }) => collection === 'firewalls'),
     }
-    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(RECONCILE_MS_MAX)])
+    const late = new Error(`Machines have not become what is wanted within ${RECONCILE_MS_MAX / 1000} s`)
+    const timer = setTimeout(() => trying.abort(late), RECONCILE_MS_MAX)
     try {
-      return await Promise.race([this.#provider.reconcile(wanted, signal), rejectionOf(signal)])
+      return await Promise.race([this.#provider.reconcile(wanted, trying.signal), rejectionOf(trying.signal)])
     } catch (error) {
       return [{ path: undefined, message: messageOf(error) }]
+    } finally {
+      clearTimeout(timer)
     }
   }
 
