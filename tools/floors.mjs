@@ -302,7 +302,7 @@ export const rooms = [
       'controller/methods',
       'controller/publish',
     ],
-    packages: ['node', 'fastify'],
+    packages: ['node'],
     because: 'it is given the API to hand requests to, and does not answer them itself',
   },
   {

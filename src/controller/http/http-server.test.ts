@@ -1,121 +1,22 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { type IncomingHttpHeaders, type RequestOptions, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import { Agent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { parseEndpoint } from '../../address/endpoint.ts'
-import { EMPTY_SNAPSHOT } from '../../snapshot/snapshot.ts'
-import type { ListenAddress } from '../../telemetry/listen.ts'
-import type { Log, LogFields } from '../../telemetry/log.ts'
-import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
-import { EdgeHub } from '../publish/edge-hub.ts'
-import { EdgeSources } from '../publish/edge-sources.ts'
-import { MemoryStore } from '../store/memory-store.ts'
-import type { Role } from '../store/store.ts'
-import { makeToken } from '../store/token.ts'
-import { Door } from './door.ts'
-import { BODY_BYTES_MAX, startHttpServer, type TlsIdentity } from './http-server.ts'
-import { OwnRoutes } from './own-routes.ts'
-
-type Answer = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly text: string }
-
-/** A server in front of an API that says what it was asked. */
-async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) {
-  const store = new MemoryStore()
-  const requests: ApiRequest[] = []
-  const answers: string[] = []
-  const logged: (readonly [message: string, fields: LogFields | undefined])[] = []
-  let answer: (request: ApiRequest) => ApiResponse = () => ({ status: 200, body: {} })
-  const log: Log = (_level, message, fields) => void logged.push([message, fields])
-  const hub = new EdgeHub({
-    publication: () => ({ version: 1, snapshot: EMPTY_SNAPSHOT, leftOut: [] }),
-    generation: 'g',
-    log,
-    clock: Date.now,
-  })
-  const sources = new EdgeSources(store, log)
-  const server = await startHttpServer({
-    address,
-    tls,
-    door: new Door(
-      store,
-      () => performance.now(),
-      () => {},
-    ),
-    api: {
-      async handle(request) {
-        requests.push(request)
-        return answer(request)
-      },
-    },
-    ownRoutes: new OwnRoutes(hub, sources, store),
-    onAnswer: (method, status) => void answers.push(`${method} ${status}`),
-    log,
-  })
-  t.after(async () => {
-    hub.close()
-    sources.close()
-    await server.close()
-  })
-  const where = address.kind === 'unix' ? { socketPath: address.path } : locationOf(server.url)
-  return {
-    server,
-    hub,
-    requests,
-    logged,
-    answers,
-    answerWith: (next: typeof answer): void => {
-      answer = next
-    },
-    token(role: Role, user: string = role): { authorization: string } {
-      const { text, stored } = makeToken({ user, role }, '', randomBytes)
-      store.addToken(stored)
-      return { authorization: `Bearer ${text}` }
-    },
-    ask: (method: string, path: string, headers: Record<string, string> = {}, body?: string | Buffer) =>
-      ask({ ...where, method, path, headers, agent: false }, body, tls),
-  }
-}
-
-function locationOf(url: string): { host: string; port: number } {
-  const { hostname, port } = new URL(url)
-  return { host: hostname.replace('0.0.0.0', '127.0.0.1'), port: Number(port) }
-}
-
-function ask(options: RequestOptions, body: string | Buffer | undefined, tls?: TlsIdentity): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const asked = tls === undefined ? requestHttp(options) : requestHttps({ ...options, ca: tls.cert })
-    asked.on('response', (response) => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (part: string) => {
-        text += part
-      })
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }))
-    })
-    asked.on('error', reject)
-    asked.end(body)
-  })
-}
+import type { ApiResponse } from '../methods/api-request.ts'
+import type { TlsIdentity } from './http-server.ts'
+import { BODY_BYTES_MAX } from './read-body.ts'
+import { type Answer, ask, LOOPBACK, locationOf, serve, tcp } from './test-http-server.ts'
 
 function reasonOf({ text }: Answer): string {
   const { error } = JSON.parse(text) as { error: { code: number; message: string; errors: { reason: string }[] } }
   assert.equal(typeof error.message, 'string')
   return `${error.code} ${error.errors[0].reason}`
 }
-
-function tcp(text: string): ListenAddress {
-  const endpoint = parseEndpoint(text)
-  assert.ok(endpoint)
-  return { kind: 'tcp', endpoint }
-}
-
-const LOOPBACK = tcp('127.0.0.1:0')
 
 function directory(t: TestContext): string {
   const made = mkdtempSync(join(tmpdir(), 'truepeer-http-'))
@@ -202,6 +103,96 @@ test('a request that is not let in is refused before its body has come', async (
   for await (const chunk of socket) text += String(chunk)
   assert.match(text, /^HTTP\/1.1 403 .*"reason":"forbidden"/s)
   assert.equal(requests.length, 0)
+})
+
+test('a body that says nothing of its length is cut at the limit, too', async (t) => {
+  const { server, requests, answers } = await serve(t, LOOPBACK)
+  const asked = requestHttp({ ...locationOf(server.url), method: 'POST', path: '/x', agent: false })
+  const answer = new Promise<number | undefined>((resolve, reject) => {
+    asked.on('response', (response) => resolve(response.resume().statusCode))
+    asked.on('error', reject)
+  })
+  // One byte more than the limit, and the end of the body never comes.
+  asked.write(Buffer.alloc(BODY_BYTES_MAX))
+  asked.write('x')
+  assert.equal(await answer, 413)
+  asked.destroy()
+  assert.deepEqual([requests.length, answers], [0, ['none 413']])
+})
+
+test('headers of more than 16 KiB are refused', async (t) => {
+  const { ask, requests } = await serve(t, LOOPBACK)
+  assert.equal((await ask('GET', '/x', { 'x-filler': 'a'.repeat(17 * 1024) })).status, 431)
+  assert.equal(requests.length, 0)
+})
+
+test('a request whose client goes away before its end reaches nobody', async (t) => {
+  const { ask, server, requests, answers, logged } = await serve(t, LOOPBACK)
+  const { host, port } = locationOf(server.url)
+  const socket = connect(port, host)
+  socket.end('POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf')
+  await once(socket.resume(), 'close')
+  assert.equal((await ask('GET', '/after')).status, 200)
+  assert.deepEqual([requests.map(({ path }) => path), answers, logged], [['/after'], ['none 400'], []])
+})
+
+test('HEAD has the headers of an answer, and no body', async (t) => {
+  const { ask } = await serve(t, LOOPBACK)
+  const { status, headers, text } = await ask('HEAD', '/x')
+  assert.deepEqual([status, headers['content-length'], text], [200, '2', ''])
+})
+
+test('one connection serves many requests', async (t) => {
+  const { server, requests } = await serve(t, LOOPBACK)
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.after(() => agent.destroy())
+  const ports = new Set<number | undefined>()
+  for (let count = 0; count < 3; count++) {
+    const asked = requestHttp({ ...locationOf(server.url), path: '/x', agent }).end()
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    ports.add(response.socket.localPort)
+    assert.match(String(response.headers['keep-alive']), /timeout=72/)
+    await once(response.resume(), 'end')
+  }
+  assert.deepEqual([requests.length, ports.size], [3, 1])
+})
+
+test('who closes ends idle connections, answers what has come, and refuses what comes late', async (t) => {
+  const { server, answerWith, requests, answers } = await serve(t, LOOPBACK)
+  const { host, port } = locationOf(server.url)
+  const open = (text: string) => {
+    const socket = connect(port, host)
+    socket.write(text)
+    const whole = (async () => {
+      let received = ''
+      for await (const chunk of socket) received += String(chunk)
+      return received
+    })()
+    return { socket, whole }
+  }
+  const idle = open('GET /idle HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await once(idle.socket, 'data')
+  const late = open('GET /late HTTP/1.1\r\n')
+  await once(late.socket, 'connect')
+  let goOn: (answer: ApiResponse) => void = () => {}
+  const asked = new Promise<void>((resolve) => {
+    answerWith(() => {
+      resolve()
+      return new Promise((answer) => {
+        goOn = answer
+      })
+    })
+  })
+  const slow = open('GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await asked
+  const closed = server.close()
+  await idle.whole
+  late.socket.write('Host: localhost\r\n\r\n')
+  assert.match(await late.whole, /^HTTP\/1.1 503 .*connection: close.*"reason":"backendError"/is)
+  goOn({ status: 200, body: { done: true } })
+  assert.match(await slow.whole, /^HTTP\/1.1 200 .*connection: close.*\{"done":true\}$/is)
+  await closed
+  assert.deepEqual([requests.map(({ path }) => path), answers], [['/idle', '/slow'], ['none 503']])
 })
 
 test('nonsense gets an error of ours, and the server goes on', async (t) => {
