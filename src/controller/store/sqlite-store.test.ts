@@ -29,13 +29,17 @@ test('everything is there again when the store is opened again', async () => {
   const first = new SqliteStore(directory, clock)
   await first.commit({ changes: [put('b'), put('a')], operation: operation('op'), meta: { number: '7' } })
   await first.commit({ changes: [remove('b')] })
+  const key = { project: 'lab', collection: 'sslCertificates', scope: 'global', name: 'c' }
+  const secret = { privateKey: 'PEM' }
+  await first.commit({ changes: [{ put: { ...key, id: '1', created: CREATED, resource: {}, secret } }] })
   first.addToken(token)
   const generation = first.meta('generation')
   const resources = first.all()
   first.close()
   const second = new SqliteStore(directory)
   assert.deepEqual(second.all(), resources)
-  assert.equal(second.revision(), 2)
+  assert.deepEqual(second.get('lab', 'sslCertificates', 'global', 'c')?.secret, secret)
+  assert.equal(second.revision(), 3)
   assert.deepEqual(second.operation('lab', 'global', 'op'), operation('op'))
   assert.equal(second.meta('number'), '7')
   assert.deepEqual(second.tokens(), [token])
