@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CertificateChoice, type CertificateTraits } from './choose-certificate.ts'
+import { CertificateChoice, type CertificateTraits, canVerify } from './choose-certificate.ts'
 import { LEGACY_SUITES } from './cipher-suites.ts'
 import type { ClientHello } from './client-hello.ts'
 
@@ -69,6 +69,24 @@ test('a client that cannot verify ECDSA gets RSA', () => {
   ]) {
     assert.equal(chosen(certificates, 'a.example', client), 2, JSON.stringify(client))
   }
+})
+
+test('what a client says of signatures counts from TLS 1.2 on, and who says nothing there takes any', () => {
+  const { cipherSuites } = TLS_1_0_CLIENT
+  const silent = { ...TLS_1_2_CLIENT, signatureSchemes: [] }
+  const old = { ...TLS_1_0_CLIENT, signatureSchemes: [0x0807] }
+  for (const keyKind of ['rsa', 'ecdsa-p256'] as const) {
+    assert.equal(canVerify(silent, keyKind, TERMS), true, keyKind)
+    assert.equal(canVerify(old, keyKind, TERMS), true, keyKind)
+    assert.equal(canVerify({ ...TLS_1_2_CLIENT, cipherSuites, signatureSchemes: [0x0807] }, keyKind, TERMS), false)
+    assert.equal(canVerify({ ...TLS_1_3_CLIENT, signatureSchemes: [] }, keyKind, TERMS), false, 'TLS 1.3 has to say')
+  }
+})
+
+test('of certificates that suit alike, the first that was given is chosen', () => {
+  const certificates = [rsa('x.example'), ecdsa('a.example'), ecdsa('a.example'), ecdsa('a.example')]
+  assert.equal(chosen(certificates, 'a.example'), 1)
+  assert.equal(chosen([rsa('x.example'), rsa('a.example'), rsa('a.example')], 'a.example'), 1)
 })
 
 test('a wildcard that the client can use is better than the exact name that it cannot', () => {

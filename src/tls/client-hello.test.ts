@@ -254,6 +254,15 @@ test('a hello is read where it stands in a buffer, and asks for bytes from its o
   assert.deepEqual(readClientHello(buffer, 3, 20), { kind: 'incomplete', bytesNeeded: bytes.length })
 })
 
+test('a hello in several records asks for bytes from its own start, wherever that is', () => {
+  const bytes = inRecords(helloMessage(FULL), 10)
+  const buffer = Uint8Array.from([22, 22, 22, ...bytes])
+  for (let end = 0; end < bytes.length; end++) {
+    assert.deepEqual(readClientHello(buffer, 3, 3 + end), readClientHello(bytes, 0, end), `${end}`)
+  }
+  assert.deepEqual(readAll(buffer.subarray(3)), helloOf(FULL))
+})
+
 test('of a version below TLS 1.0 a client can do none that there is', () => {
   assert.deepEqual(helloOf({ legacyVersion: 0x0300 }).versions, [])
   assert.deepEqual(helloOf({ legacyVersion: 0x0301 }).versions, [0x0301])
