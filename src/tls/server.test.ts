@@ -4,6 +4,7 @@ import type { SecureVersion } from 'node:tls'
 import { PROFILES, policyFeatures } from '../compute/ssl-features.ts'
 import { readCertificate } from './certificate.ts'
 import { type CipherSuite, LEGACY_SUITES, TLS_1_3_SUITES } from './cipher-suites.ts'
+import type { ClientHello } from './client-hello.ts'
 import { unavailableSuites } from './context.ts'
 import { DEFAULT_POLICY, readPolicy, type SslPolicy } from './policy.ts'
 import { TlsOptionsError, TlsServer, type TlsServerOptions } from './server.ts'
@@ -232,4 +233,26 @@ test('a server that is retired serves the client that had connected before', asy
   const shaking = shakeHandsWithNode(server)
   server.retire()
   assert.equal((await shaking).error, '')
+})
+
+test('contexts are kept until the last client that has connected has said hello, and no longer', () => {
+  const hello: ClientHello = {
+    ...{ kind: 'hello', serverName: '', protocols: [], versions: [0x0304], cipherSuites: [0x1301] },
+    ...{ signatureSchemes: [0x0403], groups: [23], hasEarlyData: false },
+  }
+  const server = serverOf()
+  const hasContext = (): boolean => server.contextFor(hello) !== undefined
+  server.acquire()
+  server.release()
+  assert.ok(hasContext(), 'it is in use, though nobody is connected')
+  server.acquire()
+  server.acquire()
+  server.retire()
+  server.release()
+  assert.ok(hasContext())
+  server.release()
+  assert.ok(!hasContext())
+  const unused = serverOf()
+  unused.retire()
+  assert.equal(unused.contextFor(hello), undefined)
 })

@@ -115,6 +115,34 @@ test('what was sent arrives whole, cut anywhere, in whatever room there is', () 
   assert.ok(small.calls >= 20, 'no call takes more than there is room for')
 })
 
+test('what is received is put where there is room, and counted from there, however the call ends', () => {
+  const { client, server } = open()
+  const plain = new Uint8Array(ROOM)
+  const START = 100
+  const take = (bytes: Uint8Array, room = ROOM): string => {
+    const count = server.receive(put(server, bytes), plain, START, room)
+    return Buffer.from(plain.subarray(START, START + count)).toString('latin1')
+  }
+  assert.equal(take(send(client, 'all of it')), 'all of it')
+  assert.equal(take(send(client, 'a part'), START + 2), 'a ')
+  assert.equal(take(NOTHING), 'part')
+  const next = send(client, 'half')
+  assert.equal(take(next.slice(0, 7)), '')
+  assert.equal(take(next.slice(7)), 'half')
+  const last = send(client, 'the end')
+  client.finish()
+  assert.equal(take(Buffer.concat([last, produced.slice(0, producedBytes())])), 'the end')
+  assert.equal(server.hasEnded, true)
+  const broken = open()
+  const wrong = Buffer.concat([send(broken.client, 'good'), Uint8Array.of(23, 3, 3, 0, 32, ...new Uint8Array(32))])
+  const count = broken.server.receive(put(broken.server, wrong), plain, START, ROOM)
+  assert.deepEqual([count, broken.server.failure], ['good'.length, 'protocol-error'])
+  assert.ok(
+    plain.subarray(0, START).every((byte) => byte === 0),
+    'nothing stands before it',
+  )
+})
+
 test('a session that has given all it has does not ask to be called again', () => {
   const { client, server } = open()
   const { text, calls } = receive(server, send(client, 'hello'))
