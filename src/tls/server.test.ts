@@ -228,6 +228,10 @@ test('what cannot be served is refused with the name of the frontend', () => {
   }
 })
 
+test('fifteen certificates can be served', () => {
+  serverOf({ certificates: new Array(15).fill(ECDSA) }).retire()
+})
+
 test('a server that is retired serves the client that had connected before', async () => {
   const server = serverOf()
   const shaking = shakeHandsWithNode(server)
