@@ -4,20 +4,24 @@ import { type EdgeOptions, type RunningEdge, startEdge } from '../edge/edge.ts'
 import { ControllerFollower } from '../edge/follow/controller-follower.ts'
 import { controllerClient } from './controller-connection.ts'
 
+type FollowingEdgeOptions = {
+  readonly edge: Omit<EdgeOptions, 'strayedSockets' | 'readSnapshot'>
+  readonly zone: string | undefined
+  readonly controller: EdgeControllerSettings
+}
+
 /** Starts an edge with the last configuration that it had, and lets it follow its controller. @throws Error */
 export async function startFollowingEdge(
-  options: Omit<EdgeOptions, 'strayedSockets' | 'readSnapshot'>,
-  zone: string | undefined,
-  settings: EdgeControllerSettings,
+  { edge: options, zone, controller }: FollowingEdgeOptions,
   context: ProgramContext,
 ): Promise<RunningEdge> {
   const follower = new ControllerFollower({
-    client: controllerClient(settings),
-    name: settings.name,
+    client: controllerClient(controller),
+    name: controller.name,
     region: options.localRegion,
     zone,
     sourceAddresses: options.sourceAddresses,
-    file: settings.file,
+    file: controller.file,
     log: context.log,
   })
   const followed = { strayedSockets: 'wait', readSnapshot: () => follower.snapshot() } as const

@@ -201,7 +201,9 @@ async function runFollowingEdge(command: EdgeCommand, configuration: EdgeControl
   const { configuration: _configuration, isOnlyChecked: _checked, localZone, ...settings } = command
   const { startFollowingEdge } = await import('./following-edge.ts')
   const limits = connectionLimits(command)
-  await serveEdge(command, (context) => startFollowingEdge({ ...settings, limits }, localZone, configuration, context))
+  await serveEdge(command, (context) =>
+    startFollowingEdge({ edge: { ...settings, limits }, zone: localZone, controller: configuration }, context),
+  )
 }
 
 /** The admin server listens before the edge is there. */

@@ -7,6 +7,8 @@ import { parseAdmin } from './data-plane-flags.ts'
 import { listFlag, parseFlags, quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
 import { NOT_CONNECTABLE, oneOf, parseCidrs, parseResourceName, parseSocketPath, parseText } from './values.ts'
 
+const FLAGS_OF = { create: ', --user and --role', list: ' only', revoke: ' and --id' } as const
+
 const ROLES = ['viewer', 'operator', 'admin', 'edge', 'agent'] as const
 const LISTEN_DEFAULT = '127.0.0.1:8080'
 
@@ -150,8 +152,6 @@ export const tokenFlags = {
   ),
   id: valueFlag('id', 'ID', 'revoke: the token, as list shows it', parseText),
 } as const
-
-const FLAGS_OF = { create: ', --user and --role', list: ' only', revoke: ' and --id' } as const
 
 /** What the command line of `truepeer controller token` says. */
 export type TokenCommand = { readonly directory: string } & (

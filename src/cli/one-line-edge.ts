@@ -3,6 +3,12 @@ import { formatIpAddress, type IpAddress } from '../address/ip-address.ts'
 import type { Scope } from '../compute/reference.ts'
 import type { CheckedResource, CollectionName, ResourceOf } from '../compute/resources.ts'
 
+const NAME = 'edge'
+const PORT_NAME = 'app'
+/** A target that is never reached: the one-line form bounds connections only by what the process takes. */
+const CONNECTIONS_UNBOUNDED = 2 ** 31 - 1
+const GLOBAL: Scope = { kind: 'global' }
+
 /** What the one-line form of `truepeer edge` says of its load balancer. */
 export type OneLineEdge = {
   readonly listen: Endpoint
@@ -39,12 +45,6 @@ export type CertificateFiles = {
 export function certificateName(index: number): string {
   return index === 0 ? NAME : `${NAME}-${index + 1}`
 }
-
-const NAME = 'edge'
-const PORT_NAME = 'app'
-/** A target that is never reached: the one-line form bounds connections only by what the process takes. */
-const CONNECTIONS_UNBOUNDED = 2 ** 31 - 1
-const GLOBAL: Scope = { kind: 'global' }
 
 /**
  * The resources that the one-line form stands for, but for certificates, all of them called `edge`; only what has no name of its own in them

@@ -5,6 +5,13 @@ import { formatIpAddress, type IpAddress, unmapAddress } from '../address/ip-add
 import { isResourceName } from '../compute/reference.ts'
 import { quoted, UsageError } from './flags.ts'
 
+/** Addresses at which nobody listens; connect(2) takes 0.0.0.0 and :: for one of this host's own. */
+export const NOT_CONNECTABLE: ReadonlySet<AddressClass> = new Set(['unspecified', 'multicast', 'broadcast'])
+/** As long as a path in `sockaddr_un` can be, without the NUL at its end (unix(7)); node cuts off what is beyond. */
+const SOCKET_PATH_BYTES_MAX = 107
+/** How many addresses {@link parseSourceRanges} takes. */
+const SOURCES_MAX = 1_024
+
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 /** The longest time that is taken: timers and socket options count milliseconds in 32 bits. */
 const DURATION_MS_MAX = 24 * 86_400_000
@@ -38,9 +45,6 @@ export function parseAddressPort(text: string, flag: string): Endpoint {
   if (endpoint.port === 0) throw new UsageError(`${flag} ${quoted(text)} has port 0; give one from 1 to 65535`)
   return endpoint
 }
-
-/** Addresses at which nobody listens; connect(2) takes 0.0.0.0 and :: for one of this host's own. */
-export const NOT_CONNECTABLE: ReadonlySet<AddressClass> = new Set(['unspecified', 'multicast', 'broadcast'])
 
 /** As {@link parseAddressPort}, but only what one can connect to. */
 export function parseTarget(text: string, flag: string): Endpoint {
@@ -96,9 +100,6 @@ export function parseText(text: string, flag: string): string {
   return text
 }
 
-/** As long as a path in `sockaddr_un` can be, without the NUL at its end (unix(7)); node cuts off what is beyond. */
-const SOCKET_PATH_BYTES_MAX = 107
-
 /** Reads the path of a UNIX socket. */
 export function parseSocketPath(text: string, flag: string): string {
   const path = parseText(text, flag)
@@ -117,9 +118,6 @@ export function parseCidrs(text: string, flag: string): readonly Cidr[] {
     throw new UsageError(`${flag} ${quoted(part)} is no subnet; write one such as 192.0.2.0/28 or 2001:db8::/124`)
   })
 }
-
-/** How many addresses {@link parseSourceRanges} takes. */
-const SOURCES_MAX = 1_024
 
 /** As {@link parseCidrs}: every address of the ranges, each once. */
 export function parseSourceRanges(text: string, flag: string): readonly IpAddress[] {

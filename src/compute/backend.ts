@@ -1,6 +1,8 @@
 import type { Report } from './json-schema.ts'
 import { fraction, integer, object, oneOf, optional, recorded, reference, text, unsupported } from './schema.ts'
 
+const CONNECTION_BOUNDS = ['maxConnections', 'maxConnectionsPerInstance', 'maxConnectionsPerEndpoint'] as const
+
 const INTEGER_MAX = 2 ** 31 - 1
 const RATES = 'Requests, which a TCP proxy does not see.'
 const NO_RATES = 'remove it and give a bound on connections'
@@ -56,7 +58,6 @@ export const backend = object(
   },
 )
 
-const CONNECTION_BOUNDS = ['maxConnections', 'maxConnectionsPerInstance', 'maxConnectionsPerEndpoint'] as const
 type Bounds = {
   readonly balancingMode: 'UTILIZATION' | 'CONNECTION'
   readonly maxUtilization?: number

@@ -5,6 +5,8 @@ import { type Problem, ProblemList, quoted } from './problem.ts'
 import { formatScope, isResourceName, parseReference, type Scope } from './reference.ts'
 import { type CheckedResource, type CheckedResourceOf, type CollectionName, definitions } from './resources.ts'
 
+const EXAMPLES = { zone: 'us-central1-b', region: 'us-central1' } as const
+
 /** A sound resource, or all that is wrong with it. */
 export type CheckResult<Collection extends CollectionName> =
   | { readonly checked: CheckedResourceOf<Collection> }
@@ -83,8 +85,6 @@ function allowedScope(scope: Scope, allowed: readonly Scope['kind'][], report: R
   }
   return undefined
 }
-
-const EXAMPLES = { zone: 'us-central1-b', region: 'us-central1' } as const
 
 function readLocation(kind: 'zone' | 'region', value: unknown): Scope | undefined {
   const { collection = `${kind}s`, name } = (typeof value === 'string' && parseReference(value)) || {}

@@ -10,25 +10,23 @@ import type { SettingNames } from './setting-names.ts'
 /** Addresses that no host has (RFC 5737, RFC 3849): only a wildcard listener would be found there. */
 const NOWHERE = { 4: '192.0.2.255', 6: '2001:db8::ffff' } as const
 
-/**
- * Checks that the app listens, and that nobody outside can go round the agent to it.
- *
- * @param agents where the agent listens, which may be the same port on another address
- * @param closedPorts ports that the firewall of host-setup closes
- */
-export function checkApp(
-  family: Family,
-  target: Endpoint,
-  agents: readonly Endpoint[],
-  closedPorts: readonly number[],
-  names: SettingNames,
-): Finding {
+/** What the check of an app has to know beside its address. */
+export type AppSurroundings = {
+  /** Where the agent listens, which may be the same port on another address. */
+  readonly listens: readonly Endpoint[]
+  /** Ports that the firewall of host-setup closes. */
+  readonly closedPorts: readonly number[]
+  readonly names: SettingNames
+}
+
+/** Checks that the app listens, and that nobody outside can go round the agent to it. */
+export function checkApp(family: Family, target: Endpoint, { listens, closedPorts, names }: AppSurroundings): Finding {
   const name = `app-${familyName(family).toLowerCase()}`
   const text = formatEndpoint(target)
   const { port } = target
   const loopback = family === 4 ? '127.0.0.1' : '::1'
   const nameTarget = `with ${family === 4 ? names.target4 : names.target6}`
-  if (agents.some((agent) => isSameEndpoint(agent, target))) {
+  if (listens.some((agent) => isSameEndpoint(agent, target))) {
     return fail(name, `the agent itself listens on ${text}`, `name the address of the app ${nameTarget}`)
   }
   if (!isListening(target)) {
@@ -41,7 +39,7 @@ export function checkApp(
     return warn(name, `listens on every address: port ${port} can be reached without the agent`, remedy)
   }
   const open = ownAddresses(family).filter((address) => {
-    const isAgents = agents.some((agent) => isSameEndpoint(agent, { address, port }))
+    const isAgents = listens.some((agent) => isSameEndpoint(agent, { address, port }))
     return !isAgents && isListening({ address, port })
   })
   if (open.length > 0) {

@@ -3,6 +3,9 @@ import { type Finding, fail, ok, warn } from './finding.ts'
 import type { SettingNames } from './setting-names.ts'
 import { TCP_MIGRATE_REQ } from './sysctl.ts'
 
+const OPEN_FILES_OWN = 64
+const OPEN_FILES_USUAL = 20_000
+
 /** Reads a kernel setting by its name for sysctl(8); undefined where there is none. */
 export type ReadSetting = (name: string) => string | undefined
 
@@ -99,6 +102,3 @@ export function checkOpenFiles(limits: string, maxConnections: number): Finding 
     'LimitNOFILE=1048576 in the unit, or "ulimit -Hn"',
   )
 }
-
-const OPEN_FILES_OWN = 64
-const OPEN_FILES_USUAL = 20_000

@@ -6,7 +6,7 @@ import { errnoName } from '../linux/errno.ts'
 import { close, openStream, setTransparent } from '../linux/socket.ts'
 import { messageOf } from '../text/error-message.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './capabilities.ts'
-import { checkApp } from './check-app.ts'
+import { type AppSurroundings, checkApp } from './check-app.ts'
 import { checkController, type DoctorController, type ParseLastEdges } from './check-controller.ts'
 import {
   checkConntrack,
@@ -113,12 +113,9 @@ export async function examineAgent(options: DoctorOptions, readers: AgentReaders
 }
 
 /** What the checks of a listener have to know beside it. */
-type Context = {
+type Context = AppSurroundings & {
   readonly families: readonly Family[]
-  readonly names: SettingNames
-  readonly listens: readonly Endpoint[]
   readonly keepsClientPorts: boolean
-  readonly closedPorts: readonly number[]
   readonly readAllowedSubnets: ReadAllowedSubnets
   /** What {@link once} has found. */
   readonly probes: Map<string, Finding>
@@ -126,14 +123,14 @@ type Context = {
 
 async function examineListener(listener: DoctorListener, context: Context): Promise<Finding[]> {
   const { listen, trust, mark } = listener
-  const { names, listens, closedPorts, probes } = context
+  const { names, probes } = context
   const findings = [
     checkAllowedSubnets(trust, names, context.readAllowedSubnets),
     await checkListen(listen, context.keepsClientPorts, names),
   ]
   for (const { family, target } of targetsOf(listener, context.families)) {
     const address = formatIpAddress(target.address)
-    findings.push(checkApp(family, target, listens, closedPorts, names))
+    findings.push(checkApp(family, target, context))
     findings.push(await once(probes, `routing ${address}`, () => checkRouting(family, target, names)))
     findings.push(await once(probes, `connection ${address} ${mark}`, () => checkConnection(family, target, mark)))
   }

@@ -2,6 +2,8 @@
 // on the internet, and belong to the agent's transparent sockets.
 import { HostError, isNotPermitted, runTool, runToolChecked } from './tools.ts'
 
+const RULE_FIELDS = new Set(['priority', 'src', 'srclen', 'iif', 'table', 'protocol'])
+
 export type Family = 4 | 6
 
 /** What one family's routing consists of. */
@@ -59,8 +61,6 @@ type Fields = Readonly<Record<string, unknown>>
 function parseRules(json: string): readonly Fields[] {
   return json.trim() === '' ? [] : (JSON.parse(json) as readonly Fields[])
 }
-
-const RULE_FIELDS = new Set(['priority', 'src', 'srclen', 'iif', 'table', 'protocol'])
 
 /** Exactly "from LOOPBACK iif lo lookup TABLE": one more selector, "not" among them, makes it somebody else's. */
 export function isLocalAnswersRule(rule: Fields, family: Family): boolean {

@@ -1,15 +1,14 @@
 import { type RunOptions, type RunResult, runProgram } from '../linux/run.ts'
 
+/** The programs that set a host up, by the Debian package that brings each. */
+const PACKAGES = { ip: 'iproute2', nft: 'nftables', ss: 'iproute2' } as const
+/** In messages; the rules of a firewall are long. */
+const COMMAND_CHARACTERS_MAX = 120
+
 /** Something an operator asked for that cannot be done on this host; the message ends with the remedy. */
 export class HostError extends Error {
   override readonly name = 'HostError'
 }
-
-/** The programs that set a host up, by the Debian package that brings each. */
-const PACKAGES = { ip: 'iproute2', nft: 'nftables', ss: 'iproute2' } as const
-
-/** In messages; the rules of a firewall are long. */
-const COMMAND_CHARACTERS_MAX = 120
 
 /**
  * Runs a program of the host to its end, whatever its exit code.

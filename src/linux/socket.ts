@@ -38,6 +38,13 @@ import { checked, errnoName, SystemCallError } from './errno.ts'
 import { native } from './native.ts'
 import { readSockaddr, readSockaddrAddress, readSockaddrPort, SOCKADDR_BYTES_MAX, writeSockaddr } from './sockaddr.ts'
 
+const LISTEN_REMEDIES: Record<string, string> = {
+  EADDRINUSE: 'another program listens there: "ss -ltnp" names it',
+  EACCES: 'a port below 1024 needs root or CAP_NET_BIND_SERVICE',
+  EADDRNOTAVAIL: 'the address is not on this host: "ip address" lists those that are',
+  EAFNOSUPPORT: 'this address family is disabled in the kernel; listen on the other one',
+}
+
 /** listen(2) cuts this to net.core.somaxconn. */
 const BACKLOG = 65_535
 /** Unanswered keepalive probes before the kernel gives a connection up, tcp(7). */
@@ -192,13 +199,6 @@ export function close(fd: number): void {
 export function closeWithReset(fd: number): void {
   native.setsockoptBytes(fd, SOL_SOCKET, SO_LINGER, LINGER_RESET)
   native.close(fd)
-}
-
-const LISTEN_REMEDIES: Record<string, string> = {
-  EADDRINUSE: 'another program listens there: "ss -ltnp" names it',
-  EACCES: 'a port below 1024 needs root or CAP_NET_BIND_SERVICE',
-  EADDRNOTAVAIL: 'the address is not on this host: "ip address" lists those that are',
-  EAFNOSUPPORT: 'this address family is disabled in the kernel; listen on the other one',
 }
 
 /** How {@link openListener} differs from its defaults. */

@@ -54,7 +54,7 @@ function findGroups(
   for (const [index, entry] of service.resource.backends.entries()) {
     const path = `backends[${index}]`
     const collections = ['instanceGroups', 'networkEndpointGroups'] as const
-    const resource = resolve(compilation, service, `${path}.group`, entry.group, collections)
+    const resource = resolve(compilation, service, { path: `${path}.group`, text: entry.group, collections })
     const group = resource && groups.get(resource)
     if (group === undefined) continue
     const first = used.get(group.name)

@@ -90,7 +90,7 @@ function readAddress(
   addresses: ReadonlyMap<ResourceIn<'addresses'>, IpAddress>,
 ): IpAddress | undefined {
   if (parseIpAddress(text) === undefined) {
-    const resource = resolve(compilation, rule, 'IPAddress', text, ['addresses'])
+    const resource = resolve(compilation, rule, { path: 'IPAddress', text, collections: ['addresses'] })
     return resource && addresses.get(resource)
   }
   const read = readFrontendAddress(text)
@@ -118,6 +118,6 @@ function findProxy(
   proxies: ReadonlyMap<TargetProxy, CompiledProxy>,
 ): CompiledProxy | undefined {
   const collections = ['targetTcpProxies', 'targetSslProxies'] as const
-  const target = resolve(compilation, rule, 'target', rule.resource.target, collections)
+  const target = resolve(compilation, rule, { path: 'target', text: rule.resource.target, collections })
   return target && proxies.get(target)
 }

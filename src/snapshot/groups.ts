@@ -68,7 +68,7 @@ function resolveInstances(compilation: Compilation, group: ResourceIn<'instanceG
   const paths = new Map<ResourceIn<'instances'>, string>()
   for (const [index, reference] of group.resource.instances.entries()) {
     const path = `instances[${index}]`
-    const instance = resolve(compilation, group, path, reference, ['instances'])
+    const instance = resolve(compilation, group, { path, text: reference, collections: ['instances'] })
     if (instance === undefined) continue
     const first = paths.get(instance)
     const problem = placeProblem(group, instance)

@@ -7,6 +7,13 @@ import { placeOf, type ResourceIn } from './resource-index.ts'
 /** Names that a message offers. */
 const NAMES_MAX = 5
 
+/** A field of a resource that names another one, and of which collections that may be. */
+type ReferenceField<Collection extends CollectionName> = {
+  readonly path: string
+  readonly text: string
+  readonly collections: readonly Collection[]
+}
+
 /**
  * Finds the resource that a reference means, which has to be in one of the collections; undefined: it is a problem.
  *
@@ -16,9 +23,7 @@ const NAMES_MAX = 5
 export function resolve<Collection extends CollectionName>(
   { resources, report, isUnsound }: Compilation,
   from: CheckedResource,
-  path: string,
-  text: string,
-  collections: readonly Collection[],
+  { path, text, collections }: ReferenceField<Collection>,
 ): ResourceIn<Collection> | undefined {
   const reference = parseReference(text)
   if (reference === undefined) {

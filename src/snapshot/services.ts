@@ -57,6 +57,10 @@ function findHealthCheck(
 ): HealthCheck | undefined {
   const [reference] = service.resource.healthChecks
   if (reference === undefined) return undefined
-  const checked = resolve(compilation, service, 'healthChecks[0]', reference, ['healthChecks'])
+  const checked = resolve(compilation, service, {
+    path: 'healthChecks[0]',
+    text: reference,
+    collections: ['healthChecks'],
+  })
   return checked && healthChecks.get(checked)
 }

@@ -5,6 +5,9 @@ import { type ResourceIn, scopedName } from './resource-index.ts'
 import { type CompiledService, compileServices } from './services.ts'
 import type { FrontendCertificate, FrontendTls, ProxyHeader, TlsPolicy } from './snapshot.ts'
 
+/** What a proxy without a policy gets. */
+const DEFAULT_POLICY: TlsPolicy = { name: '', profile: 'COMPATIBLE', minTlsVersion: 'TLS_1_0', customFeatures: [] }
+
 /** A target proxy with the service behind it, where that is there. */
 export type CompiledProxy = {
   readonly name: string
@@ -22,7 +25,11 @@ export function compileTargetProxies(compilation: Compilation): ReadonlyMap<Targ
   const services = compileServices(compilation)
   const proxies = new Map<TargetProxy, CompiledProxy>()
   for (const proxy of [...resources.all('targetTcpProxies'), ...resources.all('targetSslProxies')]) {
-    const service = resolve(compilation, proxy, 'service', proxy.resource.service, ['backendServices'])
+    const service = resolve(compilation, proxy, {
+      path: 'service',
+      text: proxy.resource.service,
+      collections: ['backendServices'],
+    })
     const backend = service && services.get(service)
     const tls = proxy.collection === 'targetSslProxies' ? compileTls(compilation, proxy) : undefined
     proxies.set(proxy, { name: scopedName(proxy), proxyHeader: compileHeader(proxy.resource), backend, tls })
@@ -36,20 +43,23 @@ function compileHeader(proxy: ResourceOf<TargetProxy['collection']>): ProxyHeade
   return { kind, crc32c: options.includes('CRC32C'), uniqueId: options.includes('UNIQUE_ID') }
 }
 
-/** What a proxy without a policy gets. */
-const DEFAULT_POLICY: TlsPolicy = { name: '', profile: 'COMPATIBLE', minTlsVersion: 'TLS_1_0', customFeatures: [] }
-
 function compileTls(compilation: Compilation, proxy: ResourceIn<'targetSslProxies'>): FrontendTls {
   const { sslCertificates, sslPolicy, alpnProtocols } = proxy.resource
   const certificates = sslCertificates.flatMap((reference, index): FrontendCertificate[] => {
-    const checked = resolve(compilation, proxy, `sslCertificates[${index}]`, reference, ['sslCertificates'])
+    const checked = resolve(compilation, proxy, {
+      path: `sslCertificates[${index}]`,
+      text: reference,
+      collections: ['sslCertificates'],
+    })
     if (checked === undefined) return []
     // The schema demands both.
     const { certificate = '', privateKey = '' } = checked.resource
     return [{ name: scopedName(checked), chain: certificate, privateKey }]
   })
   const policy =
-    sslPolicy === undefined ? undefined : resolve(compilation, proxy, 'sslPolicy', sslPolicy, ['sslPolicies'])
+    sslPolicy === undefined
+      ? undefined
+      : resolve(compilation, proxy, { path: 'sslPolicy', text: sslPolicy, collections: ['sslPolicies'] })
   return {
     certificates,
     policy: policy === undefined ? DEFAULT_POLICY : compilePolicy(policy),

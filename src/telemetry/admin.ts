@@ -5,6 +5,14 @@ import type { LogFields } from './log.ts'
 import { isLoopbackName } from './loopback-name.ts'
 import type { Metrics } from './registry.ts'
 
+/** Fewer than the descriptors that are kept back for it and the rest of the process; those beyond are closed. */
+const CONNECTIONS_MAX = 24
+/** For whoever connects and says nothing. */
+const HEADERS_TIMEOUT_MS = 5_000
+const PAGES = ['/metrics', '/healthz', '/readyz']
+const EDGE_PAGES = '/status and, with POST, /backends/NAME/drain and /backends/NAME/enable'
+const STEER_PATH = /^\/backends\/(.+)\/(drain|enable)$/
+
 /** What the admin server shows. */
 export type AdminSource = {
   readonly metrics: Metrics
@@ -45,16 +53,7 @@ export async function startAdmin(address: ListenAddress, source: AdminSource): P
   return server
 }
 
-/** Fewer than the descriptors that are kept back for it and the rest of the process; those beyond are closed. */
-const CONNECTIONS_MAX = 24
-/** For whoever connects and says nothing. */
-const HEADERS_TIMEOUT_MS = 5_000
-
 type Reply = { readonly status: number; readonly type: string; readonly body: string }
-
-const PAGES = ['/metrics', '/healthz', '/readyz']
-const EDGE_PAGES = '/status and, with POST, /backends/NAME/drain and /backends/NAME/enable'
-const STEER_PATH = /^\/backends\/(.+)\/(drain|enable)$/
 
 class AdminAnswers {
   readonly #source: AdminSource

@@ -1,6 +1,8 @@
 // The subject alternative names of a certificate (RFC 5280 §4.2.1.6): reading them, and looking for some of them.
 import { X509Certificate } from 'node:crypto'
 
+const CHECK_HOST = { subject: 'never', partialWildcards: false } as const
+
 /** A name as node writes it: its kind ("DNS", "URI", "IP Address" and others) and its value. */
 type AlternativeName = { readonly kind: string; readonly value: string }
 
@@ -29,5 +31,3 @@ export function carriesOneOf(der: Uint8Array, { dnsNames, uris }: AcceptedNames)
     uris.length > 0 && alternativeNames(certificate).some(({ kind, value }) => kind === 'URI' && uris.includes(value))
   )
 }
-
-const CHECK_HOST = { subject: 'never', partialWildcards: false } as const

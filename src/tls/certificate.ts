@@ -4,6 +4,14 @@ import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'n
 import { alternativeNames } from './alternative-names.ts'
 import type { KeyKind } from './choose-certificate.ts'
 
+/** As long as any chain that is in use; a whole flight has to fit in the buffer that a handshake is written to. */
+const CHAIN_MAX = 10
+const CHAIN_BYTES_MAX = 48 * 1024
+const RSA_BITS_MIN = 2_048
+const RSA_BITS_MAX = 4_096
+/** Stops at the next dashes, so that a text of nothing but beginnings is read once. */
+const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----)[\s\S])*-----END \1-----/g
+
 /** A certificate with its chain and its key, checked; plain data. */
 export type Certificate = {
   /** What the operator calls it, such as the name of the resource or the file. */
@@ -37,7 +45,11 @@ export class CertificateError extends Error {
   readonly rule: string
   readonly remedy: string
 
-  constructor(certificate: string, part: CertificateError['part'], rule: string, remedy: string, cause?: unknown) {
+  constructor(
+    certificate: string,
+    part: CertificateError['part'],
+    { rule, remedy, cause }: { readonly rule: string; readonly remedy: string; readonly cause?: unknown },
+  ) {
     super(`Certificate "${certificate}": ${rule}; ${remedy}`, { cause })
     this.certificate = certificate
     this.part = part
@@ -45,15 +57,6 @@ export class CertificateError extends Error {
     this.remedy = remedy
   }
 }
-
-/** As long as any chain that is in use; a whole flight has to fit in the buffer that a handshake is written to. */
-const CHAIN_MAX = 10
-const CHAIN_BYTES_MAX = 48 * 1024
-const RSA_BITS_MIN = 2_048
-const RSA_BITS_MAX = 4_096
-
-/** Stops at the next dashes, so that a text of nothing but beginnings is read once. */
-const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----)[\s\S])*-----END \1-----/g
 
 /**
  * Reads a chain and its key.
@@ -67,12 +70,10 @@ export function readCertificate(name: string, chainPem: string, keyPem: string):
   const [leaf] = all
   const key = readKey(name, keyPem)
   if (!leaf.checkPrivateKey(key)) {
-    throw new CertificateError(
-      name,
-      'privateKey',
-      'the private key does not belong to the first certificate',
-      'give the pair that was issued together',
-    )
+    throw new CertificateError(name, 'privateKey', {
+      rule: 'the private key does not belong to the first certificate',
+      remedy: 'give the pair that was issued together',
+    })
   }
   const keyKind = kindOf(name, key)
   checkOrder(name, all)
@@ -82,16 +83,17 @@ export function readCertificate(name: string, chainPem: string, keyPem: string):
   const expiresMs = Math.min(...sent.map(({ validTo }) => Date.parse(validTo)))
   if (Number.isNaN(notBeforeMs + expiresMs)) {
     // OpenSSL takes a thirteenth month, too.
-    throw new CertificateError(name, 'certificate', 'a time in the chain is none', 'have the certificate issued again')
+    throw new CertificateError(name, 'certificate', {
+      rule: 'a time in the chain is none',
+      remedy: 'have the certificate issued again',
+    })
   }
   const chain = sent.map(({ raw }) => Uint8Array.from(raw))
   if (chain.reduce((sum, { length }) => sum + length, 0) > CHAIN_BYTES_MAX) {
-    throw new CertificateError(
-      name,
-      'certificate',
-      `the chain is larger than ${CHAIN_BYTES_MAX} bytes`,
-      'leave out what clients do not need',
-    )
+    throw new CertificateError(name, 'certificate', {
+      rule: `the chain is larger than ${CHAIN_BYTES_MAX} bytes`,
+      remedy: 'leave out what clients do not need',
+    })
   }
   const subjectAlternativeNames = alternativeNames(leaf).map(({ value }) => value)
   return {
@@ -128,7 +130,7 @@ function pemBlocks(pem: string): PemBlock[] {
 
 function readChain(name: string, pem: string): X509Certificate[] {
   const wrong = (rule: string, remedy: string, cause?: unknown): CertificateError =>
-    new CertificateError(name, 'certificate', rule, remedy, cause)
+    new CertificateError(name, 'certificate', { rule, remedy, cause })
   const blocks = pemBlocks(pem)
   const certificates = blocks.filter(({ label }) => /^(X509 |TRUSTED )?CERTIFICATE$/.test(label))
   const begun = pem.split('-----BEGIN').length - 1
@@ -159,7 +161,7 @@ function readChain(name: string, pem: string): X509Certificate[] {
 
 function readKey(name: string, pem: string): KeyObject {
   const wrong = (rule: string, remedy: string, cause?: unknown): CertificateError =>
-    new CertificateError(name, 'privateKey', rule, remedy, cause)
+    new CertificateError(name, 'privateKey', { rule, remedy, cause })
   const blocks = pemBlocks(pem).filter(({ label }) => label.endsWith('PRIVATE KEY'))
   if (blocks.length === 0) {
     throw wrong('the private key is missing', 'give it in PEM, "-----BEGIN PRIVATE KEY-----"')
@@ -181,14 +183,17 @@ function kindOf(name: string, key: KeyObject): KeyKind {
   if (type === 'ec') {
     if (details?.namedCurve === 'prime256v1') return 'ecdsa-p256'
     if (details?.namedCurve === 'secp384r1') return 'ecdsa-p384'
-    throw new CertificateError(name, 'privateKey', `the curve "${details?.namedCurve}" is not offered`, remedy)
+    throw new CertificateError(name, 'privateKey', {
+      rule: `the curve "${details?.namedCurve}" is not offered`,
+      remedy,
+    })
   }
   if (type !== 'rsa') {
-    throw new CertificateError(name, 'privateKey', `keys of the type "${type}" are not offered`, remedy)
+    throw new CertificateError(name, 'privateKey', { rule: `keys of the type "${type}" are not offered`, remedy })
   }
   const bits = details?.modulusLength ?? 0
   if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX) {
-    throw new CertificateError(name, 'privateKey', `the RSA key has ${bits} bits`, remedy)
+    throw new CertificateError(name, 'privateKey', { rule: `the RSA key has ${bits} bits`, remedy })
   }
   return 'rsa'
 }
@@ -200,7 +205,10 @@ function checkOrder(name: string, chain: readonly X509Certificate[]): void {
     const issuer = chain.findIndex((other, at) => at !== index && certificate.checkIssued(other))
     const where = issuer < 0 ? 'its issuer is not in it' : `its issuer is certificate ${issuer + 1}`
     const rule = `the chain is out of order: certificate ${index + 2} did not issue certificate ${index + 1} (${where})`
-    throw new CertificateError(name, 'certificate', rule, 'begin with the leaf and let each be followed by its issuer')
+    throw new CertificateError(name, 'certificate', {
+      rule,
+      remedy: 'begin with the leaf and let each be followed by its issuer',
+    })
   }
 }
 

@@ -1,6 +1,8 @@
 // Reads the first message of a TLS client (RFC 8446 §4.1.2, RFC 5246 §7.4.1.2) before OpenSSL does, so that the
 // certificate is chosen and garbage refused without a session. What is not needed for that is left to OpenSSL.
 
+const MALFORMED: NotYet = { kind: 'refused', reason: 'client-hello-malformed' }
+
 /** What a client offers. Lists are in its own order. */
 export type ClientHello = {
   readonly kind: 'hello'
@@ -71,8 +73,6 @@ type Message = {
 }
 
 type NotYet = Exclude<ClientHelloReading, ClientHello>
-
-const MALFORMED: NotYet = { kind: 'refused', reason: 'client-hello-malformed' }
 
 /** The body of the message, in place where it is in one record, put together where it is in several. */
 function findMessage(bytes: Uint8Array, start: number, end: number): Message | NotYet {

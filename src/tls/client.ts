@@ -78,14 +78,17 @@ function remembered(judge: (certificate: Uint8Array) => boolean): (certificate: 
 function readRoots(pem: string): Uint8Array[] {
   const blocks = pemCertificates(pem)
   if (blocks.length === 0) {
-    throw new CertificateError('CA', 'certificate', 'there is no certificate in it', 'give the roots in PEM')
+    throw new CertificateError('CA', 'certificate', {
+      rule: 'there is no certificate in it',
+      remedy: 'give the roots in PEM',
+    })
   }
   return blocks.map((block, index) => {
     try {
       return Uint8Array.from(new X509Certificate(block).raw)
     } catch (cause) {
       const rule = `root ${index + 1} cannot be read: its PEM is broken`
-      throw new CertificateError('CA', 'certificate', rule, 'copy it again', cause)
+      throw new CertificateError('CA', 'certificate', { rule, remedy: 'copy it again', cause })
     }
   })
 }

@@ -9,6 +9,13 @@ import { contextTerms, unavailableSuites } from './context.ts'
 import { readPolicy, type SslPolicy } from './policy.ts'
 import type { TicketTable } from './ticket-keys.ts'
 
+/** What the security level of a policy refuses of a chain, by OpenSSL's reason (openssl/sslerr.h). */
+const WEAKNESSES: ReadonlyMap<number, string> = new Map([
+  [397, 'the key of a certificate behind the first is too short for the SSL policy'],
+  [398, 'a certificate of the chain is signed with a digest that is too weak for the SSL policy'],
+  [399, 'its key is too short for the SSL policy'],
+])
+
 /** A client gets so many tickets with each full handshake of TLS 1.3. */
 const TICKETS = 1
 /** For how long a client may use a ticket: as long as its key is known in any case, and no longer than needed. */
@@ -122,19 +129,12 @@ export class TlsServer {
   }
 }
 
-/** What the security level of a policy refuses of a chain, by OpenSSL's reason (openssl/sslerr.h). */
-const WEAKNESSES: ReadonlyMap<number, string> = new Map([
-  [397, 'the key of a certificate behind the first is too short for the SSL policy'],
-  [398, 'a certificate of the chain is signed with a digest that is too weak for the SSL policy'],
-  [399, 'its key is too short for the SSL policy'],
-])
-
 function useGiven(context: TlsContextHandle, certificate: Certificate): void {
   try {
     useCertificate(context, certificate.chain, certificate.key)
   } catch (cause) {
     const weakness = cause instanceof OpensslError ? WEAKNESSES.get(cause.reason) : undefined
     const rule = weakness ?? 'OpenSSL does not take it'
-    throw new CertificateError(certificate.name, 'certificate', rule, 'issue it anew', cause)
+    throw new CertificateError(certificate.name, 'certificate', { rule, remedy: 'issue it anew', cause })
   }
 }

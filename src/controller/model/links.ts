@@ -16,7 +16,7 @@ type MapLink = (text: string, field: LinkField) => string
 
 /** Copies a checked resource with every link in it mapped. */
 export function mapLinks(collection: CollectionName, resource: Mapping, map: MapLink): Mapping {
-  return mapValue(definitions[collection].schema, collection, resource, '', '', map) as Mapping
+  return mapValue({ collection, map }, definitions[collection].schema, resource, { path: '', place: '' }) as Mapping
 }
 
 /**
@@ -30,15 +30,18 @@ export function shownResource(collection: CollectionName, resource: Mapping, map
   return Object.fromEntries(Object.entries(shown).filter(([name]) => !hidden.includes(name)))
 }
 
-/** `path` has indexes, `place` has none: `networkInterfaces[0].network` and `networkInterfaces[].network`. */
-function mapValue(
-  field: Schema,
-  collection: CollectionName,
-  value: unknown,
-  path: string,
-  place: string,
-  map: MapLink,
-): unknown {
+type LinkMapping = { readonly collection: CollectionName; readonly map: MapLink }
+
+/** Where a value is: `path` has indexes, `place` has none. */
+type Position = {
+  /** `networkInterfaces[0].network` */
+  readonly path: string
+  /** `networkInterfaces[].network` */
+  readonly place: string
+}
+
+function mapValue(mapping: LinkMapping, field: Schema, value: unknown, { path, place }: Position): unknown {
+  const { collection, map } = mapping
   if (typeof value === 'string') {
     const collections = field['x-collections'] as LinkField['collections'] | undefined
     const isLink = collections !== undefined || collectionFacts[collection].otherLinks.includes(place)
@@ -48,13 +51,14 @@ function mapValue(
   if (Array.isArray(value)) {
     return items === undefined
       ? value
-      : value.map((item, index) => mapValue(items, collection, item, `${path}[${index}]`, `${place}[]`, map))
+      : value.map((item, index) => mapValue(mapping, items, item, { path: `${path}[${index}]`, place: `${place}[]` }))
   }
   if (!isMapping(value) || properties === undefined) return value
   const entries = Object.entries(value).map(([name, item]) => {
     if (!Object.hasOwn(properties, name)) return [name, item]
     const dot = place === '' ? '' : '.'
-    return [name, mapValue(properties[name], collection, item, `${path}${dot}${name}`, `${place}${dot}${name}`, map)]
+    const position = { path: `${path}${dot}${name}`, place: `${place}${dot}${name}` }
+    return [name, mapValue(mapping, properties[name], item, position)]
   })
   return Object.fromEntries(entries)
 }
