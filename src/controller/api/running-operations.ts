@@ -25,6 +25,7 @@ export class RunningOperations {
   /** Done ones that could not be stored as such, by project and name. */
   readonly #unstored = new Map<string, StoredOperation>()
   readonly #waiting = new Set<() => void>()
+  #isClosed = false
 
   constructor(options: RunningOperationsOptions) {
     this.#options = options
@@ -52,6 +53,7 @@ export class RunningOperations {
   async wait(operation: StoredOperation): Promise<StoredOperation> {
     const done = this.#unstored.get(keyOf(operation))
     if (done !== undefined) return this.#store(operation, done)
+    if (this.#isClosed) return operation
     return new Promise((resolve) => {
       const end = (): void => {
         clearTimeout(timer)
@@ -67,8 +69,9 @@ export class RunningOperations {
     })
   }
 
-  /** Nobody waits any longer. */
+  /** Nobody waits any longer, or begins to. */
   close(): void {
+    this.#isClosed = true
     for (const end of this.#waiting) end()
   }
 

@@ -287,9 +287,10 @@ test('wait answers after two minutes, or when the controller ends, with an opera
   assert.equal(answers.length, 1)
   api.api.close()
   await pass()
+  answers.push(await wait(operation))
   assert.deepEqual(
     answers.map(({ status, body }) => [status, body.status]),
-    Array(2).fill([200, 'RUNNING']),
+    Array(3).fill([200, 'RUNNING']),
   )
 })
 
