@@ -43,3 +43,20 @@ test('a proxy whose certificate edges would refuse is left out and named; the ot
   assert.equal(after.snapshot.frontends.length, 3)
   assert.deepEqual(after.leftOut, [])
 })
+
+test('a rule that comes, leads elsewhere and goes is compiled each time, with the services before and after', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  await api.change('POST', 'global/backendServices', { name: 'other' })
+  await api.change('POST', 'global/targetTcpProxies', { name: 'to-other', service: 'other' })
+  const frontends = (): string[] =>
+    api.publication().snapshot.frontends.map(({ port, service }) => `${port} ${service}`)
+  assert.deepEqual(frontends(), ['110 my-tcp-lb'])
+  const rule = { name: 'a-rule', target: 'my-tcp-lb-target-proxy', portRange: '25', loadBalancingScheme: 'EXTERNAL' }
+  await api.change('POST', 'global/forwardingRules', rule)
+  assert.deepEqual(frontends(), ['25 my-tcp-lb', '110 my-tcp-lb'])
+  await api.change('POST', 'global/forwardingRules/a-rule/setTarget', { target: 'global/targetTcpProxies/to-other' })
+  assert.deepEqual(frontends(), ['25 other', '110 my-tcp-lb'])
+  await api.change('DELETE', 'global/forwardingRules/a-rule')
+  assert.deepEqual(frontends(), ['110 my-tcp-lb'])
+})
