@@ -90,7 +90,7 @@ function attempt(
   // broadcast addresses of its subnets, pass for its own.
   spec.sourceKind = isPeer ? 'any' : 'foreign'
   spec.mark = options.mark
-  // A peer on this very host cannot vanish without its kernel saying so.
+  // A target on this very host cannot vanish without its kernel saying so.
   spec.liveness = classifyAddress(target.address) === 'loopback' ? null : options.liveness
   const fd = openConnected(spec)
   return fd >= 0 ? { kind: 'connecting', fd, fallback: undefined } : failureOf(connectFailure)

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { ProcessSettings } from '../cli/data-plane-flags.ts'
-import type { ConnectionLimits } from '../dataplane/worker/event-loop.ts'
+import type { ConnectionLimits } from '../dataplane/worker/worker-loop.ts'
 
 /** Descriptors that node, the workers' loops, the log and the admin server need beside those of connections. */
 const DESCRIPTORS_RESERVED = 48

@@ -1,6 +1,6 @@
 import { formatIpAddress, type IpAddress } from '../address/ip-address.ts'
-import type { ConnectionLimits } from '../dataplane/worker/event-loop.ts'
 import { type Program, type ProgramContext, refuseStrayed, strayedSockets } from '../dataplane/worker/program.ts'
+import type { ConnectionLimits } from '../dataplane/worker/worker-loop.ts'
 import { WorkerPool } from '../dataplane/worker/worker-pool.ts'
 import { isOwnAddress } from '../linux/route.ts'
 import { type Difference, diff } from '../snapshot/diff.ts'

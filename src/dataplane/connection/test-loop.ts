@@ -21,8 +21,9 @@ import {
 import type { EndReason } from '../../telemetry/end-reasons.ts'
 import { Counters } from '../../telemetry/metrics.ts'
 import type { TlsServer } from '../../tls/server.ts'
-import { type ConnectionLimits, EventLoop } from '../worker/event-loop.ts'
+import { EventLoop } from '../worker/event-loop.ts'
 import type { Listener } from '../worker/listener.ts'
+import type { ConnectionLimits, WorkerLoop } from '../worker/worker-loop.ts'
 import type {
   AfterFailure,
   BackendTls,
@@ -193,9 +194,9 @@ export class TestApp {
   }
 }
 
-/** An {@link EventLoop} with one listener, on 127.0.0.1 unless said otherwise. `nowMs` is its clock. */
+/** A loop with one listener, on 127.0.0.1 unless said otherwise. `nowMs` is its clock. */
 export class TestLoop {
-  readonly loop: EventLoop
+  readonly loop: WorkerLoop
   readonly counters = new Counters()
   readonly endpoint: Endpoint
   readonly listener: Listener

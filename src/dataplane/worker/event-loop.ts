@@ -7,11 +7,12 @@ import { type Counters, METRICS } from '../../telemetry/metrics.ts'
 import { begin, drive, end, onDeadline, onEvent } from '../connection/connection.ts'
 import type { Entrance } from '../connection/connection-state.ts'
 import { Connection, Phase } from '../connection/connection-state.ts'
-import type { AcceptingLoop, Acceptor } from '../connection/loop.ts'
+import type { Acceptor } from '../connection/loop.ts'
 import { PipePool } from '../connection/pipe-pool.ts'
 import type { Timed } from '../connection/timer-wheel.ts'
 import { TimerWheel } from '../connection/timer-wheel.ts'
 import { Listener } from './listener.ts'
+import type { ConnectionLimits, WorkerLoop } from './worker-loop.ts'
 
 /** The largest read; small messages pass through this one buffer and stay in the processor's cache. */
 const BUFFER_BYTES = 64 * 1024
@@ -22,14 +23,6 @@ const PIPE_TRIM_MS = 500
 // Tokens of epoll events: listeners and the wake-up are negative, a connection's two sockets are 2i and 2i + 1.
 const WAKEUP_TOKEN = -1
 const FIRST_LISTENER_TOKEN = -2
-
-/** How many connections there may be at once. */
-export type ConnectionLimits = {
-  /** Of one worker. */
-  readonly connectionsPerWorkerMax: number
-  /** Of all workers together. */
-  readonly connectionsMax: number
-}
 
 /** What an {@link EventLoop} is made of. */
 export type EventLoopOptions = {
@@ -50,7 +43,7 @@ export type EventLoopOptions = {
  * Connections live in slots that are used again, so that steady traffic allocates nothing. An event names its
  * connection by slot and generation; one that was meant for an earlier user of the slot is dropped.
  */
-export class EventLoop implements AcceptingLoop {
+export class EventLoop implements WorkerLoop {
   readonly limits: ConnectionLimits
   readonly counters: Counters
   readonly log: Log

@@ -27,8 +27,9 @@ import type { TlsServer } from '../../tls/server.ts'
 import { Side } from '../connection/side.ts'
 import { sendBytes } from '../connection/side-io.ts'
 import { closeNotify, receiveFrom, sendTo, shakeHands } from '../connection/transfer.ts'
-import { type ConnectionLimits, EventLoop } from './event-loop.ts'
+import { EventLoop } from './event-loop.ts'
 import type { RoleContext, WarmUpEntrances } from './role.ts'
+import type { ConnectionLimits, WorkerLoop } from './worker-loop.ts'
 
 /** So many batches let V8 compile nearly all that a connection meets. */
 const BATCHES = 200
@@ -55,7 +56,7 @@ const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }
  * It touches nothing outside of this process, and stops for good when the kernel refuses it something.
  */
 export class WarmUp {
-  readonly #loop: EventLoop
+  readonly #loop: WorkerLoop
   readonly #wakeupFd: number
   readonly #appFd: number
   readonly #plainFront: Endpoint

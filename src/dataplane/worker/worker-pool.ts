@@ -5,8 +5,8 @@ import type { Log } from '../../telemetry/log.ts'
 import { Counters } from '../../telemetry/metrics.ts'
 import { asError } from '../../text/error-message.ts'
 import type { OpenConnection } from '../connection/report.ts'
-import type { ConnectionLimits } from './event-loop.ts'
 import type { RoleOptions } from './role.ts'
+import type { ConnectionLimits } from './worker-loop.ts'
 import type { FromWorker, ToWorker, WorkerData } from './worker-thread.ts'
 
 /** How long {@link WorkerPool.stopNow} waits for a worker to leave its loop. */

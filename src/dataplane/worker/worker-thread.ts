@@ -6,11 +6,12 @@ import { Counters } from '../../telemetry/metrics.ts'
 import { end } from '../connection/connection.ts'
 import type { Connection, Entrance, Service } from '../connection/connection-state.ts'
 import { type OpenConnection, openConnection } from '../connection/report.ts'
-import { type ConnectionLimits, EventLoop } from './event-loop.ts'
+import { EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
 import type { Role, RoleContext, RoleOptions } from './role.ts'
 import { Services } from './services.ts'
 import { WarmUp } from './warm-up.ts'
+import type { ConnectionLimits, WorkerLoop } from './worker-loop.ts'
 
 /** What the main thread gives a worker at its start. */
 export type WorkerData = {
@@ -101,7 +102,7 @@ export function runWorker<Options extends RoleOptions, S extends Service>(
 }
 
 /** Ends the connections whose service has chosen one of these backends. */
-export function endConnections(loop: EventLoop, backendIds: readonly number[], reason: EndReason): void {
+export function endConnections(loop: WorkerLoop, backendIds: readonly number[], reason: EndReason): void {
   const ids = new Set(backendIds)
   for (const connection of loop.openConnections()) {
     if (ids.has(connection.choice)) end(loop, connection, reason)
@@ -110,7 +111,7 @@ export function endConnections(loop: EventLoop, backendIds: readonly number[], r
 
 /** What the main thread has told a worker. */
 class WorkerThread<Options extends RoleOptions, S extends Service> {
-  readonly #loop: EventLoop
+  readonly #loop: WorkerLoop
   readonly #role: Role<Options, S>
   readonly #context: RoleContext
   readonly #send: (message: FromWorker) => void
@@ -129,7 +130,7 @@ class WorkerThread<Options extends RoleOptions, S extends Service> {
   #isStopped = false
 
   constructor(
-    loop: EventLoop,
+    loop: WorkerLoop,
     role: Role<Options, S>,
     context: RoleContext,
     send: (message: FromWorker) => void,

@@ -1,0 +1,30 @@
+import type { Connection, Entrance } from '../connection/connection-state.ts'
+import type { AcceptingLoop } from '../connection/loop.ts'
+import type { Listener } from './listener.ts'
+
+/** How many connections there may be at once. */
+export type ConnectionLimits = {
+  /** Of one worker. */
+  readonly connectionsPerWorkerMax: number
+  /** Of all workers together. */
+  readonly connectionsMax: number
+}
+
+/** What a worker does with its loop. */
+export type WorkerLoop = AcceptingLoop & {
+  readonly limits: ConnectionLimits
+  /** Connections open now. */
+  readonly openCount: number
+  /** Takes over a listening socket that leads to `entrance`. */
+  addListener(fd: number, entrance: Entrance): Listener
+  /** Takes what is queued at a listener, then closes it. */
+  closeListener(listener: Listener): void
+  /** Waits for events for at most `waitMs` (-1: as long as no timer is due), handles them, and says how many there were. */
+  step(waitMs?: number): number
+  /** Reports whether the main thread has woken this loop since the last call. */
+  takeWakeup(): boolean
+  /** The connections that are open now; valid until the next {@link step}. */
+  openConnections(): Connection[]
+  /** Ends every connection and closes the loop. */
+  close(): void
+}
