@@ -7,7 +7,7 @@ import { createSecureContext, TLSSocket } from 'node:tls'
 import { formatEndpoint } from '../../address/endpoint.ts'
 import { TlsClient } from '../../tls/client.ts'
 import { issue } from '../../tls/test-certificates.ts'
-import type { BackendTls } from './connection-state.ts'
+import type { BackendTls, Connection } from './connection-state.ts'
 import { endpointOf, LineRole, TestLoop, type TestSocket } from './test-loop.ts'
 
 const APP = issue({ commonName: 'app.example', names: ['app.example'] })
@@ -167,7 +167,10 @@ test('an app that does not answer the handshake is given up at the connect timeo
   const client = new TlsClient({ serverName: '', rootsPem: '' })
   const target = `127.0.0.1:${(silent.address() as AddressInfo).port}`
   assert.equal(formatEndpoint(endpointOf(target)), target)
-  const loop = new TestLoop(new SecureRole(target, { client, headerPlace: 'before-tls' }))
+  const role = new SecureRole(target, { client, headerPlace: 'before-tls' })
+  const refusals: string[] = []
+  role.onEnd = (connection?: Connection) => refusals.push(connection?.refusal ?? '')
+  const loop = new TestLoop(role)
   t.after(() => {
     loop.close()
     client.close()
@@ -178,5 +181,5 @@ test('an app that does not answer the handshake is given up at the connect timeo
   loop.advance(4_900)
   assert.deepEqual(loop.ended, [])
   loop.advance(200)
-  assert.deepEqual(loop.ended, ['backend-handshake-failed'])
+  assert.deepEqual([loop.ended, refusals], [['backend-handshake-failed'], ['timeout']])
 })
