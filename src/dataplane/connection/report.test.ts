@@ -49,6 +49,14 @@ test('a flood from very many peers is held to one record a second beyond the fir
   assert.ok(records.length <= 1_024 + 11, `${records.length} records in 10 s`)
 })
 
+test('peers whose minute is over make room for others, each of whom has a record at once', () => {
+  const { records, report } = reporter(0)
+  for (let index = 0; index < 1_100; index++) report(`10.0.${index >> 8}.${index & 255}:1`, 'header-malformed', 0)
+  const before = records.length
+  for (let index = 0; index < 100; index++) report(`10.1.0.${index}:1`, 'header-malformed', 60_001)
+  assert.equal(records.length, before + 100)
+})
+
 test('failed connections are reported from verbosity 1 on, all from 2 on', () => {
   for (const [verbosity, count] of [
     [0, 0],
