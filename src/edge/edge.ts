@@ -6,10 +6,10 @@ import { isOwnAddress } from '../linux/route.ts'
 import { type Difference, diff } from '../snapshot/diff.ts'
 import { reuseParts } from '../snapshot/reuse.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from '../snapshot/snapshot.ts'
-import type { EdgeControl, EdgeStatus, SteerResult } from '../telemetry/edge-status.ts'
+import type { ConfigurationStatus, EdgeControl, EdgeStatus, SteerResult } from '../telemetry/edge-status.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import { Availability } from './balance/availability.ts'
-import { BackendStates } from './balance/backend-states.ts'
+import { type BackendHealth, BackendStates } from './balance/backend-states.ts'
 import { BackendTable } from './balance/backend-table.ts'
 import { Drains, type Leaver } from './balance/drain.ts'
 import { frontendIdKey, idOf, type PlacedBackend, placedBackends, releaseIds, takeIds } from './balance/edge-ids.ts'
@@ -59,7 +59,14 @@ export type EdgeOptions = Omit<EdgeWorkerOptions, 'cells' | 'headerTimeoutMs' | 
 }
 
 /** A running edge. */
-export type RunningEdge = Program & EdgeControl
+export type RunningEdge = Program &
+  EdgeControl & {
+    /** A part of the status that costs nothing. */
+    configuration(): ConfigurationStatus
+    /** Changes whenever {@link health} may say something else. */
+    healthRevision(): number
+    health(): readonly BackendHealth[]
+  }
 
 /**
  * Starts an edge: probes its backends, opens its ports after the first round, and serves until told otherwise.
@@ -191,14 +198,26 @@ class Edge implements RunningEdge {
     return this.#pool.connections()
   }
 
-  status(): EdgeStatus {
+  configuration(): ConfigurationStatus {
     const { version, appliedAt, ok, failed, problems } = this.#configuration
+    return { version, appliedAt, reloads: { ok, failed }, problems }
+  }
+
+  healthRevision(): number {
+    return this.#states.healthRevision
+  }
+
+  health(): readonly BackendHealth[] {
+    return this.#states.health()
+  }
+
+  status(): EdgeStatus {
     return edgeStatus({
       snapshot: this.#snapshot,
       table: this.#table,
       states: this.#states,
       tls: this.#tls,
-      configuration: { version, appliedAt, reloads: { ok, failed }, problems },
+      configuration: this.configuration(),
       leaving: this.#drains.list(),
     })
   }
@@ -210,7 +229,7 @@ class Edge implements RunningEdge {
     const [placed] = found
     if (placed === undefined) return { kind: 'unknown' }
     if (found.length > 1) return { kind: 'ambiguous', backends: listed(found.map(({ key }) => key)) }
-    const availability = availabilityName(this.#states.steer(placed.key, action))
+    const availability = availabilityName(this.#states.steer(placed, action))
     const open = this.#table.backends.open(idOf(this.#table.backends, placed.idKey))
     this.#context.log('info', `backend ${action}`, { backend: placed.key, availability, open })
     return { kind: 'done', backend: placed.key, availability, open }

@@ -65,6 +65,6 @@ test('an answer to a report is not read to an end that it has not', async (t) =>
   t.after(() => server.close())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const client = new ControllerClient({ kind: 'url', url }, { readToken: () => undefined, readCa: () => undefined })
-  await client.post('/', {}, new AbortController().signal)
+  await client.post('/', '{}', new AbortController().signal)
   await closed
 })

@@ -103,11 +103,11 @@ export class ControllerClient {
     }
   }
 
-  /** Tells the controller something. @throws Error */
-  async post(path: string, body: unknown, signal: AbortSignal): Promise<void> {
+  /** Tells the controller something, in JSON. @throws ControllerRefusal, or Error when there is no answer in time */
+  async post(path: string, json: string, signal: AbortSignal): Promise<void> {
     const asked = this.#request('POST', path, signal)
     asked.setHeader('content-type', 'application/json')
-    const response = await this.#answer(asked, JSON.stringify(body))
+    const response = await this.#answer(asked, json)
     // There is nothing in it that has to be read, however long it is.
     response.destroy()
   }

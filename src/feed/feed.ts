@@ -51,3 +51,14 @@ export type EdgeReport = {
   /** The addresses from which it connects to backends. */
   readonly sources: readonly string[]
 }
+
+/** A report as it is sent. */
+export type SentReport = Omit<EdgeReport, 'health'> & {
+  /** What this health is called; older edges leave it out, and then every report has the health itself. */
+  readonly healthId?: string | undefined
+  /**
+   * Left out where the last report of the edge had the same `healthId`: the controller has it. One that has not (it was
+   * started again) answers with status 409, an older one with 400, and the edge sends it.
+   */
+  readonly health?: EdgeReport['health'] | undefined
+}

@@ -322,6 +322,27 @@ test('a report that is none is refused with the field', async (t) => {
   assert.equal(reasonOf(await ask('GET', '/truepeer/v1/nothing')), '404 notFound')
 })
 
+test('a report without health goes on from the one with the same healthId, and is refused where there is none', async (t) => {
+  const { ask, hub } = await serve(t, LOOPBACK)
+  const send = (fields: object) => {
+    const report = { applied: { generation: 'g', version: 1 }, sources: [], ...fields }
+    return ask('POST', '/truepeer/v1/edges/e/status', {}, JSON.stringify(report))
+  }
+  const health = { 's/g/b': 'HEALTHY' }
+  const kept = () => hub.edges().map(({ report }) => [report?.applied.version, report?.health])
+  assert.equal(reasonOf(await send({ healthId: 'one' })), '409 conditionNotMet')
+  assert.equal((await send({ healthId: 'one', health })).status, 200)
+  assert.equal((await send({ healthId: 'one', applied: { generation: 'g', version: 2 } })).status, 200)
+  assert.deepEqual(kept(), [[2, health]])
+  assert.equal(reasonOf(await send({ healthId: 'two' })), '409 conditionNotMet')
+  assert.equal(reasonOf(await send({})), '400 invalid')
+  assert.equal(reasonOf(await send({ healthId: 7 })), '400 invalid')
+  // As an older edge reports: the name that a newer one gave means nothing any more.
+  assert.equal((await send({ health: {} })).status, 200)
+  assert.equal(reasonOf(await send({ healthId: 'one' })), '409 conditionNotMet')
+  assert.deepEqual(kept(), [[1, {}]])
+})
+
 test('what is known of an instance is for agents and admins', async (t) => {
   const { ask, token } = await serve(t, LOOPBACK)
   const path = '/truepeer/v1/instances/web-1'

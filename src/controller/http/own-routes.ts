@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { classifyAddress } from '../../address/address-class.ts'
 import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import { isResourceName } from '../../compute/reference.ts'
-import type { ConfigurationId, EdgeReport, InstanceAnswer, ReportedHealth } from '../../feed/feed.ts'
+import type { ConfigurationId, EdgeReport, InstanceAnswer, ReportedHealth, SentReport } from '../../feed/feed.ts'
 import type { ApiResponse } from '../methods/api-request.ts'
 import { ApiError, errorBody } from '../model/api-error.ts'
 import type { EdgeHub, FeedSink, FollowerEvents } from '../publish/edge-hub.ts'
@@ -30,6 +30,7 @@ const AUDIT_COUNT = 100
 const PROBLEMS_MAX = 20
 const PROBLEM_LENGTH_MAX = 1_000
 const HEALTH_MAX = 200_000
+const HEALTH_ID_LENGTH_MAX = 100
 const SOURCES_MAX = 1_024
 
 /** Reports whether a path is not one of Google's. */
@@ -93,9 +94,13 @@ export class OwnRoutes {
   }
 
   async #report(name: string, body: unknown): Promise<ApiResponse> {
-    const report = readReport(body)
-    if (!this.#hub.report(name, report)) throw tooMany()
-    await this.#sources.set(name, report.sources)
+    const { healthId, health = this.#hub.healthOf(name, healthId), ...rest } = readReport(body)
+    if (health === undefined) {
+      const message = "The health of this edge's backends is not known by its healthId; report all of it"
+      throw new ApiError(409, { message, reason: 'conditionNotMet' })
+    }
+    if (!this.#hub.report(name, { ...rest, health }, healthId)) throw tooMany()
+    await this.#sources.set(name, rest.sources)
     return { status: 200, body: {} }
   }
 
@@ -174,14 +179,16 @@ function edgeName(name: string, { identity: { user, role } }: OwnRequest): strin
 }
 
 /** Checks what an edge says of itself. @throws ApiError */
-function readReport(body: unknown): EdgeReport {
-  const { region, zone, applied, refused, health, sources } = mapping(body, 'body')
+function readReport(body: unknown): SentReport {
+  const { region, zone, applied, refused, healthId, health, sources } = mapping(body, 'body')
+  const id = readHealthId(healthId)
   return {
     region: optionalName(region, 'region'),
     zone: optionalName(zone, 'zone'),
     applied: readId(applied, 'applied'),
     refused: refused === undefined || refused === null ? undefined : readRefused(refused),
-    health: readHealth(health),
+    healthId: id,
+    health: health === undefined && id !== undefined ? undefined : readHealth(health),
     sources: readSources(sources),
   }
 }
@@ -198,6 +205,12 @@ function readId(value: unknown, field: string): ConfigurationId {
   if (typeof generation !== 'string' || generation.length > 64) throw invalid(`${field}.generation`, 'give a text')
   if (!Number.isSafeInteger(version)) throw invalid(`${field}.version`, 'give a whole number')
   return { generation, version: version as number }
+}
+
+function readHealthId(value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined
+  if (typeof value !== 'string' || value.length > HEALTH_ID_LENGTH_MAX) throw invalid('healthId', 'give a short text')
+  return value
 }
 
 function readHealth(value: unknown): EdgeReport['health'] {

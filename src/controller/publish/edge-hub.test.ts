@@ -189,6 +189,20 @@ test('a backend is healthy when any connected edge says so; edges that are gone 
   assert.equal(hub.stateOf('__proto__'), undefined)
 })
 
+test('the health of an edge is known by the name that its last report gave it', (t) => {
+  const { hub } = testHub(t)
+  const report = { ...NO_REPORT, applied: { generation: 'g', version: 1 } }
+  const health = { 's/g/b': 'HEALTHY' } as const
+  assert.equal(hub.healthOf('e', 'one'), undefined)
+  hub.report('e', { ...report, health }, 'one')
+  assert.equal(hub.healthOf('e', 'one'), health)
+  assert.equal(hub.healthOf('e', 'two'), undefined)
+  assert.equal(hub.healthOf('f', 'one'), undefined)
+  hub.report('e', report)
+  assert.equal(hub.healthOf('e', 'one'), undefined)
+  assert.equal(hub.healthOf('e', undefined), undefined)
+})
+
 test('an edge that connects again replaces its former connection, whose end then means nothing', (t) => {
   const { hub } = testHub(t)
   const first = new TestSink()

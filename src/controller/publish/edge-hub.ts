@@ -32,7 +32,13 @@ type Follower = {
   lastHeardMs: number
 }
 
-type Edge = { follower: Follower | undefined; report: EdgeReport | undefined; reportedMs: number }
+type Edge = {
+  follower: Follower | undefined
+  report: EdgeReport | undefined
+  /** What the edge calls the health in its report; undefined: it has no name for it. */
+  healthId: string | undefined
+  reportedMs: number
+}
 
 /** An edge as the controller knows it. */
 export type EdgeView = {
@@ -136,8 +142,14 @@ export class EdgeHub implements Hub, HealthSource {
     }
   }
 
+  /** The health that an edge has reported under this name; undefined: its last report was of another, or has no name. */
+  healthOf(name: string, healthId: string | undefined): EdgeReport['health'] | undefined {
+    const edge = this.#edges.get(name)
+    return healthId !== undefined && edge?.healthId === healthId ? edge.report?.health : undefined
+  }
+
   /** Takes what an edge says about itself. @returns false: it does not follow, and there are too many others */
-  report(name: string, report: EdgeReport): boolean {
+  report(name: string, report: EdgeReport, healthId?: string): boolean {
     const edge = this.#edges.get(name) ?? this.#newEdge(name)
     if (edge === undefined) return false
     const nowMs = this.#options.clock()
@@ -147,6 +159,7 @@ export class EdgeHub implements Hub, HealthSource {
       this.#options.log('warn', 'an edge has not applied a version', { edge: name, version: refused.version, problems })
     }
     edge.report = report
+    edge.healthId = healthId
     edge.reportedMs = nowMs
     if (edge.follower !== undefined) edge.follower.lastHeardMs = nowMs
     this.#wake()
@@ -185,7 +198,7 @@ export class EdgeHub implements Hub, HealthSource {
       if (gone === undefined) return undefined
       this.#edges.delete(gone[0])
     }
-    const edge: Edge = { follower: undefined, report: undefined, reportedMs: 0 }
+    const edge: Edge = { follower: undefined, report: undefined, healthId: undefined, reportedMs: 0 }
     this.#edges.set(name, edge)
     return edge
   }

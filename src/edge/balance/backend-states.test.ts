@@ -127,15 +127,44 @@ test('what an operator drains stays so over configurations, until it is enabled 
   const app = await startApp(t)
   const { table, states } = makeStates(t)
   const snapshot = snapshotOf(app.port, undefined)
-  const [{ key }] = placedBackends(snapshot)
+  const [placed] = placedBackends(snapshot)
   takeIds(table, snapshot)
   states.use(snapshot)
-  assert.equal(states.steer(key, 'drain'), Availability.draining)
+  assert.equal(states.steer(placed, 'drain'), Availability.draining)
   states.use(snapshot)
   assert.equal(availability(table, snapshot), Availability.draining)
   states.use(EMPTY_SNAPSHOT)
   states.use(snapshot)
   assert.equal(availability(table, snapshot), Availability.up)
-  states.steer(key, 'drain')
-  assert.equal(states.steer(key, 'enable'), Availability.up)
+  states.steer(placed, 'drain')
+  assert.equal(states.steer(placed, 'enable'), Availability.up)
+})
+
+test('the revision of health changes with every health and every drain, and with nothing else', async (t) => {
+  const app = await startApp(t)
+  const { table, states } = makeStates(t)
+  const snapshot = snapshotOf(app.port, CHECK)
+  const [placed] = placedBackends(snapshot)
+  const { key } = placed
+  let seen = states.healthRevision
+  const changes = (): boolean => {
+    const before = seen
+    seen = states.healthRevision
+    return seen !== before
+  }
+  takeIds(table, snapshot)
+  states.use(snapshot)
+  assert.ok(changes(), 'there is a backend')
+  assert.deepEqual(states.health(), [{ key, health: 'UNKNOWN', isDrained: false }])
+  await until(() => states.health()[0].health === 'HEALTHY')
+  assert.ok(changes(), 'it is healthy')
+  await states.prepare(snapshot, 1_000)
+  states.use(snapshot)
+  assert.ok(!changes(), 'the same configuration again')
+  states.steer(placed, 'drain')
+  assert.ok(changes(), 'it is drained')
+  assert.deepEqual(states.health(), [{ key, health: 'HEALTHY', isDrained: true }])
+  states.use(EMPTY_SNAPSHOT)
+  assert.ok(changes(), 'it is gone')
+  assert.deepEqual(states.health(), [])
 })

@@ -30,6 +30,14 @@ export type BackendState = {
   readonly load: LoadReport | undefined
 }
 
+/** What a controller is told of a backend. */
+export type BackendHealth = {
+  /** `service/group/backend`. */
+  readonly key: string
+  readonly health: HealthStatus['state']
+  readonly isDrained: boolean
+}
+
 /**
  * Decides which backends get new connections, from health checks, load, and what an operator has said, and writes it
  * where the workers read it.
@@ -47,9 +55,12 @@ export class BackendStates {
   #byHealthKey = new Map<string, Tracked[]>()
   #byLoadKey = new Map<string, Tracked[]>()
   /** Probed for the configuration in use. */
-  #targets = new Map<string, HealthTarget>()
+  #targets: ReadonlyMap<string, HealthTarget> = new Map()
+  /** Probed now: also for a configuration that is about to be used. */
+  #probed: ReadonlyMap<string, HealthTarget> = new Map()
   /** Keys of backends that an operator has taken out. */
   readonly #drained = new Set<string>()
+  #healthRevision = 0
 
   /** @param sourceAddresses the addresses that questions are asked from; for a family without one the kernel chooses */
   constructor(table: BackendTable, log: Log, sourceAddresses: readonly IpAddress[]) {
@@ -65,13 +76,13 @@ export class BackendStates {
    * after `waitMsMax`.
    */
   async prepare(snapshot: Snapshot, waitMsMax: number): Promise<void> {
-    const firstRound = this.#checks.update([...new Map([...this.#targets, ...this.#targetsOf(snapshot)]).values()])
+    const firstRound = this.#probe(new Map([...this.#targets, ...this.#targetsOf(snapshot)]))
     await Promise.race([firstRound, sleep(waitMsMax, undefined, { ref: false })])
   }
 
   /** Goes back to probing only what is in use. */
   abandon(): void {
-    void this.#checks.update([...this.#targets.values()])
+    void this.#probe(this.#targets)
   }
 
   /** Decides about the backends of this snapshot, which all have ids, and about no others from now on. */
@@ -87,24 +98,27 @@ export class BackendStates {
         placed,
         id: idOf(this.#table.backends, placed.idKey),
         healthKey: healthKeyOf(placed),
-        loadKey: isPolled(placed, polled) ? endpointKey(placed) : undefined,
+        loadKey: isPolled(placed, polled) ? placed.endpoint : undefined,
         health: before.get(placed.idKey)?.health ?? 'UNKNOWN',
       }
       this.#tracked.set(placed.idKey, tracked)
       collect(this.#byHealthKey, tracked.healthKey, tracked)
       collect(this.#byLoadKey, tracked.loadKey, tracked)
     }
+    const isSame = this.#tracked.size === before.size && [...before.keys()].every((key) => this.#tracked.has(key))
+    if (!isSame) this.#healthRevision += 1
     this.#forgetDrained()
-    void this.#checks.update([...this.#targets.values()])
+    void this.#probe(this.#targets)
     this.#pollLoads()
     this.#show([...this.#tracked.values()])
   }
 
   /** Takes a backend out, or in again. @returns what it is now */
-  steer(key: string, action: 'drain' | 'enable'): Availability {
+  steer({ key, idKey }: PlacedBackend, action: 'drain' | 'enable'): Availability {
     if (action === 'drain') this.#drained.add(key)
     else this.#drained.delete(key)
-    const tracked = [...this.#tracked.values()].find(({ placed }) => placed.key === key)
+    this.#healthRevision += 1
+    const tracked = this.#tracked.get(idKey)
     if (tracked === undefined) return Availability.down
     this.#show([tracked])
     return this.#availabilityOf(tracked)
@@ -113,6 +127,18 @@ export class BackendStates {
   /** Reports whether the backend is one of the configuration in use. */
   has(idKey: string): boolean {
     return this.#tracked.has(idKey)
+  }
+
+  /** Changes whenever {@link health} may say something else. */
+  get healthRevision(): number {
+    return this.#healthRevision
+  }
+
+  /** What a controller is told of each backend. */
+  health(): BackendHealth[] {
+    return [...this.#tracked.values()].map(({ placed: { key }, health }) => {
+      return { key, health, isDrained: this.#drained.has(key) }
+    })
   }
 
   state(idKey: string): BackendState | undefined {
@@ -133,6 +159,15 @@ export class BackendStates {
     this.#polls.stop()
   }
 
+  /** Probes these targets and no others; resolves when each has a first result. */
+  async #probe(targets: ReadonlyMap<string, HealthTarget>): Promise<void> {
+    const probed = this.#probed
+    const isSame = targets.size === probed.size && [...targets].every(([key, target]) => probed.get(key) === target)
+    this.#probed = targets
+    if (!isSame) await this.#checks.update([...targets.values()])
+  }
+
+  /** The same objects for what is probed already, so that what is the same is seen at once. */
   #targetsOf(snapshot: Snapshot): Map<string, HealthTarget> {
     const checks = new Map(snapshot.healthChecks.map((check) => [check.name, check]))
     const targets = new Map<string, HealthTarget>()
@@ -140,7 +175,8 @@ export class BackendStates {
       const key = healthKeyOf(placed)
       const check = checks.get(placed.service.healthCheck ?? '')
       if (key === undefined || check === undefined) continue
-      targets.set(key, { key, check, ...this.#lineTo(placed) })
+      const known = this.#targets.get(key) ?? this.#probed.get(key)
+      targets.set(key, known?.check === check ? known : { key, check, ...this.#lineTo(placed) })
     }
     return targets
   }
@@ -180,7 +216,10 @@ export class BackendStates {
   #show(changed: readonly Tracked[] | undefined): void {
     for (const tracked of changed ?? []) {
       const state = tracked.healthKey === undefined ? 'HEALTHY' : this.#checks.state(tracked.healthKey)?.state
-      if (state !== undefined && state !== 'UNKNOWN') tracked.health = state
+      if (state !== undefined && state !== 'UNKNOWN' && state !== tracked.health) {
+        tracked.health = state
+        this.#healthRevision += 1
+      }
       this.#table.show(tracked.id, this.#availabilityOf(tracked))
     }
   }
@@ -199,6 +238,7 @@ export class BackendStates {
 
   /** A backend that comes back after it had left the configuration begins anew. */
   #forgetDrained(): void {
+    if (this.#drained.size === 0) return
     const keys = new Set([...this.#tracked.values()].map(({ placed }) => placed.key))
     for (const key of this.#drained) if (!keys.has(key)) this.#drained.delete(key)
   }
@@ -206,7 +246,7 @@ export class BackendStates {
 
 function healthKeyOf(placed: PlacedBackend): string | undefined {
   const { healthCheck } = placed.service
-  return healthCheck === undefined ? undefined : `${healthCheck} ${endpointKey(placed)}`
+  return healthCheck === undefined ? undefined : `${healthCheck} ${placed.endpoint}`
 }
 
 /** Services whose backends see a header, so that some of them may be agents. */
@@ -218,10 +258,6 @@ function isPolled({ service, group: { balancing } }: PlacedBackend, polled: Read
   // A question in the clear is garbage where everything else is inside TLS.
   if (service.tls?.headerPlace === 'inside-tls') return false
   return balancing.mode === 'UTILIZATION' && balancing.maxUtilization !== undefined && polled.has(service.name)
-}
-
-function endpointKey({ backend: { address, port } }: PlacedBackend): string {
-  return `${address} ${port}`
 }
 
 function collect(lists: Map<string, Tracked[]>, key: string | undefined, tracked: Tracked): void {

@@ -9,7 +9,9 @@ export type PlacedBackend = {
   readonly backend: Backend
   /** `service/group/backend`: what an operator calls it. */
   readonly key: string
-  /** The key with address and port: a backend that moves to another address is another one to its connections. */
+  /** Address and port. */
+  readonly endpoint: string
+  /** The key with the endpoint: a backend that moves to another address is another one to its connections. */
   readonly idKey: string
 }
 
@@ -32,7 +34,8 @@ export function placedGroups(service: BackendService): readonly PlacedGroup[] {
     idKey: groupIdKey(service.name, group.name),
     backends: group.backends.map((backend) => {
       const key = backendKey(service.name, group.name, backend.name)
-      return { service, group, backend, key, idKey: `${key} ${backend.address} ${backend.port}` }
+      const endpoint = `${backend.address} ${backend.port}`
+      return { service, group, backend, key, endpoint, idKey: `${key} ${endpoint}` }
     }),
   }))
   placed.set(service, groups)

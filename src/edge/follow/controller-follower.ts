@@ -1,22 +1,24 @@
-import { formatIpAddress, type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
+import { formatIpAddress, type IpAddress } from '../../address/ip-address.ts'
 import type { ControllerClient } from '../../feed/controller-client.ts'
 import { type EdgeReport, FEED_FORMAT, type FeedLine, isConfigurationId, type ReportedHealth } from '../../feed/feed.ts'
 import { sourceTowards } from '../../linux/route.ts'
-import { backendKey } from '../../snapshot/backend-key.ts'
 import { isSnapshot } from '../../snapshot/is-snapshot.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../snapshot/snapshot.ts'
-import type { EdgeStatus } from '../../telemetry/edge-status.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { compareTexts } from '../../text/compare-texts.ts'
 import type { RunningEdge } from '../edge.ts'
 import { type IdentifiedSnapshot, readLastGood, writeLastGood } from './last-good.ts'
+import { OwnAddresses } from './own-addresses.ts'
+import { Reports } from './reports.ts'
 
-/** How often health is looked at, and how often a report is sent when nothing is new. */
-const HEALTH_MS = 1_000
-const REPORT_MS_MAX = 5_000
+/** How often it is looked whether there is something to report. */
+const TICK_MS = 1_000
 /** When a configuration that was refused is tried again: what was wrong with the host may have been mended. */
 const TRY_AGAIN_MS = 10_000
-/** How often it is looked from where backends are connected to. */
-const SOURCES_MS = 60_000
+/** In so many ticks it is asked again from where each backend is connected to. */
+const SOURCES_TICKS = 60
+/** Nothing is sent there. */
+const ANY_PORT = 9
 /** As many as a controller takes. */
 const SOURCES_MAX = 1_024
 /** What is shown of a format that is not known. */
@@ -59,21 +61,26 @@ export class ControllerFollower {
   #refused: Refused | undefined
   #isApplying = false
   #triedAtMs = 0
-  #sources: readonly string[] = []
-  #sourcesAtMs = Number.NEGATIVE_INFINITY
+  readonly #sources = new OwnAddresses((address) => sourceTowards({ address, port: ANY_PORT }))
   #isConnected = false
   #edge: RunningEdge | undefined
-  #reported = ''
-  #reportedAtMs = 0
-  #reportProblem = ''
-  #isReporting = false
-  #isReportDue = false
+  readonly #reports: Reports
 
   constructor(options: FollowerOptions) {
     this.#options = options
     this.#client = options.client
     this.#applied = this.#readLastGood()
     this.#wanted = this.#applied
+    const { client, name, log } = options
+    const path = `/truepeer/v1/edges/${name}/status`
+    this.#reports = new Reports(
+      { client, path, log, signal: this.#end.signal },
+      {
+        head: () => this.#reportHead(),
+        healthRevision: () => this.#edge?.healthRevision() ?? 0,
+        health: () => healthOf(this.#edge?.health() ?? []),
+      },
+    )
   }
 
   /** What the edge has to serve, to be read whenever it loads its configuration. */
@@ -86,7 +93,7 @@ export class ControllerFollower {
     this.#edge = edge
     this.#findSources()
     void this.#follow()
-    const timer = setInterval(() => this.#tick(), HEALTH_MS)
+    const timer = setInterval(() => this.#tick(), TICK_MS)
     timer.unref()
     this.#end.signal.addEventListener('abort', () => clearInterval(timer))
   }
@@ -121,6 +128,7 @@ export class ControllerFollower {
     }
     const onEnd = (): void => {
       this.#isConnected = false
+      this.#reports.forgetController()
     }
     return this.#client.follow({ pathOf, onLine, onEnd }, { log, signal: this.#end.signal })
   }
@@ -162,7 +170,7 @@ export class ControllerFollower {
       this.#triedAtMs = performance.now()
       if (tried.snapshot === this.#applied.snapshot) this.#keep(tried)
       else await this.#reload(tried)
-      this.#reportSoon()
+      void this.#reports.soon()
     }
     this.#isApplying = false
   }
@@ -170,9 +178,9 @@ export class ControllerFollower {
   async #reload(wanted: IdentifiedSnapshot): Promise<void> {
     const edge = this.#edge
     if (edge === undefined) return
-    const before = edge.status().configuration.reloads
+    const before = edge.configuration().reloads
     await edge.reload()
-    const { reloads, problems } = edge.status().configuration
+    const { reloads, problems } = edge.configuration()
     if (reloads.failed > before.failed) {
       const { generation, version } = wanted
       this.#refused = { generation, version, problems }
@@ -196,57 +204,25 @@ export class ControllerFollower {
     }
   }
 
-  /** Routes and addresses of this host may change, too. */
   #findSources(): void {
-    const { sourceAddresses } = this.#options
+    if (this.#options.sourceAddresses.length > 0) return
     const { services } = this.#applied.snapshot
-    const backends = new Set(services.flatMap(({ groups }) => groups.flatMap((group) => group.backends.map(addressOf))))
-    const chosen = [...backends].map((text) => sourceFor(text)).filter((address) => address !== undefined)
-    const addresses = sourceAddresses.length > 0 ? sourceAddresses : chosen
-    this.#sources = [...new Set(addresses.map(formatIpAddress))].sort().slice(0, SOURCES_MAX)
-    this.#sourcesAtMs = performance.now()
+    this.#sources.use(services.flatMap(({ groups }) => groups.flatMap(({ backends }) => backends.map(addressOf))))
   }
 
   #tick(): void {
-    if (performance.now() - this.#sourcesAtMs >= SOURCES_MS) this.#findSources()
+    // Routes and addresses of this host may change, too.
+    this.#sources.askAgain(SOURCES_TICKS)
     if (this.#refused !== undefined && performance.now() - this.#triedAtMs >= TRY_AGAIN_MS) void this.#apply()
-    const isDue = performance.now() - this.#reportedAtMs >= REPORT_MS_MAX
-    if (this.#isConnected && (isDue || JSON.stringify(this.#makeReport()) !== this.#reported)) this.#reportSoon()
+    if (this.#isConnected) this.#reports.tick()
   }
 
-  /** One report at a time; changes meanwhile are in the next one. */
-  #reportSoon(): void {
-    this.#isReportDue = true
-    if (!this.#isReporting) void this.#report()
-  }
-
-  async #report(): Promise<void> {
-    this.#isReporting = true
-    while (this.#isReportDue && !this.#end.signal.aborted) {
-      this.#isReportDue = false
-      const report = this.#makeReport()
-      this.#reportedAtMs = performance.now()
-      try {
-        await this.#client.post(`/truepeer/v1/edges/${this.#options.name}/status`, report, this.#end.signal)
-        this.#reported = JSON.stringify(report)
-        this.#reportProblem = ''
-      } catch (error) {
-        this.#reported = ''
-        const problem = String(error)
-        // The next report comes anyway.
-        if (problem !== this.#reportProblem) this.#options.log('warn', 'The controller takes no report', { problem })
-        this.#reportProblem = problem
-      }
-    }
-    this.#isReporting = false
-  }
-
-  #makeReport(): EdgeReport {
-    const { region, zone } = this.#options
+  #reportHead(): Omit<EdgeReport, 'health'> {
+    const { region, zone, sourceAddresses } = this.#options
     const { generation, version } = this.#applied
-    const services = this.#edge?.status().services ?? []
-    const applied = { generation, version }
-    return { region, zone, applied, refused: this.#refused, health: healthOf(services), sources: this.#sources }
+    const given = [...new Set(sourceAddresses.map(formatIpAddress))].sort(compareTexts)
+    const sources = (given.length > 0 ? given : this.#sources.list()).slice(0, SOURCES_MAX)
+    return { region, zone, applied: { generation, version }, refused: this.#refused, sources }
   }
 }
 
@@ -254,21 +230,11 @@ function addressOf({ address }: { readonly address: string }): string {
   return address
 }
 
-function sourceFor(text: string): IpAddress | undefined {
-  const address = parseIpAddress(text)
-  // No packet is sent, so any port will do.
-  return address && sourceTowards({ address, port: 9 })
-}
-
-function healthOf(services: EdgeStatus['services']): EdgeReport['health'] {
+/** What was not probed yet is left out. */
+function healthOf(backends: ReturnType<RunningEdge['health']>): EdgeReport['health'] {
   const states: Record<string, ReportedHealth> = {}
-  for (const service of services) {
-    for (const group of service.groups) {
-      for (const { name, health, isDrained } of group.backends) {
-        if (health === 'UNKNOWN') continue
-        states[backendKey(service.name, group.name, name)] = isDrained ? 'DRAINING' : health
-      }
-    }
+  for (const { key, health, isDrained } of backends) {
+    if (health !== 'UNKNOWN') states[key] = isDrained ? 'DRAINING' : health
   }
   return states
 }
