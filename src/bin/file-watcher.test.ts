@@ -3,20 +3,13 @@ import { chmodSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually, pause } from '../../test/rig/eventually.ts'
 import { FileWatcher } from './file-watcher.ts'
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'file-watcher-'))
   t.after(() => rmSync(path, { recursive: true }))
   return path
-}
-
-async function until(isTrue: () => boolean, timeoutMs: number): Promise<void> {
-  for (const deadlineMs = Date.now() + timeoutMs; !isTrue(); ) {
-    assert.ok(Date.now() < deadlineMs, `not within ${timeoutMs} ms`)
-    await sleep(10)
-  }
 }
 
 test('a file that is written in steps, or renamed into place, is one change; the same content is none', async (t) => {
@@ -28,13 +21,13 @@ test('a file that is written in steps, or renamed into place, is one change; the
     changes += 1
   })
   for (const text of ['', 'tw', 'two']) writeFileSync(path, text)
-  await until(() => changes === 1, 1_500)
+  await eventually('the change is told', () => changes === 1)
   writeFileSync(`${path}.new`, 'three')
   renameSync(`${path}.new`, path)
-  await until(() => changes === 2, 1_500)
+  await eventually('the second change is told', () => changes === 2)
   writeFileSync(path, 'three')
   writeFileSync(`${path}.other`, 'other')
-  await sleep(300)
+  await pause(300, 'longer than it waits for the next step of a change')
   assert.equal(changes, 2)
 })
 
@@ -47,7 +40,7 @@ test('who may read a file is part of it', async (t) => {
     changes += 1
   })
   chmodSync(path, 0o600)
-  await until(() => changes === 1, 1_500)
+  await eventually('the change is told', () => changes === 1)
 })
 
 test('what has changed between reading and watching is told at once', (t) => {
@@ -75,5 +68,5 @@ test('where the folder tells nothing the content is compared every two seconds',
   // The watcher alone keeps no process alive.
   const alive = setInterval(() => {}, 1_000)
   t.after(() => clearInterval(alive))
-  await until(() => changes === 1, 4_000)
+  await eventually('the change is told', () => changes === 1)
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eventually } from '../../test/rig/eventually.ts'
 import { ProgramError, runChecked, runNow, runProgram, startProgram } from './run.ts'
 
 test('a program gets its input and hands back its output, its errors and its exit code', async () => {
@@ -49,13 +50,12 @@ test('a signal that ends a program is reported by name', async () => {
 
 async function waitUntilGone(pid: number): Promise<void> {
   assert.ok(pid > 0)
-  for (const deadlineMs = Date.now() + 5_000; Date.now() < deadlineMs; ) {
+  await eventually(`process ${pid} is gone`, () => {
     try {
       process.kill(pid, 0)
+      return false
     } catch {
-      return
+      return true
     }
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  assert.fail(`process ${pid} still lives`)
+  })
 }

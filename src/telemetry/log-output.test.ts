@@ -4,6 +4,7 @@ import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rm
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { eventually, pause } from '../../test/rig/eventually.ts'
 import { LogOutput } from './log-output.ts'
 
 /** A pipe of 64 KiB with both its ends. */
@@ -30,13 +31,6 @@ function readAvailable(fd: number): string {
   }
 }
 
-async function until(what: string, isTrue: () => boolean): Promise<void> {
-  for (const deadlineMs = performance.now() + 5_000; !isTrue(); ) {
-    assert.ok(performance.now() < deadlineMs, `never: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
-
 const LINE = `${'x'.repeat(999)}\n`
 
 test('lines arrive in order and whole, also those that waited for a full pipe', async (t) => {
@@ -45,7 +39,7 @@ test('lines arrive in order and whole, also those that waited for a full pipe', 
   const expected = Array.from({ length: 500 }, (_, index) => `${index} ${LINE}`).join('')
   for (const line of expected.split(/(?<=\n)/)) output.write(line)
   let text = ''
-  await until('everything arrives', () => {
+  await eventually('everything arrives', () => {
     text += readAvailable(reader)
     return text.length >= expected.length
   })
@@ -60,7 +54,7 @@ test('a reader that does not read loses lines, counted, and blocks neither write
   for (let count = 0; count < 1_000; count++) output.write(LINE)
   assert.ok(performance.now() - startedMs < 500)
   assert.equal(output.dropped, 800)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await pause(50, 'it has tried again by now')
   output.flush()
   assert.ok(performance.now() - startedMs < 2_000)
   assert.match(readAvailable(reader), /^(x{999}\n)+x*$/)
@@ -72,7 +66,7 @@ test('without a reader lines are counted as dropped, and nothing throws', async 
   closeSync(reader)
   output.write(LINE)
   output.write(LINE)
-  await until('counted', () => output.dropped === 2)
+  await eventually('counted', () => output.dropped === 2)
   output.write(LINE)
   output.flush()
 })
@@ -93,7 +87,7 @@ test('a file is appended to where it stands', async (t) => {
   const output = new LogOutput(openSync(path, 'w'), 200_000)
   output.write('one\n')
   output.write('two\n')
-  await until('written', () => readFileSync(path, 'utf8') === 'one\ntwo\n')
+  await eventually('written', () => readFileSync(path, 'utf8') === 'one\ntwo\n')
 })
 
 test('a line that comes after all others were written is written, too', async (t) => {
@@ -102,7 +96,7 @@ test('a line that comes after all others were written is written, too', async (t
   for (const line of ['one\n', 'two\n', 'three\n']) {
     output.write(line)
     let text = ''
-    await until(`${line} arrives`, () => {
+    await eventually(`${line} arrives`, () => {
       text += readAvailable(reader)
       return text.length >= line.length
     })
@@ -119,8 +113,8 @@ test('what has been written makes room: as much may wait as before', async (t) =
   output.write('two\n')
   output.write('six\n')
   assert.equal(output.dropped, 1)
-  await until('written', () => readFileSync(path, 'utf8') === 'one\ntwo\n')
-  await until('there is room', () => {
+  await eventually('written', () => readFileSync(path, 'utf8') === 'one\ntwo\n')
+  await eventually('there is room', () => {
     const before = output.dropped
     output.write('ten\n')
     return output.dropped === before

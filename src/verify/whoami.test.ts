@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../test/rig/eventually.ts'
 import { parseEndpoint } from '../address/endpoint.ts'
 import { startWhoami } from './whoami.ts'
 
@@ -26,7 +26,10 @@ async function client(t: TestContext): Promise<Socket> {
 async function pour(socket: Socket, chunk: string, bytesMax: number): Promise<number> {
   while (socket.bytesWritten < bytesMax && !socket.destroyed) {
     if (socket.write(chunk)) continue
-    const isDrained = await Promise.race([once(socket, 'drain').then(() => true), sleep(500, false)])
+    const isDrained = await Promise.race([
+      once(socket, 'drain').then(() => true),
+      pause(500, 'nobody has taken a byte for so long').then(() => false),
+    ])
     if (!isDrained) break
   }
   return socket.bytesWritten - socket.writableLength

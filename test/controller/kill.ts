@@ -6,6 +6,7 @@ import { SqliteStore } from '../../src/controller/store/sqlite-store.ts'
 import type { JsonObject, JsonValue } from '../../src/controller/store/store.ts'
 import { type LiveController, PROJECT, startController } from '../rig/controller.ts'
 import { testDirectory } from '../rig/directory.ts'
+import { eventually, pause } from '../rig/eventually.ts'
 
 const WRITERS = 6
 const NAMES_PER_WRITER = 5
@@ -33,8 +34,8 @@ export async function killUnderLoad(t: TestContext, kills: number): Promise<void
     await checkServed(controller, ledger)
     const countBefore = ledger.acknowledgedCount
     const writers = Array.from({ length: WRITERS }, (_, writer) => write(controller, ledger, writer))
-    while (ledger.acknowledgedCount === countBefore) await new Promise((resolve) => setTimeout(resolve, 1))
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * LOAD_MS_MAX))
+    await eventually('a change is acknowledged', () => ledger.acknowledgedCount > countBefore)
+    await pause(Math.random() * LOAD_MS_MAX, 'it is killed at any moment')
     controller.program.signal('SIGKILL')
     await Promise.all(writers)
     await controller.program.exited

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
 import { startConfiguredEdge } from '../rig/edge.ts'
 import { eventually } from '../rig/eventually.ts'
@@ -11,6 +10,8 @@ import { simple } from '../rig/resources.ts'
 
 const FRONTEND = `${IPV4.edge}:7000`
 const [FIRST, SECOND] = [9001, 9002].map((port) => `${IPV4.backend}:${port}`)
+/** The first backend as the status calls it. */
+const FIRST_KEY = `app/us-central1-b/group/${FIRST}`
 
 test('a drained backend gets nothing new and keeps what it has, and no client is refused, until it is enabled', async (t) => {
   const { client, edge, backend } = await edgeHosts(t)
@@ -18,17 +19,21 @@ test('a drained backend gets nothing new and keeps what it has, and no client is
   const live = await startConfiguredEdge(t, edge, simple(FRONTEND, [FIRST, SECOND]), ['--workers', '2'])
   const conversations = await Promise.all([1, 2, 3, 4].map(() => Conversation.open(client, FRONTEND)))
   const names = await Promise.all(conversations.map((conversation) => conversation.ask('first')))
+  const othersCome = (): Promise<void> => {
+    const before = apps[1].clients
+    return eventually('the other backend gets connections', () => apps[1].clients > before + 50)
+  }
   const load = await startLoad(client, { targets: [FRONTEND], perSecond: 200 })
   for (let round = 0; round < 2; round++) {
     const reply = await live.steer(FIRST, 'drain')
     assert.equal(reply.status, 200, reply.body)
     assert.equal(JSON.parse(reply.body).availability, 'draining')
-    // Who was on the way when the answer came.
-    await sleep(100)
-    const [drained, other] = apps.map(({ clients }) => clients)
-    await sleep(500)
-    assert.equal(apps[0].clients, drained)
-    assert.ok(apps[1].clients > other + 50)
+    // Who was on the way when the answer came is counted by then.
+    await othersCome()
+    const { connections } = await live.backend(FIRST_KEY)
+    await othersCome()
+    assert.equal((await live.backend(FIRST_KEY)).connections, connections)
+    const drained = apps[0].clients
     assert.deepEqual(await Promise.all(conversations.map((conversation) => conversation.ask('drained'))), names)
     assert.equal((await live.steer(FIRST, 'enable')).status, 200)
     await eventually('it gets connections', () => apps[0].clients > drained)

@@ -3,13 +3,12 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
 import { echoThrough } from '../rig/agent.ts'
 import { testDirectory } from '../rig/directory.ts'
 import { type Configuration, type LiveEdge, startConfiguredEdge, writeConfiguration } from '../rig/edge.ts'
-import { eventually } from '../rig/eventually.ts'
+import { eventually, pause } from '../rig/eventually.ts'
 import { agentHosts, BACKEND } from '../rig/hosts.ts'
 import { type Description, resources, type ServiceDescription } from '../rig/resources.ts'
 import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
@@ -158,8 +157,8 @@ test('a backend that leaves is drained: its connections go on for the time, and 
   const [edge, host] = await startEdge(t, web([FIRST, SECOND], 2))
   const held = [await hold(host), await hold(host)]
   await eventually('established', async () => (await openConnections(edge)) === 2)
-  await reload(edge, web([SECOND], 2))
   const startedMs = performance.now()
+  await reload(edge, web([SECOND], 2))
   for (let turn = 0; turn < 4; turn++) assert.equal(await ask(host), SECOND)
   const { leaving } = JSON.parse(await edge.read('/status'))
   assert.deepEqual(
@@ -168,7 +167,7 @@ test('a backend that leaves is drained: its connections go on for the time, and 
   )
   await eventually('the connection to the backend that left is ended', async () => (await openConnections(edge)) === 1)
   const tookMs = performance.now() - startedMs
-  assert.ok(tookMs > 1_500 && tookMs < 4_000, `${tookMs} ms`)
+  assert.ok(tookMs >= 1_900 && tookMs < 20_000, `${tookMs} ms`)
   assert.deepEqual((await Promise.all(held.map((one) => one.end()))).sort(), [SECOND, 'ECONNRESET'].sort())
   assert.equal(await edge.metric('truepeer_connections_ended_total{reason="drained"}'), 1)
 })
@@ -179,7 +178,7 @@ test('a backend that comes back while it is drained keeps its connections', asyn
   await eventually('established', async () => (await openConnections(edge)) === 2)
   await reload(edge, web([SECOND], 1))
   await reload(edge, web([FIRST, SECOND], 1))
-  await sleep(1_500)
+  await pause(1_200, 'the draining time of a second is over')
   assert.deepEqual((await Promise.all(held.map((one) => one.end()))).sort(), [FIRST, SECOND])
   const asked = [await ask(host), await ask(host)]
   assert.deepEqual(asked.sort(), [FIRST, SECOND])
@@ -190,19 +189,19 @@ test('a draining time of 0 ends the connections of a backend that leaves at once
   const held = [await hold(host), await hold(host)]
   await eventually('established', async () => (await openConnections(edge)) === 2)
   await reload(edge, web([SECOND]))
-  await eventually('ended', async () => (await openConnections(edge)) === 1, 1_000)
+  await eventually('ended', async () => (await openConnections(edge)) === 1)
   assert.deepEqual((await Promise.all(held.map((one) => one.end()))).sort(), [SECOND, 'ECONNRESET'].sort())
 })
 
 test('reloads under load lose no connection, whether the file is right or broken', async (t) => {
   const [edge, host] = await startEdge(t, web([FIRST]), ['--workers', '2'])
   const counts: Record<string, number> = {}
+  const counted = (): number => Object.values(counts).reduce((sum, count) => sum + count, 0)
   let isOver = false
   const clients = Array.from({ length: 4 }, async () => {
     while (!isOver) {
       const answer = await ask(host)
       counts[answer] = (counts[answer] ?? 0) + 1
-      await sleep(10)
     }
   })
   const configurations = [
@@ -219,12 +218,12 @@ test('reloads under load lose no connection, whether the file is right or broken
   ]
   for (const text of configurations) {
     await reload(edge, text)
-    await sleep(300)
+    const before = counted()
+    await eventually('clients come', () => counted() >= before + 25)
   }
   isOver = true
   await Promise.all(clients)
   assert.deepEqual(Object.keys(counts).sort(), [FIRST, SECOND], JSON.stringify(counts))
-  assert.ok(counts[FIRST] + counts[SECOND] > 100, JSON.stringify(counts))
 })
 
 test('with --watch a file is applied that was renamed into place, or is behind a link that was switched', async (t) => {
@@ -248,13 +247,13 @@ test('with --watch a file is applied that was renamed into place, or is behind a
 
   let from = program.output.length
   version('two', web([SECOND]))
-  await program.waitForLine(/configuration applied/, { from, timeoutMs: 1_500 })
+  await program.waitForLine(/configuration applied/, { from })
   assert.equal(await ask(edge), SECOND)
 
   from = program.output.length
   writeConfiguration(join(root, 'lb.tmp'), web([FIRST]))
   renameSync(join(root, 'lb.tmp'), path)
-  await program.waitForLine(/configuration applied/, { from, timeoutMs: 1_500 })
+  await program.waitForLine(/configuration applied/, { from })
   assert.equal(await ask(edge), FIRST)
 
   from = program.output.length

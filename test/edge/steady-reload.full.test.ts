@@ -11,8 +11,8 @@ import { checkReloads } from './steady-reload.ts'
 
 const UPGRADES = 5
 
-test('sixty reloads, one each second, under 200 connections a second: no connection fails, none is touched', (t) =>
-  checkReloads(t, 6, 1_000))
+test('sixty reloads under 200 connections a second: no connection fails, none is touched', (t) =>
+  checkReloads(t, 6, 200))
 
 test('upgrades under 200 connections a second: a new edge beside the old one, which drains, and nobody is refused or reset', async (t) => {
   const { client, edge, backend } = await edgeHosts(t)

@@ -19,3 +19,13 @@ export async function eventually(
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }
+
+/**
+ * Lets time pass where the time itself is what is tested, or where nothing can be waited for; `why` says which.
+ *
+ * What is expected to happen is waited for with {@link eventually} instead.
+ */
+export async function pause(durationMs: number, why: string): Promise<void> {
+  assert.notEqual(why, '')
+  await new Promise((resolve) => setTimeout(resolve, durationMs))
+}

@@ -4,6 +4,7 @@ import { parseIpAddress } from '../../src/address/ip-address.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
 import { APP, APP6 } from './agent.ts'
+import { pause } from './eventually.ts'
 
 /** What an app has seen of one connection: its peer, as "192.0.2.1:80", and what it has received so far. */
 export type SeenConnection = { readonly peer: string; received: Buffer }
@@ -60,7 +61,7 @@ export async function exchange(
   const answer = readUntilClosed(socket)
   const list = typeof pieces === 'string' || pieces instanceof Uint8Array ? [pieces] : pieces
   for (const [index, piece] of list.entries()) {
-    if (index > 0 && pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs))
+    if (index > 0 && pauseMs > 0) await pause(pauseMs, 'each piece is a segment and, if it can be, a read of its own')
     if (socket.writable) socket.write(piece)
   }
   if (socket.writable) socket.end()

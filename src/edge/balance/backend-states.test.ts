@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../../../test/rig/eventually.ts'
 import type { LoadReport } from '../../proxy-protocol/load-report.ts'
 import { type BackendGroup, EMPTY_SNAPSHOT, type HealthCheck, type Snapshot } from '../../snapshot/snapshot.ts'
 import { testBackend, testFrontend, testGroup, testService } from '../../snapshot/test-snapshot.ts'
@@ -65,13 +65,6 @@ function availability(table: BackendTable, snapshot: Snapshot): number {
   return Atomics.load(table.cells.availability, idOf(table.backends, idKey))
 }
 
-async function until(isTrue: () => boolean): Promise<void> {
-  for (const deadlineMs = Date.now() + 5_000; !isTrue(); ) {
-    assert.ok(Date.now() < deadlineMs)
-    await sleep(10)
-  }
-}
-
 test('a backend is up after its first probe, without a health check at once, and down when nothing answers', async (t) => {
   const app = await startApp(t)
   const closed = await startApp(t)
@@ -102,7 +95,7 @@ test('a backend stays up while a changed health check has no result, and one tha
   // Not prepared: the probe is still on its way.
   states.use(added)
   assert.equal(availability(table, added), Availability.up)
-  await until(() => availability(table, added) === Availability.down)
+  await eventually('it is known', () => availability(table, added) === Availability.down)
 })
 
 test('above maxUtilization times capacityScaler a backend is full; one whose app does not listen is down', async (t) => {
@@ -118,7 +111,7 @@ test('above maxUtilization times capacityScaler a backend is full; one whose app
     await states.prepare(snapshot, 1_000)
     states.use(snapshot)
     const [{ idKey }] = placedBackends(snapshot)
-    await until(() => states.state(idKey)?.load !== undefined)
+    await eventually('it is known', () => states.state(idKey)?.load !== undefined)
     assert.equal(availability(table, snapshot), expected)
   }
 })

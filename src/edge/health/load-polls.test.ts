@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { eventually } from '../../../test/rig/eventually.ts'
 import { type LoadReport, loadQuestion } from '../../proxy-protocol/load-report.ts'
 import { askForLoad, type LoadAnswer, LoadPolls } from './load-polls.ts'
 import { TestClock } from './test-clock.ts'
-import { NEVER, NO_LAG, openSockets, startPeer, until } from './test-peers.ts'
+import { NEVER, NO_LAG, openSockets, startPeer } from './test-peers.ts'
 
 const LOAD: LoadReport = { cpu_utilization: 0.25, mem_utilization: 0.5, open_connections: 3, app_listening: true }
 const NO_ANSWER: LoadAnswer = { kind: 'no-answer' }
@@ -169,5 +170,5 @@ test('an agent is asked with a LOCAL header and answers with one line; everythin
     const refused = await askForLoad({ key: '', address: '127.0.0.1', port: 1 }, NEVER, NO_LAG)
     assert.deepEqual(refused, NO_ANSWER)
   })
-  await until('all sockets are closed', () => openSockets() <= before)
+  await eventually('all sockets are closed', () => openSockets() <= before)
 })

@@ -7,22 +7,12 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { Server, Socket } from 'node:net'
 import { before, type TestContext, test } from 'node:test'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import { eventually, pause } from '../../../test/rig/eventually.ts'
 import { TestApp } from '../../dataplane/connection/test-loop.ts'
 import type { Probe } from '../../snapshot/snapshot.ts'
 import { LoopLag } from '../conversation/loop-lag.ts'
 import { runProbe } from './probe.ts'
-import {
-  listen,
-  makeCertificate,
-  NEVER,
-  NO_LAG,
-  openSockets,
-  probe,
-  startPeer,
-  TCP,
-  testCheck,
-  until,
-} from './test-peers.ts'
+import { listen, makeCertificate, NEVER, NO_LAG, openSockets, probe, startPeer, TCP, testCheck } from './test-peers.ts'
 
 let certificate: TlsOptions
 
@@ -170,7 +160,7 @@ test('a probe that is called off ends at once and says nothing', async (t) => {
   for (const kind of [PING, ...ALL.slice(1)]) {
     const stop = new AbortController()
     const result = runProbe({ check: testCheck(kind), address: '127.0.0.1', port: silent }, stop.signal, NO_LAG)
-    setTimeout(() => stop.abort(), 5)
+    void pause(5, 'the probe is under way').then(() => stop.abort())
     assert.deepEqual(await result, { kind: 'discarded', error: 'called off' }, kind.kind)
   }
 })
@@ -202,7 +192,7 @@ test('with a PROXY header, every check begins with PROXY UNKNOWN, before TLS', a
       })
     })
     await probe(port, kind, { sendsProxyHeader: true })
-    await until('the header has come', () => received.startsWith('PROXY UNKNOWN\r\n'))
+    await eventually('the header has come', () => received.startsWith('PROXY UNKNOWN\r\n'))
     const next = received.slice('PROXY UNKNOWN\r\n'.length)
     const isTls = /SSL|HTTPS|HTTP2|TLS/.test(kind.kind)
     if (isTls) assert.ok(next.startsWith('\x16\x03'), `${kind.kind}: a ClientHello`)
@@ -283,7 +273,7 @@ test('a probe ends with a FIN and takes what still comes, so that no app sees a 
     socket.on('end', () => {
       seen.push('FIN')
       // What an app says last must not meet a closed port.
-      socket.write('221 bye\r\n', () => setTimeout(() => socket.end(), 5))
+      socket.write('221 bye\r\n', () => void pause(5, 'the end comes behind the last word').then(() => socket.end()))
     })
     socket.resume()
     socket.write('220 a banner that nobody asked for\r\n')
@@ -292,7 +282,7 @@ test('a probe ends with a FIN and takes what still comes, so that no app sees a 
   for (const [index, port] of ports.entries()) {
     const before = openSockets()
     assert.equal(await probe(port, index === 0 ? TCP : SSL), 'success')
-    await until('closed', () => openSockets() <= before, 500)
+    await eventually('closed', () => openSockets() <= before, 500)
   }
   assert.deepEqual(seen, ['FIN', 'FIN'])
 })
@@ -301,10 +291,10 @@ test('a peer that does not close is left at once when it was late, and after a s
   const port = await startPeer(t, (socket) => socket.resume())
   const before = openSockets()
   assert.equal(await probe(port, PING, IMPATIENT), 'accepted, but no answer within 60 ms')
-  await until('only the side of the peer is open', () => openSockets() === before + 1, 500)
+  await eventually('only the side of the peer is open', () => openSockets() === before + 1, 500)
   assert.equal(await probe(port, TCP), 'success')
   assert.equal(openSockets(), before + 3)
-  await until('only the sides of the peer are open', () => openSockets() === before + 2)
+  await eventually('only the sides of the peer are open', () => openSockets() === before + 2)
 })
 
 test('what no conversation gets to see is bounded, too', async (t) => {
@@ -577,9 +567,9 @@ test('whatever a peer does, a probe ends, takes little, and leaves no socket ope
       const kinds = [...ALL, PING, { ...HTTP, response: 'fine' } as Probe]
       await Promise.all([early, late, tls].flatMap((port) => kinds.map((kind) => probe(port, kind, { timeoutMs: 80 }))))
     }
-    await until('all probes have left', () => openSockets() <= before + 3 * peers.length)
+    await eventually('all probes have left', () => openSockets() <= before + 3 * peers.length)
   })
-  await until('no socket is open', () => openSockets() <= before)
+  await eventually('no socket is open', () => openSockets() <= before)
   assert.deepEqual(uncaught, [])
   assert.ok(sentBytes < 2 ** 30, `${sentBytes}`)
 })

@@ -74,14 +74,6 @@ export function startPeer(t: TestContext, serve: (socket: Socket) => void): Prom
   return listen(t, createServer({ allowHalfOpen: true }, serve))
 }
 
-/** Waits until something holds that happens by itself. */
-export async function until(what: string, isTrue: () => boolean, timeoutMs = 5_000): Promise<void> {
-  for (const deadlineMs = performance.now() + timeoutMs; !isTrue(); ) {
-    assert.ok(performance.now() < deadlineMs, `never: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
-
 /** Sockets that this process has open. */
 export function openSockets(): number {
   return readdirSync('/proc/self/fd').filter((fd) => {
