@@ -3,6 +3,7 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { FRONTENDS_MAX } from '../../src/edge/balance/backend-table.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
 import { echoThrough } from '../rig/agent.ts'
@@ -15,7 +16,7 @@ import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const FRONTEND = '127.0.0.1:9000'
 const OTHER_FRONTEND = '127.0.0.1:9100'
-const [FIRST, SECOND] = [9001, 9002].map((port) => `${BACKEND}:${port}`)
+const [FIRST, SECOND, THIRD] = [9001, 9002, 9003].map((port) => `${BACKEND}:${port}`)
 const RULE = { listen: FRONTEND, service: 'web' }
 
 /** A service of these endpoints; those that leave it are not drained, unless it says how long. */
@@ -37,14 +38,14 @@ async function startEdge(
   t: TestContext,
   configuration: Configuration,
   args: readonly string[] = [],
-): Promise<[edge: LiveEdge, client: Host]> {
+): Promise<[edge: LiveEdge, client: Host, backend: Host]> {
   const { edge, backend } = await agentHosts(t)
   // Who connects is answered with the backend's name when it has said all.
   for (const endpoint of [FIRST, SECOND]) await backend.listen(endpoint, (socket) => nameAtEnd(socket, endpoint))
   const live = await startConfiguredEdge(t, edge, configuration, args)
   // With a busy machine the first round may not be over when the port opens.
   await live.program.waitForLine(/"health":"HEALTHY"/)
-  return [live, edge]
+  return [live, edge, backend]
 }
 
 /** Reloads, and returns the lines of the log up to the one that says what became of it. */
@@ -151,6 +152,36 @@ test('a port that cannot be opened keeps the old configuration: nothing of the n
     /Forwarding rule \\"taken\\": Listening on \\"127\.0\.0\.1:9200\\": EADDRINUSE; another program listens there/,
   )
   assert.deepEqual([await ask(host), await ask(host, OTHER_FRONTEND)], [FIRST, 'ECONNREFUSED'])
+})
+
+test('a reload that fails after its probes leaves nothing behind: no probe, and no place in the tables', async (t) => {
+  const [edge, host, backend] = await startEdge(t, web([FIRST]))
+  await host.listen('127.0.0.1:9200', (socket) => socket.destroy())
+  let asked = 0
+  await backend.listen(THIRD, (socket) => {
+    asked += 1
+    nameAtEnd(socket, THIRD)
+  })
+  const probes = async (): Promise<number> =>
+    (await edge.backend(`web/us-central1-b/web-neg/${FIRST}`)).probes?.total ?? 0
+  // Two of these together are more than there is place for.
+  for (const firstPort of [20_000, 30_000]) {
+    const frontends = Object.fromEntries(
+      Array.from({ length: FRONTENDS_MAX * 0.6 }, (_, index) => [
+        `rule-${index}`,
+        { listen: `127.0.0.1:${firstPort + index}`, service: 'web' },
+      ]),
+    )
+    const taken = { listen: '127.0.0.1:9200', service: 'web' }
+    const services = { web: serviceOf([FIRST, THIRD]) }
+    const lines = await reload(edge, resources({ frontends: { taken, ...frontends }, services }))
+    assert.match(lines.join('\n'), /Listening on .*127\.0\.0\.1:9200.*EADDRINUSE/)
+    assert.ok(asked > 0, 'it was probed')
+    const [askedBefore, probesBefore] = [asked, await probes()]
+    await eventually('the other is probed twice', async () => (await probes()) >= probesBefore + 2)
+    assert.equal(asked, askedBefore, 'it is not probed any more')
+  }
+  assert.equal(await ask(host), FIRST)
 })
 
 test('a backend that leaves is drained: its connections go on for the time, and are then ended', async (t) => {

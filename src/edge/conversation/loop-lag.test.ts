@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { pause } from '../../../test/rig/eventually.ts'
 import { LoopLag } from './loop-lag.ts'
 
 /** Keeps this thread busy: nothing else runs meanwhile. */
@@ -39,7 +40,7 @@ test('to end a watch twice does not end that of another', async () => {
   first.end()
   block(150)
   // Noticed by a tick, after which the thread is on time again.
-  await new Promise((resolve) => setTimeout(resolve, 1))
+  await pause(1, 'a turn of the loop with a tick')
   assert.equal(second.hasLagged(), true)
   second.end()
 })
@@ -50,7 +51,7 @@ test('a thread that comes round to its events in time has not lagged, however lo
   let longestMs = 0
   let lastMs = performance.now()
   for (const endMs = lastMs + 200; lastMs < endMs; ) {
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await pause(5, 'a turn of the loop, whose length is the subject')
     longestMs = Math.max(longestMs, performance.now() - lastMs)
     lastMs = performance.now()
   }
