@@ -12,7 +12,6 @@ const FIXED_WAIT = /\bsetTimeout(\((?!\d)| as\b)/
 /** Where a timer is, and why it is no fixed wait. */
 const ALLOWED: Readonly<Record<string, string>> = {
   'test/rig/eventually.ts': 'here is what tests wait with: a condition, or a pause that says why',
-  'test/whole/waiting.test.ts': 'this test',
   'test/programs/load.ts': 'how long a client has patience',
   'test/programs/scale-bytes.ts': 'the pace of a sender is what it is for',
   'test/programs/failing-program.ts': 'the moment of the failure',
