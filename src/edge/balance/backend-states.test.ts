@@ -149,7 +149,7 @@ test('the revision of health changes with every health and every drain, and with
   states.use(snapshot)
   assert.ok(changes(), 'there is a backend')
   assert.deepEqual(states.health(), [{ key, health: 'UNKNOWN', isDrained: false }])
-  await until(() => states.health()[0].health === 'HEALTHY')
+  await eventually('it is known', () => states.health()[0].health === 'HEALTHY')
   assert.ok(changes(), 'it is healthy')
   await states.prepare(snapshot, 1_000)
   states.use(snapshot)
