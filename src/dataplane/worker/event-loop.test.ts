@@ -163,6 +163,20 @@ test('a message of a client that has reset is not cut short where the backend ta
   assert.ok(text === message, `${text.length} bytes of ${message.length}`)
 })
 
+test('what clients say first is kept apart while their backends are still being connected to', (t) => {
+  const { app, role, loop } = start(t)
+  const dial = role.dial.bind(role)
+  role.dial = () => ({ ...dial(), isLoopback: false }) as Dial
+  const messages = ['from the first', 'of the second']
+  // Both in one step, through one buffer.
+  for (const message of messages) loop.connect().send(`header\n${message}`)
+  const backends = messages.map(() => loop.accept(app))
+  assert.deepEqual(
+    backends.map((backend) => loop.read(backend)),
+    messages,
+  )
+})
+
 for (const isLoopback of [true, false]) {
   test(`a backend that ${isLoopback ? 'got the first bytes at once' : 'has taken a byte'} and resets is not tried again, whatever the role says`, (t) => {
     const { app, role, loop } = start(t)
