@@ -2,7 +2,7 @@
 
 import type { Problem } from '../../compute/problem.ts'
 import { policyFeatures } from '../../compute/ssl-features.ts'
-import type { Frontend, FrontendTls, Snapshot, TlsPolicy } from '../../snapshot/snapshot.ts'
+import type { BackendService, Frontend, FrontendTls, Snapshot, TlsPolicy } from '../../snapshot/snapshot.ts'
 import type { TlsStatus } from '../../telemetry/edge-status.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { type Certificate, CertificateError, certificateWarnings, readCertificate } from '../../tls/certificate.ts'
@@ -26,6 +26,8 @@ export class FrontendTlsStore {
   readonly #warnings: NodeJS.Timeout
   /** Frontends with one target proxy have one object. */
   readonly #certificates = new WeakMap<FrontendTls, readonly Certificate[]>()
+  /** Services whose roots OpenSSL has read. */
+  readonly #taken = new WeakSet<BackendService>()
   readonly #said = new Set<string>()
   #used: readonly FrontendTls[] = []
 
@@ -40,9 +42,14 @@ export class FrontendTlsStore {
 
   /** Makes ready what a snapshot needs; what is in use stays as it is. @throws ConfigurationError with all that OpenSSL refuses */
   prepare(snapshot: Snapshot): void {
-    const problems = tlsProblems(snapshot)
+    // What OpenSSL has taken once it takes again: a reload has the same objects for what is the same.
+    const frontends = snapshot.frontends.filter(({ tls }) => tls !== undefined && !this.#certificates.has(tls))
+    const services = snapshot.services.filter((service) => !this.#taken.has(service))
+    const unseen = { ...snapshot, frontends, services }
+    const problems = tlsProblems(unseen)
     if (problems.length > 0) throw new ConfigurationError(problems)
-    for (const tls of distinctTls(snapshot)) this.#certificates.set(tls, tls.certificates.map(readOne))
+    for (const tls of distinctTls(unseen)) this.#certificates.set(tls, tls.certificates.map(readOne))
+    for (const service of services) this.#taken.add(service)
   }
 
   /** A prepared snapshot has taken effect: says what deserves a look. */
