@@ -28,6 +28,11 @@ function door() {
   return { door: made, bearer: `Bearer ${token.text}`, clock, failures }
 }
 
+function messageOf(entered: ReturnType<Door['enter']>): string {
+  assert.ok('status' in entered)
+  return entered.message
+}
+
 function statusOf(entered: ReturnType<Door['enter']>): number | undefined {
   return 'status' in entered ? entered.status : undefined
 }
@@ -55,6 +60,12 @@ test('elsewhere nobody is let in without a token of ours', () => {
   const entered = made.enter(arrival({ authorization: bearer, host: 'controller.example:8443' }), OPEN)
   assert.deepEqual(entered, { user: 'alice', role: 'viewer' })
   assert.deepEqual(made.enter(arrival({ authorization: bearer.replace('Bearer ', 'bearer  ') }), OPEN), entered)
+})
+
+test('who is refused is told whether a token is missing or wrong', () => {
+  const { door: made } = door()
+  assert.match(messageOf(made.enter(arrival(), OPEN)), /^A bearer token is needed; make one with/)
+  assert.match(messageOf(made.enter(arrival({ authorization: 'Bearer tp_x' }), OPEN)), /^The bearer token is not valid/)
 })
 
 test('on loopback only the names of this host are answered (DNS rebinding)', () => {

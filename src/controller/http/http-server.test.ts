@@ -296,6 +296,14 @@ test('an edge speaks only for itself', async (t) => {
   assert.match(text, /"name":"edge-1"/)
 })
 
+test('a report may name every health that there is', async (t) => {
+  const { ask } = await serve(t, LOOPBACK)
+  const health = { a: 'HEALTHY', b: 'UNHEALTHY', c: 'DRAINING' }
+  const report = JSON.stringify({ applied: { generation: 'g', version: 1 }, health, sources: ['192.0.2.1'] })
+  const { status, text } = await ask('POST', '/truepeer/v1/edges/edge-1/status', {}, report)
+  assert.deepEqual([status, text], [200, '{}'])
+})
+
 test('a report that is none is refused with the field', async (t) => {
   const { ask } = await serve(t, LOOPBACK)
   const applied = { generation: 'g', version: 1 }
