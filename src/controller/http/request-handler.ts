@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Log } from '../../telemetry/log.ts'
 import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
 import { errorBody } from '../model/api-error.ts'
+import { baseUrlFor } from '../model/resource-paths.ts'
 import type { AnswerListener } from '../model/world.ts'
 import type { Identity } from '../store/token.ts'
 import type { Access, Door } from './door.ts'
@@ -80,7 +81,7 @@ export class RequestHandler {
       return send(response, refusal(403, 'forbidden', `A token of the role ${role} ${what}`))
     }
     const contentType = headers['content-type'] ?? ''
-    const baseUrl = `${this.#access.scheme}://${headers.host ?? 'localhost'}`
+    const baseUrl = baseUrlFor(this.#access.scheme, headers.host ?? 'localhost')
     const answer = await this.#options.api.handle({ ...asked, rawBody, contentType, baseUrl, user, role })
     // Nothing else is answered on this connection.
     if (this.#isClosing()) response.setHeader('connection', 'close')

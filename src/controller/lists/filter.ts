@@ -1,196 +1,230 @@
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { quoted } from '../../compute/problem.ts'
 import { invalidField } from '../model/api-error.ts'
+import { GOOGLE_API } from '../model/resource-paths.ts'
+import { type Comparison, comparison, isEqual, pathOfLink, textOf } from './comparison.ts'
 import { Patterns } from './patterns.ts'
 
 /** Says whether a resource, as clients see it, is wanted. */
 export type Filter = (resource: Mapping) => boolean
 
-type Token = {
-  readonly kind: 'word' | 'text' | 'operator' | 'open' | 'close'
-  readonly text: string
-  /** Of a text: as it stands between its quotes, since a pattern has backslashes of its own. */
-  readonly pattern: string
-}
-
 const LENGTH_MAX = 8192
 const DEPTH_MAX = 50
-const TOKEN = /\s*(?:([()])|(!=|<=|>=|=|<|>|:)|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^\s()=<>!:"']+))/y
 const REMEDY = 'Write a filter such as name = my-tcp-lb, (status != IN_USE) AND (name : lb) or name eq "my-.*".'
+
+const SPACE = /\s*/y
+const OPERATOR = /!=|<=|>=|=|<|>|:|(?:eq|ne)(?=[\s"'(]|$)/y
+const FIELD = /(?:[^\s()=<>!:"']|"[^"]*"|'[^']*')+/y
+const STEP = /"([^"]*)"|'([^']*)'|([^."']+)/g
+const QUOTED = /"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'/sy
+const WORD = /[^\s()"'][^\s()]*/y
+/** "NOT = x" is a comparison of a field that is called so. */
+const KEYWORDS = {
+  AND: /AND(?=[\s(]|$)(?!\s*(?:[!<>]?=|[<>:]|(?:eq|ne)\s))/y,
+  OR: /OR(?=[\s(]|$)(?!\s*(?:[!<>]?=|[<>:]|(?:eq|ne)\s))/y,
+  NOT: /NOT(?=[\s(]|$)(?!\s*(?:[!<>]?=|[<>:]|(?:eq|ne)\s))|-(?=\()/y,
+}
+/** What ends an unquoted pattern, in which a space is a character like others: another comparison. */
+const NEXT_COMPARISON =
+  /\s+(?:(?:AND|OR)\s+(?:NOT\s+)?[(\s]*-?[\w.]+\s*(?:[!<>]?=|[<>:]|(?:eq|ne)\s)|[(\s]*-?[\w.]+\s+(?:eq|ne)\s)/y
 
 /**
  * Reads the `filter` of a list.
  *
- * Comparisons `field OP value` with `=`, `!=`, `>`, `<`, `>=`, `<=` and `:` (a text holds the value; `field:*`: the field
- * is there), joined by AND, OR, NOT and parentheses; or the older `field eq PATTERN` and `field ne PATTERN` in RE2's
- * syntax, for the whole value; a backslash in quotes is the pattern's. A field may lead into mappings and lists: `labels.env`, `networkInterfaces.networkIP`.
+ * Comparisons `field OP value` in the language of AIP-160: `=`, `!=`, `>`, `<`, `>=`, `<=` and `:` (a text holds the
+ * value; `field:*`: the field is there), joined by AND, OR, which binds closer than AND, NOT and parentheses. Or the
+ * older `field eq PATTERN` and `field ne PATTERN` in RE2's syntax, for the whole value: a backslash is the pattern's, and
+ * without quotes a pattern goes on to the end, or to the parenthesis that closes around it. A field may lead into
+ * mappings and lists: `labels.env`, `networkInterfaces.networkIP`.
  *
  * @throws ApiError 400 invalid; so does the filter, when its patterns take too long
  */
 export function readFilter(text: string): Filter {
   if (text.trim() === '') return () => true
   if (text.length > LENGTH_MAX) throw refusal(text, `It is longer than ${LENGTH_MAX} characters`)
-  return new FilterReader(text, tokensOf(text)).readAll()
+  return new FilterReader(text).readAll()
 }
 
 function refusal(text: string, why: string): Error {
   return invalidField('filter', text, `${why}. ${REMEDY}`)
 }
 
-function tokensOf(text: string): readonly Token[] {
-  const tokens: Token[] = []
-  TOKEN.lastIndex = 0
-  const end = text.trimEnd().length
-  while (TOKEN.lastIndex < end) {
-    const match = TOKEN.exec(text)
-    if (match === null) throw refusal(text, 'It cannot be read')
-    const [, parenthesis, operator, double, single, word] = match
-    const inQuotes = double ?? single
-    if (parenthesis !== undefined) tokens.push(token(parenthesis === '(' ? 'open' : 'close', parenthesis))
-    else if (operator !== undefined) tokens.push(token('operator', operator))
-    else if (inQuotes !== undefined) tokens.push(token('text', inQuotes.replace(/\\(.)/gs, '$1'), inQuotes))
-    else tokens.push(token('word', word ?? ''))
-  }
-  return tokens
-}
-
-function token(kind: Token['kind'], text: string, pattern = text): Token {
-  return { kind, text, pattern }
-}
-
 class FilterReader {
   readonly #text: string
-  readonly #tokens: readonly Token[]
   readonly #patterns: Patterns
-  #index = 0
+  /** Behind what was read. */
+  #at = 0
   #depth = 0
   /** `eq` and the other operators do not go together. */
   #style: 'old' | 'new' | undefined
 
-  constructor(text: string, tokens: readonly Token[]) {
-    this.#text = text
-    this.#tokens = tokens
+  constructor(text: string) {
+    this.#text = text.trimEnd()
     this.#patterns = new Patterns((why) => refusal(text, why))
   }
 
   readAll(): Filter {
-    const filter = this.#readChoice()
-    if (this.#index < this.#tokens.length) throw refusal(this.#text, `${quoted(this.#peek()?.text)} is one too many`)
+    const filter = this.#readConjunction()
+    if (!this.#isAtEnd()) throw this.#refusal(`${quoted(this.#text.slice(this.#at))} is too much`)
     return filter
   }
 
+  /** AND may be left out. */
+  #readConjunction(): Filter {
+    const filters = [this.#readChoice()]
+    while (this.#take(KEYWORDS.AND) !== undefined || !(this.#isAtEnd() || this.#text[this.#at] === ')')) {
+      filters.push(this.#readChoice())
+    }
+    return (resource) => filters.every((filter) => filter(resource))
+  }
+
   #readChoice(): Filter {
-    const filters = [this.#readSequence()]
-    while (this.#takeWord('OR')) filters.push(this.#readSequence())
+    const filters = [this.#readOne()]
+    while (this.#take(KEYWORDS.OR) !== undefined) filters.push(this.#readOne())
     return (resource) => filters.some((filter) => filter(resource))
   }
 
-  /** AND may be left out. */
-  #readSequence(): Filter {
-    const filters = [this.#readOne()]
-    for (;;) {
-      const next = this.#peek()
-      const isEnd = next === undefined || next.kind === 'close' || (next.kind === 'word' && next.text === 'OR')
-      if (!this.#takeWord('AND') && isEnd) return (resource) => filters.every((filter) => filter(resource))
-      filters.push(this.#readOne())
-    }
-  }
-
   #readOne(): Filter {
-    if (++this.#depth > DEPTH_MAX) throw refusal(this.#text, 'It is nested too deep')
+    if (++this.#depth > DEPTH_MAX) throw this.#refusal('It is nested too deep')
     const filter = this.#readNegated()
     this.#depth--
     return filter
   }
 
   #readNegated(): Filter {
-    if (this.#takeWord('NOT') || this.#takeWord('-')) {
+    if (this.#take(KEYWORDS.NOT) !== undefined) {
       const filter = this.#readOne()
       return (resource) => !filter(resource)
     }
-    if (this.#peek()?.kind !== 'open') return this.#readComparison()
-    this.#index++
-    const filter = this.#readChoice()
-    if (this.#peek()?.kind !== 'close') throw refusal(this.#text, 'A parenthesis is not closed')
-    this.#index++
+    if (this.#take(/\(/y) === undefined) return this.#readComparison()
+    const filter = this.#readConjunction()
+    if (this.#take(/\)/y) === undefined) throw this.#refusal('A parenthesis is not closed')
     return filter
   }
 
   #readComparison(): Filter {
-    const [field, operator, value] = this.#tokens.slice(this.#index, this.#index + 3)
-    if (field?.kind !== 'word' || operator === undefined || value === undefined) {
-      throw refusal(this.#text, 'A comparison is a field, an operator and a value')
-    }
-    if (value.kind !== 'word' && value.kind !== 'text') throw refusal(this.#text, `${value.text} is no value`)
-    this.#index += 3
-    const isNegated = field.text.startsWith('-')
-    const steps = field.text.slice(isNegated ? 1 : 0).split('.')
-    const isSame = this.#comparison(operator, value)
+    const field = this.#take(FIELD)?.[0]
+    const operator = this.#take(OPERATOR)?.[0]
+    if (field === undefined || operator === undefined) throw this.#refusal('A comparison begins with a field and =')
+    const isNegated = field.startsWith('-')
+    const steps = stepsOf(isNegated ? field.slice(1) : field)
+    if (steps.length === 0) throw this.#refusal('A comparison begins with a field and =')
+    const isOld = operator === 'eq' || operator === 'ne'
+    const style = isOld ? 'old' : 'new'
+    if (this.#style !== undefined && this.#style !== style) throw this.#refusal('It mixes eq with other operators')
+    this.#style = style
+    const isSame = isOld ? this.#readPattern(operator === 'eq') : comparison(operator, this.#readValue())
     return (resource) => isSame(valuesAt(resource, steps)) !== isNegated
   }
 
-  #comparison(operator: Token, value: Token): (found: readonly unknown[]) => boolean {
-    const style = operator.kind === 'operator' ? 'new' : 'old'
-    if (this.#style !== undefined && this.#style !== style)
-      throw refusal(this.#text, 'It mixes eq with other operators')
-    this.#style = style
-    if (operator.text === 'eq' || operator.text === 'ne') {
-      const pattern = this.#patterns.compile(value.pattern)
-      const isWanted = operator.text === 'eq'
-      return (found) => found.some((item) => pattern.matches(textOf(item))) === isWanted
+  #readValue(): string {
+    const inQuotes = this.#takeQuoted()
+    if (inQuotes !== undefined) return inQuotes.replace(/\\(.)/gs, '$1')
+    return this.#take(WORD)?.[0] ?? this.#missingValue()
+  }
+
+  /** The whole value matches, or is the same number or time: Google's own clients send those without a pattern. */
+  #readPattern(isWanted: boolean): Comparison {
+    const source = this.#takeQuoted() ?? this.#takeUnquotedPattern()
+    const pattern = this.#patterns.compile(source)
+    const isMatch = (item: unknown): boolean => {
+      const text = textOf(item)
+      if (pattern.matches(text) || isEqual(item, source)) return true
+      const path = pathOfLink(text)
+      return path !== undefined && pattern.matches(`${GOOGLE_API}${path}`)
     }
-    if (operator.kind !== 'operator') throw refusal(this.#text, `${quoted(operator.text)} is no operator`)
-    if (operator.text === '!=') return (found) => !found.some((item) => isEqual(item, value.text))
-    if (operator.text === ':' && value.kind === 'word' && value.text === '*') return (found) => found.length > 0
-    return (found) => found.some((item) => compare(operator.text, item, value.text))
+    return (found) => found.some(isMatch) === isWanted
   }
 
-  #peek(): Token | undefined {
-    return this.#tokens[this.#index]
+  #takeQuoted(): string | undefined {
+    const match = this.#take(QUOTED)
+    if (match === undefined) return undefined
+    if (!/^(?:[\s)]|$)/.test(this.#text.slice(this.#at, this.#at + 1)))
+      throw this.#refusal('A value ends at its quotes')
+    return match[1] ?? match[2]
   }
 
-  #takeWord(text: string): boolean {
-    const token = this.#peek()
-    // "NOT = x" is a comparison of a field that is called so.
-    const isTaken = token?.kind === 'word' && token.text === text && this.#tokens[this.#index + 1]?.kind !== 'operator'
-    if (isTaken) this.#index++
-    return isTaken
+  #takeUnquotedPattern(): string {
+    this.#take(SPACE)
+    const start = this.#at
+    this.#at = endOfPattern(this.#text, start)
+    if (this.#at === start || /["']/.test(this.#text[start])) this.#missingValue()
+    return this.#text.slice(start, this.#at)
   }
+
+  #missingValue(): never {
+    throw this.#refusal('A comparison ends with a value')
+  }
+
+  /** Takes what stands here, behind spaces. */
+  #take(what: RegExp): RegExpExecArray | undefined {
+    SPACE.lastIndex = this.#at
+    SPACE.exec(this.#text)
+    what.lastIndex = SPACE.lastIndex
+    const match = what.exec(this.#text)
+    if (match === null) return undefined
+    this.#at = what.lastIndex
+    return match
+  }
+
+  #isAtEnd(): boolean {
+    this.#take(SPACE)
+    return this.#at >= this.#text.length
+  }
+
+  #refusal(why: string): Error {
+    return refusal(this.#text, why)
+  }
+}
+
+/** Where a pattern without quotes ends that begins at `start`. */
+function endOfPattern(text: string, start: number): number {
+  let depth = 0
+  for (let at = start; at < text.length; at++) {
+    const character = text[at]
+    if (character === '\\') at++
+    else if (character === '[') at = endOfClass(text, at)
+    else if (character === '(') depth++
+    else if (character === ')' && --depth < 0) return text.slice(0, at).trimEnd().length
+    else if (/\s/.test(character)) {
+      NEXT_COMPARISON.lastIndex = at
+      if (depth === 0 && NEXT_COMPARISON.test(text)) return at
+      SPACE.lastIndex = at
+      SPACE.exec(text)
+      at = SPACE.lastIndex - 1
+    }
+  }
+  return text.length
+}
+
+/** Where a class of characters ends; `]` as its first is one of them. */
+function endOfClass(text: string, start: number): number {
+  let at = text[start + 1] === '^' ? start + 2 : start + 1
+  for (at += text[at] === ']' ? 1 : 0; at < text.length && text[at] !== ']'; at++) if (text[at] === '\\') at++
+  return at < text.length ? at : start
+}
+
+/** `labels."a.b"` as `labels` and `a.b`. */
+function stepsOf(field: string): readonly string[] {
+  return Array.from(field.matchAll(STEP), ([, double, single, bare]) => double ?? single ?? bare)
 }
 
 /** Every value that a path of fields leads to; a list stands for its items. */
-function valuesAt(value: unknown, steps: readonly string[]): readonly unknown[] {
+function valuesAt(value: unknown, steps: readonly string[], isNamedFreely = false): readonly unknown[] {
   if (Array.isArray(value)) return value.flatMap((item) => valuesAt(item, steps))
   const [step, ...rest] = steps
   if (step === undefined) return value === undefined || value === null ? [] : [value]
-  if (!isMapping(value) || !Object.hasOwn(value, step)) return []
-  return valuesAt(value[step], rest)
+  if (!isMapping(value)) return []
+  const name = Object.hasOwn(value, step) || isNamedFreely ? step : likeName(value, step)
+  return name !== undefined && Object.hasOwn(value, name) ? valuesAt(value[name], rest, name === 'labels') : []
 }
 
-function compare(operator: string, found: unknown, wanted: string): boolean {
-  if (operator === '=') return isEqual(found, wanted)
-  if (operator === ':')
-    return textOf(found)
-      .toLowerCase()
-      .includes(wanted.toLowerCase().replace(/^\*|\*$/g, ''))
-  const order = orderOf(found, wanted)
-  if (operator === '<') return order < 0
-  if (operator === '>') return order > 0
-  return operator === '<=' ? order <= 0 : order >= 0
+/** A field of Compute Engine in another spelling: `creation_timestamp`, `ipAddress`. */
+function likeName(value: Mapping, step: string): string | undefined {
+  const wanted = spelling(step)
+  return Object.keys(value).find((name) => spelling(name) === wanted)
 }
 
-function isEqual(found: unknown, wanted: string): boolean {
-  return typeof found === 'number' ? found === Number(wanted) : textOf(found) === wanted
-}
-
-/** NaN, which is in no order, where a number is compared with what is none. */
-function orderOf(found: unknown, wanted: string): number {
-  if (typeof found === 'number' || /^[0-9]+$/.test(textOf(found))) return Number(found) - Number(wanted)
-  const text = textOf(found)
-  if (text === wanted) return 0
-  return text < wanted ? -1 : 1
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'object' ? '' : String(value)
+function spelling(name: string): string {
+  return name.replaceAll('_', '').toLowerCase()
 }

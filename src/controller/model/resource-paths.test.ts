@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { keyOfPath, locationLinks, otherLink, pathOf, regionOf, scopeOf, urlOf } from './resource-paths.ts'
+import { baseUrlFor, keyOfPath, locationLinks, otherLink, pathOf, regionOf, scopeOf, urlOf } from './resource-paths.ts'
 
 const PATHS = [
   ['projects/p/global/healthChecks/hc', { kind: 'global' }, ''],
@@ -46,5 +46,20 @@ test('a link to what has no schema is brought into form: a network is global, an
     ['networks', 'no link at all', 'no link at all'],
   ] as const) {
     assert.equal(otherLink('p', zone, collection, text), path)
+  }
+})
+
+test('who asks one of Google’s names gets the links that Google writes', () => {
+  for (const host of ['compute.googleapis.com', 'www.googleapis.com:443', 'compute.us-east1.rep.googleapis.com']) {
+    assert.equal(baseUrlFor('https', host), 'https://www.googleapis.com', host)
+  }
+  for (const host of [
+    '127.0.0.1:8080',
+    'lb.example.com',
+    'googleapis.com.example.com',
+    'notgoogleapis.com',
+    '[::1]:1',
+  ]) {
+    assert.equal(baseUrlFor('http', host), `http://${host}`)
   }
 })

@@ -23,6 +23,16 @@ export function keyOfPath(path: string): ResourceKey | undefined {
   return { project, collection, scope: scope.reverse().join('/'), name }
 }
 
+/** What Google's own links begin with, whichever of its names was asked. */
+const GOOGLE_SERVER = 'https://www.googleapis.com'
+export const GOOGLE_API = `${GOOGLE_SERVER}/compute/v1/`
+const GOOGLE_NAME = /^(?:[a-z0-9-]+\.)*googleapis\.com\.?(?::[0-9]+)?$/i
+
+/** What links begin with for a client that asked `host`: a client of Google's names gets the links that Google writes. */
+export function baseUrlFor(scheme: 'http' | 'https', host: string): string {
+  return GOOGLE_NAME.test(host) ? GOOGLE_SERVER : `${scheme}://${host}`
+}
+
 /** The URL of a path: `http://HOST/compute/v1/projects/…`. */
 export function urlOf(baseUrl: string, path: string): string {
   return `${baseUrl}/compute/v1/${path}`
