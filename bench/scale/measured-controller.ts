@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { Program } from '../../src/lab/program.ts'
+import { runProgram } from '../../src/linux/run.ts'
 import { askHttp } from './ask.ts'
 import { FRONTEND_ADDRESS, GROUPS_PATH, groupEndpoints, groupName, resources } from './configuration.ts'
 import type { Scale } from './options.ts'
@@ -23,7 +24,11 @@ export class MeasuredController {
   static async start(checkout: string, folder: string, scale: Scale): Promise<MeasuredController> {
     const socketPath = join(folder, 'controller.sock')
     const where = ['--data', join(folder, 'data'), '--unix', socketPath, '--addresses', FRONTEND_ADDRESS]
-    const program = new Program(join(checkout, 'bin/truepeer'), ['controller', ...where])
+    const truepeer = join(checkout, 'bin/truepeer')
+    // Older checkouts begin a new store without being told.
+    const { stdout: help } = await runProgram(truepeer, ['controller', '--help'])
+    const create = help.includes('--create') ? ['--create'] : []
+    const program = new Program(truepeer, ['controller', ...create, ...where])
     const controller = new MeasuredController(program, socketPath)
     try {
       await program.waitForLine(/"msg":"listening"/, { timeoutMs: START_MS_MAX })

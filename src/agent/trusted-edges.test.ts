@@ -231,3 +231,62 @@ test('a controller that is not followed any more is left', async (t) => {
   await closed
   assert.ok(!controller.isFollowed())
 })
+
+for (const address of [
+  '127.0.0.1',
+  '::1',
+  '0.0.0.0',
+  '::',
+  '::ffff:127.0.0.1',
+  '64:ff9b::7f00:1',
+  '169.254.1.1',
+  'fe80::1',
+  'ff02::1',
+]) {
+  test(`a controller that names ${address} is not believed: every user here could be that edge`, async (t) => {
+    const { subnets, hear, controller, logged } = await follow(t)
+    await hear(sources('203.0.113.5'))
+    controller.say(sources('192.0.2.7', address))
+    await logged(/cannot be followed .*an edge without an address of its own/)
+    assert.deepEqual(subnets(), ['203.0.113.5/32'])
+  })
+}
+
+for (const [count, problem] of [
+  [16_385, /cannot be followed .*more than 16384 edges/],
+  [100_000, /cannot be followed .*longer than 1 MiB/],
+] as const) {
+  test(`a controller that names ${count} edges is not believed: an agent could not look through them`, async (t) => {
+    const { subnets, controller, logged } = await follow(t)
+    controller.say(sources(...Array(count).fill('192.0.2.7')))
+    await logged(problem)
+    assert.deepEqual(subnets(), [])
+  })
+}
+
+test('a controller of another database without edges is not believed by itself, and one with edges is', async (t) => {
+  const { hear, controller, subnets, changes, logged, records, file } = await follow(t)
+  const said = (generation: string, ...addresses: string[]) => ({ type: 'sources', generation, addresses })
+  await hear(said('a', '192.0.2.7'))
+  controller.say(said('b'), said('b'))
+  await logged(/another database, without any edge: the last edges stay trusted/)
+  assert.deepEqual(subnets(), ['192.0.2.7/32'])
+  assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), { generation: 'a', addresses: ['192.0.2.7'] })
+  await hear(said('b', '192.0.2.8'))
+  assert.deepEqual(subnets(), ['192.0.2.8/32'])
+  assert.deepEqual(parseLastEdges(readFileSync(file, 'utf8')).map(formatCidr), ['192.0.2.8/32'])
+  await hear(said('b'))
+  assert.deepEqual(subnets(), [], 'within one database an empty list is an answer')
+  assert.equal(changes(), 3)
+  assert.equal(records.filter(({ message }) => /another database/.test(message)).length, 1)
+})
+
+test('the generation of the last edges is known at the next start', async (t) => {
+  const file = stateFile(t)
+  mkdirSync(dirname(file), { mode: 0o700 })
+  writeFileSync(file, '{"generation":"a","addresses":["192.0.2.7"]}', { mode: 0o600 })
+  const { controller, subnets, logged } = await follow(t, file)
+  controller.say({ type: 'sources', generation: 'b', addresses: [] })
+  await logged(/another database/)
+  assert.deepEqual(subnets(), ['192.0.2.7/32'])
+})

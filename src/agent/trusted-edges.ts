@@ -1,11 +1,18 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type Cidr, cidrSize, parseCidr } from '../address/cidr.ts'
+import { type Cidr, cidrSize, formatCidr, parseCidr } from '../address/cidr.ts'
+import { formatIpAddress } from '../address/ip-address.ts'
 import type { ControllerClient } from '../feed/controller-client.ts'
+import { ALL_SOURCES_MAX, isEdgeSource } from '../feed/edge-source.ts'
 import type { SourcesLine } from '../feed/feed.ts'
 import { replaceFile } from '../linux/replace-file.ts'
+import { isOwnAddress } from '../linux/route.ts'
 import { readPrivateTextFile } from '../linux/text-file.ts'
 import type { Log } from '../telemetry/log.ts'
+
+/** The addresses of as many edges as an agent trusts fit into it. */
+const LINE_BYTES_MAX = 1024 * 1024
+const GENERATION_LENGTH_MAX = 64
 
 /** What trusted edges are found with. */
 export type TrustedEdgesOptions = {
@@ -24,16 +31,18 @@ export type TrustedEdgesOptions = {
 export class TrustedEdges {
   readonly #options: TrustedEdgesOptions
   readonly #end = new AbortController()
-  #subnets: readonly Cidr[]
+  #last: LastEdges
+  /** A list was not taken, and the operator has heard of it. */
+  #isHeld = false
 
   constructor(options: TrustedEdgesOptions) {
     this.#options = options
-    this.#subnets = this.#read()
+    this.#last = this.#read()
   }
 
   /** One for each address, as they are now. */
   subnets(): readonly Cidr[] {
-    return this.#subnets
+    return this.#last.subnets
   }
 
   /** Follows the controller from now on. */
@@ -42,14 +51,43 @@ export class TrustedEdges {
     const onLine = (value: unknown): void => {
       const line = value as SourcesLine
       if (line.type !== 'sources') return
-      const subnets = parseAddresses(line.addresses)
-      if (JSON.stringify(subnets) === JSON.stringify(this.#subnets)) return
-      this.#subnets = subnets
-      this.#write(line.addresses)
+      const last = { generation: generationOf(line.generation), subnets: parseAddresses(line.addresses) }
+      if (this.#hold(last)) return
+      const isSame = JSON.stringify(last.subnets) === JSON.stringify(this.#last.subnets)
+      if (isSame && last.generation === this.#last.generation) return
+      this.#last = last
+      this.#write()
+      if (isSame) return
+      this.#warnOfOwn()
       onChange()
     }
     const pathOf = (): string => `/truepeer/v1/sources?${new URLSearchParams({ name: instance })}`
-    void client.follow({ pathOf, onLine }, { log, signal: this.#end.signal })
+    const follower = { pathOf, onLine, lineBytesMax: LINE_BYTES_MAX }
+    void client.follow(follower, { log, signal: this.#end.signal })
+  }
+
+  /**
+   * A controller with another database that knows no edge was perhaps started with a wrong directory: it is no reason to
+   * refuse all edges.
+   */
+  #hold({ generation, subnets }: LastEdges): boolean {
+    const { file, log } = this.#options
+    const { generation: known } = this.#last
+    const holds = known !== '' && generation !== known && subnets.length === 0 && this.#last.subnets.length > 0
+    if (holds && !this.#isHeld) {
+      const remedy = `look at its --data; if no edge is to be trusted, remove ${JSON.stringify(file)} and restart the agent`
+      log('error', 'The controller has another database, without any edge: the last edges stay trusted', { remedy })
+    }
+    this.#isHeld = holds
+    return holds
+  }
+
+  /** The edge may run here, which the operator has to know: it is not distinguished from others on this host. */
+  #warnOfOwn(): void {
+    const own = this.#last.subnets.filter(({ address }) => isOwnAddress(address)).map(formatCidr)
+    if (own.length === 0) return
+    const problem = 'an edge reports an address of this host: every user of this host can send headers as that edge'
+    this.#options.log('warn', 'trusted edges', { addresses: own.slice(0, 20), problem })
   }
 
   /** Follows it no more. */
@@ -57,10 +95,10 @@ export class TrustedEdges {
     this.#end.abort()
   }
 
-  #read(): readonly Cidr[] {
+  #read(): LastEdges {
     const { file, log } = this.#options
     try {
-      return parseLastEdges(readPrivateTextFile(file))
+      return parseFile(readPrivateTextFile(file))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT')
         log('info', 'nobody is trusted before the controller answers')
@@ -69,38 +107,55 @@ export class TrustedEdges {
           file,
           problem: String(error),
         })
-      return []
+      return { generation: '', subnets: [] }
     }
   }
 
-  #write(addresses: readonly string[]): void {
+  #write(): void {
     const { file, log } = this.#options
+    const { generation, subnets } = this.#last
+    const addresses = subnets.map(({ address }) => formatIpAddress(address))
     try {
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-      replaceFile(file, JSON.stringify(addresses))
+      replaceFile(file, JSON.stringify(generation === '' ? addresses : { generation, addresses }))
     } catch (error) {
       log('error', 'The edges cannot be kept for the next start', { file, problem: String(error) })
     }
   }
 }
 
+/** What a controller said last; an older one does not name its generation: it is empty then. */
+type LastEdges = { readonly generation: string; readonly subnets: readonly Cidr[] }
+
 /** Reads what is kept of the edges that a controller named last. @throws Error */
 export function parseLastEdges(text: string): readonly Cidr[] {
-  return parseAddresses(JSON.parse(text))
+  return parseFile(text).subnets
+}
+
+function parseFile(text: string): LastEdges {
+  const value: unknown = JSON.parse(text)
+  if (Array.isArray(value)) return { generation: '', subnets: parseAddresses(value) }
+  const { generation, addresses } = (value ?? {}) as { readonly generation?: unknown; readonly addresses?: unknown }
+  return { generation: generationOf(generation), subnets: parseAddresses(addresses) }
+}
+
+function generationOf(value: unknown): string {
+  return typeof value === 'string' ? value.slice(0, GENERATION_LENGTH_MAX) : ''
 }
 
 /**
- * Takes single addresses only: no controller makes an agent trust a whole network.
+ * Takes single addresses of one host only: no controller makes an agent trust a whole network, or users of its own host.
  *
  * @throws Error when one of them is none: half a list would be a guess
  */
 function parseAddresses(value: unknown): readonly Cidr[] {
   if (!Array.isArray(value)) throw new Error('The controller sends no list of edges')
+  if (value.length > ALL_SOURCES_MAX) throw new Error(`The controller sends more than ${ALL_SOURCES_MAX} edges`)
   return value.map((text) => {
-    const address = typeof text === 'string' ? parseCidr(text) : undefined
-    if (address === undefined || cidrSize(address) !== 1) {
+    const cidr = typeof text === 'string' ? parseCidr(text) : undefined
+    if (cidr === undefined || cidrSize(cidr) !== 1 || !isEdgeSource(cidr.address)) {
       throw new Error('The controller sends an edge without an address of its own')
     }
-    return address
+    return cidr
   })
 }

@@ -4,13 +4,16 @@ import type { InstanceAnswer } from '../feed/feed.ts'
 import type { ControllerAnswer } from '../host/check-controller.ts'
 import { credentialFile, TOKEN_CREDENTIAL } from '../host/service-manager.ts'
 import { messageOf } from '../text/error-message.ts'
-import { readNamedRoots, readNamedToken } from './named-file.ts'
+import { readCredentialToken, readNamedRoots, readNamedToken } from './named-file.ts'
 
 /** Reads what a connection to a controller needs, and again for each request. @throws UsageError */
 export function controllerClient({ address, tokenFile, caFile }: ControllerConnection): ControllerClient {
   // The token of a service without a user of its own may stand in a file that only root can read.
-  const tokenPath = tokenFile && (credentialFile(process.env, TOKEN_CREDENTIAL) ?? tokenFile)
-  const readToken = (): string | undefined => tokenPath && readNamedToken('--token-file', tokenPath)
+  const credential = tokenFile && credentialFile(process.env, TOKEN_CREDENTIAL)
+  const readToken = (): string | undefined => {
+    if (credential) return readCredentialToken('--token-file', credential)
+    return tokenFile && readNamedToken('--token-file', tokenFile)
+  }
   const readCa = (): string | undefined => caFile && readNamedRoots('--controller-ca', caFile)
   // What is missing now would only show up in the log later.
   readToken()

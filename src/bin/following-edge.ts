@@ -24,7 +24,11 @@ export async function startFollowingEdge(
     file: controller.file,
     log: context.log,
   })
-  const followed = { strayedSockets: 'wait', readSnapshot: () => follower.snapshot() } as const
+  const followed = {
+    strayedSockets: 'wait',
+    readSnapshot: () => follower.snapshot(),
+    onDrain: () => follower.stop(),
+  } as const
   const edge = await startEdge({ ...options, ...followed }, context)
   follower.start(edge)
   return edge

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { UsageError } from '../cli/flags.ts'
-import { readNamedFile, readNamedRoots, readNamedToken } from './named-file.ts'
+import { readCredentialToken, readNamedFile, readNamedRoots, readNamedToken } from './named-file.ts'
 
 function fileWith(t: TestContext, content: string | Buffer): string {
   const folder = mkdtempSync(join(tmpdir(), 'named-file-'))
@@ -45,6 +45,20 @@ test('a token is one word of a header, and what is none is not repeated', (t) =>
     assert.match(message, /holds no token; write into it what "truepeer controller token create" prints$/)
     assert.doesNotMatch(message, /sec/)
   }
+})
+
+test('a token that others can read is refused, and one that the service manager has passed is not', (t) => {
+  for (const mode of [0o640, 0o604, 0o644]) {
+    const path = fileWith(t, 'tp_secret')
+    chmodSync(path, mode)
+    const message = refusal(() => readNamedToken('--token-file', path))
+    assert.equal(message, `--token-file "${path}" can be read by others; run "chmod 600 ${path}"`)
+    assert.equal(readCredentialToken('--token-file', path), 'tp_secret')
+  }
+  assert.match(
+    refusal(() => readCredentialToken('--token-file', fileWith(t, 'sec ret'))),
+    /holds no token/,
+  )
 })
 
 test('roots are certificates, each of which can be read', (t) => {

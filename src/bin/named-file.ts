@@ -33,9 +33,26 @@ export function readNamedRoots(flag: string, path: string): string {
   return text
 }
 
-/** Reads a bearer token. @throws UsageError that never repeats what is in the file */
+/**
+ * Reads a bearer token.
+ *
+ * @throws UsageError that never repeats what is in the file, also when others can read it
+ */
 export function readNamedToken(flag: string, path: string): string {
-  const token = readNamedFile(flag, path).text.trim()
+  const { text, isReadableByOthers } = readNamedFile(flag, path)
+  if (isReadableByOthers) {
+    throw new UsageError(`${flag} ${quoted(path)} can be read by others; run "chmod 600 ${path}"`)
+  }
+  return checkedToken(flag, path, text)
+}
+
+/** Reads a bearer token that the service manager has passed: whoever may read it, by whatever mode, is its decision. */
+export function readCredentialToken(flag: string, path: string): string {
+  return checkedToken(flag, path, readNamedFile(flag, path).text)
+}
+
+function checkedToken(flag: string, path: string, text: string): string {
+  const token = text.trim()
   if (TOKEN_FORM.test(token)) return token
   throw new UsageError(
     `${flag} ${quoted(path)} holds no token; write into it what "truepeer controller token create" prints`,

@@ -185,9 +185,11 @@ async function runControllerCommand(command: ControllerCommandName, argv: readon
 
 async function runToken(command: TokenCommand): Promise<void> {
   const { directory, action } = command
+  const { CREATE_REMEDY, requireDatabase } = await import('../controller/store/data-directory.ts')
   const { createToken, listTokens, revokeToken } = await import('../controller/store/tokens.ts')
   switch (action) {
     case 'create':
+      if (!command.creates) requireDatabase(directory, CREATE_REMEDY)
       return print(`${createToken(directory, command)}\n`)
     case 'revoke':
       if (revokeToken(directory, command.id)) return

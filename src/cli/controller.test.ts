@@ -24,6 +24,7 @@ test('a controller listens on loopback when nothing else is said', () => {
   assert.deepEqual(addresses(both), ['127.0.0.1:0', '[::1]:80', 'unix:a'])
   const { tls, projects, addressPools, poolAddresses } = parseController(DATA)
   assert.deepEqual([tls, projects, addressPools, poolAddresses], [undefined, ['truepeer'], [], []])
+  assert.deepEqual([parseController(DATA).creates, parseController([...DATA, '--create']).creates], [false, true])
 })
 
 test('projects and addresses may be given often, and are written in one way', () => {
@@ -65,8 +66,9 @@ test('what is missing or wrong is named', () => {
   refused(() => parseToken(['create', ...DATA, '--role', 'admin', '--user', 'a b']), /--user "a b" is no name/)
   refused(() => parseToken(['revoke', ...DATA]), /--id is missing/)
   refused(() => parseToken(['revoke', ...DATA, '--id', 'x', '--user', 'a']), /token revoke takes --data and --id/)
+  refused(() => parseToken(['revoke', ...DATA, '--id', 'x', '--create']), /token revoke takes --data and --id/)
   refused(() => parseToken(['list', ...DATA, '--id', 'x']), /token list takes --data only/)
-  refused(() => parseToken(['create', ...DATA, '--id', 'x']), /token create takes --data, --user and --role/)
+  refused(() => parseToken(['create', ...DATA, '--id', 'x']), /token create takes --data, --create, --user and --role/)
   for (const address of ['0.0.0.0', '::', '224.0.0.1', '255.255.255.255']) {
     refused(() => parseController([...DATA, '--addresses', address]), /no address that clients connect to/)
     refused(() => parseController([...DATA, '--address-pool', address]), /(that no client connects to|no subnet)/)
@@ -83,7 +85,10 @@ test('backups, restores and tokens are read', () => {
     action: 'create',
     user: 'alice@example.com',
     role: 'edge',
+    creates: false,
   })
+  const creating = parseToken(['create', ...DATA, ...identity, '--create'])
+  assert.equal(creating.action === 'create' && creating.creates, true)
   assert.deepEqual(parseToken(['list', ...DATA]), { directory: '/data', action: 'list' })
   assert.deepEqual(parseToken(['revoke', ...DATA, '--id', 'x']), { directory: '/data', action: 'revoke', id: 'x' })
 })

@@ -7,26 +7,32 @@ import { parseAdmin } from './data-plane-flags.ts'
 import { listFlag, parseFlags, quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
 import { NOT_CONNECTABLE, oneOf, parseCidrs, parseResourceName, parseSocketPath, parseText } from './values.ts'
 
-const FLAGS_OF = { create: ', --user and --role', list: ' only', revoke: ' and --id' } as const
+const FLAGS_OF = { create: ', --create, --user and --role', list: ' only', revoke: ' and --id' } as const
 
 const ROLES = ['viewer', 'operator', 'admin', 'edge', 'agent'] as const
 const LISTEN_DEFAULT = '127.0.0.1:8080'
 
 const data = valueFlag('data', 'DIR', 'Where the controller keeps everything. Mandatory', parseText)
 
+const create = switchFlag(
+  'create',
+  'Begin a new store where there is none in --data; without it a directory that is wrong, or not mounted, is an error',
+)
+
 /** The flags of `truepeer controller`. */
 export const controllerFlags = {
   data,
+  create,
   listen: listFlag(
     'listen',
     'ADDR:PORT',
-    `Serve the API here; one other than loopback needs --tls-cert, --tls-key and tokens. Without it and --unix: ${LISTEN_DEFAULT}`,
+    `Serve the API here: on loopback, where every user of the host can change resources, or with --tls-cert and tokens. Without it and --unix: ${LISTEN_DEFAULT}`,
     parseListen,
   ),
   unix: listFlag(
     'unix',
     'PATH',
-    'Serve the API on a UNIX socket, for the user of the controller only',
+    'Serve the API on a UNIX socket, for the user of the controller only: edges of this host may follow there without a token',
     parseSocketPath,
   ),
   tlsCert: valueFlag(
@@ -65,6 +71,8 @@ export const controllerFlags = {
 /** What the command line of `truepeer controller` says. */
 export type ControllerCommand = {
   readonly directory: string
+  /** Whether a store is begun where there is none. */
+  readonly creates: boolean
   readonly addresses: readonly (
     | { readonly kind: 'tcp'; readonly endpoint: Endpoint }
     | { readonly kind: 'unix'; readonly path: string }
@@ -98,6 +106,7 @@ export function parseController(argv: readonly string[]): ControllerCommand {
   const endpoints = isNoneGiven ? [parseListen(LISTEN_DEFAULT, '--listen')] : values.listen
   return {
     directory: dataOf(values.data),
+    creates: values.create.length > 0,
     addresses: [
       ...endpoints.map((endpoint) => ({ kind: 'tcp', endpoint }) as const),
       ...values.unix.map((path) => ({ kind: 'unix', path }) as const),
@@ -143,6 +152,7 @@ export function parseRestore(argv: readonly string[]): {
 /** The flags of `truepeer controller token`. */
 export const tokenFlags = {
   data,
+  create: { ...create, help: 'create: begin a new store where there is none in --data' },
   user: valueFlag('user', 'NAME', 'create: who will use it; for an edge or an agent its name', parseUser),
   role: valueFlag(
     'role',
@@ -155,7 +165,13 @@ export const tokenFlags = {
 
 /** What the command line of `truepeer controller token` says. */
 export type TokenCommand = { readonly directory: string } & (
-  | { readonly action: 'create'; readonly user: string; readonly role: (typeof ROLES)[number] }
+  | {
+      readonly action: 'create'
+      readonly user: string
+      readonly role: (typeof ROLES)[number]
+      /** Whether a store is begun where there is none. */
+      readonly creates: boolean
+    }
   | { readonly action: 'list' }
   | { readonly action: 'revoke'; readonly id: string }
 )
@@ -168,8 +184,8 @@ export function parseToken(argv: readonly string[]): TokenCommand {
   }
   const values = parseFlags(rest, tokenFlags)
   const directory = dataOf(values.data)
-  const strays =
-    action === 'create' ? values.id : [...values.user, ...values.role, ...(action === 'list' ? values.id : [])]
+  const ofCreate = [...values.user, ...values.role, ...values.create]
+  const strays = action === 'create' ? values.id : [...ofCreate, ...(action === 'list' ? values.id : [])]
   if (strays.length > 0) {
     throw new UsageError(`token ${action} takes --data${FLAGS_OF[action]}; leave the other flags out`)
   }
@@ -181,7 +197,8 @@ export function parseToken(argv: readonly string[]): TokenCommand {
     case 'create': {
       const [role] = values.role
       if (role === undefined) throw new UsageError(`--role is missing; give one of ${ROLES.join(', ')}`)
-      return { directory, action, role, user: mandatory(values.user, '--user', 'who will use it') }
+      const creates = values.create.length > 0
+      return { directory, action, role, creates, user: mandatory(values.user, '--user', 'who will use it') }
     }
   }
 }

@@ -45,7 +45,7 @@ export function followerFlags({ role, purpose, kept, state }: FollowerTexts) {
     tokenFile: valueFlag(
       'token-file',
       'FILE',
-      `With --controller: a file with the token of this ${role}, of "truepeer controller token create --role ${role}". Instead of it, the credential "controller-token" is read where systemd passes one`,
+      `With --controller: a file that only its owner can read, with the token of this ${role}, of "truepeer controller token create --role ${role}". Instead of it, the credential "controller-token" is read where systemd passes one`,
       parseText,
     ),
     controllerCa: valueFlag(

@@ -8,6 +8,7 @@ import { Door } from './http/door.ts'
 import { type HttpServer, isTrustedAddress, startHttpServer, type TlsIdentity } from './http/http-server.ts'
 import { logInternalError } from './http/internal-error.ts'
 import { OwnRoutes } from './http/own-routes.ts'
+import { type Rate, RateLimit } from './http/rate-limit.ts'
 import { collectionNames } from './model/collections.ts'
 import { ReferenceIndex } from './model/reference-index.ts'
 import type { AnswerListener, EdgeTls, MakeProvider } from './model/world.ts'
@@ -17,16 +18,21 @@ import { followCommits } from './publish/follow-commits.ts'
 import { Machines } from './publish/machines.ts'
 import { Publisher } from './publish/publication.ts'
 import { addProjects } from './resources/project.ts'
+import { CREATE_REMEDY, requireDatabase } from './store/data-directory.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
 
 /** Requests that are being answered may take this long to end. */
 const CLOSE_MS_MAX = 5_000
+/** Changes of the addresses that one edge reports: those of a host are few, and each is a commit. */
+const SOURCES_RATE: Rate = { perSecond: 0.1, burst: 20 }
 
 /** What a controller runs with. */
 export type ControllerOptions = {
   /** Where everything is kept. */
   readonly directory: string
+  /** Whether a store is begun where there is none. */
+  readonly creates: boolean
   readonly addresses: readonly ListenAddress[]
   /** Reads certificate and key as they are now; undefined: there is none. @throws Error with its remedy */
   readonly readTls: (() => TlsIdentity) | undefined
@@ -58,7 +64,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const { api, hub, machines } = makeApi(store, options)
   const onFailure = (peerAddress: string): void => log('warn', 'a request without a valid token', { peer: peerAddress })
   const door = new Door(store, () => performance.now(), onFailure)
-  const sources = new EdgeSources(store, log)
+  const changes = new RateLimit(SOURCES_RATE, () => performance.now())
+  const sources = new EdgeSources(store, log, (edge) => changes.take(edge))
   const ownRoutes = new OwnRoutes(hub, sources, store)
   const servers: { readonly server: HttpServer; readonly hasTls: boolean }[] = []
   const close = async (): Promise<void> => {
@@ -96,7 +103,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
   }
 }
 
-async function openStore({ directory, projects }: ControllerOptions): Promise<Store> {
+async function openStore({ directory, creates, projects }: ControllerOptions): Promise<Store> {
+  if (!creates) requireDatabase(directory, CREATE_REMEDY)
   const store = new SqliteStore(directory)
   try {
     await addProjects(store, projects, Date.now(), randomBytes)

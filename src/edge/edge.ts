@@ -54,6 +54,8 @@ export type EdgeOptions = Omit<EdgeWorkerOptions, 'cells' | 'headerTimeoutMs' | 
    * in one step; behind a controller forwarding rules come and go one by one, also later than the edge.
    */
   readonly strayedSockets: 'refused' | 'wait'
+  /** Told that it drains: another process may be the edge from now on. */
+  readonly onDrain?: (() => void) | undefined
   /** Reads the configuration as it is now; throws ConfigurationError with all problems when it is wrong. */
   readonly readSnapshot: () => Snapshot
 }
@@ -168,6 +170,7 @@ class Edge implements RunningEdge {
 
   async drain(): Promise<void> {
     this.#isStopping = true
+    this.#options.onDrain?.()
     await this.#pool.drain()
     this.#states.stop()
   }

@@ -3,18 +3,27 @@ import { request as requestHttps } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../telemetry/log.ts'
 import { asError } from '../text/error-message.ts'
-import { ALIVE_INTERVAL_MS } from './feed.ts'
+import { ALIVE_INTERVAL_MS, FEED_LINE_BYTES_MAX } from './feed.ts'
 
-/** Without a line for this long the connection is dead, whatever TCP thinks. */
-const SILENCE_MS_MAX = 3 * ALIVE_INTERVAL_MS
-const ANSWER_MS_MAX = 5_000
-/** Longer than the text of any configuration that an edge could serve. */
-const LINE_BYTES_MAX = 256 * 1024 * 1024
+/** A line has the time of a silence, and a second more for so many bytes: 0.5 Mbit/s. */
+const LINE_BYTES_PER_SECOND = 64 * 1024
+/** Lines are read for so long before as much time belongs to others: health checks run on the same thread. */
+const READING_MS_MAX = 10
 const REFUSAL_LENGTH_MAX = 64 * 1024
 const MESSAGE_LENGTH_MAX = 200
 /** How long to wait before connecting again; doubled each time, and the shortest after a connection of the longest. */
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 5_000
+
+/** How long a controller is waited for, in milliseconds. */
+type Waits = {
+  /** For the beginning of an answer, and for the whole of a refusal. */
+  readonly answerMsMax: number
+  /** For anything at all while it is followed. */
+  readonly silenceMsMax: number
+}
+
+const WAITS: Waits = { answerMsMax: 5_000, silenceMsMax: 3 * ALIVE_INTERVAL_MS }
 
 /** Where the controller is. */
 export type ControllerAddress =
@@ -44,10 +53,12 @@ export type ControllerSecrets = {
 export class ControllerClient {
   readonly #address: ControllerAddress
   readonly #secrets: ControllerSecrets
+  readonly #waits: Waits
 
-  constructor(address: ControllerAddress, secrets: ControllerSecrets) {
+  constructor(address: ControllerAddress, secrets: ControllerSecrets, waits = WAITS) {
     this.#address = address
     this.#secrets = secrets
+    this.#waits = waits
   }
 
   /**
@@ -57,9 +68,15 @@ export class ControllerClient {
    * @param pathOf what to ask for, from where it was left
    * @param onLine takes an object of JSON; throws to begin anew
    * @param onEnd is told that the connection is gone
+   * @param lineBytesMax longer lines are not taken
    */
   async follow(
-    { pathOf, onLine, onEnd }: { pathOf: () => string; onLine: (line: unknown) => void; onEnd?: () => void },
+    {
+      pathOf,
+      onLine,
+      onEnd,
+      lineBytesMax = FEED_LINE_BYTES_MAX,
+    }: { pathOf: () => string; onLine: (line: unknown) => void; onEnd?: () => void; lineBytesMax?: number | undefined },
     { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
   ): Promise<void> {
     let retryMs = RETRY_MS_MIN
@@ -67,13 +84,15 @@ export class ControllerClient {
     let isFollowing = false
     while (!signal.aborted) {
       const startedMs = performance.now()
-      const ended = await this.#followOnce(pathOf(), signal, (line) => {
+      const take = (text: string): void => {
+        const line = parseLine(text)
         // First: whoever sends what cannot be taken is no controller, and is asked ever more seldom.
         onLine(line)
         if (!isFollowing) log('info', 'following the controller')
         isFollowing = true
         lastProblem = ''
-      })
+      }
+      const ended = await this.#followOnce(pathOf(), signal, { onLine: take, lineBytesMax })
       isFollowing = false
       onEnd?.()
       if (signal.aborted) return
@@ -89,14 +108,10 @@ export class ControllerClient {
   }
 
   /** Resolves with why it has ended. */
-  async #followOnce(path: string, signal: AbortSignal, onLine: (line: unknown) => void): Promise<Error> {
+  async #followOnce(path: string, signal: AbortSignal, reader: LineReader): Promise<Error> {
     try {
-      const asked = this.#request('GET', path, signal)
-      asked.setTimeout(SILENCE_MS_MAX, () => asked.destroy(new Error(`silent for ${SILENCE_MS_MAX / 1_000} s`)))
-      asked.end()
-      const response = await answerTo(asked)
-      if (response.statusCode !== 200) throw await refusal(response)
-      await readLines(response, (text) => onLine(parseLine(text)))
+      const response = await this.#answer(this.#request('GET', path, signal))
+      await readLines(response, this.#waits.silenceMsMax, reader)
       return new Error('closed by the controller')
     } catch (error) {
       return asError(error)
@@ -114,16 +129,34 @@ export class ControllerClient {
 
   /** Asks the controller something. @throws ControllerRefusal, or Error when there is no answer in time */
   async get(path: string): Promise<unknown> {
-    const response = await this.#answer(this.#request('GET', path, AbortSignal.timeout(ANSWER_MS_MAX)))
+    const signal = AbortSignal.timeout(this.#waits.answerMsMax)
+    const response = await this.#answer(this.#request('GET', path, signal))
     return JSON.parse(await readText(response)) as unknown
   }
 
+  /**
+   * Sends a request. The answer has to begin in time, and one that refuses has to end in time, however slowly it drips.
+   *
+   * @throws ControllerRefusal, or Error when there is no answer in time
+   */
   async #answer(asked: ClientRequest, body?: string): Promise<IncomingMessage> {
-    asked.setTimeout(ANSWER_MS_MAX, () => asked.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s`)))
-    asked.end(body)
-    const response = await answerTo(asked)
-    if (response.statusCode !== 200) throw await refusal(response)
-    return response
+    const { answerMsMax } = this.#waits
+    let late: Error | undefined
+    const timer = setTimeout(() => {
+      late = new Error(`no answer within ${answerMsMax / 1_000} s`)
+      asked.destroy(late)
+    }, answerMsMax)
+    try {
+      asked.end(body)
+      const response = await answerTo(asked)
+      if (response.statusCode !== 200) throw await refusal(response)
+      return response
+    } catch (error) {
+      // An answer that is cut off says only that it was.
+      throw late ?? error
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   #request(method: string, path: string, signal: AbortSignal): ClientRequest {
@@ -184,19 +217,50 @@ function messageIn(text: string): string {
   }
 }
 
-async function readLines(response: IncomingMessage, onLine: (text: string) => void): Promise<void> {
+/** Who takes lines, and how long they may be. */
+type LineReader = { readonly onLine: (text: string) => void; readonly lineBytesMax: number }
+
+/**
+ * Reads until the end.
+ *
+ * @param silenceMsMax without a line for this long the connection is dead, whatever TCP thinks
+ * @throws Error of `onLine`, or when nothing comes, or no end of a line
+ */
+async function readLines(
+  response: IncomingMessage,
+  silenceMsMax: number,
+  { onLine, lineBytesMax }: LineReader,
+): Promise<void> {
+  response.setTimeout(silenceMsMax, () => void response.destroy(new Error(`silent for ${silenceMsMax / 1_000} s`)))
   let parts: Buffer[] = []
   let length = 0
+  let lineBeganMs = performance.now()
+  let readingMs = 0
+  /** @throws Error when so much of a line in such a time is not to be waited for */
+  const checkLine = (lineLength: number, nowMs: number): void => {
+    if (lineLength > lineBytesMax) throw new Error(`sends a line that is longer than ${lineBytesMax / 1024 / 1024} MiB`)
+    const lateMs = lineBeganMs + silenceMsMax + (lineLength / LINE_BYTES_PER_SECOND) * 1_000
+    if (nowMs > lateMs) throw new Error('sends a line too slowly')
+  }
   for await (const chunk of response) {
+    const beganMs = performance.now()
     let rest = chunk as Buffer
     for (let end = rest.indexOf(0x0a); end >= 0; end = rest.indexOf(0x0a)) {
+      checkLine(length + end, beganMs)
       onLine(Buffer.concat([...parts, rest.subarray(0, end)]).toString('utf8'))
       parts = []
       length = 0
+      lineBeganMs = performance.now()
       rest = rest.subarray(end + 1)
     }
     if (rest.length > 0) parts.push(rest)
     length += rest.length
-    if (length > LINE_BYTES_MAX) throw new Error('sends a line without end')
+    checkLine(length, beganMs)
+    readingMs += performance.now() - beganMs
+    if (readingMs < READING_MS_MAX) continue
+    await sleep(readingMs, undefined, { ref: false })
+    // Who is not read cannot be late.
+    lineBeganMs += readingMs
+    readingMs = 0
   }
 }

@@ -2,6 +2,9 @@
 import { isObjectOf, isText, isWhole } from '../snapshot/shape.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 
+/** Longer than the text of a configuration that an edge could serve, and so much that an edge can bear it. */
+export const FEED_LINE_BYTES_MAX = 64 * 1024 * 1024
+
 /** The format of what is written here; an edge refuses one that it does not know. */
 export const FEED_FORMAT = 2
 
@@ -21,8 +24,9 @@ export type FeedLine =
 
 /** One line from the controller to an agent. */
 export type SourcesLine =
-  /** The addresses from which the edges connect to backends. */
-  { readonly type: 'sources'; readonly addresses: readonly string[] } | { readonly type: 'alive' }
+  /** The addresses from which the edges connect to backends; older controllers leave the generation out. */
+  | { readonly type: 'sources'; readonly generation?: string; readonly addresses: readonly string[] }
+  | { readonly type: 'alive' }
 
 /** What a controller knows of the host of an agent. */
 export type InstanceAnswer = {

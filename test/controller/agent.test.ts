@@ -150,7 +150,7 @@ test('a credential of the service manager stands in for the file of the token', 
   const create = ['controller', 'token', 'create', '--data', data, '--user', 'web', '--role', 'agent']
   const { stdout: token } = await hosts.backend.run(TRUEPEER, create)
   const file = join(directory, 'token')
-  writeFileSync(file, `tp_${'0'.repeat(12)}_${'A'.repeat(43)}`)
+  writeFileSync(file, `tp_${'0'.repeat(12)}_${'A'.repeat(43)}`, { mode: 0o600 })
   writeFileSync(join(directory, 'controller-token'), token)
   const listening = ['-l', `${IPV4.backend}:${AGENT_PORT}`, '-4', APP]
   const following = ['--controller', controller.url, '--instance', 'web', '--token-file', file]

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { statSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Program } from '../../src/lab/program.ts'
@@ -42,6 +42,24 @@ test('a second controller on a directory is refused, also after the first was ki
     controller.program.signal('SIGKILL')
     await controller.program.exited
   }
+})
+
+test('a new store is begun only when somebody says so', async (t) => {
+  const directory = join(testDirectory(t), 'data')
+  const token = ['controller', 'token', 'create', '--data', directory, '--user', 'alice', '--role', 'viewer']
+  for (const words of [['controller', '--data', directory, '--listen', '127.0.0.1:0'], token]) {
+    const { exitCode, stderr } = await truepeer(...words)
+    assert.equal(exitCode, 1)
+    assert.match(
+      stderr,
+      /controller\.db" is not there; give the --data of the controller, or --create to begin a new one\n$/,
+    )
+    assert.ok(!existsSync(directory))
+  }
+  assert.match((await truepeer(...token, '--create')).stdout, /^tp_/)
+  const program = new Program(TRUEPEER, ['controller', '--data', directory, '--listen', '127.0.0.1:0'])
+  t.after(() => program.kill())
+  await program.waitForLine(/"msg":"listening"/)
 })
 
 test('SIGTERM ends a controller with status 0, at once when nobody asks anything', async (t) => {
@@ -131,7 +149,7 @@ test('a key that others can read, a pair that does not fit, and a port in use, e
     assert.equal(exitCode, 2)
   }
   const controller = await started(t, directory, ['--listen', '127.0.0.1:18080'])
-  const inUse = await truepeer('controller', '--data', join(folder, 'other'), '--listen', '127.0.0.1:18080')
+  const inUse = await truepeer('controller', '--data', join(folder, 'other'), '--create', '--listen', '127.0.0.1:18080')
   assert.equal(inUse.exitCode, 1)
   assert.match(inUse.stderr, /^truepeer: The controller cannot listen on "127.0.0.1:18080": .*EADDRINUSE/)
   await controller.program.stop()
@@ -147,7 +165,7 @@ test('an edge follows over TLS with a token of its own, with no other, and not p
   const follow = async (user: string, role: string, args: readonly string[]): Promise<Program> => {
     const create = ['controller', 'token', 'create', '--data', directory, '--user', user, '--role', role]
     const tokenFile = join(folder, `${user}-${role}`)
-    await runProgram('tee', [tokenFile], { input: (await truepeer(...create)).stdout })
+    writeFileSync(tokenFile, (await truepeer(...create)).stdout, { mode: 0o600 })
     const where = ['--controller', 'https://127.0.0.1:18443', '--name', 'edge-1', '--state', join(folder, 'state')]
     const edge = new Program(TRUEPEER, ['edge', ...where, '--token-file', tokenFile, ...args])
     t.after(() => edge.kill())

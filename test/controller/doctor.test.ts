@@ -89,7 +89,7 @@ test('a token that is wrong, or of another role, is found, and the remedy makes 
   assert.deepEqual(problems(role), { controller: 'fail' })
   assert.match(role.controller.detail, /status 403: This token may not act for an agent/)
   const file = join(directory, 'wrong')
-  writeFileSync(file, `tp_${'0'.repeat(12)}_${'A'.repeat(43)}`)
+  writeFileSync(file, `tp_${'0'.repeat(12)}_${'A'.repeat(43)}`, { mode: 0o600 })
   const wrong = await examine([...words, '--token-file', file])
   assert.match(wrong.controller.detail, /status 401/)
   assert.match(wrong.controller.remedy, /token create --user web-1 --role agent.* into the file of --token-file/)

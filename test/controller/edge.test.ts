@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { DemoHosts } from '../../src/lab/demo-hosts.ts'
@@ -115,8 +115,9 @@ test('an edge goes on without its controller, starts without it, and follows it 
   const directory = testDirectory(t)
   const data = join(directory, 'data')
   const state = join(directory, 'state')
-  const first = await startController(hosts.edge, data, [...ADDRESSES, '--listen', '127.0.0.1:8080'])
-  const url = 'http://127.0.0.1:8080'
+  const socketPath = join(directory, 'controller.sock')
+  const [args, url] = [[...ADDRESSES, '--unix', socketPath], `unix:${socketPath}`]
+  const first = await startController(hosts.edge, data, args)
   const { program: edge } = await startEdge(hosts, url, state)
   await insertChain(first, IPV4.backend, APP_PORT)
   await insertRule(first, 'rule', ADDRESS, 443)
@@ -133,10 +134,76 @@ test('an edge goes on without its controller, starts without it, and follows it 
   const { program: again } = await startEdge(hosts, url, state, /"msg":"listening"/)
   assert.equal(await callPort(hosts, 443), 'served')
 
-  const second = await startController(hosts.edge, data, [...ADDRESSES, '--listen', '127.0.0.1:8080'])
+  const second = await startController(hosts.edge, data, args)
   await again.waitForLine(/following the controller/)
   await insertRule(second, 'other', ADDRESS, 465)
   assert.equal(await callPort(hosts, 465), 'served')
+})
+
+test('a controller with another, empty database closes no port, until it has something to serve', async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  const state = join(directory, 'state')
+  const socketPath = join(directory, 'controller.sock')
+  const [args, url] = [[...ADDRESSES, '--unix', socketPath], `unix:${socketPath}`]
+  const first = await startController(hosts.edge, join(directory, 'data'), args)
+  const { program: edge } = await startEdge(hosts, url, state)
+  await insertChain(first, IPV4.backend, APP_PORT)
+  await insertRule(first, 'rule', ADDRESS, 443)
+  const kept = readFileSync(join(state, 'edge-edge-1.json'), 'utf8')
+  await first.program.stop()
+
+  const wrong = await startController(hosts.edge, join(directory, 'wrong'), args)
+  await edge.waitForLine(/another database, without anything to serve: the last configuration stays/)
+  await edgeIsAt(wrong, ({ report }) => report?.refused?.problems.join().includes('another database') === true)
+  // Versions without a difference for edges do not make it theirs.
+  await change(wrong, 'POST', 'global/healthChecks', { name: 'other', type: 'TCP', tcpHealthCheck: { port: 1 } })
+  await edgeIsAt(wrong, ({ report }) => report?.refused?.problems.join().includes('another database') === true)
+  assert.equal(await callPort(hosts, 443), 'served')
+  assert.equal(readFileSync(join(state, 'edge-edge-1.json'), 'utf8'), kept)
+  await wrong.program.stop()
+
+  const again = await startController(hosts.edge, join(directory, 'data'), args)
+  await edgeIsAt(again, ({ report }) => report !== undefined && report.refused === undefined)
+  await insertRule(again, 'other', ADDRESS, 465)
+  assert.equal(await callPort(hosts, 465), 'served')
+  await again.program.stop()
+
+  const other = await startController(hosts.edge, join(directory, 'other'), args)
+  await edgeIsAt(other, ({ report }) => report?.refused !== undefined)
+  await insertChain(other, IPV4.backend, APP_PORT)
+  await insertRule(other, 'rule', ADDRESS, 587)
+  await eventually('the edge is at the other database', async () => (await callPort(hosts, 587)) === 'served')
+  assert.equal(await callPort(hosts, 443), 'refused')
+})
+
+test('of two edges of one name the first stays, the second is told, and follows once the first drains', async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  const controller = await startController(hosts.edge, join(directory, 'data'), ADDRESSES)
+  const { program: first } = await startEdge(hosts, controller.url, join(directory, 'state'))
+  const { program: second } = await startEdge(hosts, controller.url, join(directory, 'other'), /"msg":"listening"/)
+  await second.waitForLine(
+    /409: Another edge follows as .*edge-1.*give each edge a --name of its own.*cannot be followed/,
+  )
+  await insertChain(controller, IPV4.backend, APP_PORT)
+  await insertRule(controller, 'rule', ADDRESS, 443)
+  assert.equal(await callPort(hosts, 443), 'served')
+  assert.equal(
+    (
+      first
+        .texts()
+        .join()
+        .match(/cannot be followed/g) ?? []
+    ).length,
+    0,
+  )
+  // As in an upgrade: a connection keeps the first one, which is no longer the edge.
+  const held = await hosts.client.connect({ to: `${ADDRESS}:443` })
+  first.signal('SIGTERM')
+  await second.waitForLine(/following the controller/)
+  await eventually('the second serves', async () => (await callPort(hosts, 443)) === 'served')
+  held.destroy()
 })
 
 test('an edge whose last configuration is damaged waits for the controller', async (t) => {

@@ -1,6 +1,6 @@
 // Sockets that a service manager passes to an edge before the edge knows from its controller what to do with them.
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type DemoHosts, IPV4 } from '../../src/lab/demo-hosts.ts'
 import type { Program } from '../../src/lab/program.ts'
@@ -21,13 +21,19 @@ async function hostsWithApp(t: TestContext): Promise<DemoHosts> {
 
 /** Starts an edge with a socket for each port, as systemd does. */
 function startEdge({ edge }: DemoHosts, ports: readonly number[], state: string): Program {
-  const settings = ['--controller', 'http://127.0.0.1:8080', '--name', 'edge-1', '--state', state]
+  const settings = ['--controller', `unix:${socketIn(dirname(state))}`, '--name', 'edge-1', '--state', state]
   const endpoints = ports.map((port) => `${IPV4.edge}:${port}`).join()
   return edge.start('perl', ['-e', PASS_SOCKETS, endpoints, TRUEPEER, 'edge', ...settings])
 }
 
 function startHere({ edge }: DemoHosts, directory: string): Promise<LiveController> {
-  return startController(edge, join(directory, 'data'), ['--addresses', IPV4.edge, '--listen', '127.0.0.1:8080'])
+  const args = ['--addresses', IPV4.edge, '--unix', socketIn(directory)]
+  return startController(edge, join(directory, 'data'), args)
+}
+
+/** Where a controller listens, also the next one. */
+function socketIn(directory: string): string {
+  return join(directory, 'controller.sock')
 }
 
 async function call({ client }: DemoHosts, port: number): Promise<string> {

@@ -71,6 +71,7 @@ export async function withController(use: (addresses: Addresses) => Promise<void
   assert.ok(endpoint)
   const controller = await startController({
     directory,
+    creates: true,
     addresses: [
       { kind: 'tcp', endpoint },
       { kind: 'unix', path: `${directory}.sock` },

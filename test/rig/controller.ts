@@ -26,7 +26,7 @@ export async function startController(
   args: readonly string[] = [],
 ): Promise<LiveController> {
   const socketPath = freshSocketPath()
-  const argv = ['controller', '--data', directory, '--unix', socketPath, ...args]
+  const argv = ['controller', '--data', directory, '--create', '--unix', socketPath, ...args]
   const program = host === undefined ? new Program(TRUEPEER, argv) : host.start(TRUEPEER, argv)
   await program.waitForLine(/"msg":"listening"/, { timeoutMs: 60_000 })
   return {

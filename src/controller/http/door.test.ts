@@ -8,7 +8,8 @@ import { type Access, type Arrival, Door } from './door.ts'
 const LOOPBACK: Access = { scheme: 'http', isTrusted: true, isLoopback: true }
 const UNIX: Access = { scheme: 'http', isTrusted: true, isLoopback: false }
 const OPEN: Access = { scheme: 'https', isTrusted: false, isLoopback: false }
-const LOCAL = { user: 'local', role: 'admin' }
+const LOCAL = { user: 'local', role: 'operator' }
+const OWNER = { user: 'local', role: 'admin' }
 
 function arrival(fields: Partial<Arrival> = {}): Arrival {
   return { host: 'localhost:8080', origin: undefined, authorization: undefined, peerAddress: '127.0.0.1', ...fields }
@@ -37,10 +38,14 @@ function statusOf(entered: ReturnType<Door['enter']>): number | undefined {
   return 'status' in entered ? entered.status : undefined
 }
 
-test('on loopback and on a UNIX socket everybody may do everything, also with the token of gcloud', () => {
-  for (const access of [LOOPBACK, UNIX]) {
+test('without a token everybody on loopback may change resources, and the owner of the socket everything', () => {
+  for (const [access, identity] of [
+    [LOOPBACK, LOCAL],
+    [UNIX, OWNER],
+  ] as const) {
+    // gcloud sends a token of Google.
     for (const authorization of [undefined, 'Bearer ya29.of-gcloud', 'Basic Zm9v', '']) {
-      assert.deepEqual(door().door.enter(arrival({ authorization }), access), LOCAL)
+      assert.deepEqual(door().door.enter(arrival({ authorization }), access), identity)
     }
   }
 })

@@ -11,9 +11,9 @@ const FAILURE_RATE: Rate = { perSecond: 1, burst: 20 }
 /** How clients come to a port. */
 export type Access = {
   readonly scheme: 'http' | 'https'
-  /** Whoever reaches it may do everything: a UNIX socket of the owner, or loopback. */
+  /** Who reaches it needs no token: a UNIX socket of the owner, or loopback. */
   readonly isTrusted: boolean
-  /** Whether web pages can make a browser ask here, by a name of their own. */
+  /** Every user of the host can ask here, and web pages can make a browser ask, by a name of their own. */
   readonly isLoopback: boolean
 }
 
@@ -29,8 +29,13 @@ export type Arrival = {
 /** A request that is not let in, as an answer in Google's form needs it. */
 export type Refusal = { readonly status: 401 | 403 | 429; readonly reason: string; readonly message: string }
 
-/** The user who needs no token. */
-const LOCAL: Identity = { user: 'local', role: 'admin' }
+/** Who comes by a socket that only the user of the controller can open. */
+const OWNER: Identity = { user: 'local', role: 'admin' }
+/**
+ * Who comes by loopback without a token: any user of the host, and whoever has a program there ask for him. As gcloud has
+ * to work, resources can be changed; what gives keys away, or trust, needs a token or the UNIX socket.
+ */
+export const ANYBODY_ON_HOST: Identity = { user: 'local', role: 'operator' }
 
 /** Decides who is let in. */
 export class Door {
@@ -60,12 +65,12 @@ export class Door {
     return rateRefusal(`${REQUEST_RATE.perSecond} requests a second`)
   }
 
-  #identify({ authorization, peerAddress }: Arrival, { isTrusted }: Access): Identity | Refusal {
+  #identify({ authorization, peerAddress }: Arrival, { isTrusted, isLoopback }: Access): Identity | Refusal {
     const token = /^bearer +([^ ]+) *$/i.exec(authorization ?? '')?.[1]
     const identity = token === undefined ? undefined : identify(token, this.#store)
     if (identity !== undefined) return identity
     // gcloud and Google's clients send a token in any case; one of ours that is wrong is a mistake to be told about.
-    if (isTrusted && (token === undefined || !looksLikeToken(token))) return LOCAL
+    if (isTrusted && (token === undefined || !looksLikeToken(token))) return isLoopback ? ANYBODY_ON_HOST : OWNER
     if (!this.#failures.take(peerAddress)) return rateRefusal('wrong tokens')
     this.#onFailure(peerAddress)
     const message =

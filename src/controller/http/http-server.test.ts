@@ -56,7 +56,7 @@ test('a request reaches the API as it was sent, and the answer comes back', asyn
   assert.equal(headers['x-content-type-options'], 'nosniff')
   const [{ method, path, query, body, contentType, baseUrl, user, role }] = requests
   assert.deepEqual([method, path, query.get('filter')], ['PATCH', '/compute/v1/a%20b', 'name=x'])
-  assert.deepEqual([body, contentType, user, role], [{ name: 'é' }, 'application/json', 'local', 'admin'])
+  assert.deepEqual([body, contentType, user, role], [{ name: 'é' }, 'application/json', 'local', 'operator'])
   assert.equal(baseUrl, server.url)
 })
 
@@ -297,15 +297,67 @@ test('an edge speaks only for itself', async (t) => {
 })
 
 test('a report may name every health that there is', async (t) => {
-  const { ask } = await serve(t, LOOPBACK)
+  const { ask, token } = await serve(t, LOOPBACK)
   const health = { a: 'HEALTHY', b: 'UNHEALTHY', c: 'DRAINING' }
   const report = JSON.stringify({ applied: { generation: 'g', version: 1 }, health, sources: ['192.0.2.1'] })
-  const { status, text } = await ask('POST', '/truepeer/v1/edges/edge-1/status', {}, report)
+  const { status, text } = await ask('POST', '/truepeer/v1/edges/edge-1/status', token('admin'), report)
   assert.deepEqual([status, text], [200, '{}'])
 })
 
+test('on loopback what gives keys or trust away needs a token of ours, and the rest does not', async (t) => {
+  const { ask, requests, token, hub } = await serve(t, LOOPBACK)
+  const report = JSON.stringify({ applied: { generation: 'g', version: 1 }, health: {}, sources: ['192.0.2.1'] })
+  for (const headers of [{}, { authorization: 'Bearer ya29.of-gcloud' }, { 'x-forwarded-for': '127.0.0.1' }]) {
+    for (const [method, path, body] of [
+      ['GET', '/truepeer/v1/watch?name=edge-1'],
+      ['POST', '/truepeer/v1/edges/edge-1/status', report],
+      ['DELETE', '/truepeer/v1/edges/edge-1'],
+      ['GET', '/truepeer/v1/sources'],
+      ['GET', '/truepeer/v1/instances/web'],
+      ['GET', '/truepeer/v1/audit'],
+    ] as const) {
+      const answer = await ask(method, path, headers as Record<string, string>, body)
+      assert.equal(reasonOf(answer), '401 required', path)
+      assert.match(answer.text, /controller token create.*or ask on the UNIX socket of --unix/)
+      assert.equal(answer.headers['www-authenticate'], 'Bearer')
+    }
+    assert.equal((await ask('GET', '/truepeer/v1/edges', headers as Record<string, string>)).status, 200)
+    assert.equal((await ask('GET', '/compute/v1/x', headers as Record<string, string>)).status, 200)
+  }
+  assert.deepEqual([hub.edges(), requests.map(({ role }) => role)], [[], ['operator', 'operator', 'operator']])
+  assert.equal((await ask('GET', '/truepeer/v1/audit', token('admin'))).status, 200)
+})
+
+test('an edge of a name that is connected is told so, and so is its report', async (t) => {
+  const { ask, hub, token } = await serve(t, LOOPBACK)
+  const events = hub.follow('edge-1', undefined, { write: () => true, end: () => {} }, 'a')
+  assert.ok(typeof events === 'object')
+  const edge = token('edge', 'edge-1')
+  const report = JSON.stringify({ applied: { generation: 'g', version: 1 }, health: {}, sources: [] })
+  for (const query of ['', '&process=b']) {
+    const answer = await ask('GET', `/truepeer/v1/watch?name=edge-1${query}`, edge)
+    assert.equal(reasonOf(answer), '409 alreadyExists')
+    assert.match(answer.text, /Another edge follows as ."edge-1."; give each edge a --name of its own/)
+    const path = `/truepeer/v1/edges/edge-1/status?${query}`
+    assert.equal(reasonOf(await ask('POST', path, edge, report)), '409 alreadyExists')
+  }
+  assert.equal((await ask('POST', '/truepeer/v1/edges/edge-1/status?process=a', edge, report)).status, 200)
+  assert.equal(reasonOf(await ask('GET', '/truepeer/v1/watch?name=edge-1&process=A', edge)), '400 invalid')
+})
+
+test('addresses beyond a limit are answered with 429, and the rest of the report counts', async (t) => {
+  const { ask, hub, token, sources } = await serve(t, LOOPBACK)
+  sources.set = () => Promise.resolve('too often')
+  const report = JSON.stringify({ applied: { generation: 'g', version: 7 }, health: {}, sources: ['192.0.2.1'] })
+  const answer = await ask('POST', '/truepeer/v1/edges/edge-1/status', token('admin'), report)
+  assert.equal(reasonOf(answer), '429 rateLimitExceeded')
+  assert.match(answer.text, /The addresses of ."edge-1." are not taken: too often/)
+  assert.equal(hub.edges()[0]?.report?.applied.version, 7)
+})
+
 test('a report that is none is refused with the field', async (t) => {
-  const { ask } = await serve(t, LOOPBACK)
+  const { ask, token } = await serve(t, LOOPBACK)
+  const admin = token('admin')
   const applied = { generation: 'g', version: 1 }
   for (const [report, field] of [
     [undefined, 'body'],
@@ -320,21 +372,35 @@ test('a report that is none is refused with the field', async (t) => {
     [{ applied, health: {} }, 'sources'],
     [{ applied, health: {}, sources: ['0.0.0.0/0'] }, 'sources'],
     [{ applied, health: {}, sources: ['0.0.0.0'] }, 'sources'],
+    [{ applied, health: {}, sources: ['127.0.0.1'] }, 'sources'],
+    [{ applied, health: {}, sources: ['::1'] }, 'sources'],
+    [{ applied, health: {}, sources: ['::'] }, 'sources'],
+    [{ applied, health: {}, sources: ['::ffff:127.1.2.3'] }, 'sources'],
+    [{ applied, health: {}, sources: ['64:ff9b::7f00:1'] }, 'sources'],
+    [{ applied, health: {}, sources: ['2002:7f00:1::'] }, 'sources'],
+    [{ applied, health: {}, sources: ['169.254.0.1'] }, 'sources'],
+    [{ applied, health: {}, sources: ['fe80::1'] }, 'sources'],
+    [{ applied, health: {}, sources: ['ff02::1'] }, 'sources'],
+    [{ applied, health: {}, sources: ['192.0.2.0/24'] }, 'sources'],
+    [{ applied, health: {}, sources: ['::/0'] }, 'sources'],
+    [{ applied, health: {}, sources: ['192.0.2.1', '127.0.0.1'] }, 'sources'],
+    [{ applied, health: {}, sources: Array(1_025).fill('192.0.2.1') }, 'sources'],
   ] as const) {
-    const answer = await ask('POST', '/truepeer/v1/edges/e/status', {}, report && JSON.stringify(report))
+    const answer = await ask('POST', '/truepeer/v1/edges/e/status', admin, report && JSON.stringify(report))
     assert.equal(reasonOf(answer), '400 invalid')
     assert.ok(answer.text.includes(JSON.stringify(`'${field}'`).slice(1, -1)), answer.text)
   }
-  assert.equal(reasonOf(await ask('POST', '/truepeer/v1/edges/E%20/status', {}, '{}')), '400 invalid')
+  assert.equal(reasonOf(await ask('POST', '/truepeer/v1/edges/E%20/status', admin, '{}')), '400 invalid')
   assert.equal(reasonOf(await ask('DELETE', '/truepeer/v1/audit')), '405 httpMethodNotAllowed')
   assert.equal(reasonOf(await ask('GET', '/truepeer/v1/nothing')), '404 notFound')
 })
 
 test('a report without health goes on from the one with the same healthId, and is refused where there is none', async (t) => {
-  const { ask, hub } = await serve(t, LOOPBACK)
+  const { ask, hub, token } = await serve(t, LOOPBACK)
+  const admin = token('admin')
   const send = (fields: object) => {
     const report = { applied: { generation: 'g', version: 1 }, sources: [], ...fields }
-    return ask('POST', '/truepeer/v1/edges/e/status', {}, JSON.stringify(report))
+    return ask('POST', '/truepeer/v1/edges/e/status', admin, JSON.stringify(report))
   }
   const health = { 's/g/b': 'HEALTHY' }
   const kept = () => hub.edges().map(({ report }) => [report?.applied.version, report?.health])
@@ -370,7 +436,7 @@ test('the audit log is for admins', async (t) => {
   const { ask, token } = await serve(t, LOOPBACK)
   assert.equal(reasonOf(await ask('GET', '/truepeer/v1/audit', token('operator'))), '403 forbidden')
   assert.equal((await ask('GET', '/truepeer/v1/audit?count=5', token('admin'))).text, '{"items":[]}')
-  assert.equal(reasonOf(await ask('GET', '/truepeer/v1/audit?count=x')), '400 invalid')
+  assert.equal(reasonOf(await ask('GET', '/truepeer/v1/audit?count=x', token('admin'))), '400 invalid')
 })
 
 test('what is answered besides the API is told, too: refusals at the door, and the routes of our own', async (t) => {

@@ -40,7 +40,7 @@ export type HttpServer = {
   close(): Promise<void>
 }
 
-/** Whoever reaches this address may do everything. */
+/** Whoever reaches this address needs no token. */
 export function isTrustedAddress(address: ListenAddress): boolean {
   return address.kind === 'unix' || classifyAddress(address.endpoint.address) === 'loopback'
 }

@@ -1,14 +1,15 @@
 import type { ServerResponse } from 'node:http'
-import { classifyAddress } from '../../address/address-class.ts'
 import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import { isResourceName } from '../../compute/reference.ts'
+import { isEdgeSource, SOURCES_MAX } from '../../feed/edge-source.ts'
 import type { ConfigurationId, EdgeReport, InstanceAnswer, ReportedHealth, SentReport } from '../../feed/feed.ts'
 import type { ApiResponse } from '../methods/api-request.ts'
 import { ApiError, errorBody } from '../model/api-error.ts'
-import type { EdgeHub, FeedSink, FollowerEvents } from '../publish/edge-hub.ts'
+import type { EdgeHub, FeedSink, FollowerEvents, HubRefusal } from '../publish/edge-hub.ts'
 import type { EdgeSources } from '../publish/edge-sources.ts'
 import type { Store } from '../store/store.ts'
 import type { Identity } from '../store/token.ts'
+import { ANYBODY_ON_HOST } from './door.ts'
 
 /** What of a request these routes look at. */
 export type OwnRequest = {
@@ -31,7 +32,8 @@ const PROBLEMS_MAX = 20
 const PROBLEM_LENGTH_MAX = 1_000
 const HEALTH_MAX = 200_000
 const HEALTH_ID_LENGTH_MAX = 100
-const SOURCES_MAX = 1_024
+/** How a process of an edge calls itself; empty: it does not. */
+const PROCESS_FORM = /^[-0-9a-f]{0,64}$/
 
 /** Reports whether a path is not one of Google's. */
 export function isOwnPath(path: string): boolean {
@@ -69,7 +71,7 @@ export class OwnRoutes {
     const edge = EDGE_STATUS.exec(route)?.[1]
     if (edge !== undefined) {
       allowMethod(request, 'POST')
-      return this.#report(edgeName(edge, request), request.body)
+      return this.#report(edgeName(edge, request), request)
     }
     const forgotten = EDGE.exec(route)?.[1]
     if (forgotten !== undefined) {
@@ -93,26 +95,38 @@ export class OwnRoutes {
     throw new ApiError(404, { message: `There is no ${PREFIX}${route.slice(0, 80)}`, reason: 'notFound' })
   }
 
-  async #report(name: string, body: unknown): Promise<ApiResponse> {
+  async #report(name: string, { body, query }: OwnRequest): Promise<ApiResponse> {
     const { healthId, health = this.#hub.healthOf(name, healthId), ...rest } = readReport(body)
     if (health === undefined) {
       const message = "The health of this edge's backends is not known by its healthId; report all of it"
       throw new ApiError(409, { message, reason: 'conditionNotMet' })
     }
-    if (!this.#hub.report(name, { ...rest, health }, healthId)) throw tooMany()
-    await this.#sources.set(name, rest.sources)
-    return { status: 200, body: {} }
+    const refused = this.#hub.report(name, { ...rest, health }, healthId, processOf(query))
+    if (refused !== undefined) throw hubError(name, refused)
+    const limit = await this.#sources.set(name, rest.sources)
+    if (limit === undefined) return { status: 200, body: {} }
+    const message = `The addresses of "${name}" are not taken: ${limit}`
+    throw new ApiError(429, { message, reason: 'rateLimitExceeded' })
   }
 
   #watch(name: string, { query, stream }: OwnRequest): undefined {
     const generation = query.get('generation') ?? ''
     const version = Number(query.get('version') ?? '')
-    return attach(stream(), (sink) => this.#hub.follow(name, { generation, version }, sink))
+    const process = processOf(query)
+    attach(stream(), (sink) => {
+      const events = this.#hub.follow(name, { generation, version }, sink, process)
+      if (typeof events === 'string') throw hubError(name, events)
+      return events
+    })
   }
 
   #watchSources({ identity, stream }: OwnRequest): undefined {
     allowAgents(identity)
-    return attach(stream(), (sink) => this.#sources.follow(sink))
+    attach(stream(), (sink) => {
+      const events = this.#sources.follow(sink)
+      if (events === undefined) throw tooMany('agents')
+      return events
+    })
   }
 
   /** Edges may reach a host as an endpoint, too: that no instance has this name is no error. */
@@ -127,8 +141,8 @@ export class OwnRoutes {
     return { status: 200, body }
   }
 
-  async #forget(name: string, { identity: { role } }: OwnRequest): Promise<ApiResponse> {
-    if (role !== 'admin') throw forbidden('Only an admin may make the controller forget an edge')
+  async #forget(name: string, { identity }: OwnRequest): Promise<ApiResponse> {
+    if (identity.role !== 'admin') throw forbidden(identity, 'Only an admin may make the controller forget an edge')
     if (!this.#hub.forget(name))
       throw new ApiError(409, { message: `"${name}" is connected`, reason: 'conditionNotMet' })
     await this.#sources.set(name, [])
@@ -136,7 +150,8 @@ export class OwnRoutes {
   }
 
   #audit(request: OwnRequest): ApiResponse {
-    if (request.identity.role !== 'admin') throw forbidden('Only an admin may read the audit log')
+    const { identity } = request
+    if (identity.role !== 'admin') throw forbidden(identity, 'Only an admin may read the audit log')
     const text = request.query.get('count') ?? `${AUDIT_COUNT}`
     const count = /^\d{1,4}$/.test(text) ? Math.min(Number(text), AUDIT_COUNT_MAX) : 0
     if (count === 0) throw invalid('count', `give a number from 1 to ${AUDIT_COUNT_MAX}`)
@@ -144,16 +159,22 @@ export class OwnRoutes {
   }
 }
 
-function attach(response: ServerResponse, follow: (sink: FeedSink) => FollowerEvents | undefined): undefined {
-  response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' })
-  const events = follow({ write: (line) => response.write(line), end: () => void response.destroy() })
-  if (events === undefined) {
-    response.destroy()
-    return undefined
+/** @param follow throws when it does not let the client follow; nothing was written then */
+function attach(response: ServerResponse, follow: (sink: FeedSink) => FollowerEvents): void {
+  const begin = (): void => {
+    if (response.headersSent) return
+    response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' })
+    // Who follows waits for the beginning of the answer no longer than for any other.
+    response.flushHeaders()
   }
+  const write = (line: string): boolean => {
+    begin()
+    return response.write(line)
+  }
+  const events = follow({ write, end: () => void response.destroy() })
+  begin()
   response.on('drain', events.onDrain)
   response.on('close', events.onEnd)
-  return undefined
 }
 
 function allowMethod({ method, path }: OwnRequest, allowed: string): void {
@@ -161,21 +182,29 @@ function allowMethod({ method, path }: OwnRequest, allowed: string): void {
   throw new ApiError(405, { message: `${path.slice(0, 80)} takes only ${allowed}`, reason: 'httpMethodNotAllowed' })
 }
 
-function allowPeople({ identity: { role } }: OwnRequest): void {
-  if (role === 'edge' || role === 'agent') throw forbidden(`A token of the role ${role} is not for this`)
+function allowPeople({ identity }: OwnRequest): void {
+  const { role } = identity
+  if (role === 'edge' || role === 'agent') throw forbidden(identity, `A token of the role ${role} is not for this`)
 }
 
-function allowAgents({ role }: Identity): void {
-  if (role === 'agent' || role === 'admin') return
-  throw forbidden('This token may not act for an agent; make one of that role')
+function allowAgents(identity: Identity): void {
+  if (identity.role === 'agent' || identity.role === 'admin') return
+  throw forbidden(identity, 'This token may not act for an agent; make one of that role')
 }
 
 /** The name of an edge that this identity may speak for. @throws ApiError */
-function edgeName(name: string, { identity: { user, role } }: OwnRequest): string {
+function edgeName(name: string, { identity }: OwnRequest): string {
+  const { user, role } = identity
   if (!isResourceName(name)) throw invalid('name', 'write small letters, digits and "-", such as edge-1')
   if (role === 'admin' || (role === 'edge' && user === name)) return name
   const remedy = `make a token with "--role edge --user ${name}"`
-  throw forbidden(`This token may not speak for the edge "${name}"; ${remedy}`)
+  throw forbidden(identity, `This token may not speak for the edge "${name}"; ${remedy}`)
+}
+
+function processOf(query: URLSearchParams): string {
+  const text = query.get('process') ?? ''
+  if (PROCESS_FORM.test(text)) return text
+  throw invalid('process', 'give a UUID')
 }
 
 /** Checks what an edge says of itself. @throws ApiError */
@@ -224,7 +253,7 @@ function readHealth(value: unknown): EdgeReport['health'] {
   return Object.fromEntries(entries) as Readonly<Record<string, ReportedHealth>>
 }
 
-/** Single addresses only: an edge cannot make agents trust a whole network. */
+/** Single addresses only, of one host: an edge cannot make agents trust a whole network, or their own users. */
 function readSources(value: unknown): readonly string[] {
   const list: readonly unknown[] = Array.isArray(value) ? value : []
   if (!Array.isArray(value) || list.length > SOURCES_MAX) {
@@ -232,10 +261,9 @@ function readSources(value: unknown): readonly string[] {
   }
   return list.map((text) => {
     const address = typeof text === 'string' ? parseIpAddress(text) : undefined
-    const isUsable =
-      address !== undefined && !['unspecified', 'multicast', 'broadcast'].includes(classifyAddress(address))
-    if (!isUsable) throw invalid('sources', 'give addresses of this host, such as "192.0.2.1"')
-    return formatIpAddress(address)
+    if (address !== undefined && isEdgeSource(address)) return formatIpAddress(address)
+    const remedy = 'give single addresses that only the host of the edge has, such as "192.0.2.1"'
+    throw invalid('sources', `"${String(text).slice(0, 80)}" is no address that agents can trust; ${remedy}`)
   })
 }
 
@@ -254,10 +282,20 @@ function invalid(field: string, remedy: string): ApiError {
   return new ApiError(400, { message: `Invalid value for field '${field}': ${remedy}`, reason: 'invalid' })
 }
 
-function forbidden(message: string): ApiError {
-  return new ApiError(403, { message, reason: 'forbidden' })
+/** @param message what this user may not do */
+function forbidden(identity: Identity, message: string): ApiError {
+  if (identity !== ANYBODY_ON_HOST) return new ApiError(403, { message, reason: 'forbidden' })
+  const without =
+    'A bearer token is needed for this on loopback, too; make one with "truepeer controller token create", or ask on the UNIX socket of --unix'
+  return new ApiError(401, { message: without, reason: 'required' })
 }
 
-function tooMany(): ApiError {
-  return new ApiError(503, { message: 'There are too many edges', reason: 'backendError' })
+function hubError(name: string, refusal: HubRefusal): ApiError {
+  if (refusal === 'full') return tooMany('edges')
+  const message = `Another edge follows as "${name}"; give each edge a --name of its own, or stop the other one`
+  return new ApiError(409, { message, reason: 'alreadyExists' })
+}
+
+function tooMany(followers: string): ApiError {
+  return new ApiError(503, { message: `There are too many ${followers}`, reason: 'backendError' })
 }

@@ -51,7 +51,6 @@ export class RequestHandler {
     const entered = this.#options.door.enter({ host, origin, authorization, peerAddress }, this.#access)
     if (!('status' in entered)) return entered
     const { status, reason, message } = entered
-    if (status === 401) response.setHeader('www-authenticate', 'Bearer')
     this.#refuse(response, status, reason, message)
     return undefined
   }
@@ -116,6 +115,7 @@ function send(response: ServerResponse, answer: ApiResponse): void {
       ? [answer.contentType, answer.bytes]
       : ['application/json; charset=UTF-8', JSON.stringify(answer.body)]
   response.writeHead(answer.status, {
+    ...(answer.status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
     'cache-control': 'private, no-store',
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',

@@ -61,6 +61,7 @@ export async function serve(t: TestContext, address: ListenAddress, tls?: TlsIde
   return {
     server,
     hub,
+    sources,
     requests,
     logged,
     answers,

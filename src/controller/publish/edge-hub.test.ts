@@ -3,7 +3,7 @@ import { mock, type TestContext, test } from 'node:test'
 import type { Problem } from '../../compute/problem.ts'
 import { type EdgeReport, FEED_FORMAT } from '../../feed/feed.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
-import { EdgeHub, type FeedSink } from './edge-hub.ts'
+import { EdgeHub, type FeedSink, type FollowerEvents, type HubRefusal } from './edge-hub.ts'
 
 const NO_REPORT = { region: undefined, zone: undefined, refused: undefined, health: {}, sources: [] }
 
@@ -26,6 +26,12 @@ class TestSink implements FeedSink {
   taken(): string[] {
     return this.lines.splice(0).map(({ type, version }) => (version === undefined ? `${type}` : `${type} ${version}`))
   }
+}
+
+/** Holds that an edge may follow. */
+function letIn(events: FollowerEvents | HubRefusal): FollowerEvents {
+  assert.ok(typeof events !== 'string', String(events))
+  return events
 }
 
 function snapshotOf(name: string): Snapshot {
@@ -94,7 +100,7 @@ test('an edge that has the current version of this generation is not sent it aga
     [{ generation: 'other', version: 1 }, 'snapshot 1'],
   ] as const) {
     const sink = new TestSink()
-    hub.follow('e', has, sink)
+    hub.follow('e', has, sink, 'p')
     assert.deepEqual(sink.taken(), [expected])
   }
 })
@@ -112,12 +118,12 @@ test('of changes that come together, and while an edge is slow, only the last is
   const { hub, publish } = testHub(t)
   const sink = new TestSink()
   sink.isFull = true
-  const events = hub.follow('e', undefined, sink)
+  const events = letIn(hub.follow('e', undefined, sink))
   await Promise.all([publish('b'), publish('c')])
   await publish('d')
   assert.deepEqual(sink.taken(), ['snapshot 1'])
   sink.isFull = false
-  events?.onDrain()
+  events.onDrain()
   assert.deepEqual(sink.taken(), ['snapshot 4'])
   await Promise.all([publish('e'), publish('f')])
   assert.deepEqual(sink.taken(), ['snapshot 6'])
@@ -155,13 +161,13 @@ test('after 2 s a change of listeners names the edges that have not applied it',
 
 test('nobody waits for an edge that has refused the version, or that goes', async (t) => {
   const { hub, publish, applied } = testHub(t)
-  const refusing = hub.follow('e', undefined, new TestSink())
-  const going = hub.follow('f', undefined, new TestSink())
+  const refusing = letIn(hub.follow('e', undefined, new TestSink()))
+  const going = letIn(hub.follow('f', undefined, new TestSink()))
   const first = publish('b', true)
   applied('e', 1, { refused: { generation: 'g', version: 2, problems: ['in use'] } })
-  going?.onEnd()
+  going.onEnd()
   assert.deepEqual(await first, ['e'])
-  refusing?.onEnd()
+  refusing.onEnd()
   assert.deepEqual(await publish('c', true), [])
 })
 
@@ -177,14 +183,14 @@ test('a report of another generation is not taken for this one', async (t) => {
 
 test('a backend is healthy when any connected edge says so; edges that are gone do not count', (t) => {
   const { hub, applied } = testHub(t)
-  const first = hub.follow('e', undefined, new TestSink())
+  const first = letIn(hub.follow('e', undefined, new TestSink()))
   hub.follow('f', undefined, new TestSink())
   assert.equal(hub.stateOf('s/g/b'), undefined)
   applied('f', 1, { health: { 's/g/b': 'UNHEALTHY' } })
   assert.equal(hub.stateOf('s/g/b'), 'UNHEALTHY')
   applied('e', 1, { health: { 's/g/b': 'HEALTHY' } })
   assert.equal(hub.stateOf('s/g/b'), 'HEALTHY')
-  first?.onEnd()
+  first.onEnd()
   assert.equal(hub.stateOf('s/g/b'), 'UNHEALTHY')
   assert.equal(hub.stateOf('__proto__'), undefined)
 })
@@ -206,15 +212,41 @@ test('the health of an edge is known by the name that its last report gave it', 
 test('an edge that connects again replaces its former connection, whose end then means nothing', (t) => {
   const { hub } = testHub(t)
   const first = new TestSink()
-  const events = hub.follow('e', undefined, first)
-  hub.follow('e', undefined, new TestSink())
+  const events = letIn(hub.follow('e', undefined, first, 'p'))
+  letIn(hub.follow('e', undefined, new TestSink(), 'p'))
   assert.ok(first.hasEnded)
-  events?.onEnd()
+  events.onEnd()
   assert.deepEqual(
     hub.edges().map(({ name, isConnected }) => [name, isConnected]),
     [['e', true]],
   )
 })
+
+for (const [first, second] of [
+  ['p', 'q'],
+  ['p', ''],
+  ['', 'q'],
+  ['', ''],
+] as const) {
+  test(`of two edges of one name, "${first}" and "${second}", the first stays until it is gone`, (t) => {
+    const { hub, logged } = testHub(t)
+    const [sink, other] = [new TestSink(), new TestSink()]
+    const events = letIn(hub.follow('e', undefined, sink, first))
+    const report = { ...NO_REPORT, applied: { generation: 'g', version: 1 } }
+    for (let count = 0; count < 3; count++) assert.equal(hub.follow('e', undefined, other, second), 'taken')
+    if (first !== second) assert.equal(hub.report('e', report, undefined, second), 'taken')
+    assert.equal(hub.report('e', { ...report, sources: ['192.0.2.1'] }, undefined, first), undefined)
+    assert.deepEqual([sink.hasEnded, other.hasEnded, other.lines], [false, false, []])
+    assert.deepEqual(
+      hub.edges().map((edge) => edge.report?.sources),
+      [['192.0.2.1']],
+    )
+    assert.equal(logged.filter((message) => message === 'an edge is refused').length, 1)
+    events.onEnd()
+    letIn(hub.follow('e', undefined, other, second))
+    assert.deepEqual(other.taken(), ['snapshot 1'])
+  })
+}
 
 test('an edge hears something every 2 s, and is ended when it has said nothing for 15 s', (t) => {
   const { hub, applied } = testHub(t)

@@ -4,6 +4,7 @@ import {
   type ConfigurationId,
   type EdgeReport,
   FEED_FORMAT,
+  FEED_LINE_BYTES_MAX,
   type FeedLine,
 } from '../../feed/feed.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -15,6 +16,8 @@ const APPLY_WAIT_MS = 2_000
 const SILENCE_MS_MAX = 15_000
 const EDGES_MAX = 10_000
 const LINES_LOGGED_MAX = 20
+/** For a snapshot in its line. */
+const SNAPSHOT_BYTES_MAX = FEED_LINE_BYTES_MAX - 1_024
 
 /** Where lines for an edge go. */
 export type FeedSink = {
@@ -25,6 +28,8 @@ export type FeedSink = {
 
 type Follower = {
   readonly sink: FeedSink
+  /** How the process of the edge calls itself; empty: it does not. */
+  readonly process: string
   isBlocked: boolean
   /** The body it has, or will have when all that was written has arrived; undefined: unknown. */
   body: string | undefined
@@ -38,7 +43,12 @@ type Edge = {
   /** What the edge calls the health in its report; undefined: it has no name for it. */
   healthId: string | undefined
   reportedMs: number
+  /** The process of the same name that was refused last. */
+  refused: string | undefined
 }
+
+/** Why an edge is not let in: there are too many others, or another one of its name is connected. */
+export type HubRefusal = 'full' | 'taken'
 
 /** An edge as the controller knows it. */
 export type EdgeView = {
@@ -107,20 +117,25 @@ export class EdgeHub implements Hub, HealthSource {
   }
 
   /**
-   * Lets an edge follow from the configuration that it has; a connection that it had before is ended.
+   * Lets an edge follow from the configuration that it has. A connection that the same process had before is ended; one
+   * of another process stays, until it ends or is silent for too long.
    *
-   * @returns what the connection has to say: that it can take more, and that it is gone; undefined: there are too many
+   * @param process how the process of the edge calls itself; empty: it does not, and is never the same as another
+   * @returns what the connection has to say: that it can take more, and that it is gone; or why it is none
    */
-  follow(name: string, has: ConfigurationId | undefined, sink: FeedSink): FollowerEvents | undefined {
+  follow(name: string, has: ConfigurationId | undefined, sink: FeedSink, process = ''): FollowerEvents | HubRefusal {
     const edge = this.#edges.get(name) ?? this.#newEdge(name)
-    if (edge === undefined) return undefined
+    if (edge === undefined) return 'full'
     if (edge.follower !== undefined) {
+      if (process === '' || edge.follower.process !== process) return this.#refuse(name, edge, process)
       this.#options.log('warn', 'an edge connects again while it is connected', { edge: name })
       edge.follower.sink.end()
     } else this.#options.log('info', 'edge connected', { edge: name })
+    edge.refused = undefined
     const isCurrent = has?.generation === this.#options.generation && has.version === this.#publishedVersion()
     const follower: Follower = {
       sink,
+      process,
       isBlocked: false,
       body: isCurrent ? this.#body : undefined,
       version: -1,
@@ -148,10 +163,11 @@ export class EdgeHub implements Hub, HealthSource {
     return healthId !== undefined && edge?.healthId === healthId ? edge.report?.health : undefined
   }
 
-  /** Takes what an edge says about itself. @returns false: it does not follow, and there are too many others */
-  report(name: string, report: EdgeReport, healthId?: string): boolean {
+  /** Takes what an edge says about itself. @returns why not; undefined: it was taken */
+  report(name: string, report: EdgeReport, healthId?: string, process = ''): HubRefusal | undefined {
     const edge = this.#edges.get(name) ?? this.#newEdge(name)
-    if (edge === undefined) return false
+    if (edge === undefined) return 'full'
+    if (edge.follower !== undefined && edge.follower.process !== process) return this.#refuse(name, edge, process)
     const nowMs = this.#options.clock()
     const { refused } = report
     if (refused !== undefined && refused.version !== edge.report?.refused?.version) {
@@ -163,7 +179,17 @@ export class EdgeHub implements Hub, HealthSource {
     edge.reportedMs = nowMs
     if (edge.follower !== undefined) edge.follower.lastHeardMs = nowMs
     this.#wake()
-    return true
+    return undefined
+  }
+
+  /** It tries again every few seconds, and is logged once. */
+  #refuse(name: string, edge: Edge, process: string): 'taken' {
+    if (edge.refused !== process) {
+      const fields = { edge: name, problem: 'an edge of this name is connected; give each a --name of its own' }
+      this.#options.log('warn', 'an edge is refused', fields)
+    }
+    edge.refused = process
+    return 'taken'
   }
 
   /** The edges that follow or have followed, by name. */
@@ -198,7 +224,13 @@ export class EdgeHub implements Hub, HealthSource {
       if (gone === undefined) return undefined
       this.#edges.delete(gone[0])
     }
-    const edge: Edge = { follower: undefined, report: undefined, healthId: undefined, reportedMs: 0 }
+    const edge: Edge = {
+      follower: undefined,
+      report: undefined,
+      healthId: undefined,
+      reportedMs: 0,
+      refused: undefined,
+    }
     this.#edges.set(name, edge)
     return edge
   }
@@ -246,6 +278,10 @@ export class EdgeHub implements Hub, HealthSource {
     const { version, snapshot, leftOut } = publication
     if (version === this.#bodyVersion) return version
     const body = JSON.stringify(snapshot)
+    if (body !== this.#body && Buffer.byteLength(body) > SNAPSHOT_BYTES_MAX) {
+      const problem = `its text is longer than ${FEED_LINE_BYTES_MAX / 1024 / 1024} MiB, which no edge takes; serve less`
+      this.#options.log('error', 'the configuration is too large', { version, problem })
+    }
     // The same string, so that comparing costs nothing.
     if (body !== this.#body) this.#body = body
     this.#bodyVersion = version

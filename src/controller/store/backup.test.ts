@@ -138,6 +138,17 @@ test('tokens are made and revoked while the controller runs, and before it ever 
   assert.equal(revokeToken(data, id), true)
   assert.equal(revokeToken(data, id), false)
   assert.deepEqual(users(), ['late'])
+  const late = { user: 'late', role: 'viewer' }
+  const records = store.audit(10).map(({ user, action, before, after }) => [user, action, before, after])
+  assert.deepEqual(records, [
+    ['local', 'tokens.revoke', { user: 'early', role: 'admin' }, null],
+    ['local', 'tokens.create', null, late],
+    ['local', 'tokens.create', null, { user: 'early', role: 'admin' }],
+  ])
+  assert.deepEqual(
+    store.audit(10).map(({ target }) => target),
+    [`tokens/${id}`, `tokens/${store.tokens()[0]?.id}`, `tokens/${id}`],
+  )
   assert.deepEqual(
     listTokens(data).map(({ user, role }) => [user, role]),
     [['late', 'viewer']],

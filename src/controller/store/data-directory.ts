@@ -101,10 +101,25 @@ export function closeDatabase(database: Database): void {
   database.close()
 }
 
-/** For commands that only look at what there is. @throws StoreError when there is none */
-export function requireDatabase(directory: string): void {
+/** For {@link requireDatabase}: what to do where a store may be begun. */
+export const CREATE_REMEDY = 'give the --data of the controller, or --create to begin a new one'
+
+/**
+ * For whoever is not told to begin a new store: a wrong directory, or one whose disk is not mounted, looks like that.
+ *
+ * @throws StoreError when there is none, or it cannot be looked at
+ */
+export function requireDatabase(directory: string, remedy = 'give the --data of the controller'): void {
   const path = databasePath(directory)
-  if (!existsSync(path)) throw new StoreError(`"${path}" is not there; give the --data of the controller`)
+  let stat: ReturnType<typeof statSync> | undefined
+  try {
+    stat = statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw storeError(error, path)
+  }
+  // An empty one is what is left when a process ends between making the file and its first table.
+  if (stat !== undefined && !(stat.isFile() && stat.size === 0)) return
+  throw new StoreError(`"${path}" is not there; ${remedy}`)
 }
 
 /** It holds private keys. @throws StoreError */

@@ -104,10 +104,7 @@ export class SqliteStore implements Store {
       for (const change of changes) this.#write(change, revision)
       if (changes.length > 0) this.#statements.setRevision.run(revision)
       if (operation !== undefined) this.#writeOperation(operation)
-      for (const { time, user, action, target, before, after } of audit) {
-        const texts = [JSON.stringify(before), JSON.stringify(after)]
-        this.#statements.addAudit.run(time, user, action, target, ...texts)
-      }
+      for (const record of audit) this.#statements.addAudit.run(...auditRow(record))
       for (const [name, value] of Object.entries(meta)) {
         if (value === undefined) this.#statements.removeMeta.run(name)
         else this.#statements.putMeta.run(name, value)
@@ -254,6 +251,15 @@ export function removeToken(database: Database, id: string): boolean {
   return database.prepare('DELETE FROM tokens WHERE id = ?').run(id).changes > 0
 }
 
+/** Adds a record to the audit log of a database, which may be that of a running controller. */
+export function addAudit(database: Database, record: AuditRecord): void {
+  database.prepare(ADD_AUDIT).run(...auditRow(record))
+}
+
+function auditRow({ time, user, action, target, before, after }: AuditRecord): readonly string[] {
+  return [time, user, action, target, JSON.stringify(before), JSON.stringify(after)]
+}
+
 /** The tokens of a database, the oldest first. */
 export function readTokens(database: Database): readonly StoredToken[] {
   const rows = database.prepare(SELECT_TOKENS).all()
@@ -261,6 +267,7 @@ export function readTokens(database: Database): readonly StoredToken[] {
 }
 
 const SELECT_TOKENS = 'SELECT id, hash, user, role, created FROM tokens ORDER BY created, id'
+const ADD_AUDIT = 'INSERT INTO audit (time, user, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?)'
 const SELECT_OPERATION = 'SELECT project, scope, name, id, is_done, inserted, request, resource FROM operations'
 
 type Statements = Readonly<Record<keyof ReturnType<typeof statementTexts>, Statement>>
@@ -289,7 +296,7 @@ function statementTexts() {
       (SELECT count(*) FROM operations WHERE is_done = 0) AS running`,
     unfinished: `${SELECT_OPERATION} WHERE is_done = 0 ORDER BY sequence`,
     removeOldOperations: 'DELETE FROM operations WHERE is_done = 1 AND inserted < ?',
-    addAudit: 'INSERT INTO audit (time, user, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?)',
+    addAudit: ADD_AUDIT,
     audit: 'SELECT time, user, action, target, before, after FROM audit ORDER BY sequence DESC LIMIT ?',
     removeOldAudit: 'DELETE FROM audit WHERE time < ?',
     meta: 'SELECT value FROM meta WHERE name = ?',

@@ -1,6 +1,14 @@
 import { formatIpAddress, type IpAddress } from '../../address/ip-address.ts'
 import type { ControllerClient } from '../../feed/controller-client.ts'
-import { type EdgeReport, FEED_FORMAT, type FeedLine, isConfigurationId, type ReportedHealth } from '../../feed/feed.ts'
+import { isEdgeSource, SOURCES_MAX } from '../../feed/edge-source.ts'
+import {
+  type ConfigurationId,
+  type EdgeReport,
+  FEED_FORMAT,
+  type FeedLine,
+  isConfigurationId,
+  type ReportedHealth,
+} from '../../feed/feed.ts'
 import { sourceTowards } from '../../linux/route.ts'
 import { isSnapshot } from '../../snapshot/is-snapshot.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../snapshot/snapshot.ts'
@@ -19,8 +27,6 @@ const TRY_AGAIN_MS = 10_000
 const SOURCES_TICKS = 60
 /** Nothing is sent there. */
 const ANY_PORT = 9
-/** As many as a controller takes. */
-const SOURCES_MAX = 1_024
 /** What is shown of a format that is not known. */
 const FORMAT_LENGTH_MAX = 20
 
@@ -54,14 +60,18 @@ export class ControllerFollower {
   readonly #options: FollowerOptions
   readonly #client: ControllerClient
   readonly #end = new AbortController()
+  /** Tells this process from others of the same name, which a controller refuses while this one follows. */
+  readonly #process = crypto.randomUUID()
   /** What the edge serves, as far as it is known. */
   #applied: IdentifiedSnapshot
   /** What it has to serve. */
   #wanted: IdentifiedSnapshot
   #refused: Refused | undefined
+  /** What the controller has now, and the edge does not take by itself. */
+  #held: Refused | undefined
   #isApplying = false
   #triedAtMs = 0
-  readonly #sources = new OwnAddresses((address) => sourceTowards({ address, port: ANY_PORT }))
+  readonly #sources = new OwnAddresses(sourceFor)
   #isConnected = false
   #edge: RunningEdge | undefined
   readonly #reports: Reports
@@ -72,7 +82,7 @@ export class ControllerFollower {
     this.#applied = this.#readLastGood()
     this.#wanted = this.#applied
     const { client, name, log } = options
-    const path = `/truepeer/v1/edges/${name}/status`
+    const path = `/truepeer/v1/edges/${name}/status?process=${this.#process}`
     this.#reports = new Reports(
       { client, path, log, signal: this.#end.signal },
       {
@@ -120,7 +130,8 @@ export class ControllerFollower {
     const { log, name } = this.#options
     const pathOf = (): string => {
       const { generation, version } = this.#wanted
-      return `/truepeer/v1/watch?${new URLSearchParams({ name, generation, version: `${version}` })}`
+      const has = { generation, version: `${version}`, process: this.#process }
+      return `/truepeer/v1/watch?${new URLSearchParams({ name, ...has })}`
     }
     const onLine = (line: unknown): void => {
       this.#isConnected = true
@@ -140,6 +151,11 @@ export class ControllerFollower {
         return
       case 'version':
         if (!isConfigurationId(line)) throw new Error('The controller sends a version without its number')
+        if (line.generation === this.#held?.generation) return this.#hold(line)
+        if (line.generation !== this.#wanted.generation) {
+          throw new Error('The controller sends a version of a configuration that it has not sent')
+        }
+        this.#held = undefined
         this.#wanted = { generation: line.generation, version: line.version, snapshot: this.#wanted.snapshot }
         break
       case 'snapshot': {
@@ -151,6 +167,8 @@ export class ControllerFollower {
         if (!isConfigurationId(line) || !isSnapshot(snapshot)) {
           throw new Error('The controller sends a configuration that is none; update the older of both')
         }
+        if (this.#isHeld({ generation, version, snapshot })) return this.#hold(line)
+        this.#held = undefined
         this.#wanted = { generation, version, snapshot }
         break
       }
@@ -159,6 +177,25 @@ export class ControllerFollower {
         return
     }
     void this.#apply()
+  }
+
+  /**
+   * A controller with another database and nothing in it was perhaps started with a wrong directory: that is no reason to
+   * close every port.
+   */
+  #isHeld({ generation, snapshot }: IdentifiedSnapshot): boolean {
+    const served = this.#wanted
+    const isOther = served.generation !== '' && generation !== served.generation
+    return isOther && snapshot.frontends.length === 0 && served.snapshot.frontends.length > 0
+  }
+
+  #hold({ generation, version }: ConfigurationId): void {
+    const { file, log } = this.#options
+    const remedy = `look at the --data of the controller; to serve nothing, remove ${JSON.stringify(file)} and restart the edge`
+    const problem = `The controller has another database, without anything to serve: the last configuration stays; ${remedy}`
+    if (this.#held?.generation !== generation) log('error', problem)
+    this.#held = { generation, version, problems: [problem] }
+    void this.#reports.soon()
   }
 
   /** One after the other, and of several that wait only the latest. Never rejects. */
@@ -220,10 +257,16 @@ export class ControllerFollower {
   #reportHead(): Omit<EdgeReport, 'health'> {
     const { region, zone, sourceAddresses } = this.#options
     const { generation, version } = this.#applied
-    const given = [...new Set(sourceAddresses.map(formatIpAddress))].sort(compareTexts)
-    const sources = (given.length > 0 ? given : this.#sources.list()).slice(0, SOURCES_MAX)
-    return { region, zone, applied: { generation, version }, refused: this.#refused, sources }
+    const given = [...new Set(sourceAddresses.filter(isEdgeSource).map(formatIpAddress))].sort(compareTexts)
+    const sources = (sourceAddresses.length > 0 ? given : this.#sources.list()).slice(0, SOURCES_MAX)
+    return { region, zone, applied: { generation, version }, refused: this.#held ?? this.#refused, sources }
   }
+}
+
+/** A backend on this host is reached from loopback, which no agent trusts. */
+function sourceFor(address: IpAddress): IpAddress | undefined {
+  const own = sourceTowards({ address, port: ANY_PORT })
+  return own !== undefined && isEdgeSource(own) ? own : undefined
 }
 
 function addressOf({ address }: { readonly address: string }): string {

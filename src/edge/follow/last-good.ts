@@ -1,15 +1,12 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { formatProblem } from '../../compute/problem.ts'
-import { type ConfigurationId, FEED_FORMAT, isConfigurationId } from '../../feed/feed.ts'
+import { type ConfigurationId, FEED_FORMAT, FEED_LINE_BYTES_MAX, isConfigurationId } from '../../feed/feed.ts'
 import { replaceFile } from '../../linux/replace-file.ts'
 import { readPrivateTextFile } from '../../linux/text-file.ts'
 import { isSnapshot } from '../../snapshot/is-snapshot.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
 import { tlsProblems } from '../frontends/frontend-tls.ts'
-
-/** As long as a line of the feed, with which it came. */
-const BYTES_MAX = 256 * 1024 * 1024
 
 /** A configuration with what it is called. */
 export type IdentifiedSnapshot = ConfigurationId & { readonly snapshot: Snapshot }
@@ -22,7 +19,7 @@ export type IdentifiedSnapshot = ConfigurationId & { readonly snapshot: Snapshot
 export function readLastGood(path: string): IdentifiedSnapshot | undefined {
   let text: string
   try {
-    text = readPrivateTextFile(path, { bytesMax: BYTES_MAX })
+    text = readPrivateTextFile(path, { bytesMax: FEED_LINE_BYTES_MAX })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
