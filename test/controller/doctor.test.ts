@@ -77,7 +77,10 @@ test('a controller that answers, knows the instance and an edge, and a folder in
 
   const file = join(directory, 'agent.yaml')
   const listener = '{ listen: "127.0.0.9:1100" }'
-  writeFileSync(file, `{controller: "${controller.url}", instance: other, listeners: [${listener}]}`)
+  writeFileSync(
+    file,
+    `{controller: "${controller.url}", instance: other, state: "${join(directory, 'state')}", listeners: [${listener}]}`,
+  )
   const other = await examine(['--config', file])
   assert.deepEqual(problems(other), { 'controller-instance': 'warn' })
   assert.match(other['controller-instance'].remedy, /correct "instance" in the file/)
