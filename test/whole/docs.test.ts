@@ -43,7 +43,9 @@ function commandLines(file: string): string[][] {
       (line) =>
         /(?:^|[ =/])truepeer ((?:edge|agent|controller|doctor|host-setup|status|verify|whoami)\b.*)$/.exec(line)?.[1],
     )
-  return lines.filter((line) => line !== undefined).map((line) => line.replaceAll("'", '').split(/\s+/))
+  // What a shell does with the output is not the program's.
+  const own = lines.filter((line) => line !== undefined).map((line) => line.replace(/\s*[>|].*$/, ''))
+  return own.map((line) => line.replaceAll("'", '').split(/\s+/))
 }
 
 test('every relative link and every path of ours in the documents leads to a file', () => {
