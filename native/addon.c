@@ -51,6 +51,7 @@ static const struct {
     {"tlsError", call_tls_error},
     {"tlsOpen", call_tls_open},
     {"tlsSetServerName", call_tls_set_server_name},
+    {"tlsSetTicketScope", call_tls_set_ticket_scope},
     {"tlsHandshake", call_tls_handshake},
     {"tlsRead", call_tls_read},
     {"tlsWrite", call_tls_write},

@@ -72,6 +72,7 @@ CALL(call_tls_bind);
 CALL(call_tls_error);
 CALL(call_tls_open);
 CALL(call_tls_set_server_name);
+CALL(call_tls_set_ticket_scope);
 CALL(call_tls_handshake);
 CALL(call_tls_read);
 CALL(call_tls_write);

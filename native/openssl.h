@@ -107,6 +107,7 @@ X509_STORE *SSL_CTX_get_cert_store(const SSL_CTX *context);
 void SSL_CTX_set_verify(SSL_CTX *context, int mode, void *callback);
 
 SSL *SSL_new(SSL_CTX *context);
+int SSL_set_session_id_context(SSL *session, const unsigned char *id, unsigned int length);
 void SSL_free(SSL *session);
 void SSL_set_bio(SSL *session, BIO *read, BIO *write);
 void SSL_set_accept_state(SSL *session);

@@ -124,6 +124,14 @@ CALL(call_tls_open) {
   return result_pointer(env, session);
 }
 
+/** tlsSetTicketScope(session, scope): SSL_set_session_id_context(3), for this session in place of its context's. */
+CALL(call_tls_set_ticket_scope) {
+  arguments args = arguments_read(env, info);
+  byte_range scope = argument_bytes(&args, 1);
+  int result = SSL_set_session_id_context(argument_pointer(&args, 0), scope.data, (unsigned int)scope.length);
+  return result_int(env, result == 1 ? 0 : -1);
+}
+
 /** tlsSetServerName(session, name, isVerified): what a client asks for, and what the certificate has to name. */
 CALL(call_tls_set_server_name) {
   arguments args = arguments_read(env, info);

@@ -255,6 +255,9 @@ function version(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version
 }
 
+// In place of node's handler, which would open an inspector for every local user; see bin/truepeer for the time before.
+process.on('SIGUSR1', () => {})
+
 main(process.argv.slice(2)).catch((error: unknown) => {
   const message = messageOf(error)
   // Each problem of a configuration is a line that begins with its file.

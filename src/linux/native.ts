@@ -102,6 +102,7 @@ type NativeTls = {
   tlsBind(received: Uint8Array, produced: Uint8Array, results: Int32Array): number
   tlsError(): number
   tlsOpen(context: TlsContextHandle, isServer: number): TlsSessionHandle | null
+  tlsSetTicketScope(session: TlsSessionHandle, scope: Uint8Array): number
   tlsSetServerName(session: TlsSessionHandle, name: string, isVerified: number): number
   tlsHandshake(session: TlsSessionHandle, start: number, end: number, protocol: Uint8Array): number
   tlsRead(

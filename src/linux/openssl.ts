@@ -158,6 +158,11 @@ export function openSession(context: TlsContextHandle, isServer: boolean): TlsSe
   return native.tlsOpen(context, isServer ? 1 : 0) ?? undefined
 }
 
+/** Has tickets of this session taken only by sessions with the same `scope`, at most 32 bytes, in place of the context's. */
+export function setTicketScope(session: TlsSessionHandle, scope: Uint8Array): void {
+  accepted('Setting the scope of tickets', native.tlsSetTicketScope(session, scope))
+}
+
 /** Has a client ask for `name`; with `isVerified`, the server's certificate must name it. */
 export function setServerName(session: TlsSessionHandle, name: string, isVerified: boolean): void {
   accepted('Setting the server name', native.tlsSetServerName(session, name, isVerified ? 1 : 0))

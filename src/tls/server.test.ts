@@ -169,6 +169,29 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const late = await shake(serverOf({ tickets: keys.table }), ticket)
     assert.deepEqual([late.error, late.info?.isResumed], ['', false])
   })
+
+  test(`${version}: a ticket of one name is worth nothing under another, or under none (RFC 6066 §3)`, async () => {
+    const keys = new TicketKeys()
+    const shakeAs = (servername: string, ticket?: Buffer): Promise<Handshake> =>
+      shakeHandsWithNode(serverOf({ tickets: keys.table }), {
+        minVersion: version,
+        maxVersion: version,
+        servername,
+        ...(ticket ? { session: ticket } : {}),
+      })
+    const { ticket } = await shakeAs('a.example')
+    assert.ok(ticket)
+    assert.equal((await shakeAs('A.example', ticket)).info?.isResumed, true, 'names have no case')
+    // Both names have the same certificate, as those of a wildcard have.
+    for (const other of ['c.example', '']) {
+      const elsewhere = await shakeAs(other, ticket)
+      assert.deepEqual([elsewhere.error, elsewhere.info?.isResumed], ['', false], `under "${other}"`)
+    }
+    const { ticket: ofNoName } = await shakeAs('')
+    assert.ok(ofNoName)
+    assert.equal((await shakeAs('a.example', ofNoName)).info?.isResumed, false)
+    assert.equal((await shakeAs('', ofNoName)).info?.isResumed, true)
+  })
 }
 
 test('a session of TLS 1.2 is not resumed with a suite that the policy does not have any more', async () => {

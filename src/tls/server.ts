@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { CERTIFICATES_MAX } from '../compute/ssl-features.ts'
 import type { TlsContextHandle } from '../linux/native.ts'
 import { freeContext, makeContext, OpensslError, useCertificate, useTickets } from '../linux/openssl.ts'
@@ -60,6 +60,7 @@ export class TlsServer {
   readonly #contexts: TlsContextHandle[] = []
   readonly #choice: CertificateChoice
   readonly #protocols: ReadonlyMap<string, Uint8Array>
+  readonly #ticketScope: string
   #users = 0
   #isRetired = false
 
@@ -76,9 +77,8 @@ export class TlsServer {
     }
     const terms = contextTerms(reading.terms)
     // Of the policy, too: a session of TLS 1.2 is resumed with the cipher of its ticket, whatever is offered now.
-    const sessionIdContext = createHash('sha256')
-      .update(JSON.stringify([name, terms]))
-      .digest()
+    const sessionIdContext = hash('sha256', JSON.stringify([name, terms]), 'buffer')
+    this.#ticketScope = sessionIdContext.toString('hex')
     try {
       for (const certificate of certificates) {
         const context = makeContext(true, terms)
@@ -109,6 +109,11 @@ export class TlsServer {
   retire(): void {
     this.#isRetired = true
     if (this.#users === 0) this.#free()
+  }
+
+  /** What tickets of a client that asks for this name are good for: no session goes on under another (RFC 6066 §3). */
+  ticketScope(serverName: string): Uint8Array {
+    return hash('sha256', `${this.#ticketScope} ${serverName}`, 'buffer')
   }
 
   /** The context for a client; it must not be kept. */

@@ -15,6 +15,7 @@ import {
   received,
   sessionCipher,
   sessionVersion,
+  setTicketScope,
   shutdown,
   TLS_1_0,
   TlsResult,
@@ -172,9 +173,11 @@ export class TlsSession {
     this.serverName = hello.serverName
     this.#protocol = server.protocolFor(hello)
     const handle = openSession(server.contextFor(hello), true)
+    const ticketScope = server.ticketScope(hello.serverName)
     this.#server = null
     server.release()
     if (handle === undefined) return this.#fail('out-of-resources')
+    setTicketScope(handle, ticketScope)
     this.#handle = handle
     return 'open'
   }
