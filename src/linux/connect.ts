@@ -17,6 +17,7 @@ import {
   setNoDelay,
   setReuseAddress,
   setTransparent,
+  setUrgentInline,
 } from './socket.ts'
 
 /** From which port of the source a connection leaves, or who chooses one. */
@@ -95,6 +96,7 @@ function bindSource(fd: number, spec: ConnectSpec): number {
   }
   const isTransparent = source !== null && sourceKind !== 'own'
   let result = setNoDelay(fd)
+  result ||= setUrgentInline(fd)
   if (isTransparent) result ||= setTransparent(fd, source.family)
   // A transparent port could not be used towards two destinations at once without it.
   if (isTransparent || (source !== null && sourcePort !== 'by-connect')) result ||= setReuseAddress(fd)

@@ -14,6 +14,7 @@ export const SOL_SOCKET = 1
 export const SO_REUSEADDR = 2
 export const SO_ERROR = 4
 export const SO_KEEPALIVE = 9
+export const SO_OOBINLINE = 10
 export const SO_LINGER = 13
 export const SO_REUSEPORT = 15
 export const SO_MARK = 36
@@ -46,6 +47,7 @@ export const SPLICE_F_MOVE = 1
 export const SPLICE_F_NONBLOCK = 2
 
 export const EPOLLIN = 0x001
+export const EPOLLPRI = 0x002
 export const EPOLLOUT = 0x004
 export const EPOLLERR = 0x008
 export const EPOLLHUP = 0x010

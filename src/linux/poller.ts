@@ -6,6 +6,7 @@ import {
   EPOLLHUP,
   EPOLLIN,
   EPOLLOUT,
+  EPOLLPRI,
   EPOLLRDHUP,
 } from './constants.ts'
 import { checked, EINTR } from './errno.ts'
@@ -20,8 +21,12 @@ export const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP
 export const WRITABLE = EPOLLOUT | EPOLLERR | EPOLLHUP
 /** No more bytes will arrive after those that are queued: FIN or an error. */
 export const HANGUP = EPOLLRDHUP | EPOLLERR | EPOLLHUP
+/** A byte among those that can be read is urgent: reading stops once in front of it. */
+export const URGENT = EPOLLPRI
 /** The socket has an error pending (SO_ERROR). */
 export const FAILED = EPOLLERR
+
+const STREAM_EVENTS = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET
 
 /**
  * An epoll(7) instance whose descriptors are registered once, edge-triggered, for everything.
@@ -33,9 +38,9 @@ export class Poller {
   readonly #fd = checked('epoll_create1', native.epollCreate())
   readonly #results = new Int32Array(EVENTS_PER_WAIT * INTS_PER_EVENT)
 
-  /** Watches a stream socket for reading, writing, hang-up and errors; returns 0 or a negated errno. */
+  /** Watches a stream socket for reading, urgent bytes, writing, hang-up and errors; returns 0 or a negated errno. */
   add(fd: number, token: number, generation: number): number {
-    return native.epollCtl(this.#fd, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, token, generation)
+    return native.epollCtl(this.#fd, EPOLL_CTL_ADD, fd, STREAM_EVENTS, token, generation)
   }
 
   /** Watches a listening socket or an eventfd; returns 0 or a negated errno. */

@@ -22,6 +22,7 @@ import {
   SO_KEEPALIVE,
   SO_LINGER,
   SO_MARK,
+  SO_OOBINLINE,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOCK_CLOEXEC,
@@ -131,6 +132,14 @@ export function setNoDelay(fd: number): number {
   return native.setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1)
 }
 
+/**
+ * Leaves an urgent byte where it is in the stream (socket(7) SO_OOBINLINE): otherwise recv(2) passes over it. Reading
+ * still stops once in front of it.
+ */
+export function setUrgentInline(fd: number): number {
+  return native.setsockoptInt(fd, SOL_SOCKET, SO_OOBINLINE, 1)
+}
+
 /** Applies {@link Liveness}; returns 0 or the first negated errno. */
 export function setLiveness(fd: number, liveness: Liveness): number {
   let result = 0
@@ -210,7 +219,7 @@ export type ListenerOptions = {
 /**
  * Opens a listening TCP socket that several workers and processes may share (socket(7) SO_REUSEPORT).
  *
- * Accepted connections inherit TCP_NODELAY and {@link Liveness} from it. `[::]` also takes IPv4 clients.
+ * Accepted connections inherit TCP_NODELAY, SO_OOBINLINE and {@link Liveness} from it. `[::]` also takes IPv4 clients.
  *
  * @throws SystemCallError naming the endpoint, the errno and the remedy
  */
@@ -231,6 +240,7 @@ export function openListener(endpoint: Endpoint, liveness: Liveness, options: Li
   if (address.family === 6) result ||= native.setsockoptInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)
   if (options.isFreebind === true) result ||= setFreebind(fd, address.family)
   result ||= setNoDelay(fd)
+  result ||= setUrgentInline(fd)
   result ||= setLiveness(fd, liveness)
   result ||= bindTo(fd, address, port)
   result ||= native.listen(fd, BACKLOG)
@@ -249,6 +259,7 @@ export function adoptListener(inheritedFd: number, liveness: Liveness): number {
   let result = native.listen(fd, BACKLOG)
   result ||= native.setNonBlocking(fd)
   result ||= setNoDelay(fd)
+  result ||= setUrgentInline(fd)
   result ||= setLiveness(fd, liveness)
   if (result < 0) {
     native.close(fd)

@@ -3,7 +3,7 @@
 
 import type { Endpoint } from '../../address/endpoint.ts'
 import { ETIMEDOUT } from '../../linux/errno.ts'
-import { FAILED, HANGUP, READABLE, WRITABLE } from '../../linux/poller.ts'
+import { FAILED, HANGUP, READABLE, URGENT, WRITABLE } from '../../linux/poller.ts'
 import { END_REASONS, type EndReason } from '../../telemetry/end-reasons.ts'
 import { METRICS } from '../../telemetry/metrics.ts'
 import { TlsSession } from '../../tls/session.ts'
@@ -97,6 +97,7 @@ export function onEvent(loop: Loop, connection: Connection, isClient: boolean, e
   if ((events & READABLE) !== 0) side.isReadable = true
   if ((events & WRITABLE) !== 0) side.isWritable = true
   if ((events & HANGUP) !== 0) side.isHungUp = true
+  if ((events & URGENT) !== 0) side.hasUrgent = true
   // A reset that comes behind a FIN shows up nowhere else: recv(2) goes on returning 0.
   if ((events & FAILED) !== 0) takeFailure(side)
   connection.lastActiveMs = loop.nowMs

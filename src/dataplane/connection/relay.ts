@@ -28,7 +28,7 @@ export function relay(from: Side, to: Side, means: RelayMeans): boolean {
   let work = 0
   while (from.isReadable && !from.hasEnded && !isBackedUp(to) && to.failure === 0) {
     if (work >= TURN_BYTES) return true
-    work += from.isBulk ? pipeOnce(from, to, means) : copyOnce(from, to, means.buffer)
+    work += from.isBulk && !from.hasUrgent ? pipeOnce(from, to, means) : copyOnce(from, to, means.buffer)
   }
   // close_notify would vouch for what nobody has said: a FIN that came without it goes on without it.
   if (from.hasEnded && from.failure === 0 && from.tls?.isTruncated !== true) closeNotify(to)

@@ -25,8 +25,9 @@ export function receiveBytes(side: Side, buffer: Uint8Array, start: number, end:
   let count = receive(side.fd, buffer, start, end)
   while (count === EINTR) count = receive(side.fd, buffer, start, end)
   if (count > 0) {
-    // A short read has emptied the queue; only a FIN or an error that came with it would give no further event.
-    if (count < end - start && !side.isHungUp) side.isReadable = false
+    // A short read has emptied the queue; only a FIN or an error that came with it would give no further event. Or it
+    // stopped in front of an urgent byte; one that nobody has told of yet will have an event of its own.
+    if (count < end - start && !side.isHungUp && !side.hasUrgent) side.isReadable = false
     return count
   }
   noteNothingRead(side, count)
@@ -42,9 +43,10 @@ export function peekFrom(side: Side, buffer: Uint8Array, start: number, end: num
   return 0
 }
 
-/** Keeps the state of a side from which recv(2) or splice(2) got no bytes but `result`: 0 or a negated errno. */
+/** Keeps the state of a side from which recv(2) got no bytes but `result`: 0 or a negated errno. */
 function noteNothingRead(side: Side, result: number): void {
   side.isReadable = false
+  side.hasUrgent = false
   if (result === EAGAIN) return
   side.hasEnded = true
   if (result < 0) breakSide(side, result)
@@ -53,20 +55,24 @@ function noteNothingRead(side: Side, result: number): void {
 /**
  * Reads once from `from` into an empty pipe for `to`; the pipe stays with `to` only if bytes came.
  *
- * @returns the number of bytes; 0 when there is nothing (now or ever: see `hasEnded`)
+ * @returns the number of bytes; 0 when there is nothing now, or when only {@link receiveBytes} can say what is there
  */
 export function fillPipe(from: Side, to: Side, pipe: Pipe): number {
   let count = splice(from.fd, pipe.writeFd, pipe.capacity)
   while (count === EINTR) count = splice(from.fd, pipe.writeFd, pipe.capacity)
-  // A short count says nothing: a pipe is full when it has as many fragments as pages. Only EAGAIN means drained.
-  if (count <= 0) {
-    noteNothingRead(from, count)
-    return 0
+  if (count > 0) {
+    from.receivedBytes += count
+    to.pipe = pipe
+    to.pipedBytes = count
+    return count
   }
-  from.receivedBytes += count
-  to.pipe = pipe
-  to.pipedBytes = count
-  return count
+  // A short count says nothing: a pipe is full when it has as many fragments as pages. Only EAGAIN means drained; where
+  // an urgent byte has come that splice(2) cannot pass, the event is still to come.
+  if (count === EAGAIN) from.isReadable = false
+  // In front of an urgent byte, splice(2) takes what came behind it, FIN or reset, for the end of what can be read.
+  else from.isBulk = false
+  if (count < 0 && count !== EAGAIN) breakSide(from, count)
+  return 0
 }
 
 /** Sends what is in the pipe of `to`, as far as the kernel takes it; returns the pipe once it is empty. */

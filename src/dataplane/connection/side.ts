@@ -10,6 +10,8 @@ export class Side {
   isWritable = true
   /** FIN or an error is behind the queued bytes, so a short read is not the end of reading. */
   isHungUp = false
+  /** A byte of what can be read is urgent: reading stops in front of it once, so a short read is not the end of reading. */
+  hasUrgent = false
   /** Everything that this side sent has been read. */
   hasEnded = false
   /** FIN has been sent to this side. */
@@ -37,6 +39,7 @@ export class Side {
     this.isReadable = false
     this.isWritable = true
     this.isHungUp = false
+    this.hasUrgent = false
     this.hasEnded = false
     this.isFinished = false
     this.failure = 0

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { type Endpoint, parseEndpoint } from '../../address/endpoint.ts'
 import { formatIpAddress } from '../../address/ip-address.ts'
+import { connectFailure, connectSpec, openConnected } from '../../linux/connect.ts'
 import { EAGAIN, EINPROGRESS, errnoName } from '../../linux/errno.ts'
 import { native } from '../../linux/native.ts'
 import {
@@ -42,6 +43,7 @@ const LOOPBACK = endpointOf('127.0.0.1:0')
 const DEADLINE_MS = 5_000
 const LINE_FEED = 0x0a
 const SETTLE_STEPS = 20
+const MSG_OOB = 1
 
 /** What bounds a connection of a {@link TestLoop}. */
 export type TestLimits = ConnectionLimits & Timeouts & Pick<Entrance, 'headerTimeoutMs'>
@@ -72,6 +74,11 @@ export class TestSocket {
     const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
     const count = transmit(this.fd, data, 0, data.length)
     return count === EAGAIN ? 0 : count
+  }
+
+  /** Sends all of `bytes`, the last one as an urgent one (send(2) MSG_OOB); returns the number of bytes. */
+  sendUrgent(bytes: string): number {
+    return native.send(this.fd, Buffer.from(bytes, 'latin1'), 0, bytes.length, MSG_OOB)
   }
 
   /** What one recv(2) says: the text, `FIN`, `nothing`, or the name of an error. */
@@ -144,11 +151,8 @@ export class LineRole implements Entrance, Service {
   }
 
   dial(): Dial {
-    const fd = openStream(4)
-    const connected = connectTo(fd, this.target)
-    if (connected === 0 || connected === EINPROGRESS) return { kind: 'connecting', fd, isLoopback: true }
-    close(fd)
-    return { kind: 'failed', error: connected }
+    const fd = openConnected({ ...connectSpec(), destination: this.target })
+    return fd < 0 ? { kind: 'failed', error: connectFailure.error } : { kind: 'connecting', fd, isLoopback: true }
   }
 
   afterFailure(): AfterFailure {
