@@ -83,8 +83,9 @@ test('while a client has something to say, nothing is played', async (t) => {
   // Between two things that the worker sees lie at most two answers.
   const gapsMs = timesMs.slice(2).map((time, index) => time - timesMs[index])
   const quietMs = gapsMs.filter((gap) => gap > REST_MS).reduce((sum, gap) => sum + gap, 0)
-  // A batch takes a millisecond or more, and eight connections are sixteen in the eyes of the kernel.
-  assert.ok(played <= 1 + 16 * quietMs, `${played} connections were opened in ${quietMs} quiet ms`)
+  // A batch takes a millisecond or more, and eight connections are sixteen in the eyes of the kernel; one may have begun
+  // before the client spoke.
+  assert.ok(played <= 16 + 16 * quietMs, `${played} connections were opened in ${quietMs} quiet ms`)
   await isOver(agent, backend, AGENT)
   assert.ok((await opened(backend)) - before > 1_000, 'it goes on when the client is quiet')
 })
