@@ -104,7 +104,13 @@ class GroupState {
   weight = 0
   /** What it has not got yet of its part. */
   credit = 0
-  readonly #plan: PlannedGroup
+  // Not the plan itself: V8 has compiled for the hidden class of a warm-up's, and one from another thread has another.
+  readonly #name: string
+  readonly #connectionsMax: number
+  readonly #ownWeight: number
+  readonly #backendWeight: number
+  readonly #ids: Int32Array
+  readonly #backends: PlannedBackends
   readonly #cells: BackendCells
   readonly #up: Ring
   readonly #full: Ring
@@ -117,7 +123,12 @@ class GroupState {
   constructor(plan: PlannedGroup, cells: BackendCells, turn: number) {
     const { ids } = plan.backends
     this.id = plan.id
-    this.#plan = plan
+    this.#name = plan.name
+    this.#connectionsMax = plan.connectionsMax
+    this.#ownWeight = plan.ownWeight
+    this.#backendWeight = plan.backendWeight
+    this.#ids = ids
+    this.#backends = plan.backends
     this.#cells = cells
     this.#up = new Ring(ids, turn)
     this.#full = new Ring(ids, turn)
@@ -127,7 +138,7 @@ class GroupState {
   }
 
   get isAtCapacity(): boolean {
-    const max = this.#plan.connectionsMax
+    const max = this.#connectionsMax
     return max !== Number.POSITIVE_INFINITY && Atomics.load(this.#cells.groupOpen, this.id) >= max
   }
 
@@ -137,8 +148,12 @@ class GroupState {
     if (version === this.#seenVersion) return
     // The version is written behind an availability, and read before it: what changes from here on is seen next time.
     this.#seenVersion = version
+    this.#lookAtAll()
+  }
+
+  #lookAtAll(): void {
     const { availability } = this.#cells
-    const { ids } = this.#plan.backends
+    const ids = this.#ids
     this.#up.empty()
     this.#full.empty()
     for (let index = 0; index < ids.length; index++) {
@@ -146,7 +161,7 @@ class GroupState {
       if (state === Availability.up) this.#up.add(index)
       else if (state === Availability.full) this.#full.add(index)
     }
-    this.weight = this.#plan.ownWeight + this.#plan.backendWeight * (this.#up.size + this.#full.size)
+    this.weight = this.#ownWeight + this.#backendWeight * (this.#up.size + this.#full.size)
   }
 
   /** Reports whether there is a backend that was not tried; a full one counts only when `isOverfilling`. */
@@ -161,17 +176,16 @@ class GroupState {
     if (index < 0) return undefined
     const known = this.#candidates[index]
     if (known !== undefined) return known
-    const candidate = candidateAt(this.#plan, index)
+    const candidate = candidateAt(this.#backends, index, this.id)
     this.#candidates[index] = candidate
     return candidate
   }
 
   nameOf(id: number): string | undefined {
-    const { ids, names } = this.#plan.backends
-    const index = ids.indexOf(id)
+    const index = this.#ids.indexOf(id)
     if (index < 0) return undefined
-    this.#names ??= names.split('\n')
-    return `${this.#plan.name}/${this.#names[index]}`
+    this.#names ??= this.#backends.names.split('\n')
+    return `${this.#name}/${this.#names[index]}`
   }
 }
 
@@ -230,7 +244,7 @@ class Ring {
   }
 }
 
-function candidateAt({ id: groupId, backends }: PlannedGroup, index: number): Candidate {
+function candidateAt(backends: PlannedBackends, index: number, groupId: number): Candidate {
   const endpoint = { address: addressAt(backends, index), port: backends.ports[index] }
   return { id: backends.ids[index], groupId, endpoint, isLoopback: classifyAddress(endpoint.address) === 'loopback' }
 }
