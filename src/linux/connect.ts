@@ -4,6 +4,7 @@
 import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
 import { type IpAddress, ipv4Address, isSameAddress } from '../address/ip-address.ts'
 import { EADDRNOTAVAIL, EINPROGRESS } from './errno.ts'
+import { findOwnIpv6 } from './own-address.ts'
 import {
   bindTo,
   close,
@@ -91,8 +92,9 @@ function bindSource(fd: number, spec: ConnectSpec): number {
   const { source, sourcePort, sourceKind, mark, liveness } = spec
   if (source !== null && sourceKind === 'foreign') {
     // A socket that is not transparent yet can be bound only to what is this host's own. This asks the kernel as it is now.
-    const bound = bindTo(fd, source, 0)
-    if (bound !== EADDRNOTAVAIL) return failAt('own-source', bound)
+    let owned = bindTo(fd, source, 0)
+    if (owned === EADDRNOTAVAIL && source.family === 6) owned = findOwnIpv6(source)
+    if (owned !== EADDRNOTAVAIL) return failAt('own-source', owned)
   }
   const isTransparent = source !== null && sourceKind !== 'own'
   let result = setNoDelay(fd)

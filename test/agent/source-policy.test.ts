@@ -7,6 +7,7 @@ import { AGENT, AGENT6, CLIENT, CLIENT6, startAgent } from '../rig/agent.ts'
 import { headerV2, piecesOf, streamVectors } from '../rig/header-vectors.ts'
 import { agentHosts, BACKEND, BACKEND6, EDGE } from '../rig/hosts.ts'
 import { answerOf, exchange, type RecordingApp, startRecordingApp } from '../rig/recording-app.ts'
+import { shell } from '../rig/shell.ts'
 import { type Running, startTruepeer } from '../rig/truepeer.ts'
 
 const LATER = '198.51.100.77'
@@ -93,6 +94,33 @@ test('sources that may not be impersonated are refused in headers of both versio
   }
   await backend.ip(`address del ${LATER}/32 dev lo`)
   assert.equal(await exchange(edge, AGENT, [...headers(LATER).slice(0, 1), 'x']), answerOf(`${LATER}:51000`, 'x'))
+})
+
+test('an IPv6 address of this host is refused while it is tentative, and on an interface that is down', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  const app = await startRecordingApp(backend)
+  const agent = await startAgent(backend)
+  await backend.ip('link add name spare type veth peer name other')
+  // Detection of duplicates takes a second for each probe.
+  await shell(backend, 'echo 600 > /proc/sys/net/ipv6/conf/spare/dad_transmits')
+  await shell(backend, 'echo 1 > /proc/sys/net/ipv6/conf/spare/keep_addr_on_down')
+  await backend.ip('link set spare up')
+  await backend.ip('link set other up')
+  const [tentative, kept] = ['2001:db8:88::1', '2001:db8:88::2']
+  await backend.ip(`address add ${tentative}/64 dev spare`)
+  await backend.ip(`address add ${kept}/64 dev spare nodad`)
+  assert.match(await shell(backend, 'ip -6 address show dev spare'), new RegExp(`${tentative}/64 .*tentative`))
+  const refused = async (source: string): Promise<void> => {
+    for (const header of headers(source)) await assertRefused(edge, agent, app, header, 'src-own-address', source)
+  }
+  await refused(tentative)
+  await backend.ip('link set spare down')
+  assert.match(await shell(backend, 'ip -6 address show dev spare'), new RegExp(kept))
+  await refused(kept)
+  await backend.ip('link del spare')
+  for (const source of [tentative, kept]) {
+    assert.equal(await exchange(edge, AGENT, [headers(source)[0], 'x']), answerOf(`[${source}]:51000`, 'x'))
+  }
 })
 
 test('documentation, benchmarking and private addresses are ordinary ones, and private ones can be denied', async (t) => {
