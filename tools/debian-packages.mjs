@@ -35,6 +35,12 @@ const packages = [
     isPresent: () => hasCommand('nft'),
   },
   {
+    name: 'iptables',
+    since: 'test',
+    reason: 'iptables: ports that a firewall publishes for a container',
+    isPresent: () => hasCommand('iptables'),
+  },
+  {
     name: 'libcap2-bin',
     since: 'test',
     reason: 'setcap: a private copy of node with capabilities',

@@ -14,8 +14,8 @@ export type Trust =
   /** The edges of the agent's controller. */
   | { readonly kind: 'controller' }
 
-/** Whether the port is open while the app does not listen. */
-export type AppCheck = 'none' | 'close-port'
+/** What follows when the app does not listen: nothing, the port is closed, or that is as it should be. */
+export type AppCheck = 'none' | 'close-port' | 'on-demand'
 
 /** One port of an agent and what lies behind it, as the operator wrote it. */
 export type AgentListener = ConnectFromOptions &

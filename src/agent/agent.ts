@@ -10,6 +10,7 @@ import { messageOf } from '../text/error-message.ts'
 import { type AgentListener, type PreparedListener, prepareListener, withEdges } from './agent-listener.ts'
 import type { AgentRoleOptions } from './agent-role-options.ts'
 import { HostLoad } from './host-load.ts'
+import { type ExamineHost, HostProblems } from './host-problems.ts'
 import { checkPrerequisites } from './prerequisites.ts'
 import type { TrustedEdges } from './trusted-edges.ts'
 
@@ -41,6 +42,7 @@ export type AgentOptions = {
   readonly warmsUp: boolean
   /** Reads the configuration as it is now; throws with all problems when it is wrong. */
   readonly readConfiguration: () => AgentConfiguration
+  readonly examineHost: ExamineHost
 }
 
 /** A controller with the edges that it names. */
@@ -77,6 +79,7 @@ export async function startAgent(options: AgentOptions, context: ProgramContext)
   }
   // Clients can connect by now; they are served once the threads have come up.
   await pool.respond()
+  await agent.examineHost()
   for (const prepared of wanted) {
     if (agent.isOpen(prepared)) context.log('info', 'listening', { ...describe(prepared), workers })
     else context.log('warn', APP_DOWN, describe(prepared))
@@ -91,6 +94,7 @@ class Agent implements Program {
   readonly #pool: WorkerPool<AgentRoleOptions>
   readonly #load: HostLoad
   readonly #appCheck: NodeJS.Timeout
+  readonly #host: HostProblems
   /** What is configured, by name. */
   #prepared = new Map<string, PreparedListener>()
   /** The names whose ports are open. */
@@ -102,7 +106,11 @@ class Agent implements Program {
     this.#context = context
     this.#pool = pool
     this.#load = load
-    this.#appCheck = setInterval(() => this.#checkApps(), APP_CHECK_MS)
+    this.#host = new HostProblems(options.examineHost, context.log)
+    this.#appCheck = setInterval(() => {
+      this.#checkApps()
+      this.#host.recheck()
+    }, APP_CHECK_MS)
     this.#appCheck.unref()
   }
 
@@ -115,11 +123,17 @@ class Agent implements Program {
       const wanted = prepareAll(listeners, followed)
       this.apply(wanted)
       this.follow(followed)
+      void this.examineHost()
       log('info', 'reloaded', { listeners: wanted.map(describe) })
     } catch (error) {
       const reason = messageOf(error)
       log('error', `Reload failed, everything stays as it was: ${reason}`)
     }
+  }
+
+  /** Says in the log what is wrong with the host. Takes seconds only where something is. Never rejects. */
+  examineHost(): Promise<void> {
+    return this.#host.check([...this.#prepared.values()].map(({ listener }) => listener))
   }
 
   /** Follows this controller from now on, and no other. */
@@ -131,14 +145,14 @@ class Agent implements Program {
   }
 
   async drain(): Promise<void> {
-    clearInterval(this.#appCheck)
+    this.#stopChecks()
     this.follow(undefined)
     await this.#pool.drain()
     this.#load.stop()
   }
 
   stopNow(): void {
-    clearInterval(this.#appCheck)
+    this.#stopChecks()
     this.follow(undefined)
     this.#load.stop()
     this.#pool.stopNow()
@@ -198,6 +212,11 @@ class Agent implements Program {
     this.#context.log('info', 'trusted edges', { edges: subnets.map(formatCidr) })
   }
 
+  #stopChecks(): void {
+    clearInterval(this.#appCheck)
+    this.#host.stop()
+  }
+
   /** Opens and closes the ports that follow their app. */
   #checkApps(): void {
     const { log } = this.#context
@@ -252,7 +271,7 @@ function serveOptions({ name, entrance }: PreparedListener): ServeOptions<AgentR
 }
 
 function isToBeOpen({ listener }: PreparedListener): boolean {
-  return listener.appCheck === 'none' || listener.appTargets.some(isListening)
+  return listener.appCheck !== 'close-port' || listener.appTargets.some(isListening)
 }
 
 function describe({ listener, entrance }: PreparedListener): LogFields {

@@ -18,11 +18,9 @@ export type Service = {
  * @throws Error when it cannot be understood, or when a passed descriptor is no TCP socket
  */
 export function findService(log: Log): Service {
-  const path = notifySocket(process.env)
   const intervalMs = watchdogIntervalMs(process.env, process.pid)
   const tell = (state: ServiceState): void => {
-    if (path === undefined) return
-    const error = notifyServiceManager(path, state)
+    const error = tellServiceManager(state)
     if (error !== undefined) log('warn', `The service manager cannot be told "${state}": ${error}`)
   }
   return {
@@ -34,6 +32,12 @@ export function findService(log: Log): Service {
       setInterval(() => void respond().then(() => tell('watchdog')), intervalMs).unref()
     },
   }
+}
+
+/** Tells the service manager, if there is one; returns undefined, or the name of the error. */
+export function tellServiceManager(state: ServiceState): string | undefined {
+  const path = notifySocket(process.env)
+  return path === undefined ? undefined : notifyServiceManager(path, state)
 }
 
 function inheritedSocket(fd: number): InheritedSocket {

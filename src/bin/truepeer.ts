@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { type AgentConfiguration, type AgentController, startAgent } from '../agent/agent.ts'
+import type { AgentListener } from '../agent/agent-listener.ts'
 import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
 import { parseLastEdges, TrustedEdges } from '../agent/trusted-edges.ts'
 import { type AgentCommand, readAgent } from '../cli/agent.ts'
@@ -29,6 +30,7 @@ import { connectionLimits } from './connection-limits.ts'
 import { askAboutInstance, controllerClient } from './controller-connection.ts'
 import { readNamedFile, readNamedRoots } from './named-file.ts'
 import { serve } from './serve.ts'
+import { tellServiceManager } from './service.ts'
 
 const EXIT_USAGE = 2
 
@@ -102,8 +104,9 @@ async function examineAgent(argv: readonly string[]): Promise<void> {
 }
 
 async function setUpHost(argv: readonly string[]): Promise<void> {
+  const command = parseHostSetup(argv)
   const { runHostSetup } = await import('../host/host-setup.ts')
-  exitWith(await runHostSetup(parseHostSetup(argv), print))
+  exitWith(await runHostSetup(command, print, () => tellServiceManager('ready')))
 }
 
 function exitWith(status: number): void {
@@ -119,8 +122,15 @@ function runAgent(argv: readonly string[]): Promise<void> {
       const { listeners, controller } = read()
       return { listeners, controller: controller && agentController(controller, context.log) }
     }
-    return startAgent({ workers, warmsUp, limits: connectionLimits(command), readConfiguration }, context)
+    const limits = connectionLimits(command)
+    return startAgent({ workers, warmsUp, limits, readConfiguration, examineHost }, context)
   })
+}
+
+/** What is wrong with this host; loaded once the agent serves. */
+async function examineHost(listeners: readonly AgentListener[]): Promise<readonly string[]> {
+  const { agentProblems } = await import('../host/agent-problems.ts')
+  return agentProblems(listeners)
 }
 
 function agentController(settings: FollowerSettings, log: Log): AgentController {

@@ -27,7 +27,7 @@ const TARGET4_DEFAULT = '127.0.0.1:443'
 const TARGET6_DEFAULT = '[::1]:443'
 const LOCAL_MODES = ['forward', 'check'] as const
 const SOURCE_PORT_MODES = ['preserve-or-ephemeral', 'preserve', 'ephemeral'] as const
-const APP_CHECKS = ['none', 'close-port'] as const
+const APP_CHECKS = ['none', 'close-port', 'on-demand'] as const
 
 /** The flags of one listening port of an agent. Those of go-mmproxy have its names, defaults and meaning. */
 export const agentListenerFlags = {
@@ -60,7 +60,7 @@ export const agentListenerFlags = {
   appCheck: valueFlag(
     'app-check',
     APP_CHECKS.join('|'),
-    'Keep the port closed while nothing listens on the targets (those given, or both defaults), for load balancers that check by connecting',
+    'What it means that nothing listens on the targets (those given, or both defaults). none: a warning at the start; close-port: the port is closed meanwhile, for load balancers that check by connecting; on-demand: nothing, because the app listens only now and then, as on the passive ports of FTP',
     oneOf(APP_CHECKS),
     'none',
   ),

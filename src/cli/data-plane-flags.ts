@@ -74,7 +74,7 @@ export const listenerFlags = {
   verbosity: valueFlag(
     'v',
     '0|1|2',
-    'Records of single connections: 0 a sample of bad headers, 1 also those that failed, 2 all',
+    'Records of single connections: 0 a sample of bad headers, failures and strangers, 1 each that failed, 2 all',
     integerBetween(0, 2),
     '0',
   ),

@@ -78,7 +78,7 @@ export const commands = {
     flags: whoamiFlags,
   },
   'host-setup': {
-    summary: 'Set up, take away or show the routing that an agent needs on this host',
+    summary: 'Set up, take away or show what an agent needs of this host: routing and a firewall',
     usage: 'truepeer host-setup apply|remove|status [flags]',
     flags: hostSetupFlags,
   },

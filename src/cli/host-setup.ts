@@ -27,6 +27,10 @@ export const hostSetupFlags = {
     'Keep packets of this user that carry a foreign source address on this host, with nftables',
     parseText,
   ),
+  watch: switchFlag(
+    'watch',
+    'With "apply": go on, and put the set-up back when a VPN, a firewall or anybody else has changed rules',
+  ),
   json: switchFlag('json', 'Print JSON instead of text'),
 } as const
 
@@ -38,6 +42,8 @@ export type HostSetupCommand = {
   readonly appPorts: readonly number[]
   /** A user's name or number. */
   readonly agentUser: string | undefined
+  /** Go on after `apply`, and put back what others take away. */
+  readonly isKept: boolean
   readonly json: boolean
 }
 
@@ -47,12 +53,15 @@ export function parseHostSetup(argv: readonly string[]): HostSetupCommand {
   const action = ACTIONS.find((candidate) => candidate === word)
   if (action === undefined) throw new UsageError(`truepeer host-setup needs one of ${ACTIONS.join(', ')} first`)
   const values = parseFlags(rest, hostSetupFlags)
+  const isKept = values.watch.length > 0
+  if (isKept && action !== 'apply') throw new UsageError(`--watch goes with "apply", and not with "${action}"`)
   return {
     action,
     table: values.table[0],
     families: familiesOf(values.family[0]),
     appPorts: [...new Set(values.appPorts)].sort((a, b) => a - b),
     agentUser: values.agentUser[0],
+    isKept,
     json: values.json.length > 0,
   }
 }

@@ -65,17 +65,18 @@ function setupText({ name, program, nodeDirectory, hostSetupArgv }: AgentUnitsOp
   return lines([
     '[Unit]',
     `Description=Host set-up for ${name}: routing for the answers of the app`,
-    // Those start later would remove what they do not know.
+    // Those that start later would remove what they do not know.
     'After=systemd-sysctl.service systemd-networkd.service NetworkManager.service nftables.service',
     'StartLimitIntervalSec=0',
     '',
     '[Service]',
-    'Type=oneshot',
-    'RemainAfterExit=yes',
-    'Restart=on-failure',
+    '# It goes on: a VPN that starts later puts its rules in front, and a firewall that is loaded again removes others.',
+    'Type=notify',
+    'NotifyAccess=main',
+    'Restart=always',
     'RestartSec=5s',
     ...environment(nodeDirectory),
-    `ExecStart=${quoteCommandLine([program, 'host-setup', 'apply', ...hostSetupArgv])}`,
+    `ExecStart=${quoteCommandLine([program, 'host-setup', 'apply', '--watch', ...hostSetupArgv])}`,
     '# There is no ExecStop: taking the routing away would cut the connections of clients.',
     '# To remove it for good, run: truepeer host-setup remove',
     'RuntimeDirectory=truepeer',

@@ -1,14 +1,25 @@
 import { networkInterfaces } from 'node:os'
 import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, formatEndpoint, isSameEndpoint } from '../address/endpoint.ts'
-import { type IpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { isOwnAddress } from '../linux/route.ts'
 import { isListening } from '../linux/socket-table.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
-import { type Family, familyName } from './routing.ts'
+import { listenersOn } from './listener-programs.ts'
+import { listenerElsewhere } from './other-namespaces.ts'
+import type { Family } from './policy-rules.ts'
+import { IN_CONTAINER, isForwarder, isTranslated } from './published-ports.ts'
+import { familyName } from './routing.ts'
 import type { SettingNames } from './setting-names.ts'
 
 /** Addresses that no host has (RFC 5737, RFC 3849): only a wildcard listener would be found there. */
 const NOWHERE = { 4: '192.0.2.255', 6: '2001:db8::ffff' } as const
+
+/** Every address, as ss(8) prints it. */
+const WILDCARD = /^(0\.0\.0\.0|\[::\]|\*):/
+
+/** What it means that the app does not listen; as the agent has it. */
+export type AppCheck = 'none' | 'close-port' | 'on-demand'
 
 /** What the check of an app has to know beside its address. */
 export type AppSurroundings = {
@@ -19,8 +30,13 @@ export type AppSurroundings = {
   readonly names: SettingNames
 }
 
-/** Checks that the app listens, and that nobody outside can go round the agent to it. */
-export function checkApp(family: Family, target: Endpoint, { listens, closedPorts, names }: AppSurroundings): Finding {
+/** Checks that the app listens on this host, and that nobody outside can go round the agent to it. */
+export async function checkApp(
+  family: Family,
+  target: Endpoint,
+  appCheck: AppCheck,
+  { listens, closedPorts, names }: AppSurroundings,
+): Promise<Finding> {
   const name = `app-${familyName(family).toLowerCase()}`
   const text = formatEndpoint(target)
   const { port } = target
@@ -29,8 +45,17 @@ export function checkApp(family: Family, target: Endpoint, { listens, closedPort
   if (listens.some((agent) => isSameEndpoint(agent, target))) {
     return fail(name, `the agent itself listens on ${text}`, `name the address of the app ${nameTarget}`)
   }
-  if (!isListening(target)) {
-    return fail(name, `nothing listens on ${text}`, `start the app there, or name its address ${nameTarget}`)
+  if (!isOwnAddress(target.address)) {
+    const detail = `${formatIpAddress(target.address)} is no address of this host, and an agent serves only apps on its own`
+    return fail(name, detail, `run an agent on the host of the app, or name an address of this host ${nameTarget}`)
+  }
+  if (!isListening(target)) return await checkAbsentApp(name, target, appCheck, nameTarget)
+  const forwarder = (await listenersOn(port)).find(
+    ({ name: program, at }) => isForwarder(program) && (at === text || WILDCARD.test(at)),
+  )
+  if (forwarder !== undefined) {
+    const detail = `"${forwarder.name}" listens on ${text} and connects to the app by itself: the app sees its address`
+    return fail(name, detail, IN_CONTAINER)
   }
   if (closedPorts.includes(port)) return ok(name, `listens on ${text}; port ${port} is closed to the outside`)
   const remedy = `bind the app to ${loopback}, or close the port with "truepeer host-setup apply --app-port ${port}"`
@@ -47,6 +72,31 @@ export function checkApp(family: Family, target: Endpoint, { listens, closedPort
     return warn(name, `listens on ${addresses} as well, which can be reached without the agent`, remedy)
   }
   return ok(name, `listens on ${text}, on loopback only`)
+}
+
+/** Nothing listens on the target: why, and whether that is as it should be. */
+async function checkAbsentApp(
+  name: string,
+  target: Endpoint,
+  appCheck: AppCheck,
+  nameTarget: string,
+): Promise<Finding> {
+  const { port } = target
+  const text = formatEndpoint(target)
+  if (await isTranslated(port)) {
+    const detail = `nothing listens on ${text}: the firewall translates port ${port} to another address, and answers get lost`
+    return fail(name, detail, IN_CONTAINER)
+  }
+  const elsewhere = listenerElsewhere(port)
+  if (elsewhere !== undefined) {
+    const { program, pid } = elsewhere
+    const detail = `nothing listens on ${text}, but "${program}" (pid ${pid}) does in another network namespace, as in a container`
+    return fail(name, detail, IN_CONTAINER)
+  }
+  if (appCheck === 'on-demand') return ok(name, `nothing listens on ${text} now; it is to do so only now and then`)
+  const start = `start the app there, or name its address ${nameTarget}`
+  if (appCheck === 'none') return fail(name, `nothing listens on ${text}`, start)
+  return warn(name, `nothing listens on ${text}, and the port of the agent is closed meanwhile`, start)
 }
 
 function ownAddresses(family: Family): IpAddress[] {

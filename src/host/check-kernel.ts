@@ -38,6 +38,15 @@ export function checkRpFilter(read: ReadSetting, isAppOnLoopback: boolean): Find
   return warn(name, 'strict, and the app is not on loopback', 'sysctl -w net.ipv4.conf.all.rp_filter=2')
 }
 
+/** With it, whoever is on the same network as an interface reaches what listens on 127.0.0.1 (ip-sysctl). */
+export function checkRouteLocalnet(interfaces: readonly string[]): Finding {
+  const name = 'route_localnet'
+  if (interfaces.length === 0) return ok(name, 'off')
+  const detail = `on (${interfaces.join(', ')}): neighbours there reach what listens on 127.0.0.1 without the agent`
+  const remedy = interfaces.map((one) => `sysctl -w net.ipv4.conf.${one}.route_localnet=0`).join('; ')
+  return warn(name, detail, `${remedy}; if containers need it, close the port of the app to all interfaces but lo`)
+}
+
 /** With it, bind(2) no longer tells this host's addresses from others, and an agent refuses to start. */
 export function checkNonlocalBind(read: ReadSetting): Finding {
   const name = 'ip_nonlocal_bind'

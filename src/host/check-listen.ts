@@ -5,9 +5,9 @@ import { EADDRINUSE, errnoName } from '../linux/errno.ts'
 import { bindTo, close, openStream, setReuseAddress } from '../linux/socket.ts'
 import { CAP_NET_BIND_SERVICE, hasCapability } from './capabilities.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
+import { listenersOn } from './listener-programs.ts'
 import type { SettingNames } from './setting-names.ts'
 import { readSysctl } from './sysctl.ts'
-import { runTool } from './tools.ts'
 
 const NAME = 'listen'
 
@@ -44,8 +44,7 @@ function tryBind(listen: Endpoint): number {
 
 async function explainInUse(listen: Endpoint, settings: SettingNames): Promise<Finding> {
   const text = formatEndpoint(listen)
-  const { stdout } = await runTool('ss', ['-Hltnp', `sport = :${listen.port}`])
-  const holders = [...stdout.matchAll(/\("([^"]*)",pid=(\d+)/g)].map(([, name, pid]) => ({ name, pid }))
+  const holders = await listenersOn(listen.port)
   const agent = holders.find(({ pid }) => isAgent(pid))
   if (agent !== undefined) return ok(NAME, `an agent listens on ${text} (pid ${agent.pid})`)
   if (holders.length === 0) {

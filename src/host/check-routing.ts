@@ -2,18 +2,28 @@ import { readFileSync } from 'node:fs'
 import { classifyAddress } from '../address/address-class.ts'
 import type { Endpoint } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
+import { listenerUid } from '../linux/socket-table.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
-import { type Family, familyName, readRouting, ruleWords, whereAnswersLeave } from './routing.ts'
-import { connectToSelf } from './self-connection.ts'
+import type { AnswerFlow, Family } from './policy-rules.ts'
+import { familyName, readRouting, ruleWords, whereAnyAnswersLeave } from './routing.ts'
+import { connectToSelf, reachesSelfAsApp } from './self-connection.ts'
 import type { SettingNames } from './setting-names.ts'
+import { readSysctl } from './sysctl.ts'
 
+const TABLE_DEFAULT = 100
 const SET_UP = 'run "truepeer host-setup apply" as root'
 
 /** Checks that the app's answers to clients stay on this host, as the kernel would route them. @throws HostError */
-export async function checkRouting(family: Family, target: Endpoint, names: SettingNames): Promise<Finding> {
+export async function checkRouting(
+  family: Family,
+  target: Endpoint,
+  mark: number,
+  names: SettingNames,
+): Promise<Finding> {
   const name = `routing-${familyName(family).toLowerCase()}`
   const address = formatIpAddress(target.address)
-  const elsewhere = await whereAnswersLeave(family, address)
+  const { inFront } = await readRouting(family, TABLE_DEFAULT)
+  const elsewhere = await whereAnyAnswersLeave(family, inFront, address, answersOf(target, mark))
   if (elsewhere === undefined) return ok(name, `answers from ${address} stay on this host`)
   if (classifyAddress(target.address) !== 'loopback') {
     const detail = `the app is on ${address}, and its answers go elsewhere: ${elsewhere}`
@@ -23,11 +33,22 @@ export async function checkRouting(family: Family, target: Endpoint, names: Sett
         : `bind the app to ::1 and name that with ${names.target6}`
     return fail(name, detail, remedy)
   }
-  const { rulePriorities, otherTables, hasRoute } = await readRouting(family, 100)
+  const { rulePriorities, otherTables, hasRoute } = await readRouting(family, TABLE_DEFAULT)
   const hasRule = rulePriorities.length + otherTables.length > 0
   const missing = hasRule ? (hasRoute ? 'something comes before it' : 'its table has no route') : 'the rule is missing'
-  const rule = ruleWords(family, 100).join(' ')
+  const rule = ruleWords(family, TABLE_DEFAULT).join(' ')
   return fail(name, `${missing} (${rule}); the app's answers would go elsewhere: ${elsewhere}`, SET_UP)
+}
+
+/** What is known of the packets of the app: a rule may ask for each of these. */
+function answersOf(target: Endpoint, mark: number): AnswerFlow {
+  const uid = listenerUid(target)
+  return {
+    fromPort: target.port,
+    ...(uid === undefined ? {} : { uid }),
+    // Else the mark of the agent's packets is theirs alone (ip-sysctl).
+    ...(mark !== 0 && readSysctl('net.ipv4.tcp_fwmark_accept') === '1' ? { mark } : {}),
+  }
 }
 
 /** Makes a real transparent connection to a listener of our own beside the app. */
@@ -42,6 +63,15 @@ export async function checkConnection(family: Family, target: Endpoint, mark: nu
     return fail(name, 'nothing arrived: the answers did not come back', remedy)
   }
   return fail(name, detail, `look at "ip -${family} address show dev lo": it has to be up, with its loopback address`)
+}
+
+/** Tries what an app must not be able to do: to connect to the address of a client, and find itself on this host. */
+export async function checkOwnConnections(target: Endpoint): Promise<Finding> {
+  const name = 'own-connections'
+  if (!(await reachesSelfAsApp(target.address))) return ok(name, 'the app cannot connect to the address of a client')
+  const detail =
+    'connections that the app begins to the address of a client, as in active FTP, reach services of this host'
+  return warn(name, detail, `install the Debian package nftables, and ${SET_UP}`)
 }
 
 /** systemd-networkd removes, whenever it starts, rules that it does not know (networkd.conf(5)). */

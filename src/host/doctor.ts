@@ -3,10 +3,11 @@ import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
 import { errnoName } from '../linux/errno.ts'
+import { isOwnAddress } from '../linux/route.ts'
 import { close, openStream, setTransparent } from '../linux/socket.ts'
 import { messageOf } from '../text/error-message.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './capabilities.ts'
-import { type AppSurroundings, checkApp } from './check-app.ts'
+import { type AppCheck, type AppSurroundings, checkApp } from './check-app.ts'
 import { checkController, type DoctorController, type ParseLastEdges } from './check-controller.ts'
 import {
   checkConntrack,
@@ -15,13 +16,16 @@ import {
   checkNonlocalBind,
   checkOpenFiles,
   checkPipes,
+  checkRouteLocalnet,
   checkRpFilter,
 } from './check-kernel.ts'
 import { checkBindCapability, checkListen } from './check-listen.ts'
-import { checkConnection, checkNetworkd, checkRouting } from './check-routing.ts'
+import { checkConnection, checkNetworkd, checkOwnConnections, checkRouting } from './check-routing.ts'
 import { type Finding, fail, findingsToJson, formatFindings, isAllRight, ok, warn } from './finding.ts'
 import { readFirewall } from './firewall.ts'
-import type { Family } from './routing.ts'
+import type { Family } from './policy-rules.ts'
+import { routeLocalnetInterfaces } from './published-ports.ts'
+import { hasFamily, IPV6_OFF } from './routing.ts'
 import { FILE_NAMES, FLAG_NAMES, type SettingNames } from './setting-names.ts'
 import { readSetupState } from './setup-state.ts'
 import { readSysctl } from './sysctl.ts'
@@ -38,6 +42,7 @@ export type DoctorListener = {
     | { readonly kind: 'file'; readonly path: string }
     | { readonly kind: 'controller' }
   readonly sourcePort: 'preserve-or-ephemeral' | 'preserve' | 'ephemeral'
+  readonly appCheck: AppCheck
   readonly mark: number
 }
 
@@ -104,6 +109,7 @@ export async function examineAgent(options: DoctorOptions, readers: AgentReaders
     checkNonlocalBind(readSysctl),
     checkEphemeralPorts(readSysctl, keepsClientPorts, names),
     checkRpFilter(readSysctl, isAppOnLoopback),
+    checkRouteLocalnet(routeLocalnetInterfaces()),
     checkConntrack(readSysctl),
     checkMigrateRequests(readSysctl),
     checkPipes(readSysctl, hasCapability(CAP_SYS_RESOURCE) || hasCapability(CAP_SYS_ADMIN)),
@@ -122,19 +128,39 @@ type Context = AppSurroundings & {
 }
 
 async function examineListener(listener: DoctorListener, context: Context): Promise<Finding[]> {
-  const { listen, trust, mark } = listener
-  const { names, probes } = context
+  const { listen, trust } = listener
+  const { names } = context
   const findings = [
     checkAllowedSubnets(trust, names, context.readAllowedSubnets),
     await checkListen(listen, context.keepsClientPorts, names),
   ]
   for (const { family, target } of targetsOf(listener, context.families)) {
-    const address = formatIpAddress(target.address)
-    findings.push(checkApp(family, target, context))
-    findings.push(await once(probes, `routing ${address}`, () => checkRouting(family, target, names)))
-    findings.push(await once(probes, `connection ${address} ${mark}`, () => checkConnection(family, target, mark)))
+    findings.push(...(await examineTarget(family, target, listener, context)))
   }
   return findings.map((finding) => ({ ...finding, listener: formatEndpoint(listen) }))
+}
+
+async function examineTarget(
+  family: Family,
+  target: Endpoint,
+  { appCheck, mark }: DoctorListener,
+  context: Context,
+): Promise<Finding[]> {
+  const { names, probes } = context
+  if (!hasFamily(family)) return [warn('ipv6', IPV6_OFF, 'give --family ipv4, unless your clients have such addresses')]
+  const app = await checkApp(family, target, appCheck, context)
+  // What follows would only be about an address that is nobody's here.
+  if (!isOwnAddress(target.address)) return [app]
+  const { address } = target
+  const text = formatIpAddress(address)
+  return [
+    app,
+    await checkRouting(family, target, mark, names),
+    await once(probes, `connection ${text} ${mark}`, () => checkConnection(family, target, mark)),
+    ...(family === 6 && classifyAddress(address) === 'loopback'
+      ? [await once(probes, `own ${text}`, () => checkOwnConnections(target))]
+      : []),
+  ]
 }
 
 /** Most listeners have their app on the same address, and a connection that fails takes a second and more. */

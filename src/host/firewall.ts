@@ -1,9 +1,9 @@
-// The optional nftables table (nft(8), libnftables-json(5)): the app's ports closed to the outside, spoofed sources kept
-// inside.
+// The nftables table (nft(8), libnftables-json(5)): connections of the app's own to clients' addresses refused; where asked
+// for, the app's ports closed to the outside and spoofed sources kept inside.
 import { isDeepStrictEqual } from 'node:util'
 import { HostError, isNotPermitted, runTool, runToolChecked } from './tools.ts'
 
-/** What the table does. */
+/** What the table does, beside what it always does. */
 export type Firewall = {
   /** Ports of the app that only this host itself may reach. */
   readonly appPorts: readonly number[]
@@ -11,11 +11,15 @@ export type Firewall = {
   readonly agentUid: number | undefined
 }
 
+/** The table where nothing else is asked for. */
+export const PLAIN_FIREWALL: Firewall = { appPorts: [], agentUid: undefined }
+
 const TABLE = { family: 'inet', name: 'truepeer' } as const
 const PLACE = { family: TABLE.family, table: TABLE.name } as const
 const PORTS = 'app_ports'
 
-type Rule = { readonly chain: string; readonly expr: readonly object[] }
+/** `comment` says what the rule is: each version of nft(8) shows an expression in its own way, a comment in only one. */
+type Rule = { readonly chain: string; readonly comment: string; readonly expr: readonly object[] }
 
 const fromOutside = { match: { op: '!=', left: { meta: { key: 'iifname' } }, right: 'lo' } }
 const toOutside = { match: { op: '!=', left: { meta: { key: 'oifname' } }, right: 'lo' } }
@@ -23,17 +27,52 @@ const foreignSource = { match: { op: '!=', left: { fib: { result: 'type', flags:
 const counter = { counter: { packets: 0, bytes: 0 } }
 const drop = { drop: null }
 
+const LOOPBACK = { ip: { prefix: { addr: '127.0.0.0', len: 8 } }, ip6: '::1' } as const
+const PROTOCOLS = ['ip', 'ip6'] as const
+
+/** From a loopback address to one that is none: an app's answer to a client, or what it begins itself. */
+function fromLoopbackAway(protocol: (typeof PROTOCOLS)[number]): object[] {
+  const field = (name: string, op: string) => ({
+    match: { op, left: { payload: { protocol, field: name } }, right: LOOPBACK[protocol] },
+  })
+  return [field('saddr', '=='), field('daddr', '!=')]
+}
+
+/**
+ * The routing leads whatever an app sends from loopback back to this host. For its answers that is right; a connection
+ * that it begins would reach a service of this host, as one from loopback. SYN without ACK begins one.
+ */
+function ownConnections(protocol: (typeof PROTOCOLS)[number]): Rule {
+  const flags = { '&': [{ payload: { protocol: 'tcp', field: 'flags' } }, ['syn', 'ack']] }
+  const begins = { match: { op: '==', left: flags, right: 'syn' } }
+  const expr = [...fromLoopbackAway(protocol), begins, counter, { reject: { type: 'tcp reset' } }]
+  return { chain: 'output', comment: `${protocol}: no connections of the app to clients`, expr }
+}
+
+/** The same for datagrams. None of them begins anything, so it counts who would get one: only a transparent socket may. */
+function ownDatagrams(protocol: (typeof PROTOCOLS)[number]): Rule {
+  const isUdp = { match: { op: '==', left: { meta: { key: 'l4proto' } }, right: 'udp' } }
+  const ordinary = { match: { op: '==', left: { socket: { key: 'transparent' } }, right: 0 } }
+  const refuse = { reject: { type: 'icmpx', expr: 'port-unreachable' } }
+  const expr = [...fromLoopbackAway(protocol), isUdp, ordinary, counter, refuse]
+  return { chain: 'input', comment: `${protocol}: no datagrams of the app to clients`, expr }
+}
+
 function rulesOf(firewall: Firewall): Rule[] {
   const toAppPort = (protocol: 'tcp' | 'udp') => ({
     match: { op: '==', left: { payload: { protocol, field: 'dport' } }, right: `@${PORTS}` },
   })
   const ports: Rule[] = (['tcp', 'udp'] as const).map((protocol) => ({
     chain: 'input',
+    comment: `${protocol}: ports of the app closed to the outside`,
     expr: [fromOutside, toAppPort(protocol), counter, drop],
   }))
-  if (firewall.agentUid === undefined) return ports
-  const ofAgent = { match: { op: '==', left: { meta: { key: 'skuid' } }, right: firewall.agentUid } }
-  return [...ports, { chain: 'output', expr: [toOutside, ofAgent, foreignSource, counter, drop] }]
+  const rules = [...ports, ...PROTOCOLS.map(ownDatagrams), ...PROTOCOLS.map(ownConnections)]
+  const { agentUid } = firewall
+  if (agentUid === undefined) return rules
+  const ofAgent = { match: { op: '==', left: { meta: { key: 'skuid' } }, right: agentUid } }
+  const comment = `foreign sources of user ${agentUid} kept inside`
+  return [...rules, { chain: 'output', comment, expr: [toOutside, ofAgent, foreignSource, counter, drop] }]
 }
 
 /** Replaces the whole table in one transaction of the kernel: there is no moment without it. @throws HostError */
@@ -90,15 +129,18 @@ function isSame(listing: Listing, firewall: Firewall): boolean {
   const set = listing.nftables.find(({ set: found }) => found?.['name'] === PORTS)?.['set']
   const ports = set === undefined ? undefined : ((set['elem'] ?? []) as readonly number[])
   const rules = listing.nftables.flatMap(({ rule }) => (rule === undefined ? [] : [rule]))
-  const found = rules.map(({ chain, expr }) => ({ chain, expr: withoutCounter(expr as readonly object[]) }))
-  const wanted = rulesOf(firewall).map(({ chain, expr }) => ({ chain, expr: withoutCounter(expr) }))
+  const found = rules.map(({ chain, comment }) => ({ chain, comment }))
+  const wanted = rulesOf(firewall).map(({ chain, comment }) => ({ chain, comment }))
   return isDeepStrictEqual(sorted(ports ?? []), sorted(firewall.appPorts)) && isDeepStrictEqual(found, wanted)
-}
-
-function withoutCounter(expr: readonly object[]): object[] {
-  return expr.filter((statement) => !('counter' in statement))
 }
 
 function sorted(ports: readonly number[]): number[] {
   return [...new Set(ports)].sort((a, b) => a - b)
+}
+
+/** What the table does, for people. */
+export function describeFirewall({ appPorts, agentUid }: Firewall): string {
+  const ports = appPorts.length > 0 ? `; ports ${appPorts.join(', ')} closed to the outside` : ''
+  const user = agentUid === undefined ? '' : `; foreign sources of user ${agentUid} kept inside`
+  return `table inet truepeer: connections of the app to clients refused${ports}${user}`
 }

@@ -1,10 +1,19 @@
 // Policy routing that keeps the app's answers on this host (ip-rule(8), ip-route(8)): they are addressed to clients out
 // on the internet, and belong to the agent's transparent sockets.
+import { formatIpAddress } from '../address/ip-address.ts'
+import {
+  type AnswerFlow,
+  answerThrough,
+  type Family,
+  formatRule,
+  isLocalAnswersRule,
+  isOutOfPlace,
+  type PolicyRule,
+  rulesInFront,
+  wantedPriority,
+} from './policy-rules.ts'
+import { readSysctl } from './sysctl.ts'
 import { HostError, isNotPermitted, runTool, runToolChecked } from './tools.ts'
-
-const RULE_FIELDS = new Set(['priority', 'src', 'srclen', 'iif', 'table', 'protocol'])
-
-export type Family = 4 | 6
 
 /** What one family's routing consists of. */
 const ROUTING = {
@@ -17,7 +26,15 @@ export function familyName(family: Family): string {
   return ROUTING[family].name
 }
 
-/** The words of `ip` behind `rule add` and `rule del`. */
+/** Reports whether the host has the family at all: IPv6 may be switched off, on loopback or in the kernel. */
+export function hasFamily(family: Family): boolean {
+  return family === 4 || readSysctl('net.ipv6.conf.lo.disable_ipv6') === '0'
+}
+
+/** Says of a family that the host does not have what follows from it. */
+export const IPV6_OFF = 'IPv6 is switched off on this host: clients with IPv6 addresses cannot be served'
+
+/** The words of `ip` behind `rule add` and `rule del`, but for the priority. */
 export function ruleWords(family: Family, table: number): string[] {
   return ['from', ROUTING[family].source, 'iif', 'lo', 'lookup', String(table)]
 }
@@ -31,6 +48,12 @@ export function routeWords(family: Family, table: number): string[] {
 export type RoutingState = {
   /** Priorities of the rules that are exactly ours, whoever made them: one for each duplicate. */
   readonly rulePriorities: readonly number[]
+  /** Rules of others that the kernel asks first. */
+  readonly inFront: readonly PolicyRule[]
+  /** The priority that ours has to have; undefined: it is well where it is. */
+  readonly newPriority: number | undefined
+  /** The priority for one that is new. */
+  readonly freePriority: number
   readonly hasRoute: boolean
   /** Other routes in the table, which would divert some answers; as ip-route(8) would name them. */
   readonly otherRoutes: readonly string[]
@@ -48,30 +71,22 @@ export async function readRouting(family: Family, table: number): Promise<Routin
   const name = String(table)
   const alike = rules.filter((rule) => isLocalAnswersRule(rule, family))
   return {
-    rulePriorities: alike.filter((rule) => rule.table === name).map((rule) => Number(rule.priority)),
+    rulePriorities: alike.filter((rule) => rule['table'] === name).map((rule) => Number(rule['priority'])),
+    inFront: rulesInFront(rules, family, table),
+    newPriority: isOutOfPlace(rules, family, table) ? wantedPriority(rules, family) : undefined,
     hasRoute: routes.some(isLocalEverywhere),
     otherRoutes: routes.filter((route) => !isLocalEverywhere(route)).map(formatRoute),
-    isTableShared: rules.some((rule) => rule.table === name && !isLocalAnswersRule(rule, family)),
-    otherTables: alike.filter((rule) => rule.table !== name).map((rule) => String(rule.table)),
+    isTableShared: rules.some((rule) => rule['table'] === name && !isLocalAnswersRule(rule, family)),
+    freePriority: wantedPriority(rules, family),
+    otherTables: alike.filter((rule) => rule['table'] !== name).map((rule) => String(rule['table'])),
   }
 }
 
-type Fields = Readonly<Record<string, unknown>>
-
-function parseRules(json: string): readonly Fields[] {
-  return json.trim() === '' ? [] : (JSON.parse(json) as readonly Fields[])
+function parseRules(json: string): readonly PolicyRule[] {
+  return json.trim() === '' ? [] : (JSON.parse(json) as readonly PolicyRule[])
 }
 
-/** Exactly "from LOOPBACK iif lo lookup TABLE": one more selector, "not" among them, makes it somebody else's. */
-export function isLocalAnswersRule(rule: Fields, family: Family): boolean {
-  const isSource =
-    family === 4
-      ? rule['src'] === '127.0.0.0' && rule['srclen'] === 8
-      : rule['src'] === '::1' && (rule['srclen'] ?? 128) === 128
-  return isSource && rule['iif'] === 'lo' && Object.keys(rule).every((field) => RULE_FIELDS.has(field))
-}
-
-async function readRoutes(family: Family, table: number): Promise<readonly Fields[]> {
+async function readRoutes(family: Family, table: number): Promise<readonly PolicyRule[]> {
   const args = ['-j', `-${family}`, 'route', 'show', 'table', String(table)]
   const { exitCode, stdout, stderr } = await runTool('ip', args)
   if (exitCode === 0) return parseRules(stdout)
@@ -80,11 +95,11 @@ async function readRoutes(family: Family, table: number): Promise<readonly Field
   throw new HostError(`"ip ${args.join(' ')}" failed: ${stderr.trim()}`)
 }
 
-function isLocalEverywhere(route: Fields): boolean {
+function isLocalEverywhere(route: PolicyRule): boolean {
   return route['type'] === 'local' && route['dst'] === 'default' && route['dev'] === 'lo' && !('gateway' in route)
 }
 
-function formatRoute(route: Fields): string {
+function formatRoute(route: PolicyRule): string {
   const gateway = 'gateway' in route ? ` via ${route['gateway']}` : ''
   const device = 'dev' in route ? ` dev ${route['dev']}` : ''
   return `${'type' in route ? `${route['type']} ` : ''}${route['dst']}${gateway}${device}`
@@ -96,22 +111,64 @@ function formatRoute(route: Fields): string {
  * @param from an address of this host; default: the loopback address
  * @returns undefined when it does, otherwise what the kernel would do instead
  */
-export async function whereAnswersLeave(family: Family, from?: string): Promise<string | undefined> {
+export async function whereAnswersLeave(
+  family: Family,
+  from?: string,
+  flow: AnswerFlow = {},
+): Promise<string | undefined> {
   const [client, loopback] = ROUTING[family].probe
+  const to = flow.to === undefined ? client : formatIpAddress(flow.to)
   const { exitCode, stdout, stderr } = await runTool('ip', [
-    ...['-j', `-${family}`, 'route', 'get', client, 'from', from ?? loopback],
+    ...['-j', `-${family}`, 'route', 'get', to, 'from', from ?? loopback],
+    ...(flow.tos === undefined ? [] : ['tos', flow.tos]),
+    ...(flow.mark === undefined ? [] : ['mark', String(flow.mark)]),
+    ...(flow.uid === undefined ? [] : ['uid', String(flow.uid)]),
+    ...['ipproto', 'tcp'],
+    ...(flow.fromPort === undefined ? [] : ['sport', String(flow.fromPort)]),
+    ...(flow.toPort === undefined ? [] : ['dport', String(flow.toPort)]),
   ])
   if (exitCode !== 0) return stderr.trim().split('\n')[0]
   const [route] = parseRules(stdout)
   return route !== undefined && route['type'] === 'local' ? undefined : formatRoute(route ?? {})
 }
 
-/** Adds the rule, so that there is one. @throws HostError */
-export async function addRule(family: Family, table: number): Promise<void> {
-  await changed(family, ['rule', 'add', ...ruleWords(family, table)])
-  // Without a priority the kernel takes a duplicate, which another set-up at the same moment may have made.
+/**
+ * As {@link whereAnswersLeave}, also for the answers that the rules `inFront` are about, each as far as it goes with
+ * what is known of the app in `app`.
+ */
+export async function whereAnyAnswersLeave(
+  family: Family,
+  inFront: readonly PolicyRule[],
+  from?: string,
+  app: AnswerFlow = {},
+): Promise<string | undefined> {
+  const plain = await whereAnswersLeave(family, from, app)
+  if (plain !== undefined) return plain
+  for (const rule of inFront) {
+    const flow = answerThrough(rule)
+    if (flow === undefined) continue
+    const elsewhere = await whereAnswersLeave(family, from, { ...flow, ...app })
+    if (elsewhere !== undefined) return `${elsewhere} (by the rule "${formatRule(rule)}")`
+  }
+  return undefined
+}
+
+/**
+ * Adds the rule at each of the priorities, and removes it at all others; one that is there already is no error.
+ *
+ * @throws HostError
+ */
+export async function putRules(family: Family, table: number, priorities: readonly number[]): Promise<void> {
+  // The new ones first: in between there are more of them, which does no harm. At one priority the kernel takes only one.
+  for (const priority of priorities) {
+    await changed(family, ['rule', 'add', 'priority', String(priority), ...ruleWords(family, table)])
+  }
   const { rulePriorities } = await readRouting(family, table)
-  await removeRules(family, table, [...rulePriorities].sort((a, b) => a - b).slice(1))
+  await removeRules(
+    family,
+    table,
+    rulePriorities.filter((priority) => !priorities.includes(priority)),
+  )
 }
 
 /** Removes rules by their priorities; one that is gone already is no error. @throws HostError */

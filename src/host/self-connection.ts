@@ -57,6 +57,43 @@ export async function connectToSelf(address: IpAddress, mark: number): Promise<S
   }
 }
 
+/** Whether the first answer of the kernel on this very host takes longer: it never does. */
+const REFUSED_WITHIN_MS = 250
+
+/**
+ * Reports whether a connection that an app on `address` begins to the address of a client reaches a service of this
+ * host. Over IPv4 none does: the kernel answers only from addresses of its own. The listener that it would find is our own, at the client's address alone: nobody outside reaches it.
+ */
+export async function reachesSelfAsApp(address: IpAddress): Promise<boolean> {
+  if (address.family === 4) return false
+  const client = parseIpAddress(CLIENTS[address.family])
+  if (client === undefined) throw new TypeError('a constant is no address')
+  const listener = openListener(
+    { address: client, port: 0 },
+    { keepaliveMs: 0, userTimeoutMs: 0 },
+    { isFreebind: true },
+  )
+  const stream = openStream(address.family)
+  try {
+    const target = localEndpoint(listener)
+    if (stream < 0 || target === undefined || bindTo(stream, address, 0) < 0) return false
+    const connected = connectTo(stream, target)
+    if (connected < 0 && connected !== EINPROGRESS) return false
+    for (const deadlineMs = Date.now() + REFUSED_WITHIN_MS; Date.now() < deadlineMs; await sleep(POLL_MS)) {
+      if (takeError(stream) < 0) return false
+      const fd = acceptFrom(listener)
+      if (fd < 0) continue
+      closeWithReset(fd)
+      return true
+    }
+    // Neither refused nor there: something on the way drops it.
+    return false
+  } finally {
+    if (stream >= 0) closeWithReset(stream)
+    close(listener)
+  }
+}
+
 function start(stream: number, client: IpAddress, target: Endpoint, mark: number): SelfConnection | undefined {
   const steps: readonly [name: string, run: () => number][] = [
     ['IP_TRANSPARENT', () => setTransparent(stream, client.family)],

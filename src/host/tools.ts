@@ -1,7 +1,13 @@
 import { type RunOptions, type RunResult, runProgram } from '../linux/run.ts'
 
 /** The programs that set a host up, by the Debian package that brings each. */
-const PACKAGES = { ip: 'iproute2', nft: 'nftables', ss: 'iproute2' } as const
+const PACKAGES = {
+  ip: 'iproute2',
+  'ip6tables-save': 'iptables',
+  'iptables-save': 'iptables',
+  nft: 'nftables',
+  ss: 'iproute2',
+} as const
 /** In messages; the rules of a firewall are long. */
 const COMMAND_CHARACTERS_MAX = 120
 

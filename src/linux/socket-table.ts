@@ -20,6 +20,7 @@ const HEADER_BYTES = 16
 const REQUEST_BYTES = 56
 /** struct inet_diag_msg */
 const ENTRY_BYTES = 72
+const UID_OFFSET = 64
 const ATTRIBUTE_HEADER_BYTES = 4
 const REPLY_BYTES = 32 * 1024
 
@@ -34,20 +35,30 @@ const ANY6 = ipv6Address(0, 0, 0, 0)
  * @throws SystemCallError when the kernel cannot be asked
  */
 export function isListening(target: Endpoint): boolean {
+  return findListener(target) !== undefined
+}
+
+/** The user whose socket {@link isListening} finds; undefined: there is none. @throws SystemCallError */
+export function listenerUid(target: Endpoint): number | undefined {
+  return findListener(target)?.uid
+}
+
+function findListener(target: Endpoint): ListeningSocket | undefined {
   const fd = checked('socket(AF_NETLINK)', native.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG))
   try {
     const own = listeners(fd, target.address.family, target.port)
     const any = target.address.family === 4 ? ANY4 : ANY6
-    if (own.some(({ address }) => isSameAddress(address, target.address) || isSameAddress(address, any))) return true
+    const exact = own.find(({ address }) => isSameAddress(address, target.address))
+    const found = exact ?? own.find(({ address }) => isSameAddress(address, any))
     // A listener on [::] takes IPv4 connections too, unless it is restricted to IPv6.
-    if (target.address.family === 6) return false
-    return listeners(fd, 6, target.port).some((one) => isSameAddress(one.address, ANY6) && !one.isIpv6Only)
+    if (found !== undefined || target.address.family === 6) return found
+    return listeners(fd, 6, target.port).find((one) => isSameAddress(one.address, ANY6) && !one.isIpv6Only)
   } finally {
     native.close(fd)
   }
 }
 
-type ListeningSocket = { readonly address: IpAddress; readonly isIpv6Only: boolean }
+type ListeningSocket = { readonly address: IpAddress; readonly isIpv6Only: boolean; readonly uid: number }
 
 function listeners(fd: number, family: 4 | 6, port: number): ListeningSocket[] {
   const request = listenersRequest(family, port)
@@ -92,7 +103,8 @@ function readEntry(view: DataView, start: number, end: number, family: 4 | 6): L
   // struct inet_diag_sockid begins at 4: two ports, then the source address.
   const word = (index: number): number => view.getInt32(start + 8 + index * 4)
   const address = family === 4 ? ipv4Address(word(0)) : ipv6Address(word(0), word(1), word(2), word(3))
-  return { address, isIpv6Only: readIpv6Only(view, start + ENTRY_BYTES, end) }
+  const uid = view.getUint32(start + UID_OFFSET, IS_LITTLE_ENDIAN)
+  return { address, isIpv6Only: readIpv6Only(view, start + ENTRY_BYTES, end), uid }
 }
 
 function readIpv6Only(view: DataView, start: number, end: number): boolean {

@@ -10,11 +10,11 @@ export type EndRecord =
   | 'quiet'
   /** From "-v 1" on. */
   | 'each'
-  /** As `each`; where the role has its failures reported without being asked, a sample of them below. */
+  /** As `each`, and a sample of them below: something is set up wrongly, or down. */
   | 'failure'
   /** Shows a trusted edge set up wrongly, or under attack: a sample is always reported, never more. */
   | 'sample'
-  /** Who is not trusted has nothing to say here: a sample from "-v 1" on, never a line each. */
+  /** Who is not trusted has nothing to say here: a sample from "-v 1" on, below it one record for all; never a line each. */
   | 'sample-on-request'
 
 /** What follows from the reason of an end. */
@@ -179,7 +179,7 @@ const rows = {
     role: 'agent',
     isCutOff: true,
     isRefused: false,
-    record: 'each',
+    record: 'failure',
     meaning:
       'With "--local check": a connection without a client came while nothing listens on the target, and was reset.',
     remedy: 'Start the app, or correct the target with "-4" or "-6".',
@@ -222,7 +222,7 @@ const rows = {
     role: 'both',
     isCutOff: true,
     isRefused: false,
-    record: 'each',
+    record: 'failure',
     meaning:
       'The kernel could not watch a socket of the connection (epoll_ctl(2): memory or fs.epoll.max_user_watches).',
     remedy: 'Raise "sysctl fs.epoll.max_user_watches", give the host more memory, or lower "--max-connections".',

@@ -91,7 +91,7 @@ test('SIGHUP with an unusable list keeps the one before and logs an error; nobod
   assert.equal(await answer, answerOf(`${CLIENT}:51000`, 'still here'))
 })
 
-test('an untrusted peer is closed without a byte or a log line, counted, and does not reach the app', async (t) => {
+test('untrusted peers are closed without a byte, counted, told of in one line, and do not reach the app', async (t) => {
   const { edge, backend } = await agentHosts(t)
   const { seen } = await startRecordingApp(backend)
   const path = join(testDirectory(t), 'list')
@@ -103,7 +103,9 @@ test('an untrusted peer is closed without a byte or a log line, counted, and doe
     assert.equal(await metric(UNTRUSTED), count)
   }
   assert.equal(seen.length, 0)
-  assert.deepEqual(program.texts(lines), [])
+  const told = program.texts(lines)
+  assert.equal(told.length, 1, told.join('\n'))
+  assert.match(told[0], /"end":"untrusted-peer"/)
 })
 
 test('a listener on [::] matches IPv4 edges as IPv4, and an IPv6 list does not admit them', async (t) => {

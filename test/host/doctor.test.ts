@@ -163,7 +163,7 @@ test('an app on a wildcard is well behind the firewall of host-setup', { skip: s
   assert.equal((await truepeer(backend, 'host-setup apply --app-port 113')).exitCode, 0)
   assert.deepEqual(problems(await examine(backend, moved)), {})
   await shell(backend, '/usr/sbin/nft flush ruleset')
-  assert.deepEqual(problems(await examine(backend, moved)), { 'app-ipv4': 'warn' })
+  assert.deepEqual(problems(await examine(backend, moved)), { 'app-ipv4': 'warn', 'own-connections': 'warn' })
 })
 
 test('an app that is not on loopback is found, whose answers the routing does not keep', async (t) => {

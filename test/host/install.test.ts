@@ -60,10 +60,10 @@ test('install writes a set-up unit and a service that do what the reference asks
   assert.deepEqual(readdirSync(join(root, UNITS)).sort(), ['truepeer-agent-setup.service', 'truepeer-agent.service'])
 
   const setup = unit(root, 'truepeer-agent-setup.service')
-  assert.deepEqual(setting(setup, 'Type'), ['oneshot'])
-  assert.deepEqual(setting(setup, 'RemainAfterExit'), ['yes'])
+  assert.deepEqual(setting(setup, 'Type'), ['notify'])
+  assert.deepEqual(setting(setup, 'Restart'), ['always'])
   assert.deepEqual(setting(setup, 'ExecStart'), [
-    '/opt/truepeer/bin/truepeer host-setup apply --table 100 --family both',
+    '/opt/truepeer/bin/truepeer host-setup apply --watch --table 100 --family both',
   ])
   assert.doesNotMatch(setup, /^ExecStop/m, 'a restart must not cut the routing')
 
@@ -100,7 +100,7 @@ test('the flags of install shape the units', (t) => {
   assert.deepEqual(setting(service, 'TimeoutStopSec'), ['infinity'])
   assert.match(setting(service, 'Environment')[0], /^"PATH=\/opt\/node 20\/bin:\/usr\/local\/sbin:/)
   const [setup] = setting(unit(root, 'web-setup.service'), 'ExecStart')
-  assert.match(setup, / host-setup apply --table 7 --family ipv4 --app-port 112 --agent-user web$/)
+  assert.match(setup, / host-setup apply --watch --table 7 --family ipv4 --app-port 112 --agent-user web$/)
   assert.deepEqual(setting(unit(root, 'web.socket'), 'ListenStream'), ['10.128.0.2:110', '10.128.0.2:110'])
   run('uninstall', root, ['--name', 'web'])
   assert.deepEqual(readdirSync(join(root, UNITS)), [])

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseEndpoint } from '../../src/address/endpoint.ts'
 import { parseIpAddress } from '../../src/address/ip-address.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { bindTo, close, connectTo, openStream, setTransparent } from '../../src/linux/socket.ts'
+import { testDirectory } from '../rig/directory.ts'
 import { shell } from '../rig/shell.ts'
 import { skipWithout } from '../rig/skip.ts'
 import { TRUEPEER } from '../rig/truepeer.ts'
@@ -30,7 +33,7 @@ test('apply twice gives one rule and one route, and remove leaves the network as
   const before = await networkState(backend)
   await fails(backend, 'host-setup status', /rule IPv4 +missing/)
 
-  assert.equal((await succeeds(backend, 'host-setup apply')).trim().split('\n').length, 5)
+  assert.equal((await succeeds(backend, 'host-setup apply')).trim().split('\n').length, 6)
   const applied = await networkState(backend)
   assert.match(await succeeds(backend, 'host-setup apply'), /in place already/)
   assert.equal(await networkState(backend), applied)
@@ -54,7 +57,7 @@ test('what was made by hand is recognised, and duplicates are removed', async (t
   await backend.ip('route add local 0.0.0.0/0 dev lo table 100')
   await backend.ip('-6 rule add from ::1/128 iif lo lookup 100')
   await backend.ip('-6 route add local ::/0 dev lo table 100')
-  assert.match(await succeeds(backend, 'host-setup apply'), /in place already/)
+  assert.match(await succeeds(backend, 'host-setup apply'), /^nft [^\n]*\n$/, 'only the firewall is missing')
   assert.match(await succeeds(backend, 'host-setup status'), /warn +rule IPv4 +3 times/)
   await succeeds(backend, 'host-setup remove')
   assert.equal(await networkState(backend), before.replace('\n0\n', '\n1\n'), 'the setting was not changed by apply')
@@ -97,14 +100,38 @@ for (const [family, route] of [
   })
 }
 
-test('an apply that fails half-way takes back what it did', async (t) => {
+test('an apply that fails half-way takes back what it did', { skip: skipWithout('nft') }, async (t) => {
   const { backend } = await bareHosts(t)
-  // The IPv6 part fails when the IPv4 part is done.
+  // A rule that has to move, so that its way back is seen, too.
+  await backend.ip('rule add priority 100 from 127.0.0.0/8 iif lo lookup 100')
+  await backend.ip('rule add priority 90 fwmark 7 lookup main')
+  const before = await networkState(backend)
+  const directory = testDirectory(t)
+  const nft = '#!/bin/sh\ncase "$*" in *list*) exec /usr/sbin/nft "$@" ;; esac\necho "no room" >&2\nexit 1\n'
+  writeFileSync(join(directory, 'nft'), nft, { mode: 0o755 })
+  const wrapper = ['env', `PATH=${directory}:${process.env['PATH']}`]
+  const result = await truepeer(backend, 'host-setup apply', wrapper)
+  assert.equal(result.exitCode, 1, result.stdout)
+  assert.match(result.stderr, /"nft .*no room/)
+  assert.equal(await networkState(backend), before)
+})
+
+test('where IPv6 is switched off, it is left out with a note', async (t) => {
+  const { backend } = await bareHosts(t)
   await shell(backend, 'for name in all lo; do echo 1 > /proc/sys/net/ipv6/conf/$name/disable_ipv6; done')
   const before = await networkState(backend)
-  await fails(backend, 'host-setup apply', /ip -6 route add .*--family/)
-  assert.equal(await networkState(backend), before)
-  await succeeds(backend, 'host-setup apply --family ipv4')
+  const applied = await succeeds(backend, 'host-setup apply')
+  assert.match(applied, /^ip -4 rule add /m)
+  assert.doesNotMatch(applied, /^ip -6 /m)
+  assert.match(applied, /^Note: IPv6 is switched off on this host/m)
+  assert.match(await succeeds(backend, 'host-setup apply'), /^Everything was in place already\.\nNote: IPv6/)
+  assert.match(JSON.parse(await succeeds(backend, 'host-setup apply --json')).notes[0], /^IPv6 is switched off/)
+  assert.match(await succeeds(backend, 'host-setup status'), /^ok +IPv6 +IPv6 is switched off/m)
+  await fails(
+    backend,
+    'host-setup apply --family ipv6',
+    /IPv6 is switched off on this host; switch it on with "sysctl /,
+  )
   await succeeds(backend, 'host-setup remove')
   assert.equal(await networkState(backend), before)
 })
@@ -169,6 +196,7 @@ test('wrong command lines are usage errors', async (t) => {
     'host-setup apply --app-port 0',
     'host-setup apply --app-port 70000',
     'host-setup apply extra',
+    'host-setup status --watch',
   ]) {
     await fails(backend, words, /truepeer: /, 2)
   }
@@ -219,7 +247,7 @@ test("the agent's user cannot send foreign sources off this host", { skip: skipW
   const { backend } = await bareHosts(t)
   const dropped = async (): Promise<number> => {
     const listing = await shell(backend, '/usr/sbin/nft list chain inet truepeer output')
-    return Number(/counter packets (\d+)/.exec(listing)?.[1])
+    return Number(/counter packets (\d+) .*kept inside/.exec(listing)?.[1])
   }
   const sendFrom = (source: string): void => {
     const [from, to] = [parseIpAddress(source), parseEndpoint('35.191.0.9:9')]
@@ -250,7 +278,10 @@ test('a missing nft is named by its Debian package, and nothing is changed', asy
   assert.equal(result.exitCode, 1, result.stdout)
   assert.match(result.stderr, /install the Debian package nftables/)
   assert.equal(await networkState(backend), before)
-  assert.equal((await truepeer(backend, 'host-setup apply', wrapper)).exitCode, 0, 'only the firewall needs it')
+  const plain = await truepeer(backend, 'host-setup apply', wrapper)
+  assert.equal(plain.exitCode, 0, 'only the firewall needs it')
+  assert.match(plain.stdout, /^Note: connections that an app begins .* "nft"; install the Debian package nftables/m)
+  assert.match((await truepeer(backend, 'host-setup status', wrapper)).stdout, /fail +nftables +there is no program/)
   assert.equal((await truepeer(backend, 'host-setup remove', wrapper)).exitCode, 0)
   assert.equal(await networkState(backend), before)
 })

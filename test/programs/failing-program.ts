@@ -12,6 +12,7 @@ await serve(command, async (context) => {
       workers: command.workers,
       warmsUp: false,
       limits,
+      examineHost: async () => [],
       readConfiguration: () => ({ listeners: command.listeners, controller: undefined }),
     },
     context,

@@ -57,7 +57,7 @@ test('peers whose minute is over make room for others, each of whom has a record
   assert.equal(records.length, before + 100)
 })
 
-test('failed connections are reported from verbosity 1 on, all from 2 on', () => {
+test('connections that break are reported from verbosity 1 on, all from 2 on', () => {
   for (const [verbosity, count] of [
     [0, 0],
     [1, 1],
@@ -65,7 +65,7 @@ test('failed connections are reported from verbosity 1 on, all from 2 on', () =>
   ] as const) {
     const { records, report } = reporter(verbosity)
     report('192.0.2.1:1', 'finished', 0)
-    report('192.0.2.1:1', 'connect-failed', 0)
+    report('192.0.2.1:1', 'client-reset', 0)
     assert.equal(records.length, count)
   }
 })
@@ -77,14 +77,13 @@ test("a probe that closes without a byte is nobody's failure", () => {
   assert.deepEqual(records, [])
 })
 
-test('failures are sampled for a role that wants it where no records are asked for, and all reported where they are', () => {
+test('failures are sampled where no records are asked for, and all reported where they are', () => {
   for (const [verbosity, count] of [
     [0, 1],
     [1, 3],
   ] as const) {
     const records: LogFields[] = []
     const subject = new Reporter((_level, _message, fields = {}) => records.push(fields), verbosity, {
-      samplesFailures: true,
       describe: (_, reason) => ({ described: reason }),
     })
     const connection = new Connection(0)
@@ -92,5 +91,39 @@ test('failures are sampled for a role that wants it where no records are asked f
     for (let time = 0; time < 3; time++) subject.report(connection, 'connect-failed')
     assert.equal(records.length, count)
     assert.equal(records[0].described, 'connect-failed')
+  }
+})
+
+test('every end that shows a wrong set-up leaves a record where none are asked for', () => {
+  const reasons = ['connect-timeout', 'connect-failed', 'app-down', 'untrusted-peer', 'out-of-resources'] as const
+  for (const reason of [...reasons, 'no-backend', 'backend-handshake-failed', 'header-timeout'] as const) {
+    const { records, report } = reporter(0)
+    for (let index = 0; index < 10; index++) report('192.0.2.1:1', reason, index)
+    assert.equal(records.length, 1, reason)
+    report('192.0.2.1:1', reason, 60_001)
+    assert.equal(records[1].suppressedBefore, 9, reason)
+  }
+})
+
+test('strangers have one record for all of them where none are asked for, and one each where they are', () => {
+  for (const [verbosity, count] of [
+    [0, 1],
+    [1, 3],
+  ] as const) {
+    const { records, report } = reporter(verbosity)
+    for (const peer of ['192.0.2.1:1', '192.0.2.2:1', '192.0.2.3:1']) report(peer, 'untrusted-peer', 0)
+    assert.equal(records.length, count)
+  }
+})
+
+test('what an app does to probes is sampled where failures are reported, and never a record each', () => {
+  for (const verbosity of [0, 1] as const) {
+    const records: LogFields[] = []
+    const subject = new Reporter((_level, _message, fields = {}) => records.push(fields), verbosity)
+    const connection = new Connection(0)
+    connection.peer = parseEndpoint('192.0.2.1:1') ?? null
+    connection.showsPeer = true
+    for (let time = 0; time < 3; time++) subject.report(connection, 'connect-failed')
+    assert.equal(records.length, 1, `verbosity ${verbosity}`)
   }
 })

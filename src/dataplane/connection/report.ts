@@ -5,7 +5,7 @@ import type { Log, LogFields } from '../../telemetry/log.ts'
 import { escapeNonAscii } from '../../text/plain-text.ts'
 import { type Connection, phaseName } from './connection-state.ts'
 
-/** Which connections get a record: only a sample of those with a bad header, those that failed, or all. */
+/** Which connections get a record: a sample of those that failed, all of these, or all connections. */
 export type Verbosity = 0 | 1 | 2
 
 /** One record per peer and reason in this time. */
@@ -18,8 +18,6 @@ type Sample = { untilMs: number; suppressed: number }
 
 /** How a role has its connections reported. */
 export type ReporterOptions = {
-  /** A sample of the failures is reported even where the operator asked for no records; default: no. */
-  readonly samplesFailures?: boolean
   /** Makes the record of a connection that ends. */
   readonly describe?: (connection: Connection, reason: EndReason) => LogFields
 }
@@ -28,7 +26,6 @@ export type ReporterOptions = {
 export class Reporter {
   readonly #log: Log
   readonly #verbosity: Verbosity
-  readonly #samplesFailures: boolean
   readonly #describe: (connection: Connection, reason: EndReason) => LogFields
   readonly #samples = new Map<string, Sample>()
   #overflowUntilMs = 0
@@ -36,7 +33,6 @@ export class Reporter {
   constructor(log: Log, verbosity: Verbosity, options: ReporterOptions = {}) {
     this.#log = log
     this.#verbosity = verbosity
-    this.#samplesFailures = options.samplesFailures ?? false
     this.#describe = options.describe ?? connectionRecord
   }
 
@@ -44,9 +40,11 @@ export class Reporter {
   report(connection: Connection, reason: EndReason): void {
     const { record } = END_REASONS[reason]
     if (record === 'sample') return this.#reportSample(connection, reason)
-    if (record === 'failure' && this.#verbosity === 0 && this.#samplesFailures) {
-      return this.#reportSample(connection, reason)
-    }
+    // Probes come all the time, and all of them fail while the app is down.
+    const isSampled = this.#verbosity === 0 || (this.#verbosity === 1 && connection.showsPeer)
+    if (isSampled && record === 'failure') return this.#reportSample(connection, reason)
+    // Anybody may come, from any number of addresses: one record stands for all of them.
+    if (this.#verbosity === 0 && record === 'sample-on-request') return this.#reportSample(connection, reason, reason)
     // A probe that is forwarded to the app comes and goes as it likes.
     const isQuiet = record === 'quiet' || connection.showsPeer
     if (this.#verbosity === 0 || (this.#verbosity === 1 && isQuiet)) return
@@ -54,9 +52,8 @@ export class Reporter {
     this.#log(isQuiet ? 'info' : 'warn', 'connection', this.#describe(connection, reason))
   }
 
-  #reportSample(connection: Connection, reason: EndReason): void {
-    const { peer, endedMs: nowMs } = connection
-    const key = `${reason} ${peer === null ? '' : formatIpAddress(peer.address)}`
+  #reportSample(connection: Connection, reason: EndReason, key = sampleKey(connection, reason)): void {
+    const { endedMs: nowMs } = connection
     const sample = this.#samples.get(key)
     if (sample !== undefined && nowMs < sample.untilMs) {
       sample.suppressed += 1
@@ -84,6 +81,10 @@ export class Reporter {
       if (nowMs >= sample.untilMs) this.#samples.delete(key)
     }
   }
+}
+
+function sampleKey({ peer }: Connection, reason: EndReason): string {
+  return `${reason} ${peer === null ? '' : formatIpAddress(peer.address)}`
 }
 
 /** An open connection as the admin server shows it. */

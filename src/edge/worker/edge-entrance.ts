@@ -73,7 +73,6 @@ export class EdgeEntrance implements Entrance {
     this.#log = context.log
     this.#reporter = new Reporter(context.log, verbosity, {
       // The operator has to know of them, whatever part of the connections is logged.
-      samplesFailures: true,
       describe: (connection, reason) => this.#describe(connection, reason),
     })
   }

@@ -1,0 +1,68 @@
+import { type Finding, fail, ok, warn } from './finding.ts'
+import { describeFirewall, PLAIN_FIREWALL, readFirewall } from './firewall.ts'
+import { type Family, formatRule } from './policy-rules.ts'
+import { familyName, hasFamily, IPV6_OFF, readRouting, routeWords, ruleWords, whereAnyAnswersLeave } from './routing.ts'
+import { type SetupOptions, wantedFirewall } from './setup-options.ts'
+import { readSetupState } from './setup-state.ts'
+import { readSysctl, TCP_MIGRATE_REQ } from './sysctl.ts'
+
+/** What of the set-up is in place; needs no privilege but for the firewall. @throws HostError */
+export async function hostSetupStatus(options: SetupOptions): Promise<Finding[]> {
+  const remedy = `run "truepeer host-setup apply${options.table === 100 ? '' : ` --table ${options.table}`}" as root`
+  const findings: Finding[] = []
+  for (const family of options.families) {
+    if (hasFamily(family)) findings.push(...(await routingStatus(family, options.table, remedy)))
+    else findings.push(ok(familyName(family), IPV6_OFF))
+  }
+  const setting = readSysctl(TCP_MIGRATE_REQ)
+  if (setting === undefined) findings.push(ok(TCP_MIGRATE_REQ, 'this kernel does not have it'))
+  else if (setting === '1') findings.push(ok(TCP_MIGRATE_REQ, '1'))
+  else findings.push(fail(TCP_MIGRATE_REQ, setting, remedy))
+  return [...findings, await firewallStatus(options)]
+}
+
+async function routingStatus(family: Family, table: number, remedy: string): Promise<Finding[]> {
+  const { rulePriorities, hasRoute, otherRoutes, inFront } = await readRouting(family, table)
+  const name = familyName(family)
+  const rule = ruleWords(family, table).join(' ')
+  const route = routeWords(family, table).join(' ')
+  const count = rulePriorities.length
+  const findings = [
+    count === 0 ? fail(`rule ${name}`, `missing: ${rule}`, remedy) : ok(`rule ${name}`, rule),
+    hasRoute ? ok(`route ${name}`, route) : fail(`route ${name}`, `missing: ${route}`, remedy),
+  ]
+  if (otherRoutes.length > 0) {
+    const text = `table ${table} also has: ${otherRoutes.join(', ')}`
+    findings.push(fail(`route ${name}`, text, 'give another table with --table, or remove that route'))
+  } else if (count > 0 && hasRoute) {
+    const elsewhere = await whereAnyAnswersLeave(family, inFront)
+    const rules = inFront.map(formatRule).join('", "')
+    if (elsewhere !== undefined) {
+      const text = `in place, but answers to clients go elsewhere: ${elsewhere}`
+      findings.push(fail(`rule ${name}`, text, `${remedy}, which puts it in front of "${rules}"`))
+    } else if (inFront.length > 0) {
+      findings.push(warn(`rule ${name}`, `in place, but others come before it: "${rules}"`, remedy))
+    }
+  }
+  if (count > 1) findings.push(warn(`rule ${name}`, `${count} times`, 'harmless; "remove" takes all of them away'))
+  return findings
+}
+
+async function firewallStatus(options: SetupOptions): Promise<Finding> {
+  const name = 'nftables'
+  const asked = (await wantedFirewall(options)) ?? readSetupState().firewall
+  const wanted = asked ?? PLAIN_FIREWALL
+  const found = await readFirewall()
+  const again = 'run "truepeer host-setup apply" as root'
+  const remedy = asked === undefined ? again : `${again} with --app-port and --agent-user as they should be`
+  switch (found.kind) {
+    case 'present':
+      return found.isAs(wanted) ? ok(name, describeFirewall(wanted)) : fail(name, 'table inet truepeer differs', remedy)
+    case 'absent':
+      return fail(name, 'table inet truepeer is gone', remedy)
+    case 'not-permitted':
+      return fail(name, 'table inet truepeer: only root can look', 'run this as root')
+    case 'no-nft':
+      return fail(name, 'there is no program "nft"', 'install the Debian package nftables')
+  }
+}
