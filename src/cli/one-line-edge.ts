@@ -80,9 +80,7 @@ export function oneLineResources(edge: OneLineEdge): readonly CheckedResource[] 
       protocol: 'TCP',
       timeoutSec: edge.idleTimeoutMs / 1_000,
       connectionDraining: { drainingTimeoutSec: 0 },
-      logConfig: { enable: false, sampleRate: 1 },
       sessionAffinity: 'NONE',
-      localityLbPolicy: 'ROUND_ROBIN',
     }),
     healthCheck(edge),
     ...groups,
@@ -93,7 +91,7 @@ export function oneLineResources(edge: OneLineEdge): readonly CheckedResource[] 
 function targetProxy({ proxyHeader, tls }: OneLineEdge): readonly CheckedResource[] {
   const proxy = { name: NAME, service: NAME, proxyHeader, proxyHeaderOptions: [] }
   if (tls === undefined) {
-    return [checked('targetTcpProxies', GLOBAL, { ...proxy, loadBalancingScheme: 'EXTERNAL' })]
+    return [checked('targetTcpProxies', GLOBAL, proxy)]
   }
   const { certificateFiles, profile, minTlsVersion } = tls
   return [
@@ -116,7 +114,6 @@ function healthCheck(edge: OneLineEdge): CheckedResource {
     healthyThreshold: edge.healthyThreshold,
     unhealthyThreshold: edge.unhealthyThreshold,
     tcpHealthCheck: { portSpecification: 'USE_SERVING_PORT', request: '', response: '', proxyHeader: 'NONE' },
-    logConfig: { enable: false },
   })
 }
 

@@ -1,6 +1,7 @@
 import { parseIpAddress } from '../address/ip-address.ts'
 import { defineResource } from './resource.ts'
 import { oneOf, optional, outputOnly, recorded, text, texts } from './schema.ts'
+import { serverDefaults } from './server-defaults.ts'
 
 /** Addresses (`compute#address`). */
 export const addresses = defineResource(
@@ -12,7 +13,7 @@ export const addresses = defineResource(
   {
     address: optional(text('The IPv4 or IPv6 address.', { format: 'ip', examples: ['203.0.113.10'] })),
     addressType: oneOf('Who can reach the address.', ['EXTERNAL'], {
-      default: 'EXTERNAL',
+      default: serverDefaults.addresses.addressType,
       unsupported: ['INTERNAL', 'UNSPECIFIED_TYPE'],
       remedy: 'give EXTERNAL: the load balancer is an external one',
     }),

@@ -16,7 +16,9 @@ import {
   text,
   unsupported,
 } from './schema.ts'
+import { serverDefaults } from './server-defaults.ts'
 
+const added = serverDefaults.backendServices
 const PEM_LENGTH_MAX = 1 << 20
 /** Labels of letters, digits and hyphens, with dots between them (RFC 1123 §2.1). */
 const HOST_NAME_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$'
@@ -45,18 +47,17 @@ const OTHER_POLICIES = [
   'WEIGHTED_ROUND_ROBIN',
 ]
 
-const logConfig = object(
-  'The log of connections.',
-  {
-    enable: flag('Whether connections are logged.', { default: false }),
-    sampleRate: fraction('Part of the connections that is logged.', { default: 1, examples: [0.5] }),
-    optionalMode: recorded('Fields of the log that Google can leave out; not used.'),
-    optionalFields: recorded('Fields of the log that Google can leave out; not used.'),
-    loggingHttpRequestHeaders: unsupported(HTTP_ONLY),
-    loggingHttpResponseHeaders: unsupported(HTTP_ONLY),
-  },
-  { default: {} },
-)
+const logConfig = object('The log of connections.', {
+  enable: flag('Whether connections are logged.', { default: false }),
+  sampleRate: fraction('Part of the connections that is logged.', {
+    default: added['logConfig.sampleRate'],
+    examples: [0.5],
+  }),
+  optionalMode: recorded('Fields of the log that Google can leave out; not used.'),
+  optionalFields: recorded('Fields of the log that Google can leave out; not used.'),
+  loggingHttpRequestHeaders: unsupported(HTTP_ONLY),
+  loggingHttpResponseHeaders: unsupported(HTTP_ONLY),
+})
 
 const subjectAltName = object(
   'A name: one of the two fields.',
@@ -133,7 +134,12 @@ const tlsSettings = optional(
 
 const connectionDraining = object(
   'What becomes of connections whose backend leaves.',
-  { drainingTimeoutSec: integer('Seconds that they go on.', 0, 3600, { default: 0, examples: [300] }) },
+  {
+    drainingTimeoutSec: integer('Seconds that they go on.', 0, 3600, {
+      default: added['connectionDraining.drainingTimeoutSec'],
+      examples: [300],
+    }),
+  },
   { default: {} },
 )
 
@@ -200,28 +206,29 @@ export const backendServices = defineResource(
       text('Name of the port in the instance groups.', { pattern: NAME_PATTERN, maxLength: 63, examples: ['tcp110'] }),
     ),
     protocol: oneOf('Protocol towards the backends: the bytes as they are, or TLS around them.', ['TCP', 'SSL'], {
-      default: 'TCP',
+      default: added.protocol,
       unsupported: ['HTTP', 'HTTPS', 'HTTP2', 'H2C', 'UDP', 'GRPC', 'ALL', 'UNSPECIFIED'],
       remedy: 'give TCP, which carries whatever client and app speak',
     }),
     tlsSettings,
     timeoutSec: integer('Seconds of silence in both directions after which a connection is ended.', 1, 2 ** 31 - 1, {
-      default: 30,
+      default: added.timeoutSec,
       examples: [300],
     }),
     connectionDraining,
-    logConfig,
-    loadBalancingScheme: loadBalancingScheme(),
+    logConfig: optional(logConfig),
+    loadBalancingScheme: loadBalancingScheme({ default: added.loadBalancingScheme }),
     sessionAffinity: oneOf('Which connections go to the same backend.', ['NONE'], {
-      default: 'NONE',
+      default: added.sessionAffinity,
       unsupported: OTHER_AFFINITIES,
       remedy: 'give NONE',
     }),
-    localityLbPolicy: oneOf('How a backend is chosen inside a group.', ['ROUND_ROBIN'], {
-      default: 'ROUND_ROBIN',
-      unsupported: OTHER_POLICIES,
-      remedy: 'give ROUND_ROBIN',
-    }),
+    localityLbPolicy: optional(
+      oneOf('How a backend is chosen inside a group.', ['ROUND_ROBIN'], {
+        unsupported: OTHER_POLICIES,
+        remedy: 'give ROUND_ROBIN or remove it',
+      }),
+    ),
     ...otherFields,
   },
   {

@@ -1,5 +1,6 @@
 import type { Report } from './json-schema.ts'
 import { fraction, integer, object, oneOf, optional, recorded, reference, text, unsupported } from './schema.ts'
+import { serverDefaults } from './server-defaults.ts'
 
 const CONNECTION_BOUNDS = ['maxConnections', 'maxConnectionsPerInstance', 'maxConnectionsPerEndpoint'] as const
 
@@ -17,7 +18,7 @@ export const backend = object(
   {
     group: reference('The instance group or network endpoint group.', ['instanceGroups', 'networkEndpointGroups']),
     balancingMode: oneOf('What the target capacity is measured in.', ['UTILIZATION', 'CONNECTION'], {
-      default: 'UTILIZATION',
+      default: serverDefaults.backendServices['backends[].balancingMode'],
       unsupported: ['RATE', 'CUSTOM_METRICS', 'IN_FLIGHT'],
       remedy: 'give CONNECTION or UTILIZATION: a TCP proxy sees no requests',
     }),
@@ -28,7 +29,7 @@ export const backend = object(
     maxConnectionsPerInstance: bound('Target number of connections of each instance of an instance group.'),
     maxConnectionsPerEndpoint: bound('Target number of connections of each endpoint of a network endpoint group.'),
     capacityScaler: fraction('Part of the target capacity to use: 0, which drains the group, or 0.1 to 1.', {
-      default: 1,
+      default: serverDefaults.backendServices['backends[].capacityScaler'],
       examples: [0.5],
     }),
     description: optional(text('Free text.')),

@@ -173,9 +173,14 @@ function checkReference(field: Schema, text: string, path: string, findings: Fin
   return findings.report(path, `${quoted(text)} is one of ${collection}`, `name one of ${wanted}`, 'wrongKind')
 }
 
-function checkUnsupported(field: Schema, value: unknown, path: string, findings: Findings): undefined {
-  if (isHarmless(value, field['x-harmless'] ?? [])) return
-  findings.report(path, 'the field is not supported', field['x-remedy'] ?? 'remove it', 'unsupported')
+/** What changes nothing is kept, so that whoever gave it finds it again. */
+function checkUnsupported(field: Schema, value: unknown, path: string, findings: Findings): unknown {
+  if (isHarmless(value, field['x-harmless'] ?? [])) return isEmpty(value) ? undefined : copyJson(value)
+  return findings.report(path, 'the field is not supported', field['x-remedy'] ?? 'remove it', 'unsupported')
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || value === '' || (typeof value === 'object' && Object.keys(value).length === 0)
 }
 
 function checkRecorded(value: unknown, path: string, findings: Findings): unknown {

@@ -1,6 +1,7 @@
 import { NAME_PATTERN } from './reference.ts'
 import { defineResource } from './resource.ts'
 import { flag, integer, list, object, oneOf, optional, recorded, text, unsupported } from './schema.ts'
+import { serverDefaults } from './server-defaults.ts'
 
 const PROTOCOLS_WITH_PORTS = ['tcp', 'udp', 'sctp', '6', '17', '132']
 
@@ -45,9 +46,13 @@ export const firewalls = defineResource(
   {
     allowed: list('What is allowed.', traffic, { default: [] }),
     denied: list('What is denied.', traffic, { default: [] }),
-    direction: oneOf('Which way the connections go.', ['INGRESS', 'EGRESS'], { default: 'INGRESS' }),
-    priority: integer('Which rule wins: the lowest number.', 0, 65_535, { default: 1000 }),
-    disabled: flag('Whether the rule is out of force.', { default: false }),
+    direction: oneOf('Which way the connections go.', ['INGRESS', 'EGRESS'], {
+      default: serverDefaults.firewalls.direction,
+    }),
+    priority: integer('Which rule wins: the lowest number.', 0, 65_535, {
+      default: serverDefaults.firewalls.priority,
+    }),
+    disabled: flag('Whether the rule is out of force.', { default: serverDefaults.firewalls.disabled }),
     sourceRanges: ranges('Where connections may come from.'),
     destinationRanges: ranges('Where connections may go to.'),
     sourceTags: tags('Tags of the instances that connections may come from.'),

@@ -2,6 +2,7 @@ import type { ValueOf } from './json-schema.ts'
 import { loadBalancingScheme } from './load-balancing-scheme.ts'
 import { defineResource } from './resource.ts'
 import { list, oneOf, optional, outputOnly, recorded, reference, text, texts, unsupported } from './schema.ts'
+import { serverDefaults } from './server-defaults.ts'
 
 const ONE_PORT = 'give one port, such as "110"; another port takes another forwarding rule'
 const NO_TARGET = 'remove it and name a target TCP or SSL proxy in target'
@@ -21,7 +22,7 @@ export const forwardingRules = defineResource(
       }),
     ),
     IPProtocol: oneOf('Protocol of the clients.', ['TCP'], {
-      default: 'TCP',
+      default: serverDefaults.forwardingRules.IPProtocol,
       unsupported: ['UDP', 'ESP', 'AH', 'SCTP', 'ICMP', 'L3_DEFAULT'],
       remedy: 'give TCP',
     }),
@@ -30,7 +31,7 @@ export const forwardingRules = defineResource(
       list('The port as a list of one; kept as `portRange`.', text('A port.', { format: 'port', examples: ['110'] })),
     ),
     target: reference('The target proxy.', ['targetTcpProxies', 'targetSslProxies']),
-    loadBalancingScheme: loadBalancingScheme(),
+    loadBalancingScheme: loadBalancingScheme({ default: serverDefaults.forwardingRules.loadBalancingScheme }),
     ipVersion: optional(oneOf('Version of an address that a server assigns.', ['IPV4', 'IPV6', 'UNSPECIFIED_VERSION'])),
     networkTier: optional(
       oneOf('Recorded: there are no network tiers here.', ['PREMIUM', 'STANDARD', 'FIXED_STANDARD']),

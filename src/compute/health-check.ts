@@ -1,7 +1,9 @@
 import type { ObjectSchema, Rule, ValueOf } from './json-schema.ts'
 import { defineResource } from './resource.ts'
 import { flag, integer, object, oneOf, optional, text, unsupported } from './schema.ts'
+import { serverDefaults } from './server-defaults.ts'
 
+const added = serverDefaults.healthChecks
 const TEXT_LENGTH_MAX = 1024
 const PORT_MAX = 65_535
 const SECONDS_MAX = 300
@@ -25,20 +27,21 @@ function asciiText(description: string) {
 
 const portFields = {
   port: optional(integer('Port to probe, with USE_FIXED_PORT.', 1, PORT_MAX, { examples: [110] })),
-  portSpecification: oneOf(
-    'Which port is probed: `port`, or the one that serves connections.',
-    ['USE_FIXED_PORT', 'USE_SERVING_PORT'],
-    {
-      default: 'USE_FIXED_PORT',
-      unsupported: ['USE_NAMED_PORT'],
-      remedy: 'give USE_SERVING_PORT, which is the named port of the backend service',
-    },
+  portSpecification: optional(
+    oneOf(
+      'Which port is probed: `port`, as where it is left out, or the one that serves connections.',
+      ['USE_FIXED_PORT', 'USE_SERVING_PORT'],
+      {
+        unsupported: ['USE_NAMED_PORT'],
+        remedy: 'give USE_SERVING_PORT, which is the named port of the backend service',
+      },
+    ),
   ),
   portName: unsupported('Name of a port.', [], 'remove it and give USE_SERVING_PORT as portSpecification'),
 } as const
 
 const proxyHeader = oneOf('What a probe says first; PROXY_V1 is `PROXY UNKNOWN`.', ['NONE', 'PROXY_V1'], {
-  default: 'NONE',
+  default: added['tcpHealthCheck.proxyHeader'],
 })
 
 type PortFields = Pick<ValueOf<ObjectSchema<typeof portFields>>, 'port' | 'portSpecification'>
@@ -50,13 +53,13 @@ function portOptions(portDefault: number | undefined) {
     check: ({ port, portSpecification }, report) => {
       if (portSpecification === 'USE_SERVING_PORT' && port !== undefined) {
         report('port', `${port} does not go with USE_SERVING_PORT`, 'remove it, or give USE_FIXED_PORT', 'conflict')
-      } else if (portSpecification === 'USE_FIXED_PORT' && (port ?? portDefault) === undefined) {
+      } else if (portSpecification !== 'USE_SERVING_PORT' && (port ?? portDefault) === undefined) {
         report('port', 'the port is missing', 'give it, or USE_SERVING_PORT as portSpecification', 'required')
       }
     },
   }
   const normalize = <Value extends PortFields>(value: Value): Value => {
-    const isMissing = value.portSpecification === 'USE_FIXED_PORT' && value.port === undefined
+    const isMissing = value.portSpecification !== 'USE_SERVING_PORT' && value.port === undefined
     return isMissing ? { ...value, port: portDefault } : value
   }
   return { rules: () => [rule], normalize }
@@ -76,7 +79,11 @@ function httpProbe(what: string, portDefault: number) {
   const fields = {
     ...portFields,
     host: asciiText('The Host header; empty: the address of the backend.'),
-    requestPath: text('The path that is asked for.', { default: '/', pattern: '^/[!-~]*$', examples: ['/healthz'] }),
+    requestPath: text('The path that is asked for.', {
+      default: added['httpHealthCheck.requestPath'],
+      pattern: '^/[!-~]*$',
+      examples: ['/healthz'],
+    }),
     response: asciiText('What has to stand in the first 1024 bytes of the body; empty: status 200 is enough.'),
     proxyHeader,
   }
@@ -97,26 +104,32 @@ export const healthChecks = defineResource(
   },
   {
     type: oneOf('What a probe speaks.', TYPES, { unsupported: ['UDP', 'INVALID'], remedy: 'give another type' }),
-    checkIntervalSec: integer('Seconds from one probe to the next.', 1, SECONDS_MAX, { default: 5 }),
-    timeoutSec: integer('Seconds that a probe waits; at most `checkIntervalSec`.', 1, SECONDS_MAX, { default: 5 }),
-    healthyThreshold: integer('Successes in a row that make a backend healthy.', 1, 10, { default: 2 }),
-    unhealthyThreshold: integer('Failures in a row that make it unhealthy.', 1, 10, { default: 2 }),
-    tcpHealthCheck: textProbe('TCP', 80),
-    sslHealthCheck: textProbe('TLS', 443),
-    httpHealthCheck: httpProbe('HTTP', 80),
-    httpsHealthCheck: httpProbe('HTTPS', 443),
-    http2HealthCheck: httpProbe('HTTP/2 with TLS', 443),
+    checkIntervalSec: integer('Seconds from one probe to the next.', 1, SECONDS_MAX, {
+      default: added.checkIntervalSec,
+    }),
+    timeoutSec: integer('Seconds that a probe waits; at most `checkIntervalSec`.', 1, SECONDS_MAX, {
+      default: added.timeoutSec,
+    }),
+    healthyThreshold: integer('Successes in a row that make a backend healthy.', 1, 10, {
+      default: added.healthyThreshold,
+    }),
+    unhealthyThreshold: integer('Failures in a row that make it unhealthy.', 1, 10, {
+      default: added.unhealthyThreshold,
+    }),
+    tcpHealthCheck: textProbe('TCP', added['tcpHealthCheck.port']),
+    sslHealthCheck: textProbe('TLS', added['sslHealthCheck.port']),
+    httpHealthCheck: httpProbe('HTTP', added['httpHealthCheck.port']),
+    httpsHealthCheck: httpProbe('HTTPS', added['httpsHealthCheck.port']),
+    http2HealthCheck: httpProbe('HTTP/2 with TLS', added['http2HealthCheck.port']),
     grpcHealthCheck: grpcProbe('gRPC'),
     grpcTlsHealthCheck: grpcProbe('gRPC with TLS'),
-    logConfig: object(
-      'The log of transitions.',
-      {
+    logConfig: optional(
+      object('The log of transitions.', {
         enable: flag(
           'Whether the record of a change of health, which is always written, has the fields of Google, too.',
           { default: false },
         ),
-      },
-      { default: {} },
+      }),
     ),
     udpHealthCheck: unsupported('A check by UDP.'),
     sourceRegions: unsupported('Regions that probes come from.', [], 'remove it: every edge probes its backends'),

@@ -11,7 +11,7 @@ const OTHER_SCHEMES = [
 const REMEDY = 'give EXTERNAL or EXTERNAL_MANAGED: the load balancer is an external proxy'
 
 /** The field `loadBalancingScheme`, which several resources have. */
-export function loadBalancingScheme() {
+export function loadBalancingScheme(options: { readonly default?: (typeof EXTERNAL_SCHEMES)[number] } = {}) {
   const description = 'Kind of load balancer: the classic or the managed external proxy, which are the same here.'
-  return oneOf(description, EXTERNAL_SCHEMES, { default: 'EXTERNAL', unsupported: OTHER_SCHEMES, remedy: REMEDY })
+  return oneOf(description, EXTERNAL_SCHEMES, { ...options, unsupported: OTHER_SCHEMES, remedy: REMEDY })
 }

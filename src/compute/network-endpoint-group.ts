@@ -1,5 +1,6 @@
 import { defineResource } from './resource.ts'
 import { integer, list, object, oneOf, optional, outputOnly, recorded, reference, text, unsupported } from './schema.ts'
+import { serverDefaults } from './server-defaults.ts'
 
 const PORT_MAX = 65_535
 const SERVERLESS = 'Of groups without addresses.'
@@ -26,7 +27,7 @@ export const networkEndpointGroups = defineResource(
       'Whose addresses they are, which makes no difference here.',
       ['GCE_VM_IP_PORT', 'NON_GCP_PRIVATE_IP_PORT'],
       {
-        default: 'GCE_VM_IP_PORT',
+        default: serverDefaults.networkEndpointGroups.networkEndpointType,
         unsupported: [
           'GCE_VM_IP',
           'GCE_VM_IP_PORTMAP',

@@ -1,11 +1,14 @@
 import { list, oneOf } from './schema.ts'
+import { serverDefaults } from './server-defaults.ts'
 
 const PROXY_HEADER = 'What stands before the first byte of a client. PROXY_V2 is an extension of this project.'
 const OPTIONS = 'Extension of this project: what a PROXY_V2 header carries besides the addresses.'
 
 /** The fields of a target proxy about the PROXY header. */
 export const proxyHeaderFields = {
-  proxyHeader: oneOf(PROXY_HEADER, ['NONE', 'PROXY_V1', 'PROXY_V2'], { default: 'NONE' }),
+  proxyHeader: oneOf(PROXY_HEADER, ['NONE', 'PROXY_V1', 'PROXY_V2'], {
+    default: serverDefaults.targetTcpProxies.proxyHeader,
+  }),
   proxyHeaderOptions: list(OPTIONS, oneOf('An option.', ['CRC32C', 'UNIQUE_ID']), { default: [] }),
 } as const
 

@@ -1,6 +1,7 @@
 import type { ProblemCode } from './problem.ts'
 import { defineResource } from './resource.ts'
 import { object, oneOf, optional, outputOnly, text, unsupported } from './schema.ts'
+import { serverDefaults } from './server-defaults.ts'
 
 const PEM_LENGTH_MAX = 1 << 20
 
@@ -27,7 +28,7 @@ export const sslCertificates = defineResource(
   {
     ...pemFields,
     type: oneOf('Who renews the certificate.', ['SELF_MANAGED'], {
-      default: 'SELF_MANAGED',
+      default: serverDefaults.sslCertificates.type,
       unsupported: ['MANAGED', 'TYPE_UNSPECIFIED'],
       remedy: 'give SELF_MANAGED with certificate and privateKey',
     }),

@@ -1,5 +1,6 @@
 import { defineResource } from './resource.ts'
 import { list, oneOf, optional, outputOnly } from './schema.ts'
+import { serverDefaults } from './server-defaults.ts'
 import { MIN_TLS_VERSIONS, PROFILES, TLS_1_2_FEATURES, TLS_1_3_FEATURES } from './ssl-features.ts'
 
 /** SSL policies (`compute#sslPolicy`). */
@@ -13,10 +14,10 @@ export const sslPolicies = defineResource(
     profile: oneOf(
       'Which cipher suites: for old clients, for current ones, the strictest, those of FIPS, or a list of your own.',
       [...PROFILES],
-      { default: 'COMPATIBLE' },
+      { default: serverDefaults.sslPolicies.profile },
     ),
     minTlsVersion: oneOf('Oldest version of TLS.', [...MIN_TLS_VERSIONS], {
-      default: 'TLS_1_0',
+      default: serverDefaults.sslPolicies.minTlsVersion,
     }),
     customFeatures: list(
       'Cipher suites of the CUSTOM profile.',
@@ -30,7 +31,7 @@ export const sslPolicies = defineResource(
       }),
     ),
     enabledFeatures: outputOnly('What the policy turns on.'),
-    warnings: outputOnly('Cipher suites that the policy turns on and no edge can offer.'),
+    warnings: outputOnly('Warnings of a server.'),
   },
   {
     rules: (rule) => [

@@ -1,7 +1,7 @@
 import { loadBalancingScheme } from './load-balancing-scheme.ts'
 import { optionsProblem, proxyHeaderFields } from './proxy-header.ts'
 import { defineResource } from './resource.ts'
-import { reference, unsupported } from './schema.ts'
+import { optional, reference, unsupported } from './schema.ts'
 
 /** Target TCP proxies (`compute#targetTcpProxy`). */
 export const targetTcpProxies = defineResource(
@@ -13,7 +13,7 @@ export const targetTcpProxies = defineResource(
   {
     service: reference('The backend service.', ['backendServices']),
     ...proxyHeaderFields,
-    loadBalancingScheme: loadBalancingScheme(),
+    loadBalancingScheme: optional(loadBalancingScheme()),
     proxyBind: unsupported('Interception of traffic by a sidecar.'),
   },
   {

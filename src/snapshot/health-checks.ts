@@ -16,7 +16,7 @@ function compileHealthCheck(checked: ResourceIn<'healthChecks'>): HealthCheck {
     timeoutMs: resource.timeoutSec * 1000,
     healthyThreshold: resource.healthyThreshold,
     unhealthyThreshold: resource.unhealthyThreshold,
-    logsTransitions: resource.logConfig.enable,
+    logsTransitions: resource.logConfig?.enable ?? false,
     ...compileProbe(resource),
   }
 }
@@ -70,5 +70,5 @@ function grpcProbe(
 
 /** The port of a check with USE_FIXED_PORT; with USE_SERVING_PORT each backend's own. */
 function portOf(fields: Pick<NonNullable<ProbeFields<'grpcHealthCheck'>>, 'port' | 'portSpecification'> | undefined) {
-  return fields?.portSpecification === 'USE_FIXED_PORT' ? fields.port : undefined
+  return fields?.portSpecification === 'USE_SERVING_PORT' ? undefined : fields?.port
 }

@@ -23,7 +23,7 @@ export function compileServices(compilation: Compilation): ReadonlyMap<ResourceI
       idleTimeoutMs: timeoutSec * 1000,
       drainingTimeoutMs: connectionDraining.drainingTimeoutSec * 1000,
       healthCheck: healthCheck?.name,
-      logSampleRate: logConfig.enable ? logConfig.sampleRate : 0,
+      logSampleRate: logConfig?.enable ? logConfig.sampleRate : 0,
       groups: compileBackends(compilation, checked, groups),
       tls: compileTls(checked.resource),
     }

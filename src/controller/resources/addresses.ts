@@ -1,4 +1,4 @@
-import { parseIpAddress } from '../../address/ip-address.ts'
+import { serverDefaults } from '../../compute/server-defaults.ts'
 import { readFrontendAddress } from '../../snapshot/usable-address.ts'
 import type { Call } from '../methods/call.ts'
 import { invalidField } from '../model/api-error.ts'
@@ -28,8 +28,7 @@ function completeAddress({ fields }: Draft, { world }: Call, stored: StoredResou
   const { address, ipVersion = 'IPV4' } = fields
   if (typeof address !== 'string') fields.address = takeAddress(world, ipVersion as 'IPV4' | 'IPV6')
   else if (stored === undefined) checkAddress(world, address)
-  fields.ipVersion = parseIpAddress(String(fields.address))?.family === 6 ? 'IPV6' : 'IPV4'
-  fields.networkTier ??= 'PREMIUM'
+  fields.networkTier ??= serverDefaults.addresses.networkTier
   fields.labelFingerprint = fingerprintOf(fields.labels ?? {})
 }
 

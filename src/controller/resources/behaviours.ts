@@ -1,5 +1,7 @@
 import type { CollectionName } from '../../compute/resources.ts'
+import { serverDefaults } from '../../compute/server-defaults.ts'
 import { enabledFeatures } from '../../compute/ssl-features.ts'
+import type { Call } from '../methods/call.ts'
 import { addresses } from './addresses.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { forwardingRules } from './forwarding-rules.ts'
@@ -14,11 +16,7 @@ export const behaviours: Readonly<Record<CollectionName, Behaviour>> = {
   targetTcpProxies: {},
   targetSslProxies: {},
   sslCertificates,
-  sslPolicies: {
-    complete: ({ fields }) => {
-      fields.enabledFeatures = enabledFeatures(fields as Parameters<typeof enabledFeatures>[0])
-    },
-  },
+  sslPolicies: { complete: completePolicy },
   backendServices: {},
   healthChecks: {},
   instanceGroups,
@@ -31,7 +29,18 @@ export const behaviours: Readonly<Record<CollectionName, Behaviour>> = {
 function completeFirewall({ key, fields }: Draft): void {
   fields.network ??= `projects/${key.project}/global/networks/default`
   const hasSource = ['sourceRanges', 'sourceTags'].some((name) => (fields[name] as readonly unknown[]).length > 0)
-  if (fields.direction === 'INGRESS' && !hasSource) fields.sourceRanges = ['0.0.0.0/0']
+  if (fields.direction === 'INGRESS' && !hasSource) fields.sourceRanges = serverDefaults.firewalls.sourceRanges
   const destinations = fields.destinationRanges as readonly unknown[]
-  if (fields.direction === 'EGRESS' && destinations.length === 0) fields.destinationRanges = ['0.0.0.0/0']
+  if (fields.direction === 'EGRESS' && destinations.length === 0)
+    fields.destinationRanges = serverDefaults.firewalls.destinationRanges
+}
+
+/** What edges cannot offer of a policy is said by its operation: clients know no warnings of a resource. */
+function completePolicy({ fields, warnings }: Draft, { world }: Call): void {
+  const features = enabledFeatures(fields as Parameters<typeof enabledFeatures>[0])
+  fields.enabledFeatures = features
+  const missing = world.edgeTls.unavailableFeatures.filter((name) => features.includes(name))
+  if (missing.length === 0) return
+  const message = `The OpenSSL of edges does not have ${missing.join(', ')}; clients get the other cipher suites`
+  warnings.push({ code: 'EXTERNAL_API_WARNING', message })
 }

@@ -1,5 +1,6 @@
 import { parseIpAddress } from '../../address/ip-address.ts'
 import { portOf } from '../../compute/forwarding-rule.ts'
+import { serverDefaults } from '../../compute/server-defaults.ts'
 import { readFrontendAddress } from '../../snapshot/usable-address.ts'
 import type { Call } from '../methods/call.ts'
 import { invalidField } from '../model/api-error.ts'
@@ -24,9 +25,8 @@ function completeRule(draft: Draft, call: Call, stored: StoredResource | undefin
     throw invalidField('resource.ipVersion', String(fields.ipVersion), `It is not the version of ${address}`)
   }
   fields.IPAddress = address
-  delete fields.ipVersion
-  if (version === 'IPV6') fields.ipVersion = version
-  fields.networkTier ??= 'PREMIUM'
+  if (fields.ipVersion === 'UNSPECIFIED_VERSION') delete fields.ipVersion
+  fields.networkTier ??= serverDefaults.forwardingRules.networkTier
   fields.labelFingerprint = fingerprintOf(fields.labels ?? {})
   checkIsAlone(draft, call, address)
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { parseCidr } from '../../address/cidr.ts'
 import { formatIpAddress } from '../../address/ip-address.ts'
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { serverDefaults } from '../../compute/server-defaults.ts'
 import { readBackendAddress } from '../../snapshot/usable-address.ts'
 import type { Call } from '../methods/call.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
@@ -81,7 +82,7 @@ function completeInstance({ key, fields, warnings }: Draft, call: Call, stored: 
     fields.status = 'RUNNING'
     fields.lastStartTimestamp = new Date(call.now).toISOString()
   }
-  fields.machineType ??= `projects/${key.project}/${key.scope}/machineTypes/n1-standard-1`
+  fields.machineType ??= `projects/${key.project}/${key.scope}/machineTypes/${serverDefaults.instances.machineType}`
   fields.cpuPlatform ??= 'Unknown CPU Platform'
   fields.startRestricted = false
   fields.labelFingerprint = fingerprintOf(fields.labels ?? {})

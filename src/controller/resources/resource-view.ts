@@ -14,13 +14,13 @@ export function viewOf(world: World, stored: StoredResource, baseUrl: string): M
   const { collection } = stored
   if (!isCollectionName(collection)) return stored.resource
   const kept = views.get(stored)
-  const view = kept?.baseUrl === baseUrl ? kept.view : makeView(world, stored, collection, baseUrl)
+  const view = kept?.baseUrl === baseUrl ? kept.view : makeView(stored, collection, baseUrl)
   if (view !== kept?.view) views.set(stored, { baseUrl, view })
   if (collection === 'addresses') return withUsers(world, stored, view, baseUrl)
   return collection === 'instances' && world.machines !== undefined ? withMachine(world, stored, view) : view
 }
 
-function makeView({ edgeTls }: World, stored: StoredResource, collection: CollectionName, baseUrl: string): Mapping {
+function makeView(stored: StoredResource, collection: CollectionName, baseUrl: string): Mapping {
   const toUrl = (link: string) => (link.startsWith('projects/') ? urlOf(baseUrl, link) : link)
   const shown = shownResource(collection, stored.resource, toUrl)
   const location = Object.entries(locationLinks(stored.project, stored.scope))
@@ -30,19 +30,9 @@ function makeView({ edgeTls }: World, stored: StoredResource, collection: Collec
     creationTimestamp: stored.created,
     ...shown,
     ...(collection === 'sslCertificates' ? { selfManaged: { certificate: shown.certificate } } : {}),
-    ...(collection === 'sslPolicies' ? policyWarnings(shown, edgeTls.unavailableFeatures) : {}),
     ...Object.fromEntries(location.map(([field, link]) => [field, urlOf(baseUrl, link)])),
     selfLink: urlOf(baseUrl, pathOf(stored)),
   }
-}
-
-/** What a policy turns on and edges cannot offer; it is theirs to say, and not stored with the policy. */
-function policyWarnings({ enabledFeatures }: Mapping, unavailable: readonly string[]): Mapping {
-  const missing = unavailable.filter((name) => (enabledFeatures as readonly string[]).includes(name))
-  if (missing.length === 0) return {}
-  const message = `The OpenSSL of edges does not have ${missing.join(', ')}; clients get the other cipher suites`
-  const data = missing.map((value) => ({ key: 'enabledFeatures', value }))
-  return { warnings: [{ code: 'NOT_CRITICAL_ERROR', message, data }] }
 }
 
 /** What uses an address is not part of it, and changes without it. */
