@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { Program } from '../../src/lab/program.ts'
-import { runProgram } from '../../src/linux/run.ts'
 import { askHttp } from './ask.ts'
 import { FRONTEND_ADDRESS, GROUPS_PATH, groupEndpoints, groupName, resources } from './configuration.ts'
+import { knownFlags } from './known-flags.ts'
 import type { Scale } from './options.ts'
 
 const PROJECT = '/compute/v1/projects/truepeer'
@@ -24,11 +24,8 @@ export class MeasuredController {
   static async start(checkout: string, folder: string, scale: Scale): Promise<MeasuredController> {
     const socketPath = join(folder, 'controller.sock')
     const where = ['--data', join(folder, 'data'), '--unix', socketPath, '--addresses', FRONTEND_ADDRESS]
-    const truepeer = join(checkout, 'bin/truepeer')
-    // Older checkouts begin a new store without being told.
-    const { stdout: help } = await runProgram(truepeer, ['controller', '--help'])
-    const create = help.includes('--create') ? ['--create'] : []
-    const program = new Program(truepeer, ['controller', ...create, ...where])
+    const flags = await knownFlags(checkout, 'controller', ['--create', '--allow-local-backends'])
+    const program = new Program(join(checkout, 'bin/truepeer'), ['controller', ...flags, ...where])
     const controller = new MeasuredController(program, socketPath)
     try {
       await program.waitForLine(/"msg":"listening"/, { timeoutMs: START_MS_MAX })

@@ -14,6 +14,7 @@ import {
   serviceName,
 } from './configuration.ts'
 import type { Figure, Record } from './figures.ts'
+import { knownFlags } from './known-flags.ts'
 import type { MeasuredController } from './measured-controller.ts'
 import { MeasuredEdge } from './measured-edge.ts'
 import type { ScaleOptions } from './options.ts'
@@ -85,7 +86,8 @@ export async function measureWithController(
   const { options, record, folder } = scene
   const { scale } = options
   const where = ['--controller', `unix:${controller.socketPath}`, '--name', 'edge-1', '--state', join(folder, 'state')]
-  const edge = await MeasuredEdge.start(checkout, folder, [...where, ...edgeArgs(options)], scale.backends)
+  const flags = await knownFlags(checkout, 'edge', ['--allow-local-backends'])
+  const edge = await MeasuredEdge.start(checkout, folder, [...where, ...flags, ...edgeArgs(options)], scale.backends)
   try {
     await edge.stopCounting()
     await edge.heaps(scale.workers)

@@ -8,16 +8,28 @@ import { ConfigurationError } from '../edge/frontends/configuration-error.ts'
 import { tlsProblems } from '../edge/frontends/frontend-tls.ts'
 import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
 import { compile } from '../snapshot/compile.ts'
+import { LINK_LOCAL, localBackendProblems } from '../snapshot/local-backends.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { messageOf } from '../text/error-message.ts'
 
 const HOLDS_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 
-/** Reads and compiles the configuration of an edge as it is now. @throws ConfigurationError with everything that is wrong */
-export function readSnapshot(configuration: LocalConfiguration): Snapshot {
+/**
+ * Reads and compiles the configuration of an edge as it is now.
+ *
+ * @param allowsLocalBackends takes backends at link-local addresses; those at loopback are always taken: whoever writes
+ * the configuration is the operator of this host
+ * @throws ConfigurationError with everything that is wrong
+ */
+export function readSnapshot(configuration: LocalConfiguration, allowsLocalBackends: boolean): Snapshot {
   const { resources, problems } = readAll(configuration)
   const compiled = compile(resources, [...problems, ...certificateProblems(resources)])
-  if ('snapshot' in compiled) return compiled.snapshot
+  if ('snapshot' in compiled) {
+    const local = allowsLocalBackends ? [] : localBackendProblems(compiled.snapshot, LINK_LOCAL)
+    if (local.length > 0)
+      throw new ConfigurationError(local.map((problem) => ({ ...problem, source: nameOf(configuration) })))
+    return compiled.snapshot
+  }
   const files = configuration.kind === 'resources' ? configuration.certificateFiles : []
   const keyPaths = new Map(files.map(({ name, keyPath }) => [`sslCertificates/${name}`, keyPath]))
   const placed = compiled.problems.map((problem) => {
@@ -34,14 +46,17 @@ export function configurationPaths(configuration: LocalConfiguration): readonly 
 }
 
 /** The line that `--check` prints about a configuration that is right. @throws ConfigurationError as {@link readSnapshot} */
-export function describeConfiguration(configuration: LocalConfiguration): string {
-  const snapshot = readSnapshot(configuration)
+export function describeConfiguration(configuration: LocalConfiguration, allowsLocalBackends: boolean): string {
+  const snapshot = readSnapshot(configuration, allowsLocalBackends)
   const refused = tlsProblems(snapshot)
   if (refused.length > 0) throw new ConfigurationError(refused)
   const { frontends, services } = snapshot
   const backends = services.flatMap(({ groups }) => groups.flatMap((group) => group.backends))
-  const name = configuration.kind === 'files' ? configuration.paths.join(', ') : 'command line'
-  return `${name}: ${counted(frontends.length, 'frontend')}, ${counted(backends.length, 'backend')}: ok`
+  return `${nameOf(configuration)}: ${counted(frontends.length, 'frontend')}, ${counted(backends.length, 'backend')}: ok`
+}
+
+function nameOf(configuration: LocalConfiguration): string {
+  return configuration.kind === 'files' ? configuration.paths.join(', ') : 'command line'
 }
 
 function readAll(configuration: LocalConfiguration): ReadResources {

@@ -7,16 +7,19 @@ import { controllerClient } from './controller-connection.ts'
 type FollowingEdgeOptions = {
   readonly edge: Omit<EdgeOptions, 'strayedSockets' | 'readSnapshot'>
   readonly zone: string | undefined
+  readonly allowsLocalBackends: boolean
   readonly controller: EdgeControllerSettings
 }
 
 /** Starts an edge with the last configuration that it had, and lets it follow its controller. @throws Error */
 export async function startFollowingEdge(
-  { edge: options, zone, controller }: FollowingEdgeOptions,
+  { edge: options, zone, allowsLocalBackends, controller }: FollowingEdgeOptions,
   context: ProgramContext,
 ): Promise<RunningEdge> {
+  const client = controllerClient(controller)
   const follower = new ControllerFollower({
-    client: controllerClient(controller),
+    client,
+    allowsLocalBackends,
     name: controller.name,
     region: options.localRegion,
     zone,
@@ -27,6 +30,7 @@ export async function startFollowingEdge(
   const followed = {
     strayedSockets: 'wait',
     readSnapshot: () => follower.snapshot(),
+    neededAddresses: () => client.addresses(),
     onDrain: () => follower.stop(),
   } as const
   const edge = await startEdge({ ...options, ...followed }, context)

@@ -146,11 +146,11 @@ function readAgentConfig(path: string): AgentCommand {
 }
 
 async function runEdge(command: EdgeCommand): Promise<void> {
-  const { configuration, isOnlyChecked, localZone: _zone, ...settings } = command
+  const { configuration, isOnlyChecked, allowsLocalBackends, localZone: _zone, ...settings } = command
   if (configuration.kind === 'controller') return runFollowingEdge(command, configuration)
   // Only here: reading resources takes 16 MB and a tenth of a second, which an agent should not pay.
   const { configurationPaths, describeConfiguration, readSnapshot } = await import('./edge-configuration.ts')
-  if (isOnlyChecked) return print(`${describeConfiguration(configuration)}\n`)
+  if (isOnlyChecked) return print(`${describeConfiguration(configuration, allowsLocalBackends)}\n`)
   const { startEdge } = await import('../edge/edge.ts')
   const { FileWatcher } = await import('./file-watcher.ts')
   const watcher = configuration.isWatched ? new FileWatcher(configurationPaths(configuration)) : null
@@ -160,7 +160,7 @@ async function runEdge(command: EdgeCommand): Promise<void> {
       ...settings,
       limits,
       strayedSockets: 'refused',
-      readSnapshot: () => readSnapshot(configuration),
+      readSnapshot: () => readSnapshot(configuration, allowsLocalBackends),
     } as const
     const edge = await startEdge(options, context)
     watcher?.start(() => void edge.reload())
@@ -210,11 +210,20 @@ async function runToken(command: TokenCommand): Promise<void> {
 }
 
 async function runFollowingEdge(command: EdgeCommand, configuration: EdgeControllerSettings): Promise<void> {
-  const { configuration: _configuration, isOnlyChecked: _checked, localZone, ...settings } = command
+  const {
+    configuration: _configuration,
+    isOnlyChecked: _checked,
+    localZone,
+    allowsLocalBackends,
+    ...settings
+  } = command
   const { startFollowingEdge } = await import('./following-edge.ts')
   const limits = connectionLimits(command)
   await serveEdge(command, (context) =>
-    startFollowingEdge({ edge: { ...settings, limits }, zone: localZone, controller: configuration }, context),
+    startFollowingEdge(
+      { edge: { ...settings, limits }, zone: localZone, allowsLocalBackends, controller: configuration },
+      context,
+    ),
   )
 }
 

@@ -60,6 +60,10 @@ export const controllerFlags = {
     'Single addresses for load balancers, taken before those of the pools',
     parseAddresses,
   ),
+  allowLocalBackends: switchFlag(
+    'allow-local-backends',
+    "Take backends at loopback and link-local addresses, which lead to the edges' own hosts; the edges need the flag, too",
+  ),
   admin: valueFlag(
     'admin',
     'HOST:PORT|unix:PATH',
@@ -82,6 +86,7 @@ export type ControllerCommand = {
   /** CIDR texts. */
   readonly addressPools: readonly string[]
   readonly poolAddresses: readonly string[]
+  readonly allowsLocalBackends: boolean
   readonly admin: ListenAddress | undefined
 }
 
@@ -115,6 +120,7 @@ export function parseController(argv: readonly string[]): ControllerCommand {
     projects: values.project.length === 0 ? ['truepeer'] : [...new Set(values.project)],
     addressPools: values.addressPool.flat().map(formatCidr),
     poolAddresses: values.addresses.flat().map(formatIpAddress),
+    allowsLocalBackends: values.allowLocalBackends.length > 0,
     admin: values.admin[0],
   }
 }

@@ -177,6 +177,10 @@ const commonFlags = {
     ...agentListenerFlags.headerLengthMax,
     help: 'With --accept-proxy: longest version 2 header, counted behind its first 16 bytes',
   },
+  allowLocalBackends: switchFlag(
+    'allow-local-backends',
+    'Take backends at link-local addresses, such as 169.254.169.254 of a cloud, and with --controller at loopback addresses, too',
+  ),
   assignAddresses: switchFlag(
     'assign-addresses',
     'Put the addresses of frontends on the loopback interface where the host does not have them, and take them away at the end; needs CAP_NET_ADMIN',
@@ -214,6 +218,8 @@ export type EdgeCommand = ProcessSettings &
   ListenerSettings & {
     readonly configuration: LocalConfiguration | EdgeControllerSettings
     readonly isOnlyChecked: boolean
+    /** Backends may be at addresses that lead to this host, or to what only its link reaches. */
+    readonly allowsLocalBackends: boolean
     /** undefined: everything is equally near. */
     readonly localRegion: string | undefined
     readonly localZone: string | undefined
@@ -236,6 +242,7 @@ export function parseEdge(argv: readonly string[]): EdgeCommand {
     ...listenerSettings(values, { headerTimeoutMs: values.headerTimeout[0], idleTimeoutMs: 0 }),
     configuration: configurationOf(given, values),
     isOnlyChecked: values.check.length > 0,
+    allowsLocalBackends: values.allowLocalBackends.length > 0,
     localRegion: regionOf(values.region[0], values.zone[0]),
     localZone: values.zone[0],
     retriesMax: values.retries[0],

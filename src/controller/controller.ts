@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { localBackendProblems } from '../snapshot/local-backends.ts'
+import type { RefusedIn } from '../snapshot/servable.ts'
 import type { ControllerStatus } from '../telemetry/controller-metrics.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -40,6 +42,8 @@ export type ControllerOptions = {
   /** CIDR texts. */
   readonly addressPools: readonly string[]
   readonly poolAddresses: readonly string[]
+  /** Backends may be at loopback and link-local addresses. */
+  readonly allowsLocalBackends?: boolean | undefined
   readonly edgeTls: EdgeTls
   /** undefined: instances are existing hosts. */
   readonly makeProvider?: MakeProvider | undefined
@@ -117,9 +121,13 @@ async function openStore({ directory, creates, projects }: ControllerOptions): P
 
 /** The API over a store, and all that follows the store's commits. */
 function makeApi(store: Store, options: ControllerOptions) {
-  const { projects, addressPools, poolAddresses, edgeTls, makeProvider, log, onAnswer } = options
+  const { projects, addressPools, poolAddresses, allowsLocalBackends, edgeTls, makeProvider, log, onAnswer } = options
+  const refusedIn: RefusedIn = (snapshot) => [
+    ...edgeTls.refusedIn(snapshot),
+    ...(allowsLocalBackends === true ? [] : localBackendProblems(snapshot)),
+  ]
   const references = new ReferenceIndex(store.all())
-  const publisher = new Publisher(store, references, projects, edgeTls.refusedIn)
+  const publisher = new Publisher(store, references, projects, refusedIn)
   const hub = new EdgeHub({
     publication: () => publisher.publication(),
     generation: store.meta('generation') ?? '',
@@ -140,6 +148,7 @@ function makeApi(store: Store, options: ControllerOptions) {
     projects,
     addressPools,
     addresses: poolAddresses,
+    allowsLocalBackends,
     onError: (error, about) => logInternalError(log, error, about),
     onAnswer,
   })

@@ -18,6 +18,7 @@ import { BackendServices } from './frontends/backend-services.ts'
 import { linesOf } from './frontends/configuration-error.ts'
 import { FrontendTlsStore } from './frontends/frontend-tls.ts'
 import { addressesOf, describeFrontend, endpointOf, Frontends } from './frontends/frontends.ts'
+import { findNeeded, type NeededAddresses } from './frontends/needed-addresses.ts'
 import { availabilityName, edgeStatus } from './status.ts'
 import type { EdgeRoleOptions, EdgeWorkerOptions } from './worker/edge-role-options.ts'
 
@@ -54,6 +55,8 @@ export type EdgeOptions = Omit<EdgeWorkerOptions, 'cells' | 'headerTimeoutMs' | 
    * in one step; behind a controller forwarding rules come and go one by one, also later than the edge.
    */
   readonly strayedSockets: 'refused' | 'wait'
+  /** Others whom this host has to reach, such as a controller: their addresses are never put on this host. */
+  readonly neededAddresses?: (() => Promise<readonly string[]>) | undefined
   /** Told that it drains: another process may be the edge from now on. */
   readonly onDrain?: (() => void) | undefined
   /** Reads the configuration as it is now; throws ConfigurationError with all problems when it is wrong. */
@@ -281,7 +284,7 @@ class Edge implements RunningEdge {
     const takeIdsBack = takeIds(this.#table, snapshot)
     let assigned: readonly string[] = []
     try {
-      if (this.#options.assignsAddresses) assigned = await this.#addresses.add([...addressesOf(snapshot.frontends)])
+      if (this.#options.assignsAddresses) assigned = await this.#assign(snapshot)
       await this.#states.prepare(snapshot, roundMsMax)
       if (this.#isStopping) return undefined
       this.#open(before, snapshot, difference)
@@ -308,6 +311,16 @@ class Edge implements RunningEdge {
     this.#configuration.problems = []
     this.#warnOfWaitingSockets(snapshot)
     return difference
+  }
+
+  /** Puts addresses of frontends on this host. @throws Error also where one of them is needed elsewhere */
+  #assign(snapshot: Snapshot): Promise<readonly string[]> {
+    const { neededAddresses, sourceAddresses } = this.#options
+    const backends = [this.#snapshot, snapshot].flatMap((one) =>
+      placedBackends(one).map(({ backend }) => backend.address),
+    )
+    const needed = (): Promise<NeededAddresses> => findNeeded({ backends, sourceAddresses, neededAddresses })
+    return this.#addresses.add([...addressesOf(snapshot.frontends)], needed)
   }
 
   /** Opens the new ports, behind which the backends already are as they have to be. @throws Error, SystemCallError */

@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises'
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -5,6 +6,8 @@ import type { Log } from '../telemetry/log.ts'
 import { asError } from '../text/error-message.ts'
 import { ALIVE_INTERVAL_MS, FEED_LINE_BYTES_MAX } from './feed.ts'
 
+/** For a name server to answer. */
+const LOOKUP_MS_MAX = 2_000
 /** A line has the time of a silence, and a second more for so many bytes: 0.5 Mbit/s. */
 const LINE_BYTES_PER_SECOND = 64 * 1024
 /** Lines are read for so long before as much time belongs to others: health checks run on the same thread. */
@@ -54,6 +57,8 @@ export class ControllerClient {
   readonly #address: ControllerAddress
   readonly #secrets: ControllerSecrets
   readonly #waits: Waits
+  /** Where it has answered last. */
+  #peer: string | undefined
 
   constructor(address: ControllerAddress, secrets: ControllerSecrets, waits = WAITS) {
     this.#address = address
@@ -118,6 +123,16 @@ export class ControllerClient {
     }
   }
 
+  /** Where it is, as far as it is known: what its name leads to now, and where it has answered last. */
+  async addresses(): Promise<readonly string[]> {
+    if (this.#address.kind === 'unix') return []
+    const host = new URL(this.#address.url).hostname.replace(/^\[(.*)\]$/, '$1')
+    // Without an answer of the name server there is still the last connection.
+    const late = sleep(LOOKUP_MS_MAX, [], { ref: false })
+    const found = await Promise.race([lookup(host, { all: true }).catch(() => []), late])
+    return [...found.map(({ address }) => address), ...(this.#peer === undefined ? [] : [this.#peer])]
+  }
+
   /** Tells the controller something, in JSON. @throws ControllerRefusal, or Error when there is no answer in time */
   async post(path: string, json: string, signal: AbortSignal): Promise<void> {
     const asked = this.#request('POST', path, signal)
@@ -149,6 +164,7 @@ export class ControllerClient {
     try {
       asked.end(body)
       const response = await answerTo(asked)
+      this.#peer = response.socket.remoteAddress
       if (response.statusCode !== 200) throw await refusal(response)
       return response
     } catch (error) {

@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { Program } from '../../src/lab/program.ts'
 import { type RunResult, runProgram } from '../../src/linux/run.ts'
 import { type Issued, issue } from '../../src/tls/test-certificates.ts'
+import { makeCertificate } from '../rig/certificate.ts'
 import { type Answer, type LiveController, PROJECT, startController } from '../rig/controller.ts'
 import { testDirectory } from '../rig/directory.ts'
 import { TRUEPEER } from '../rig/truepeer.ts'
@@ -131,13 +132,13 @@ test('a token lets its user in until it is revoked, without a restart', async (t
 test('a key that others can read, a pair that does not fit, and a port in use, end the start with the remedy', async (t) => {
   const folder = testDirectory(t)
   const directory = join(folder, 'data')
-  const [cert, key] = await certificate(folder, '127.0.0.1')
+  const [cert, key] = await makeCertificate(folder, '127.0.0.1')
   await runProgram('chmod', ['644', key])
   const tls = ['--tls-cert', cert, '--tls-key', key]
   const readable = await truepeer('controller', '--data', directory, '--listen', '0.0.0.0:0', ...tls)
   assert.deepEqual([readable.exitCode, readable.stderr.includes(`run "chmod 600 ${key}"`)], [2, true])
   await runProgram('chmod', ['600', key])
-  const [otherCert, otherKey] = await certificate(testDirectory(t), '127.0.0.1')
+  const [otherCert, otherKey] = await makeCertificate(testDirectory(t), '127.0.0.1')
   await runProgram('truncate', ['--size=100', otherKey])
   for (const [pair, message] of [
     [['--tls-cert', otherCert, '--tls-key', key], /--tls-key ".*": the private key does not belong to the first cert/],
@@ -158,7 +159,7 @@ test('a key that others can read, a pair that does not fit, and a port in use, e
 test('an edge follows over TLS with a token of its own, with no other, and not past a certificate it cannot trust', async (t) => {
   const folder = testDirectory(t)
   const directory = join(folder, 'data')
-  const [cert, key] = await certificate(folder, '127.0.0.1')
+  const [cert, key] = await makeCertificate(folder, '127.0.0.1')
   const tls = ['--tls-cert', cert, '--tls-key', key]
   // Not loopback by its name, so that tokens are needed, and reached by it all the same.
   const controller = await started(t, directory, ['--listen', '0.0.0.0:18443', ...tls])
@@ -178,15 +179,6 @@ test('an edge follows over TLS with a token of its own, with no other, and not p
   await (await follow('edge-1', 'edge', [])).waitForLine(/self-signed certificate/)
   assert.equal((await controller.ask('GET', '/truepeer/v1/edges')).status, 200)
 })
-
-/** @returns the files of a certificate and its key */
-async function certificate(folder: string, address: string): Promise<[cert: string, key: string]> {
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=test']
-  const names = ['-addext', `subjectAltName=IP:${address}`]
-  await runProgram('openssl', ['req', '-x509', ...kind, ...names, '-keyout', key, '-out', cert])
-  return [cert, key]
-}
 
 test('--admin shows metrics of what was answered, of the store and of the edges, and whether it is ready', async (t) => {
   const folder = testDirectory(t)

@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import type { DemoHosts } from '../../src/lab/demo-hosts.ts'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
+import { makeCertificate } from '../rig/certificate.ts'
 import {
   change,
   insertChain,
@@ -16,7 +17,7 @@ import {
 import { testDirectory } from '../rig/directory.ts'
 import { eventually } from '../rig/eventually.ts'
 import { edgeHosts } from '../rig/hosts.ts'
-import type { Running } from '../rig/truepeer.ts'
+import { type Running, TRUEPEER } from '../rig/truepeer.ts'
 
 const ADDRESS = IPV4.edge
 const APP_PORT = 110
@@ -204,6 +205,71 @@ test('of two edges of one name the first stays, the second is told, and follows 
   await second.waitForLine(/following the controller/)
   await eventually('the second serves', async () => (await callPort(hosts, 443)) === 'served')
   held.destroy()
+})
+
+test('an edge leads no client to its own host, whatever its controller says, unless its operator allows it', async (t) => {
+  const hosts = await hostsWithApp(t)
+  await hosts.edge.listen(`127.0.0.1:${APP_PORT}`, (socket) => socket.end('hello'))
+  const directory = testDirectory(t)
+  const data = join(directory, 'data')
+  const socketPath = join(directory, 'controller.sock')
+  const [args, url] = [[...ADDRESSES, '--unix', socketPath], `unix:${socketPath}`]
+  const lax = await startController(hosts.edge, data, [...args, '--allow-local-backends'])
+  const state = join(directory, 'state')
+  const { program: careful } = await startEdge(hosts, url, state)
+  await insertChain(lax, '127.0.0.1', APP_PORT)
+  const rule = {
+    name: 'rule',
+    IPAddress: ADDRESS,
+    IPProtocol: 'TCP',
+    portRange: '443',
+    target: 'global/targetTcpProxies/proxy',
+  }
+  assert.equal((await lax.ask('POST', '/compute/v1/projects/truepeer/global/forwardingRules', rule)).status, 200)
+  const why =
+    /backendServices\/service: the backend "127\.0\.0\.1" is of the class "loopback", .*--allow-local-backends/
+  await edgeIsAt(lax, ({ report }) => why.test(report?.refused?.problems.join() ?? ''))
+  assert.equal(await callPort(hosts, 443), 'refused')
+  await careful.stop()
+
+  const { program: allowing } = await startFollowingEdge(hosts.edge, url, state, ['--allow-local-backends'])
+  await eventually('it is served', async () => (await callPort(hosts, 443)) === 'served')
+  await allowing.stop()
+  // Its file is no way around.
+  const { program: again } = await startEdge(hosts, url, state, /"msg":"listening"/)
+  await again.waitForLine(/The last configuration cannot be used.*|loopback.*The last configuration cannot be used/)
+  assert.equal(await callPort(hosts, 443), 'refused')
+  await lax.program.stop()
+
+  // A controller without the flag leaves out what one with it took, as soon as anybody follows.
+  const strict = await startController(hosts.edge, data, args)
+  await strict.program.waitForLine(/class .*loopback.*parts of the configuration cannot be served/)
+})
+
+test('an edge does not take the address of its controller', async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  const data = join(directory, 'data')
+  const [cert, key] = await makeCertificate(directory, IPV4.backend)
+  const tls = ['--listen', `${IPV4.backend}:8443`, '--tls-cert', cert, '--tls-key', key]
+  const controller = await startController(hosts.backend, data, ['--addresses', `${ADDRESS},${IPV4.backend}`, ...tls])
+  const create = ['controller', 'token', 'create', '--data', data, '--user', 'edge-1', '--role', 'edge']
+  const token = join(directory, 'token')
+  writeFileSync(token, (await hosts.backend.run(TRUEPEER, create)).stdout, { mode: 0o600 })
+  const secrets = ['--token-file', token, '--controller-ca', cert, '--assign-addresses']
+  const { program } = await startFollowingEdge(
+    hosts.edge,
+    `https://${IPV4.backend}:8443`,
+    join(directory, 'state'),
+    secrets,
+  )
+  await insertChain(controller, IPV4.client, APP_PORT)
+  const rule = { name: 'rule', IPAddress: IPV4.backend, portRange: '443', target: 'global/targetTcpProxies/proxy' }
+  assert.equal((await controller.ask('POST', '/compute/v1/projects/truepeer/global/forwardingRules', rule)).status, 200)
+  await program.waitForLine(new RegExp(`${IPV4.backend}.* is not put on this host: it is that of the controller`))
+  await edgeIsAt(controller, ({ report }) => report?.refused?.problems.join().includes('the controller') === true)
+  await change(controller, 'DELETE', 'global/forwardingRules/rule')
+  await edgeIsAt(controller, ({ isConnected, report }) => isConnected && report?.refused === undefined)
 })
 
 test('an edge whose last configuration is damaged waits for the controller', async (t) => {

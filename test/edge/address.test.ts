@@ -70,6 +70,68 @@ test('--assign-addresses puts addresses on lo, and takes away only its own, when
   assert.equal(await isOnLoopback(edge, '203.0.113.11'), true, 'it was there before')
 })
 
+test('--assign-addresses never takes an address that the edge needs itself', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await greet(backend)
+  const router = '10.128.0.77'
+  const router6 = '2001:db8:10::77'
+  await edge.ip(`route add 198.51.100.0/24 via ${router}`)
+  await edge.ip(`-6 route add 2001:db8:99::/48 via ${router6}`)
+  // As on a host with several uplinks.
+  await edge.ip('route add 198.51.101.0/24 via 10.128.0.78 table 77')
+  const described = (listened: readonly string[]): object[] =>
+    resources({
+      frontends: Object.fromEntries(
+        listened.map((listen, index) => [`rule-${index}`, { listen, service: 'web' }] as const),
+      ),
+      services: { web: { groups: { 'web-neg': { endpoints: [APP_ENDPOINT] } }, healthCheck: {} } },
+    })
+  const { program, reload } = await startConfiguredEdge(t, edge, described([FRONTEND]), ['--assign-addresses'])
+  for (const [address, what] of [
+    [BACKEND, 'a backend'],
+    [router, 'a router of this host'],
+    [router6, 'a router of this host'],
+    ['10.128.0.78', 'a router of this host'],
+  ] as const) {
+    const listen = address.includes(':') ? `[${address}]:112` : `${address}:112`
+    assert.equal(await reload(described([FRONTEND, listen])), 'failed')
+    await program.waitForLine(
+      new RegExp(`The address .*${address}.* is not put on this host: it is that of ${what}; give`),
+    )
+    assert.equal(await isOnLoopback(edge, address), false)
+  }
+  assert.equal(await ask(edge), 'hello')
+
+  // Nor may an address that it has become one that it needs.
+  const backwards = resources({
+    frontends: { 'rule-0': { listen: FRONTEND, service: 'web' } },
+    services: { web: { groups: { 'web-neg': { endpoints: [APP_ENDPOINT, `${ADDRESS}:9001`] } }, healthCheck: {} } },
+  })
+  assert.equal(await reload(backwards), 'failed')
+  assert.equal(await reload(described([FRONTEND])), 'ok')
+})
+
+test('backends at link-local addresses are taken only with --allow-local-backends, and those at loopback always', async (t) => {
+  const { edge } = await agentHosts(t)
+  for (const [backend, args, expected] of [
+    ['169.254.169.254:80', [], 2],
+    ['[fe80::1]:80', [], 2],
+    ['[::ffff:169.254.169.254]:80', [], 2],
+    ['169.254.169.254:80', ['--allow-local-backends'], 0],
+    ['127.0.0.1:80', [], 0],
+    ['[::1]:80', [], 0],
+  ] as const) {
+    const words = ['edge', '--listen', FRONTEND, '--backend', backend, '--check', ...args]
+    const { exitCode, stderr } = await edge.run(TRUEPEER, words)
+    assert.equal(exitCode, expected, `${backend}: ${stderr}`)
+    if (expected === 2)
+      assert.match(
+        stderr,
+        /^command line: .*link-local.*; give the address of another host, or start .*--allow-local-backends\n$/,
+      )
+  }
+})
+
 test('after kill -9 the next edge takes the address over, and a draining one leaves it to its successor', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await greet(backend)

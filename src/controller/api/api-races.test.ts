@@ -19,7 +19,7 @@ type Pair = { readonly store: SlowStore; readonly both: readonly [TestApi, TestA
 
 async function pairOf(kind: 'one controller' | 'two controllers'): Promise<Pair> {
   const store = new SlowStore()
-  const options = { store, addressPools: ['203.0.113.0/28'] }
+  const options = { store, addressPools: ['203.0.113.0/28', '2001:db8::/64'] }
   const first = new TestApi(options)
   await first.get('')
   const second = kind === 'one controller' ? first : new TestApi(options)
@@ -81,7 +81,7 @@ for (const kind of ['one controller', 'two controllers'] as const) {
   })
 
   claim('of two with the same address, one is there', async (pair, round) => {
-    const address = `198.51.100.${round + 1}`
+    const address = `2001:db8::${round + 1}`
     const named = (name: string): Request => ['POST', 'global/addresses', { name: `${name}${round}`, address }]
     assert.deepEqual(await race(pair, named('a'), named('b')), [200, 400])
     const networkIP = `10.128.1.${round + 1}`

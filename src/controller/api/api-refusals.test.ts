@@ -4,6 +4,10 @@ import { guideRequests, TestApi } from './test-api.ts'
 
 const zone = 'zones/us-central1-b'
 
+function instanceAt(networkIP: string): object {
+  return { name: 'i', machineType: `${zone}/machineTypes/e2-micro`, networkInterfaces: [{ networkIP }] }
+}
+
 const refusals: readonly (readonly [claim: string, method: string, path: string, body: unknown, refusal: RegExp])[] = [
   [
     'a bad name',
@@ -47,6 +51,61 @@ const refusals: readonly (readonly [claim: string, method: string, path: string,
     guideRequests[4][1],
     /^409 alreadyExists: The resource 'projects\/p\/global\/healthChecks\/my-tcp-health-check' already exists/,
   ],
+  ...['8.8.8.8', '192.0.2.1', '0.0.0.0', '::', '127.0.0.1', '169.254.169.254', '2001:db9::1', '203.0.112.255'].flatMap(
+    (address) => {
+      const rule = { name: 'r', IPAddress: address, portRange: '443', target: 'my-tcp-lb-target-proxy' }
+      const refusal = new RegExp(
+        `^400 invalid: .*'resource.(IP)?[aA]ddress': '${address}'. It is not an address of this controller; give one of its --addresses`,
+      )
+      return [
+        [`a rule at ${address}, which is none of the pools`, 'POST', 'global/forwardingRules', rule, refusal],
+        [`the reservation of ${address}`, 'POST', 'global/addresses', { name: 'a', address }, refusal],
+      ] as const
+    },
+  ),
+  ...[
+    '127.0.0.1',
+    '127.8.9.10',
+    '::1',
+    '::ffff:127.0.0.1',
+    '64:ff9b::7f00:1',
+    '169.254.169.254',
+    'fe80::1',
+    '::ffff:169.254.169.254',
+  ].flatMap((address) => {
+    const why =
+      /^400 invalid: .*(networkIP|ipAddress)'.* It is of the class "(loopback|link-local)", .*--allow-local-backends/
+    const endpoint = { ipAddress: address, port: 80 }
+    const group = `${zone}/networkEndpointGroups`
+    return [
+      [`an instance at ${address}`, 'POST', `${zone}/instances`, instanceAt(address), why],
+      [
+        `the move of an instance to ${address}`,
+        'PUT',
+        `${zone}/instances/my-backend`,
+        { ...instanceAt(address), name: 'my-backend' },
+        why,
+      ],
+      [`an endpoint at ${address}`, 'POST', group, { name: 'n', networkEndpoints: [endpoint] }, why],
+      [
+        `an endpoint that comes later, at ${address}`,
+        'POST',
+        `${group}/neg/attachNetworkEndpoints`,
+        { networkEndpoints: [endpoint] },
+        why,
+      ],
+    ] as const
+  }),
+  ...['0.0.0.0', '::', '224.0.0.1', 'ff02::1', '255.255.255.255'].map(
+    (address) =>
+      [
+        `an instance at ${address}`,
+        'POST',
+        `${zone}/instances`,
+        instanceAt(address),
+        /^400 invalid: .*networkIP'.* It is of the class "(unspecified|multicast|broadcast)"/,
+      ] as const,
+  ),
   [
     'what is not there',
     'GET',
@@ -212,6 +271,28 @@ for (const [claim, method, path, body, expected] of refusals) {
   test(`refused, and nothing is changed: ${claim}`, async () => {
     const api = new TestApi()
     await api.makeGuide()
+    await api.change('POST', `${zone}/networkEndpointGroups`, { name: 'neg' })
     assert.match(await api.refusal(method, path, body), expected)
   })
 }
+
+test('what an older controller took stays as it is, and what is new beside it is refused', async () => {
+  const lax = new TestApi({ allowsLocalBackends: true, addresses: ['198.51.100.1'] })
+  await lax.makeGuide()
+  const endpoint = { ipAddress: '127.0.0.1', port: 80 }
+  await lax.change('POST', `${zone}/networkEndpointGroups`, { name: 'neg', networkEndpoints: [endpoint] })
+  await lax.change('POST', `${zone}/instances`, instanceAt('127.0.0.9'))
+  const rule = { name: 'r', IPAddress: '198.51.100.1', portRange: '443', target: 'my-tcp-lb-target-proxy' }
+  await lax.change('POST', 'global/forwardingRules', rule)
+
+  const api = new TestApi({ store: lax.store })
+  api.skipBytes(1_000)
+  await api.change('POST', `${zone}/instances/i/stop`)
+  const attach = `${zone}/networkEndpointGroups/neg/attachNetworkEndpoints`
+  await api.change('POST', attach, { networkEndpoints: [{ ipAddress: '10.128.0.9', port: 80 }] })
+  const other = { networkEndpoints: [{ ipAddress: '127.0.0.2', port: 80 }] }
+  assert.match(await api.refusal('POST', attach, other), /class "loopback"/)
+  const { labelFingerprint } = await api.get('global/forwardingRules/r')
+  await api.change('POST', 'global/forwardingRules/r/setLabels', { labelFingerprint, labels: { a: 'b' } })
+  await api.change('DELETE', `${zone}/instances/i`)
+})

@@ -38,6 +38,8 @@ export type ApiOptions = {
   readonly projects: readonly string[]
   /** Ranges that addresses of load balancers are taken from, `203.0.113.0/24`; IPv4 and IPv6. */
   readonly addressPools: readonly string[]
+  /** Backends may be at loopback and link-local addresses. */
+  readonly allowsLocalBackends?: boolean | undefined
   /** Single addresses to take, before those of the pools. */
   readonly addresses: readonly string[]
   /** undefined: nobody makes machines. */
@@ -64,10 +66,10 @@ export class Api {
 
   /** Ends what a controller before this one left unfinished. */
   constructor(options: ApiOptions) {
-    const { store, references, random, health, edgeTls, projects, addressPools, addresses, machines } = options
     this.#options = options
-    this.#world = { store, references, random, health, edgeTls, projects, addressPools, addresses, machines }
+    this.#world = { ...options, machines: options.machines }
     this.#operations = new RunningOperations(options)
+    const { store } = options
     for (const operation of store.unfinished()) void this.#operations.end(operation, store.revision())
   }
 

@@ -18,7 +18,9 @@ import type { Store } from '../store/store.ts'
 import { Api, type ApiOptions } from './api.ts'
 
 /** What a test may change. */
-type TestApiOptions = Partial<Pick<ApiOptions, 'addressPools' | 'addresses' | 'projects' | 'hub' | 'edgeTls'>> & {
+type TestApiOptions = Partial<
+  Pick<ApiOptions, 'addressPools' | 'addresses' | 'allowsLocalBackends' | 'projects' | 'hub' | 'edgeTls'>
+> & {
   readonly store?: Store
   readonly makeProvider?: MakeProvider
   readonly health?: Readonly<Record<string, HealthState>>

@@ -99,6 +99,8 @@ export type World = {
   readonly projects: readonly string[]
   readonly addressPools: readonly string[]
   readonly addresses: readonly string[]
+  /** Backends may be at loopback and link-local addresses. */
+  readonly allowsLocalBackends?: boolean | undefined
   /** undefined: nobody makes machines, instances are existing hosts. */
   readonly machines: MachineSource | undefined
 }

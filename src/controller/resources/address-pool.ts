@@ -1,4 +1,5 @@
 import { type Cidr, parseCidr } from '../../address/cidr.ts'
+import { CidrSet } from '../../address/cidr-set.ts'
 import { formatIpAddress, type IpAddress, ipv4Address, ipv6Address, parseIpAddress } from '../../address/ip-address.ts'
 import { ApiError } from '../model/api-error.ts'
 import { addressLink, reservationLink } from '../model/reference-index.ts'
@@ -8,6 +9,8 @@ import type { World } from '../model/world.ts'
 const LOOKED_AT_MAX = 1 << 20
 /** IPv4 ranges that are longer have no addresses of a network's own in them. */
 const IPV4_WHOLE_LENGTH = 31
+const FOREIGN =
+  'It is not an address of this controller; give one of its --addresses or --address-pool, or start it with this one among them'
 
 /**
  * Takes an address that nobody has reserved or listens on: one of those given one by one, or the first of a pool.
@@ -36,6 +39,16 @@ export function takeAddress(world: World, version: 'IPV4' | 'IPV6'): string {
   }
   const message = `Quota 'STATIC_ADDRESSES' exceeded: every ${version} address of the controller is taken; delete one, or start it with another --address-pool`
   throw new ApiError(403, { message, reason: 'quotaExceeded' })
+}
+
+/**
+ * Says why a load balancer cannot have this address; undefined: it can. Edges listen on it, and may put it on their host:
+ * only the operator of the controller knows which addresses are for that.
+ */
+export function foreignAddress({ addresses, addressPools }: World, text: string): string | undefined {
+  const address = parseIpAddress(text)
+  const ours = new CidrSet([...addresses, ...addressPools].flatMap((range) => parseCidr(range) ?? []))
+  return address === undefined || ours.has(address) ? undefined : FOREIGN
 }
 
 /** The usable addresses of a range, in their order; of a large one the first. */

@@ -5,7 +5,7 @@ import { invalidField } from '../model/api-error.ts'
 import { fingerprintOf } from '../model/fingerprint.ts'
 import { reservationLink } from '../model/reference-index.ts'
 import type { StoredResource } from '../store/store.ts'
-import { takeAddress } from './address-pool.ts'
+import { foreignAddress, takeAddress } from './address-pool.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { addressUsers } from './resource-view.ts'
 import { inUse } from './stored-form.ts'
@@ -32,11 +32,13 @@ function completeAddress({ fields }: Draft, { world }: Call, stored: StoredResou
   fields.labelFingerprint = fingerprintOf(fields.labels ?? {})
 }
 
-function checkAddress({ references }: Call['world'], address: string): void {
-  const [holder] = references.usersOf(reservationLink(address))
+function checkAddress(world: Call['world'], address: string): void {
+  const [holder] = world.references.usersOf(reservationLink(address))
   if (holder !== undefined) {
     throw invalidField('resource.address', address, `${ADDRESS_CONFLICT}: it is reserved as '${holder}'`)
   }
   const read = readFrontendAddress(address)
   if (read.kind === 'unusable') throw invalidField('resource.address', address, `It is ${read.why}`)
+  const foreign = foreignAddress(world, address)
+  if (foreign !== undefined) throw invalidField('resource.address', address, foreign)
 }

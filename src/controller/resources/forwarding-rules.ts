@@ -8,7 +8,7 @@ import { fingerprintOf } from '../model/fingerprint.ts'
 import { addressLink } from '../model/reference-index.ts'
 import { keyOfPath, pathOf } from '../model/resource-paths.ts'
 import type { StoredResource } from '../store/store.ts'
-import { takeAddress } from './address-pool.ts'
+import { foreignAddress, takeAddress } from './address-pool.ts'
 import { ADDRESS_CONFLICT } from './addresses.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { resolveResource } from './resolve-link.ts'
@@ -20,6 +20,9 @@ function completeRule(draft: Draft, call: Call, stored: StoredResource | undefin
   const { fields } = draft
   const given = fields.IPAddress
   const address = typeof given === 'string' ? readAddress(draft, call, given) : freshAddress(fields, call, stored)
+  // One that is stored stays: the operator may have taken it out of the pools since.
+  const foreign = address === stored?.resource.IPAddress ? undefined : foreignAddress(call.world, address)
+  if (foreign !== undefined) throw invalidField('resource.IPAddress', String(given), foreign)
   const version = parseIpAddress(address)?.family === 6 ? 'IPV6' : 'IPV4'
   if (fields.ipVersion !== undefined && fields.ipVersion !== 'UNSPECIFIED_VERSION' && fields.ipVersion !== version) {
     throw invalidField('resource.ipVersion', String(fields.ipVersion), `It is not the version of ${address}`)

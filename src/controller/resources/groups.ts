@@ -1,7 +1,10 @@
 import type { Mapping } from '../../compute/json-value.ts'
 import { parseReference } from '../../compute/reference.ts'
+import { localBackendRule } from '../../snapshot/local-backends.ts'
 import type { Call } from '../methods/call.ts'
+import { invalidField } from '../model/api-error.ts'
 import { keyOfPath, pathOf } from '../model/resource-paths.ts'
+import type { World } from '../model/world.ts'
 import type { Change, StoredResource } from '../store/store.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { putFields } from './stored-form.ts'
@@ -12,7 +15,8 @@ export const instanceGroups: Behaviour = { complete: completeInstanceGroup }
 /** Network endpoint groups: an endpoint may be given by its instance alone. */
 export const networkEndpointGroups: Behaviour = {
   prepare: (body, call, key) => ({ ...body, ...withInstanceAddresses(body, call, key.scope) }),
-  complete: ({ key, fields }) => {
+  complete: ({ key, fields }, { world }, stored) => {
+    refuseLocalEndpoints(world, fields, stored)
     fields.network ??= defaultNetwork(key.project)
     fields.size = (fields.networkEndpoints as readonly unknown[]).length
   },
@@ -47,6 +51,24 @@ export function membersWithout({ world }: Call, instance: StoredResource, users:
     const field = isOfInstances ? 'instances' : 'networkEndpoints'
     return [putFields(group, { ...group.resource, [field]: rest, size: rest.length })]
   })
+}
+
+/** @throws ApiError where clients would be led to the edges' own hosts, unless the operator of the controller allows it */
+export function refuseLocalBackend({ allowsLocalBackends = false }: World, field: string, address: string): void {
+  const found = allowsLocalBackends ? undefined : localBackendRule(address)
+  if (found !== undefined) throw invalidField(field, address, `It is ${found.rule}; ${found.remedy}`)
+}
+
+/** Those that are stored stay: an older controller took them. */
+function refuseLocalEndpoints(world: World, fields: Draft['fields'], stored: StoredResource | undefined): void {
+  const known = new Set(addressesIn(stored?.resource.networkEndpoints))
+  for (const [index, address] of addressesIn(fields.networkEndpoints).entries()) {
+    if (!known.has(address)) refuseLocalBackend(world, `resource.networkEndpoints[${index}].ipAddress`, address)
+  }
+}
+
+function addressesIn(endpoints: unknown): readonly string[] {
+  return ((endpoints ?? []) as readonly Mapping[]).map(({ ipAddress }) => String(ipAddress))
 }
 
 function completeInstanceGroup({ key, fields }: Draft): void {

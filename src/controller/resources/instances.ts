@@ -12,7 +12,7 @@ import { pathOf, regionOf } from '../model/resource-paths.ts'
 import type { StoredResource } from '../store/store.ts'
 import { addressesOf } from './address-pool.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
-import { membersWithout } from './groups.ts'
+import { membersWithout, refuseLocalBackend } from './groups.ts'
 
 /** Google's subnets of the default network, for those who know them by heart; of other regions a hash decides. */
 const SUBNETS: Readonly<Record<string, string>> = {
@@ -108,6 +108,10 @@ function completeInterface(
   if (isTaken(networkIP)) throw invalidField(path, networkIP, 'It is the address of another instance')
   const read = readBackendAddress(networkIP)
   if (read.kind === 'unusable') throw invalidField(path, networkIP, `It is ${read.why}`)
+  // One that is stored stays: an older controller took it.
+  if (!call.world.references.usersOf(hostLink(key.project, networkIP)).includes(own)) {
+    refuseLocalBackend(call.world, path, networkIP)
+  }
   const whole = {
     ...given,
     kind: 'compute#networkInterface',

@@ -11,10 +11,12 @@ import {
 } from '../../feed/feed.ts'
 import { sourceTowards } from '../../linux/route.ts'
 import { isSnapshot } from '../../snapshot/is-snapshot.ts'
+import { localBackendProblems } from '../../snapshot/local-backends.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../snapshot/snapshot.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { compareTexts } from '../../text/compare-texts.ts'
 import type { RunningEdge } from '../edge.ts'
+import { ConfigurationError } from '../frontends/configuration-error.ts'
 import { type IdentifiedSnapshot, readLastGood, writeLastGood } from './last-good.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import { Reports } from './reports.ts'
@@ -43,6 +45,8 @@ export type FollowerOptions = {
   readonly name: string
   readonly region: string | undefined
   readonly zone: string | undefined
+  /** Backends may be at loopback and link-local addresses. */
+  readonly allowsLocalBackends: boolean
   /** From where backends are connected to; empty: the kernel chooses. */
   readonly sourceAddresses: readonly IpAddress[]
   /** Where the last good configuration is kept. */
@@ -93,9 +97,16 @@ export class ControllerFollower {
     )
   }
 
-  /** What the edge has to serve, to be read whenever it loads its configuration. */
+  /** What the edge has to serve, to be read whenever it loads its configuration. @throws ConfigurationError */
   snapshot(): Snapshot {
-    return this.#wanted.snapshot
+    return this.#checked(this.#wanted.snapshot)
+  }
+
+  /** Whoever changes resources at the controller is not the operator of this host. @throws ConfigurationError */
+  #checked(snapshot: Snapshot): Snapshot {
+    const problems = this.#options.allowsLocalBackends ? [] : localBackendProblems(snapshot)
+    if (problems.length > 0) throw new ConfigurationError(problems)
+    return snapshot
   }
 
   /** Follows the controller from now on, for an edge that serves {@link snapshot} as it is now. */
@@ -118,6 +129,7 @@ export class ControllerFollower {
     try {
       const found = readLastGood(file)
       if (found === undefined) return NOTHING
+      this.#checked(found.snapshot)
       log('info', 'starting with the last configuration', { version: found.version, file })
       return found
     } catch (error) {

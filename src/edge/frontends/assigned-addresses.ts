@@ -4,6 +4,7 @@ import { formatIpAddress, type IpAddress, parseIpAddress } from '../../address/i
 import { addToLoopback, hostAddresses, takeFromLoopback } from '../../linux/host-addresses.ts'
 import { replaceFile } from '../../linux/replace-file.ts'
 import { messageOf } from '../../text/error-message.ts'
+import type { NeededAddresses } from './needed-addresses.ts'
 
 /** Under /run, because it has to end when the addresses do: with the next boot. */
 const DIRECTORY = '/run/truepeer'
@@ -22,16 +23,24 @@ export class AssignedAddresses {
   /**
    * Puts on the host what is not there yet: all of it or, on an error, nothing.
    *
+   * @param findNeeded what must not be put there, or stay; is asked only where there is something to put or to keep
    * @returns those that this process now answers for and did not before
    * @throws Error with the remedy
    */
-  async add(addresses: readonly string[]): Promise<readonly string[]> {
-    const wanted = assignable(addresses).filter((address) => !this.#held.has(formatIpAddress(address)))
-    if (wanted.length === 0) return []
-    const present = await hostAddresses()
+  async add(addresses: readonly string[], findNeeded: () => Promise<NeededAddresses>): Promise<readonly string[]> {
+    const all = assignable(addresses)
+    const wanted = all.filter((address) => !this.#held.has(formatIpAddress(address)))
+    if (all.length === 0) return []
+    const present = wanted.length === 0 ? new Set<string>() : await hostAddresses()
     const isPresent = (address: IpAddress): boolean => present.has(formatIpAddress(address))
     const missing = wanted.filter((address) => !isPresent(address))
     const inherited = wanted.filter((address) => isPresent(address) && readNote(address) !== undefined)
+    // What is on the host already, and was not put there by an edge, is the host's own.
+    const foreign = new Set(wanted.filter((address) => isPresent(address) && !inherited.includes(address)))
+    refuseNeeded(
+      all.filter((address) => !foreign.has(address)),
+      await findNeeded(),
+    )
     try {
       for (const address of missing) writeNote(address)
       await addToLoopback(missing)
@@ -70,6 +79,17 @@ function assignable(addresses: readonly string[]): IpAddress[] {
     .map(parseIpAddress)
     .filter((address) => address !== undefined)
     .filter((address) => !['unspecified', 'loopback'].includes(classifyAddress(address)))
+}
+
+/** @throws Error that names each of them */
+function refuseNeeded(addresses: readonly IpAddress[], needed: NeededAddresses): void {
+  const refused = addresses.map(formatIpAddress).filter((text) => needed.has(text))
+  if (refused.length === 0) return
+  const lines = refused.map((text) => {
+    const remedy = 'give the forwarding rule another address'
+    return `The address "${text}" is not put on this host: it is that of ${needed.get(text)}; ${remedy}`
+  })
+  throw new Error(lines.join('\n'))
 }
 
 function notePath(address: IpAddress): string {

@@ -1,0 +1,232 @@
+// What each kind of client can do to a controller that it should not be able to: every role, and strangers, try all of it.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { runProgram } from '../../src/linux/run.ts'
+import { makeCertificate } from '../rig/certificate.ts'
+import { type LiveController, PROJECT, startController, TEST_ZONE } from '../rig/controller.ts'
+import { testDirectory } from '../rig/directory.ts'
+import { eventually } from '../rig/eventually.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
+
+type Client = {
+  readonly name: string
+  readonly url: string
+  readonly ca: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+}
+type Answered = { readonly status: number; readonly text: string }
+
+/** Sends a request and reads its answer, of one without end the first line. */
+function send({ url, ca, headers }: Client, method: string, path: string, body?: unknown): Promise<Answered> {
+  return new Promise((resolve, reject) => {
+    const type = body === undefined ? {} : { 'content-type': 'application/json' }
+    const options = { method, agent: false, headers: { ...headers, ...type } } as const
+    const asked = ca === undefined ? requestHttp(url + path, options) : requestHttps(url + path, { ...options, ca })
+    asked.on('error', reject)
+    asked.on('response', (response: IncomingMessage) => {
+      let text = ''
+      const done = (): void => resolve({ status: response.statusCode ?? 0, text })
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part
+        if (response.headers['content-type'] !== 'application/x-ndjson' || !part.includes('\n')) return
+        done()
+        response.destroy()
+      })
+      response.on('end', done)
+    })
+    asked.end(body === undefined ? undefined : JSON.stringify(body))
+  })
+}
+
+const ROLES = ['viewer', 'operator', 'admin', 'edge', 'agent'] as const
+type Role = (typeof ROLES)[number]
+/** Those without a token of ours: by TLS, and on loopback, also as gcloud and a web page ask there. */
+const STRANGERS = ['stranger by TLS', 'stranger on loopback', 'gcloud on loopback'] as const
+type Who = Role | (typeof STRANGERS)[number]
+
+async function startAll(t: TestContext) {
+  const directory = testDirectory(t)
+  const data = join(directory, 'data')
+  const [cert, key] = await makeCertificate(directory, '127.0.0.1')
+  const tls = ['--listen', '0.0.0.0:0', '--tls-cert', cert, '--tls-key', key]
+  const args = ['--listen', '127.0.0.1:0', ...tls, '--addresses', '203.0.113.10']
+  const controller = await startController(undefined, data, args)
+  t.after(() => controller.program.kill())
+  const [line] = controller.program.texts().filter((text) => text.includes('"msg":"listening"'))
+  const { urls } = JSON.parse(line) as { readonly urls: readonly string[] }
+  const loopback = urls.find((url) => url.startsWith('http:')) ?? ''
+  const open = (urls.find((url) => url.startsWith('https:')) ?? '').replace('0.0.0.0', '127.0.0.1')
+  const ca = readFileSync(cert, 'utf8')
+  const token = async (role: Role): Promise<Client> => {
+    const create = ['controller', 'token', 'create', '--data', data, '--user', `${role}-1`, '--role', role]
+    const { stdout } = await runProgram(TRUEPEER, create, { timeoutMs: 30_000 })
+    return { name: role, url: open, ca, headers: { authorization: `Bearer ${stdout.trim()}` } }
+  }
+  const withToken = await Promise.all(ROLES.map(token))
+  const clients: readonly Client[] = [
+    ...withToken,
+    { name: 'stranger by TLS', url: open, ca, headers: {} },
+    { name: 'stranger on loopback', url: loopback, ca: undefined, headers: {} },
+    { name: 'gcloud on loopback', url: loopback, ca: undefined, headers: { authorization: 'Bearer ya29.google' } },
+  ]
+  return { controller, clients, loopback }
+}
+
+const EDGES = '/truepeer/v1/edges'
+const WATCH = '/truepeer/v1/watch?name=edge-1'
+const STATUS = `${EDGES}/edge-1/status`
+const instances = `${PROJECT}/zones/${TEST_ZONE}/instances`
+const groups = `${PROJECT}/zones/${TEST_ZONE}/networkEndpointGroups`
+const rules = `${PROJECT}/global/forwardingRules`
+
+/** What is tried, and who gets 200; all others are refused. */
+const READ_AND_CHANGE: readonly Who[] = ['operator', 'admin', 'stranger on loopback', 'gcloud on loopback']
+type Attempt = readonly [what: string, allowed: readonly Who[], method: string, path: string, body?: unknown]
+
+const applied = { generation: '', version: 0 }
+const reportOf = (...sources: readonly string[]): object => ({ applied, health: {}, sources })
+const instanceAt = (networkIP: string): object => ({
+  name: 'web',
+  machineType: `zones/${TEST_ZONE}/machineTypes/e2-micro`,
+  networkInterfaces: [{ networkIP }],
+})
+const ruleAt = (IPAddress: string): object => ({
+  name: 'rule',
+  IPAddress,
+  portRange: '443',
+  target: 'global/targetTcpProxies/proxy',
+})
+
+const ATTEMPTS: readonly Attempt[] = [
+  // A9, A10: what gives away keys, trust, or who did what.
+  ['follows as an edge of its name', ['edge', 'admin'], 'GET', '/truepeer/v1/watch?name=edge-1'],
+  ['follows as another edge', ['admin'], 'GET', '/truepeer/v1/watch?name=edge-2'],
+  ['reports as an edge of its name', ['edge', 'admin'], 'POST', STATUS, reportOf('192.0.2.1')],
+  ['reports as another edge', ['admin'], 'POST', `${EDGES}/edge-2/status`, reportOf('192.0.2.2')],
+  ...[
+    '127.0.0.1',
+    '::1',
+    '::ffff:127.0.0.1',
+    '0.0.0.0',
+    '::',
+    '0.0.0.0/0',
+    '192.0.2.0/24',
+    '169.254.0.1',
+    'ff02::1',
+  ].map((source): Attempt => [`has agents trust ${source}`, [], 'POST', STATUS, reportOf(source)]),
+  ['has agents trust thousands', [], 'POST', STATUS, reportOf(...Array(2_000).fill('192.0.2.1'))],
+  ['follows as an agent', ['agent', 'admin'], 'GET', '/truepeer/v1/sources'],
+  ['asks for an instance', ['agent', 'admin'], 'GET', '/truepeer/v1/instances/web'],
+  ['reads the audit log', ['admin'], 'GET', '/truepeer/v1/audit'],
+  ['lists edges', ['viewer', ...READ_AND_CHANGE], 'GET', EDGES],
+  ['has an edge forgotten', ['admin'], 'DELETE', `${EDGES}/edge-2`],
+  ['comes as a web page', [], 'GET', `${PROJECT}/global/healthChecks#origin`],
+  // A2: backends that lead to the host of an edge, or to its cloud's secrets.
+  ...[
+    '127.0.0.1',
+    '::1',
+    '::ffff:127.0.0.1',
+    '64:ff9b::7f00:1',
+    '169.254.169.254',
+    'fe80::1',
+    '0.0.0.0',
+    '::',
+    '224.0.0.1',
+  ].flatMap((address): readonly Attempt[] => [
+    [`an instance at ${address}`, [], 'POST', instances, instanceAt(address)],
+    [
+      `an endpoint at ${address}`,
+      [],
+      'POST',
+      groups,
+      { name: 'neg', networkEndpoints: [{ ipAddress: address, port: 1 }] },
+    ],
+  ]),
+  // A6: addresses that an edge would put on its host.
+  ...['8.8.8.8', '0.0.0.0', '::', '127.0.0.1', '203.0.113.11', '2001:db8::1'].flatMap((address): readonly Attempt[] => [
+    [`a rule at ${address}`, [], 'POST', rules, ruleAt(address)],
+    [`the reservation of ${address}`, [], 'POST', `${PROJECT}/global/addresses`, { name: 'a', address }],
+  ]),
+  // What is right, by the same ways.
+  ['reads resources', ['viewer', ...READ_AND_CHANGE], 'GET', `${PROJECT}/global/healthChecks`],
+]
+
+async function insertProxy(controller: LiveController): Promise<void> {
+  for (const [path, body] of [
+    ['healthChecks', { name: 'check', type: 'TCP', tcpHealthCheck: { port: 1 } }],
+    ['backendServices', { name: 'service', protocol: 'TCP', healthChecks: ['global/healthChecks/check'] }],
+    ['targetTcpProxies', { name: 'proxy', service: 'global/backendServices/service' }],
+  ] as const) {
+    assert.equal((await controller.ask('POST', `${PROJECT}/global/${path}`, body)).status, 200)
+  }
+}
+
+test('a viewer, an operator, an edge, an agent and strangers get nothing that is not theirs', async (t) => {
+  const { controller, clients } = await startAll(t)
+  await insertProxy(controller)
+  for (const [what, allowed, method, path, body] of ATTEMPTS) {
+    for (const client of clients) {
+      const [plain, mark] = path.split('#')
+      const headers = mark === 'origin' ? { ...client.headers, origin: 'http://evil.example' } : client.headers
+      const attempt = (): Promise<Answered> => send({ ...client, headers }, method, plain ?? '', body)
+      if (allowed.includes(client.name as Who)) {
+        // The one before may still be about to leave.
+        await eventually(`${client.name} ${what}`, async () => (await attempt()).status === 200)
+        continue
+      }
+      const { status, text } = await attempt()
+      const told = `${client.name} ${what}: ${status} ${text.slice(0, 300)}`
+      assert.ok([400, 401, 403, 429].includes(status), told)
+      // No answer that refuses says more than why.
+      assert.match(text, /^\{"error":\{"code":\d+,"message":"/, told)
+    }
+  }
+  const { body } = await controller.ask('GET', '/truepeer/v1/audit?count=1000')
+  const { items } = body as { readonly items: readonly { readonly action: string; readonly user: string }[] }
+  assert.deepEqual(items.filter(({ action }) => action === 'tokens.create').length, ROLES.length)
+  assert.ok(
+    items.every(({ action }) => /^(tokens|healthChecks|backendServices|targetTcpProxies|projects)\./.test(action)),
+  )
+})
+
+test('an edge that follows is not pushed out: not by its own token, an admin, or a stranger', async (t) => {
+  const { controller, clients } = await startAll(t)
+  const edge = clients.find(({ name }) => name === 'edge')
+  const admin = clients.find(({ name }) => name === 'admin')
+  assert.ok(edge !== undefined && admin !== undefined)
+  const following = await new Promise<IncomingMessage>((resolve, reject) => {
+    const options = { agent: false, headers: edge.headers, ca: edge.ca } as const
+    requestHttps(`${edge.url}${WATCH}`, options, resolve).on('error', reject).end()
+  })
+  following.resume()
+  for (const client of clients) {
+    const { status } = await send(client, 'GET', WATCH)
+    assert.equal(status, client === edge || client === admin ? 409 : status >= 400 ? status : 0, client.name)
+  }
+  const { body } = await controller.ask('GET', EDGES)
+  assert.deepEqual((body as { items: object[] }).items, [{ name: 'edge-1', isConnected: true }])
+  assert.equal(following.destroyed, false)
+  following.destroy()
+})
+
+test('an edge that changes its addresses all the time is held to a rate, and costs no other request', async (t) => {
+  const { controller, clients } = await startAll(t)
+  const edge = clients.find(({ name }) => name === 'edge')
+  assert.ok(edge !== undefined)
+  const statuses = new Map<number, number>()
+  for (let count = 0; count < 200; count++) {
+    const { status } = await send(edge, 'POST', STATUS, reportOf(`198.51.100.${count}`))
+    statuses.set(status, (statuses.get(status) ?? 0) + 1)
+  }
+  const taken = statuses.get(200) ?? 0
+  assert.ok(taken >= 20 && taken <= 40, JSON.stringify([...statuses]))
+  assert.equal(taken + (statuses.get(429) ?? 0), 200)
+  assert.match(
+    controller.program.texts().join('\n'),
+    /"problem":"they change too often.*addresses of an edge are not taken/,
+  )
+})
