@@ -7,7 +7,7 @@ import { type FlagValues, quoted, UsageError, valueFlag } from './flags.ts'
 import { integerBetween, oneOf, parseDuration, parsePositiveDuration, parseSocketPath } from './values.ts'
 
 export const WORKERS_MAX = 256
-const CONNECTIONS_MAX = 10_000_000
+export const CONNECTIONS_MAX = 10_000_000
 
 /** The flags that concern the whole process. */
 export const processFlags = {

@@ -5,6 +5,7 @@ import type { CheckedResource } from '../compute/resources.ts'
 import { CERTIFICATES_MAX, MIN_TLS_VERSIONS, PROFILES } from '../compute/ssl-features.ts'
 import { agentListenerFlags } from './agent.ts'
 import {
+  CONNECTIONS_MAX,
   type ListenerSettings,
   listenerFlags,
   listenerSettings,
@@ -166,6 +167,19 @@ const commonFlags = {
     ...agentListenerFlags.headerTimeout,
     help: 'With --accept-proxy: from accept to the complete header',
   },
+  maxConnectionsPerClient: valueFlag(
+    'max-connections-per-client',
+    'N|fair',
+    'Connections at once of one client address, or one /64 of IPv6; further ones are reset. With --accept-proxy the source in the header counts. fair: an eighth of the places that are free, so that nobody can take them all. 0: no limit',
+    parseClientMax,
+    'fair',
+  ),
+  unlimitedClients: valueFlag(
+    'unlimited-clients',
+    'CIDR,...',
+    'Addresses to which --max-connections-per-client does not apply, such as those of a NAT or of a load balancer that sends no header',
+    parseCidrs,
+  ),
   handshakeTimeout: valueFlag(
     'handshake-timeout',
     'TIME',
@@ -229,6 +243,12 @@ export type EdgeCommand = ProcessSettings &
     readonly acceptProxyFrom: readonly string[] | null
     readonly headerLengthMax: number
     readonly handshakeTimeoutMs: number
+    readonly clientLimit: {
+      /** null: no limit. */
+      readonly connectionsPerClientMax: number | 'fair' | null
+      /** CIDR texts. */
+      readonly unlimitedClients: readonly string[]
+    }
     readonly assignsAddresses: boolean
   }
 
@@ -250,6 +270,10 @@ export function parseEdge(argv: readonly string[]): EdgeCommand {
     acceptProxyFrom: values.acceptProxy[0]?.map(formatCidr) ?? null,
     headerLengthMax: values.headerLengthMax[0],
     handshakeTimeoutMs: values.handshakeTimeout[0],
+    clientLimit: {
+      connectionsPerClientMax: values.maxConnectionsPerClient[0],
+      unlimitedClients: values.unlimitedClients[0]?.map(formatCidr) ?? [],
+    },
     assignsAddresses: values.assignAddresses.length > 0,
   }
 }
@@ -346,6 +370,13 @@ function tlsOf(values: FlagValues<typeof edgeFlags>): OneLineTls | undefined {
     keyPath: keys[index],
   }))
   return { certificateFiles, profile, minTlsVersion: MIN_TLS_VERSIONS[TLS_VERSIONS.indexOf(version)] }
+}
+
+function parseClientMax(text: string, flag: string): number | 'fair' | null {
+  if (text === 'fair') return text
+  if (!/^\d+$/.test(text))
+    throw new UsageError(`${flag} ${quoted(text)} is neither a number nor fair; write fair, or 100`)
+  return integerBetween(0, CONNECTIONS_MAX)(text, flag) || null
 }
 
 function regionOf(region: string | undefined, zone: string | undefined): string | undefined {

@@ -20,6 +20,8 @@ import { FrontendTlsStore } from './frontends/frontend-tls.ts'
 import { addressesOf, describeFrontend, endpointOf, Frontends } from './frontends/frontends.ts'
 import { findNeeded, type NeededAddresses } from './frontends/needed-addresses.ts'
 import { availabilityName, edgeStatus } from './status.ts'
+import { makeClientCells } from './worker/client-counts.ts'
+import type { ClientLimitOptions } from './worker/client-limit.ts'
 import type { EdgeRoleOptions, EdgeWorkerOptions } from './worker/edge-role-options.ts'
 
 /** How long the first round of health checks may hold up listening (decision 0008). */
@@ -35,8 +37,13 @@ const LISTED_MAX = 20
 const ADDRESS_SWEEP_MS = 1_000
 
 /** The install configuration of an edge; what it serves comes with the snapshot. */
-export type EdgeOptions = Omit<EdgeWorkerOptions, 'cells' | 'headerTimeoutMs' | 'timeouts' | 'sourceAddresses'> & {
+export type EdgeOptions = Omit<
+  EdgeWorkerOptions,
+  'cells' | 'clientLimit' | 'headerTimeoutMs' | 'timeouts' | 'sourceAddresses'
+> & {
   readonly workers: number
+  /** How many connections a client may have at once, and who may have as many as he likes; see `ClientLimitOptions`. */
+  readonly clientLimit: Pick<ClientLimitOptions, 'connectionsPerClientMax' | 'unlimitedClients'>
   /** But for the idle timeout, which is the service's. */
   readonly timeouts: EdgeWorkerOptions['timeouts'] & Pick<EdgeWorkerOptions, 'headerTimeoutMs'>
   /** Where the edge runs: groups of this region come first; undefined: all groups are equally near. */
@@ -414,7 +421,13 @@ function workerOptions(options: EdgeOptions, { cells }: BackendTable): EdgeWorke
   const { headerTimeoutMs, ...timeouts } = options.timeouts
   const sourceAddresses = options.sourceAddresses.map(formatIpAddress)
   const settings = { retriesMax, sourceAddresses, acceptProxyFrom, headerLengthMax, liveness, verbosity }
-  return { cells, headerTimeoutMs, timeouts, ...settings }
+  const { connectionsMax, connectionsPerWorkerMax } = options.limits
+  const clientLimit = {
+    ...options.clientLimit,
+    cells: makeClientCells(),
+    connectionsMax: Math.min(connectionsMax, options.workers * connectionsPerWorkerMax),
+  }
+  return { cells, clientLimit, headerTimeoutMs, timeouts, ...settings }
 }
 
 function checkSources(addresses: readonly IpAddress[]): void {

@@ -17,6 +17,7 @@ import { Counters, METRICS } from '../telemetry/metrics.ts'
 import { Availability } from './balance/availability.ts'
 import { type BackendCells, BackendCounter, BackendTable, FrontendCounter } from './balance/backend-table.ts'
 import { compilePlan, type IdentifiedGroup } from './balance/plan.ts'
+import { makeClientCells } from './worker/client-counts.ts'
 import type { EdgeEntrance } from './worker/edge-entrance.ts'
 import { EdgeRole } from './worker/edge-role.ts'
 import type { EdgeRoleOptions, EdgeWorkerOptions } from './worker/edge-role-options.ts'
@@ -95,6 +96,12 @@ export class TestEdge {
         sourceAddresses: [],
         acceptProxyFrom: null,
         headerLengthMax: 4_096,
+        clientLimit: {
+          cells: makeClientCells(),
+          connectionsPerClientMax: null,
+          connectionsMax: 1_000,
+          unlimitedClients: [],
+        },
         liveness: NO_LIVENESS,
         verbosity: 0,
         ...worker,

@@ -109,6 +109,16 @@ const rows = {
     remedy:
       'If it is an edge or a load balancer of yours, add its subnet to the list (an agent then takes SIGHUP); otherwise close the port to it.',
   },
+  'client-limit': {
+    role: 'edge',
+    isCutOff: true,
+    isRefused: true,
+    record: 'sample',
+    meaning:
+      'The client had as many connections as "--max-connections-per-client" allows: without it, an eighth of the places that were free. The connection was reset.',
+    remedy:
+      'Where many clients share the address (a NAT, a load balancer that sends no header), name it with "--unlimited-clients", or raise "--max-connections"; otherwise nothing: the others are being served.',
+  },
   'handshake-failed': {
     role: 'edge',
     isCutOff: false,

@@ -71,6 +71,8 @@ export class Connection implements Timed {
   showsPeer = false
   /** Which of its like the entrance is, for counters; its own to use. */
   entranceId = -1
+  /** The client of whose share of connections this is one, null: of nobody's; the entrance's to use. */
+  sharedBy: IpAddress | null = null
   /** Which backend of which group the service has chosen, and those whose attempts failed; its own to use. */
   choice = -1
   choiceGroup = -1

@@ -17,6 +17,9 @@ import type { ConnectionLimits, WorkerLoop } from './worker-loop.ts'
 /** The largest read; small messages pass through this one buffer and stay in the processor's cache. */
 const BUFFER_BYTES = 64 * 1024
 
+/** For how long a worker says nothing after it has said that there is no place for a client. */
+const LIMIT_QUIET_MS = 60_000
+
 /** How often pipes that nobody needs are closed. */
 const PIPE_TRIM_MS = 500
 
@@ -62,6 +65,7 @@ export class EventLoop implements WorkerLoop {
   readonly #free: Connection[] = []
   readonly #fire = (timed: Timed): void => this.#onTimer(timed)
   #openCount = 0
+  #limitQuietUntilMs = 0
   #isAwakened = false
   /** What has more to do than one turn allowed, and those of the turn that is being handled. */
   #ready: Connection[] = []
@@ -152,9 +156,22 @@ export class EventLoop implements WorkerLoop {
 
   /** Takes a place for one more connection; reports whether the limits leave one, whatever other workers do now. */
   takePlace(): boolean {
-    if (this.#openCount >= this.limits.connectionsPerWorkerMax) return false
-    if (Atomics.add(this.#options.openTotal, 0, 1) < this.limits.connectionsMax) return true
+    const { connectionsMax, connectionsPerWorkerMax } = this.limits
+    if (this.#openCount >= connectionsPerWorkerMax) return this.#refusePlace()
+    if (Atomics.add(this.#options.openTotal, 0, 1) < connectionsMax) return true
     this.givePlaceBack()
+    return this.#refusePlace()
+  }
+
+  /** Says it once in a while. */
+  #refusePlace(): false {
+    if (this.nowMs < this.#limitQuietUntilMs) return false
+    this.#limitQuietUntilMs = this.nowMs + LIMIT_QUIET_MS
+    this.log('warn', 'All places are taken: further clients wait until a connection ends', {
+      open: Atomics.load(this.#options.openTotal, 0),
+      ...this.limits,
+      remedy: 'raise --max-connections and the limit of open files (LimitNOFILE=, ulimit -n), or look who holds them',
+    })
     return false
   }
 

@@ -48,7 +48,7 @@ for (const limits of [{ connectionsPerWorkerMax: 2 }, { connectionsMax: 2 }]) {
     loop.advance(LIMIT_PAUSE_MS)
     assert.equal(loop.loop.openCount, 2)
     assert.ok(loop.counters.read(METRICS.acceptPauses.slots.limit) >= 1)
-    assert.deepEqual(loop.logged, [], 'a full house is no error')
+    assert.deepEqual(loop.logged, ['warn: All places are taken: further clients wait until a connection ends'])
     for (const [index, client] of clients.entries()) {
       client.finish()
       loop.until('ended', () => loop.ended.length === index + 1)
@@ -57,6 +57,10 @@ for (const limits of [{ connectionsPerWorkerMax: 2 }, { connectionsMax: 2 }]) {
       assert.equal(loop.read(client), 'FIN')
     }
     assert.equal(loop.counters.read(METRICS.accepted.slot), 5)
+    assert.equal(loop.logged.length, 1, 'once a minute')
+    loop.advance(60_000)
+    for (let count = 0; count < 3; count++) loop.connect()
+    loop.until('it is said again', () => loop.logged.length === 2)
   })
 }
 

@@ -11,6 +11,7 @@ import { END_REASONS, type EndReason } from '../../telemetry/end-reasons.ts'
 import type { Log, LogFields } from '../../telemetry/log.ts'
 import { TlsServer } from '../../tls/server.ts'
 import { type BackendCells, count, FrontendCounter } from '../balance/backend-table.ts'
+import { ClientLimit } from './client-limit.ts'
 import { logEntry } from './connection-log.ts'
 import type { EdgeEntranceOptions, EdgeWorkerOptions } from './edge-role-options.ts'
 import { EdgeService } from './edge-service.ts'
@@ -34,6 +35,7 @@ export class EdgeEntrance implements Entrance {
   /** The frontend's address is the one that clients connected to. */
   readonly #isAddressKnown: boolean
   readonly #incoming: IncomingHeader | null
+  readonly #limit: ClientLimit
   readonly #outgoing: OutgoingHeader
   readonly #log: Log
   readonly #reporter: Reporter
@@ -69,6 +71,7 @@ export class EdgeEntrance implements Entrance {
     const { acceptProxyFrom, headerLengthMax, verbosity } = edge
     this.#incoming =
       acceptProxyFrom === null ? null : new IncomingHeader(acceptProxyFrom, headerLengthMax, context.counters)
+    this.#limit = new ClientLimit(edge.clientLimit, context.openTotal)
     this.#outgoing = new OutgoingHeader(proxyHeader)
     this.#log = context.log
     this.#reporter = new Reporter(context.log, verbosity, {
@@ -85,11 +88,26 @@ export class EdgeEntrance implements Entrance {
     connection.entranceId = this.#id
     Atomics.add(this.#cells.frontendOpen, this.#id, 1)
     count(this.#counters, this.#id, FrontendCounter.connections)
-    return this.#incoming === null || this.#incoming.trusts(peer) ? undefined : 'untrusted-peer'
+    if (this.#incoming === null) {
+      connection.source = connection.peer
+      return this.#takeShare(connection, peer)
+    }
+    return this.#incoming.trusts(peer) ? undefined : 'untrusted-peer'
   }
 
   readHeader(connection: Connection, bytes: Uint8Array, end: number): HeaderRead {
-    return this.#incoming?.read(connection, bytes, end) ?? { kind: 'complete', payloadStart: 0 }
+    const read = this.#incoming?.read(connection, bytes, end) ?? { kind: 'complete', payloadStart: 0 }
+    const { source, showsPeer } = connection
+    // A load balancer that comes for itself is no client.
+    if (read.kind !== 'complete' || source === null || showsPeer) return read
+    const reason = this.#takeShare(connection, source.address)
+    return reason === undefined ? read : { kind: 'refused', reason }
+  }
+
+  #takeShare(connection: Connection, client: IpAddress): EndReason | undefined {
+    const entered = this.#limit.enter(client)
+    if (entered === 'counted') connection.sharedBy = client
+    return entered === 'refused' ? 'client-limit' : undefined
   }
 
   /** Every client gets the same service. */
@@ -107,6 +125,8 @@ export class EdgeEntrance implements Entrance {
 
   onEnd(connection: Connection, reason: EndReason): void {
     Atomics.sub(this.#cells.frontendOpen, this.#id, 1)
+    if (connection.sharedBy !== null) this.#limit.leave(connection.sharedBy)
+    connection.sharedBy = null
     const { isRefused } = END_REASONS[reason]
     if (isRefused) count(this.#counters, this.#id, FrontendCounter.refused)
     if (reason === 'no-backend') count(this.#counters, this.#id, FrontendCounter.noBackend)

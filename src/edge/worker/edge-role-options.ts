@@ -7,6 +7,7 @@ import type { BackendTls, ProxyHeader } from '../../snapshot/snapshot.ts'
 import type { TlsServerOptions } from '../../tls/server.ts'
 import type { BackendCells } from '../balance/backend-table.ts'
 import type { Plan } from '../balance/plan.ts'
+import type { ClientLimitOptions } from './client-limit.ts'
 
 /** What holds for all frontends and services of an edge. */
 export type EdgeWorkerOptions = {
@@ -23,6 +24,7 @@ export type EdgeWorkerOptions = {
   readonly acceptProxyFrom: readonly string[] | null
   /** Longest version 2 header that is taken, in bytes behind its first 16. */
   readonly headerLengthMax: number
+  readonly clientLimit: ClientLimitOptions
   readonly liveness: Liveness
   readonly verbosity: Verbosity
 }

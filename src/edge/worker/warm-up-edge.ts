@@ -3,6 +3,7 @@ import { formatIpAddress } from '../../address/ip-address.ts'
 import { Availability } from '../balance/availability.ts'
 import { makeCells, setAvailability } from '../balance/backend-table.ts'
 import { compilePlan } from '../balance/plan.ts'
+import { makeClientCells } from './client-counts.ts'
 import type { EdgeRoleOptions } from './edge-role-options.ts'
 
 /** The id of the one frontend, group and backend of a warm-up, whose cells are its own. */
@@ -24,10 +25,17 @@ export function warmUpOptions(
     maxUtilization: undefined,
     capacityScaler: 1,
   } as const
+  // Each is counted, and none refused.
+  const clientLimit = {
+    cells: makeClientCells(),
+    connectionsPerClientMax: NEVER_REACHED,
+    connectionsMax: NEVER_REACHED,
+    unlimitedClients: [],
+  }
   const backends = [{ name: 'warm-up', address: formatIpAddress(app.address), port: app.port }]
   const group = { name: 'warm-up', region: '', balancing, backends }
   return {
-    worker: { ...worker, cells, sourceAddresses: [], acceptProxyFrom: null },
+    worker: { ...worker, cells, clientLimit, sourceAddresses: [], acceptProxyFrom: null },
     entrance: { ...entrance, id: ID },
     service: { ...service, plan: compilePlan([{ group, id: ID, backendIds: [ID] }], undefined), tls: undefined },
   }
