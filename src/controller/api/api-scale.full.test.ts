@@ -93,12 +93,12 @@ test('with 10,000 resources, list, get and patch stay below 50 ms, and a change 
     aggregated: await timeOf(t, 'aggregated list', 200, () => api.get('aggregated/instances?includeAllScopes=True')),
     get: await timeOf(t, 'get', 1000, (index) => api.get(`global/backendServices/b${index % CHAIN_COUNT}`)),
     patch: await timeOf(t, 'patch', 1000, (index) => {
-      return api.change('PATCH', `global/backendServices/b${index % CHAIN_COUNT}`, { timeoutSec: index + 1 })
+      return api.changeAsItIs('PATCH', `global/backendServices/b${index % CHAIN_COUNT}`, { timeoutSec: index + 1 })
     }),
   }
   for (const [what, p99] of Object.entries(measured)) assert.ok(p99 < P99_MS_MAX, `${what}: ${p99} ms`)
   const publish = await timeOf(t, 'patch and compile', 100, async (index) => {
-    await api.change('PATCH', `global/backendServices/b${index}`, { timeoutSec: index + 2 })
+    await api.changeAsItIs('PATCH', `global/backendServices/b${index}`, { timeoutSec: index + 2 })
     assert.equal(api.publication().version, store.revision())
   })
   assert.ok(publish < PUBLISH_MS_MAX, `${publish} ms`)

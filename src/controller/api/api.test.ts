@@ -72,8 +72,8 @@ test('a patch merges, null takes a field away, and a put replaces', async () => 
   const api = new TestApi()
   await api.makeGuide()
   const path = 'global/backendServices/my-tcp-lb'
-  await api.change('PATCH', path, { logConfig: { enable: true }, connectionDraining: { drainingTimeoutSec: 60 } })
-  await api.change('PATCH', path, {
+  await api.changeAsItIs('PATCH', path, { logConfig: { enable: true }, connectionDraining: { drainingTimeoutSec: 60 } })
+  await api.changeAsItIs('PATCH', path, {
     logConfig: { sampleRate: 0.5 },
     timeoutSec: null,
     strongSessionAffinityCookie: null,
@@ -644,4 +644,36 @@ test('two projects share addresses, but not names', async () => {
       'q/my-tcp-lb-ipv4-forwarding-rule q/my-tcp-lb 203.0.113.3',
     ],
   )
+})
+
+test('a change of what others change, too, needs the fingerprint of what it was made on', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  await api.change('POST', 'global/sslPolicies', { name: 's' })
+  const required = /^400 required: Required field 'resource.fingerprint' not specified/
+  for (const [method, path] of [
+    ['PUT', 'global/backendServices/my-tcp-lb'],
+    ['PATCH', 'global/backendServices/my-tcp-lb'],
+    ['PATCH', 'global/sslPolicies/s'],
+  ] as const) {
+    for (const fingerprint of [undefined, null, '']) {
+      assert.match(await api.refusal(method, path, { description: 'x', fingerprint }), required)
+    }
+    assert.match(await api.refusal(method, path, { fingerprint: 'AAAAAAAAAAA=' }), /^412 conditionNotMet/)
+    await api.changeAsItIs(method, path, { description: 'x' })
+  }
+  const instance = `${zone}/instances/my-backend`
+  for (const [path, body] of [
+    [`${instance}/setTags`, { items: [] }],
+    [`${instance}/setMetadata`, { items: [] }],
+    [`${instance}/setLabels`, { labels: {} }],
+    ['global/addresses/lb-static-ipv4/setLabels', { labels: {} }],
+    ['global/forwardingRules/my-tcp-lb-ipv4-forwarding-rule/setLabels', { labels: {} }],
+    ['setCommonInstanceMetadata', { items: [] }],
+  ] as const) {
+    assert.match(
+      await api.refusal('POST', path, body),
+      /^412 conditionNotMet: .*there is none in '(labelF|f)ingerprint'/,
+    )
+  }
 })

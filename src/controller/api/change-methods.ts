@@ -1,7 +1,9 @@
 import type { Mapping } from '../../compute/json-value.ts'
+import type { CollectionName } from '../../compute/resources.ts'
 import type { Call, ResourceChange } from '../methods/call.ts'
 import { storedCollection } from '../methods/methods.ts'
-import { checkFingerprint } from '../model/fingerprint.ts'
+import { collectionFacts } from '../model/collections.ts'
+import { checkFingerprint, requireFingerprint } from '../model/fingerprint.ts'
 import { actions } from '../resources/actions.ts'
 import { behaviours } from '../resources/behaviours.ts'
 import { mergePatch } from '../resources/merge-patch.ts'
@@ -21,19 +23,21 @@ export function makeChange(call: Call, body: Mapping): ResourceChange {
     case 'delete':
       return deleteResource(call, stored)
     case 'update':
-      checkOwnFingerprint(stored, body)
-      return replaceResource(call, stored, behaviours[collection].keep?.(body, stored) ?? body)
+      return replaceIfUnchanged(call, stored, body, behaviours[collection].keep?.(body, stored) ?? body)
     case 'patch':
-      checkOwnFingerprint(stored, body)
-      return replaceResource(call, stored, mergePatch(baseOfPatch(stored, body), body) as Mapping)
+      return replaceIfUnchanged(call, stored, body, mergePatch(baseOfPatch(stored, body), body) as Mapping)
     default:
       return actions[method.id](call, stored, body)
   }
 }
 
-function checkOwnFingerprint(stored: StoredResource, body: Mapping): void {
+/** Replaces what the body was made on top of, and nothing else; what is wrong with its fields is said first. */
+function replaceIfUnchanged(call: Call, stored: StoredResource, body: Mapping, whole: Mapping): ResourceChange {
   const { fingerprint } = stored.resource
   if (typeof fingerprint === 'string') checkFingerprint('resource.fingerprint', body.fingerprint, fingerprint)
+  const change = replaceResource(call, stored, whole)
+  if (collectionFacts[stored.collection as CollectionName].needsFingerprint) requireFingerprint(body.fingerprint)
+  return change
 }
 
 /** A health check of another type has no use for what the one before it spoke. */

@@ -135,6 +135,12 @@ export class TestApi {
     return operation
   }
 
+  /** A patch or an update of the resource as it is now. */
+  async changeAsItIs(method: 'PATCH' | 'PUT', path: string, body: Mapping): Promise<Mapping> {
+    const { fingerprint } = await this.get(path)
+    return this.change(method, path, { ...body, fingerprint })
+  }
+
   /** A request that has to be refused: `400 invalid: message`. */
   async refusal(method: string, path: string, body?: unknown): Promise<string> {
     const revision = this.store.revision()

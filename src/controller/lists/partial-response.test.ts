@@ -70,7 +70,8 @@ test('a get, a list, a change and each part of a batch are answered with the fie
   assert.deepEqual(list, { items: [{ name: 'my-backend' }] })
   const aggregated = await api.get('aggregated/instances?fields=items/*/instances/name')
   assert.deepEqual(aggregated, { items: { 'zones/us-central1-b': { instances: [{ name: 'my-backend' }] } } })
-  const { body } = await api.send('PATCH', `${service}?fields=status`, { timeoutSec: 9 })
+  const { fingerprint } = await api.get(service)
+  const { body } = await api.send('PATCH', `${service}?fields=status`, { timeoutSec: 9, fingerprint })
   assert.deepEqual(body, { status: 'DONE' })
   const part = `GET /compute/v1/projects/p/${service}?fields=timeoutSec HTTP/1.1`
   const { text } = await api.batch(

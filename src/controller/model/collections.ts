@@ -10,6 +10,8 @@ export type CollectionFacts = {
   readonly verbs: readonly ('patch' | 'update')[]
   /** Resources carry `fingerprint`. */
   readonly hasFingerprint: boolean
+  /** A patch or an update has to say on which version it was made, so that nobody's change is lost. */
+  readonly needsFingerprint: boolean
   /** Fields of the stored form that are not shown. */
   readonly hidden: readonly string[]
   /** Links to what has no schema here: `networkInterfaces[].network`. */
@@ -38,11 +40,13 @@ export const collectionFacts: Readonly<Record<CollectionName, CollectionFacts>> 
     aggregatedKind: 'compute#sslPoliciesAggregatedList',
     verbs: ['patch'],
     hasFingerprint: true,
+    needsFingerprint: true,
   }),
   backendServices: facts('backend_service', {
     aggregatedKind: 'compute#backendServiceAggregatedList',
     verbs: ['patch', 'update'],
     hasFingerprint: true,
+    needsFingerprint: true,
   }),
   healthChecks: facts('health_check', {
     aggregatedKind: 'compute#healthChecksAggregatedList',
@@ -79,6 +83,7 @@ function facts(noun: string, given: Partial<CollectionFacts> = {}): CollectionFa
     aggregatedKind: undefined,
     verbs: [],
     hasFingerprint: false,
+    needsFingerprint: false,
     hidden: [],
     otherLinks: [],
     ...given,

@@ -23,11 +23,33 @@ export function fingerprintOf(value: unknown): string {
  * @throws ApiError 412 conditionNotMet
  */
 export function checkFingerprint(field: string, given: unknown, current: string): void {
-  if (given === undefined || given === null || given === '') return
+  if (isMissing(given)) return
   if (typeof given === 'string' && given.replaceAll('-', '+').replaceAll('_', '/') === current) return
   const value = typeof given === 'string' ? `'${shown(given)}'` : 'what was given'
   const message = `Invalid fingerprint: ${value} in '${field}' is not that of the resource; get it and try again`
   throw new ApiError(412, { message, reason: 'conditionNotMet' })
+}
+
+/**
+ * The same for labels, tags and metadata, which are replaced as a whole: as with Google, a missing fingerprint is a wrong
+ * one.
+ */
+export function checkNeededFingerprint(field: string, given: unknown, current: string): void {
+  checkFingerprint(field, given, current)
+  if (!isMissing(given)) return
+  const message = `Invalid fingerprint: there is none in '${field}'; get the resource, and send the one that it has`
+  throw new ApiError(412, { message, reason: 'conditionNotMet' })
+}
+
+/** Refuses the patch or the update of a resource that does not say on which version it was made, in Google's words. */
+export function requireFingerprint(given: unknown): void {
+  if (!isMissing(given)) return
+  const message = "Required field 'resource.fingerprint' not specified: get the resource, and send the one that it has"
+  throw new ApiError(400, { message, reason: 'required' })
+}
+
+function isMissing(given: unknown): boolean {
+  return given === undefined || given === null || given === ''
 }
 
 function sorted(mapping: Mapping): Mapping {

@@ -1,7 +1,7 @@
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import type { Call, ResourceChange } from '../methods/call.ts'
 import { ApiError, invalidField, shown } from '../model/api-error.ts'
-import { checkFingerprint } from '../model/fingerprint.ts'
+import { checkFingerprint, checkNeededFingerprint } from '../model/fingerprint.ts'
 import { type LinkField, mapLinks } from '../model/links.ts'
 import { pathOf } from '../model/resource-paths.ts'
 import type { StoredResource } from '../store/store.ts'
@@ -40,11 +40,11 @@ export const actions: Readonly<Record<string, Action>> = {
   'networkEndpointGroups.detachNetworkEndpoints': detachEndpoints,
   'instances.setLabels': setLabels,
   'instances.setTags': (call, stored, { fingerprint, items }) => {
-    checkFingerprint('fingerprint', fingerprint, fingerprintIn(stored, 'tags'))
+    checkNeededFingerprint('fingerprint', fingerprint, fingerprintIn(stored, 'tags'))
     return replaceResource(call, stored, { ...stored.resource, tags: { items } })
   },
   'instances.setMetadata': (call, stored, { fingerprint, items }) => {
-    checkFingerprint('fingerprint', fingerprint, fingerprintIn(stored, 'metadata'))
+    checkNeededFingerprint('fingerprint', fingerprint, fingerprintIn(stored, 'metadata'))
     return replaceResource(call, stored, { ...stored.resource, metadata: { items } })
   },
   'instances.addAccessConfig': addAccessConfig,
@@ -68,7 +68,7 @@ function setFields(call: Call, stored: StoredResource, body: Mapping): ResourceC
 }
 
 function setLabels(call: Call, stored: StoredResource, body: Mapping): ResourceChange {
-  checkFingerprint('labelFingerprint', body.labelFingerprint, String(stored.resource.labelFingerprint))
+  checkNeededFingerprint('labelFingerprint', body.labelFingerprint, String(stored.resource.labelFingerprint))
   return replaceResource(call, stored, { ...stored.resource, labels: body.labels ?? {} })
 }
 

@@ -1,6 +1,6 @@
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import type { Call, ResourceChange } from '../methods/call.ts'
-import { checkFingerprint, fingerprintOf } from '../model/fingerprint.ts'
+import { checkNeededFingerprint, fingerprintOf } from '../model/fingerprint.ts'
 import { randomId } from '../model/random-id.ts'
 import { urlOf } from '../model/resource-paths.ts'
 import { commitChecked } from '../store/commit-checked.ts'
@@ -49,7 +49,7 @@ export function shownProject({ world, route, request }: Call): Mapping {
 /** Makes the change of `setCommonInstanceMetadata`. */
 export function setCommonInstanceMetadata({ world, route }: Call, { items, fingerprint }: Mapping): ResourceChange {
   const project = stored(world.store, route.project)
-  checkFingerprint('fingerprint', fingerprint, String(commonMetadata(world.store, route.project).fingerprint))
+  checkNeededFingerprint('fingerprint', fingerprint, String(commonMetadata(world.store, route.project).fingerprint))
   const { revision: _, ...rest } = project
   const resource = { ...project.resource, commonInstanceMetadata: { items } } as JsonObject
   return {
