@@ -5,7 +5,7 @@ import { partOf, readFields } from '../lists/partial-response.ts'
 import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
 import type { Call } from '../methods/call.ts'
 import { openApiDocument } from '../methods/openapi.ts'
-import { type Route, routeOf } from '../methods/route.ts'
+import { OPENAPI_PATH, type Route, routeOf } from '../methods/route.ts'
 import { ApiError, errorBody, notFound } from '../model/api-error.ts'
 import type { ReferenceIndex } from '../model/reference-index.ts'
 import { pathOf } from '../model/resource-paths.ts'
@@ -53,7 +53,6 @@ export type ApiOptions = {
 type Stored = { readonly operation: StoredOperation; readonly revision: number | undefined }
 
 const BATCH_PATH = /^\/batch(\/compute\/v1)?\/?$/
-const OPENAPI_PATH = '/compute/v1/openapi.json'
 const IMAGE_COLLECTIONS = ['images', 'imageFamilyViews']
 
 /** The Compute Engine API: from a request whose sender is known to an answer. */

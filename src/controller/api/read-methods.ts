@@ -3,9 +3,10 @@ import { type CollectionName, isCollectionName } from '../../compute/resources.t
 import { availableFeatures } from '../../compute/ssl-features.ts'
 import { inOrder, type ListItem, type ListQuery, type Page, pageOf, readListQuery } from '../lists/list.ts'
 import type { Call } from '../methods/call.ts'
+import { emptyListKind, isEmptyCollection } from '../methods/unserved.ts'
 import { notFound } from '../model/api-error.ts'
 import { collectionFacts } from '../model/collections.ts'
-import { pathOf, urlOf } from '../model/resource-paths.ts'
+import { pathOf, scopeOf, urlOf } from '../model/resource-paths.ts'
 import { groupHealth, listedEndpoints, listedInstances } from '../resources/members.ts'
 import { shownOperation } from '../resources/operations.ts'
 import { allScopes, getPlace, listPlaces, placeListKind } from '../resources/places.ts'
@@ -37,7 +38,7 @@ export function answerRead(call: Call, body: Mapping): Mapping {
   }
   switch (method.action) {
     case 'list':
-      return listOfScope(call, listKind(method.collection))
+      return listOfScope(call, listKind(method.collection, call.route.scope))
     case 'aggregatedList':
       return aggregatedList(call)
     default:
@@ -110,9 +111,8 @@ function aggregatedList(call: Call): Mapping {
   const { collection, scopes } = call.route.method
   const listQuery: ListQuery = { ...readListQuery(query), orderBy: 'name' }
   const isPlaces = !isCollectionName(collection) && collection !== 'operations'
-  const page = isPlaces
-    ? { items: [], nextPageToken: undefined }
-    : pageOf(itemsOf(call, undefined, listQuery), listQuery)
+  const places = isPlaces ? allScopes(call, scopes).flatMap((scope) => listPlaces(call, scope)) : []
+  const page = pageOf(isPlaces ? places : itemsOf(call, undefined, listQuery), listQuery)
   const byScope = new Map<string, Mapping[]>()
   for (const { scope, view } of page.items) byScope.set(scope, [...(byScope.get(scope) ?? []), view])
   const isAll = query.get('includeAllScopes')?.toLowerCase() === 'true'
@@ -141,12 +141,14 @@ function next({ nextPageToken }: Page): Mapping {
   return nextPageToken === undefined ? {} : { nextPageToken }
 }
 
-function listKind(collection: string): string {
-  return isCollectionName(collection) ? collectionFacts[collection].listKind : placeListKind(collection)
+function listKind(collection: string, scope: string): string {
+  if (isCollectionName(collection)) return collectionFacts[collection].listKind
+  return isEmptyCollection(collection) ? emptyListKind(collection, scopeOf(scope).kind) : placeListKind(collection)
 }
 
 function aggregatedKind(collection: string): string {
   if (isCollectionName(collection)) return collectionFacts[collection].aggregatedKind ?? ''
+  if (isEmptyCollection(collection)) return emptyListKind(collection, 'aggregated')
   return `compute#${collection.slice(0, -1)}AggregatedList`
 }
 

@@ -2,6 +2,7 @@ import type { Schema } from '../../compute/json-schema.ts'
 import { type CollectionName, definitions, isCollectionName } from '../../compute/resources.ts'
 import { collectionFacts, collectionNames } from '../model/collections.ts'
 import { actionBodies } from './action-bodies.ts'
+import { type EmptyCollection, emptyCollections } from './unserved.ts'
 
 /** How the path of a method goes on behind the project, where `scope` is `global`, `regions/R` or `zones/Z`. */
 export type MethodShape =
@@ -37,7 +38,7 @@ export type Method = {
 const READ_ACTIONS = new Set(['getHealth', 'listInstances', 'listNetworkEndpoints', 'wait', 'getSerialPortOutput'])
 const EVERY_SCOPE = ['global', 'region', 'zone'] as const
 
-/** All methods. */
+/** The methods of what there is. */
 export const methods: readonly Method[] = [
   ...collectionNames.flatMap(resourceMethods),
   ...actionMethods(),
@@ -58,8 +59,12 @@ export const methods: readonly Method[] = [
   { ...read('operations', 'delete', 'resource', EVERY_SCOPE), http: 'DELETE', isRead: false },
 ]
 
-const methodsByPlace = new Map(methods.map((method) => [`${method.http} ${placeOf(method)}`, method]))
-const places = new Set(methods.map(placeOf))
+/** Methods of collections that nothing is ever in: they can be listed, and nothing is found. */
+const methodsOfNothing: readonly Method[] = emptyCollections.flatMap(emptyMethods)
+
+const everyMethod = [...methods, ...methodsOfNothing]
+const methodsByPlace = new Map(everyMethod.map((method) => [`${method.http} ${placeOf(method)}`, method]))
+const places = new Set(everyMethod.map(placeOf))
 
 /** Finds the method of a place; false: there are others at this place. */
 export function findMethod(
@@ -101,6 +106,14 @@ function resourceMethods(collection: CollectionName): readonly Method[] {
     write('delete', 'DELETE', 'resource'),
     ...verbs.map((verb) => write(verb, verb === 'patch' ? 'PATCH' : 'PUT', 'resource', schema)),
   ]
+}
+
+/** There is nothing of them, and clients can find that out. */
+function emptyMethods({ name, lists }: EmptyCollection): readonly Method[] {
+  const scopes = EVERY_SCOPE.filter((scope) => lists.includes(scope))
+  const all = scopes.length > 0 ? scopes : (['region'] as const)
+  const aggregated = lists.includes('aggregated') ? [read(name, 'aggregatedList', 'aggregated', all)] : []
+  return [...(scopes.length > 0 ? readMethods(name, scopes) : []), ...aggregated]
 }
 
 function actionMethods(): readonly Method[] {

@@ -31,6 +31,32 @@ for (const [http, path, id, scope, name] of [
   })
 }
 
+for (const [http, path] of [
+  ['POST', '/zones/z1-a/instances/vm/suspend'],
+  ['POST', '/zones/z1-a/instances/bulkInsert'],
+  ['GET', '/zones/z1-a/instances/vm/getIamPolicy'],
+  ['POST', '/zones/z1-a/disks'],
+  ['DELETE', '/global/urlMaps/m'],
+  ['PATCH', '/regions/r1/subnetworks/s'],
+  ['POST', '/zones/z1-a/disks/d/resize'],
+  ['POST', '/global/networks'],
+  ['DELETE', '/global/networks/default'],
+  ['POST', '/zones/z1-a/instanceGroupManagers'],
+  ['POST', '/zones/z1-a/instanceGroupManagers/g/resize'],
+  ['POST', '/regions/r1/networkEndpointGroups'],
+  ['GET', '/getXpnHost'],
+  ['POST', '/moveInstance'],
+  ['GET', '/aggregated/subnetworks/listUsable'],
+  ['POST', '/global/backendServices/s/setEdgeSecurityPolicy'],
+] as const) {
+  test(`${http} ${path} is a method of Compute Engine that is not supported`, () => {
+    assert.throws(
+      () => routeOf(http, `/compute/v1/projects/p${path}`),
+      (error) => error instanceof ApiError && error.status === 501 && /is not supported here/.test(error.message),
+    )
+  })
+}
+
 for (const [status, http, path] of [
   [404, 'GET', '/compute/v2/projects/p/zones'],
   [404, 'GET', '/projects/p/zones'],

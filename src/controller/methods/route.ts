@@ -1,6 +1,7 @@
 import { isResourceName } from '../../compute/reference.ts'
 import { ApiError, notFound, shown } from '../model/api-error.ts'
 import { findMethod, isCollectionAction, type Method, type MethodShape } from './methods.ts'
+import { isEmptyCollection, isEmptyScope, isUnservedAction } from './unserved.ts'
 
 /** What a path asks for. */
 export type Route = {
@@ -14,6 +15,15 @@ export type Route = {
 
 const PREFIX = /^\/?compute\/v1\/projects\/(.*)$/s
 const PROJECT = /^[a-z0-9][-a-z0-9.:_]{0,99}$/
+/** Where the API is described. */
+export const OPENAPI_PATH = '/compute/v1/openapi.json'
+
+const CHANGES: Readonly<Record<string, string>> = {
+  'POST collection': 'insert',
+  'DELETE resource': 'delete',
+  'PATCH resource': 'patch',
+  'PUT resource': 'update',
+}
 const SCOPE_KINDS: Readonly<Record<string, 'region' | 'zone'>> = { regions: 'region', zones: 'zone' }
 
 /**
@@ -26,16 +36,35 @@ export function routeOf(http: string, path: string): Route {
   const [project, ...rest] = segments ?? []
   if (project === undefined || !PROJECT.test(project)) throw notFound(path)
   const place = placeOf(rest)
-  const method = place && findMethod(http, place.shape, place.collection, place.action)
-  if (method === false) {
-    const message = `There is no ${shown(http)} for '${shown(path)}'`
-    throw new ApiError(405, { message, reason: 'httpMethodNotAllowed' })
-  }
-  const [kind = ''] = place?.scope.split('/') ?? []
+  if (place === undefined) throw notFound(path)
+  const method = findMethod(http, place.shape, place.collection, place.action)
+  if (!method) throw isUnserved(http, place, method === false) ? notSupported(http, path) : noMethod(http, path, method)
+  const [kind = ''] = place.scope.split('/')
   const scopeKind = SCOPE_KINDS[kind] ?? 'global'
-  if (place === undefined || method === undefined) throw notFound(path)
-  if (place.scope !== '' && !method.scopes.includes(scopeKind)) throw notFound(path)
+  if (place.scope !== '' && !method.scopes.includes(scopeKind)) {
+    if (!isEmptyScope(method.collection, scopeKind)) throw notFound(path)
+    if (http !== 'GET') throw notSupported(http, path)
+  }
   return { method, project, scope: place.scope, name: place.name }
+}
+
+/** Says whether Compute Engine has the method; whatever is asked of a collection that is empty here is such a one. */
+function isUnserved(http: string, { shape, collection, action }: Place, isServedOtherwise: boolean): boolean {
+  if (action !== '') return !isServedOtherwise && isUnservedAction(collection, action)
+  if (isEmptyCollection(collection)) return true
+  const change = CHANGES[`${http} ${shape}`]
+  return change !== undefined && isUnservedAction(collection, change)
+}
+
+function notSupported(http: string, path: string): ApiError {
+  const message = `Compute Engine's ${shown(http)} for '${shown(path)}' is not supported here; see ${OPENAPI_PATH} for what is`
+  return new ApiError(501, { message, reason: 'notImplemented' })
+}
+
+function noMethod(http: string, path: string, method: false | undefined): ApiError {
+  if (method === undefined) return notFound(path)
+  const message = `There is no ${shown(http)} for '${shown(path)}'`
+  return new ApiError(405, { message, reason: 'httpMethodNotAllowed' })
 }
 
 type Place = {
@@ -63,7 +92,8 @@ function placeOf(segments: readonly string[]): Place | undefined {
   if (segments.length === 1 && !isPlaces) return { ...nothing, shape: 'project', collection: 'projects', action: first }
   if (segments.length === 1) return { ...nothing, shape: 'collection', collection: first }
   if (first === 'aggregated') {
-    return rest.length === 0 ? { ...nothing, shape: 'aggregated', scope: '', collection: second } : undefined
+    if (rest.length === 0) return { ...nothing, shape: 'aggregated', scope: '', collection: second }
+    return rest.length > 1 ? undefined : { ...nothing, shape: 'collection-action', collection: second, action: rest[0] }
   }
   if (first === 'global') return placeInScope('global', [second, ...rest])
   if (!isPlaces) return undefined
@@ -80,7 +110,7 @@ function placeInScope(scope: string, segments: readonly string[]): Place | undef
     case 1:
       return { shape: 'collection', scope, collection, name: '', action: '' }
     case 2:
-      return isCollectionAction(collection, name)
+      return isCollectionAction(collection, name) || isUnservedAction(collection, name)
         ? { shape: 'collection-action', scope, collection, name: '', action: name }
         : { shape: 'resource', scope, collection, name, action: '' }
     default:

@@ -3,6 +3,7 @@ import type { Mapping } from '../../compute/json-value.ts'
 import { isResourceName } from '../../compute/reference.ts'
 import type { ListItem } from '../lists/list.ts'
 import type { Call } from '../methods/call.ts'
+import { isEmptyCollection } from '../methods/unserved.ts'
 import { notFound } from '../model/api-error.ts'
 import { regionOf, urlOf } from '../model/resource-paths.ts'
 
@@ -22,7 +23,10 @@ const BEGINNING = '2020-01-01T00:00:00.000Z'
 export function getPlace(call: Call): Mapping {
   const { collection } = call.route.method
   const { project, scope, name } = call.route
-  const isNowhere = collection === 'instanceGroupManagers' || (collection === 'networks' && name !== 'default')
+  const isNowhere =
+    collection === 'instanceGroupManagers' ||
+    isEmptyCollection(collection) ||
+    (collection === 'networks' && name !== 'default')
   const isSomewhere = isResourceName(name) && !isNowhere
   if (!isSomewhere) throw notFound(`projects/${project}/${placePath(collection, scope, name)}`)
   return describe(call, collection, scope, name)
@@ -110,7 +114,15 @@ function describe(call: Call, collection: string, scope: string, name: string): 
       return { ...common, description: 'The network of all hosts', autoCreateSubnetworks: true, mtu: 1500 }
     case 'machineTypes': {
       const cpus = Number(/-([0-9]{1,3})$/.exec(name)?.[1] ?? 1)
-      return { ...common, guestCpus: cpus, memoryMb: cpus * 3840, zone: scope.split('/')[1] ?? '', isSharedCpu: false }
+      return {
+        ...common,
+        guestCpus: cpus,
+        memoryMb: cpus * 3840,
+        zone: scope.split('/')[1] ?? '',
+        maximumPersistentDisks: 16,
+        description: `${cpus} vCPU`,
+        isSharedCpu: false,
+      }
     }
     case 'imageFamilyViews':
       return {
