@@ -23,6 +23,7 @@ export class AgentEntrance implements Entrance {
   readonly mayHaveBackendTls = false
   readonly writesHeader = false
   readonly uses: Uses
+  successor: Entrance | null = null
   readonly #place: ServicePlace<Service>
   readonly #options: AgentEntranceOptions
   readonly #load: Float64Array

@@ -8,7 +8,6 @@ import { reuseParts } from '../snapshot/reuse.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from '../snapshot/snapshot.ts'
 import type { ConfigurationStatus, EdgeControl, EdgeStatus, SteerResult } from '../telemetry/edge-status.ts'
 import type { LogFields } from '../telemetry/log.ts'
-import { Availability } from './balance/availability.ts'
 import { type BackendHealth, BackendStates } from './balance/backend-states.ts'
 import { BackendTable } from './balance/backend-table.ts'
 import { Drains, type Leaver } from './balance/drain.ts'
@@ -341,7 +340,7 @@ class Edge implements RunningEdge {
     } catch (error) {
       this.#services.remove(services.added)
       this.#states.use(before)
-      for (const id of this.#drains.ids()) this.#table.show(id, Availability.draining)
+      for (const id of this.#drains.ids()) this.#table.leave(id)
       throw error
     }
   }
@@ -366,12 +365,12 @@ class Edge implements RunningEdge {
       const one = leftByKey.get(key)
       if (one === undefined || remaining.has(idKey)) continue
       const id = idOf(backends, idKey)
+      this.#table.leave(id)
       // Where the whole service is gone, or only the group is another, nothing has happened to the backend itself.
       if (one.scope === 'service' || inService.has(placeInService(placed))) {
-        this.#table.releaseBackend(idKey)
+        backends.release(idKey)
         continue
       }
-      this.#table.show(id, Availability.draining)
       leavers.push({ ...backend, idKey, key, id, drainingTimeoutMs: one.drainingTimeoutMs })
     }
     this.#drains.start(leavers)

@@ -43,6 +43,7 @@ export function availabilityName(availability: Availability): BackendStatus['ava
     case Availability.full:
       return 'full'
     case Availability.draining:
+    case Availability.leaving:
       return 'draining'
     default:
       return 'down'

@@ -203,6 +203,31 @@ test('a backend that leaves is drained: its connections go on for the time, and 
   assert.equal(await edge.metric('truepeer_connections_ended_total{reason="drained"}'), 1)
 })
 
+test('whose header is not complete is led to where its port leads now; where it is closed, to where it led when the client came', async (t) => {
+  const [edge, host] = await startEdge(t, web([FIRST], 60), ['--accept-proxy', '127.0.0.0/8'])
+  const [line, rest] = ['PROXY TCP4 192.0.2.7 127.0.0.1 1007 9000\r\nwho', ' are you?']
+  const begin = async (): Promise<() => Promise<string>> => {
+    const socket = await host.connect({ to: FRONTEND })
+    const answer = readToEnd(socket)
+    socket.write(line.slice(0, 20))
+    return async () => {
+      socket.end(line.slice(20) + rest)
+      return (await answer).toString()
+    }
+  }
+  const [early, late] = [await begin(), await begin()]
+  await eventually('both are waited for', async () => (await openConnections(edge)) === 2)
+  const other = resources({
+    frontends: { web: { listen: FRONTEND, service: 'other' } },
+    services: { other: serviceOf([SECOND], 60) },
+  })
+  await reload(edge, other)
+  assert.equal(await early(), SECOND)
+  await reload(edge, resources({ frontends: {}, services: {} }))
+  assert.equal(await late(), FIRST)
+  assert.deepEqual((await edge.status()).frontends, [])
+})
+
 test('a backend that comes back while it is drained keeps its connections', async (t) => {
   const [edge, host] = await startEdge(t, web([FIRST, SECOND], 1))
   const held = [await hold(host), await hold(host)]

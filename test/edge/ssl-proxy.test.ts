@@ -35,6 +35,7 @@ import { TRUEPEER } from '../rig/truepeer.ts'
 
 const FRONTEND = `${IPV4.edge}:443`
 const APP = `${IPV4.backend}:9000`
+const OTHER_APP = `${IPV4.backend}:9001`
 const DAY_MS = 86_400_000
 
 function described(more: Partial<SslDescription> = {}): object[] {
@@ -134,6 +135,21 @@ test('a reload changes certificates and policy for new clients; a wrong one name
   await assert.rejects(connectTls(client, FRONTEND, { maxVersion: 'TLSv1.2' }), /version/i)
   // The connection that began under the former policy goes on.
   assert.match(await finish(old, 'still here'), / /)
+})
+
+test('who is in the handshake while a reload replaces the service of its port is led to the one that is there now', async (t) => {
+  const { client, edge, backend } = await edgeHosts(t)
+  await startRecordingApp(backend, [APP, OTHER_APP])
+  const live = await startConfiguredEdge(t, edge, described({ proxy: { proxyHeader: 'NONE' } }))
+  const [early, late] = [await client.connect({ to: FRONTEND }), await client.connect({ to: FRONTEND })]
+  await eventually('both are waited for', async () => JSON.parse(await live.read('/connections')).length === 2)
+  const replaced = JSON.stringify(described({ endpoints: [OTHER_APP], proxy: { proxyHeader: 'PROXY_V1' } }))
+  assert.equal(await live.reload(replaced.replaceAll(/(?<="|\/)app"/g, 'other"')), 'ok')
+  const [{ service }] = (await live.status()).frontends
+  assert.equal(service, 'other')
+  assert.match(receivedBy(await finish(await secure(early), 'hello')).toString(), /^PROXY TCP4 .*\r\nhello$/)
+  assert.equal(await live.reload([]), 'ok')
+  assert.equal(receivedBy(await finish(await secure(late), 'hello')).toString(), 'hello')
 })
 
 test('an expired certificate and a missing cipher suite are warnings in log, metric and status', async (t) => {

@@ -144,11 +144,13 @@ export type BackendTls = { readonly client: TlsClient; readonly headerPlace: 'be
 
 /**
  * What a listening port leads to: who is let in, what is read of clients and written to backends, and which service each
- * client gets. A connection keeps the entrance that it began with. Methods never block.
+ * client gets. A connection keeps its entrance from when its client is known. Methods never block.
  */
 export type Entrance = {
   /** Connections whose client is not known yet; those behind hold their service. */
   readonly uses: Uses
+  /** What its port has led to since: clients that are not known yet are led there. */
+  successor: Entrance | null
   /** Clients speak TLS, by these certificates; null: they do not. */
   readonly tls: TlsServer | null
   /** Whether a PROXY protocol header stands before the client's first byte. */

@@ -80,8 +80,23 @@ function enterHandshake(loop: Loop, connection: Connection): boolean {
   return true
 }
 
+/** Leads a client that is not known yet to what its port leads to now: what it led to before may lead to nobody any more. */
+function followPort(connection: Connection): void {
+  const before = entranceOf(connection)
+  let now = before
+  while (now.successor !== null) now = now.successor
+  // Where the port is closed by now, the entrance that the client came through still serves it; so it does where the
+  // client has begun TLS and the port has none any more.
+  if (now === before || now.uses.isRetired) return
+  if (connection.phase === Phase.Handshaking && now.tls === null) return
+  now.uses.acquire()
+  before.uses.release()
+  connection.entrance = now
+}
+
 /** It is known who the client is: from now on the connection holds its service, in place of its entrance. */
 function enterDialling(loop: Loop, connection: Connection): void {
+  followPort(connection)
   const entrance = entranceOf(connection)
   const service = entrance.route(connection)
   service.uses.acquire()
@@ -224,6 +239,7 @@ function meetClient(loop: Loop, connection: Connection): 'wait' | 'known' | EndR
   for (;;) {
     switch (connection.phase) {
       case Phase.ReadingHeader: {
+        followPort(connection)
         const read = readHeader(loop, connection)
         if (read.kind === 'incomplete') return 'wait'
         if (read.kind === 'refused') return read.reason

@@ -109,6 +109,7 @@ export class TestSocket {
  */
 export class LineRole implements Entrance, Service {
   readonly uses = new Uses(() => this.closed())
+  successor: Entrance | null = null
   tls: TlsServer | null = null
   readonly expectsHeader: boolean
   headerTimeoutMs = WIDE_LIMITS.headerTimeoutMs

@@ -9,6 +9,10 @@ export class Uses {
     this.#close = close
   }
 
+  get isRetired(): boolean {
+    return this.#isRetired
+  }
+
   /** Keeps the thing open until the {@link release} that belongs to this call. */
   acquire(): void {
     this.#count += 1

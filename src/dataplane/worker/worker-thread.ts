@@ -206,7 +206,11 @@ class WorkerThread<Options extends RoleOptions, S extends Service> {
     const entrance = this.#role.makeEntrance(options, this.#services)
     const listeners = this.#listeners.get(name) ?? []
     for (const listener of listeners) listener.entrance = entrance
-    this.#entrances.get(name)?.uses.retire()
+    const before = this.#entrances.get(name)
+    if (before !== undefined) {
+      before.successor = entrance
+      before.uses.retire()
+    }
     this.#entrances.set(name, entrance)
     const added = listenerFds.map((fd) => this.#loop.addListener(fd, entrance))
     this.#listeners.set(name, [...listeners, ...added])

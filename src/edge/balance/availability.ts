@@ -6,5 +6,7 @@ export const Availability = {
   full: 2,
   /** Gets no further connections; those that it has go on. */
   draining: 3,
+  /** It has left the configuration, up: for connections that began before, where there is no other. */
+  leaving: 4,
 } as const
 export type Availability = (typeof Availability)[keyof typeof Availability]

@@ -126,6 +126,13 @@ export class BackendTable {
     setAvailability(this.cells, id, this.#groupOf[id], availability)
   }
 
+  /** A backend has left the configuration. */
+  leave(id: number): void {
+    const before = Atomics.load(this.cells.availability, id)
+    const isDown = before === Availability.down || before === Availability.draining
+    this.show(id, isDown ? Availability.draining : Availability.leaving)
+  }
+
   /** Lets go of a backend, which gets no further connections; returns the id that it had. */
   releaseBackend(key: string): number | undefined {
     const id = this.backends.release(key)

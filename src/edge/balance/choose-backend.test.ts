@@ -9,7 +9,7 @@ import { type BackendCells, makeCells, setAvailability } from './backend-table.t
 import { BackendChooser, type Candidate } from './choose-backend.ts'
 import { compilePlan } from './plan.ts'
 
-const { down, up, full, draining } = Availability
+const { down, up, full, draining, leaving } = Availability
 
 const CLIENT = endpointOf('192.0.2.7:1007')
 
@@ -244,4 +244,18 @@ test('a change of one group is looked at by its choosers only', () => {
   assert.deepEqual(times(3, take), [0, 0, 0])
   Atomics.add(cells.groupVersion, 0, 1)
   assert.equal(take(), -1)
+})
+
+test('a backend that has left serves where there is no other, also for a further attempt', () => {
+  const { chooser, take, show } = start([{ count: 2 }, { count: 2 }])
+  show(0, leaving)
+  show(1, down)
+  show(2, leaving)
+  assert.deepEqual(times(3, take), [3, 3, 3])
+  show(3, draining)
+  assert.equal(take(), 0)
+  assert.equal(chooser.hasAnother([0]), true)
+  assert.equal(chooser.another([0], 0)?.id, 2)
+  assert.equal(chooser.hasAnother([0, 2]), false)
+  assert.equal(chooser.another([0, 2], 0), undefined)
 })

@@ -38,19 +38,19 @@ export class BackendChooser {
   /** The backend for the new connection of a client; undefined when none is healthy. */
   first(_client: Endpoint): Candidate | undefined {
     this.#look()
-    return this.#inTurn(NONE_TRIED)
+    return this.#inTurn(NONE_TRIED) ?? this.#leaving(NONE_TRIED)
   }
 
   /** One that is not among those `tried`: of this group, if it has one. */
   another(tried: readonly number[], groupId: number): Candidate | undefined {
     this.#look()
-    return this.#group(groupId)?.take(tried, false) ?? this.#inTurn(tried)
+    return this.#group(groupId)?.take(tried, false) ?? this.#inTurn(tried) ?? this.#leaving(tried)
   }
 
   /** Reports whether {@link another} would find one. */
   hasAnother(tried: readonly number[]): boolean {
     this.#look()
-    return this.#groups.some((group) => group.has(tried, true))
+    return this.#groups.some((group) => group.has(tried, true) || group.hasLeaving(tried))
   }
 
   /** What records call a backend of these groups: `us-central1-b/my-group/my-backend`. */
@@ -67,6 +67,15 @@ export class BackendChooser {
 
   #look(): void {
     for (let index = 0; index < this.#groups.length; index++) this.#groups[index].look()
+  }
+
+  /** The last resort: this plan is an older one, and its backends still serve. */
+  #leaving(tried: readonly number[]): Candidate | undefined {
+    for (let index = 0; index < this.#groups.length; index++) {
+      const candidate = this.#groups[index].takeLeaving(tried)
+      if (candidate !== undefined) return candidate
+    }
+    return undefined
   }
 
   #inTurn(tried: readonly number[]): Candidate | undefined {
@@ -114,6 +123,7 @@ class GroupState {
   readonly #cells: BackendCells
   readonly #up: Ring
   readonly #full: Ring
+  readonly #leaving: Ring
   #seenVersion: number
   /** By the place in the group; made when it is first taken. */
   readonly #candidates: (Candidate | undefined)[]
@@ -132,6 +142,7 @@ class GroupState {
     this.#cells = cells
     this.#up = new Ring(ids, turn)
     this.#full = new Ring(ids, turn)
+    this.#leaving = new Ring(ids, turn)
     this.#candidates = new Array(ids.length).fill(undefined)
     // Not what it is now: the first choice looks.
     this.#seenVersion = Atomics.load(cells.groupVersion, plan.id) - 1
@@ -156,10 +167,12 @@ class GroupState {
     const ids = this.#ids
     this.#up.empty()
     this.#full.empty()
+    this.#leaving.empty()
     for (let index = 0; index < ids.length; index++) {
       const state = Atomics.load(availability, ids[index])
       if (state === Availability.up) this.#up.add(index)
       else if (state === Availability.full) this.#full.add(index)
+      else if (state === Availability.leaving) this.#leaving.add(index)
     }
     this.weight = this.#ownWeight + this.#backendWeight * (this.#up.size + this.#full.size)
   }
@@ -173,6 +186,19 @@ class GroupState {
   take(tried: readonly number[], isOverfilling: boolean): Candidate | undefined {
     let index = this.#up.take(tried)
     if (index < 0 && isOverfilling) index = this.#full.take(tried)
+    return this.#candidate(index)
+  }
+
+  hasLeaving(tried: readonly number[]): boolean {
+    return this.#leaving.has(tried)
+  }
+
+  /** The next backend in turn that has left the configuration and was not tried. */
+  takeLeaving(tried: readonly number[]): Candidate | undefined {
+    return this.#candidate(this.#leaving.take(tried))
+  }
+
+  #candidate(index: number): Candidate | undefined {
     if (index < 0) return undefined
     const known = this.#candidates[index]
     if (known !== undefined) return known

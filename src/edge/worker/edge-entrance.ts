@@ -22,6 +22,7 @@ import { withTlsTlvs } from './tls-tlvs.ts'
 /** A frontend on one worker: lets clients in, reads and writes headers, and counts and records what becomes of them. */
 export class EdgeEntrance implements Entrance {
   readonly uses: Uses
+  successor: Entrance | null = null
   readonly tls: TlsServer | null
   readonly expectsHeader: boolean
   readonly headerTimeoutMs: number
