@@ -129,10 +129,10 @@ const rows = {
   },
   'header-timeout': {
     role: 'both',
-    isCutOff: false,
+    isCutOff: true,
     isRefused: true,
     record: 'sample',
-    meaning: 'The PROXY protocol header was not complete within "--header-timeout" of accept.',
+    meaning: 'The PROXY protocol header was not complete within "--header-timeout" of accept; the peer was reset.',
     remedy:
       'Let the peer in the record send the header at once; most often it is not set up to send one, or it waits for the app to speak first.',
   },
@@ -146,7 +146,7 @@ const rows = {
   },
   'header-truncated': {
     role: 'both',
-    isCutOff: false,
+    isCutOff: true,
     isRefused: true,
     record: 'sample',
     meaning: 'The peer closed or broke in the middle of the PROXY protocol header.',
@@ -155,18 +155,20 @@ const rows = {
   },
   'header-malformed': {
     role: 'both',
-    isCutOff: false,
+    isCutOff: true,
     isRefused: true,
     record: 'sample',
-    meaning: 'What the peer sent is no valid PROXY protocol header; "refusal" in the record says why.',
+    meaning:
+      'What the peer sent is no valid PROXY protocol header; it was reset, and "refusal" in the record says why.',
     remedy: 'See the reasons for malformed headers below.',
   },
   'source-refused': {
     role: 'both',
-    isCutOff: false,
+    isCutOff: true,
     isRefused: true,
     record: 'sample',
-    meaning: 'The header is well-formed, but its source may not be impersonated; "refusal" in the record says why.',
+    meaning:
+      'The header is well-formed, but its source may not be impersonated; the peer was reset, and "refusal" in the record says why.',
     remedy: 'See the reasons for refused sources below.',
   },
   'local-probe': {

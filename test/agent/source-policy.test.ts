@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { formatEndpoint } from '../../src/address/endpoint.ts'
 import { parseIpAddress } from '../../src/address/ip-address.ts'
 import type { Host } from '../../src/lab/host.ts'
+import { readToEnd } from '../../src/lab/sockets.ts'
 import { AGENT, AGENT6, CLIENT, CLIENT6, startAgent } from '../rig/agent.ts'
 import { headerV2, piecesOf, streamVectors } from '../rig/header-vectors.ts'
 import { agentHosts, BACKEND, BACKEND6, EDGE } from '../rig/hosts.ts'
@@ -120,6 +121,22 @@ test('an IPv6 address of this host is refused while it is tentative, and on an i
   await backend.ip('link del spare')
   for (const source of [tentative, kept]) {
     assert.equal(await exchange(edge, AGENT, [headers(source)[0], 'x']), answerOf(`[${source}]:51000`, 'x'))
+  }
+})
+
+test('who is refused is reset, which an edge does not take for the end of what an app has said', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await startRecordingApp(backend)
+  const agent = await startAgent(backend, ['--header-timeout', '300ms'])
+  for (const [start, reason] of [
+    [headers('127.0.0.1')[0], 'source-refused'],
+    ['GET / HTTP/1.1\r\n', 'header-malformed'],
+    ['PROXY TCP4 209.', 'header-timeout'],
+  ] as const) {
+    const socket = await edge.connect({ to: AGENT })
+    socket.write(start)
+    await assert.rejects(readToEnd(socket), { code: 'ECONNRESET' }, reason)
+    assert.equal(await agent.metric(`truepeer_connections_ended_total{reason="${reason}"}`), 1)
   }
 })
 
