@@ -7,12 +7,12 @@ import { Reporter } from '../dataplane/connection/report.ts'
 import { Uses } from '../dataplane/connection/uses.ts'
 import type { RoleContext } from '../dataplane/worker/role.ts'
 import type { ServicePlace } from '../dataplane/worker/services.ts'
-import { isListening } from '../linux/socket-table.ts'
 import { asksForLoad, encodeLoadReport, LoadCell } from '../proxy-protocol/load-report.ts'
 import { readProxyHeader } from '../proxy-protocol/read-proxy-header.ts'
 import type { EndReason } from '../telemetry/end-reasons.ts'
 import { type Counters, METRICS, type SourceRefusal } from '../telemetry/metrics.ts'
 import type { AgentEntranceOptions } from './agent-role-options.ts'
+import { isAppListening } from './app-listening.ts'
 import { decideSource } from './source-policy.ts'
 
 /** A port of an agent: trusts edges, and reads headers. */
@@ -117,15 +117,6 @@ export class AgentEntrance implements Entrance {
     connection.refusal = reason
     this.#counters.add(METRICS.sourceRefused.slots[reason])
     return { kind: 'refused', reason: 'source-refused' }
-  }
-}
-
-/** A probe that cannot be answered from the socket table has failed: nothing says that the app is there. */
-function isAppListening(target: Endpoint): boolean {
-  try {
-    return isListening(target)
-  } catch {
-    return false
   }
 }
 

@@ -60,7 +60,7 @@ export function prepareListener(listener: AgentListener, edges: readonly Cidr[])
       headerLengthMax,
       verbosity,
     },
-    service: { sourcePort, mark, liveness, timeouts },
+    service: { sourcePort, mark, liveness, target4, target6, timeouts },
   }
 }
 

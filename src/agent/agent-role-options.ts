@@ -31,7 +31,8 @@ export type AgentEntranceOptions = {
 }
 
 /** How the app behind one listener is connected to. */
-export type AgentServiceOptions = ConnectFromOptions & { readonly timeouts: Timeouts }
+export type AgentServiceOptions = ConnectFromOptions &
+  Pick<AgentEntranceOptions, 'target4' | 'target6'> & { readonly timeouts: Timeouts }
 
 /** What an agent's workers are told. */
 export type AgentRoleOptions = {

@@ -42,7 +42,8 @@ function start({ load = new Float64Array(2), sourcePort = 'preserve-or-ephemeral
     { workerIndex: 0, log: (_level, message) => messages.push(message), counters, openTotal },
   )
   const timeouts = { connectTimeoutMs: 5_000, idleTimeoutMs: 0, halfClosedTimeoutMs: 0 }
-  const service = role.makeService({ sourcePort, mark: 0, liveness: NO_LIVENESS, timeouts })
+  const { target4 = NOBODY4, target6 = NOBODY6 } = options
+  const service = role.makeService({ sourcePort, mark: 0, liveness: NO_LIVENESS, target4, target6, timeouts })
   const services = new Services<AgentService>()
   services.set('port', service)
   const entrance = role.makeEntrance(
@@ -234,6 +235,40 @@ test('an app that refuses, or descriptors that ran out, are worth another attemp
     })
     assert.deepEqual(waits, [50, 100, 200, 400, 500, 500, 500])
   }
+})
+
+test('a target that refuses twice although its app is there is not tried again, and the record says why', (t) => {
+  const app = appAt(t)
+  const sixOfApp = { address: NOBODY6.address, port: app.endpoint.port }
+  for (const { target, target6, refusal } of [
+    { target: app.endpoint, target6: NOBODY6, refusal: 'rejected-by-firewall' },
+    { target: sixOfApp, target6: sixOfApp, refusal: 'no-app-for-family' },
+    // Another app.
+    { target: NOBODY6, target6: NOBODY6, refusal: '' },
+  ]) {
+    const { service } = start({ target4: app.endpoint, target6 })
+    const connection = new Connection(0)
+    connection.target = target
+    const next = [1, 2].map((attempts) => {
+      connection.attempts = attempts
+      return service.afterFailure(connection, ECONNREFUSED, 5_000)
+    })
+    assert.deepEqual(next, [50, refusal === '' ? 100 : 'give-up'], refusal)
+    assert.equal(connection.refusal, refusal)
+  }
+})
+
+test('an app that was there once, and is not any more, may be restarting', (t) => {
+  const app = new TestApp()
+  const { service } = start({ target4: app.endpoint })
+  const connection = new Connection(0)
+  connection.target = app.endpoint
+  connection.attempts = 1
+  assert.equal(service.afterFailure(connection, ECONNREFUSED, 5_000), 50)
+  app.close()
+  assert.equal(service.afterFailure(connection, ECONNREFUSED, 5_000), 50)
+  appAt(t, app.endpoint)
+  assert.equal(service.afterFailure(connection, ECONNREFUSED, 5_000), 50)
 })
 
 test('an attempt that could only begin after the timeout, or after another error, is given up', () => {

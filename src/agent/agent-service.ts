@@ -1,14 +1,18 @@
 import { classifyAddress } from '../address/address-class.ts'
+import { type Endpoint, receivedEndpoint } from '../address/endpoint.ts'
 import type { AfterFailure, Connection, Dial, Service, Timeouts } from '../dataplane/connection/connection-state.ts'
 import { Uses } from '../dataplane/connection/uses.ts'
 import { ECONNREFUSED, isOutOfResources } from '../linux/errno.ts'
 import { type Counters, METRICS } from '../telemetry/metrics.ts'
 import type { AgentServiceOptions } from './agent-role-options.ts'
+import { appRefusal } from './app-listening.ts'
 import { type ConnectFromOptions, connectFrom } from './connect-from.ts'
 
 /** How soon the target is tried again after it refused: it may be restarting. */
 const RETRY_MS = 50
 const RETRY_MS_MAX = 500
+/** What a connection has chosen whose target refused although its app is there. */
+const APP_IS_THERE = 0
 
 /** What lies behind a port of an agent: the app, connected to as the client. */
 export class AgentService implements Service {
@@ -17,11 +21,15 @@ export class AgentService implements Service {
   readonly sharesConnectTimeout = true
   readonly backendTls = undefined
   readonly #options: ConnectFromOptions
+  readonly #target4: Endpoint
+  readonly #target6: Endpoint
   readonly #counters: Counters
 
   constructor(options: AgentServiceOptions, counters: Counters) {
     this.timeouts = options.timeouts
     this.#options = options
+    this.#target4 = receivedEndpoint(options.target4)
+    this.#target6 = receivedEndpoint(options.target6)
     this.#counters = counters
   }
 
@@ -44,8 +52,23 @@ export class AgentService implements Service {
   afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure {
     // Refused: the app may be restarting. Out of descriptors: another connection may end. Anything else stays wrong.
     if (error !== ECONNREFUSED && !isOutOfResources(error)) return 'give-up'
+    if (error === ECONNREFUSED && this.#isFinal(connection)) return 'give-up'
     const waitMs = Math.min(RETRY_MS * 2 ** Math.min(connection.attempts - 1, 10), RETRY_MS_MAX)
     return waitMs < remainingMs ? waitMs : 'give-up'
+  }
+
+  /**
+   * Reports whether a refusal will stay: the app is there, now and when the attempt before was refused. Once is not
+   * enough: it may have begun to listen in between, first for one address family and then for the other.
+   */
+  #isFinal(connection: Connection): boolean {
+    const { target } = connection
+    const refusal = target === null ? undefined : appRefusal(target, this.#target4, this.#target6)
+    const wasThere = connection.choice === APP_IS_THERE
+    connection.choice = refusal === undefined ? -1 : APP_IS_THERE
+    if (refusal === undefined || !wasThere) return false
+    connection.refusal = refusal
+    return true
   }
 
   onLeave(): void {}

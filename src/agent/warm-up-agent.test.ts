@@ -26,6 +26,8 @@ test('whoever finds the port of a warm-up reaches nothing but its app', () => {
   const service: AgentRoleOptions['service'] = {
     mark: 7,
     sourcePort: 'preserve',
+    target4: entrance.target4,
+    target6: entrance.target6,
     liveness: { keepaliveMs: 0, userTimeoutMs: 0 },
     timeouts: { connectTimeoutMs: 5_000, idleTimeoutMs: 0, halfClosedTimeoutMs: 0 },
   }
@@ -34,5 +36,6 @@ test('whoever finds the port of a warm-up reaches nothing but its app', () => {
     (value): value is Endpoint => Object(value).port !== undefined,
   )
   assert.deepEqual(endpoints.map(formatEndpoint).sort(), ['127.0.0.1:40000', '[::1]:0'])
+  assert.deepEqual([played.service.target4, played.service.target6], [played.entrance.target4, played.entrance.target6])
   assert.equal(played.service.mark, 0)
 })

@@ -22,7 +22,7 @@ export function warmUpOptions(
       denyPrivateSources: false,
       local: 'forward',
     },
-    service: { ...service, mark: 0 },
+    service: { ...service, target4: app, target6: NOWHERE6, mark: 0 },
   }
 }
 

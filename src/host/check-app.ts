@@ -93,6 +93,12 @@ async function checkAbsentApp(
     const detail = `nothing listens on ${text}, but "${program}" (pid ${pid}) does in another network namespace, as in a container`
     return fail(name, detail, IN_CONTAINER)
   }
+  const other = parseIpAddress(target.address.family === 4 ? '::1' : '127.0.0.1')
+  if (other !== undefined && isListening({ address: other, port })) {
+    const [here, there] = target.address.family === 4 ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6']
+    const detail = `nothing listens on ${text}, but on ${formatEndpoint({ address: other, port })}: the app serves ${here} only, and clients with ${there} are refused`
+    return fail(name, detail, `let the app listen on both, or name its address ${nameTarget}`)
+  }
   if (appCheck === 'on-demand') return ok(name, `nothing listens on ${text} now; it is to do so only now and then`)
   const start = `start the app there, or name its address ${nameTarget}`
   if (appCheck === 'none') return fail(name, `nothing listens on ${text}`, start)

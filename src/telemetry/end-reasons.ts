@@ -212,7 +212,7 @@ const rows = {
     record: 'failure',
     meaning: 'No attempt to reach the backend or app succeeded, and no further one was allowed; the client was reset.',
     remedy:
-      'Start the app, or correct the target; where the app listens, look for a disabled address family or for a limit of open files. At an edge, "refusal" is "no-source-port" when no address had a port left: give more with "--source-ranges".',
+      'Start the app, or correct the target; where the app listens, look for a disabled address family or for a limit of open files. At an agent, "refusal" is "rejected-by-firewall" when the app listens and a firewall of this host refused the client\'s address for it, and "no-app-for-family" when the app listens for the other address family only: let it listen for both, or name its address with "-4" or "-6". At an edge, "refusal" is "no-source-port" when no address had a port left: give more with "--source-ranges".',
   },
   'backend-handshake-failed': {
     role: 'edge',

@@ -3,11 +3,13 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { readToEnd } from '../../src/lab/sockets.ts'
-import { AGENT, CLIENT, echoThrough, headerFrom, startAgent } from '../rig/agent.ts'
+import { AGENT, APP, CLIENT, CLIENT6, echoThrough, headerFrom, startAgent } from '../rig/agent.ts'
 import { startBlackHole, startEchoApp, startTakingApp } from '../rig/apps.ts'
 import { eventually, pause } from '../rig/eventually.ts'
 import { agentHosts, BACKEND } from '../rig/hosts.ts'
 import { openSockets } from '../rig/process.ts'
+import { shell } from '../rig/shell.ts'
+import { skipWithout } from '../rig/skip.ts'
 import { type Running, startTruepeer } from '../rig/truepeer.ts'
 
 /** What a busy machine may add between a deadline and the moment at which this process sees what came of it. */
@@ -78,6 +80,32 @@ test('an app that stays away ends the connect timeout with a reset', async (t) =
   assertBetween(afterMs, 450, 1_000 + LATE_MS_MAX)
   assert.equal(end, 'ECONNRESET')
   assert.equal(await endedBy(agent, 'connect-failed'), 1)
+})
+
+test('a client whom a firewall rejects, or for whose family there is no app, is reset at once', {
+  skip: skipWithout('nft'),
+}, async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await backend.listen(APP, (socket) => socket.end('hello'))
+  const agent = await startAgent(backend, ['-v', '1', '--connect-timeout', '60s'])
+  const rule = `ip saddr ${CLIENT} tcp dport 112 reject with tcp reset`
+  await shell(
+    backend,
+    `/usr/sbin/nft 'add table inet x; add chain inet x y { type filter hook input priority 0; }; add rule inet x y ${rule}'`,
+  )
+  for (const [source, refusal] of [
+    [CLIENT, 'rejected-by-firewall'],
+    [CLIENT6, 'no-app-for-family'],
+  ]) {
+    const client = await edge.connect({ to: AGENT })
+    const startedMs = performance.now()
+    client.write(headerFrom(source))
+    const { afterMs, end } = await endOf(client, startedMs)
+    assertBetween(afterMs, 40, LATE_MS_MAX)
+    assert.equal(end, 'ECONNRESET')
+    await agent.program.waitForLine(new RegExp(`"end":"connect-failed","refusal":"${refusal}"`))
+  }
+  assert.equal(await echoThrough(edge, '', AGENT, headerFrom('209.52.88.5')), 'hello')
 })
 
 test('the idle timeout ends a silent connection on both sides, counted from the last byte', async (t) => {

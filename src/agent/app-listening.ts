@@ -1,0 +1,25 @@
+import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
+import { isListening } from '../linux/socket-table.ts'
+
+/** Reports whether an app listens; where the socket table cannot be read, nothing says that one is there. */
+export function isAppListening(target: Endpoint): boolean {
+  try {
+    return isListening(target)
+  } catch {
+    return false
+  }
+}
+
+/** Why a target refuses although its app is there, so that asking it again is no use; names for the record. */
+export type AppRefusal =
+  /** It listens: a firewall has answered in its place. */
+  | 'rejected-by-firewall'
+  /** It listens on the target of the other address family, at the same port. */
+  | 'no-app-for-family'
+
+/** Says why a target has refused; undefined: nothing says that the app is there, which may be restarting. */
+export function appRefusal(target: Endpoint, target4: Endpoint, target6: Endpoint): AppRefusal | undefined {
+  if (isAppListening(target)) return 'rejected-by-firewall'
+  const other = isSameEndpoint(target, target4) ? target6 : target4
+  return other.port === target.port && isAppListening(other) ? 'no-app-for-family' : undefined
+}
