@@ -1,12 +1,13 @@
 import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, receivedEndpoint } from '../address/endpoint.ts'
+import { isSameAddress } from '../address/ip-address.ts'
 import type { AfterFailure, Connection, Dial, Service, Timeouts } from '../dataplane/connection/connection-state.ts'
 import { Uses } from '../dataplane/connection/uses.ts'
 import { ECONNREFUSED, isOutOfResources } from '../linux/errno.ts'
 import { type Counters, METRICS } from '../telemetry/metrics.ts'
 import type { AgentServiceOptions } from './agent-role-options.ts'
 import { appRefusal } from './app-listening.ts'
-import { type ConnectFromOptions, connectFrom } from './connect-from.ts'
+import { type ConnectFromOptions, connectFrom, type SourceOwner } from './connect-from.ts'
 
 /** How soon the target is tried again after it refused: it may be restarting. */
 const RETRY_MS = 50
@@ -36,7 +37,7 @@ export class AgentService implements Service {
   dial(connection: Connection): Dial {
     const { source, target } = connection
     if (source === null || target === null) return { kind: 'refused', reason: 'source-refused' }
-    const connected = connectFrom(source, target, connection.showsPeer, this.#options)
+    const connected = connectFrom(source, target, ownerOf(connection), this.#options)
     if (connected.kind === 'failed') return connected
     if (connected.kind === 'refused') {
       connection.refusal = connected.reason
@@ -72,4 +73,10 @@ export class AgentService implements Service {
   }
 
   onLeave(): void {}
+}
+
+function ownerOf({ source, peer, showsPeer }: Connection): SourceOwner {
+  if (showsPeer) return 'peer'
+  const isPeers = source !== null && peer !== null && isSameAddress(source.address, peer.address)
+  return isPeers ? 'client-at-peer' : 'client'
 }

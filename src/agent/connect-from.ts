@@ -1,7 +1,7 @@
 import { classifyAddress, tunnelledAddress } from '../address/address-class.ts'
 import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
 import { connectFailure, connectSpec, openConnected, type SourcePort, tryBind } from '../linux/connect.ts'
-import { EADDRINUSE, EADDRNOTAVAIL } from '../linux/errno.ts'
+import { EACCES, EADDRINUSE, EADDRNOTAVAIL } from '../linux/errno.ts'
 import type { Liveness } from '../linux/socket.ts'
 import type { FALLBACK_CAUSES, SourceRefusal } from '../telemetry/metrics.ts'
 
@@ -25,26 +25,31 @@ export type ConnectedFrom =
   | { readonly kind: 'refused'; readonly reason: SourceRefusal }
 
 /**
+ * Whose address the source is: a client's, which must not be one of this host; the peer's, who speaks for itself; or the
+ * peer's, named with another port: a client on the peer's host, which may be this one.
+ */
+export type SourceOwner = 'client' | 'peer' | 'client-at-peer'
+
+/**
  * Starts a connection to `target` that leaves this host with `source` as its address (ip(7), IP_TRANSPARENT).
  *
- * `isPeer` says that `source` is the real peer of an accepted connection, which may be this host itself; any other
- * source that is an address of this host is refused. The caller has applied the source policy to the address.
+ * A source of a `client` that is an address of this host is refused. The caller has applied the source policy to the
+ * address.
  */
 export function connectFrom(
   source: Endpoint,
   target: Endpoint,
-  isPeer: boolean,
+  owner: SourceOwner,
   options: ConnectFromOptions,
 ): ConnectedFrom {
   // A connection from an address to itself would succeed with nobody listening (TCP's simultaneous open).
   if (isSameEndpoint(source, target)) return { kind: 'refused', reason: 'src-equals-dst' }
-  if (options.sourcePort === 'ephemeral' || source.port === 0)
-    return connectFromAnyPort(source, target, isPeer, options)
-  const kept = attempt(source, source.port, target, isPeer, options)
+  if (options.sourcePort === 'ephemeral' || source.port === 0) return connectFromAnyPort(source, target, owner, options)
+  const kept = attempt(source, source.port, target, owner, options)
   if (kept.kind !== 'in-use') return kept
   // Nobody asked for the port of a peer that speaks for itself; one on this very host holds it.
-  if (options.sourcePort === 'preserve' && !isPeer) return { kind: 'refused', reason: 'src-port-in-use' }
-  const chosen = connectFromAnyPort(source, target, isPeer, options)
+  if (options.sourcePort === 'preserve' && owner !== 'peer') return { kind: 'refused', reason: 'src-port-in-use' }
+  const chosen = connectFromAnyPort(source, target, owner, options)
   return chosen.kind === 'connecting' ? { ...chosen, fallback: kept.cause } : chosen
 }
 
@@ -55,12 +60,12 @@ export function connectFrom(
 function connectFromAnyPort(
   source: Endpoint,
   target: Endpoint,
-  isPeer: boolean,
+  owner: SourceOwner,
   options: ConnectFromOptions,
 ): ConnectedFrom {
-  const chosen = attempt(source, 'by-connect', target, isPeer, options)
+  const chosen = attempt(source, 'by-connect', target, owner, options)
   if (chosen.kind !== 'in-use') return chosen
-  const shared = attempt(source, 'by-bind', target, isPeer, options)
+  const shared = attempt(source, 'by-bind', target, owner, options)
   return shared.kind === 'in-use' ? { kind: 'failed', error: EADDRNOTAVAIL } : shared
 }
 
@@ -73,10 +78,10 @@ function attempt(
   { address }: Endpoint,
   port: SourcePort,
   target: Endpoint,
-  isPeer: boolean,
+  owner: SourceOwner,
   options: ConnectFromOptions,
 ): Attempt {
-  const inner = isPeer ? undefined : tunnelledAddress(address)
+  const inner = owner === 'client' ? tunnelledAddress(address) : undefined
   if (inner !== undefined) {
     // An own IPv4 address inside a tunnelled one counts as an own address, too.
     const bound = tryBind(inner)
@@ -88,7 +93,7 @@ function attempt(
   spec.sourcePort = port
   // A list of this host's addresses would be old; the kernel is asked at each attempt. Multicast addresses, and the
   // broadcast addresses of its subnets, pass for its own.
-  spec.sourceKind = isPeer ? 'any' : 'foreign'
+  spec.sourceKind = owner === 'client' ? 'foreign' : 'any'
   spec.mark = options.mark
   // A target on this very host cannot vanish without its kernel saying so.
   spec.liveness = classifyAddress(target.address) === 'loopback' ? null : options.liveness
@@ -98,6 +103,8 @@ function attempt(
 
 function failureOf({ step, error }: typeof connectFailure): Attempt {
   if (step === 'bind' && error === EADDRINUSE) return { kind: 'in-use', cause: 'bind-in-use' }
+  // Below 1024, without CAP_NET_BIND_SERVICE.
+  if (step === 'bind' && error === EACCES) return { kind: 'in-use', cause: 'not-permitted' }
   if (step === 'connect' && error === EADDRNOTAVAIL) return { kind: 'in-use', cause: 'connection-in-use' }
   if (step === 'own-source' && error === 0) return { kind: 'refused', reason: 'src-own-address' }
   if (step === 'not-kept') return { kind: 'refused', reason: 'src-not-kept' }

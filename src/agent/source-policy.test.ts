@@ -78,10 +78,22 @@ test('private sources and port 0 are refused where the operator says so', () => 
   assert.equal(decide('209.52.88.4:1', STRICT), '209.52.88.4:1')
 })
 
-test('a header that names the peer itself speaks of no client, whatever its port and even if nobody else may be it', () => {
-  assert.equal(decide('35.191.0.9:1', STRICT), 'the peer')
-  assert.equal(decide('[::ffff:35.191.0.9]:0', STRICT), 'the peer')
-  assert.equal(decide('127.0.0.1:1', STRICT, undefined, endpoint('127.0.0.1:40000')), 'the peer')
+test('a header that names the peer itself, address and port, speaks of no client', () => {
+  assert.equal(decide('35.191.0.9:40000', STRICT), 'the peer')
+  assert.equal(decide('[::ffff:35.191.0.9]:40000', STRICT), 'the peer')
+})
+
+test("another port of the peer's address is that of a client on its host, for whom the policy holds", () => {
+  assert.equal(decide('35.191.0.9:50000', STRICT), '35.191.0.9:50000')
+  assert.equal(decide('[::ffff:35.191.0.9]:50000'), '35.191.0.9:50000')
+  assert.equal(decide('35.191.0.9:0', STRICT), 'src-port-zero')
+  assert.equal(decide('10.0.0.9:50000', STRICT, undefined, endpoint('10.0.0.9:40000')), 'src-private')
+})
+
+test('where nobody may be impersonated with the address of the peer, every port of it is the peer itself', () => {
+  for (const address of ['127.0.0.1', '[::1]', '[fe80::1]']) {
+    assert.equal(decide(`${address}:1`, STRICT, undefined, endpoint(`${address}:40000`)), 'the peer')
+  }
 })
 
 test('LOCAL, UNKNOWN and UNSPEC speak of no client', () => {

@@ -32,8 +32,9 @@ const REFUSED_CLASSES: ReadonlyMap<AddressClass, SourceRefusal> = new Map([
 /**
  * Decides whether an agent may impersonate the source of a header that `peer` sent (docs/threat-model.md).
  *
- * Addresses of this host are not known here; `connectFrom` asks the kernel. A header whose source is the peer itself
- * (HAProxy's health check in version 1) means what LOCAL means, also where the peer's address would be refused.
+ * Addresses of this host are not known here; `connectFrom` asks the kernel. A header whose source is the peer itself,
+ * address and port (HAProxy's health check in version 1), means what LOCAL means. One with another port of the peer's
+ * address is that of a client on the peer's host; where nobody may be impersonated with such an address, it is the peer's.
  */
 export function decideSource(
   header: Extract<ProxyHeader, { kind: 'proxied' | 'unix' | 'local' }>,
@@ -44,10 +45,11 @@ export function decideSource(
   if (header.kind === 'unix') return refused('family-unsupported')
   if (header.transport !== 'stream') return refused('transport-mismatch')
   const source = unmapEndpoint(header.source)
-  if (isSameAddress(source.address, peer.address)) return { kind: 'peer' }
+  const isPeersAddress = isSameAddress(source.address, peer.address)
+  if (isPeersAddress && source.port === peer.port) return { kind: 'peer' }
   const addressClass = classifyAddress(source.address)
   const reason = REFUSED_CLASSES.get(addressClass)
-  if (reason !== undefined) return refused(reason)
+  if (reason !== undefined) return isPeersAddress ? { kind: 'peer' } : refused(reason)
   if (isSameEndpoint(source, unmapEndpoint(header.destination))) return refused('src-equals-dst')
   if (addressClass === 'private' && policy.denyPrivate) return refused('src-private')
   if (source.port === 0 && policy.keepPort) return refused('src-port-zero')

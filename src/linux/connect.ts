@@ -1,6 +1,7 @@
 // Connecting a socket: everything from socket(2) to connect(2), by one description. Edges and agents say what they want
 // and decide what follows from a failure; in which calls it is done is decided here alone.
 
+import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
 import { type IpAddress, ipv4Address, isSameAddress } from '../address/ip-address.ts'
 import { EADDRNOTAVAIL, EINPROGRESS } from './errno.ts'
@@ -45,6 +46,12 @@ export type ConnectSpec = {
   /** null: the other end cannot vanish without the kernel saying so. */
   liveness: Liveness | null
 }
+
+/**
+ * The index of lo in every network namespace: the scope of somebody else's link-local address towards an app on this
+ * host. What both sides send goes over lo, whichever interface the real one is behind.
+ */
+const LOOPBACK_INTERFACE = 1
 
 /** What an attempt fails at, in the order in which it is tried. */
 export type ConnectStep =
@@ -108,7 +115,8 @@ function bindSource(fd: number, spec: ConnectSpec): number {
   if (liveness !== null) result ||= setLiveness(fd, liveness)
   if (result < 0) return failAt('options', result)
   if (source === null) return 0
-  result = bindTo(fd, source, typeof sourcePort === 'number' ? sourcePort : 0)
+  const isScoped = isTransparent && source.family === 6 && classifyAddress(source) === 'link-local'
+  result = bindTo(fd, source, typeof sourcePort === 'number' ? sourcePort : 0, isScoped ? LOOPBACK_INTERFACE : 0)
   return result < 0 ? failAt('bind', result) : 0
 }
 

@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 const { errno } = constants
 
 /** Negated errno values, as the addon returns them (errno(3)). */
+export const EACCES = -errno.EACCES
 export const EAGAIN = -errno.EAGAIN
 export const EINTR = -errno.EINTR
 export const EINPROGRESS = -errno.EINPROGRESS

@@ -24,9 +24,10 @@ function writeWord(bytes: Uint8Array, at: number, word: number): void {
 /**
  * Writes `address` and `port` as a struct sockaddr_in or sockaddr_in6 at the front of `target`.
  *
+ * @param scope the index of the interface where a link-local IPv6 address is meant, below 256; 0: none
  * @returns the length of the structure in bytes
  */
-export function writeSockaddr(target: Uint8Array, address: IpAddress, port: number): number {
+export function writeSockaddr(target: Uint8Array, address: IpAddress, port: number, scope = 0): number {
   const family = address.family === 4 ? AF_INET : AF_INET6
   const length = address.family === 4 ? SOCKADDR_IN_BYTES : SOCKADDR_BYTES_MAX
   target.fill(0, 0, length)
@@ -40,6 +41,8 @@ export function writeSockaddr(target: Uint8Array, address: IpAddress, port: numb
     writeWord(target, 12, address.w1)
     writeWord(target, 16, address.w2)
     writeWord(target, 20, address.w3)
+    // In the host's byte order, too.
+    target[IS_LITTLE_ENDIAN ? 24 : 27] = scope
   }
   return length
 }

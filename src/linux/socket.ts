@@ -70,9 +70,9 @@ export function openStream(family: 4 | 6): number {
   return native.socket(family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
 }
 
-/** bind(2); returns 0 or a negated errno. */
-export function bindTo(fd: number, address: IpAddress, port: number): number {
-  return native.bind(fd, sockaddr, 0, writeSockaddr(sockaddr, address, port))
+/** bind(2), to a link-local IPv6 address of the interface `scope`; returns 0 or a negated errno. */
+export function bindTo(fd: number, address: IpAddress, port: number, scope = 0): number {
+  return native.bind(fd, sockaddr, 0, writeSockaddr(sockaddr, address, port, scope))
 }
 
 /** connect(2); returns 0 or a negated errno, EINPROGRESS among them. */

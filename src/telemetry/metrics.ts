@@ -22,7 +22,7 @@ export const SOURCE_REFUSALS = [
 export type SourceRefusal = (typeof SOURCE_REFUSALS)[number]
 
 /** What made an ephemeral source port replace the client's; the `cause` of `truepeer_source_port_fallbacks_total`. */
-export const FALLBACK_CAUSES = ['bind-in-use', 'connection-in-use'] as const
+export const FALLBACK_CAUSES = ['bind-in-use', 'connection-in-use', 'not-permitted'] as const
 
 /** Errors of accept4(2) that are counted by name; any other is `other`. */
 export const ACCEPT_ERRNOS = [

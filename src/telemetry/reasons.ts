@@ -52,7 +52,8 @@ export const SOURCE_REFUSAL_TEXTS: ReasonTexts<SourceRefusal> = {
     remedy: 'Use "--source-port preserve-or-ephemeral", or correct the sender.',
   },
   'src-port-in-use': {
-    meaning: 'The source port is taken on this host, and "--source-port preserve" allows no other port.',
+    meaning:
+      'The source port is taken on this host, or is below 1024 and the agent has no CAP_NET_BIND_SERVICE, and "--source-port preserve" allows no other port.',
     remedy: 'Use "--source-port preserve-or-ephemeral", and bind apps to addresses instead of 0.0.0.0 or "::".',
   },
   'src-not-kept': {
@@ -148,6 +149,10 @@ export const FALLBACK_CAUSE_TEXTS: ReasonTexts<(typeof FALLBACK_CAUSES)[number]>
   'connection-in-use': {
     meaning: 'A connection with the same source address and port to the same target is still open or being closed.',
     remedy: 'Nothing to do for a few: clients behind one NAT, or one that uses its port again.',
+  },
+  'not-permitted': {
+    meaning: "The client's port is below 1024, and the agent may not bind such ports.",
+    remedy: 'Give the agent CAP_NET_BIND_SERVICE if the app has to see such ports.',
   },
 }
 

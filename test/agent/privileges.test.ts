@@ -63,6 +63,30 @@ test('without CAP_NET_BIND_SERVICE a port below 1024 is refused with the remedy'
   assert.equal(exitCode, 1)
 })
 
+test(
+  'without CAP_NET_BIND_SERVICE a client from a port below 1024 is served with another, counted',
+  NEEDS_ROOT,
+  async (t) => {
+    const { edge, backend } = await agentHosts(t)
+    await startRecordingApp(backend)
+    const ambient = ['--inh-caps', '+net_raw', '--ambient-caps', '+net_raw']
+    const agent = [TRUEPEER, 'agent', '-l', '10.128.0.2:1110', '--allow-all-subnets', '-4', APP]
+    for (const [preserve, answers] of [
+      [[], /^209\.52\.88\.4:(?!600 )\d+ 78$/],
+      [['--source-port', 'preserve'], /^$/],
+    ] as const) {
+      const program = backend.start('setpriv', [...asUser(USER), ...ambient, ...agent, ...preserve, '-v', '2'])
+      await program.waitForLine(/"msg":"listening"/)
+      assert.match(await exchange(edge, '10.128.0.2:1110', [headerFrom(CLIENT, 600), 'x']), answers)
+      assert.equal(
+        await exchange(edge, '10.128.0.2:1110', [headerFrom(CLIENT, 1024), 'x']),
+        answerOf(`${CLIENT}:1024`, 'x'),
+      )
+      await program.stop()
+    }
+  },
+)
+
 // systemd itself cannot be reached from the namespaces of the tests; setpriv(1) makes the same system calls.
 test(
   'what the systemd unit grants is enough: both capabilities as bounding set too, and no new privileges',
