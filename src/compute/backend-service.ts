@@ -93,7 +93,7 @@ const tlsSettings = optional(
   object('TLS towards the backends, with the protocol SSL; without it, any certificate is accepted.', {
     sni: optional(
       text(
-        'The name that backends are asked for (SNI); without `subjectAltNames`, their certificate has to have it where it is verified.',
+        'The name that backends are asked for (SNI), also by health checks with TLS; without `subjectAltNames`, their certificate has to have it where it is verified.',
         {
           pattern: HOST_NAME_PATTERN,
           maxLength: 253,

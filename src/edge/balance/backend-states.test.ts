@@ -161,3 +161,20 @@ test('the revision of health changes with every health and every drain, and with
   assert.ok(changes(), 'it is gone')
   assert.deepEqual(states.health(), [])
 })
+
+test('services that ask one backend for different names have probes of their own', async (t) => {
+  const app = await startApp(t)
+  const { table, states } = makeStates(t)
+  const probed = (...names: readonly string[]): Snapshot => {
+    const { services, ...rest } = snapshotOf(app.port, CHECK)
+    const tls = { names: undefined, roots: '', headerPlace: 'before-tls' } as const
+    const named = names.map((serverName) => ({ ...services[0], name: serverName, tls: { ...tls, serverName } }))
+    return { ...rest, services: named }
+  }
+  const snapshot = probed('a.example', 'b.example')
+  takeIds(table, snapshot)
+  states.use(snapshot)
+  await eventually('both are known', () => states.health().every(({ health }) => health === 'HEALTHY'))
+  const [first, second] = placedBackends(snapshot).map(({ idKey }) => states.state(idKey)?.probes)
+  assert.notEqual(first, second)
+})

@@ -176,7 +176,10 @@ export class BackendStates {
       const check = checks.get(placed.service.healthCheck ?? '')
       if (key === undefined || check === undefined) continue
       const known = this.#targets.get(key) ?? this.#probed.get(key)
-      targets.set(key, known?.check === check ? known : { key, check, ...this.#lineTo(placed) })
+      targets.set(
+        key,
+        known?.check === check ? known : { key, check, serverName: serverNameOf(placed), ...this.#lineTo(placed) },
+      )
     }
     return targets
   }
@@ -246,7 +249,12 @@ export class BackendStates {
 
 function healthKeyOf(placed: PlacedBackend): string | undefined {
   const { healthCheck } = placed.service
-  return healthCheck === undefined ? undefined : `${healthCheck} ${placed.endpoint}`
+  return healthCheck === undefined ? undefined : `${healthCheck} ${placed.endpoint} ${serverNameOf(placed)}`
+}
+
+/** Services that ask one backend for different names have probes of their own. */
+function serverNameOf({ service }: PlacedBackend): string {
+  return service.tls?.serverName ?? ''
 }
 
 /** Services whose backends see a header, so that some of them may be agents. */

@@ -235,7 +235,10 @@ function isSameBackend(a: HealthTarget, b: HealthTarget): boolean {
 
 /** Reports whether the same is asked of the same backend; what a check is called or logs makes no difference. */
 function isSameProbing(a: HealthTarget, b: HealthTarget): boolean {
-  return a === b || (isSameBackend(a, b) && isDeepStrictEqual(probingOf(a.check), probingOf(b.check)))
+  return (
+    a === b ||
+    (isSameBackend(a, b) && a.serverName === b.serverName && isDeepStrictEqual(probingOf(a.check), probingOf(b.check)))
+  )
 }
 
 function probingOf(check: HealthCheck): HealthCheck {

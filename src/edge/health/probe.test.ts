@@ -341,6 +341,25 @@ test('a host that is a name goes into the TLS handshake, an address does not', a
   assert.deepEqual(names, ['a.example', false, false])
 })
 
+test('without a host of its own a probe with TLS asks for the name that traffic asks for', async (t) => {
+  const names: string[] = []
+  const SNICallback: NonNullable<TlsOptions['SNICallback']> = (name, callback) => {
+    names.push(name)
+    callback(null, undefined)
+  }
+  const port = await startTls(t, { SNICallback, ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => socket.end())
+  const asked = async (check: Probe, serverName?: string): Promise<string | undefined> => {
+    const target = { check: testCheck(check), address: '127.0.0.1', port, serverName }
+    await runProbe(target, NEVER, NO_LAG)
+    return names.splice(0)[0]
+  }
+  for (const check of [SSL, HTTPS, HTTP2, GRPC_WITH_TLS]) {
+    assert.equal(await asked(check, 'app.example'), 'app.example', check.kind)
+    assert.equal(await asked(check), undefined, check.kind)
+  }
+  assert.equal(await asked({ ...HTTP, kind: 'HTTPS', host: 'health.example' }, 'app.example'), 'health.example')
+})
+
 test('every status but 200 is a failure, and no redirect is followed', async (t) => {
   const paths: unknown[] = []
   let status = 0

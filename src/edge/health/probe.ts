@@ -12,6 +12,8 @@ import { exchangeHttp2 } from './probe-http2.ts'
 export type ProbeTarget = LineTarget & {
   /** It may name another port than the backend's own. */
   readonly check: HealthCheck
+  /** The name that clients' connections ask the backend for (SNI), which a probe with TLS asks for, too; none without it. */
+  readonly serverName?: string | undefined
 }
 
 /** What a health check with `proxyHeader: PROXY_V1` sends: a header that names no client (proxy-protocol.txt §2.1). */
@@ -43,7 +45,7 @@ export function isCostly({ kind }: Probe): boolean {
 }
 
 async function talk(line: Line, target: ProbeTarget): Promise<ProbeResult> {
-  const { check, address } = target
+  const { check, address, serverName = '' } = target
   const { probe } = check
   const refused = await line.connect({ ...target, port: probedPort(target) })
   if (refused !== undefined) return refused
@@ -52,17 +54,17 @@ async function talk(line: Line, target: ProbeTarget): Promise<ProbeResult> {
     case 'TCP':
       return exchangeBytes(line, probe)
     case 'SSL':
-      return (await line.secure(undefined, '')) ?? exchangeBytes(line, probe)
+      return (await line.secure(undefined, serverName)) ?? exchangeBytes(line, probe)
     case 'HTTP':
       return exchangeHttp(line, probe, address)
     case 'HTTPS':
-      return (await line.secure('http/1.1', probe.host)) ?? exchangeHttp(line, probe, address)
+      return (await line.secure('http/1.1', probe.host || serverName)) ?? exchangeHttp(line, probe, address)
     case 'HTTP2':
-      return (await line.secure('h2', probe.host)) ?? exchangeHttp2(line, probe, address)
+      return (await line.secure('h2', probe.host || serverName)) ?? exchangeHttp2(line, probe, address)
     case 'GRPC':
       return exchangeGrpc(line, probe, 'http', address)
     case 'GRPC_WITH_TLS':
-      return (await line.secure('h2', '')) ?? exchangeGrpc(line, probe, 'https', address)
+      return (await line.secure('h2', serverName)) ?? exchangeGrpc(line, probe, 'https', address)
   }
 }
 
