@@ -224,6 +224,8 @@ for (const [argv, message] of [
   [[...EDGE, '--healthy-threshold', '11'], '--healthy-threshold "11" is not a whole number from 1 to 10'],
   [[...EDGE, '--tls-profile', 'MODERN'], '--tls-profile is for TLS; give --tls-cert and --tls-key with it'],
   [[...EDGE, '--tls-min-version', '1.2'], '--tls-min-version is for TLS; give --tls-cert and --tls-key with it'],
+  [[...EDGE, '--tls-alpn', 'h2'], '--tls-alpn is for TLS; give --tls-cert and --tls-key with it'],
+  [[...EDGE, '--tls-alpn', 'a b'], /^--tls-alpn "a b" is no protocol of ALPN; write /],
   [[...EDGE, '--tls-profile', 'CUSTOM'], /^--tls-profile "CUSTOM" is not one of COMPATIBLE, MODERN, RESTRICTED, FIPS/],
   [[...EDGE, '--tls-min-version', '1.4'], '--tls-min-version "1.4" is not one of 1.0, 1.1, 1.2, 1.3'],
 ] as const) {

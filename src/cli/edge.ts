@@ -2,7 +2,14 @@ import { formatCidr } from '../address/cidr.ts'
 import type { IpAddress } from '../address/ip-address.ts'
 import { regionOfZone } from '../compute/reference.ts'
 import type { CheckedResource } from '../compute/resources.ts'
-import { CERTIFICATES_MAX, MIN_TLS_VERSIONS, PROFILES } from '../compute/ssl-features.ts'
+import {
+  ALPN_PROTOCOL_LENGTH_MAX,
+  ALPN_PROTOCOL_PATTERN,
+  ALPN_PROTOCOLS_MAX,
+  CERTIFICATES_MAX,
+  MIN_TLS_VERSIONS,
+  PROFILES,
+} from '../compute/ssl-features.ts'
 import { agentListenerFlags } from './agent.ts'
 import {
   CONNECTIONS_MAX,
@@ -96,6 +103,12 @@ export const oneLineFlags = {
     'The oldest version of TLS that clients may use; 1.3 needs the profile RESTRICTED',
     oneOf(TLS_VERSIONS),
     '1.2',
+  ),
+  tlsAlpn: listFlag(
+    'tls-alpn',
+    'PROTOCOL',
+    'An application protocol that clients may agree on (ALPN), such as "postgresql"; the flag for each, the preferred one first. Without it, none is',
+    parseAlpnProtocol,
   ),
   idleTimeout: valueFlag('idle-timeout', 'TIME', 'Silence in both directions; 0: for ever', parseDuration, '30s'),
   checkInterval: valueFlag(
@@ -340,7 +353,7 @@ function oneLineOf(given: FlagValues<FlagTable>, values: FlagValues<typeof edgeF
 
 /** Whoever gives them thinks that there is TLS. @throws UsageError */
 function refuseWithoutTls(given: FlagValues<FlagTable>): void {
-  for (const key of ['tlsProfile', 'tlsMinVersion'] as const) {
+  for (const key of ['tlsProfile', 'tlsMinVersion', 'tlsAlpn'] as const) {
     if (given[key].length === 0) continue
     throw new UsageError(`${spelled(oneLineFlags[key])} is for TLS; give --tls-cert and --tls-key with it`)
   }
@@ -369,7 +382,19 @@ function tlsOf(values: FlagValues<typeof edgeFlags>): OneLineTls | undefined {
     certificatePath,
     keyPath: keys[index],
   }))
-  return { certificateFiles, profile, minTlsVersion: MIN_TLS_VERSIONS[TLS_VERSIONS.indexOf(version)] }
+  const { tlsAlpn: alpnProtocols } = values
+  if (alpnProtocols.length > ALPN_PROTOCOLS_MAX) {
+    throw new UsageError(`--tls-alpn is given ${alpnProtocols.length} times; give at most ${ALPN_PROTOCOLS_MAX}`)
+  }
+  const minTlsVersion = MIN_TLS_VERSIONS[TLS_VERSIONS.indexOf(version)]
+  return { certificateFiles, profile, minTlsVersion, alpnProtocols }
+}
+
+function parseAlpnProtocol(text: string, flag: string): string {
+  if (text.length <= ALPN_PROTOCOL_LENGTH_MAX && new RegExp(ALPN_PROTOCOL_PATTERN).test(text)) return text
+  throw new UsageError(
+    `${flag} ${quoted(text)} is no protocol of ALPN; write up to 255 printable characters, no spaces`,
+  )
 }
 
 function parseClientMax(text: string, flag: string): number | 'fair' | null {

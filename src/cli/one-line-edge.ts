@@ -32,6 +32,7 @@ export type OneLineTls = {
   readonly certificateFiles: readonly CertificateFiles[]
   readonly profile: ResourceOf<'sslPolicies'>['profile']
   readonly minTlsVersion: ResourceOf<'sslPolicies'>['minTlsVersion']
+  readonly alpnProtocols: ResourceOf<'targetSslProxies'>['alpnProtocols']
 }
 
 /** A certificate as two files, and the name of the resource that they stand for. */
@@ -93,13 +94,13 @@ function targetProxy({ proxyHeader, tls }: OneLineEdge): readonly CheckedResourc
   if (tls === undefined) {
     return [checked('targetTcpProxies', GLOBAL, proxy)]
   }
-  const { certificateFiles, profile, minTlsVersion } = tls
+  const { certificateFiles, profile, minTlsVersion, alpnProtocols } = tls
   return [
     checked('targetSslProxies', GLOBAL, {
       ...proxy,
       sslCertificates: certificateFiles.map(({ name }) => name),
       sslPolicy: NAME,
-      alpnProtocols: [],
+      alpnProtocols,
     }),
     checked('sslPolicies', GLOBAL, { name: NAME, profile, minTlsVersion, customFeatures: [] }),
   ]

@@ -71,3 +71,9 @@ export function enabledFeatures(policy: FeatureChoice): readonly string[] {
   const always = policy.profile === 'CUSTOM' ? [] : profileFeatures13(policy.profile)
   return [...policyFeatures(policy), ...always].toSorted()
 }
+
+/** How many application protocols a target SSL proxy can offer. */
+export const ALPN_PROTOCOLS_MAX = 16
+/** RFC 7301 §3.1: the length of a name is in one byte. */
+export const ALPN_PROTOCOL_LENGTH_MAX = 255
+export const ALPN_PROTOCOL_PATTERN = '^[!-~]+$'

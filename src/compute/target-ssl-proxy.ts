@@ -1,11 +1,12 @@
 import { optionsProblem, proxyHeaderFields } from './proxy-header.ts'
 import { defineResource } from './resource.ts'
 import { list, optional, reference, text, unsupported } from './schema.ts'
-import { CERTIFICATES_MAX } from './ssl-features.ts'
-
-const PROTOCOLS_MAX = 16
-/** RFC 7301 §3.1: the length of a name stands in one byte. */
-const PROTOCOL_LENGTH_MAX = 255
+import {
+  ALPN_PROTOCOL_LENGTH_MAX,
+  ALPN_PROTOCOL_PATTERN,
+  ALPN_PROTOCOLS_MAX,
+  CERTIFICATES_MAX,
+} from './ssl-features.ts'
 
 /** Target SSL proxies (`compute#targetSslProxy`). */
 export const targetSslProxies = defineResource(
@@ -23,9 +24,9 @@ export const targetSslProxies = defineResource(
     ),
     sslPolicy: optional(reference('The SSL policy; without one it is COMPATIBLE from TLS 1.0.', ['sslPolicies'])),
     alpnProtocols: list(
-      'Extension of this project: application protocols that clients may agree on (ALPN), the preferred one first; without it, none is.',
-      text('A protocol.', { pattern: '^[!-~]+$', maxLength: PROTOCOL_LENGTH_MAX, examples: ['imap'] }),
-      { default: [], maxItems: PROTOCOLS_MAX },
+      'Extension of this project: application protocols that clients may agree on (ALPN), the preferred one first; without it, none is. Clients of Google know no such field: PATCH sets it.',
+      text('A protocol.', { pattern: ALPN_PROTOCOL_PATTERN, maxLength: ALPN_PROTOCOL_LENGTH_MAX, examples: ['imap'] }),
+      { default: [], maxItems: ALPN_PROTOCOLS_MAX },
     ),
     ...proxyHeaderFields,
     certificateMap: unsupported('Map of a certificate manager.', [], 'remove it and list sslCertificates'),

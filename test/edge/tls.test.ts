@@ -95,6 +95,22 @@ test('PROXY_V2 tells version, cipher and the name that the client asked for', as
   assert.deepEqual([tls?.version, tls?.cipher], ['TLSv1.2', 'ECDHE-ECDSA-AES128-GCM-SHA256'])
 })
 
+test('--tls-alpn lets clients agree on a protocol; who has none in common is served without', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await startRecordingApp(backend, [APP])
+  await startEdge(t, edge, '--tls-alpn', 'postgresql', '--tls-alpn', 'imap')
+  for (const [ALPNProtocols, agreed] of [
+    [['imap', 'postgresql'], 'postgresql'],
+    [['imap'], 'imap'],
+    [['h2'], false],
+    [[], false],
+  ] as const) {
+    const client = await connectTls(backend, { ALPNProtocols: [...ALPNProtocols] })
+    assert.equal(client.alpnProtocol, agreed)
+    client.destroy()
+  }
+})
+
 test('a session is resumed by another worker', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startRecordingApp(backend, [APP])

@@ -183,3 +183,18 @@ test('the operation of a policy warns of a cipher suite that it turns on and no 
   const custom = { name: 'custom', profile: 'CUSTOM', customFeatures: [missing] }
   assert.deepEqual((await api.change('POST', policies, custom)).warnings, warnings)
 })
+
+test('alpnProtocols of a target SSL proxy can be patched, which takes nothing else away', async () => {
+  const api = new TestApi()
+  const [certificate] = chainOf(1)
+  const resource = { name: 'c', certificate: pemOf(certificate), privateKey: certificate.keyPem }
+  await api.change('POST', CERTIFICATES, resource)
+  await api.change('POST', SERVICES, { name: 's', protocol: 'TCP' })
+  const proxies = 'global/targetSslProxies'
+  const proxy = { name: 'p', service: `${SERVICES}/s`, sslCertificates: [`${CERTIFICATES}/c`], proxyHeader: 'PROXY_V1' }
+  await api.change('POST', proxies, proxy)
+  await api.change('PATCH', `${proxies}/p`, { alpnProtocols: ['postgresql'] })
+  const { body: patched } = await api.send('GET', `${proxies}/p`)
+  assert.deepEqual([patched.alpnProtocols, patched.proxyHeader], [['postgresql'], 'PROXY_V1'])
+  assert.match(await api.refusal('PATCH', `${proxies}/p`, { alpnProtocols: ['a b'] }), /^400 invalid: .*alpnProtocols/)
+})

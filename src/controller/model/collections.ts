@@ -30,7 +30,8 @@ export const collectionFacts: Readonly<Record<CollectionName, CollectionFacts>> 
     listKind: 'compute#targetTcpProxyList',
     aggregatedKind: 'compute#targetTcpProxyAggregatedList',
   }),
-  targetSslProxies: facts('target_ssl_proxy', { listKind: 'compute#targetSslProxyList' }),
+  // Compute Engine has no patch of them; it is the way to `alpnProtocols`, for which no action and no client has a word.
+  targetSslProxies: facts('target_ssl_proxy', { listKind: 'compute#targetSslProxyList', verbs: ['patch'] }),
   sslCertificates: facts('ssl_certificate', {
     aggregatedKind: 'compute#sslCertificateAggregatedList',
     hidden: ['privateKey'],
