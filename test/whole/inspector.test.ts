@@ -3,10 +3,11 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate } from 'node:timers/promises'
 import type { Program } from '../../src/lab/program.ts'
 import { runProgram } from '../../src/linux/run.ts'
 import { testDirectory } from '../rig/directory.ts'
+import { pause } from '../rig/eventually.ts'
 import { agentHosts } from '../rig/hosts.ts'
 import { COLD, TRUEPEER } from '../rig/truepeer.ts'
 
@@ -31,7 +32,7 @@ async function startUnderSignals(program: Program, ready: RegExp): Promise<void>
   })
   while (!isReady) {
     program.signal('SIGUSR1')
-    await sleep(SIGNAL_EVERY_MS)
+    await pause(SIGNAL_EVERY_MS, 'a signal comes every few milliseconds, so that one meets each moment of the start')
   }
   await line
 }
