@@ -170,3 +170,19 @@ test('a long line of a slow controller is waited for while it comes', async (t) 
   const { lines, problems } = await follow(t, slowly, (said) => said.lines.length > 0, { waits: QUICK })
   assert.deepEqual([lines.length, problems], [1, []])
 })
+
+test('a client says where its controller is: by its name, and where it has answered', async (t) => {
+  const server = createServer((_request, response) => response.end('{}'))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const secrets = { readToken: () => undefined, readCa: () => undefined }
+  const clientOf = (url: string) => new ControllerClient({ kind: 'url', url }, secrets)
+  assert.deepEqual(await clientOf('https://192.0.2.7:8443').addresses(), ['192.0.2.7'])
+  assert.deepEqual(await clientOf('https://[2001:db8::7]:8443').addresses(), ['2001:db8::7'])
+  assert.deepEqual(await clientOf('https://nowhere.invalid').addresses(), [])
+  assert.deepEqual(await new ControllerClient({ kind: 'unix', path: '/x' }, secrets).addresses(), [])
+  const client = clientOf(`http://127.0.0.1:${port}`)
+  await client.post('/', '{}', new AbortController().signal)
+  assert.deepEqual(await client.addresses(), ['127.0.0.1', '127.0.0.1'])
+})

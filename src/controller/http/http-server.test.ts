@@ -345,6 +345,31 @@ test('an edge of a name that is connected is told so, and so is its report', asy
   assert.equal(reasonOf(await ask('GET', '/truepeer/v1/watch?name=edge-1&process=A', edge)), '400 invalid')
 })
 
+test('an agent follows the addresses of edges, and an edge that is connected is not forgotten', async (t) => {
+  const { hub, token, server, sources, ask } = await serve(t, LOOPBACK)
+  await sources.set('edge-1', ['192.0.2.1'])
+  const where = {
+    ...locationOf(server.url),
+    path: '/truepeer/v1/sources',
+    agent: false,
+    headers: token('agent', 'web'),
+  }
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    requestHttp(where, resolve).on('error', reject).end()
+  })
+  assert.equal(response.headers['content-type'], 'application/x-ndjson')
+  const [line] = (await once(response.setEncoding('utf8'), 'data')) as [string]
+  assert.deepEqual(JSON.parse(line), { type: 'sources', generation: '', addresses: ['192.0.2.1'] })
+  response.destroy()
+
+  const events = hub.follow('edge-1', undefined, { write: () => true, end: () => {} }, 'a')
+  assert.ok(typeof events === 'object')
+  assert.equal(reasonOf(await ask('DELETE', '/truepeer/v1/edges/edge-1', token('admin'))), '409 conditionNotMet')
+  events.onEnd()
+  assert.equal((await ask('DELETE', '/truepeer/v1/edges/edge-1', token('admin'))).status, 200)
+  assert.deepEqual([sources.addresses(), hub.edges()], [[], []])
+})
+
 test('addresses beyond a limit are answered with 429, and the rest of the report counts', async (t) => {
   const { ask, hub, token, sources } = await serve(t, LOOPBACK)
   sources.set = () => Promise.resolve('too often')

@@ -71,3 +71,24 @@ test('addresses that an older controller took and agents do not trust are not ha
   t.after(() => sources.close())
   assert.deepEqual(sources.addresses(), ['192.0.2.1'])
 })
+
+test('an agent that is slow gets the last addresses once it can take more', async (t) => {
+  const sources = new EdgeSources(new MemoryStore(), () => {})
+  t.after(() => sources.close())
+  const lines: string[] = []
+  let takesMore = false
+  const events = sources.follow({ write: (line) => lines.push(line) > 0 && takesMore, end: () => {} })
+  await sources.set('e', addresses(1))
+  await sources.set('e', addresses(2))
+  assert.equal(lines.length, 1)
+  takesMore = true
+  events?.onDrain()
+  await sources.set('e', addresses(3))
+  assert.deepEqual(
+    lines.map((line) => (JSON.parse(line) as { addresses: string[] }).addresses),
+    [[], addresses(2), addresses(3)],
+  )
+  events?.onEnd()
+  await sources.set('e', addresses(4))
+  assert.equal(lines.length, 3)
+})
