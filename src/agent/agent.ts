@@ -109,7 +109,7 @@ class Agent implements Program {
     this.#host = new HostProblems(options.examineHost, context.log)
     this.#appCheck = setInterval(() => {
       this.#checkApps()
-      this.#host.recheck()
+      void this.#host.recheck()
     }, APP_CHECK_MS)
     this.#appCheck.unref()
   }

@@ -31,9 +31,9 @@ export class HostProblems {
     return this.#running
   }
 
-  /** Looks again if the rules of routing have been changed since: a VPN puts its own in front. */
-  recheck(): void {
-    if (this.#rules?.take() === true) void this.check(this.#listeners)
+  /** Looks again if the rules of routing have been changed since: a VPN puts its own in front. Never rejects. */
+  async recheck(): Promise<void> {
+    if (this.#rules?.take() === true) await this.check(this.#listeners)
   }
 
   stop(): void {

@@ -1,5 +1,5 @@
 // What an agent needs of its host, beside itself: routing for the app's answers, a kernel setting, a firewall.
-import { applyHostSetup } from './apply-setup.ts'
+import { type AppliedSetup, applyHostSetup } from './apply-setup.ts'
 import { CAP_NET_ADMIN, hasCapability } from './capabilities.ts'
 import { findingsToJson, formatFindings, isAllRight } from './finding.ts'
 import { keepHostSetup } from './keep-setup.ts'
@@ -36,18 +36,25 @@ export async function runHostSetup(
   if (!hasCapability(CAP_NET_ADMIN)) {
     throw new HostError(`host-setup ${options.action} changes the network of this host; run it as root`)
   }
-  const { changes, notes } =
-    options.action === 'apply' ? await applyHostSetup(options) : { changes: await removeHostSetup(options), notes: [] }
-  const nothing = options.action === 'apply' ? 'Everything was in place already.' : 'There was nothing to remove.'
-  print(options.json ? `${JSON.stringify({ changes, notes })}\n` : formatSetup(changes, notes, nothing))
+  const tell = (applied: AppliedSetup, nothing: string): void =>
+    print(options.json ? `${JSON.stringify(applied)}\n` : formatSetup(applied, nothing))
+  if (options.action === 'remove') {
+    tell({ changes: await removeHostSetup(options), notes: [] }, 'There was nothing to remove.')
+    return 0
+  }
+  tell(await applyHostSetup(options), 'Everything was in place already.')
   if (options.isKept) {
     tellReady()
-    await keepHostSetup(options, print)
+    await keepHostSetup(
+      options,
+      (applied) => tell(applied, ''),
+      (problem) => print(options.json ? `${JSON.stringify({ problem })}\n` : `${problem}\n`),
+    )
   }
   return 0
 }
 
-function formatSetup(changes: readonly string[], notes: readonly string[], nothing: string): string {
+function formatSetup({ changes, notes }: AppliedSetup, nothing: string): string {
   const lines = [...(changes.length === 0 ? [nothing] : changes), ...notes.map((note) => `Note: ${note}`)]
   return `${lines.join('\n')}\n`
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NetworkChanges } from '../linux/network-changes.ts'
 import { messageOf } from '../text/error-message.ts'
-import { applyHostSetup } from './apply-setup.ts'
+import { type AppliedSetup, applyHostSetup } from './apply-setup.ts'
 import type { SetupOptions } from './setup-options.ts'
 
 /** How soon a change is noticed: TCP sends again after a second what got lost until then. */
@@ -12,11 +12,16 @@ const REST_MS = 2_000
 const CHECK_MS = 60_000
 
 /**
- * Applies the set-up again whenever somebody has changed rules or firewall; never resolves.
+ * Applies the set-up again whenever somebody has changed rules or firewall, and says what it has changed, or once that it
+ * cannot; never resolves.
  *
  * A VPN puts its rules in front of ours whenever it starts, and whoever loads a firewall often removes all others first.
  */
-export async function keepHostSetup(options: SetupOptions, print: (text: string) => void): Promise<never> {
+export async function keepHostSetup(
+  options: SetupOptions,
+  onApplied: (applied: AppliedSetup) => void,
+  onProblem: (problem: string) => void,
+): Promise<never> {
   const changes = [new NetworkChanges('rules'), new NetworkChanges('firewall')]
   let lastProblem = ''
   // Due at once: something may have changed before the kernel began to tell.
@@ -27,11 +32,11 @@ export async function keepHostSetup(options: SetupOptions, print: (text: string)
     if (!hasChanged && performance.now() < dueMs) continue
     try {
       const applied = await applyHostSetup(options)
-      print(applied.changes.map((line) => `${line}\n`).join(''))
+      if (applied.changes.length > 0) onApplied(applied)
       lastProblem = ''
     } catch (error) {
       const problem = messageOf(error)
-      if (problem !== lastProblem) print(`${problem}\n`)
+      if (problem !== lastProblem) onProblem(problem)
       lastProblem = problem
     }
     dueMs = performance.now() + CHECK_MS

@@ -40,6 +40,7 @@ test('ours belongs in front of everything but the local table and its own kind',
     [[LOCAL, OURS, MAIN], 5_000, false],
     [[LOCAL, { ...MAIN, priority: 9 }, OURS, MAIN], 8, true],
     [[LOCAL, alike, OURS, MAIN], 5_000, false],
+    [[LOCAL, { ...alike, priority: 8 }, { ...MAIN, priority: 9 }, OURS, MAIN], 8, true],
     // The local table where others have moved it to.
     [[{ ...LOCAL, priority: 100 }, OURS, MAIN], 5_000, false],
     [[{ ...LOCAL, priority: 100, iif: 'eth0' }, OURS, MAIN], 99, true],

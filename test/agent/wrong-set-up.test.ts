@@ -68,6 +68,7 @@ test('an app that is down and targets elsewhere are named at the start, and clie
   await agent.waitForLine(/"end":"connect-failed"/)
   const output = await outputOf(agent)
   assert.equal(output.match(/"end":"connect-failed"/g)?.length, 1, 'a sample')
+  assert.doesNotMatch(output, /cannot be reached|do not come back/, 'nothing more about what is not here')
 })
 
 test('an app that listens only on demand is missed by nobody, and one whose port is closed is told of once', async (t) => {
