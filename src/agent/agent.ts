@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { formatCidr } from '../address/cidr.ts'
 import { formatEndpoint } from '../address/endpoint.ts'
 import { inheritedFor, type Program, type ProgramContext, refuseStrayed } from '../dataplane/worker/program.ts'
+import { warnOfSharedPorts } from '../dataplane/worker/shared-ports.ts'
 import type { ConnectionLimits } from '../dataplane/worker/worker-loop.ts'
 import { type ServeOptions, WorkerPool } from '../dataplane/worker/worker-pool.ts'
 import { isListening } from '../linux/socket-table.ts'
@@ -244,6 +245,7 @@ class Agent implements Program {
       throw error
     }
     this.#open.add(prepared.name)
+    warnOfSharedPorts([endpoint], this.#context.log)
   }
 
   /** Gives an open port what has changed of it, for connections to come. */

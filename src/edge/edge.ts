@@ -1,5 +1,6 @@
 import { formatIpAddress, type IpAddress } from '../address/ip-address.ts'
 import { type Program, type ProgramContext, refuseStrayed, strayedSockets } from '../dataplane/worker/program.ts'
+import { warnOfSharedPorts } from '../dataplane/worker/shared-ports.ts'
 import type { ConnectionLimits } from '../dataplane/worker/worker-loop.ts'
 import { WorkerPool } from '../dataplane/worker/worker-pool.ts'
 import { isOwnAddress } from '../linux/route.ts'
@@ -163,6 +164,7 @@ class Edge implements RunningEdge {
   async start(snapshot: Snapshot): Promise<void> {
     await this.#apply(snapshot, FIRST_ROUND_MS)
     this.#warnOfForeignAddresses(snapshot.frontends)
+    warnOfSharedPorts(snapshot.frontends.map(endpointOf), this.#context.log)
   }
 
   /** One at a time; requests that come while one waits are that one. */
@@ -261,6 +263,7 @@ class Edge implements RunningEdge {
         durationMs: Math.round(performance.now() - startedMs),
       })
       this.#warnOfForeignAddresses(difference.opened)
+      warnOfSharedPorts(difference.opened.map(endpointOf), log)
     } catch (error) {
       const problems = linesOf(error)
       this.#configuration.failed += 1

@@ -43,6 +43,18 @@ export function listenerUid(target: Endpoint): number | undefined {
   return findListener(target)?.uid
 }
 
+/** The inodes of all sockets that listen on exactly this address and port. @throws SystemCallError */
+export function listenerInodes({ address, port }: Endpoint): number[] {
+  const fd = checked('socket(AF_NETLINK)', native.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG))
+  try {
+    return listeners(fd, address.family, port)
+      .filter((one) => isSameAddress(one.address, address))
+      .map(({ inode }) => inode)
+  } finally {
+    native.close(fd)
+  }
+}
+
 function findListener(target: Endpoint): ListeningSocket | undefined {
   const fd = checked('socket(AF_NETLINK)', native.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG))
   try {
@@ -58,7 +70,12 @@ function findListener(target: Endpoint): ListeningSocket | undefined {
   }
 }
 
-type ListeningSocket = { readonly address: IpAddress; readonly isIpv6Only: boolean; readonly uid: number }
+type ListeningSocket = {
+  readonly address: IpAddress
+  readonly isIpv6Only: boolean
+  readonly uid: number
+  readonly inode: number
+}
 
 function listeners(fd: number, family: 4 | 6, port: number): ListeningSocket[] {
   const request = listenersRequest(family, port)
@@ -104,7 +121,12 @@ function readEntry(view: DataView, start: number, end: number, family: 4 | 6): L
   const word = (index: number): number => view.getInt32(start + 8 + index * 4)
   const address = family === 4 ? ipv4Address(word(0)) : ipv6Address(word(0), word(1), word(2), word(3))
   const uid = view.getUint32(start + UID_OFFSET, IS_LITTLE_ENDIAN)
-  return { address, isIpv6Only: readIpv6Only(view, start + ENTRY_BYTES, end), uid }
+  return {
+    address,
+    isIpv6Only: readIpv6Only(view, start + ENTRY_BYTES, end),
+    uid,
+    inode: view.getUint32(start + UID_OFFSET + 4, IS_LITTLE_ENDIAN),
+  }
 }
 
 function readIpv6Only(view: DataView, start: number, end: number): boolean {

@@ -121,3 +121,23 @@ test('where IPv6 is disabled, a preserved port is no reason given for a refused 
   assert.equal(await agent.metric('truepeer_connections_ended_total{reason="connect-failed"}'), 1)
   assert.equal(await agent.metric('truepeer_sources_refused_total{reason="src-port-in-use"}'), 0)
 })
+
+test('who is started beside another process on the same port says whose it is', async (t) => {
+  const { backend } = await agentHosts(t)
+  await startRecordingApp(backend)
+  const warning = 'Another process listens on the same port'
+  for (const [command, args] of [
+    ['agent', ['-l', AGENT, ...TRUSTING]],
+    ['edge', ['--listen', `${BACKEND}:8080`, '--backend', APP]],
+  ] as const) {
+    const first = await startTruepeer(backend, command, args)
+    const second = await startTruepeer(backend, command, args)
+    const line = await second.program.waitForLine(new RegExp(warning))
+    const { listen, pid, program } = JSON.parse(line) as Readonly<Record<'listen' | 'program', string>> & {
+      readonly pid: number
+    }
+    assert.deepEqual([listen, pid], [command === 'agent' ? AGENT : `${BACKEND}:8080`, first.program.pid])
+    assert.match(program, /node|truepeer/i)
+    assert.ok(!first.program.texts().some((text) => text.includes(warning)), 'its own sockets are not another process')
+  }
+})
