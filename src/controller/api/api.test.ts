@@ -550,7 +550,7 @@ test('an operation that cannot be stored as done stays RUNNING, and is done when
     store.isFull = true
     return Promise.resolve(['e1'])
   }
-  const api = new TestApi({ store, hub: { applied } })
+  const api = new TestApi({ store, hub: { applied, isHeldUp: () => false } })
   await api.change('POST', 'global/backendServices', { name: 's' })
   await api.change('POST', 'global/targetTcpProxies', { name: 't', service: 's' })
   const rule = { name: 'r', target: 'global/targetTcpProxies/t', portRange: '110' }
@@ -567,9 +567,19 @@ test('an operation that cannot be stored as done stays RUNNING, and is done when
   assert.deepEqual(api.errors, [])
 })
 
+test('while an edge cannot apply what it was sent, every change says so, with the reason', async () => {
+  let isHeldUp = true
+  const hub = { applied: () => Promise.resolve(['e1 (in use)']), isHeldUp: () => isHeldUp }
+  const api = new TestApi({ hub })
+  const operation = await api.change('POST', 'global/backendServices', { name: 's' })
+  assert.match(JSON.stringify(operation.warnings), /have not applied the change yet: e1 \(in use\)/)
+  isHeldUp = false
+  assert.equal((await api.change('POST', 'global/backendServices', { name: 't' })).warnings, undefined)
+})
+
 test('a change of listeners names the edges that have not applied it, and a restart finishes what was open', async () => {
   const api = new TestApi({
-    hub: { applied: () => Promise.resolve(['e1']) },
+    hub: { applied: () => Promise.resolve(['e1']), isHeldUp: () => false },
   })
   await api.makeGuide()
   const operation = await api.change('DELETE', 'global/forwardingRules/my-tcp-lb-ipv4-forwarding-rule')

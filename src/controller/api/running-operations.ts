@@ -33,7 +33,7 @@ export class RunningOperations {
 
   /** Says whether a change is more than stored, and somebody has to make it true. */
   goesOn(collection: string, changesListeners: boolean): boolean {
-    return changesListeners || this.#isForMachines(collection)
+    return changesListeners || this.#options.hub.isHeldUp() || this.#isForMachines(collection)
   }
 
   /**

@@ -35,9 +35,11 @@ export type EdgeTls = {
 export type Hub = {
   /**
    * Waits, at most 2 s, until every edge that is connected now has applied this version of the configuration. Resolves
-   * with the names of the edges that have not; never rejects.
+   * with the names of the edges that have not, and why where they say so; never rejects.
    */
   applied(version: number): Promise<readonly string[]>
+  /** Reports whether an edge that is connected cannot apply what it was sent: every later change waits for that, too. */
+  isHeldUp(): boolean
 }
 
 /** What edges follow: the snapshot of one version, and why parts of the resources are not in it. */

@@ -166,8 +166,10 @@ test('nobody waits for an edge that has refused the version, or that goes', asyn
   const first = publish('b', true)
   applied('e', 1, { refused: { generation: 'g', version: 2, problems: ['in use'] } })
   going.onEnd()
-  assert.deepEqual(await first, ['e'])
+  assert.deepEqual(await first, ['e (in use)'])
+  assert.equal(hub.isHeldUp(), true)
   refusing.onEnd()
+  assert.equal(hub.isHeldUp(), false)
   assert.deepEqual(await publish('c', true), [])
 })
 

@@ -102,7 +102,20 @@ export class EdgeHub implements Hub, HealthSource {
     const late = (): string[] => awaited.filter((name) => !this.#hasApplied(name, version))
     const isSettled = (): boolean => late().every((name) => this.#hasGivenUp(name, version))
     if (!isSettled()) await this.#until(isSettled, APPLY_WAIT_MS)
-    return late()
+    return late().map((name) => this.#lateText(name))
+  }
+
+  isHeldUp(): boolean {
+    for (const { follower, report } of this.#edges.values()) {
+      if (follower !== undefined && report?.refused !== undefined) return true
+    }
+    return false
+  }
+
+  #lateText(name: string): string {
+    const [problem, ...more] = this.#edges.get(name)?.report?.refused?.problems ?? []
+    if (problem === undefined) return name
+    return `${name} (${problem}${more.length > 0 ? `, and ${more.length} more` : ''})`
   }
 
   stateOf(key: string): HealthState | undefined {
