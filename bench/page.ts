@@ -49,7 +49,7 @@ function introduction(result: Result): string[] {
     'idle connections its resident memory for each. **Ratios** are costs of truepeer divided by those of the other',
     'program in the same repetition: the median of the pairs, and in brackets the interval that holds the true median',
     'with 95 % confidence (sign test; it takes six pairs). "Ahead" is said only if the whole interval lies below 1,',
-    '"behind" only if it lies above 1. **floor** is no proxy: it relays bytes with the cheapest calls there are, without',
+    '"behind" only if it lies above 1. **floor** is not a proxy: it relays bytes with the cheapest calls there are, without',
     'a header, without rules, timeouts or a log, and shows what the kernel alone costs.',
     '',
   ]

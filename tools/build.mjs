@@ -6,7 +6,7 @@ import { repositoryRoot, runProgram } from './program.mjs'
 
 buildAddon()
 removeStaleOutputs()
-runProgram(join(repositoryRoot, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.json'], 'mend the type errors above')
+runProgram(join(repositoryRoot, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.json'], 'fix the type errors above')
 
 /** Removes what the compiler made of sources that are gone: a deleted test would otherwise run for ever. */
 function removeStaleOutputs() {

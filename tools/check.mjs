@@ -11,14 +11,14 @@ import { repositoryRoot, stopWithMessage } from './program.mjs'
 
 const node = process.execPath
 const steps = [
-  { name: 'set-up and build', command: [node, 'tools/setup.mjs', 'test'], remedy: 'mend what is named above' },
+  { name: 'set-up and build', command: [node, 'tools/setup.mjs', 'test'], remedy: 'fix what is named above' },
   {
     name: 'format and lint',
     command: ['biome', 'check', '--error-on-warnings', '--max-diagnostics=50'],
-    remedy: '"npm run format" mends the format and the order of imports; the rest by hand',
+    remedy: '"npm run format" fixes the format and the order of imports; the rest by hand',
   },
   { name: 'floors', command: [node, 'tools/check-floors.mjs'], remedy: 'do what is said above' },
-  { name: 'types of tools/', command: ['tsc', '-p', 'tools/tsconfig.json'], remedy: 'mend the type errors above' },
+  { name: 'types of tools/', command: ['tsc', '-p', 'tools/tsconfig.json'], remedy: 'fix the type errors above' },
   {
     name: 'unused files, exports and dependencies',
     command: ['knip', '--no-progress'],

@@ -20,7 +20,7 @@ installMissingDebianPackages(purpose)
 if (!areNpmPackagesCurrent()) {
   console.log('set-up: installing the npm packages of package-lock.json')
   // At this level npm keeps quiet about settings in the user's own npmrc that it no longer knows.
-  runProgram('npm', ['ci', '--loglevel=error'], 'mend what npm names above')
+  runProgram('npm', ['ci', '--loglevel=error'], 'fix what npm names above')
 }
 await import('./build.mjs')
 

@@ -128,7 +128,7 @@ class Agent implements Program {
       log('info', 'reloaded', { listeners: wanted.map(describe) })
     } catch (error) {
       const reason = messageOf(error)
-      log('error', `Reload failed, everything stays as it was: ${reason}`)
+      log('error', `The reload failed and nothing was changed: ${reason}`)
     }
   }
 

@@ -25,7 +25,7 @@ for (const [name, text] of [
     assert.throws(() => parse(text), {
       name: AllowedSubnetsError.name,
       message:
-        '"edges.txt" names no subnet; write the edges\' subnets into it, or give --allow-all-subnets to trust everyone',
+        '"edges.txt" contains no subnet; write the edges\' subnets into it, or give --allow-all-subnets to trust everyone',
     })
   })
 }

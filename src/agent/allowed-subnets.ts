@@ -41,7 +41,7 @@ export function parseAllowedSubnets(text: string, path: string): Cidr[] {
   }
   if (subnets.length === 0) {
     throw new AllowedSubnetsError(
-      `"${path}" names no subnet; write the edges' subnets into it, or give --allow-all-subnets to trust everyone`,
+      `"${path}" contains no subnet; write the edges' subnets into it, or give --allow-all-subnets to trust everyone`,
     )
   }
   return subnets

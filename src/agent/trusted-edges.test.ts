@@ -133,7 +133,7 @@ for (const addresses of [
     const { subnets, hear, controller, changes, logged, file } = await follow(t)
     await hear(sources('203.0.113.5'))
     controller.say(sources(...addresses))
-    const { level } = await logged(/cannot be followed .*an edge without an address of its own/)
+    const { level } = await logged(/cannot be followed .*an edge with an address that is not of a single host/)
     assert.equal(level, 'warn')
     assert.deepEqual(subnets(), ['203.0.113.5/32'])
     assert.equal(changes(), 1)
@@ -145,7 +145,7 @@ for (const addresses of ['192.0.2.7', { 0: '192.0.2.7', length: 1 }, null]) {
   test(`${JSON.stringify(addresses)} is no list of edges`, async (t) => {
     const { subnets, controller, logged } = await follow(t)
     controller.say({ type: 'sources', addresses })
-    await logged(/cannot be followed .*no list of edges/)
+    await logged(/cannot be followed .*an invalid list of edges/)
     assert.deepEqual(subnets(), [])
   })
 }
@@ -185,10 +185,13 @@ test('edges that cannot be kept are trusted all the same, and the operator hears
   const file = stateFile(t)
   writeFileSync(dirname(file), 'no folder')
   const { hear, subnets, records } = await follow(t, file)
-  assert.match(`${records[0]?.level} ${records[0]?.message}`, /^error The last edges cannot be read/)
+  assert.match(
+    `${records[0]?.level} ${records[0]?.message}`,
+    /^error The list of edges from the last run cannot be read/,
+  )
   await hear(sources('192.0.2.7'))
   assert.deepEqual(subnets(), ['192.0.2.7/32'])
-  assert.ok(records.some(({ level, message }) => level === 'error' && /cannot be kept/.test(message)))
+  assert.ok(records.some(({ level, message }) => level === 'error' && /cannot be saved/.test(message)))
 })
 
 test('without a file nobody is trusted, which is no fault', (t) => {
@@ -196,7 +199,7 @@ test('without a file nobody is trusted, which is no fault', (t) => {
   assert.deepEqual(subnets(), [])
   assert.deepEqual(
     records.map(({ level, message }) => [level, message]),
-    [['info', 'nobody is trusted before the controller answers']],
+    [['info', 'nobody is trusted until the controller answers']],
   )
 })
 
@@ -217,7 +220,7 @@ for (const [what, text, mode] of [
     assert.equal(records.length, 1)
     assert.match(
       `${records[0]?.level} ${records[0]?.message}`,
-      /^error The last edges cannot be read: nobody is trusted/,
+      /^error The list of edges from the last run cannot be read; nobody is trusted/,
     )
   })
 }
@@ -247,7 +250,7 @@ for (const address of [
     const { subnets, hear, controller, logged } = await follow(t)
     await hear(sources('203.0.113.5'))
     controller.say(sources('192.0.2.7', address))
-    await logged(/cannot be followed .*an edge without an address of its own/)
+    await logged(/cannot be followed .*an edge with an address that is not of a single host/)
     assert.deepEqual(subnets(), ['203.0.113.5/32'])
   })
 }
@@ -269,7 +272,7 @@ test('a controller of another database without edges is not believed by itself, 
   const said = (generation: string, ...addresses: string[]) => ({ type: 'sources', generation, addresses })
   await hear(said('a', '192.0.2.7'))
   controller.say(said('b'), said('b'))
-  await logged(/another database, without any edge: the last edges stay trusted/)
+  await logged(/another database, which has no edges; the edges known before are still trusted/)
   assert.deepEqual(subnets(), ['192.0.2.7/32'])
   assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), { generation: 'a', addresses: ['192.0.2.7'] })
   await hear(said('b', '192.0.2.8'))

@@ -75,8 +75,12 @@ export class TrustedEdges {
     const { generation: known } = this.#last
     const holds = known !== '' && generation !== known && subnets.length === 0 && this.#last.subnets.length > 0
     if (holds && !this.#isHeld) {
-      const remedy = `look at its --data; if no edge is to be trusted, remove ${JSON.stringify(file)} and restart the agent`
-      log('error', 'The controller has another database, without any edge: the last edges stay trusted', { remedy })
+      const remedy = `check its --data; if no edge should be trusted, remove ${JSON.stringify(file)} and restart the agent`
+      log(
+        'error',
+        'The controller now uses another database, which has no edges; the edges known before are still trusted',
+        { remedy },
+      )
     }
     this.#isHeld = holds
     return holds
@@ -101,12 +105,16 @@ export class TrustedEdges {
       return parseFile(readPrivateTextFile(file))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-        log('info', 'nobody is trusted before the controller answers')
+        log('info', 'nobody is trusted until the controller answers')
       else
-        log('error', 'The last edges cannot be read: nobody is trusted before the controller answers', {
-          file,
-          problem: String(error),
-        })
+        log(
+          'error',
+          'The list of edges from the last run cannot be read; nobody is trusted until the controller answers',
+          {
+            file,
+            problem: String(error),
+          },
+        )
       return { generation: '', subnets: [] }
     }
   }
@@ -119,7 +127,7 @@ export class TrustedEdges {
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
       replaceFile(file, JSON.stringify(generation === '' ? addresses : { generation, addresses }))
     } catch (error) {
-      log('error', 'The edges cannot be kept for the next start', { file, problem: String(error) })
+      log('error', 'The list of edges cannot be saved for the next start', { file, problem: String(error) })
     }
   }
 }
@@ -149,12 +157,12 @@ function generationOf(value: unknown): string {
  * @throws Error when one of them is none: half a list would be a guess
  */
 function parseAddresses(value: unknown): readonly Cidr[] {
-  if (!Array.isArray(value)) throw new Error('The controller sends no list of edges')
-  if (value.length > ALL_SOURCES_MAX) throw new Error(`The controller sends more than ${ALL_SOURCES_MAX} edges`)
+  if (!Array.isArray(value)) throw new Error('The controller sent an invalid list of edges')
+  if (value.length > ALL_SOURCES_MAX) throw new Error(`The controller sent more than ${ALL_SOURCES_MAX} edges`)
   return value.map((text) => {
     const cidr = typeof text === 'string' ? parseCidr(text) : undefined
     if (cidr === undefined || cidrSize(cidr) !== 1 || !isEdgeSource(cidr.address)) {
-      throw new Error('The controller sends an edge without an address of its own')
+      throw new Error('The controller sent an edge with an address that is not of a single host')
     }
     return cidr
   })

@@ -54,6 +54,6 @@ function opening(write: (target: Uint8Array) => number): Uint8Array {
 
 function endpointOf(text: string): Endpoint {
   const endpoint = parseEndpoint(text)
-  if (endpoint === undefined) throw new TypeError(`${text} is no endpoint`)
+  if (endpoint === undefined) throw new TypeError(`${text} is not an endpoint`)
   return endpoint
 }

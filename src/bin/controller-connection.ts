@@ -27,7 +27,7 @@ export async function askAboutInstance(settings: FollowerSettings): Promise<Cont
     const answer = await controllerClient(settings).get(`/truepeer/v1/instances/${settings.name}`)
     const { instances, edges } = (answer ?? {}) as Partial<InstanceAnswer>
     if (areTexts(instances) && areTexts(edges)) return { kind: 'answered', instances, edges }
-    return { kind: 'unreachable', message: 'what is there is no controller' }
+    return { kind: 'unreachable', message: 'the server there is not a controller' }
   } catch (error) {
     const message = messageOf(error)
     if (error instanceof ControllerRefusal) return { kind: 'refused', status: error.status, message }

@@ -110,7 +110,7 @@ function fileProblem(source: string, reason: string, resource = ''): Problem {
 }
 
 function readableProblem(source: string, resource = ''): Problem {
-  const rule = 'the file holds a private key, and others than its owner can read it'
+  const rule = 'the file contains a private key, and other users can read it'
   return { source, resource, path: '', code: 'invalid', rule, remedy: `"chmod 600 ${source}"` }
 }
 

@@ -42,7 +42,7 @@ test('a token is one word of a header, and what is none is not repeated', (t) =>
   assert.equal(readNamedToken('--token-file', fileWith(t, 'tp_abc\n')), 'tp_abc')
   for (const content of ['', '\n', 'sec ret', 'sec\nret', 'secr\u00e9t', Buffer.from([1, 2, 3]), 's'.repeat(2_000)]) {
     const message = refusal(() => readNamedToken('--token-file', fileWith(t, content)))
-    assert.match(message, /holds no token; write into it what "truepeer controller token create" prints$/)
+    assert.match(message, /contains no token; write the output of "truepeer controller token create" into it$/)
     assert.doesNotMatch(message, /sec/)
   }
 })
@@ -57,19 +57,19 @@ test('a token that others can read is refused, and one that the service manager 
   }
   assert.match(
     refusal(() => readCredentialToken('--token-file', fileWith(t, 'sec ret'))),
-    /holds no token/,
+    /contains no token/,
   )
 })
 
 test('roots are certificates, each of which can be read', (t) => {
   assert.match(
     refusal(() => readNamedRoots('--ca', fileWith(t, 'x'))),
-    /there is no certificate in it; give one in PEM/,
+    /it contains no certificate; give one in PEM/,
   )
   const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
   assert.match(
     refusal(() => readNamedRoots('--ca', fileWith(t, broken))),
-    /certificate 1 is broken; copy it again/,
+    /certificate 1 is damaged; copy it again/,
   )
   const startedMs = performance.now()
   refusal(() => readNamedRoots('--ca', fileWith(t, '-----BEGIN CERTIFICATE-----\n'.repeat(100_000))))

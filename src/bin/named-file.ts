@@ -21,13 +21,12 @@ export function readNamedFile(flag: string, path: string): OwnedText {
 export function readNamedRoots(flag: string, path: string): string {
   const { text } = readNamedFile(flag, path)
   const blocks = pemCertificates(text)
-  if (blocks.length === 0)
-    throw new UsageError(`${flag} ${quoted(path)}: there is no certificate in it; give one in PEM`)
+  if (blocks.length === 0) throw new UsageError(`${flag} ${quoted(path)}: it contains no certificate; give one in PEM`)
   for (const [index, block] of blocks.entries()) {
     try {
       new X509Certificate(block)
     } catch {
-      throw new UsageError(`${flag} ${quoted(path)}: certificate ${index + 1} is broken; copy it again`)
+      throw new UsageError(`${flag} ${quoted(path)}: certificate ${index + 1} is damaged; copy it again`)
     }
   }
   return text
@@ -55,6 +54,6 @@ function checkedToken(flag: string, path: string, text: string): string {
   const token = text.trim()
   if (TOKEN_FORM.test(token)) return token
   throw new UsageError(
-    `${flag} ${quoted(path)} holds no token; write into it what "truepeer controller token create" prints`,
+    `${flag} ${quoted(path)} contains no token; write the output of "truepeer controller token create" into it`,
   )
 }

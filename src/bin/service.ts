@@ -21,7 +21,7 @@ export function findService(log: Log): Service {
   const intervalMs = watchdogIntervalMs(process.env, process.pid)
   const tell = (state: ServiceState): void => {
     const error = tellServiceManager(state)
-    if (error !== undefined) log('warn', `The service manager cannot be told "${state}": ${error}`)
+    if (error !== undefined) log('warn', `The service manager cannot be notified of "${state}": ${error}`)
   }
   return {
     inherited: passedSockets(process.env, process.pid).map(({ fd }) => inheritedSocket(fd)),
@@ -42,6 +42,6 @@ export function tellServiceManager(state: ServiceState): string | undefined {
 
 function inheritedSocket(fd: number): InheritedSocket {
   const endpoint = localEndpoint(fd)
-  if (endpoint === undefined) throw new Error(`Descriptor ${fd}, passed by the service manager, is no TCP socket`)
+  if (endpoint === undefined) throw new Error(`Descriptor ${fd}, passed by the service manager, is not a TCP socket`)
   return { fd, endpoint }
 }

@@ -113,7 +113,7 @@ for (const [what, text, problem] of [
   [
     'an instance with a name that is none',
     `{controller: unix:/c, instance: A_, listeners: [${TRUSTING}]}`,
-    /^\/instance: .*is no name/,
+    /^\/instance: .*is not a name/,
   ],
   [
     'a controller that nobody trusts',

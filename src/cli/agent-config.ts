@@ -89,7 +89,7 @@ class ConfigReader {
     const { controller, ...others } = agentControllerFlags
     if (root.controller !== undefined) {
       if (root.instance === undefined)
-        this.#problem('/instance', 'is missing: how shall the controller call this host?')
+        this.#problem('/instance', 'is missing; give the name by which the controller knows this host')
       return
     }
     for (const key of Object.keys(others)) {
@@ -103,7 +103,7 @@ class ConfigReader {
   ): FollowerSettings | undefined {
     const settings = agentControllerSettings(values)
     if (settings === undefined || listeners.some(({ trust }) => trust.kind === 'controller')) return settings
-    this.#problem('/controller', `no listener trusts its edges: leave ${TRUST_KEYS.join(', ')} out of one`)
+    this.#problem('/controller', `no listener trusts its edges; leave ${TRUST_KEYS.join(', ')} out of one`)
     return undefined
   }
 

@@ -12,7 +12,7 @@ const { controller, ...followed } = followerFlags({
 const instance = valueFlag(
   'instance',
   'NAME',
-  'With --controller: how this host is called there. Mandatory then',
+  'With --controller: the name by which the controller knows this host. Required then',
   parseResourceName,
 )
 

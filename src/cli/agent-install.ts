@@ -20,25 +20,30 @@ const ownFlags = {
   user: valueFlag(
     'user',
     'NAME',
-    'The user that the service runs as; without it, one that exists only while it runs',
+    'The user that the service runs as; without this flag, systemd makes a user that exists only while the service runs',
     parseUser,
   ),
-  program: valueFlag('program', 'PATH', 'Where truepeer will be; without it, where it is now', parsePath),
+  program: valueFlag(
+    'program',
+    'PATH',
+    'The path at which truepeer will be installed; without this flag, where it is now',
+    parsePath,
+  ),
   socket: switchFlag('socket', 'Let systemd open the ports, so that they stay open while the agent is replaced'),
   firewall: switchFlag(
     'firewall',
-    'Close the ports of the app to the outside and, with --user, keep foreign sources inside; needs nftables',
+    'Close the ports of the app to the network and, with --user, stop packets with foreign source addresses from leaving this host; needs nftables',
   ),
   table: tableFlag,
   family: familyFlag,
-  root: valueFlag('root', 'DIR', 'Write below this folder, for packages and tests', parsePath, '/'),
+  root: valueFlag('root', 'DIR', 'Write the units below this folder; for packages and tests', parsePath, '/'),
   dryRun: switchFlag('dry-run', 'Print the units instead of writing them'),
-  force: switchFlag('force', 'Overwrite or remove files that are not ours, or were edited'),
+  force: switchFlag('force', 'Also overwrite or remove files that truepeer did not write, or that were edited'),
 } as const
 
 const config = {
   ...agentHelpFlags.config,
-  help: `${agentHelpFlags.config.help}. Read and checked now (with --root, below it), and again by the service`,
+  help: `${agentHelpFlags.config.help}. It is read and checked now (with --root, below that folder), and read again by the service`,
 } as const
 /** The flags of `truepeer agent install`: its own, and all of `truepeer agent`. */
 export const agentInstallFlags = { ...ownFlags, ...agentHelpFlags, config } as const
@@ -169,12 +174,12 @@ function portsToClose(listeners: readonly AgentListenerCommand[], family: 'both'
 
 function parseName(text: string, flag: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/.test(text)) return text
-  throw new UsageError(`${flag} ${JSON.stringify(text)} is no name of a service; use letters, digits, "-" and "_"`)
+  throw new UsageError(`${flag} ${JSON.stringify(text)} is not a name for a service; use letters, digits, "-" and "_"`)
 }
 
 function parseUser(text: string, flag: string): string {
   if (/^[A-Za-z0-9_][A-Za-z0-9_-]{0,30}$/.test(text)) return text
-  throw new UsageError(`${flag} ${JSON.stringify(text)} is no name of a user; use letters, digits, "-" and "_"`)
+  throw new UsageError(`${flag} ${JSON.stringify(text)} is not a name for a user; use letters, digits, "-" and "_"`)
 }
 
 function parsePath(text: string, flag: string): string {

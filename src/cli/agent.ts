@@ -31,21 +31,27 @@ const APP_CHECKS = ['none', 'close-port', 'on-demand'] as const
 
 /** The flags of one listening port of an agent. Those of go-mmproxy have its names, defaults and meaning. */
 export const agentListenerFlags = {
-  listen: valueFlag('l', 'ADDR:PORT', 'Where edges connect to', parseAddressPort, '0.0.0.0:8443'),
+  listen: valueFlag(
+    'l',
+    'ADDR:PORT',
+    'The address on which the agent accepts connections from edges',
+    parseAddressPort,
+    '0.0.0.0:8443',
+  ),
   target4: valueFlag('4', 'ADDR:PORT', 'The app for IPv4 clients', targetOf(4), TARGET4_DEFAULT),
   target6: valueFlag('6', 'ADDR:PORT', 'The app for IPv6 clients', targetOf(6), TARGET6_DEFAULT),
   allowedSubnetsFile: valueFlag(
     'allowed-subnets',
     'FILE',
-    'The subnets of trusted edges, one per line, "#" starts a comment. Mandatory; read again on SIGHUP',
+    'A file with the subnets of trusted edges, one per line; "#" starts a comment. Required; SIGHUP reads it again',
     parseText,
   ),
   allowAllSubnets: switchFlag('allow-all-subnets', 'Trust headers from everyone who can reach the port'),
-  mark: valueFlag('mark', 'N', 'Firewall mark of packets to the app; 0: none', integerBetween(0, 0x7fff_ffff), '0'),
+  mark: valueFlag('mark', 'N', 'Firewall mark of packets to the app; 0 sets none', integerBetween(0, 0x7fff_ffff), '0'),
   sourcePort: valueFlag(
     'source-port',
     SOURCE_PORT_MODES.join('|'),
-    "The port the app sees: the client's own if it is free, only that, or any",
+    "The port that the app sees: the client's own if it is free, only the client's own, or any",
     oneOf(SOURCE_PORT_MODES),
     'preserve-or-ephemeral',
   ),
@@ -53,7 +59,7 @@ export const agentListenerFlags = {
   local: valueFlag(
     'local',
     LOCAL_MODES.join('|'),
-    'Connections without a client (LOCAL, UNKNOWN; mostly health checks) go to the app, with the address of the edge; or they are answered here: closed while the app listens, else reset',
+    'What to do with connections whose header names no client (LOCAL, UNKNOWN; mostly health checks): forward them to the app with the address of the edge, or answer them here, by closing the connection while the app listens and by resetting it otherwise',
     oneOf(LOCAL_MODES),
     'forward',
   ),
@@ -67,27 +73,39 @@ export const agentListenerFlags = {
   headerLengthMax: valueFlag(
     'header-length-max',
     'BYTES',
-    'Longest version 2 header, counted behind its first 16 bytes',
+    'Maximum length of a version 2 header, without its first 16 bytes',
     integerBetween(216, 60_000),
     '4096',
   ),
-  headerTimeout: valueFlag('header-timeout', 'TIME', 'From accept to the complete header', parsePositiveDuration, '5s'),
-  idleTimeout: valueFlag('idle-timeout', 'TIME', 'Silence in both directions; 0: for ever', parseDuration, '0s'),
+  headerTimeout: valueFlag(
+    'header-timeout',
+    'TIME',
+    'Maximum time from accepting a connection to the end of its header',
+    parsePositiveDuration,
+    '5s',
+  ),
+  idleTimeout: valueFlag(
+    'idle-timeout',
+    'TIME',
+    'How long a connection may be silent in both directions before it is closed; 0 sets no limit',
+    parseDuration,
+    '0s',
+  ),
   ...listenerFlags,
 } as const
 
 /** The flags of `truepeer agent`. */
 export const agentFlags = {
   ...agentListenerFlags,
-  protocol: valueFlag('p', 'tcp|udp', 'The protocol; UDP is not there yet', oneOf(['tcp', 'udp']), 'tcp'),
-  closeAfter: valueFlag('close-after', 'SECONDS', 'For UDP, which is not there yet', integerBetween(0, 86_400), '60'),
-  workers: valueFlag(
-    'listeners',
-    'N',
-    'Worker threads, each with a listening socket of its own',
-    integerBetween(1, WORKERS_MAX),
-    '1',
+  protocol: valueFlag('p', 'tcp|udp', 'The protocol; udp is not supported yet', oneOf(['tcp', 'udp']), 'tcp'),
+  closeAfter: valueFlag(
+    'close-after',
+    'SECONDS',
+    'For UDP, which is not supported yet',
+    integerBetween(0, 86_400),
+    '60',
   ),
+  workers: valueFlag('listeners', 'N', 'Number of worker threads', integerBetween(1, WORKERS_MAX), '1'),
   ...agentControllerFlags,
   ...processFlags,
 } as const
@@ -96,7 +114,7 @@ const configFlag = {
   config: valueFlag(
     'config',
     'FILE',
-    'All settings, and several listening ports, from a YAML file instead of the flags of the agent',
+    'A YAML file with all settings, and with several listening ports, in place of the other flags',
     parseText,
   ),
 } as const
@@ -133,7 +151,7 @@ export type AgentCommand = ProcessSettings & {
 /** Reads the arguments behind `truepeer agent`, but for `--config`. @throws UsageError */
 export function parseAgent(argv: readonly string[]): AgentCommand {
   const values = parseFlags(argv, agentFlags)
-  if (values.protocol[0] === 'udp') throw new UsageError('-p udp is not there yet; TCP is the default')
+  if (values.protocol[0] === 'udp') throw new UsageError('-p udp is not supported yet; leave -p out to use TCP')
   const controller = agentControllerSettings(values)
   const trust = trustedEdges(values.allowedSubnetsFile[0], values.allowAllSubnets.length > 0, controller !== undefined)
   return {
@@ -159,7 +177,7 @@ export function agentConfigFile(argv: readonly string[]): string | undefined {
     return parseFlags(argv, configFlag).config[0]
   } catch (error) {
     const reason = messageOf(error)
-    throw new UsageError(`With --config everything else stands in the file: ${reason}`)
+    throw new UsageError(`With --config, all other settings belong in the file: ${reason}`)
   }
 }
 
@@ -202,7 +220,9 @@ function trustedEdges(
 ): AgentListenerCommand['trust'] {
   if (hasController) {
     if (path === undefined && !isEveryone) return { kind: 'controller' }
-    throw new UsageError('--controller says whom to trust; leave --allowed-subnets and --allow-all-subnets out')
+    throw new UsageError(
+      'With --controller, the controller says whom to trust; leave --allowed-subnets and --allow-all-subnets out',
+    )
   }
   if (path !== undefined && isEveryone) {
     throw new UsageError('--allowed-subnets and --allow-all-subnets contradict each other; give one of them')

@@ -166,8 +166,8 @@ test('--watch goes with files of resources, and with those of certificates', () 
 })
 
 for (const [argv, message] of [
-  [['-p', 'udp', TRUST], '-p udp is not there yet; TCP is the default'],
-  [['-p=udp', TRUST], '-p udp is not there yet; TCP is the default'],
+  [['-p', 'udp', TRUST], '-p udp is not supported yet; leave -p out to use TCP'],
+  [['-p=udp', TRUST], '-p udp is not supported yet; leave -p out to use TCP'],
   [['-p', 'sctp', TRUST], '-p "sctp" is not one of tcp, udp'],
   [[], /Give --allowed-subnets FILE with the subnets of your edges, or --allow-all-subnets$/],
   [
@@ -180,8 +180,8 @@ for (const [argv, message] of [
   [['-4', '[::1]:443', TRUST], '-4 "[::1]:443" is not IPv4; write an IPv4 address, and give -6 the other one'],
   [['-6', '127.0.0.1:443', TRUST], '-6 "127.0.0.1:443" is not IPv6; write an IPv6 address, and give -4 the other one'],
   [['-6', '[::ffff:127.0.0.1]:443', TRUST], /^-6 "\[::ffff:127\.0\.0\.1\]:443" is not IPv6; /],
-  [['-4', '0.0.0.0:443', TRUST], /^-4 "0\.0\.0\.0:443" is no address to connect to; write that of the app/],
-  [['-6', '[ff02::1]:443', TRUST], /^-6 "\[ff02::1\]:443" is no address to connect to; /],
+  [['-4', '0.0.0.0:443', TRUST], /^-4 "0\.0\.0\.0:443" is not an address to connect to; write that of the app/],
+  [['-6', '[ff02::1]:443', TRUST], /^-6 "\[ff02::1\]:443" is not an address to connect to; /],
   [['--mark', '-1', TRUST], '--mark "-1" is not a whole number from 0 to 2147483647'],
   [['--listeners', '0', TRUST], '--listeners "0" is not a whole number from 1 to 256'],
   [['--listeners', '257', TRUST], '--listeners "257" is not a whole number from 1 to 256'],
@@ -204,28 +204,31 @@ for (const [argv, message] of [
 }
 
 for (const [argv, message] of [
-  [[], /^--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE$/],
-  [[...EDGE, '--config', 'x'], '--config and --listen exclude each other: it stands in the file; remove one of them'],
-  [['--config', 'x', '--idle-timeout', '5s'], /^--config and --idle-timeout exclude each other/],
+  [[], /^--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE, or --controller URL$/],
+  [[...EDGE, '--config', 'x'], '--config and --listen cannot be used together: the file says it; remove one of them'],
+  [['--config', 'x', '--idle-timeout', '5s'], /^--config and --idle-timeout cannot be used together/],
   [['--config', ''], '--config is empty; give a value'],
   [[...EDGE, '--watch'], '--watch is for files; give --config FILE, or --tls-cert and --tls-key, with it'],
-  [[...EDGE, '--region', 'US'], /^--region "US" is no name; write small letters/],
+  [[...EDGE, '--region', 'US'], /^--region "US" is not a name; write small letters/],
   [[...EDGE, '--region', 'a-b', '--zone', 'a-c-d'], '--zone "a-c-d" is in a-c, not in "a-b"; leave --region out'],
   [[...EDGE, '--retries', '-1'], '--retries "-1" is not a whole number from 0 to 100'],
   [[...EDGE, '--source-ranges', '10.0.0.0/21'], /^--source-ranges "10\.0\.0\.0\/21" has more than 1024 addresses; /],
   [[...EDGE, '--source-ranges', '2001:db8::/32'], /has more than 1024 addresses; give longer prefixes$/],
-  [[...EDGE, '--source-ranges', '10.0.0.1,'], /^--source-ranges "" is no subnet; write one such as 192\.0\.2\.0\/28/],
-  [[...EDGE, '--source-ranges', '224.0.0.1'], /^--source-ranges "224\.0\.0\.1" is no address to connect from; /],
-  [[...EDGE, '--accept-proxy', 'haproxy'], /^--accept-proxy "haproxy" is no subnet; /],
+  [
+    [...EDGE, '--source-ranges', '10.0.0.1,'],
+    /^--source-ranges "" is not a subnet; write one such as 192\.0\.2\.0\/28/,
+  ],
+  [[...EDGE, '--source-ranges', '224.0.0.1'], /^--source-ranges "224\.0\.0\.1" is not an address to connect from; /],
+  [[...EDGE, '--accept-proxy', 'haproxy'], /^--accept-proxy "haproxy" is not a subnet; /],
   [['--listen', '192.0.2.1:110'], /^--backend is missing; give the ADDR:PORT of at least one$/],
-  [[...EDGE, '--backend', '0.0.0.0:110'], /^--backend "0\.0\.0\.0:110" is no address to connect to; /],
+  [[...EDGE, '--backend', '0.0.0.0:110'], /^--backend "0\.0\.0\.0:110" is not an address to connect to; /],
   [[...EDGE, '--proxy-header', 'PROXY_V3'], '--proxy-header "PROXY_V3" is not one of PROXY_V1, PROXY_V2, NONE'],
   [[...EDGE, '--check-timeout', '6s'], '--check-timeout must not exceed --check-interval; shorten it'],
   [[...EDGE, '--healthy-threshold', '11'], '--healthy-threshold "11" is not a whole number from 1 to 10'],
   [[...EDGE, '--tls-profile', 'MODERN'], '--tls-profile is for TLS; give --tls-cert and --tls-key with it'],
   [[...EDGE, '--tls-min-version', '1.2'], '--tls-min-version is for TLS; give --tls-cert and --tls-key with it'],
   [[...EDGE, '--tls-alpn', 'h2'], '--tls-alpn is for TLS; give --tls-cert and --tls-key with it'],
-  [[...EDGE, '--tls-alpn', 'a b'], /^--tls-alpn "a b" is no protocol of ALPN; write /],
+  [[...EDGE, '--tls-alpn', 'a b'], /^--tls-alpn "a b" is not a protocol name for ALPN; write /],
   [[...EDGE, '--tls-profile', 'CUSTOM'], /^--tls-profile "CUSTOM" is not one of COMPATIBLE, MODERN, RESTRICTED, FIPS/],
   [[...EDGE, '--tls-min-version', '1.4'], '--tls-min-version "1.4" is not one of 1.0, 1.1, 1.2, 1.3'],
 ] as const) {

@@ -54,24 +54,24 @@ test('an address that others reach needs TLS', () => {
 test('what is missing or wrong is named', () => {
   refused(() => parseController([]), /--data is missing/)
   refused(() => parseController([...DATA, '--listen', '8080']), /--listen "8080" is not ADDR:PORT/)
-  refused(() => parseController([...DATA, '--addresses', '192.0.2.256']), /--addresses "192.0.2.256" is no address/)
-  refused(() => parseController([...DATA, '--address-pool', 'x']), /--address-pool "x" is no subnet/)
+  refused(() => parseController([...DATA, '--addresses', '192.0.2.256']), /--addresses "192.0.2.256" is not an address/)
+  refused(() => parseController([...DATA, '--address-pool', 'x']), /--address-pool "x" is not a subnet/)
   refused(() => parseController([...DATA, '--project', 'My_Project']), /--project "My_Project"/)
   refused(() => parseBackup(DATA), /--to is missing/)
   refused(() => parseRestore(DATA), /--from is missing/)
-  refused(() => parseToken([]), /needs one of create, list, revoke first/)
+  refused(() => parseToken([]), /needs an action: create, list or revoke/)
   refused(() => parseToken(['create', ...DATA, '--user', 'a']), /--role is missing/)
   refused(() => parseToken(['create', ...DATA, '--role', 'admin']), /--user is missing/)
   refused(() => parseToken(['create', ...DATA, '--role', 'root', '--user', 'a']), /not one of viewer, operator/)
-  refused(() => parseToken(['create', ...DATA, '--role', 'admin', '--user', 'a b']), /--user "a b" is no name/)
+  refused(() => parseToken(['create', ...DATA, '--role', 'admin', '--user', 'a b']), /--user "a b" is not a name/)
   refused(() => parseToken(['revoke', ...DATA]), /--id is missing/)
   refused(() => parseToken(['revoke', ...DATA, '--id', 'x', '--user', 'a']), /token revoke takes --data and --id/)
   refused(() => parseToken(['revoke', ...DATA, '--id', 'x', '--create']), /token revoke takes --data and --id/)
   refused(() => parseToken(['list', ...DATA, '--id', 'x']), /token list takes --data only/)
   refused(() => parseToken(['create', ...DATA, '--id', 'x']), /token create takes --data, --create, --user and --role/)
   for (const address of ['0.0.0.0', '::', '224.0.0.1', '255.255.255.255']) {
-    refused(() => parseController([...DATA, '--addresses', address]), /no address that clients connect to/)
-    refused(() => parseController([...DATA, '--address-pool', address]), /(that no client connects to|no subnet)/)
+    refused(() => parseController([...DATA, '--addresses', address]), /not an address that clients can connect to/)
+    refused(() => parseController([...DATA, '--address-pool', address]), /(that no client can connect to|not a subnet)/)
   }
 })
 
@@ -118,7 +118,7 @@ test('an agent follows a controller by the rules that an edge has', () => {
   const expected = { address, name: 'web-1', file: '/s/agent-web-1.json', tokenFile: undefined, caFile: 'ca.pem' }
   assert.deepEqual(controller, expected)
   assert.deepEqual(listeners[0].trust, { kind: 'controller' })
-  refused(() => parseAgent(trusting), /--instance is missing; say how the controller shall call this agent/)
+  refused(() => parseAgent(trusting), /--instance is missing; give the name by which the controller knows this agent/)
   refused(
     () => parseAgent(['--instance', 'web-1', '--allow-all-subnets']),
     /are for an agent with --controller; add it/,
@@ -134,8 +134,14 @@ test('an edge has one source of its configuration', () => {
   refused(() => parseEdge(['--state', '/s', '--config', 'f']), /are for an edge with --controller/)
   const { configuration } = parseEdge(controller)
   assert.equal(configuration.kind === 'controller' && configuration.file, '/var/lib/truepeer/edge-e.json')
-  refused(() => parseEdge([...controller, '--config', 'f']), /--controller and --config exclude each other/)
-  refused(() => parseEdge([...controller, '--check']), /--controller and --check exclude/)
-  refused(() => parseEdge([...controller, '--backend', '192.0.2.1:1']), /--controller and --backend exclude/)
-  refused(() => parseEdge([...controller, '--idle-timeout', '5s']), /--controller and --idle-timeout exclude/)
+  refused(() => parseEdge([...controller, '--config', 'f']), /--controller and --config cannot be used together/)
+  refused(() => parseEdge([...controller, '--check']), /--controller and --check cannot be used together/)
+  refused(
+    () => parseEdge([...controller, '--backend', '192.0.2.1:1']),
+    /--controller and --backend cannot be used together/,
+  )
+  refused(
+    () => parseEdge([...controller, '--idle-timeout', '5s']),
+    /--controller and --idle-timeout cannot be used together/,
+  )
 })

@@ -12,11 +12,11 @@ const FLAGS_OF = { create: ', --create, --user and --role', list: ' only', revok
 const ROLES = ['viewer', 'operator', 'admin', 'edge', 'agent'] as const
 const LISTEN_DEFAULT = '127.0.0.1:8080'
 
-const data = valueFlag('data', 'DIR', 'Where the controller keeps everything. Mandatory', parseText)
+const data = valueFlag('data', 'DIR', 'The directory in which the controller stores everything. Required', parseText)
 
 const create = switchFlag(
   'create',
-  'Begin a new store where there is none in --data; without it a directory that is wrong, or not mounted, is an error',
+  'Create a new store if --data has none; without this flag, a directory that is wrong or not mounted is an error',
 )
 
 /** The flags of `truepeer controller`. */
@@ -26,7 +26,7 @@ export const controllerFlags = {
   listen: listFlag(
     'listen',
     'ADDR:PORT',
-    `Serve the API here: on loopback, where every user of the host can change resources, or with --tls-cert and tokens. Without it and --unix: ${LISTEN_DEFAULT}`,
+    `The address on which to serve the API: on loopback, where every user of the host can change resources, or with tokens and TLS (--tls-cert). Without this flag and --unix: ${LISTEN_DEFAULT}`,
     parseListen,
   ),
   unix: listFlag(
@@ -38,14 +38,14 @@ export const controllerFlags = {
   tlsCert: valueFlag(
     'tls-cert',
     'FILE',
-    'Certificate chain in PEM, the server first; SIGHUP reads it again',
+    "A file with the certificate chain in PEM, the server's certificate first; SIGHUP reads it again",
     parseText,
   ),
-  tlsKey: valueFlag('tls-key', 'FILE', 'Its private key in PEM, which only the owner may be able to read', parseText),
+  tlsKey: valueFlag('tls-key', 'FILE', 'A file with the private key in PEM, which only its owner can read', parseText),
   project: listFlag(
     'project',
     'NAME',
-    'A project that there is; the first one is used where none is named. Without it: truepeer',
+    'A project to serve; the first one is used by requests that name none. Without this flag: truepeer',
     parseResourceName,
   ),
   addressPool: listFlag(
@@ -128,7 +128,7 @@ export function parseController(argv: readonly string[]): ControllerCommand {
 /** The flags of `truepeer controller backup`. */
 export const backupFlags = {
   data,
-  to: valueFlag('to', 'FILE', 'The file to write, which must not be there yet. Mandatory', parseText),
+  to: valueFlag('to', 'FILE', 'The file to write, which must not exist yet. Required', parseText),
 } as const
 
 /** Reads the arguments behind `truepeer controller backup`. @throws UsageError */
@@ -140,8 +140,8 @@ export function parseBackup(argv: readonly string[]): { readonly directory: stri
 /** The flags of `truepeer controller restore`. */
 export const restoreFlags = {
   data,
-  from: valueFlag('from', 'FILE', 'A file that "truepeer controller backup" wrote. Mandatory', parseText),
-  overwrite: switchFlag('overwrite', 'Replace what is there; it is kept beside, as controller.db.replaced'),
+  from: valueFlag('from', 'FILE', 'A file that "truepeer controller backup" wrote. Required', parseText),
+  overwrite: switchFlag('overwrite', 'Replace the existing store, which is kept as controller.db.replaced'),
 } as const
 
 /** Reads the arguments behind `truepeer controller restore`. @throws UsageError */
@@ -158,15 +158,15 @@ export function parseRestore(argv: readonly string[]): {
 /** The flags of `truepeer controller token`. */
 export const tokenFlags = {
   data,
-  create: { ...create, help: 'create: begin a new store where there is none in --data' },
-  user: valueFlag('user', 'NAME', 'create: who will use it; for an edge or an agent its name', parseUser),
+  create: { ...create, help: 'create: create a new store if --data has none' },
+  user: valueFlag('user', 'NAME', 'create: who will use the token; for an edge or an agent, its name', parseUser),
   role: valueFlag(
     'role',
     ROLES.join('|'),
-    'create: viewer reads, operator also changes resources, admin does everything; edge and agent only follow the configuration',
+    'create: what the token allows: viewer reads, operator also changes resources, admin does everything, edge and agent only follow the configuration',
     oneOf(ROLES),
   ),
-  id: valueFlag('id', 'ID', 'revoke: the token, as list shows it', parseText),
+  id: valueFlag('id', 'ID', 'revoke: the ID of the token, as list shows it', parseText),
 } as const
 
 /** What the command line of `truepeer controller token` says. */
@@ -186,7 +186,7 @@ export type TokenCommand = { readonly directory: string } & (
 export function parseToken(argv: readonly string[]): TokenCommand {
   const [action, ...rest] = argv
   if (action !== 'create' && action !== 'list' && action !== 'revoke') {
-    throw new UsageError('truepeer controller token needs one of create, list, revoke first')
+    throw new UsageError('truepeer controller token needs an action: create, list or revoke')
   }
   const values = parseFlags(rest, tokenFlags)
   const directory = dataOf(values.data)
@@ -230,7 +230,7 @@ function parseAddresses(text: string, flag: string): readonly IpAddress[] {
     const address = parseIpAddress(part.trim())
     if (address !== undefined && !NOT_CONNECTABLE.has(classifyAddress(address))) return address
     throw new UsageError(
-      `${flag} ${quoted(part)} is no address that clients connect to; write one such as 203.0.113.10 or 2001:db8::10`,
+      `${flag} ${quoted(part)} is not an address that clients can connect to; write one such as 203.0.113.10 or 2001:db8::10`,
     )
   })
 }
@@ -240,13 +240,13 @@ function parsePools(text: string, flag: string): readonly Cidr[] {
   const wrong = pools.find(({ address }) => NOT_CONNECTABLE.has(classifyAddress(address)))
   if (wrong === undefined) return pools
   throw new UsageError(
-    `${flag} ${quoted(formatCidr(wrong))} has addresses that no client connects to; write one such as 203.0.113.0/28`,
+    `${flag} ${quoted(formatCidr(wrong))} has addresses that no client can connect to; write one such as 203.0.113.0/28`,
   )
 }
 
 function parseUser(text: string, flag: string): string {
   if (/^[A-Za-z0-9][-A-Za-z0-9._@]{0,62}$/.test(text)) return text
   throw new UsageError(
-    `${flag} ${quoted(text)} is no name; write letters, digits and "-._@", such as alice@example.com`,
+    `${flag} ${quoted(text)} is not a name; write letters, digits and "-._@", such as alice@example.com`,
   )
 }

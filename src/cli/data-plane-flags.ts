@@ -14,28 +14,28 @@ export const processFlags = {
   maxConnections: valueFlag(
     'max-connections',
     'N',
-    'Connections at once in all workers; further clients wait in the queue. 0: as many as the limit of open files allows',
+    'Maximum number of open connections in all workers; further clients wait in the queue. 0 means as many as the limit of open files allows',
     integerBetween(0, CONNECTIONS_MAX),
     '0',
   ),
   maxConnectionsPerWorker: valueFlag(
     'max-connections-per-worker',
     'N',
-    'Connections at once in one worker; 0: only the limit of all',
+    'Maximum number of open connections in one worker; 0 means that only the limit for all workers applies',
     integerBetween(0, CONNECTIONS_MAX),
     '0',
   ),
   drainTimeout: valueFlag(
     'drain-timeout',
     'TIME',
-    'How long open connections may go on after SIGTERM; 0: until they end by themselves',
+    'How long open connections may continue after SIGTERM; 0 waits until they end by themselves',
     parseDuration,
     '30s',
   ),
   warmUp: valueFlag(
     'warm-up',
     'on|off',
-    'Whether workers that have nothing to do yet play connections with themselves on 127.0.0.1, for 1.5 s at most, so that the first clients meet compiled code',
+    'Whether a worker, before its first client, makes connections to itself on 127.0.0.1 for at most 1.5 s, so that its code is compiled when clients come',
     oneOf(['on', 'off']),
     'on',
   ),
@@ -49,25 +49,31 @@ export const processFlags = {
 
 /** The flags that concern one listening port. */
 export const listenerFlags = {
-  connectTimeout: valueFlag('connect-timeout', 'TIME', 'To reach the other side', parsePositiveDuration, '5s'),
+  connectTimeout: valueFlag(
+    'connect-timeout',
+    'TIME',
+    'Maximum time to connect to the other side',
+    parsePositiveDuration,
+    '5s',
+  ),
   halfClosedTimeout: valueFlag(
     'half-closed-timeout',
     'TIME',
-    'Silence after one side has sent its FIN; 0: for ever',
+    'How long a connection may be silent after one side has sent its FIN; 0 sets no limit',
     parseDuration,
     '1h',
   ),
   keepalive: valueFlag(
     'keepalive',
     'TIME',
-    'Silence before TCP keepalive asks whether the peer is alive; one that does not answer is given up after as long again. 0: off',
+    'How long a connection is silent before TCP keepalive probes the peer; a peer that does not answer for as long again is given up. 0 switches it off',
     parseDuration,
     '2m',
   ),
   userTimeout: valueFlag(
     'user-timeout',
     'TIME',
-    'TCP_USER_TIMEOUT: how long sent data may stay unacknowledged, or the receive window of the peer closed. 0: the kernel decides',
+    'TCP_USER_TIMEOUT: how long sent data may be unacknowledged, or the receive window of the peer closed. 0 leaves it to the kernel',
     parseDuration,
     '0s',
   ),

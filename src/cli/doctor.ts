@@ -5,7 +5,7 @@ import type { FollowerSettings } from './follower-flags.ts'
 import { familiesOf, familyFlag } from './host-setup.ts'
 
 const ownFlags = {
-  family: { ...familyFlag, help: 'Address families of the clients that the agent is for' },
+  family: { ...familyFlag, help: 'The address families of the clients' },
   json: switchFlag('json', 'Print JSON instead of text'),
 } as const
 
@@ -27,7 +27,7 @@ export type DoctorCommand = {
 export function parseDoctor(argv: readonly string[], readConfig: ReadAgentConfig): DoctorCommand {
   const [subject, ...rest] = argv
   if (subject !== 'agent') {
-    throw new UsageError('truepeer doctor needs "agent" first, and then the flags that the agent is started with')
+    throw new UsageError('truepeer doctor needs "agent", and then the flags that the agent is started with')
   }
   const { agentArgv, own } = splitAgentArgv(rest, ownFlags)
   const { listeners, controller, maxConnections } = readAgent(agentArgv, readConfig)

@@ -12,7 +12,7 @@ const { controller, ...followed } = followerFlags({
 const name = valueFlag(
   'name',
   'NAME',
-  'With --controller: how this edge is called there. Mandatory then',
+  'With --controller: the name by which the controller knows this edge. Required then',
   parseResourceName,
 )
 

@@ -61,7 +61,7 @@ const configFlags = {
   config: listFlag(
     'config',
     'FILE',
-    'A YAML or JSON file of Compute Engine resources, from a forwarding rule to the backends; SIGHUP reads it again and applies what has changed. The flag for each file',
+    'A YAML or JSON file of Compute Engine resources, from forwarding rules to backends; SIGHUP reads it again and applies what has changed. Repeat the flag for each file',
     parseText,
   ),
   watch: switchFlag('watch', 'Apply a file of --config, --tls-cert or --tls-key as soon as it changes, without SIGHUP'),
@@ -69,8 +69,13 @@ const configFlags = {
 
 /** The flags of the one-line form, which say the same as a file of one forwarding rule and its backends. */
 export const oneLineFlags = {
-  listen: valueFlag('listen', 'ADDR:PORT', 'Where clients connect to. Mandatory without --config', parseAddressPort),
-  backends: listFlag('backend', 'ADDR:PORT', 'A backend; give the flag once for each', parseTarget),
+  listen: valueFlag(
+    'listen',
+    'ADDR:PORT',
+    'The address that clients connect to. Required without --config and --controller',
+    parseAddressPort,
+  ),
+  backends: listFlag('backend', 'ADDR:PORT', 'The address of a backend; repeat the flag for each backend', parseTarget),
   proxyHeader: valueFlag(
     'proxy-header',
     PROXY_HEADERS.join('|'),
@@ -81,19 +86,19 @@ export const oneLineFlags = {
   tlsCert: listFlag(
     'tls-cert',
     'FILE',
-    'Clients speak TLS: the certificate chain in PEM, the leaf first. The flag for each certificate, the default one first; SIGHUP reads the files again',
+    'Accept TLS from clients, with the certificate chain in this PEM file, the leaf first. Repeat the flag for each certificate, the default one first; SIGHUP reads the files again',
     parseText,
   ),
   tlsKey: listFlag(
     'tls-key',
     'FILE',
-    'The private key in PEM for the --tls-cert in the same place; only its owner may be able to read the file',
+    'A PEM file with the private key of the --tls-cert at the same position; only its owner may be able to read it',
     parseText,
   ),
   tlsProfile: valueFlag(
     'tls-profile',
     TLS_PROFILES.join('|'),
-    'The cipher suites that clients may use, as the profiles of SSL policies',
+    'The cipher suites that clients may use, by the name of a profile of SSL policies',
     oneOf(TLS_PROFILES),
     'MODERN',
   ),
@@ -110,75 +115,86 @@ export const oneLineFlags = {
     'An application protocol that clients may agree on (ALPN), such as "postgresql"; the flag for each, the preferred one first. Without it, none is',
     parseAlpnProtocol,
   ),
-  idleTimeout: valueFlag('idle-timeout', 'TIME', 'Silence in both directions; 0: for ever', parseDuration, '30s'),
+  idleTimeout: valueFlag(
+    'idle-timeout',
+    'TIME',
+    'How long a connection may be silent in both directions before it is closed; 0 sets no limit',
+    parseDuration,
+    '30s',
+  ),
   checkInterval: valueFlag(
     'check-interval',
     'TIME',
-    'From one health check of a backend to the next',
+    'Time from the start of one health check of a backend to the start of the next',
     parsePositiveDuration,
     '5s',
   ),
   checkTimeout: valueFlag(
     'check-timeout',
     'TIME',
-    'For a backend to accept a health check',
+    'Maximum time for a backend to accept the connection of a health check',
     parsePositiveDuration,
     '5s',
   ),
   healthyThreshold: valueFlag(
     'healthy-threshold',
     'N',
-    'Successful checks in a row before a backend that was down is used again',
+    'Number of successful checks in a row after which a backend that was down is used again',
     integerBetween(1, THRESHOLD_MAX),
     '2',
   ),
   unhealthyThreshold: valueFlag(
     'unhealthy-threshold',
     'N',
-    'Failed checks in a row before a backend is no longer used',
+    'Number of failed checks in a row after which a backend is no longer used',
     integerBetween(1, THRESHOLD_MAX),
     '2',
   ),
   maxUtilization: valueFlag(
     'max-utilization',
     'PART',
-    'The backends are agents: ask each for the load of its host. One above this part of its processors, such as 0.8, gets connections only if all are; one whose app does not listen gets none',
+    'Ask the agents on the backends for the load of their hosts. A backend that uses more than this part of its processors, such as 0.8, gets connections only if all backends do; one whose app does not listen gets none',
     parsePart,
   ),
 } as const
 
 /** The flags that both forms take. */
 const commonFlags = {
-  check: switchFlag('check', 'Only check the configuration: print what is wrong with it, or that it is right'),
+  check: switchFlag('check', 'Check the configuration, print what is wrong with it or that it is valid, and exit'),
   region: valueFlag(
     'region',
     'REGION',
-    'Where this edge is: backends of this region come first. Without it, and without --zone, all are equally near',
+    'The region of this edge, whose backends are preferred. Without this flag and --zone, no backend is nearer than another',
     parseResourceName,
   ),
-  zone: valueFlag('zone', 'ZONE', 'Where this edge is, such as us-central1-b; says the region, too', parseResourceName),
+  zone: valueFlag(
+    'zone',
+    'ZONE',
+    'The zone of this edge, such as us-central1-b; it also gives the region',
+    parseResourceName,
+  ),
   retries: valueFlag(
     'retries',
     'N',
-    'Further backends to try when one cannot be connected to, as long as nothing was relayed',
+    'How many further backends to try when connecting to one fails',
     integerBetween(0, RETRIES_MAX),
     '3',
   ),
   sourceRanges: valueFlag(
     'source-ranges',
     'CIDR,...',
-    'The addresses of this host from which backends are connected to, in turn: each gives as many connections to one backend as the host has ephemeral ports, 28,232 by default. At most 1024; without it the kernel chooses',
+    'The addresses of this host from which to connect to backends, in turn; at most 1024. Each allows as many connections to one backend as the host has ephemeral ports, 28,232 by default. Without this flag the kernel chooses the address',
     parseSourceRanges,
   ),
   acceptProxy: valueFlag(
     'accept-proxy',
     'CIDR,...',
-    'The edge stands behind load balancers with these addresses: each connection begins with their PROXY header, and nobody else is served',
+    'The addresses of load balancers in front of this edge: each connection must come from one of them and begin with a PROXY header',
     parseCidrs,
   ),
   headerTimeout: {
     ...agentListenerFlags.headerTimeout,
-    help: 'With --accept-proxy: from accept to the complete header',
+    help: 'With --accept-proxy: maximum time from accepting a connection to the end of its header',
   },
   maxConnectionsPerClient: valueFlag(
     'max-connections-per-client',
@@ -196,13 +212,13 @@ const commonFlags = {
   handshakeTimeout: valueFlag(
     'handshake-timeout',
     'TIME',
-    'Where clients speak TLS: from accept, or from the end of the PROXY header, to the end of the handshake',
+    'For TLS: maximum time from accepting a connection, or from the end of its PROXY header, to the end of the handshake',
     parsePositiveDuration,
     '10s',
   ),
   headerLengthMax: {
     ...agentListenerFlags.headerLengthMax,
-    help: 'With --accept-proxy: longest version 2 header, counted behind its first 16 bytes',
+    help: 'With --accept-proxy: maximum length of a version 2 header, without its first 16 bytes',
   },
   allowLocalBackends: switchFlag(
     'allow-local-backends',
@@ -210,15 +226,9 @@ const commonFlags = {
   ),
   assignAddresses: switchFlag(
     'assign-addresses',
-    'Put the addresses of frontends on the loopback interface where the host does not have them, and take them away at the end; needs CAP_NET_ADMIN',
+    'Add those addresses of frontends that this host does not have to the loopback interface, and remove them at the end; needs CAP_NET_ADMIN',
   ),
-  workers: valueFlag(
-    'workers',
-    'N',
-    'Worker threads, each with listening sockets of its own',
-    integerBetween(1, WORKERS_MAX),
-    '1',
-  ),
+  workers: valueFlag('workers', 'N', 'Number of worker threads', integerBetween(1, WORKERS_MAX), '1'),
   ...listenerFlags,
   ...processFlags,
 } as const
@@ -306,7 +316,7 @@ function configurationOf(
     return controller
   }
   if (values.config.length === 0) return oneLineOf(given, values)
-  refuseBeside('--config', 'it stands in the file', given, oneLineFlags)
+  refuseBeside('--config', 'the file says it', given, oneLineFlags)
   return { kind: 'files', paths: values.config, isWatched: values.watch.length > 0 }
 }
 
@@ -314,7 +324,7 @@ function configurationOf(
 function refuseBeside(name: string, reason: string, given: FlagValues<FlagTable>, flags: FlagTable): void {
   for (const [key, flag] of Object.entries(flags)) {
     if (given[key].length === 0) continue
-    throw new UsageError(`${name} and ${spelled(flag)} exclude each other: ${reason}; remove one of them`)
+    throw new UsageError(`${name} and ${spelled(flag)} cannot be used together: ${reason}; remove one of them`)
   }
 }
 
@@ -322,7 +332,9 @@ function refuseBeside(name: string, reason: string, given: FlagValues<FlagTable>
 function oneLineOf(given: FlagValues<FlagTable>, values: FlagValues<typeof edgeFlags>): LocalConfiguration {
   const [listen] = values.listen
   if (listen === undefined) {
-    throw new UsageError('--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE')
+    throw new UsageError(
+      '--listen is missing; give the ADDR:PORT that clients connect to, or --config FILE, or --controller URL',
+    )
   }
   if (values.backends.length === 0) throw new UsageError('--backend is missing; give the ADDR:PORT of at least one')
   if (values.checkTimeout[0] > values.checkInterval[0]) {
@@ -372,10 +384,12 @@ function tlsOf(values: FlagValues<typeof edgeFlags>): OneLineTls | undefined {
   const [profile] = values.tlsProfile
   const [version] = values.tlsMinVersion
   if (version === '1.3' && profile !== 'RESTRICTED') {
-    throw new UsageError(`--tls-min-version 1.3 does not go with the profile ${profile}; give --tls-profile RESTRICTED`)
+    throw new UsageError(
+      `--tls-min-version 1.3 cannot be used with the profile ${profile}; give --tls-profile RESTRICTED`,
+    )
   }
   if (profile === 'FIPS_202205' && version !== '1.2') {
-    throw new UsageError(`--tls-profile FIPS_202205 does not go with version ${version}; give --tls-min-version 1.2`)
+    throw new UsageError(`--tls-profile FIPS_202205 cannot be used with version ${version}; give --tls-min-version 1.2`)
   }
   const certificateFiles = certificates.map((certificatePath, index) => ({
     name: certificateName(index),
@@ -393,7 +407,7 @@ function tlsOf(values: FlagValues<typeof edgeFlags>): OneLineTls | undefined {
 function parseAlpnProtocol(text: string, flag: string): string {
   if (text.length <= ALPN_PROTOCOL_LENGTH_MAX && new RegExp(ALPN_PROTOCOL_PATTERN).test(text)) return text
   throw new UsageError(
-    `${flag} ${quoted(text)} is no protocol of ALPN; write up to 255 printable characters, no spaces`,
+    `${flag} ${quoted(text)} is not a protocol name for ALPN; write up to 255 printable characters, no spaces`,
   )
 }
 

@@ -93,9 +93,9 @@ function tokenize(argv: readonly string[], flags: readonly Flag<unknown>[]): Tok
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index]
     const [, name, inline] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(word) ?? []
-    if (name === undefined) throw new UsageError(`Unexpected ${quoted(word)}: only flags are taken here; see --help`)
+    if (name === undefined) throw new UsageError(`Unexpected ${quoted(word)}: only flags are allowed here; see --help`)
     const flag = flags.find((candidate) => candidate.name === name)
-    if (flag === undefined) throw new UsageError(`Unknown flag ${quoted(word)}; see --help for those there are`)
+    if (flag === undefined) throw new UsageError(`Unknown flag ${quoted(word)}; --help lists the flags`)
     const isSwitch = flag.metavar === ''
     if (isSwitch && inline !== undefined) throw new UsageError(`${spelled(flag)} takes no value; leave "=" out`)
     if (isSwitch || inline !== undefined) {

@@ -39,19 +39,19 @@ export function followerFlags({ role, purpose, kept, state }: FollowerTexts) {
     state: valueFlag(
       'state',
       'DIR',
-      `With --controller: where ${kept}, with which the ${role} starts while the controller is away; without it ${state}`,
+      `With --controller: the directory in which ${kept}, so that the ${role} can start while the controller is away; without this flag ${state}`,
       parseText,
     ),
     tokenFile: valueFlag(
       'token-file',
       'FILE',
-      `With --controller: a file that only its owner can read, with the token of this ${role}, of "truepeer controller token create --role ${role}". Instead of it, the credential "controller-token" is read where systemd passes one`,
+      `With --controller: a file that only its owner can read, with the token that "truepeer controller token create --role ${role}" has printed. Without this flag, the credential "controller-token" is read if systemd passes one`,
       parseText,
     ),
     controllerCa: valueFlag(
       'controller-ca',
       'FILE',
-      'With --controller: the certificates in PEM that may have signed that of the controller; without it, those of node',
+      "With --controller: a PEM file with the authorities that may have signed the controller's certificate; without this flag, node's own list",
       parseText,
     ),
   } as const
@@ -79,7 +79,7 @@ export function followerSettings(
     throw new UsageError(`${flags} are for an ${role} with --controller; add it`)
   }
   if (name === undefined) {
-    throw new UsageError(`${spelled(nameFlag)} is missing; say how the controller shall call this ${role}`)
+    throw new UsageError(`${spelled(nameFlag)} is missing; give the name by which the controller knows this ${role}`)
   }
   return { address, name, file: join(values.state[0] ?? state, `${role}-${name}.json`), tokenFile, caFile }
 }

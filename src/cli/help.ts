@@ -14,13 +14,13 @@ export type Command = { readonly summary: string; readonly usage: string; readon
 /** Every subcommand by its name. */
 export const commands = {
   edge: {
-    summary: 'Take clients, pick a healthy backend, and tell it who the client is',
+    summary: 'Accept clients, choose a healthy backend, and tell it the address of the client',
     usage:
       'truepeer edge --listen ADDR:PORT --backend ADDR:PORT [--backend ADDR:PORT ...] [flags]\n       truepeer edge --config FILE [--config FILE ...] [flags]',
     flags: edgeFlags,
   },
   agent: {
-    summary: "Take connections from trusted edges and connect to the local app from the client's own address",
+    summary: "Accept connections from trusted edges, and connect to the local app from the client's address",
     usage:
       'truepeer agent -l ADDR:PORT -4 ADDR:PORT -6 ADDR:PORT --allowed-subnets FILE [flags]\n       truepeer agent --config FILE',
     flags: agentHelpFlags,
@@ -41,39 +41,40 @@ export const commands = {
     flags: doctorFlags,
   },
   status: {
-    summary: 'Show the frontends, groups and backends of a running edge, their health and connections',
+    summary: 'Show the frontends, groups and backends of a running edge, with their health and connections',
     usage: 'truepeer status [--admin HOST:PORT|unix:PATH] [--json]',
     flags: statusFlags,
   },
   controller: {
-    summary: 'Keep the configuration behind the API of Compute Engine, and hand every change to the edges',
+    summary: 'Store the configuration, serve the API of Compute Engine, and send every change to the edges',
     usage:
       'truepeer controller --data DIR [--listen ADDR:PORT] [--unix PATH] [--project NAME] [--address-pool CIDR] [flags]',
     flags: controllerFlags,
   },
   'controller backup': {
-    summary: 'Write all that a controller has stored into one file; it may run meanwhile',
+    summary: 'Write everything that a controller has stored into one file; the controller may be running',
     usage: 'truepeer controller backup --data DIR --to FILE',
     flags: backupFlags,
   },
   'controller restore': {
-    summary: 'Put a backup in the place of what a controller has stored; it must not run',
+    summary: 'Replace what a controller has stored by a backup; the controller must be stopped',
     usage: 'truepeer controller restore --data DIR --from FILE [--overwrite]',
     flags: restoreFlags,
   },
   'controller token': {
-    summary: 'Make, list or revoke the bearer tokens that a controller lets in; it may run meanwhile',
+    summary: 'Create, list or revoke the bearer tokens of a controller, which may be running',
     usage:
       'truepeer controller token create --data DIR --user NAME --role ROLE\n       truepeer controller token list --data DIR\n       truepeer controller token revoke --data DIR --id ID',
     flags: tokenFlags,
   },
   verify: {
-    summary: 'Connect to a frontend as a client: show its certificates, and whether the app sees this client',
+    summary:
+      "Connect to a frontend as a client, and show its certificates and whether the app sees this client's address",
     usage: 'truepeer verify ADDR:PORT [--tls [--ca FILE] [--servername NAME]] [--json]',
     flags: verifyFlags,
   },
   whoami: {
-    summary: 'Run an app that tells each client the address it sees; truepeer verify asks it',
+    summary: 'Run an app that tells each client which address it sees; it answers truepeer verify',
     usage: 'truepeer whoami [--listen ADDR:PORT]',
     flags: whoamiFlags,
   },
@@ -102,7 +103,7 @@ export function programHelp(): string {
     ...names,
     '',
     'Flags:',
-    '  --help     Show this text; behind a command, its flags',
+    '  --help     Show this text; after a command, its flags',
     '  --version  Show the version',
     '',
   ].join('\n')
@@ -120,7 +121,7 @@ export function commandHelp(command: Command): string {
     '',
     `Usage: ${command.usage}`,
     '',
-    'Flags (one dash or two; a TIME is such as 500ms, 5s, 1h; a bare number means seconds):',
+    'Flags (with one or two dashes; a TIME is, for example, 500ms, 5s or 1h, or a number of seconds):',
     ...flags,
     '',
   ].join('\n')

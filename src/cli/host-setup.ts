@@ -18,13 +18,13 @@ export const hostSetupFlags = {
   appPorts: listFlag(
     'app-port',
     'PORT',
-    'Close a port of the app to the outside, with nftables; give the flag once for each',
+    'Close a port of the app to the network, with nftables; repeat the flag for each port',
     integerBetween(1, 65_535),
   ),
   agentUser: valueFlag(
     'agent-user',
     'NAME',
-    'Keep packets of this user that carry a foreign source address on this host, with nftables',
+    'Stop packets of this user that carry a foreign source address from leaving this host, with nftables',
     parseText,
   ),
   watch: switchFlag(
@@ -51,7 +51,7 @@ export type HostSetupCommand = {
 export function parseHostSetup(argv: readonly string[]): HostSetupCommand {
   const [word, ...rest] = argv
   const action = ACTIONS.find((candidate) => candidate === word)
-  if (action === undefined) throw new UsageError(`truepeer host-setup needs one of ${ACTIONS.join(', ')} first`)
+  if (action === undefined) throw new UsageError(`truepeer host-setup needs an action: ${ACTIONS.join(', ')}`)
   const values = parseFlags(rest, hostSetupFlags)
   const isKept = values.watch.length > 0
   if (isKept && action !== 'apply') throw new UsageError(`--watch goes with "apply", and not with "${action}"`)
@@ -75,7 +75,7 @@ function parseTable(text: string, flag: string): number {
   const table = integerBetween(1, 0x7fff_ffff)(text, flag)
   // rt_tables: default, main and local are the kernel's own.
   if (table >= 253 && table <= 255) {
-    throw new UsageError(`${flag} ${table} is a table that the kernel itself uses; give another one, such as 100`)
+    throw new UsageError(`${flag} ${table} is a table that the kernel uses itself; give another one, such as 100`)
   }
   return table
 }

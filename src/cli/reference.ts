@@ -90,19 +90,19 @@ export function exampleAgentConfig(): string {
     '# The controller whose edges are trusted, for the whole process. SIGHUP applies a change.',
     ...exampleLines(agentControllerFlags, ''),
     '',
-    '# One entry for each port. SIGHUP applies what was changed, added and removed.',
+    '# One entry for each port. SIGHUP applies what was changed, added or removed.',
     'listeners:',
     ...exampleLines(agentListenerFlags, '    ').map((line, index) =>
       index === 0 ? line.replace(/^ {4}/, '  - ') : line,
     ),
     '',
-    '  # What is left out has its default. The subnets can also stand here.',
+    '  # A key that is left out has its default. The subnets can also be listed here.',
     '  - listen: "[2001:db8:10::2]:110"',
     '    target4: 127.0.0.1:112',
     '    target6: "[::1]:112"',
     '    allowedSubnets: [35.191.0.0/16, 130.211.0.0/22]',
     '',
-    '  # One that names no subnets trusts the edges of the controller.',
+    '  # A listener that names no subnets trusts the edges of the controller.',
     '  - listen: 10.128.0.2:25',
     '    target4: 127.0.0.1:2525',
     '',
@@ -143,7 +143,7 @@ function commandPage(name: string, command: Command): string {
 function flagSection(flag: Flag<unknown>, configPlace: string | undefined): string[] {
   const value = flag.metavar === '' ? '' : ` ${flag.metavar}`
   const facts = [
-    ...(flag.metavar === '' ? ['A switch; off without it.'] : []),
+    ...(flag.metavar === '' ? ['A switch, off by default.'] : []),
     ...(flag.defaultText === undefined ? [] : [`Default: \`${flag.defaultText}\`.`]),
     ...(flag.isRepeatable ? ['May be given more than once.'] : []),
     ...(configPlace === undefined ? [] : [configPlace]),
@@ -160,14 +160,14 @@ function place(key: string): string {
   if (key in agentListenerFlags) return `In the file: \`${key}\`, for each listener.`
   if (key === 'workers' || key in processFlags || key in agentControllerFlags)
     return `In the file: \`${key}\`, at the top.`
-  return key === 'config' ? 'Stands alone on the command line.' : 'Not in the file.'
+  return key === 'config' ? 'Not in the file; it is the only flag of the agent then.' : 'Not in the file.'
 }
 
 function agentConfigSection(): string[] {
   return [
     '## Configuration file',
     wrapped(
-      'With `--config FILE` everything stands in the file, and several ports can be served by one process. A value is written ' +
+      'With `--config FILE` all settings are in the file, and one process can serve several ports. A value is written ' +
         'as on the command line; a switch is `true` or `false`. Each listener needs `listen`, and exactly one of ' +
         '`allowedSubnets` (a list of subnets, which has no flag), `allowedSubnetsFile` and `allowAllSubnets: true`; with ' +
         '`controller`, one that has none of them trusts the edges of the controller. A key that is unknown, given twice, or has a wrong value is refused; all problems are named at once, each with its place. YAML ' +
@@ -251,7 +251,7 @@ function endReasonsPage(): string {
     wrapped(
       'Every connection that was accepted ends for exactly one of these reasons. It is `end` in the record of the connection ' +
         'in the log, and the `reason` of `truepeer_connections_ended_total`. "The client" is who connected: for an agent ' +
-        'that is an edge. What to do about it stands behind each.',
+        'that is an edge. Each reason is followed by what to do about it.',
     ),
     wrapped(
       `An end closes the socket of whoever is left with a FIN. It resets it where the other side broke, and for ` +
@@ -304,14 +304,14 @@ function resourcesPage(): string {
   const [{ fields, accepted }] = entries
   return page('Resources', [
     wrapped(
-      'What stands in a file of `truepeer edge --config`: resources of the Compute Engine API, version 1, with its names, ' +
-        'values and defaults. A file is YAML or JSON: one or several documents, each a resource or a list of them, as `gcloud … ' +
-        'describe --format=yaml` and `export` print them. A field that is not listed here is refused, with the nearest name ' +
-        'that is.',
+      'A file of `truepeer edge --config` contains resources of the Compute Engine API, version 1, with its names, ' +
+        'values and defaults. A file is YAML or JSON: one or several documents, each a resource or a list of them, in ' +
+        'the form that `gcloud … describe` and `gcloud … export` print. A field that is not listed here is refused, with ' +
+        'the nearest name that is.',
     ),
     wrapped(
-      '`kind` says what a resource is, or else `selfLink`. `zone` or `region` says where it lives, or else `selfLink`; what ' +
-        'has neither is global. A reference is a name, a path such as `zones/us-central1-b/instances/my-backend`, or a URL; ' +
+      '`kind` or else `selfLink` says what a resource is. `zone` or `region`, or else `selfLink`, says where it is; a ' +
+        'resource that has neither is global. A reference is a name, a path such as `zones/us-central1-b/instances/my-backend`, or a URL; ' +
         'host and project in it mean nothing. Every resource has:',
     ),
     fields.filter(isCommon).map(fieldItem).join('\n'),

@@ -33,7 +33,7 @@ const STATUS: EdgeStatus = {
     version: 7,
     appliedAt: '2026-11-22T10:00:00.000Z',
     reloads: { ok: 6, failed: 1 },
-    problems: ['lb.yaml: it is wrong; mend it'],
+    problems: ['lb.yaml: it is wrong; fix it'],
   },
   frontends: [
     {
@@ -106,8 +106,8 @@ test('a status is aligned tables, and what a backend said cannot move the cursor
   const text = formatStatus(STATUS)
   assert.deepEqual(text.split('\n'), [
     'Configuration 7, applied 2026-11-22T10:00:00.000Z; reloads: 6 ok, 1 failed',
-    'The last one was refused:',
-    '  lb.yaml: it is wrong; mend it',
+    'The last reload was refused:',
+    '  lb.yaml: it is wrong; fix it',
     '',
     'FRONTEND  ADDRESS             PROXY     TLS              HEADER    SERVICE    OPEN  TOTAL  REFUSED',
     'my-rule   [2001:db8::10]:110  my-proxy  MODERN, TLSv1.2  PROXY_V1  my-tcp-lb     2  12345        9',
@@ -117,7 +117,7 @@ test('a status is aligned tables, and what a backend said cannot move the cursor
     '',
     'Warnings of TLS:',
     '  my-cert: it has expired',
-    '  my-policy: this OpenSSL does not have TLS_RSA_WITH_3DES_EDE_CBC_SHA',
+    '  my-policy: this OpenSSL does not support TLS_RSA_WITH_3DES_EDE_CBC_SHA',
     '',
     'SERVICE    GROUP                   REGION       HEALTHY  MODE         TARGET     OPEN',
     'my-tcp-lb  us-central1-b/my-group  us-central1  2/3      UTILIZATION  80% x 0.5     2',
@@ -136,7 +136,11 @@ test('a status is aligned tables, and what a backend said cannot move the cursor
 test('an answer that is no status of an edge is an error, not an empty table', () => {
   assert.deepEqual(readStatus(JSON.stringify(STATUS)).frontends, STATUS.frontends)
   for (const body of ['', '[]', 'null', '{"error":"The edge is starting; ask again"}', '<html>']) {
-    assert.throws(() => readStatus(body), /no edge of this version; compare "truepeer --version" of both/, body)
+    assert.throws(
+      () => readStatus(body),
+      /not one of an edge of this version; compare "truepeer --version" of both/,
+      body,
+    )
   }
 })
 
@@ -147,7 +151,7 @@ test('a status in which any part is another thing is refused, or shown, and neve
       try {
         formatStatus(readStatus(body))
       } catch (error) {
-        assert.match(String(error), /no edge of this version/, `${path.join('.')}: ${JSON.stringify(other)}`)
+        assert.match(String(error), /not one of an edge of this version/, `${path.join('.')}: ${JSON.stringify(other)}`)
       }
     }
   }

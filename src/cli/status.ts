@@ -9,7 +9,7 @@ export const statusFlags = {
   admin: valueFlag(
     'admin',
     'HOST:PORT|unix:PATH',
-    'Where the edge serves its status: the value of its own --admin',
+    'The address at which the edge serves its status, as given to its --admin',
     parseAdmin,
     '127.0.0.1:9112',
   ),
@@ -79,7 +79,7 @@ export function readStatus(body: string): EdgeStatus {
     // Not even JSON: the same message says what to do.
   }
   if (!isStatus(status)) {
-    throw new Error('What answers is no edge of this version; compare "truepeer --version" of both')
+    throw new Error('The answer is not one of an edge of this version; compare "truepeer --version" of both')
   }
   return status as EdgeStatus
 }
@@ -91,7 +91,7 @@ export function formatStatus({ configuration, frontends, services, leaving }: Ed
   const blocks = [
     [
       `Configuration ${version}, applied ${appliedAt}; reloads: ${reloads.ok} ok, ${reloads.failed} failed`,
-      ...(problems.length === 0 ? [] : ['The last one was refused:', ...problems.map((problem) => `  ${problem}`)]),
+      ...(problems.length === 0 ? [] : ['The last reload was refused:', ...problems.map((problem) => `  ${problem}`)]),
     ]
       .map(withoutControls)
       .join('\n'),
@@ -171,7 +171,7 @@ function certificateBlocks(frontends: EdgeStatus['frontends']): string[] {
   const policies = frontends.flatMap(({ tls }) => {
     if (tls === undefined || tls.unavailable.length === 0) return []
     return [
-      `  ${tls.policy === '' ? tls.profile : tls.policy}: this OpenSSL does not have ${tls.unavailable.join(', ')}`,
+      `  ${tls.policy === '' ? tls.profile : tls.policy}: this OpenSSL does not support ${tls.unavailable.join(', ')}`,
     ]
   })
   const warnings = [...new Set([...certificates, ...policies])].map((line) => String(withoutControls(line)))

@@ -159,6 +159,6 @@ test('a part of a whole is a decimal above 0, and 1 at most', () => {
   assert.equal(parsePart('0.8', '--x'), 0.8)
   assert.equal(parsePart('1', '--x'), 1)
   for (const text of ['0', '0.0', '1.1', '80%', '.8', '0,8', '-0.1', '1e-1', '', 'NaN', LONG]) {
-    assertUsage(() => parsePart(text, '--x'), /^--x ".*" is not a part from above 0 to 1, such as 0\.8$/)
+    assertUsage(() => parsePart(text, '--x'), /^--x ".*" is not a number above 0 and up to 1; write one such as 0\.8$/)
   }
 })

@@ -51,7 +51,7 @@ export function parseTarget(text: string, flag: string): Endpoint {
   const endpoint = parseAddressPort(text, flag)
   if (!NOT_CONNECTABLE.has(classifyAddress(endpoint.address))) return endpoint
   throw new UsageError(
-    `${flag} ${quoted(text)} is no address to connect to; write that of the app, such as 127.0.0.1:${endpoint.port}`,
+    `${flag} ${quoted(text)} is not an address to connect to; write that of the app, such as 127.0.0.1:${endpoint.port}`,
   )
 }
 
@@ -81,7 +81,7 @@ export function integerBetween(min: number, max: number): (text: string, flag: s
 export function parsePart(text: string, flag: string): number {
   const value = /^\d(\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN
   if (!(value > 0 && value <= 1))
-    throw new UsageError(`${flag} ${quoted(text)} is not a part from above 0 to 1, such as 0.8`)
+    throw new UsageError(`${flag} ${quoted(text)} is not a number above 0 and up to 1; write one such as 0.8`)
   return value
 }
 
@@ -115,7 +115,7 @@ export function parseCidrs(text: string, flag: string): readonly Cidr[] {
   return text.split(',').map((part) => {
     const cidr = parseCidr(part.trim())
     if (cidr !== undefined) return cidr
-    throw new UsageError(`${flag} ${quoted(part)} is no subnet; write one such as 192.0.2.0/28 or 2001:db8::/124`)
+    throw new UsageError(`${flag} ${quoted(part)} is not a subnet; write one such as 192.0.2.0/28 or 2001:db8::/124`)
   })
 }
 
@@ -129,7 +129,7 @@ export function parseSourceRanges(text: string, flag: string): readonly IpAddres
   const addresses = new Map(cidrs.flatMap(cidrAddresses).map((address) => [formatIpAddress(address), address]))
   for (const [name, address] of addresses) {
     if (!NOT_CONNECTABLE.has(classifyAddress(address))) continue
-    throw new UsageError(`${flag} ${quoted(name)} is no address to connect from; give addresses of this host`)
+    throw new UsageError(`${flag} ${quoted(name)} is not an address to connect from; give addresses of this host`)
   }
   return [...addresses.values()]
 }
@@ -137,5 +137,7 @@ export function parseSourceRanges(text: string, flag: string): readonly IpAddres
 /** Reads the name of a region, a zone or another resource. */
 export function parseResourceName(text: string, flag: string): string {
   if (isResourceName(text)) return text
-  throw new UsageError(`${flag} ${quoted(text)} is no name; write small letters, digits and "-", such as us-central1`)
+  throw new UsageError(
+    `${flag} ${quoted(text)} is not a name; write small letters, digits and "-", such as us-central1`,
+  )
 }

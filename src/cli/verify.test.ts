@@ -31,7 +31,11 @@ test('a server name is a host name, and only asked for with TLS', () => {
     'a.'.repeat(200),
     'é',
   ]) {
-    assert.throws(() => parseVerify(['a:1', '--tls', '--servername', name]), /is no host name; write one such as/, name)
+    assert.throws(
+      () => parseVerify(['a:1', '--tls', '--servername', name]),
+      /is not a host name; write one such as/,
+      name,
+    )
   }
   assert.throws(() => parseVerify(['a:1', '--servername', 'a']), /are for TLS; give --tls with them/)
 })

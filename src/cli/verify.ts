@@ -12,13 +12,13 @@ export const verifyFlags = {
   ca: valueFlag(
     'ca',
     'FILE',
-    'The roots in PEM that the certificate may come from; without it, those of node',
+    "A PEM file with the authorities that may have signed the certificate; without this flag, node's own list",
     parseText,
   ),
   servername: valueFlag(
     'servername',
     'NAME',
-    'The name to ask for, and to find in the certificate; without it, the one of the target',
+    'The name to ask for (SNI), which the certificate must have; without this flag, the name of the target',
     parseServerName,
   ),
   json: switchFlag('json', 'Print JSON instead of text'),
@@ -39,7 +39,7 @@ export type VerifyCommand = {
 export function parseVerify(argv: readonly string[]): VerifyCommand {
   const [target, ...rest] = argv
   if (target === undefined || target.startsWith('-')) {
-    throw new UsageError('truepeer verify needs an ADDR:PORT first, such as 203.0.113.10:110')
+    throw new UsageError('truepeer verify needs an ADDR:PORT, such as 203.0.113.10:110')
   }
   const values = parseFlags(rest, verifyFlags)
   const [caPath] = values.ca
@@ -54,7 +54,7 @@ export function parseVerify(argv: readonly string[]): VerifyCommand {
 /** A host name, which is never an address (RFC 6066 §3). */
 function parseServerName(text: string, flag: string): string {
   if (text.length <= HOST_NAME_LENGTH_MAX && HOST_NAME.test(text) && isIP(text) === 0) return text
-  throw new UsageError(`${flag} ${quoted(text)} is no host name; write one such as app.example`)
+  throw new UsageError(`${flag} ${quoted(text)} is not a host name; write one such as app.example`)
 }
 
 function parseTargetName(text: string): { host: string; port: number } {
@@ -73,7 +73,7 @@ export const whoamiFlags = {
   listen: valueFlag(
     'listen',
     'ADDR:PORT',
-    'Where to listen, as the app behind an agent does',
+    'The address to listen on, such as that of an app behind an agent',
     parseAddressPort,
     '127.0.0.1:112',
   ),

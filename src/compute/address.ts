@@ -8,7 +8,7 @@ export const addresses = defineResource(
   {
     kind: 'compute#address',
     scopes: ['global', 'region'],
-    description: 'An address that clients connect to, by a name of its own.',
+    description: 'A named address that clients connect to.',
   },
   {
     address: optional(text('The IPv4 or IPv6 address.', { format: 'ip', examples: ['203.0.113.10'] })),
@@ -38,7 +38,7 @@ export const addresses = defineResource(
         if (address === undefined || ipVersion === undefined || ipVersion === 'UNSPECIFIED_VERSION') return
         const version = parseIpAddress(address)?.family === 4 ? 'IPV4' : 'IPV6'
         if (version !== ipVersion)
-          report('ipVersion', `${ipVersion} is not the version of ${address}`, `give ${version}`)
+          report('ipVersion', `${ipVersion} is not the IP version of ${address}`, `give ${version}`)
       }),
     ],
   },

@@ -24,8 +24,8 @@ const PEM_LENGTH_MAX = 1 << 20
 const HOST_NAME_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$'
 /** A scheme and what follows it (RFC 3986 §3). */
 const URI_PATTERN = '^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$'
-const HTTP_ONLY = 'Of load balancers for HTTP.'
-const PASSTHROUGH_ONLY = 'Of load balancers that are no proxy.'
+const HTTP_ONLY = 'For HTTP load balancers.'
+const PASSTHROUGH_ONLY = 'For load balancers that are not proxies.'
 const OTHER_AFFINITIES = [
   'CLIENT_IP',
   'CLIENT_IP_NO_DESTINATION',
@@ -60,17 +60,17 @@ const logConfig = object('The log of connections.', {
 })
 
 const subjectAltName = object(
-  'A name: one of the two fields.',
+  'A name, given in one of the two fields.',
   {
     dnsName: optional(
-      text('A host name; a certificate for a wildcard that stands for it will do.', {
+      text('A host name; a certificate with a wildcard that matches it is accepted.', {
         pattern: HOST_NAME_PATTERN,
         maxLength: 253,
         examples: ['app.internal.example'],
       }),
     ),
     uniformResourceIdentifier: optional(
-      text('A URI, which has to stand in the certificate character by character.', {
+      text('A URI, which the certificate must contain exactly.', {
         pattern: URI_PATTERN,
         examples: ['spiffe://internal.example/app'],
       }),
@@ -80,9 +80,9 @@ const subjectAltName = object(
     rules: (rule) => [
       rule(['dnsName', 'uniformResourceIdentifier'], ({ dnsName, uniformResourceIdentifier: uri }, report) => {
         if (dnsName === undefined && uri === undefined) {
-          report('', 'there is no name in it', 'give dnsName or uniformResourceIdentifier', 'required')
+          report('', 'it contains no name', 'give dnsName or uniformResourceIdentifier', 'required')
         } else if (dnsName !== undefined && uri !== undefined) {
-          report('', 'there are two names in it', 'give each name as an entry of its own', 'conflict')
+          report('', 'it contains two names', 'give each name in a separate entry', 'conflict')
         }
       }),
     ],
@@ -102,24 +102,24 @@ const tlsSettings = optional(
       ),
     ),
     subjectAltNames: list(
-      'Names of which the certificate of a backend has to carry at least one; its common name does not count.',
+      'Names, of which the certificate of a backend must have at least one; its common name does not count.',
       subjectAltName,
       { default: [], maxItems: 5 },
     ),
     certificateAuthorities: optional(
       text(
-        'Extension of this project: roots in PEM. The certificate of a backend has to come from one of them; it is not verified when the field is left out, and an empty one is refused.',
+        'Extension of this project: authorities in PEM, one of which must have signed the certificate of a backend. Without this field certificates are not verified; an empty text is refused.',
         {
           format: 'certificate-pem',
           maxLength: PEM_LENGTH_MAX,
           // Left out, the certificate is not verified: that has to be meant.
           minLength: 1,
-          remedy: 'give the roots in PEM, or leave the field out to accept any certificate',
+          remedy: 'give the authorities in PEM, or leave the field out to accept any certificate',
         },
       ),
     ),
     proxyHeaderPlace: oneOf(
-      'Extension of this project: where the PROXY header stands, in the clear before the TLS handshake, or as its first bytes inside.',
+      'Extension of this project: whether the PROXY header is sent in the clear before the TLS handshake, or as the first bytes inside TLS.',
       ['BEFORE_TLS', 'INSIDE_TLS'],
       { default: 'BEFORE_TLS' },
     ),
@@ -133,9 +133,9 @@ const tlsSettings = optional(
 )
 
 const connectionDraining = object(
-  'What becomes of connections whose backend leaves.',
+  'What happens to the connections of a backend that is removed.',
   {
-    drainingTimeoutSec: integer('Seconds that they go on.', 0, 3600, {
+    drainingTimeoutSec: integer('Seconds for which they continue.', 0, 3600, {
       default: added['connectionDraining.drainingTimeoutSec'],
       examples: [300],
     }),
@@ -170,7 +170,7 @@ const otherFields = {
   localityLbPolicies: unsupported('Policies for clients that speak gRPC.'),
   maxStreamDuration: unsupported(HTTP_ONLY),
   circuitBreakers: unsupported('Bounds on connections and requests.'),
-  outlierDetection: unsupported('Backends put aside by what happens to connections.'),
+  outlierDetection: unsupported('Ejection of backends after failed connections.'),
   customMetrics: unsupported('Metrics that backends report.'),
   securitySettings: unsupported('TLS of a service mesh.'),
   serviceBindings: unsupported('Services of a service mesh.'),
@@ -198,7 +198,7 @@ export const backendServices = defineResource(
   {
     backends: list('The groups.', backend, { default: [] }),
     healthChecks: list(
-      'The health check, as a list of one; without one every backend counts as healthy.',
+      'The health check, as a list of one. Without one, every backend counts as healthy.',
       reference('A health check.', ['healthChecks']),
       { default: [], maxItems: 1 },
     ),
@@ -208,10 +208,10 @@ export const backendServices = defineResource(
     protocol: oneOf('Protocol towards the backends: the bytes as they are, or TLS around them.', ['TCP', 'SSL'], {
       default: added.protocol,
       unsupported: ['HTTP', 'HTTPS', 'HTTP2', 'H2C', 'UDP', 'GRPC', 'ALL', 'UNSPECIFIED'],
-      remedy: 'give TCP, which carries whatever client and app speak',
+      remedy: 'give TCP, which carries any protocol of client and app',
     }),
     tlsSettings,
-    timeoutSec: integer('Seconds of silence in both directions after which a connection is ended.', 1, 2 ** 31 - 1, {
+    timeoutSec: integer('Seconds of silence in both directions after which a connection is closed.', 1, 2 ** 31 - 1, {
       default: added.timeoutSec,
       examples: [300],
     }),
@@ -236,18 +236,23 @@ export const backendServices = defineResource(
       rule(['protocol', 'tlsSettings'], ({ protocol, tlsSettings: settings }, report) => {
         if (settings === undefined) return
         if (protocol !== 'SSL') {
-          const problem = `it does not go with the protocol ${protocol}`
+          const problem = `it cannot be used with the protocol ${protocol}`
           report('tlsSettings', problem, 'remove it, or give SSL as protocol', 'conflict')
           return
         }
         const { sni, subjectAltNames, certificateAuthorities: authorities } = settings
         const hasNames = subjectAltNames.length > 0
         if (authorities !== undefined && sni === undefined && !hasNames) {
-          const problem = 'without a name, the certificate of anybody whom these authorities know would do'
-          report('tlsSettings.sni', problem, 'give the name in the certificates of the backends', 'required')
+          const problem = 'without a name, any certificate of these authorities would be accepted'
+          report('tlsSettings.sni', problem, 'give the name that the certificates of the backends have', 'required')
         } else if (authorities === undefined && hasNames) {
-          const problem = 'without authorities, anybody can make a certificate with the names of subjectAltNames'
-          report('tlsSettings.certificateAuthorities', problem, 'give the roots of the certificates', 'required')
+          const problem = 'without authorities, anybody can make a certificate with the names in subjectAltNames'
+          report(
+            'tlsSettings.certificateAuthorities',
+            problem,
+            'give the authorities that sign the certificates',
+            'required',
+          )
         }
       }),
       rule(['backends'], ({ backends }, report) => {

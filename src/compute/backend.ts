@@ -5,8 +5,8 @@ import { serverDefaults } from './server-defaults.ts'
 const CONNECTION_BOUNDS = ['maxConnections', 'maxConnectionsPerInstance', 'maxConnectionsPerEndpoint'] as const
 
 const INTEGER_MAX = 2 ** 31 - 1
-const RATES = 'Requests, which a TCP proxy does not see.'
-const NO_RATES = 'remove it and give a bound on connections'
+const RATES = 'Requests per second, which a TCP proxy cannot measure.'
+const NO_RATES = 'remove it and give a maximum number of connections'
 
 function bound(description: string) {
   return optional(integer(description, 1, INTEGER_MAX, { examples: [1000] }))
@@ -14,7 +14,7 @@ function bound(description: string) {
 
 /** One entry of `backends` of a backend service. */
 export const backend = object(
-  'A group of backends, and how much it takes.',
+  'A group of backends, and its capacity.',
   {
     group: reference('The instance group or network endpoint group.', ['instanceGroups', 'networkEndpointGroups']),
     balancingMode: oneOf('What the target capacity is measured in.', ['UTILIZATION', 'CONNECTION'], {
@@ -23,19 +23,19 @@ export const backend = object(
       remedy: 'give CONNECTION or UTILIZATION: a TCP proxy sees no requests',
     }),
     maxUtilization: optional(
-      fraction('Target part of the processors in use; only with UTILIZATION.', { examples: [0.8] }),
+      fraction('Target utilization of the processors, from 0 to 1; only with UTILIZATION.', { examples: [0.8] }),
     ),
     maxConnections: bound('Target number of connections of the whole group.'),
     maxConnectionsPerInstance: bound('Target number of connections of each instance of an instance group.'),
     maxConnectionsPerEndpoint: bound('Target number of connections of each endpoint of a network endpoint group.'),
-    capacityScaler: fraction('Part of the target capacity to use: 0, which drains the group, or 0.1 to 1.', {
+    capacityScaler: fraction('The part of the target capacity to use: 0.1 to 1, or 0 to drain the group.', {
       default: serverDefaults.backendServices['backends[].capacityScaler'],
       examples: [0.5],
     }),
     description: optional(text('Free text.')),
-    failover: unsupported('Whether the group only replaces others.'),
+    failover: unsupported('Whether the group is used only when others fail.'),
     preference: unsupported('Whether the group is filled first.', ['DEFAULT', 'PREFERENCE_UNSPECIFIED']),
-    trafficDuration: unsupported('How long requests take.', ['TRAFFIC_DURATION_UNSPECIFIED', 'SHORT']),
+    trafficDuration: unsupported('The duration of requests.', ['TRAFFIC_DURATION_UNSPECIFIED', 'SHORT']),
     maxRate: unsupported(RATES, [], NO_RATES),
     maxRatePerInstance: unsupported(RATES, [], NO_RATES),
     maxRatePerEndpoint: unsupported(RATES, [], NO_RATES),
@@ -70,12 +70,12 @@ type Bounds = {
 function checkBounds(fields: Bounds, report: Report): void {
   const given = CONNECTION_BOUNDS.filter((name) => fields[name] !== undefined)
   if (given.length > 1) {
-    report(given[1], `${given.join(' and ')} stand side by side`, 'give one of them', 'conflict')
+    report(given[1], `${given.join(' and ')} cannot be used together`, 'give one of them', 'conflict')
   }
   if (fields.balancingMode === 'UTILIZATION') {
     if (given.length > 0 && given[0] === 'maxConnectionsPerEndpoint') {
       const remedy = 'give maxConnectionsPerInstance, or CONNECTION as balancingMode'
-      report(given[0], 'maxConnectionsPerEndpoint does not go with UTILIZATION', remedy)
+      report(given[0], 'maxConnectionsPerEndpoint cannot be used with UTILIZATION', remedy)
     }
     return
   }
@@ -86,7 +86,7 @@ function checkBounds(fields: Bounds, report: Report): void {
   if (fields.maxUtilization !== undefined) {
     report(
       'maxUtilization',
-      'maxUtilization does not go with CONNECTION',
+      'maxUtilization cannot be used with CONNECTION',
       'remove it, or give UTILIZATION as balancingMode',
     )
   }

@@ -470,12 +470,12 @@ test('all problems of a resource are found at once, each with its rule and remed
   assert.deepEqual(problems.map(formatProblem), [
     'lb.yaml: backendServices/b: backends[0]: balancingMode CONNECTION needs a target number of connections; ' +
       'give one of maxConnections, maxConnectionsPerInstance, maxConnectionsPerEndpoint',
-    'lb.yaml: backendServices/b: backends[1].maxUtilisation: there is no such field; ' +
-      'give maxUtilization, if that was meant, or remove it',
+    'lb.yaml: backendServices/b: backends[1].maxUtilisation: there is no field of this name; ' +
+      'give maxUtilization, if you meant that, or remove it',
     'lb.yaml: backendServices/b: timeoutSec: 0 is not between 1 and 2147483647; ' +
       'give a whole number from 1 to 2147483647, such as 300',
     'lb.yaml: backendServices/b: logConfig.sampleRate: 2 is not between 0 and 1; give a number from 0 to 1, such as 0.5',
-    'lb.yaml: backendServices/b: protocl: there is no such field; give protocol, if that was meant, or remove it',
+    'lb.yaml: backendServices/b: protocl: there is no field of this name; give protocol, if you meant that, or remove it',
   ])
 })
 

@@ -80,8 +80,8 @@ function allowedScope(scope: Scope, allowed: readonly Scope['kind'][], report: R
   if (wanted !== 'global' && scope.kind === 'global') {
     report(wanted, 'it is missing', `add it, such as ${EXAMPLES[wanted]}`, 'required')
   } else {
-    const rule = `${formatScope(scope)} has no such resources`
-    report('', rule, `move it: there are some by ${allowed.join(' and by ')}`, 'unsupported')
+    const rule = `${formatScope(scope)} cannot have resources of this kind`
+    report('', rule, `move it to a scope of the kind ${allowed.join(' or ')}`, 'unsupported')
   }
   return undefined
 }

@@ -86,8 +86,8 @@ function reportUnknown(value: Mapping, properties: Mapping, path: string, findin
   const unknown = Object.keys(value).filter((name) => !Object.hasOwn(properties, name))
   for (const name of unknown.slice(0, UNKNOWN_NAMED_MAX)) {
     const nearest = nearestWord(name, Object.keys(properties))
-    const remedy = nearest === undefined ? 'remove it' : `give ${nearest}, if that was meant, or remove it`
-    findings.report(fieldPath(path, name), 'there is no such field', remedy, 'unknownField')
+    const remedy = nearest === undefined ? 'remove it' : `give ${nearest}, if you meant that, or remove it`
+    findings.report(fieldPath(path, name), 'there is no field of this name', remedy, 'unknownField')
   }
   const more = unknown.length - UNKNOWN_NAMED_MAX
   if (more > 0) findings.report(path, `there are ${more} more unknown fields`, 'remove them', 'unknownField')
@@ -120,7 +120,7 @@ function checkWord(field: Schema, words: readonly string[], value: unknown, path
   const nearest = typeof value === 'string' ? nearestWord(value, words) : undefined
   const named =
     words.length > WORDS_NAMED_MAX ? `${words.slice(0, WORDS_NAMED_MAX).join(', ')} and so on` : words.join(', ')
-  const rule = words.length === 1 ? `${quoted(value)} is not ${named}` : `${quoted(value)} is none of ${named}`
+  const rule = words.length === 1 ? `${quoted(value)} is not ${named}` : `${quoted(value)} is not one of ${named}`
   return findings.report(path, rule, `give ${nearest ?? words[0]}`)
 }
 
@@ -184,7 +184,7 @@ function isEmpty(value: unknown): boolean {
 }
 
 function checkRecorded(value: unknown, path: string, findings: Findings): unknown {
-  return copyJson(value) ?? findings.report(path, 'it is not plain data, or nested too deep', 'remove it')
+  return copyJson(value) ?? findings.report(path, 'it is not plain data, or it is nested too deeply', 'remove it')
 }
 
 /** An example of a field's value, behind some words; empty where there is none. */

@@ -13,7 +13,7 @@ const traffic = object(
       examples: ['tcp'],
     }),
     ports: list(
-      'Ports or ranges of them; empty: all.',
+      'Ports or ranges of ports; if it is empty, all.',
       text('`110` or `8000-8999`.', { format: 'port-range', examples: ['110'] }),
       {
         default: [],
@@ -46,17 +46,17 @@ export const firewalls = defineResource(
   {
     allowed: list('What is allowed.', traffic, { default: [] }),
     denied: list('What is denied.', traffic, { default: [] }),
-    direction: oneOf('Which way the connections go.', ['INGRESS', 'EGRESS'], {
+    direction: oneOf('The direction of the connections.', ['INGRESS', 'EGRESS'], {
       default: serverDefaults.firewalls.direction,
     }),
-    priority: integer('Which rule wins: the lowest number.', 0, 65_535, {
+    priority: integer('The priority of the rule; the lowest number wins.', 0, 65_535, {
       default: serverDefaults.firewalls.priority,
     }),
-    disabled: flag('Whether the rule is out of force.', { default: serverDefaults.firewalls.disabled }),
+    disabled: flag('Whether the rule is disabled.', { default: serverDefaults.firewalls.disabled }),
     sourceRanges: ranges('Where connections may come from.'),
     destinationRanges: ranges('Where connections may go to.'),
     sourceTags: tags('Tags of the instances that connections may come from.'),
-    targetTags: tags('Tags of the instances that the rule is for; empty: all.'),
+    targetTags: tags('Tags of the instances to which the rule applies; if it is empty, to all.'),
     sourceServiceAccounts: unsupported('Accounts of instances.', [], 'remove it and give sourceTags'),
     targetServiceAccounts: unsupported('Accounts of instances.', [], 'remove it and give targetTags'),
     logConfig: optional(
@@ -72,9 +72,14 @@ export const firewalls = defineResource(
     rules: (rule) => [
       rule(['allowed', 'denied'], ({ allowed, denied }, report) => {
         if (allowed.length === 0 && denied.length === 0) {
-          report('allowed', 'nothing is allowed or denied', 'list a protocol in allowed or in denied', 'required')
+          report(
+            'allowed',
+            'the rule neither allows nor denies anything',
+            'list a protocol in allowed or in denied',
+            'required',
+          )
         } else if (allowed.length > 0 && denied.length > 0) {
-          report('denied', 'a rule cannot allow and deny', 'make two rules of it', 'conflict')
+          report('denied', 'a rule cannot allow and deny', 'split it into two rules', 'conflict')
         }
       }),
       rule(['direction', 'sourceRanges', 'sourceTags'], ({ direction, ...sources }, report) => {

@@ -40,9 +40,13 @@ const portFields = {
   portName: unsupported('Name of a port.', [], 'remove it and give USE_SERVING_PORT as portSpecification'),
 } as const
 
-const proxyHeader = oneOf('What a probe says first; PROXY_V1 is `PROXY UNKNOWN`.', ['NONE', 'PROXY_V1'], {
-  default: added['tcpHealthCheck.proxyHeader'],
-})
+const proxyHeader = oneOf(
+  'The header that a probe sends first; PROXY_V1 sends `PROXY UNKNOWN`.',
+  ['NONE', 'PROXY_V1'],
+  {
+    default: added['tcpHealthCheck.proxyHeader'],
+  },
+)
 
 type PortFields = Pick<ValueOf<ObjectSchema<typeof portFields>>, 'port' | 'portSpecification'>
 
@@ -52,7 +56,7 @@ function portOptions(portDefault: number | undefined) {
     over: ['port', 'portSpecification'],
     check: ({ port, portSpecification }, report) => {
       if (portSpecification === 'USE_SERVING_PORT' && port !== undefined) {
-        report('port', `${port} does not go with USE_SERVING_PORT`, 'remove it, or give USE_FIXED_PORT', 'conflict')
+        report('port', `${port} cannot be used with USE_SERVING_PORT`, 'remove it, or give USE_FIXED_PORT', 'conflict')
       } else if (portSpecification !== 'USE_SERVING_PORT' && (port ?? portDefault) === undefined) {
         report('port', 'the port is missing', 'give it, or USE_SERVING_PORT as portSpecification', 'required')
       }
@@ -68,8 +72,8 @@ function portOptions(portDefault: number | undefined) {
 function textProbe(what: string, portDefault: number) {
   const fields = {
     ...portFields,
-    request: asciiText('What a probe sends; empty: nothing.'),
-    response: asciiText('What the answer has to be; empty: being accepted is enough.'),
+    request: asciiText('The text that a probe sends; if it is empty, the probe sends nothing.'),
+    response: asciiText('The text with which the answer must begin; if it is empty, an accepted connection is enough.'),
     proxyHeader,
   }
   return optional(object(`A check by ${what}; port ${portDefault} unless given.`, fields, portOptions(portDefault)))
@@ -78,20 +82,25 @@ function textProbe(what: string, portDefault: number) {
 function httpProbe(what: string, portDefault: number) {
   const fields = {
     ...portFields,
-    host: asciiText('The Host header; empty: the address of the backend.'),
-    requestPath: text('The path that is asked for.', {
+    host: asciiText('The Host header; if it is empty, the address of the backend.'),
+    requestPath: text('The path of the request.', {
       default: added['httpHealthCheck.requestPath'],
       pattern: '^/[!-~]*$',
       examples: ['/healthz'],
     }),
-    response: asciiText('What has to stand in the first 1024 bytes of the body; empty: status 200 is enough.'),
+    response: asciiText(
+      'A text that the first 1024 bytes of the body must contain; if it is empty, status 200 is enough.',
+    ),
     proxyHeader,
   }
   return optional(object(`A check by ${what}; port ${portDefault} unless given.`, fields, portOptions(portDefault)))
 }
 
 function grpcProbe(what: string) {
-  const fields = { ...portFields, grpcServiceName: asciiText('The service that is asked about; empty: all of them.') }
+  const fields = {
+    ...portFields,
+    grpcServiceName: asciiText('The service to ask about; if it is empty, the whole server.'),
+  }
   return optional(object(`A check by ${what}.`, fields, portOptions(undefined)))
 }
 
@@ -100,20 +109,20 @@ export const healthChecks = defineResource(
   {
     kind: 'compute#healthCheck',
     scopes: ['global', 'region'],
-    description: 'How it is found out which backends can serve.',
+    description: 'How edges find out which backends can serve.',
   },
   {
-    type: oneOf('What a probe speaks.', TYPES, { unsupported: ['UDP', 'INVALID'], remedy: 'give another type' }),
-    checkIntervalSec: integer('Seconds from one probe to the next.', 1, SECONDS_MAX, {
+    type: oneOf('The protocol of a probe.', TYPES, { unsupported: ['UDP', 'INVALID'], remedy: 'give another type' }),
+    checkIntervalSec: integer('Seconds from the start of one probe to the start of the next.', 1, SECONDS_MAX, {
       default: added.checkIntervalSec,
     }),
-    timeoutSec: integer('Seconds that a probe waits; at most `checkIntervalSec`.', 1, SECONDS_MAX, {
+    timeoutSec: integer('Maximum seconds for a probe; at most `checkIntervalSec`.', 1, SECONDS_MAX, {
       default: added.timeoutSec,
     }),
-    healthyThreshold: integer('Successes in a row that make a backend healthy.', 1, 10, {
+    healthyThreshold: integer('Number of successes in a row that make a backend healthy.', 1, 10, {
       default: added.healthyThreshold,
     }),
-    unhealthyThreshold: integer('Failures in a row that make it unhealthy.', 1, 10, {
+    unhealthyThreshold: integer('Number of failures in a row that make a backend unhealthy.', 1, 10, {
       default: added.unhealthyThreshold,
     }),
     tcpHealthCheck: textProbe('TCP', added['tcpHealthCheck.port']),
@@ -126,7 +135,7 @@ export const healthChecks = defineResource(
     logConfig: optional(
       object('The log of transitions.', {
         enable: flag(
-          'Whether the record of a change of health, which is always written, has the fields of Google, too.',
+          'Whether the record of a change of health, which is always written, also has the fields of Google.',
           { default: false },
         ),
       }),
@@ -147,7 +156,12 @@ export const healthChecks = defineResource(
           if (name === wanted) {
             if (objects[name] === undefined) report(name, `type ${type} needs it`, `add it, if only as {}`, 'required')
           } else if (objects[name] !== undefined) {
-            report(name, `it does not go with type ${type}`, `remove it, or give the type that it is for`, 'conflict')
+            report(
+              name,
+              `it cannot be used with type ${type}`,
+              `remove it, or give the type that it belongs to`,
+              'conflict',
+            )
           }
         }
       }),

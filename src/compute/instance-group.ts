@@ -12,7 +12,7 @@ export const instanceGroups = defineResource(
   {
     kind: 'compute#instanceGroup',
     scopes: ['zone', 'region'],
-    description: 'Instances that serve together, and what their ports are called.',
+    description: 'Instances that serve together, and the names of their ports.',
   },
   {
     namedPorts: list('Names for ports, which backend services use.', namedPort, { default: [] }),

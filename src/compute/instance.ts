@@ -67,7 +67,7 @@ const machineFields = {
   satisfiesPzi: outputOnly('Reserved by Google.'),
   satisfiesPzs: outputOnly('Reserved by Google.'),
   startRestricted: outputOnly('Whether it may not be started.'),
-  status: recorded('RUNNING, TERMINATED and so on: an instance that is not RUNNING serves nobody.'),
+  status: recorded('RUNNING, TERMINATED and so on; an instance that is not RUNNING gets no connections.'),
   statusMessage: outputOnly('Status in words.'),
   labelFingerprint: outputOnly('Hash of the labels.'),
 } as const
@@ -82,7 +82,7 @@ export const instances = defineResource(
   {
     networkInterfaces: list('The network interfaces; the first one counts.', networkInterface, { default: [] }),
     tags: object(
-      'Words by which firewalls choose instances.',
+      'Tags by which firewalls choose instances.',
       {
         items: list('The words.', text('A tag.', { pattern: NAME_PATTERN, maxLength: 63, examples: ['tcp-lb'] }), {
           default: [],
@@ -92,7 +92,7 @@ export const instances = defineResource(
       { default: {} },
     ),
     metadata: object(
-      'What the instance is told.',
+      'Data for the instance.',
       {
         items: list('Keys and values.', metadataItem, { default: [] }),
         fingerprint: outputOnly('Hash of the metadata.'),

@@ -3,11 +3,11 @@ import { integer, list, object, oneOf, optional, outputOnly, recorded, reference
 import { serverDefaults } from './server-defaults.ts'
 
 const PORT_MAX = 65_535
-const SERVERLESS = 'Of groups without addresses.'
+const SERVERLESS = 'For groups without addresses.'
 
 const networkEndpoint = object('An endpoint.', {
   ipAddress: text('The address.', { format: 'ip', examples: ['10.128.0.2'] }),
-  port: optional(integer('The port; `defaultPort` where it is not given.', 1, PORT_MAX, { examples: [110] })),
+  port: optional(integer('The port; without it, `defaultPort`.', 1, PORT_MAX, { examples: [110] })),
   instance: optional(reference('The instance that has the address; not used.', ['instances'])),
   annotations: recorded('Data about the endpoint; not used.'),
   ipv6Address: unsupported('A second address.', [], 'remove it, or list it as another ipAddress'),
@@ -20,11 +20,11 @@ export const networkEndpointGroups = defineResource(
   {
     kind: 'compute#networkEndpointGroup',
     scopes: ['zone'],
-    description: 'Addresses with ports that serve together.',
+    description: 'Addresses and ports that serve together.',
   },
   {
     networkEndpointType: oneOf(
-      'Whose addresses they are, which makes no difference here.',
+      'The kind of addresses, which makes no difference here.',
       ['GCE_VM_IP_PORT', 'NON_GCP_PRIVATE_IP_PORT'],
       {
         default: serverDefaults.networkEndpointGroups.networkEndpointType,
@@ -39,7 +39,7 @@ export const networkEndpointGroups = defineResource(
         remedy: 'give GCE_VM_IP_PORT or NON_GCP_PRIVATE_IP_PORT, and addresses with ports',
       },
     ),
-    defaultPort: optional(integer('Port of endpoints that give none.', 1, PORT_MAX, { examples: [110] })),
+    defaultPort: optional(integer('Port of endpoints that have none of their own.', 1, PORT_MAX, { examples: [110] })),
     networkEndpoints: list(
       'Extension of this project: the endpoints, which Google keeps apart from the group.',
       networkEndpoint,

@@ -61,7 +61,7 @@ export class ProblemList {
     if (more === 0) return [...this.#problems]
     const { source, code } = this.#problems[0]
     const rule = `and ${more} more`
-    return [...this.#problems, { source, resource: '', path: '', code, rule, remedy: 'mend the problems above first' }]
+    return [...this.#problems, { source, resource: '', path: '', code, rule, remedy: 'fix the problems above first' }]
   }
 }
 

@@ -1,8 +1,9 @@
 import { list, oneOf } from './schema.ts'
 import { serverDefaults } from './server-defaults.ts'
 
-const PROXY_HEADER = 'What stands before the first byte of a client. PROXY_V2 is an extension of this project.'
-const OPTIONS = 'Extension of this project: what a PROXY_V2 header carries besides the addresses.'
+const PROXY_HEADER =
+  'The header that the edge sends before the first byte of a client. PROXY_V2 is an extension of this project.'
+const OPTIONS = 'Extension of this project: what a PROXY_V2 header contains besides the addresses.'
 
 /** The fields of a target proxy about the PROXY header. */
 export const proxyHeaderFields = {

@@ -81,7 +81,7 @@ test('authorities that a template has left empty are refused, and not taken as "
   for (const empty of ["''", '|', '']) {
     assertOneProblem(
       `${service}  certificateAuthorities: ${empty}\n`,
-      /^lb.yaml: backendServices\/b: tlsSettings.certificateAuthorities: it is empty; give the roots in PEM, or leave the field out to accept any certificate$/,
+      /^lb.yaml: backendServices\/b: tlsSettings.certificateAuthorities: it is empty; give the authorities in PEM, or leave the field out to accept any certificate$/,
     )
   }
 })
@@ -90,10 +90,10 @@ test('a resource is known by its kind or its selfLink, and the two have to agree
   const link = 'selfLink: http://127.0.0.1:18080/compute/v1/projects/p/global/addresses/a'
   assert.deepEqual(linesOf(`name: a\n${link}`), [])
   assertOneProblem('name: a', /^lb\.yaml: resource 1: kind: it is missing/)
-  assertOneProblem('name: a\nkind: compute#urlMap', /resource 1: kind: "compute#urlMap" is no kind/)
-  assertOneProblem('name: a\nkind: [compute#address]', /resource 1: kind: a list is no kind/)
-  assertOneProblem(`name: a\nkind: compute#firewall\n${link}`, /resource 1: selfLink: it is one of addresses/)
-  assertOneProblem('name: a\nselfLink: global/toString/a', /resource 1: selfLink: "toString" is no kind/)
+  assertOneProblem('name: a\nkind: compute#urlMap', /resource 1: kind: "compute#urlMap" is not a kind/)
+  assertOneProblem('name: a\nkind: [compute#address]', /resource 1: kind: a list is not a kind/)
+  assertOneProblem(`name: a\nkind: compute#firewall\n${link}`, /resource 1: selfLink: selfLink is in addresses/)
+  assertOneProblem('name: a\nselfLink: global/toString/a', /resource 1: selfLink: "toString" is not a kind/)
 })
 
 test('resources are counted through all documents, and each says by itself what is wrong', () => {
@@ -115,12 +115,12 @@ test('a file without a resource is a mistake, unless it says so', () => {
 
 test('what is wrong with the text is said with its line and never by quoting it', () => {
   const head = 'kind: compute#address\nname: a\n'
-  assertOneProblem(`${head}name: b\n`, /line 3, column 1: the same field stands twice/)
-  assertOneProblem(`${head}labels: {a: '1', "a": '2'}\n`, /line 3, column 18: the same field stands twice/)
+  assertOneProblem(`${head}name: b\n`, /line 3, column 1: the same field is given twice/)
+  assertOneProblem(`${head}labels: {a: '1', "a": '2'}\n`, /line 3, column 18: the same field is given twice/)
   assertOneProblem(`${head}description: "x\n`, /a quote, a comma or a colon is missing/)
-  assertOneProblem(`${head}description: !secret x\n`, /line 3, column 14: an unknown tag/)
-  assertOneProblem(`${head}description: *x\n`, /aliases cannot be followed|an alias without its anchor/)
-  assertOneProblem(`${head}1: x\n`, /addresses\/a: \["1"\]: there is no such field/)
+  assertOneProblem(`${head}description: !secret x\n`, /line 3, column 14: there is an unknown tag/)
+  assertOneProblem(`${head}description: *x\n`, /aliases cannot be followed|an alias has no anchor/)
+  assertOneProblem(`${head}1: x\n`, /addresses\/a: \["1"\]: there is no field of this name/)
   assertOneProblem(`${head}? [a, b]\n: x\n`, /the name of a field is not a text/)
   for (const text of [
     `privateKey: ${PRIVATE_KEY}`,
@@ -150,7 +150,7 @@ test('an anchor may be used again, but not for ever', () => {
           : 'x'
       }]`,
   )
-  assertOneProblem(bomb.join('\n'), /its aliases cannot be followed, or stand for too much/)
+  assertOneProblem(bomb.join('\n'), /its aliases cannot be followed, or expand to too much/)
   assert.ok(linesOf('kind: compute#instance\nname: i\nzone: z\ndisks: &d [*d]').length > 0)
 })
 
@@ -177,7 +177,7 @@ test('text that is nested without end, or no text at all, is a problem and nothi
     for (const line of lines) assert.ok(line.length < 1000)
   }
   const deep = `kind: compute#instance\nname: i\nzone: z\ndisks: ${'['.repeat(100)}${']'.repeat(100)}`
-  assertOneProblem(deep, /instances\/i: disks: it is not plain data, or nested too deep/)
+  assertOneProblem(deep, /instances\/i: disks: it is not plain data, or it is nested too deeply/)
 })
 
 test('a mapping of many fields is read in one pass', () => {
@@ -191,5 +191,5 @@ test('of a thousand wrong resources a hundred problems are told and the rest cou
   const text = Array.from({ length: 1000 }, () => '- {kind: compute#address}').join('\n')
   const lines = linesOf(text)
   assert.equal(lines.length, 101)
-  assert.equal(lines[100], 'lb.yaml: and 900 more; mend the problems above first')
+  assert.equal(lines[100], 'lb.yaml: and 900 more; fix the problems above first')
 })

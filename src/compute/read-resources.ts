@@ -61,12 +61,12 @@ function readCollection(value: Mapping, add: Add): CollectionName | undefined {
   const collection = kind === undefined ? linked : collectionOfKind.get(kind)
   const remedy = `give one of ${[...collectionOfKind.keys()].join(', ')}`
   if (kind === undefined && linked === undefined) {
-    add('kind', 'required', 'it is missing, and no selfLink says it', remedy)
+    add('kind', 'required', 'it is missing, and there is no selfLink that says it', remedy)
   } else if (collection === undefined || !isCollectionName(collection)) {
     const path = kind === undefined ? 'selfLink' : 'kind'
-    add(path, 'wrongKind', `${quoted(kind ?? linked)} is no kind of resource that is known here`, remedy)
+    add(path, 'wrongKind', `${quoted(kind ?? linked)} is not a kind of resource that truepeer knows`, remedy)
   } else if (linked !== undefined && linked !== collection) {
-    add('selfLink', 'conflict', `it is one of ${linked}, and kind is ${quoted(kind)}`, 'remove the one that is wrong')
+    add('selfLink', 'conflict', `selfLink is in ${linked}, but kind is ${quoted(kind)}`, 'remove the one that is wrong')
   } else return collection
   return undefined
 }

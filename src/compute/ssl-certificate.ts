@@ -7,10 +7,13 @@ const PEM_LENGTH_MAX = 1 << 20
 
 const pemFields = {
   certificate: optional(
-    text('The chain in PEM, the server first.', { format: 'certificate-pem', maxLength: PEM_LENGTH_MAX }),
+    text("The certificate chain in PEM, the server's certificate first.", {
+      format: 'certificate-pem',
+      maxLength: PEM_LENGTH_MAX,
+    }),
   ),
   privateKey: optional(
-    text('The private key in PEM. It is never shown, neither in messages nor by a server.', {
+    text('The private key in PEM. It is shown neither in messages nor by a server.', {
       format: 'private-key-pem',
       maxLength: PEM_LENGTH_MAX,
       writeOnly: true,
@@ -32,7 +35,7 @@ export const sslCertificates = defineResource(
       unsupported: ['MANAGED', 'TYPE_UNSPECIFIED'],
       remedy: 'give SELF_MANAGED with certificate and privateKey',
     }),
-    selfManaged: optional(object('Chain and key once more; kept at the top.', pemFields)),
+    selfManaged: optional(object('The chain and the key in another form; they are kept at the top.', pemFields)),
     managed: unsupported('Certificate that a server obtains.', [], 'remove it and give certificate and privateKey'),
     subjectAlternativeNames: outputOnly('Names in the certificate.'),
     expireTime: outputOnly('When the certificate ends.'),

@@ -12,7 +12,7 @@ export const sslPolicies = defineResource(
   },
   {
     profile: oneOf(
-      'Which cipher suites: for old clients, for current ones, the strictest, those of FIPS, or a list of your own.',
+      'The cipher suites: those for old clients, those for current clients, the strictest, those of FIPS, or a list of your own.',
       [...PROFILES],
       { default: serverDefaults.sslPolicies.profile },
     ),
@@ -30,16 +30,16 @@ export const sslPolicies = defineResource(
         remedy: 'give DEFAULT or remove it',
       }),
     ),
-    enabledFeatures: outputOnly('What the policy turns on.'),
+    enabledFeatures: outputOnly('What the policy enables.'),
     warnings: outputOnly('Warnings of a server.'),
   },
   {
     rules: (rule) => [
       rule(['profile', 'minTlsVersion'], ({ profile, minTlsVersion }, report) => {
         if (minTlsVersion === 'TLS_1_3' && profile !== 'RESTRICTED') {
-          report('minTlsVersion', `TLS_1_3 does not go with the profile ${profile}`, 'give RESTRICTED as profile')
+          report('minTlsVersion', `TLS_1_3 cannot be used with the profile ${profile}`, 'give RESTRICTED as profile')
         } else if (profile === 'FIPS_202205' && minTlsVersion !== 'TLS_1_2') {
-          report('minTlsVersion', `${minTlsVersion} does not go with the profile FIPS_202205`, 'give TLS_1_2')
+          report('minTlsVersion', `${minTlsVersion} cannot be used with the profile FIPS_202205`, 'give TLS_1_2')
         }
       }),
       rule(['profile', 'customFeatures'], ({ profile, customFeatures }, report) => {

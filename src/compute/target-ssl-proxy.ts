@@ -13,18 +13,22 @@ export const targetSslProxies = defineResource(
   {
     kind: 'compute#targetSslProxy',
     scopes: ['global'],
-    description: 'How connections of forwarding rules go on to a backend service: with TLS taken off.',
+    description: 'Passes the connections of forwarding rules to a backend service, after terminating TLS.',
   },
   {
     service: reference('The backend service.', ['backendServices']),
     sslCertificates: list(
-      'The certificates; the first serves clients that name no server, or one that no certificate has.',
+      'The certificates. Clients that name no server, or one that no certificate has, get the first.',
       reference('A certificate.', ['sslCertificates']),
       { minItems: 1, maxItems: CERTIFICATES_MAX },
     ),
-    sslPolicy: optional(reference('The SSL policy; without one it is COMPATIBLE from TLS 1.0.', ['sslPolicies'])),
+    sslPolicy: optional(
+      reference('The SSL policy; without one, the profile is COMPATIBLE and the oldest version TLS 1.0.', [
+        'sslPolicies',
+      ]),
+    ),
     alpnProtocols: list(
-      'Extension of this project: application protocols that clients may agree on (ALPN), the preferred one first; without it, none is. Clients of Google know no such field: PATCH sets it.',
+      'Extension of this project: the application protocols to offer to clients (ALPN), the preferred one first; without it, there is no ALPN. Clients of Google know no such field: PATCH sets it.',
       text('A protocol.', { pattern: ALPN_PROTOCOL_PATTERN, maxLength: ALPN_PROTOCOL_LENGTH_MAX, examples: ['imap'] }),
       { default: [], maxItems: ALPN_PROTOCOLS_MAX },
     ),

@@ -8,7 +8,7 @@ export const targetTcpProxies = defineResource(
   {
     kind: 'compute#targetTcpProxy',
     scopes: ['global', 'region'],
-    description: 'How connections of forwarding rules go on to a backend service: as the bytes that came.',
+    description: 'Passes the connections of forwarding rules to a backend service, unchanged.',
   },
   {
     service: reference('The backend service.', ['backendServices']),

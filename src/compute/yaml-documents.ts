@@ -8,18 +8,18 @@ export type YamlTextError = { readonly rule: string; readonly remedy: string }
 
 // Our own words, because those of the library repeat the text, which may be a private key.
 const sentences: Partial<Record<YAMLError['code'], readonly [rule: string, remedy: string]>> = {
-  BAD_ALIAS: ['an alias without its anchor', 'write the value out'],
-  BAD_DQ_ESCAPE: ['an unknown escape in double quotes', 'write \\\\ for a backslash'],
-  BAD_INDENT: ['the indentation does not fit', 'indent all entries of a mapping or list alike'],
+  BAD_ALIAS: ['an alias has no anchor', 'write the value out'],
+  BAD_DQ_ESCAPE: ['there is an unknown escape in double quotes', 'write \\\\ for a backslash'],
+  BAD_INDENT: ['the indentation is wrong', 'indent all entries of a mapping or list equally'],
   BAD_SCALAR_START: ['a text begins with a reserved character', 'put it in quotes'],
-  BLOCK_AS_IMPLICIT_KEY: ['a mapping stands inside a line of another', 'begin a new line'],
+  BLOCK_AS_IMPLICIT_KEY: ['a mapping begins inside a line of another mapping', 'begin it on a new line'],
   MISSING_CHAR: ['a closing bracket, a quote, a comma or a colon is missing', 'add it'],
-  MULTILINE_IMPLICIT_KEY: ['the name of a field goes over several lines', 'write it in one line, and a text in quotes'],
+  MULTILINE_IMPLICIT_KEY: ['the name of a field spans several lines', 'write it in one line, and a text in quotes'],
   NON_STRING_KEY: ['the name of a field is not a text', 'give the name of a field'],
-  RESOURCE_EXHAUSTION: ['lists or mappings are nested too deep', 'mend the text'],
+  RESOURCE_EXHAUSTION: ['lists or mappings are nested too deeply', 'correct the text'],
   TAB_AS_INDENT: ['a tab indents the line', 'indent by spaces'],
-  TAG_RESOLVE_FAILED: ['an unknown tag', 'remove the tag'],
-  UNEXPECTED_TOKEN: ['something stands where it cannot', 'put texts with special characters in quotes'],
+  TAG_RESOLVE_FAILED: ['there is an unknown tag', 'remove the tag'],
+  UNEXPECTED_TOKEN: ['there is something that does not belong here', 'put texts with special characters in quotes'],
 }
 
 /** Errors of one document that are told: behind the first, most are its consequences. */
@@ -33,7 +33,7 @@ export function readYamlDocuments(text: string): readonly YamlDocument[] {
     return `line ${line}, column ${col}`
   }
   const describe = ({ code, pos }: YAMLError): YamlTextError => {
-    const [rule, remedy] = sentences[code] ?? [`it is neither YAML nor JSON (${code})`, 'mend the text']
+    const [rule, remedy] = sentences[code] ?? [`it is neither YAML nor JSON (${code})`, 'correct the text']
     return { rule: `${at(pos[0])}: ${rule}`, remedy }
   }
   try {
@@ -50,7 +50,7 @@ export function readYamlDocuments(text: string): readonly YamlDocument[] {
       const exhausted = wrong.find(({ code }) => code === 'RESOURCE_EXHAUSTION')
       if (exhausted !== undefined) return { errors: [describe(exhausted)] }
       const repeated = repeatedKeys(document).map((offset) => ({
-        rule: `${at(offset)}: the same field stands twice in one mapping`,
+        rule: `${at(offset)}: the same field is given twice in one mapping`,
         remedy: 'remove one of them',
       }))
       const errors = [...wrong.map(describe), ...repeated].slice(0, ERRORS_MAX)
@@ -60,8 +60,8 @@ export function readYamlDocuments(text: string): readonly YamlDocument[] {
     // RangeError: the stack of a parser that calls itself; ReferenceError: aliases that stand for too much.
     const [rule, remedy] =
       error instanceof RangeError
-        ? ['lists or mappings are nested too deep', 'mend the text']
-        : ['its aliases cannot be followed, or stand for too much', 'write the values out']
+        ? ['lists or mappings are nested too deeply', 'correct the text']
+        : ['its aliases cannot be followed, or expand to too much', 'write the values out']
     return [{ errors: [{ rule, remedy }] }]
   }
 }

@@ -101,7 +101,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
         for (const { server, hasTls } of servers) if (renewed !== undefined && hasTls) server.renewTls(renewed)
         log('info', 'certificate read again')
       } catch (error) {
-        log('error', 'Reload failed, kept the old certificate', { problem: String(error) })
+        log('error', 'The reload failed; the old certificate is still in use', { problem: String(error) })
       }
     },
   }

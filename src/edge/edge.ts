@@ -196,7 +196,10 @@ class Edge implements RunningEdge {
     try {
       this.#addresses.releaseAll()
     } catch (error) {
-      this.#context.log('error', `Addresses stay on the loopback interface: ${linesOf(error).join('; ')}`)
+      this.#context.log(
+        'error',
+        `Some addresses could not be removed from the loopback interface: ${linesOf(error).join('; ')}`,
+      )
     }
   }
 
@@ -269,7 +272,7 @@ class Edge implements RunningEdge {
       this.#configuration.failed += 1
       this.#configuration.problems = listed(problems)
       for (const problem of listed(problems)) log('error', problem)
-      log('error', 'Reload failed, kept the old configuration', { problems: problems.length })
+      log('error', 'The reload failed; the old configuration is still in use', { problems: problems.length })
     }
   }
 
@@ -401,9 +404,9 @@ class Edge implements RunningEdge {
     const isNew = sockets.join() !== this.#waiting
     this.#waiting = sockets.join()
     if (sockets.length === 0 || !isNew) return
-    this.#context.log('warn', 'Passed sockets wait for the controller, and so do their clients', {
+    this.#context.log('warn', 'The sockets from the service manager, and their clients, wait for the controller', {
       sockets: listed(sockets),
-      remedy: 'create a forwarding rule for each, or take it out of the socket unit',
+      remedy: 'create a forwarding rule for each, or remove it from the socket unit',
     })
   }
 
@@ -411,10 +414,14 @@ class Edge implements RunningEdge {
     const addresses = frontends.map((frontend) => endpointOf(frontend).address)
     const foreign = new Set(addresses.filter((address) => !isOwnAddress(address)).map(formatIpAddress))
     if (foreign.size === 0) return
-    this.#context.log('warn', 'Addresses of frontends are not on this host: clients reach them once they are', {
-      addresses: listed([...foreign]),
-      remedy: 'put them on an interface, have them routed here, or give --assign-addresses',
-    })
+    this.#context.log(
+      'warn',
+      'Some addresses of frontends are not on this host; clients cannot reach them until they are',
+      {
+        addresses: listed([...foreign]),
+        remedy: 'add them to an interface, route them to this host, or give --assign-addresses',
+      },
+    )
   }
 }
 
@@ -437,7 +444,7 @@ function checkSources(addresses: readonly IpAddress[]): void {
     .filter((address) => !isOwnAddress(address))
     .map((address) => {
       const text = formatIpAddress(address)
-      const remedy = `put it on an interface ("ip address add ${text}/${address.family === 4 ? 32 : 128} dev lo"), or leave it out`
+      const remedy = `add it to an interface ("ip address add ${text}/${address.family === 4 ? 32 : 128} dev lo"), or leave it out`
       return `--source-ranges: "${text}" is not an address of this host; ${remedy}`
     })
   if (problems.length > 0) throw new Error(listed(problems).join('\n'))

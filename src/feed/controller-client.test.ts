@@ -68,7 +68,7 @@ test('what is no line is named once, and nothing of it is repeated', async (t) =
       (_request, response) => response.end(`${text}\n`),
       ({ asked }) => asked >= 2,
     )
-    assert.deepEqual([lines, problems], [[], ['sends a line that is none; is it a controller?']])
+    assert.deepEqual([lines, problems], [[], ['sent an invalid line; is it a controller?']])
   }
 })
 
@@ -110,17 +110,17 @@ for (const [what, answer, expected] of [
     'no answer within 0.3 s',
   ],
   ['drips a refusal', (_request, response) => drip(response.writeHead(503), 'x'), 'no answer within 0.3 s'],
-  ['drips a line without end', (_request, response) => drip(response.writeHead(200), 'x'), 'sends a line too slowly'],
+  ['drips a line without end', (_request, response) => drip(response.writeHead(200), 'x'), 'sent a line too slowly'],
   ['is silent once it has answered', (_request, response) => void response.write(' '), 'silent for 0.3 s'],
   [
     'sends a line that is too long',
     (_request, response) => response.end('x'.repeat(2 * 1024 * 1024)),
-    'sends a line that is longer than 1 MiB',
+    'sent a line that is longer than 1 MiB',
   ],
   [
     'sends a line that is too long, and whole',
     (_request, response) => response.end(`"${'x'.repeat(1024 * 1024)}"\n`),
-    'sends a line that is longer than 1 MiB',
+    'sent a line that is longer than 1 MiB',
   ],
 ] as const satisfies readonly (readonly [string, RequestListener, string])[]) {
   test(`a controller that ${what} is left in time, and named`, async (t) => {

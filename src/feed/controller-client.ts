@@ -220,7 +220,7 @@ function parseLine(text: string): unknown {
   } catch {
     // Its message repeats a part of the text, which may be that of a key.
   }
-  if (typeof value !== 'object' || value === null) throw new Error('sends a line that is none; is it a controller?')
+  if (typeof value !== 'object' || value === null) throw new Error('sent an invalid line; is it a controller?')
   return value
 }
 
@@ -254,9 +254,9 @@ async function readLines(
   let readingMs = 0
   /** @throws Error when so much of a line in such a time is not to be waited for */
   const checkLine = (lineLength: number, nowMs: number): void => {
-    if (lineLength > lineBytesMax) throw new Error(`sends a line that is longer than ${lineBytesMax / 1024 / 1024} MiB`)
+    if (lineLength > lineBytesMax) throw new Error(`sent a line that is longer than ${lineBytesMax / 1024 / 1024} MiB`)
     const lateMs = lineBeganMs + silenceMsMax + (lineLength / LINE_BYTES_PER_SECOND) * 1_000
-    if (nowMs > lateMs) throw new Error('sends a line too slowly')
+    if (nowMs > lateMs) throw new Error('sent a line too slowly')
   }
   for await (const chunk of response) {
     const beganMs = performance.now()

@@ -111,13 +111,11 @@ function checkController(
   if (socketPath !== undefined) refuseHidden(socketPath)
   if (socketPath !== undefined && user === undefined) {
     throw new HostError(
-      `Only the controller's own user may connect to "${socketPath}": name it by --user, or reach the controller by its URL`,
+      `Only the controller's user may connect to "${socketPath}"; give that user with --user, or give the URL of the controller`,
     )
   }
   if (stateDirectory !== `/var/lib/${name}`) {
-    throw new HostError(
-      `The service cannot write to "${stateDirectory}": let "state", or --state, be /var/lib/${name}, which is its own`,
-    )
+    throw new HostError(`The service cannot write to "${stateDirectory}"; set "state", or --state, to /var/lib/${name}`)
   }
 }
 
@@ -127,12 +125,12 @@ function directoryOfNode(node: string): string | undefined {
 }
 
 function refuseHidden(path: string): void {
-  if (!isAbsolute(path)) throw new HostError(`A service has no working directory: give "${path}" as an absolute path`)
+  if (!isAbsolute(path)) throw new HostError(`A service has no working directory; give "${path}" as an absolute path`)
   const folder = HIDDEN.find((hidden) => `${path}/`.startsWith(hidden))
   if (folder === undefined) return
   throw new HostError(
     `The service cannot see "${path}", because ${folder} is hidden from it; ` +
-      'put programs under /opt or /usr/local (--program names one that will be there), and lists and configuration under /etc/truepeer',
+      'put programs under /opt or /usr/local (--program may name one that is still to be installed), and lists and configuration under /etc/truepeer',
   )
 }
 
@@ -161,7 +159,7 @@ function stepsAfterRemoval({ name, root, table }: AgentInstallOptions): string {
     `  systemctl stop ${name}.socket ${name}.service; systemctl daemon-reload`,
     '  # if no other agent on this host needs the routing:',
     `  truepeer host-setup remove --table ${table}`,
-    '  # what an agent with a controller has kept of its edges:',
+    '  # what an agent with a controller has saved of its edges:',
     `  rm -rf /var/lib/${name} /var/lib/private/${name}`,
     '',
   ].join('\n')

@@ -46,7 +46,7 @@ export async function checkApp(
     return fail(name, `the agent itself listens on ${text}`, `name the address of the app ${nameTarget}`)
   }
   if (!isOwnAddress(target.address)) {
-    const detail = `${formatIpAddress(target.address)} is no address of this host, and an agent serves only apps on its own`
+    const detail = `${formatIpAddress(target.address)} is not an address of this host, and an agent serves only apps on its own host`
     return fail(name, detail, `run an agent on the host of the app, or name an address of this host ${nameTarget}`)
   }
   if (!isListening(target)) return await checkAbsentApp(name, target, appCheck, nameTarget)
@@ -57,11 +57,11 @@ export async function checkApp(
     const detail = `"${forwarder.name}" listens on ${text} and connects to the app by itself: the app sees its address`
     return fail(name, detail, IN_CONTAINER)
   }
-  if (closedPorts.includes(port)) return ok(name, `listens on ${text}; port ${port} is closed to the outside`)
+  if (closedPorts.includes(port)) return ok(name, `listens on ${text}; port ${port} is closed to the network`)
   const remedy = `bind the app to ${loopback}, or close the port with "truepeer host-setup apply --app-port ${port}"`
   const nowhere = parseIpAddress(NOWHERE[family])
   if (nowhere !== undefined && isListening({ address: nowhere, port })) {
-    return warn(name, `listens on every address: port ${port} can be reached without the agent`, remedy)
+    return warn(name, `listens on every address, so that port ${port} can be reached without the agent`, remedy)
   }
   const open = ownAddresses(family).filter((address) => {
     const isAgents = listens.some((agent) => isSameEndpoint(agent, { address, port }))

@@ -60,7 +60,7 @@ function answerFindings(answer: ControllerAnswer, name: string, names: SettingNa
 }
 
 function refusalRemedy(status: number, name: string, names: SettingNames): string {
-  if (status !== 401 && status !== 403) return 'look into the log of the controller'
+  if (status !== 401 && status !== 403) return 'see the log of the controller'
   return `put the token that "truepeer controller token create --user ${name} --role agent" prints into the file of ${names.tokenFile}`
 }
 
@@ -69,7 +69,7 @@ function checkEdges(edges: readonly string[]): Finding {
   if (edges.length > 0) return ok(name, `${edges.length} addresses of edges are trusted`)
   return warn(
     name,
-    'no edge has said from where it connects to backends: nobody is trusted',
+    'no edge has reported its source addresses, so nobody is trusted',
     'start an edge that follows the same controller, and give it backends',
   )
 }
@@ -86,15 +86,15 @@ function checkInstance(instances: readonly string[], instance: string, names: Se
 
 function checkStateDirectory(directory: string, names: SettingNames): Finding {
   const name = 'state-directory'
-  const remedy = `make "${directory}" a folder of the agent's user alone (mode 0700), or name another one with ${names.state}`
+  const remedy = `make "${directory}" a directory that only the agent's user can access (mode 0700), or name another one with ${names.state}`
   const place = nearest(directory)
   try {
     const stat = statSync(place)
-    if (!stat.isDirectory()) return fail(name, `"${place}" is no folder`, remedy)
+    if (!stat.isDirectory()) return fail(name, `"${place}" is not a directory`, remedy)
     accessSync(place, constants.W_OK | constants.X_OK)
-    if (place !== directory) return ok(name, `"${directory}" is not there yet, and can be made`)
+    if (place !== directory) return ok(name, `"${directory}" does not exist yet, and can be created`)
     if ((stat.mode & WRITABLE_BY_OTHERS) !== 0) {
-      return fail(name, `others may write into "${directory}", and so say whom the agent trusts`, remedy)
+      return fail(name, `other users can write into "${directory}", and so decide whom the agent trusts`, remedy)
     }
     return ok(name, `"${directory}" can be written`)
   } catch (error) {
@@ -116,16 +116,17 @@ function checkLastEdges(file: string, parseLastEdges: ParseLastEdges): Finding {
     // Whose it has to be depends on the user of the agent, who is somebody else here.
     count = parseLastEdges(readTextFile(file)).length
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return ok(name, `no "${file}" yet: nobody is trusted before the controller answers`)
+    if (codeOf(error) === 'ENOENT')
+      return ok(name, `there is no "${file}" yet, so nobody is trusted until the controller answers`)
     return fail(
       name,
       `"${file}" cannot be read (${messageOf(error)})`,
-      "let the agent's user own it, or remove it: it comes back with the next answer of the controller",
+      "make the agent's user its owner, or remove it; the next answer of the controller writes it again",
     )
   }
   const mode = stat.mode & 0o777
   if ((mode & OPEN_TO_OTHERS) === 0) return ok(name, `${count} addresses in "${file}"`)
-  const found = `"${file}" has the mode ${mode.toString(8).padStart(4, '0')}: the agent takes only what others have no rights on`
+  const found = `"${file}" has the mode ${mode.toString(8).padStart(4, '0')}; the agent reads it only if other users have no rights on it`
   return fail(name, found, `chmod 600 "${file}"`)
 }
 

@@ -21,10 +21,10 @@ export function checkEphemeralPorts(read: ReadSetting, keepsClientPorts: boolean
   const [first, last] = (read('net.ipv4.ip_local_port_range') ?? '').split(/\s+/).map(Number)
   const range = `${first} to ${last}`
   if (!keepsClientPorts) return ok(name, `${range}; clients' own ports are not used`)
-  if (last < CLIENT_PORTS[0] || first > CLIENT_PORTS[1]) return ok(name, `${range}, which clients seldom use`)
+  if (last < CLIENT_PORTS[0] || first > CLIENT_PORTS[1]) return ok(name, `${range}, which clients rarely use`)
   return warn(
     name,
-    `this host's own connections use ports ${range}, as clients do: both may find their port taken`,
+    `this host's own connections use ports ${range}, as clients do, so both may find their port taken`,
     `sysctl -w net.ipv4.ip_local_port_range="15000 32767" (keep it in /etc/sysctl.d), or give ${names.ephemeralSourcePort}`,
   )
 }
@@ -53,7 +53,7 @@ export function checkNonlocalBind(read: ReadSetting): Finding {
   const settings = ['net.ipv4.ip_nonlocal_bind', 'net.ipv6.ip_nonlocal_bind']
   const bad = settings.filter((setting) => (read(setting) ?? '0') !== '0')
   if (bad.length === 0) return ok(name, '0')
-  const detail = `${bad.join(' and ')} on: headers with this host's own addresses could not be told from others`
+  const detail = `${bad.join(' and ')} on, so the agent cannot recognize this host's own addresses in headers`
   return fail(name, detail, bad.map((setting) => `sysctl -w ${setting}=0`).join('; '))
 }
 
@@ -88,7 +88,7 @@ export function checkMigrateRequests(read: ReadSetting): Finding {
   const value = read(TCP_MIGRATE_REQ)
   if (value === '1') return ok(name, '1')
   if (value === undefined)
-    return ok(name, 'not in this kernel; clients in the queue are lost when an agent is replaced')
+    return ok(name, 'this kernel does not have it; clients in the queue are lost when an agent is replaced')
   return warn(
     name,
     `${value}: clients in the queue are lost when an agent is replaced`,

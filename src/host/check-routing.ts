@@ -35,7 +35,11 @@ export async function checkRouting(
   }
   const { rulePriorities, otherTables, hasRoute } = await readRouting(family, TABLE_DEFAULT)
   const hasRule = rulePriorities.length + otherTables.length > 0
-  const missing = hasRule ? (hasRoute ? 'something comes before it' : 'its table has no route') : 'the rule is missing'
+  const missing = hasRule
+    ? hasRoute
+      ? 'another rule comes before it'
+      : 'its table has no route'
+    : 'the rule is missing'
   const rule = ruleWords(family, TABLE_DEFAULT).join(' ')
   return fail(name, `${missing} (${rule}); the app's answers would go elsewhere: ${elsewhere}`, SET_UP)
 }
@@ -60,7 +64,7 @@ export async function checkConnection(family: Family, target: Endpoint, mark: nu
   if (result.error === 'EPERM') return fail(name, detail, 'run this as root, or with CAP_NET_RAW as the agent has it')
   if (result.error === 'timeout') {
     const remedy = `${SET_UP}; if the routing is in place, a firewall drops it: look at "nft list ruleset"`
-    return fail(name, 'nothing arrived: the answers did not come back', remedy)
+    return fail(name, 'nothing arrived, because the answers did not come back', remedy)
   }
   return fail(name, detail, `look at "ip -${family} address show dev lo": it has to be up, with its loopback address`)
 }

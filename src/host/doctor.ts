@@ -200,8 +200,8 @@ function checkAllowedSubnets(
   if (trust.kind === 'everyone') {
     return warn(
       name,
-      'everyone who can reach the port may say whom the app sees',
-      `name the subnets of your edges with ${names.allowedSubnets}, unless a firewall does it`,
+      'everyone who can reach the port can choose the address that the app sees',
+      `give the subnets of your edges with ${names.allowedSubnets}, unless a firewall limits who can connect`,
     )
   }
   if (trust.kind === 'controller') return ok(name, 'the edges of the controller')

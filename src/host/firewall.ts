@@ -1,5 +1,5 @@
 // The nftables table (nft(8), libnftables-json(5)): connections of the app's own to clients' addresses refused; where asked
-// for, the app's ports closed to the outside and spoofed sources kept inside.
+// for, the app's ports closed to the network and spoofed sources kept inside.
 import { isDeepStrictEqual } from 'node:util'
 import { HostError, isNotPermitted, runTool, runToolChecked } from './tools.ts'
 
@@ -64,7 +64,7 @@ function rulesOf(firewall: Firewall): Rule[] {
   })
   const ports: Rule[] = (['tcp', 'udp'] as const).map((protocol) => ({
     chain: 'input',
-    comment: `${protocol}: ports of the app closed to the outside`,
+    comment: `${protocol}: ports of the app closed to the network`,
     expr: [fromOutside, toAppPort(protocol), counter, drop],
   }))
   const rules = [...ports, ...PROTOCOLS.map(ownDatagrams), ...PROTOCOLS.map(ownConnections)]
@@ -140,7 +140,7 @@ function sorted(ports: readonly number[]): number[] {
 
 /** What the table does, for people. */
 export function describeFirewall({ appPorts, agentUid }: Firewall): string {
-  const ports = appPorts.length > 0 ? `; ports ${appPorts.join(', ')} closed to the outside` : ''
-  const user = agentUid === undefined ? '' : `; foreign sources of user ${agentUid} kept inside`
+  const ports = appPorts.length > 0 ? `; ports ${appPorts.join(', ')} closed to the network` : ''
+  const user = agentUid === undefined ? '' : `; foreign source addresses of user ${agentUid} are kept on this host`
   return `table inet truepeer: connections of the app to clients refused${ports}${user}`
 }

@@ -195,6 +195,6 @@ async function changed(family: Family, words: readonly string[]): Promise<void> 
   if (exitCode === 0 || /File exists|No such file|No such process/.test(stderr)) return
   const remedy = isNotPermitted(stderr)
     ? 'run this as root or with CAP_NET_ADMIN'
-    : `check that ${familyName(family)} is switched on, or leave it out with --family`
+    : `check that ${familyName(family)} is enabled, or leave it out with --family`
   throw new HostError(`"ip ${args.join(' ')}" failed: ${stderr.trim().replaceAll('\n', '; ')}; ${remedy}`)
 }

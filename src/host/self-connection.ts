@@ -38,7 +38,7 @@ export type SelfConnection =
  */
 export async function connectToSelf(address: IpAddress, mark: number): Promise<SelfConnection> {
   const client = parseIpAddress(CLIENTS[address.family])
-  if (client === undefined) throw new TypeError('a constant is no address')
+  if (client === undefined) throw new TypeError('a constant is an address')
   let listener = -1
   let stream = -1
   try {
@@ -67,7 +67,7 @@ const REFUSED_WITHIN_MS = 250
 export async function reachesSelfAsApp(address: IpAddress): Promise<boolean> {
   if (address.family === 4) return false
   const client = parseIpAddress(CLIENTS[address.family])
-  if (client === undefined) throw new TypeError('a constant is no address')
+  if (client === undefined) throw new TypeError('a constant is an address')
   const listener = openListener(
     { address: client, port: 0 },
     { keepaliveMs: 0, userTimeoutMs: 0 },

@@ -29,7 +29,7 @@ export function passedSockets(environment: Environment, pid: number): PassedSock
   if (LISTEN_FDS === undefined || LISTEN_PID !== String(pid)) return []
   const count = /^\d{1,5}$/.test(LISTEN_FDS) ? Number(LISTEN_FDS) : Number.NaN
   if (!(count <= SOCKETS_MAX)) {
-    throw new Error(`LISTEN_FDS is ${JSON.stringify(LISTEN_FDS)}; it has to be the number of sockets passed`)
+    throw new Error(`LISTEN_FDS is ${JSON.stringify(LISTEN_FDS)}; it must be the number of sockets passed`)
   }
   const names = LISTEN_FDNAMES === undefined ? [] : LISTEN_FDNAMES.split(':')
   return Array.from({ length: count }, (_, index) => ({ fd: FIRST_FD + index, name: names[index] ?? '' }))
@@ -58,6 +58,6 @@ export function watchdogIntervalMs(environment: Environment, pid: number): numbe
   const { WATCHDOG_USEC, WATCHDOG_PID } = environment
   if (WATCHDOG_USEC === undefined || (WATCHDOG_PID !== undefined && WATCHDOG_PID !== String(pid))) return undefined
   const limitUsec = /^\d{1,18}$/.test(WATCHDOG_USEC) ? Number(WATCHDOG_USEC) : 0
-  if (limitUsec === 0) throw new Error(`WATCHDOG_USEC is ${JSON.stringify(WATCHDOG_USEC)}; it has to be a time`)
+  if (limitUsec === 0) throw new Error(`WATCHDOG_USEC is ${JSON.stringify(WATCHDOG_USEC)}; it must be a time`)
   return Math.max(1, Math.floor(limitUsec / 2_000))
 }

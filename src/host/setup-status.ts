@@ -54,12 +54,12 @@ async function firewallStatus(options: SetupOptions): Promise<Finding> {
   const wanted = asked ?? PLAIN_FIREWALL
   const found = await readFirewall()
   const again = 'run "truepeer host-setup apply" as root'
-  const remedy = asked === undefined ? again : `${again} with --app-port and --agent-user as they should be`
+  const remedy = asked === undefined ? again : `${again} with the --app-port and --agent-user that you want`
   switch (found.kind) {
     case 'present':
       return found.isAs(wanted) ? ok(name, describeFirewall(wanted)) : fail(name, 'table inet truepeer differs', remedy)
     case 'absent':
-      return fail(name, 'table inet truepeer is gone', remedy)
+      return fail(name, 'table inet truepeer is missing', remedy)
     case 'not-permitted':
       return fail(name, 'table inet truepeer: only root can look', 'run this as root')
     case 'no-nft':

@@ -27,7 +27,7 @@ export function quoteAssignment(name: string, value: string): string {
  */
 export function credentialSetting(name: string, path: string): string {
   if (!/^\/[^\p{Cc}\\]*[^\p{Cc}\\\s]$/u.test(path)) {
-    throw new Error(`${JSON.stringify(path)} cannot stand in a unit; name a file by an absolute path without "\\"`)
+    throw new Error(`${JSON.stringify(path)} cannot be used in a unit; give an absolute path without "\\"`)
   }
   return `${name}:${path.replaceAll('%', '%%')}`
 }

@@ -124,7 +124,7 @@ function refuseOthers(
     if (owner === 'edited') return [`"${path}" was edited since (edits survive in a drop-in: "systemctl edit")`]
     return []
   })
-  if (problems.length > 0) throw new HostError(`${problems.join('; ')}; --force would ${verb} it all the same`)
+  if (problems.length > 0) throw new HostError(`${problems.join('; ')}; --force would ${verb} it anyway`)
 }
 
 function readText(path: string): string | undefined {

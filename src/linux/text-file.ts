@@ -32,9 +32,9 @@ export function readOwnedTextFile(path: string): OwnedText {
  */
 export function readPrivateTextFile(path: string, limits: TextLimits = {}): string {
   return withFile(path, (fd, stat) => {
-    if (!stat.isFile()) throw new Error('it is no file; remove it')
+    if (!stat.isFile()) throw new Error('it is not a file; remove it')
     if (stat.uid !== process.geteuid?.()) throw new Error(`it belongs to another user (${stat.uid}); remove it`)
-    if ((stat.mode & OPEN_TO_OTHERS) !== 0) throw new Error('others than its owner have rights on it; remove it')
+    if ((stat.mode & OPEN_TO_OTHERS) !== 0) throw new Error('other users have rights on it; remove it')
     return readText(fd, stat, limits)
   })
 }
@@ -72,7 +72,7 @@ function readText(
     if (count === 0 && !(stat.isFIFO() && length === 0)) return Buffer.concat(chunks).toString('utf8')
     if (count === undefined || count === 0) {
       if (performance.now() - heardMs >= silenceMsMax) {
-        throw new Error(`nothing comes out of it within ${silenceMsMax / 1_000} s`)
+        throw new Error(`it gave no data within ${silenceMsMax / 1_000} s`)
       }
       pause()
       continue

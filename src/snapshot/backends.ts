@@ -62,7 +62,7 @@ function findGroups(
     else if (first.group === group) {
       compilation.report(service, `${path}.group`, 'conflict', `it is the group of ${first.path}`, 'remove one of them')
     } else {
-      const rule = `the group of ${first.path} has its zone and its name, and is of another kind`
+      const rule = `the group of ${first.path} has the same zone and name, but is of another kind`
       compilation.report(service, `${path}.group`, 'conflict', rule, 'rename one of the two groups')
     }
   }
@@ -79,16 +79,22 @@ function compileBalancing(
   const { balancingMode: mode, maxUtilization, maxConnectionsPerInstance, maxConnectionsPerEndpoint } = entry
   const isOfInstances = members.kind === 'instances'
   if (mode === 'UTILIZATION' && !isOfInstances) {
-    const rule = 'a network endpoint group has no utilization'
+    const rule = 'UTILIZATION is only for instance groups'
     report(service, `${path}.balancingMode`, 'invalid', rule, 'give CONNECTION and maxConnectionsPerEndpoint')
   }
   if (isOfInstances && maxConnectionsPerEndpoint !== undefined) {
     const field = 'maxConnectionsPerEndpoint'
-    report(service, `${path}.${field}`, 'invalid', 'the group is one of instances', 'give maxConnectionsPerInstance')
+    report(service, `${path}.${field}`, 'invalid', 'the group is an instance group', 'give maxConnectionsPerInstance')
   }
   if (!isOfInstances && maxConnectionsPerInstance !== undefined) {
     const field = 'maxConnectionsPerInstance'
-    report(service, `${path}.${field}`, 'invalid', 'the group is one of endpoints', 'give maxConnectionsPerEndpoint')
+    report(
+      service,
+      `${path}.${field}`,
+      'invalid',
+      'the group is a network endpoint group',
+      'give maxConnectionsPerEndpoint',
+    )
   }
   const perMember = isOfInstances ? maxConnectionsPerInstance : maxConnectionsPerEndpoint
   const memberCount = isOfInstances ? members.instances.length : members.backends.length
@@ -107,7 +113,7 @@ function servingBackends(
   const { portName } = backend.service.resource
   if (portName === undefined) {
     const rule = `no portName is given, and ${path}.group, ${place}, has ${describeNames(members.namedPorts)}`
-    reportBackend(backend, 'portName', 'required', rule, 'give the name that the port has in each instance group')
+    reportBackend(backend, 'portName', 'required', rule, 'give the name of the port in each instance group')
     return []
   }
   const ports = members.namedPorts.get(portName)

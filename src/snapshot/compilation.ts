@@ -46,7 +46,13 @@ export function beginCompilation(
   }
   const reportRepeated = (resource: CheckedResource, first: CheckedResource) => {
     const where = first.source === resource.source ? 'twice' : `here and in ${first.source}`
-    report(resource, '', 'alreadyExists', `${placeOf(resource)} stands ${where}`, 'remove one of them, or rename it')
+    report(
+      resource,
+      '',
+      'alreadyExists',
+      `${placeOf(resource)} is defined ${where}`,
+      'remove one of them, or rename it',
+    )
   }
   const unsound = new Set(earlier.map((problem) => problem.resource))
   // Text that could not be read may have held anything.

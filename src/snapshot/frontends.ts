@@ -69,7 +69,7 @@ function findAddress(
 ): IpAddress | undefined {
   const { IPAddress: text, ipVersion } = rule.resource
   if (text === undefined) {
-    const remedy = 'give an IP address or a reference to one of addresses: there is no server that assigns one'
+    const remedy = 'give an IP address, or a reference to one of addresses'
     compilation.report(rule, 'IPAddress', 'required', 'no address is given', remedy)
     return undefined
   }
@@ -108,7 +108,7 @@ function checkIsAlone({ report }: Compilation, rule: Rule, address: IpAddress, r
     return
   }
   const where = first.source === rule.source ? '' : ` in ${first.source}`
-  const problem = `${endpoint} is the address and port of forwardingRules/${first.name}${where} too`
+  const problem = `${endpoint} is also the address and port of forwardingRules/${first.name}${where}`
   report(rule, 'portRange', 'conflict', problem, 'give one of the two another address or port')
 }
 

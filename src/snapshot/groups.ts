@@ -75,7 +75,7 @@ function resolveInstances(compilation: Compilation, group: ResourceIn<'instanceG
     if (first !== undefined) {
       compilation.report(group, path, 'conflict', `it is the instance of ${first}`, 'remove one of them')
     } else if (problem !== undefined) {
-      compilation.report(group, path, 'invalid', problem, 'remove it, or put it into a group of its own zone')
+      compilation.report(group, path, 'invalid', problem, 'remove it, or put it into a group of its zone')
     } else paths.set(instance, path)
   }
   return [...paths.keys()]

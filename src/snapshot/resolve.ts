@@ -36,7 +36,7 @@ export function resolve<Collection extends CollectionName>(
   const candidates = inScope(named, reference.scope, from.scope)
   if (candidates.length === 1) return candidates[0]
   if (candidates.length > 1) {
-    report(from, path, 'invalid', `${shown(reference)} means more than one resource`, `name ${placesOf(candidates)}`)
+    report(from, path, 'invalid', `${shown(reference)} matches more than one resource`, `name ${placesOf(candidates)}`)
   } else if (!allowed.some((collection) => isUnsound(collection, reference.name))) {
     const others = named.length > 0 ? named : resources.some(allowed, NAMES_MAX)
     const remedy = others.length > 0 ? `add it, or name ${placesOf(others)}` : 'add it'

@@ -122,9 +122,9 @@ function decoded(name: string): string {
  * to this address (DNS rebinding), the name of that site as Host.
  */
 function foreignRequest({ headers: { origin, host } }: IncomingMessage): string | undefined {
-  if (origin !== undefined) return 'Requests of web pages (with an Origin) are not answered here'
+  if (origin !== undefined) return 'Requests from web pages (with an Origin) are not answered'
   if (host !== undefined && !isLoopbackName(host)) {
-    return `"${host.slice(0, 80)}" is not a name of this server; ask for 127.0.0.1, [::1] or localhost`
+    return `"${host.slice(0, 80)}" is not a name of this server; use 127.0.0.1, [::1] or localhost`
   }
   return undefined
 }

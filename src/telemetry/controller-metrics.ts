@@ -23,7 +23,7 @@ export type ControllerStatus = {
 /** Requests that a controller has answered; counted by itself. */
 export const CONTROLLER_REQUESTS = {
   name: 'truepeer_controller_requests_total',
-  help: 'Requests that were answered, those of a batch one by one; the method is that of the API, "truepeer" for edges and the audit log, "batch" for a batch as a whole, "unknown" where there is none, and "none" for what was refused before anybody looked',
+  help: 'Requests that were answered, including each request of a batch. The method is that of the API, "truepeer" for edges and the audit log, "batch" for a whole batch, "unknown" for a method that does not exist, and "none" for a request that was refused before its method was read',
   labels: ['method', 'code'],
 } as const
 
@@ -63,18 +63,20 @@ export const CONTROLLER_METRICS: readonly StatusMetric<ControllerStatus>[] = [
   },
   {
     name: 'truepeer_controller_database_bytes',
-    help: 'Size of the database on disk, with what is not yet in its file',
+    help: 'Size of the database on disk, including its write-ahead log',
     kind: 'gauge',
     labels: [],
     samples: ({ databaseBytes }) => [[[], databaseBytes]],
   },
-  ofEdges('connected', '1 for an edge that follows, 0 for one that has', ({ isConnected }) => (isConnected ? 1 : 0)),
+  ofEdges('connected', '1 for an edge that is connected, 0 for one that was', ({ isConnected }) =>
+    isConnected ? 1 : 0,
+  ),
   ofEdges(
     'revision',
     'Version of the configuration that an edge serves; 0 before its first, and after a restore until it follows again',
     ({ appliedVersion }) => appliedVersion,
   ),
-  ofEdges('refusing', '1 for an edge that could not apply a later version than it serves', ({ isRefusing }) =>
+  ofEdges('refusing', '1 for an edge that could not apply a version later than the one it serves', ({ isRefusing }) =>
     isRefusing ? 1 : 0,
   ),
 ]

@@ -78,7 +78,7 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
   ),
   {
     name: 'truepeer_backend_health',
-    help: '1 for the state that the health check of a backend has found, 0 for the others',
+    help: '1 for the state that the health check has found, 0 for the others',
     kind: 'gauge',
     labels: [...BACKEND, 'state'],
     values: HEALTHS,
@@ -86,7 +86,7 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
   },
   {
     name: 'truepeer_backend_availability',
-    help: '1 for what decides whether a backend gets new connections, 0 for the others; a backend that is full gets some only if all are',
+    help: '1 for the state that decides whether a backend gets new connections, 0 for the others; a full backend gets some only if all backends are full',
     kind: 'gauge',
     labels: [...BACKEND, 'state'],
     values: AVAILABILITIES,
@@ -94,7 +94,7 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
   },
   ofBackends(
     'utilization_ratio',
-    'Part of the processors of the host of a backend in use, as its agent says; absent where no agent answers',
+    "Utilization of the processors of a backend's host, from 0 to 1, as its agent reports it; absent if no agent answers",
     'gauge',
     ({ utilization }) => utilization,
   ),
@@ -108,7 +108,7 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
   ),
   {
     name: 'truepeer_certificate_expiry_seconds',
-    help: 'Time until the first certificate of a chain expires; negative once it has, when it is served all the same',
+    help: 'Time until the first certificate of a chain to expire does so; negative once it has expired. An expired certificate is still served',
     kind: 'gauge',
     labels: ['certificate'],
     samples: ({ frontends }) => {
@@ -120,7 +120,7 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
   },
   {
     name: 'truepeer_configuration_reloads_total',
-    help: 'Configurations read after the start, by what became of them',
+    help: 'Configurations that were read after the start, by result',
     kind: 'counter',
     labels: ['result'],
     values: ['ok', 'failed'],

@@ -43,7 +43,7 @@ const rows = {
     isRefused: false,
     record: 'each',
     meaning:
-      'The connection from the client (for an agent: from the edge) broke while bytes were relayed; the other side was reset too.',
+      'The connection from the client (for an agent: from the edge) broke while bytes were relayed; the other side was also reset.',
     remedy:
       'Nothing to do for a few; many at once point to the network, to a time limit of the edge, or to an edge that was restarted.',
   },
@@ -54,7 +54,7 @@ const rows = {
     record: 'each',
     meaning:
       'The connection to the backend or app broke while bytes were relayed; the client got what came before, then a reset.',
-    remedy: 'Look into the log of the app at that time: it crashed, was restarted, or closed with bytes unread.',
+    remedy: 'See the log of the app at that time: it crashed, was restarted, or closed without reading everything.',
   },
   'client-truncated': {
     role: 'edge',
@@ -62,9 +62,9 @@ const rows = {
     isRefused: false,
     record: 'quiet',
     meaning:
-      'Both sides closed, but the client without the TLS message that says so (close_notify): bytes of its may be missing. The backend got what came before, then a FIN.',
+      'Both sides closed, but the client without the TLS message that says so (close_notify), so its last bytes may be missing. The backend got what came before, then a FIN.',
     remedy:
-      'Nothing to do for clients that close like this once they have what they want; otherwise something on the way cuts connections.',
+      'Nothing to do for clients that close like this when they have what they want; otherwise, something between client and edge cuts connections.',
   },
   'backend-truncated': {
     role: 'edge',
@@ -72,7 +72,7 @@ const rows = {
     isRefused: false,
     record: 'quiet',
     meaning:
-      'Both sides closed, but the backend without the TLS message that says so (close_notify): bytes of its may be missing. The client got what came before, then a FIN, without close_notify where it speaks TLS.',
+      'Both sides closed, but the backend without the TLS message that says so (close_notify), so its last bytes may be missing. The client got what came before, then a FIN, without close_notify where it speaks TLS.',
     remedy: 'Have the app close its TLS sessions before their sockets.',
   },
   'client-left': {
@@ -80,7 +80,7 @@ const rows = {
     isCutOff: false,
     isRefused: false,
     record: 'each',
-    meaning: 'The client reset its connection while the backend or app was still being connected to.',
+    meaning: 'The client reset its connection before the backend or app was connected.',
     remedy: 'Nothing to do for a few; many mean that the backend or app accepts too slowly.',
   },
   'idle-timeout': {
@@ -88,15 +88,15 @@ const rows = {
     isCutOff: false,
     isRefused: false,
     record: 'each',
-    meaning: 'No byte went in either direction for "--idle-timeout".',
-    remedy: 'Raise "--idle-timeout" where the protocol is silent for longer; 0 switches it off.',
+    meaning: 'No byte was transferred in either direction for "--idle-timeout".',
+    remedy: 'Raise "--idle-timeout" if the protocol is silent for longer; 0 switches it off.',
   },
   'half-closed-timeout': {
     role: 'both',
     isCutOff: false,
     isRefused: false,
     record: 'each',
-    meaning: 'One side had sent its FIN, and no byte came from the other for "--half-closed-timeout".',
+    meaning: 'One side had sent its FIN, and no byte was transferred for "--half-closed-timeout".',
     remedy: 'Look for an app that does not close when its client has closed, or raise "--half-closed-timeout".',
   },
   'untrusted-peer': {
@@ -105,9 +105,9 @@ const rows = {
     isRefused: true,
     record: 'sample-on-request',
     meaning:
-      'Who connected to the agent is not in the list of trusted edges, or to an edge with "--accept-proxy" not among its sources; it was closed before a byte was read.',
+      'The peer is not in the list of trusted edges (at an agent) or of load balancers (at an edge with "--accept-proxy"); its connection was closed before a byte was read.',
     remedy:
-      'If it is an edge or a load balancer of yours, add its subnet to the list (an agent then takes SIGHUP); otherwise close the port to it.',
+      'If it is an edge or a load balancer of yours, add its subnet to the list (and send an agent SIGHUP); otherwise, close the port to it with a firewall.',
   },
   'client-limit': {
     role: 'edge',
@@ -124,7 +124,7 @@ const rows = {
     isCutOff: false,
     isRefused: true,
     record: 'each',
-    meaning: 'The TLS handshake did not come to its end; "refusal" in the record says why.',
+    meaning: 'The TLS handshake failed; "refusal" in the record says why.',
     remedy: 'See the reason in the record, and the SSL policy of the frontend.',
   },
   'header-timeout': {
@@ -134,7 +134,7 @@ const rows = {
     record: 'sample',
     meaning: 'The PROXY protocol header was not complete within "--header-timeout" of accept; the peer was reset.',
     remedy:
-      'Let the peer in the record send the header at once; most often it is not set up to send one, or it waits for the app to speak first.',
+      'Configure the peer in the record to send the header at once. Most often it is not set up to send one and waits for the app to speak first.',
   },
   'header-missing': {
     role: 'both',
@@ -151,15 +151,14 @@ const rows = {
     record: 'sample',
     meaning: 'The peer closed or broke in the middle of the PROXY protocol header.',
     remedy:
-      'Look at the peer in the record: a sender that was stopped, a port scanner, or a limit of bytes on the way.',
+      'Look at the peer in the record: it may be a sender that was stopped, a port scanner, or behind something that limits bytes.',
   },
   'header-malformed': {
     role: 'both',
     isCutOff: true,
     isRefused: true,
     record: 'sample',
-    meaning:
-      'What the peer sent is no valid PROXY protocol header; it was reset, and "refusal" in the record says why.',
+    meaning: 'The peer sent an invalid PROXY protocol header; it was reset, and "refusal" in the record says why.',
     remedy: 'See the reasons for malformed headers below.',
   },
   'source-refused': {
@@ -184,7 +183,7 @@ const rows = {
     isCutOff: false,
     isRefused: false,
     record: 'quiet',
-    meaning: 'An edge asked for the load of this host; it was answered, or left before it took the answer.',
+    meaning: 'An edge asked for the load of this host, and got the answer or left before it.',
     remedy: 'Nothing to do.',
   },
   'app-down': {
@@ -212,7 +211,7 @@ const rows = {
     record: 'failure',
     meaning: 'No attempt to reach the backend or app succeeded, and no further one was allowed; the client was reset.',
     remedy:
-      'Start the app, or correct the target; where the app listens, look for a disabled address family or for a limit of open files. At an agent, "refusal" is "rejected-by-firewall" when the app listens and a firewall of this host refused the client\'s address for it, and "no-app-for-family" when the app listens for the other address family only: let it listen for both, or name its address with "-4" or "-6". At an edge, "refusal" is "no-source-port" when no address had a port left: give more with "--source-ranges".',
+      'Start the app, or correct the target. If the app listens, check for a disabled address family and for a limit of open files. At an agent, "refusal" is "rejected-by-firewall" when the app listens and a firewall of this host refused the client\'s address for it, and "no-app-for-family" when the app listens for the other address family only: let it listen for both, or name its address with "-4" or "-6". At an edge, "refusal" is "no-source-port" when no address had a port left: give more with "--source-ranges".',
   },
   'backend-handshake-failed': {
     role: 'edge',
@@ -246,7 +245,7 @@ const rows = {
     record: 'each',
     meaning:
       'Its backend had left the configuration, and "drainingTimeoutSec" of the backend service was over; both sides were reset.',
-    remedy: 'Raise "connectionDraining.drainingTimeoutSec" where connections live longer.',
+    remedy: 'Raise "connectionDraining.drainingTimeoutSec" if connections last longer.',
   },
   shutdown: {
     role: 'both',
@@ -254,7 +253,7 @@ const rows = {
     isRefused: false,
     record: 'quiet',
     meaning: 'The process ended before the connection did: "--drain-timeout" was over, or a second signal came.',
-    remedy: 'Raise "--drain-timeout" where connections live longer; 0 waits until they end.',
+    remedy: 'Raise "--drain-timeout" if connections last longer; 0 waits until they end.',
   },
 } satisfies Record<string, EndReasonRow>
 

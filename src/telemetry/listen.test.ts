@@ -30,7 +30,10 @@ test('what is no socket is never removed, even where a live socket would be', as
   const path = socketPath(t)
   writeFileSync(path, 'precious')
   for (const live of ['taken over', 'kept'] as const) {
-    await assert.rejects(listen(t, { kind: 'unix', path }, live), /cannot listen on "unix:.*; something else is there/)
+    await assert.rejects(
+      listen(t, { kind: 'unix', path }, live),
+      /cannot listen on "unix:.*; another program or file has it/,
+    )
     assert.equal(readFileSync(path, 'utf8'), 'precious')
   }
 })
@@ -56,8 +59,11 @@ test('an error of listening names the address and what to do', async (t) => {
   const bound = server.address()
   assert.ok(typeof bound === 'object' && bound !== null)
   const taken = tcp(`127.0.0.1:${bound.port}`)
-  await assert.rejects(listen(t, taken, 'kept'), /cannot listen on "127\.0\.0\.1:\d+": .*EADDRINUSE.*; something else/)
+  await assert.rejects(
+    listen(t, taken, 'kept'),
+    /cannot listen on "127\.0\.0\.1:\d+": .*EADDRINUSE.*; another program or file/,
+  )
   await assert.rejects(listen(t, tcp('192.0.2.77:1'), 'kept'), /EADDRNOTAVAIL.*; give an address of this host/)
   const path = join(socketPath(t), 'no', 'such.sock')
-  await assert.rejects(listen(t, { kind: 'unix', path }, 'kept'), /; give a path in a directory that is there/)
+  await assert.rejects(listen(t, { kind: 'unix', path }, 'kept'), /; give a path in a directory that exists/)
 })

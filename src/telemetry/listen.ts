@@ -48,10 +48,10 @@ export async function listenOn(
 }
 
 function remedyOf({ kind }: ListenAddress, code: string | undefined): string {
-  if (code === 'EADDRINUSE') return 'something else is there: stop or remove it, or give another address'
-  if (kind === 'unix') return 'give a path in a directory that is there and that this user can write to'
+  if (code === 'EADDRINUSE') return 'another program or file has it; stop or remove that, or give another address'
+  if (kind === 'unix') return 'give a path in a directory that exists and that this user can write to'
   if (code === 'EADDRNOTAVAIL') return 'give an address of this host'
-  if (code === 'EACCES') return 'give a port from 1024 on, or CAP_NET_BIND_SERVICE'
+  if (code === 'EACCES') return 'give a port of 1024 or above, or the process CAP_NET_BIND_SERVICE'
   return 'give another address'
 }
 

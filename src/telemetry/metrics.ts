@@ -79,7 +79,7 @@ export const METRICS = {
   ]),
   malformed: labelled(
     'truepeer_headers_malformed_total',
-    'Connections whose first bytes were no valid PROXY protocol header',
+    'Connections whose first bytes were not a valid PROXY protocol header',
     'reason',
     MALFORMED_REASONS,
   ),

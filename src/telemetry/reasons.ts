@@ -11,10 +11,10 @@ type ReasonTexts<Reason extends string> = Readonly<Record<Reason, ReasonText>>
 export const SOURCE_REFUSAL_TEXTS: ReasonTexts<SourceRefusal> = {
   'src-unspecified': {
     meaning: 'The source is in 0.0.0.0/8, or is "::".',
-    remedy: 'Correct the sender: it does not know its client.',
+    remedy: 'Correct the sender, which does not know its client.',
   },
   'src-loopback': {
-    meaning: 'The source is in 127.0.0.0/8, or is "::1": the app would take it for this host itself.',
+    meaning: 'The source is in 127.0.0.0/8, or is "::1", which the app would take for this host itself.',
     remedy:
       'Find out who sent it; an honest edge has no such clients, unless they connect to it over its own loopback.',
   },
@@ -40,11 +40,11 @@ export const SOURCE_REFUSAL_TEXTS: ReasonTexts<SourceRefusal> = {
   },
   'src-own-address': {
     meaning:
-      'The source is an address of this host, or one that the kernel treats alike (multicast, the broadcast address of a subnet here).',
+      'The source is an address of this host, or one that the kernel treats in the same way (multicast, the broadcast address of a subnet here).',
     remedy: 'Nothing to do, unless a client on this very host uses the edge; let it connect to the app directly.',
   },
   'src-equals-dst': {
-    meaning: 'The source is the destination in the same header, or is the target: a connection to itself.',
+    meaning: 'The source is the destination in the same header, or the target, which would connect to itself.',
     remedy: 'Find out who sent it: an honest edge has no such clients.',
   },
   'src-port-zero': {
@@ -58,7 +58,7 @@ export const SOURCE_REFUSAL_TEXTS: ReasonTexts<SourceRefusal> = {
   },
   'src-not-kept': {
     meaning:
-      'The kernel gave the connection another address or port than asked for; it was closed before the app could use it.',
+      'The kernel gave the connection another address or port than requested; it was closed before the app could use it.',
     remedy: 'Report it with the kernel version: this is not expected to happen.',
   },
   'transport-mismatch': {
@@ -75,10 +75,10 @@ export const SOURCE_REFUSAL_TEXTS: ReasonTexts<SourceRefusal> = {
 export const MALFORMED_REASON_TEXTS: ReasonTexts<MalformedReason> = {
   'not-proxy': {
     meaning: 'The first bytes are neither "PROXY " nor the signature of version 2.',
-    remedy: 'Switch the PROXY protocol on at the sender; a client that goes round the edge looks the same.',
+    remedy: 'Switch the PROXY protocol on at the sender; a client that bypasses the edge looks the same.',
   },
   'v1-syntax': {
-    meaning: 'A version 1 line has fields missing, one too many, or other than one space between them.',
+    meaning: 'A version 1 line has too few or too many fields, or more than one space between them.',
     remedy: 'Correct the sender.',
   },
   'v1-proto': {
@@ -86,7 +86,7 @@ export const MALFORMED_REASON_TEXTS: ReasonTexts<MalformedReason> = {
     remedy: 'Correct the sender.',
   },
   'v1-address': {
-    meaning: 'An address of a version 1 line is not one of its family.',
+    meaning: 'An address in a version 1 line is not of the family that the line names.',
     remedy: 'Correct the sender.',
   },
   'v1-port': {
@@ -106,7 +106,7 @@ export const MALFORMED_REASON_TEXTS: ReasonTexts<MalformedReason> = {
     remedy: 'Use version 2 for datagrams.',
   },
   'v2-version': {
-    meaning: 'The version behind the signature is not 2.',
+    meaning: 'The version after the signature is not 2.',
     remedy: 'Correct the sender.',
   },
   'v2-command': {
@@ -114,7 +114,7 @@ export const MALFORMED_REASON_TEXTS: ReasonTexts<MalformedReason> = {
     remedy: 'Correct the sender.',
   },
   'v2-family': {
-    meaning: 'The family or transport of a version 2 header is not one that is defined.',
+    meaning: 'The family or transport of a version 2 header is not defined.',
     remedy: 'Correct the sender.',
   },
   'v2-length': {
@@ -123,8 +123,7 @@ export const MALFORMED_REASON_TEXTS: ReasonTexts<MalformedReason> = {
   },
   'v2-too-long': {
     meaning: 'A version 2 header is longer than "--header-length-max".',
-    remedy:
-      'Raise "--header-length-max" if the sender puts that much into it on purpose, such as a client certificate.',
+    remedy: 'Raise "--header-length-max" if the sender includes that much on purpose, such as a client certificate.',
   },
   'v2-tlv': {
     meaning: 'The TLVs of a version 2 header do not fill it exactly, or one has a length that its type does not allow.',
@@ -132,7 +131,8 @@ export const MALFORMED_REASON_TEXTS: ReasonTexts<MalformedReason> = {
   },
   'v2-crc': {
     meaning: 'The checksum of a version 2 header is wrong, or there are two.',
-    remedy: 'Look for whatever changes bytes on the way, or for a sender that computes CRC32C in the wrong byte order.',
+    remedy:
+      'Look for something that changes bytes between sender and agent, or for a sender that computes CRC32C in the wrong byte order.',
   },
   truncated: {
     meaning: 'A datagram ends inside the header; never counted over TCP.',
@@ -171,7 +171,7 @@ export const PAUSE_REASON_TEXTS: ReasonTexts<(typeof PAUSE_REASONS)[number]> = {
 /** Why a TLS handshake failed. */
 export const HANDSHAKE_FAILURE_TEXTS: ReasonTexts<HandshakeFailure> = {
   'not-tls': {
-    meaning: 'The first bytes are no TLS.',
+    meaning: 'The first bytes are not TLS.',
     remedy: 'Let the client speak TLS from its first byte, without STARTTLS; many are scanners.',
   },
   'http-request': {
@@ -179,27 +179,27 @@ export const HANDSHAKE_FAILURE_TEXTS: ReasonTexts<HandshakeFailure> = {
     remedy: 'Use "https" with this port.',
   },
   'client-hello-malformed': {
-    meaning: 'The ClientHello breaks the rules.',
-    remedy: 'Nothing to do for a few: scanners send such.',
+    meaning: 'The ClientHello is invalid.',
+    remedy: 'Nothing to do for a few: scanners send these.',
   },
   'client-hello-too-large': {
     meaning: 'The ClientHello is larger than 16 KiB.',
-    remedy: 'Nothing to do: no ordinary client sends such.',
+    remedy: 'Nothing to do: no ordinary client sends one.',
   },
   'no-shared-version': {
     meaning: 'The two sides have no version of TLS in common.',
     remedy: 'Update the client, or lower `minTlsVersion` of the SSL policy.',
   },
   'no-shared-cipher': {
-    meaning: 'The two sides have no cipher suite in common that goes with a certificate.',
-    remedy: 'Give an RSA certificate beside one with ECDSA for old clients, or a wider profile of the SSL policy.',
+    meaning: 'The two sides have no cipher suite in common that suits a certificate.',
+    remedy: 'For old clients, give an RSA certificate beside one with ECDSA, or use a wider profile in the SSL policy.',
   },
   'no-shared-group': {
     meaning: 'The two sides have no group for the key exchange in common (X25519, P-256, P-384).',
     remedy: 'Update the other side.',
   },
   'no-shared-signature': {
-    meaning: 'The other side takes no signature that the certificate can make.',
+    meaning: 'The other side accepts no signature that the certificate can make.',
     remedy: 'Give an RSA certificate beside one with ECDSA.',
   },
   'certificate-refused': {
@@ -209,15 +209,16 @@ export const HANDSHAKE_FAILURE_TEXTS: ReasonTexts<HandshakeFailure> = {
   },
   alert: {
     meaning: 'The other side gave up for another reason.',
-    remedy: 'Look into the log of the other side.',
+    remedy: 'See the log of the other side.',
   },
   'certificate-invalid': {
-    meaning: 'The certificate of a backend does not come from `certificateAuthorities`, or has not the name `sni`.',
+    meaning:
+      'The certificate of a backend was not signed by one of `certificateAuthorities`, or does not have the name in `sni` or `subjectAltNames`.',
     remedy: 'Correct the certificate of the backend, or these fields.',
   },
   'protocol-error': {
-    meaning: 'The other side broke the rules of TLS, or does not speak it.',
-    remedy: 'At a backend, look whether its port speaks TLS; nothing to do for a few clients.',
+    meaning: 'The other side violated the TLS protocol, or does not speak it.',
+    remedy: 'For a backend, check that its port speaks TLS; for a few clients, there is nothing to do.',
   },
   closed: {
     meaning: 'The other side closed in the middle of the handshake.',
@@ -229,7 +230,7 @@ export const HANDSHAKE_FAILURE_TEXTS: ReasonTexts<HandshakeFailure> = {
   },
   timeout: {
     meaning: 'The handshake was not complete within "--handshake-timeout"; with a backend, within "--connect-timeout".',
-    remedy: 'Raise the time for clients with slow links; many at once are an attack.',
+    remedy: 'Raise the timeout for clients with slow links; many at once are an attack.',
   },
   'out-of-resources': {
     meaning: 'There was no memory for a session.',

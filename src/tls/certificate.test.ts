@@ -36,7 +36,7 @@ test('a pair is read: its names in lower case, its kind of key, its times', () =
   assert.equal(certificate.keyKind, 'ecdsa-p256')
   assert.equal(certificate.expiresMs, notAfter.getTime())
   assert.equal(warningsOf(certificate), '')
-  const warning = `it has expired on ${notAfter.toISOString()}; it is served nevertheless`
+  const warning = `it expired on ${notAfter.toISOString()}; it is still served`
   assert.deepEqual(certificateWarnings(certificate, notAfter.getTime()), [warning])
 })
 
@@ -91,9 +91,9 @@ test('what is no certificate and no key is refused with what it is', () => {
   assert.match(problemOf('hello', keyPem), /no certificate/)
   assert.match(problemOf(keyPem, keyPem), /but "PRIVATE KEY"/)
   assert.match(problemOf(certificatePem, certificatePem), /private key is missing/)
-  assert.match(problemOf(certificatePem.slice(0, -20), keyPem), /does not end/)
-  assert.match(problemOf(`${certificatePem}${certificatePem.slice(0, 300)}`, keyPem), /behind certificate 1/)
-  assert.match(problemOf(certificatePem.replace(/\n..../, '\nAAAA'), keyPem), /certificate 1 .* broken/)
+  assert.match(problemOf(certificatePem.slice(0, -20), keyPem), /has no end/)
+  assert.match(problemOf(`${certificatePem}${certificatePem.slice(0, 300)}`, keyPem), /after certificate 1/)
+  assert.match(problemOf(certificatePem.replace(/\n..../, '\nAAAA'), keyPem), /certificate 1 .* damaged/)
   assert.match(problemOf(certificatePem, keyPem.replace(/\n......../, '\nAAAAAAAA')), /key cannot be read/)
   const encrypted = key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-128-cbc', passphrase: 'x' }).toString()
   assert.match(problemOf(certificatePem, encrypted), /encrypted/)
@@ -107,7 +107,7 @@ test('a certificate with a time that is none is refused before anything is done 
   const der = Buffer.from(certificatePem.replace(/-----.*-----/g, ''), 'base64')
   der.write('401399', der.indexOf('400101000000Z'))
   const broken = `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`
-  assert.match(problemOf(broken, keyPem), /a time in the chain is none; have the certificate issued again/)
+  assert.match(problemOf(broken, keyPem), /a date in the chain is invalid; have the certificate issued again/)
 })
 
 test('a text of nothing but beginnings is refused at once', () => {
@@ -115,7 +115,7 @@ test('a text of nothing but beginnings is refused at once', () => {
   const startedMs = performance.now()
   assert.match(
     problemOf(certificatePem + '-----BEGIN CERTIFICATE-----\n'.repeat(37_000), keyPem),
-    /behind certificate 1/,
+    /after certificate 1/,
   )
   assert.ok(performance.now() - startedMs < 2_000)
 })
@@ -126,7 +126,7 @@ test('a key of another certificate is refused', () => {
 
 test('an expired certificate, and one of the future, are taken with a warning', () => {
   const past = issue({ notAfter: new Date(NOW_MS - DAY_MS), notBefore: new Date(NOW_MS - 2 * DAY_MS) })
-  assert.match(warningsOf(readCertificate('x', past.certificatePem, past.keyPem)), /has expired on/)
+  assert.match(warningsOf(readCertificate('x', past.certificatePem, past.keyPem)), /it expired on/)
   const future = issue({ notBefore: new Date(NOW_MS + DAY_MS) })
   assert.match(warningsOf(readCertificate('x', future.certificatePem, future.keyPem)), /not valid before/)
 })

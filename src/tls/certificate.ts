@@ -84,7 +84,7 @@ export function readCertificate(name: string, chainPem: string, keyPem: string):
   if (Number.isNaN(notBeforeMs + expiresMs)) {
     // OpenSSL takes a thirteenth month, too.
     throw new CertificateError(name, 'certificate', {
-      rule: 'a time in the chain is none',
+      rule: 'a date in the chain is invalid',
       remedy: 'have the certificate issued again',
     })
   }
@@ -114,7 +114,7 @@ export function readCertificate(name: string, chainPem: string, keyPem: string):
 export function certificateWarnings(certificate: Certificate, nowMs: number): readonly string[] {
   const { expiresMs, notBeforeMs, lacksIssuer } = certificate
   return [
-    ...(expiresMs > nowMs ? [] : [`it has expired on ${new Date(expiresMs).toISOString()}; it is served nevertheless`]),
+    ...(expiresMs > nowMs ? [] : [`it expired on ${new Date(expiresMs).toISOString()}; it is still served`]),
     ...(notBeforeMs <= nowMs ? [] : [`it is not valid before ${new Date(notBeforeMs).toISOString()}`]),
     ...(lacksIssuer
       ? ['there is no intermediate certificate; clients that do not know the issuer will refuse it']
@@ -136,14 +136,13 @@ function readChain(name: string, pem: string): X509Certificate[] {
   const begun = pem.split('-----BEGIN').length - 1
   if (certificates.length === 0) {
     const what =
-      blocks.length > 0 ? `there is no certificate in it, but "${blocks[0].label}"` : 'there is no certificate in it'
-    if (blocks.length === 0 && begun > 0)
-      throw wrong('a block of the PEM begins and does not end', 'give the whole file')
+      blocks.length > 0 ? `it contains no certificate, but "${blocks[0].label}"` : 'it contains no certificate'
+    if (blocks.length === 0 && begun > 0) throw wrong('a block of the PEM has no end', 'give the whole file')
     throw wrong(what, 'give the chain in PEM, "-----BEGIN CERTIFICATE-----"')
   }
   if (begun !== blocks.length) {
     throw wrong(
-      `the PEM is broken behind certificate ${certificates.length}: a block does not end`,
+      `the PEM is damaged after certificate ${certificates.length}: a block has no end`,
       'give the whole file',
     )
   }
@@ -154,7 +153,7 @@ function readChain(name: string, pem: string): X509Certificate[] {
     try {
       return new X509Certificate(text)
     } catch (cause) {
-      throw wrong(`certificate ${index + 1} of the chain cannot be read: its PEM is broken`, 'copy it again', cause)
+      throw wrong(`certificate ${index + 1} of the chain cannot be read: its PEM is damaged`, 'copy it again', cause)
     }
   })
 }
@@ -173,7 +172,7 @@ function readKey(name: string, pem: string): KeyObject {
   try {
     return createPrivateKey(text)
   } catch (cause) {
-    throw wrong('the private key cannot be read: its PEM is broken', 'copy it again', cause)
+    throw wrong('the private key cannot be read: its PEM is damaged', 'copy it again', cause)
   }
 }
 
@@ -207,7 +206,7 @@ function checkOrder(name: string, chain: readonly X509Certificate[]): void {
     const rule = `the chain is out of order: certificate ${index + 2} did not issue certificate ${index + 1} (${where})`
     throw new CertificateError(name, 'certificate', {
       rule,
-      remedy: 'begin with the leaf and let each be followed by its issuer',
+      remedy: 'begin with the leaf, and put the issuer of each certificate after it',
     })
   }
 }

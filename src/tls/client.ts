@@ -79,7 +79,7 @@ function readRoots(pem: string): Uint8Array[] {
   const blocks = pemCertificates(pem)
   if (blocks.length === 0) {
     throw new CertificateError('CA', 'certificate', {
-      rule: 'there is no certificate in it',
+      rule: 'it contains no certificate',
       remedy: 'give the roots in PEM',
     })
   }
@@ -87,7 +87,7 @@ function readRoots(pem: string): Uint8Array[] {
     try {
       return Uint8Array.from(new X509Certificate(block).raw)
     } catch (cause) {
-      const rule = `root ${index + 1} cannot be read: its PEM is broken`
+      const rule = `root ${index + 1} cannot be read: its PEM is damaged`
       throw new CertificateError('CA', 'certificate', { rule, remedy: 'copy it again', cause })
     }
   })

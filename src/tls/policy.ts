@@ -90,7 +90,7 @@ function problemOf({ profile, minTlsVersion, customFeatures }: SslPolicy): strin
   }
   if (customFeatures.length === 0) return 'the profile "CUSTOM" needs at least one of customFeatures'
   const unknown = customFeatures.find((name) => !TLS_1_2_FEATURES.some((known) => known === name))
-  return unknown === undefined ? undefined : `customFeatures has "${unknown}", which is no feature`
+  return unknown === undefined ? undefined : `customFeatures has "${unknown}", which is not a feature`
 }
 
 function oldestVersion(ciphers: readonly CipherSuite[]): number {

@@ -139,7 +139,7 @@ function useGiven(context: TlsContextHandle, certificate: Certificate): void {
     useCertificate(context, certificate.chain, certificate.key)
   } catch (cause) {
     const weakness = cause instanceof OpensslError ? WEAKNESSES.get(cause.reason) : undefined
-    const rule = weakness ?? 'OpenSSL does not take it'
+    const rule = weakness ?? 'OpenSSL does not accept it'
     throw new CertificateError(certificate.name, 'certificate', { rule, remedy: 'issue it anew', cause })
   }
 }

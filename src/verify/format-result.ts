@@ -14,9 +14,7 @@ export function formatResult({ target, client, connectMs, tls, app, problems }: 
     lines.push(`verified     ${tls.isVerified ? 'yes' : `no: ${tls.problem ?? ''}`}`)
   }
   if (app.kind === 'other') {
-    lines.push(
-      'app          is not "truepeer whoami": what it sees of this client, and how fast it is, only it can tell',
-    )
+    lines.push('app          is not "truepeer whoami", so the address that it sees and its speed are unknown')
   } else if (app.kind === 'whoami') {
     const port = app.isPortKept ? '' : ' (another port)'
     const verdict = app.isAddressKept ? `this client${port}` : `not this client, ${client}`

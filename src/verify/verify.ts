@@ -81,7 +81,7 @@ async function lookAtApp({ socket }: Connected, client: Endpoint, target: Verify
       answer = await reader.line(ANSWER_MS)
     }
     if (answer !== `pong ${count}`)
-      throw new Error(`The app stopped answering at question ${count}; is it still there?`)
+      throw new Error(`The app stopped answering at question ${count}; is it still running?`)
     times.push(performance.now() - startedMs)
   }
   times.sort((a, b) => a - b)
@@ -152,7 +152,7 @@ function tlsProblems(tls: TlsFindings | undefined): string[] {
 function appProblems(app: AppFindings, client: string): string[] {
   if (app.kind === 'other') return []
   if (app.kind === 'none')
-    return ['The connection was closed before a byte came; is a backend healthy, and the app up?']
+    return ['The connection was closed before the app sent a byte; is a backend healthy, and is the app running?']
   const header = app.header === undefined ? [] : ['A PROXY header reached the app; run an agent in front of it']
   if (app.isAddressKept) return header
   const remedy =

@@ -124,7 +124,7 @@ test('SIGHUP under load drops nothing, with a good list and with a bad one', asy
     writeFileSync(file, turn % 2 === 0 ? 'not a subnet\n' : `0.0.0.0/0\n10.0.0.0/8\n`)
     const from = agent.program.output.length
     agent.program.signal('SIGHUP')
-    await agent.program.waitForLine(turn % 2 === 0 ? /Reload failed/ : /"msg":"reloaded"/, { from })
+    await agent.program.waitForLine(turn % 2 === 0 ? /The reload failed/ : /"msg":"reloaded"/, { from })
     await load.goesOn(10)
   }
   await load.stop()

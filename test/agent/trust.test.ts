@@ -20,12 +20,12 @@ const BAD_LISTS: readonly { readonly name: string; readonly make: (path: string)
   {
     name: 'empty',
     make: (path) => writeFileSync(path, ''),
-    says: /list" names no subnet; write .*--allow-all-subnets/,
+    says: /list" contains no subnet; write .*--allow-all-subnets/,
   },
   {
     name: 'comments only',
     make: (path) => writeFileSync(path, '# edges\n\n   # 10.0.0.0/8\n'),
-    says: /list" names no subnet/,
+    says: /list" contains no subnet/,
   },
   {
     name: 'partly wrong',
@@ -71,7 +71,7 @@ test('SIGHUP with an unusable list keeps the one before and logs an error; nobod
     make(path)
     const from = program.output.length
     program.signal('SIGHUP')
-    const line = await program.waitForLine(/Reload failed/, { from })
+    const line = await program.waitForLine(/The reload failed/, { from })
     const { level, msg } = JSON.parse(line) as { readonly level: string; readonly msg: string }
     assert.equal(level, 'error', name)
     assert.match(msg, says, name)

@@ -53,7 +53,7 @@ test('a new store is begun only when somebody says so', async (t) => {
     assert.equal(exitCode, 1)
     assert.match(
       stderr,
-      /controller\.db" is not there; give the --data of the controller, or --create to begin a new one\n$/,
+      /controller\.db" does not exist; give the --data of the controller, or --create to begin a new one\n$/,
     )
     assert.ok(!existsSync(directory))
   }
@@ -143,7 +143,7 @@ test('a key that others can read, a pair that does not fit, and a port in use, e
   for (const [pair, message] of [
     [['--tls-cert', otherCert, '--tls-key', key], /--tls-key ".*": the private key does not belong to the first cert/],
     [['--tls-cert', cert, '--tls-key', otherKey], /--tls-key ".*": the private key is missing; give it in PEM/],
-    [['--tls-cert', key, '--tls-key', key], /--tls-cert ".*": there is no certificate in it/],
+    [['--tls-cert', key, '--tls-key', key], /--tls-cert ".*": it contains no certificate/],
   ] as const) {
     const { exitCode, stderr } = await truepeer('controller', '--data', directory, '--listen', '0.0.0.0:0', ...pair)
     assert.match(stderr, message)

@@ -73,7 +73,7 @@ test('a controller that answers, knows the instance and an edge, and a folder in
   assert.match(examined['last-edges'].detail, /^1 addresses in/)
   const fresh = await examine(following(controller.url, join(directory, 'new/state')))
   assert.deepEqual(problems(fresh), {})
-  assert.match(fresh['state-directory'].detail, /not there yet, and can be made/)
+  assert.match(fresh['state-directory'].detail, /does not exist yet, and can be created/)
 
   const file = join(directory, 'agent.yaml')
   const listener = '{ listen: "127.0.0.9:1100" }'
@@ -111,7 +111,10 @@ test('a controller that is away, or is none, and one that no edge follows are fo
   const server = createServer((_request, response) => response.end('{"instances": 1}')).listen(socket)
   t.after(() => server.close())
   const state = join(directory, 'state')
-  assert.match((await examine(following(`unix:${socket}`, state))).controller.detail, /what is there is no controller/)
+  assert.match(
+    (await examine(following(`unix:${socket}`, state))).controller.detail,
+    /the server there is not a controller/,
+  )
 })
 
 test('a folder and a file that others can write, cannot be written or read, are found', async (t) => {

@@ -155,7 +155,7 @@ test('a controller with another, empty database closes no port, until it has som
   await first.program.stop()
 
   const wrong = await startController(hosts.edge, join(directory, 'wrong'), args)
-  await edge.waitForLine(/another database, without anything to serve: the last configuration stays/)
+  await edge.waitForLine(/another database, which has nothing to serve; the last configuration is still in use/)
   await edgeIsAt(wrong, ({ report }) => report?.refused?.problems.join().includes('another database') === true)
   // Versions without a difference for edges do not make it theirs.
   await change(wrong, 'POST', 'global/healthChecks', { name: 'other', type: 'TCP', tcpHealthCheck: { port: 1 } })

@@ -53,7 +53,7 @@ async function reload({ program, write }: LiveEdge, configuration: Configuration
   write(configuration)
   const from = program.output.length
   program.signal('SIGHUP')
-  await program.waitForLine(/"msg":"(configuration applied|Reload failed)/, { from })
+  await program.waitForLine(/"msg":"(configuration applied|The reload failed)/, { from })
   return program.texts(from)
 }
 
@@ -124,7 +124,7 @@ test('a file with problems keeps the old configuration as a whole, and every pro
   })
   const lines = (await reload(edge, twice)).map((line) => JSON.parse(line))
   const problems = lines.filter(({ level }) => level === 'error').map(({ msg }) => msg)
-  assert.equal(problems.pop(), 'Reload failed, kept the old configuration')
+  assert.equal(problems.pop(), 'The reload failed; the old configuration is still in use')
   assert.ok(problems.every((problem) => problem.startsWith(edge.file)))
   assert.ok(problems.some((problem) => /127\.0\.0\.1:9000.*forwardingRules\/(lost|same|web)/.test(problem)))
   assert.ok(problems.some((problem) => /nowhere/.test(problem)))
@@ -314,7 +314,7 @@ test('with --watch a file is applied that was renamed into place, or is behind a
 
   from = program.output.length
   writeFileSync(path, '{')
-  await program.waitForLine(/Reload failed, kept the old configuration/, { from })
+  await program.waitForLine(/The reload failed; the old configuration is still in use/, { from })
   assert.equal(await ask(edge), FIRST)
 })
 
@@ -341,7 +341,11 @@ test('--check says what a file holds, or every problem, and opens nothing', asyn
       problems.every((problem) => problem.startsWith(path)),
       wrong.stderr,
     )
-    for (const part of [/timeoutSec: 0 is not/, /\.no: .*ENOENT/, /127\.0\.0\.1:9000 is the address and port of/]) {
+    for (const part of [
+      /timeoutSec: 0 is not/,
+      /\.no: .*ENOENT/,
+      /127\.0\.0\.1:9000 is also the address and port of/,
+    ]) {
       assert.match(wrong.stderr, part)
     }
   }

@@ -156,13 +156,13 @@ test('a key that others can read is refused, as a file of its own and inside a c
   const key = flags[3]
   chmodSync(key, 0o640)
   const { exitCode, stderr } = await edge.run(TRUEPEER, ['edge', ...USUAL, ...flags])
-  assert.match(stderr, /key\.pem: .*others than its owner can read it; "chmod 600 .*key\.pem"/)
+  assert.match(stderr, /key\.pem: .*other users can read it; "chmod 600 .*key\.pem"/)
   assert.equal(exitCode, 2)
   const file = join(dirname(key), 'lb.yaml')
   const certificate = { kind: 'compute#sslCertificate', name: 'mine', certificate: LEAF.certificatePem }
   writeFileSync(file, JSON.stringify({ ...certificate, privateKey: LEAF.keyPem }), { mode: 0o644 })
   const refused = await edge.run(TRUEPEER, ['edge', '--config', file, '--check'])
-  assert.match(refused.stderr, /lb\.yaml: .*others than its owner can read it; "chmod 600 /)
+  assert.match(refused.stderr, /lb\.yaml: .*other users can read it; "chmod 600 /)
   assert.equal(refused.exitCode, 2)
   assert.doesNotMatch(refused.stderr, /BEGIN/)
   chmodSync(file, 0o600)
@@ -179,7 +179,7 @@ test('SIGHUP reads the files again: new clients get the new certificate, and a w
   const next = issue({ commonName: 'app.example', names: ['app.example'], issuer: ROOT })
   writeFileSync(chainFile, next.certificatePem)
   program.signal('SIGHUP')
-  await program.waitForLine(/"Reload failed, kept the old configuration"/)
+  await program.waitForLine(/"The reload failed; the old configuration is still in use"/)
   const kept = await connectTls(backend)
   assert.equal(issuerOf(kept), 'Intermediate')
   await finished(kept)
@@ -234,7 +234,7 @@ test('with --watch a renewed pair is applied however it is put there, and one th
   const applied = (change: () => void) => told(/"configuration applied"/, change)
   const refused = async (problem: RegExp, change: () => void): Promise<void> => {
     const from = program.output.length
-    await told(/"Reload failed, kept the old configuration"/, change)
+    await told(/"The reload failed; the old configuration is still in use"/, change)
     await program.waitForLine(problem, { from })
   }
   assert.equal(await shownIssuer(backend), 'Root')

@@ -30,7 +30,7 @@ test('a target on another host is named as that, and nothing else is said about 
   await truepeer(backend, 'host-setup apply')
   const { exitCode, found } = await examine(backend, '-4 10.9.9.9:112')
   assert.equal(exitCode, 1)
-  assert.match(found.get('app-ipv4')?.detail ?? '', /^10\.9\.9\.9 is no address of this host/)
+  assert.match(found.get('app-ipv4')?.detail ?? '', /^10\.9\.9\.9 is not an address of this host/)
   assert.match(found.get('app-ipv4')?.remedy ?? '', /^run an agent on the host of the app, .* with -4$/)
   assert.deepEqual([found.get('routing-ipv4'), found.get('transparent-connection-ipv4')], [undefined, undefined])
 })

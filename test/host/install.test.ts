@@ -170,7 +170,7 @@ test('a configuration file that the agent would not take, or the service not fin
   for (const [words, message] of [
     [['--config', 'agent.yaml'], /^--config "agent\.yaml": give an absolute path$/],
     [['--config', inTmp], /cannot see "\/tmp\/agent\.yaml"/],
-    [['--config', config, '-v', '1'], /^With --config everything else stands in the file: Unknown flag "-v"/],
+    [['--config', config, '-v', '1'], /^With --config, all other settings belong in the file: Unknown flag "-v"/],
     [['--config', config, '--config', config], /2 times/],
   ] as const) {
     assert.throws(() => run('install', root, words), { message })
@@ -309,8 +309,8 @@ test("the agent's own parser judges the flags, and what a service could not do i
     [[...AGENT, '-4', '127.0.0.1:1'], /2 times/],
     [[...AGENT, '--idle-timeout', 'soon'], /duration/],
     [[...AGENT, '--nope'], /Unknown flag/],
-    [[...AGENT, '--name', 'a/b'], /no name of a service/],
-    [[...AGENT, '--user', 'a b'], /no name of a user/],
+    [[...AGENT, '--name', 'a/b'], /not a name for a service/],
+    [[...AGENT, '--user', 'a b'], /not a name for a user/],
     [['--allowed-subnets', 'edges.txt'], /absolute path/],
     [['--allowed-subnets=-edges.txt'], /absolute path/],
     [[...AGENT.slice(0, 2), '-4', '127.0.0.1:110', '--allow-all-subnets', '--firewall'], /would close port 110/],

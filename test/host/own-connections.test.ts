@@ -62,7 +62,10 @@ test('an app on loopback cannot connect to the address of a client, and is refus
   await shell(backend, '/usr/sbin/nft flush ruleset')
   assert.equal(begin(backend, '::1', `[2001:db8:dead::77]:${PORT}`), 0, 'without the firewall it reaches this host')
   assert.match((await truepeer(backend, doctor)).stdout, /^warn +own-connections .*\n.*nftables/m)
-  assert.match((await truepeer(backend, 'host-setup status')).stdout, /^fail +nftables +table inet truepeer is gone/m)
+  assert.match(
+    (await truepeer(backend, 'host-setup status')).stdout,
+    /^fail +nftables +table inet truepeer is missing/m,
+  )
 })
 
 test('datagrams of an app to a client reach a transparent socket, as of a UDP proxy, and nobody else', {

@@ -177,7 +177,7 @@ test("the doctor asks about the app's own answers: its user, its port, and clien
     const found = await examine()
     assert.match(
       found,
-      isInTheWay ? /^fail +routing-ipv4 +something comes before it/m : /^ok +routing-ipv4 /m,
+      isInTheWay ? /^fail +routing-ipv4 +another rule comes before it/m : /^ok +routing-ipv4 /m,
       selector,
     )
     await backend.ip(`rule del ${selector} lookup 300`)

@@ -234,7 +234,7 @@ test('the firewall closes the port of the app to the outside and to nobody else'
   ;(await backend.connect({ to: '10.128.0.2:112' })).destroy()
 
   await shell(backend, '/usr/sbin/nft flush ruleset')
-  await fails(backend, 'host-setup status', /fail +nftables +table inet truepeer is gone/)
+  await fails(backend, 'host-setup status', /fail +nftables +table inet truepeer is missing/)
   await succeeds(backend, 'host-setup apply --app-port 112')
   await shell(backend, '/usr/sbin/nft add table inet others')
   await succeeds(backend, 'host-setup remove')

@@ -37,11 +37,11 @@ for (const [name, args, says] of [
   ['nothing', [], /^truepeer: Which command\?\n\ntruepeer: .*\n\nUsage: /],
   ['an unknown command', ['proxy'], /^truepeer: Unknown command "proxy"; there are edge, agent, .*host-setup\n$/],
   ['a flag in place of a command', ['--listen'], /^truepeer: Unknown command "--listen"; there are /],
-  ['an unknown flag', ['agent', '--tls'], /^truepeer: Unknown flag "--tls"; see --help for those there are\n$/],
+  ['an unknown flag', ['agent', '--tls'], /^truepeer: Unknown flag "--tls"; --help lists the flags\n$/],
   ['a missing value', ['agent', TRUST, '-l'], /^truepeer: -l needs a value: ADDR:PORT\n$/],
   ['a repeated flag', ['agent', '-v', '1', '--v=2', TRUST], /^truepeer: -v is given 2 times; give it once\n$/],
   ['no word about trust', ['agent'], /^truepeer: Whose headers are trusted\? Give --allowed-subnets FILE/],
-  ['UDP', ['agent', '-p', 'udp', TRUST], /^truepeer: -p udp is not there yet; TCP is the default\n$/],
+  ['UDP', ['agent', '-p', 'udp', TRUST], /^truepeer: -p udp is not supported yet; leave -p out to use TCP\n$/],
   [
     'a host name',
     [...EDGE, '--backend', 'app:80'],
@@ -52,7 +52,7 @@ for (const [name, args, says] of [
     [...EDGE, '--backend', '127.0.0.1:65536'],
     /^truepeer: --backend "127\.0\.0\.1:65536" is not ADDR:PORT; /,
   ],
-  ['a word', [...EDGE, 'now'], /^truepeer: Unexpected "now": only flags are taken here; see --help\n$/],
+  ['a word', [...EDGE, 'now'], /^truepeer: Unexpected "now": only flags are allowed here; see --help\n$/],
   [
     'a value of 100 kB',
     ['agent', '-l', 'x'.repeat(100_000), TRUST],

@@ -142,5 +142,5 @@ service: my-tcp-lb
   writeFileSync(file, sslGuideText() + tcp, { mode: 0o600 })
   const { exitCode, stderr } = await edge.run(TRUEPEER, ['edge', '--config', file, '--check'])
   assert.equal(exitCode, 2)
-  assert.match(stderr, /203\.0\.113\.10:110 is the address and port of forwardingRules\/my-/)
+  assert.match(stderr, /203\.0\.113\.10:110 is also the address and port of forwardingRules\/my-/)
 })

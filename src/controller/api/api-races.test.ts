@@ -157,7 +157,7 @@ test('a change that loses ten races is refused with 503, and nothing of it is st
   store.overtakes = 10
   const { status, body } = await api.send('POST', CHECKS, check('b'))
   assert.equal(status, 503)
-  assert.match(JSON.stringify(body), /Other changes came in between again and again; nothing was changed/)
+  assert.match(JSON.stringify(body), /Other changes interfered repeatedly and nothing was changed/)
   assert.equal(store.get('p', 'healthChecks', 'global', 'b'), undefined)
   assert.equal((await api.send('POST', CHECKS, check('b'))).status, 200, 'the next one does not suffer')
 })

@@ -11,7 +11,7 @@ const SERVICES = 'global/backendServices'
 /** It has the form of PEM and of base64, and no certificate is inside. */
 const BROKEN = '-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n'
 const BROKEN_ROOT =
-  /^400 invalid: Invalid value for field 'resource.tlsSettings.certificateAuthorities': 'a text of \d+ characters'. root 2 cannot be read: its PEM is broken; copy it again$/
+  /^400 invalid: Invalid value for field 'resource.tlsSettings.certificateAuthorities': 'a text of \d+ characters'. root 2 cannot be read: its PEM is damaged; copy it again$/
 
 /** `count` certificates, each issued by the next; the leaf comes first, and the last has issued itself. */
 function chainOf(count: number): readonly [Issued, ...Issued[]] {
@@ -73,7 +73,7 @@ test('a certificate that edges refuse is refused, with the field, the rule and t
       'what is no certificate inside',
       BROKEN,
       leaf.keyPem,
-      /'resource.certificate': ''. certificate 1 of the chain cannot be read: its PEM is broken; copy it again$/,
+      /'resource.certificate': ''. certificate 1 of the chain cannot be read: its PEM is damaged; copy it again$/,
     ],
     [
       'the key of another',
@@ -116,7 +116,7 @@ test('authorities that edges cannot read are refused at insert, update and patch
 test('authorities that are an empty text do not turn the verification off: they are refused', async () => {
   const api = new TestApi()
   const empty =
-    /^400 invalid: .*'resource.tlsSettings.certificateAuthorities': ''. it is empty; give the roots in PEM, or leave the field out to accept any certificate$/
+    /^400 invalid: .*'resource.tlsSettings.certificateAuthorities': ''. it is empty; give the authorities in PEM, or leave the field out to accept any certificate$/
   assert.match(await api.refusal('POST', SERVICES, serviceWith('')), empty)
   const { certificatePem } = issue({ commonName: 'root', isAuthority: true })
   await api.change('POST', SERVICES, serviceWith(certificatePem))
@@ -145,7 +145,7 @@ test('what was stored before edges were asked stays: it is shown and deleted, le
   assert.deepEqual(snapshot.frontends, [])
   assert.match(
     leftOut.map(formatProblem).join('\n'),
-    /^targetSslProxies\/t: Certificate "c": .*\nbackendServices\/s: .*PEM is broken/m,
+    /^targetSslProxies\/t: Certificate "c": .*\nbackendServices\/s: .*PEM is damaged/m,
   )
   assert.equal((await api.get(`${CERTIFICATES}/c`)).certificate, certificate)
   const { fingerprint } = await api.get(`${SERVICES}/s`)
@@ -168,7 +168,7 @@ test('the operation of a policy warns of a cipher suite that it turns on and no 
   const api = new TestApi()
   const policies = 'global/sslPolicies'
   const missing = 'TLS_RSA_WITH_3DES_EDE_CBC_SHA'
-  const message = `The OpenSSL of edges does not have ${missing}; clients get the other cipher suites`
+  const message = `The OpenSSL of edges does not support ${missing}; clients are offered the other cipher suites`
   const warnings = [{ code: 'EXTERNAL_API_WARNING', message, data: [] }]
   const made = await api.change('POST', policies, { name: 'compatible' })
   assert.deepEqual(made.warnings, warnings)

@@ -221,7 +221,7 @@ export class Api {
     const known = error instanceof ApiError ? error : storeRefusal(error)
     if (known !== undefined) return { status: known.status, body: errorBody(known) }
     this.#options.onError?.(error, request)
-    const message = 'Internal error: the request was not carried out, and the log of the controller says why'
+    const message = 'Internal error: the request was not carried out; the log of the controller says why'
     return { status: 500, body: errorBody(new ApiError(500, { message, reason: 'internalError' })) }
   }
 }

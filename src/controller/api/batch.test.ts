@@ -111,8 +111,8 @@ test('what is no batch is refused as a whole', async () => {
     ['application/json', whole, /multipart\/mixed with a boundary/],
     [CONTENT_TYPE, '', /no end/],
     [CONTENT_TYPE, whole.slice(0, -60), /no end/],
-    [CONTENT_TYPE, whole.replace('POST', 'post'), /begins with a request/],
-    [CONTENT_TYPE, `--${BOUNDARY}\n\n--${BOUNDARY}--`, /begins with a request/],
+    [CONTENT_TYPE, whole.replace('POST', 'post'), /must begin with a request/],
+    [CONTENT_TYPE, `--${BOUNDARY}\n\n--${BOUNDARY}--`, /must begin with a request/],
     [CONTENT_TYPE, `${`--${BOUNDARY}\n`.repeat(1001)}--${BOUNDARY}--`, /1001 parts, more than 1000/],
   ]
   for (const [contentType, text, message] of wrong) {

@@ -27,7 +27,7 @@ export function readBatch(request: ApiRequest): readonly BatchPart[] {
   const match = BOUNDARY.exec(request.contentType)
   const boundary = match?.[1] ?? match?.[2]
   if (boundary === undefined) {
-    throw invalidField('Content-Type', request.contentType, 'A batch is multipart/mixed with a boundary')
+    throw invalidField('Content-Type', request.contentType, 'A batch must be multipart/mixed with a boundary')
   }
   const text = Buffer.from(request.rawBody).toString()
   // The first piece is what stands before the first boundary.
@@ -70,7 +70,7 @@ function readPart(piece: string, batch: ApiRequest): BatchPart {
   const match = REQUEST_LINE.exec(line.trim())
   const url = match?.[2] === undefined ? undefined : readUrl(match[2])
   if (match?.[1] === undefined || url === undefined) {
-    throw invalidField('body', line, 'A part of a batch begins with a request such as GET /compute/v1/… HTTP/1.1')
+    throw invalidField('body', line, 'A part of a batch must begin with a request such as GET /compute/v1/… HTTP/1.1')
   }
   const text = rest.join('').trim()
   const contentType = text === '' ? '' : headerOf(inner, 'content-type') || 'application/json'

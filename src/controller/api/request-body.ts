@@ -22,10 +22,10 @@ export function readBody({ body, rawBody }: ApiRequest): Mapping {
   if (body === undefined && rawBody.length > 0) {
     throw new ApiError(400, { message: 'Parse Error: the body is not JSON', reason: 'parseError' })
   }
-  if (hasTooMany(rawBody)) throw invalidField('resource', '', `It has more than ${VALUES_MAX} values`)
+  if (hasTooMany(rawBody)) throw invalidField('resource', '', `It contains more than ${VALUES_MAX} values`)
   if (body === undefined || body === null || body === '') return {}
   if (!isMapping(body)) throw invalidField('resource', '', 'The body is not a JSON object')
-  if (isTooDeep(body)) throw invalidField('resource', '', `It is nested deeper than ${DEPTH_MAX} levels`)
+  if (isTooDeep(body)) throw invalidField('resource', '', `It is nested more than ${DEPTH_MAX} levels deep`)
   return body
 }
 

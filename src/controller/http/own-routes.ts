@@ -98,7 +98,7 @@ export class OwnRoutes {
   async #report(name: string, { body, query }: OwnRequest): Promise<ApiResponse> {
     const { healthId, health = this.#hub.healthOf(name, healthId), ...rest } = readReport(body)
     if (health === undefined) {
-      const message = "The health of this edge's backends is not known by its healthId; report all of it"
+      const message = 'The healthId is unknown; report the health of all backends'
       throw new ApiError(409, { message, reason: 'conditionNotMet' })
     }
     const refused = this.#hub.report(name, { ...rest, health }, healthId, processOf(query))
@@ -184,12 +184,13 @@ function allowMethod({ method, path }: OwnRequest, allowed: string): void {
 
 function allowPeople({ identity }: OwnRequest): void {
   const { role } = identity
-  if (role === 'edge' || role === 'agent') throw forbidden(identity, `A token of the role ${role} is not for this`)
+  if (role === 'edge' || role === 'agent')
+    throw forbidden(identity, `A token with the role ${role} is not allowed to do this`)
 }
 
 function allowAgents(identity: Identity): void {
   if (identity.role === 'agent' || identity.role === 'admin') return
-  throw forbidden(identity, 'This token may not act for an agent; make one of that role')
+  throw forbidden(identity, 'This token may not act for an agent; create one with the role agent')
 }
 
 /** The name of an edge that this identity may speak for. @throws ApiError */
@@ -263,7 +264,7 @@ function readSources(value: unknown): readonly string[] {
     const address = typeof text === 'string' ? parseIpAddress(text) : undefined
     if (address !== undefined && isEdgeSource(address)) return formatIpAddress(address)
     const remedy = 'give single addresses that only the host of the edge has, such as "192.0.2.1"'
-    throw invalid('sources', `"${String(text).slice(0, 80)}" is no address that agents can trust; ${remedy}`)
+    throw invalid('sources', `"${String(text).slice(0, 80)}" is not an address that agents can trust; ${remedy}`)
   })
 }
 

@@ -15,12 +15,13 @@ export function refusalOfOrigin(
   scheme: 'http' | 'https',
   needsLoopback: boolean,
 ): string | undefined {
-  if (host !== undefined && !HOST_FORM.test(host)) return 'The Host header is no host name; send the one of this server'
+  if (host !== undefined && !HOST_FORM.test(host))
+    return 'The Host header is not a host name; send the name of this server'
   if (needsLoopback && host !== undefined && !isLoopbackName(host)) {
-    return `"${host.slice(0, 80)}" is not a name of this server; ask for 127.0.0.1, [::1] or localhost`
+    return `"${host.slice(0, 80)}" is not a name of this server; use 127.0.0.1, [::1] or localhost`
   }
   if (origin !== undefined && (host === undefined || origin.toLowerCase() !== `${scheme}://${host}`.toLowerCase())) {
-    return 'Requests of pages of other sites (with their Origin) are not answered here'
+    return 'Requests from web pages of other sites (with their Origin) are not answered'
   }
   return undefined
 }

@@ -49,7 +49,7 @@ for (const [pattern, matching, others] of cases) {
 
 for (const source of ['(', ')', '*', 'a{3,2}', '[a', 'a\\', '(?=a)', '(?<=a)b', '(a)\\1', '[z-a]', 'a{1001}']) {
   test(`"${source}" is no pattern`, () => {
-    assert.throws(() => compile(source), { message: `"${source}" is no pattern` })
+    assert.throws(() => compile(source), { message: `"${source}" is not a valid pattern` })
   })
 }
 

@@ -35,7 +35,7 @@ export class Patterns {
   compile(source: string): Pattern {
     if (expandedLength(source) > EXPANDED_LENGTH_MAX) throw this.#refuse(`${quoted(source)} repeats too much`)
     const compiled = this.#timed(() => compile(source))
-    if (compiled === undefined) throw this.#refuse(`${quoted(source)} is no pattern`)
+    if (compiled === undefined) throw this.#refuse(`${quoted(source)} is not a valid pattern`)
     const size = compiled.programSize()
     return {
       matches: (text) => {

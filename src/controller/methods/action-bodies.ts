@@ -6,7 +6,7 @@ import { list, object, oneOf, optional, outputOnly, recorded, reference, text, t
 import { targetSslProxies } from '../../compute/target-ssl-proxy.ts'
 import { targetTcpProxies } from '../../compute/target-tcp-proxy.ts'
 
-const fingerprint = () => optional(text('What the change was made on top of; a stale one is refused.'))
+const fingerprint = () => optional(text('The version on which the change is based; an outdated one is refused.'))
 
 const members = object('Some instances.', {
   instances: list('The instances.', object('An instance.', { instance: reference('The instance.', ['instances']) }), {
@@ -24,7 +24,7 @@ const endpoints = object('Some endpoints.', {
 
 /** What an action takes that changes one resource, by `collection.action`. */
 export const actionBodies: Readonly<Record<string, Schema>> = {
-  'addresses.move': object('Where the address goes.', {
+  'addresses.move': object('Where to move the address.', {
     destinationAddress: text('URL or path of the new address, in another project.'),
     description: optional(text('The new description; without it the old one stays.')),
   }),
@@ -48,7 +48,7 @@ export const actionBodies: Readonly<Record<string, Schema>> = {
   'targetSslProxies.setSslCertificates': object('The new certificates.', {
     sslCertificates: targetSslProxies.schema.properties.sslCertificates,
   }),
-  'targetSslProxies.setSslPolicy': object('The new policy; without one it is taken away.', {
+  'targetSslProxies.setSslPolicy': object('The new policy; without one, the policy is removed.', {
     sslPolicy: targetSslProxies.schema.properties.sslPolicy,
   }),
   'targetSslProxies.setCertificateMap': object('The new map of certificates; there are none here.', {

@@ -18,7 +18,7 @@ export function openApiDocument(): Mapping {
   }
   const schemas = Object.fromEntries([
     ...collectionNames.map((collection) => [schemaName(collection), plain(definitions[collection].schema)]),
-    ['Operation', { type: 'object', description: 'What became of a change.' }],
+    ['Operation', { type: 'object', description: 'The state of a change.' }],
     ['Error', { type: 'object', description: 'Why a request was refused.' }],
   ])
   return {

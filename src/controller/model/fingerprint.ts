@@ -26,7 +26,7 @@ export function checkFingerprint(field: string, given: unknown, current: string)
   if (isMissing(given)) return
   if (typeof given === 'string' && given.replaceAll('-', '+').replaceAll('_', '/') === current) return
   const value = typeof given === 'string' ? `'${shown(given)}'` : 'what was given'
-  const message = `Invalid fingerprint: ${value} in '${field}' is not that of the resource; get it and try again`
+  const message = `Invalid fingerprint: ${value} in '${field}' is not the current one; get the resource and try again`
   throw new ApiError(412, { message, reason: 'conditionNotMet' })
 }
 

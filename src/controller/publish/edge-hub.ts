@@ -292,7 +292,7 @@ export class EdgeHub implements Hub, HealthSource {
     if (version === this.#bodyVersion) return version
     const body = JSON.stringify(snapshot)
     if (body !== this.#body && Buffer.byteLength(body) > SNAPSHOT_BYTES_MAX) {
-      const problem = `its text is longer than ${FEED_LINE_BYTES_MAX / 1024 / 1024} MiB, which no edge takes; serve less`
+      const problem = `it is larger than ${FEED_LINE_BYTES_MAX / 1024 / 1024} MiB, which is more than an edge accepts; serve less`
       this.#options.log('error', 'the configuration is too large', { version, problem })
     }
     // The same string, so that comparing costs nothing.

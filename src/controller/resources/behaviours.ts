@@ -41,6 +41,6 @@ function completePolicy({ fields, warnings }: Draft, { world }: Call): void {
   fields.enabledFeatures = features
   const missing = world.edgeTls.unavailableFeatures.filter((name) => features.includes(name))
   if (missing.length === 0) return
-  const message = `The OpenSSL of edges does not have ${missing.join(', ')}; clients get the other cipher suites`
+  const message = `The OpenSSL of edges does not support ${missing.join(', ')}; clients are offered the other cipher suites`
   warnings.push({ code: 'EXTERNAL_API_WARNING', message })
 }

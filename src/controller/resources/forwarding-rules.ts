@@ -25,7 +25,7 @@ function completeRule(draft: Draft, call: Call, stored: StoredResource | undefin
   if (foreign !== undefined) throw invalidField('resource.IPAddress', String(given), foreign)
   const version = parseIpAddress(address)?.family === 6 ? 'IPV6' : 'IPV4'
   if (fields.ipVersion !== undefined && fields.ipVersion !== 'UNSPECIFIED_VERSION' && fields.ipVersion !== version) {
-    throw invalidField('resource.ipVersion', String(fields.ipVersion), `It is not the version of ${address}`)
+    throw invalidField('resource.ipVersion', String(fields.ipVersion), `It is not the IP version of ${address}`)
   }
   fields.IPAddress = address
   if (fields.ipVersion === 'UNSPECIFIED_VERSION') delete fields.ipVersion

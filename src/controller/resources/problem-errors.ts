@@ -34,7 +34,7 @@ function detailOf({ path, code, rule, remedy }: Problem, body: unknown): ErrorDe
 function unknownFieldMessage(path: string, remedy: string): string {
   const { parent, name } = splitPath(path)
   const at = parent === '' ? 'resource' : `resource.${parent}`
-  return `Invalid JSON payload received. Unknown name "${name}" at '${at}': Cannot find field. To mend it: ${remedy}`
+  return `Invalid JSON payload received. Unknown name "${name}" at '${at}': Cannot find field. To fix it: ${remedy}`
 }
 
 /** `backends[0].x` is `x` at `backends[0]`; the name may be quoted: `labels["a b"]`. */

@@ -43,7 +43,7 @@ export function resolveResource(call: Call, from: ResourceKey, text: string, fie
   const elsewhere = reference.scope !== undefined ? [] : wanted.flatMap((one) => store.list(project, one))
   const named = elsewhere.filter((one) => one.name === name)
   if (named.length > 1) {
-    const rule = `It means more than one resource; name ${named.slice(0, 5).map(pathOf).join(' or ')}`
+    const rule = `It matches more than one resource; give ${named.slice(0, 5).map(pathOf).join(' or ')}`
     throw invalidField(`resource.${field.path}`, text, rule)
   }
   if (named[0] !== undefined) return named[0]

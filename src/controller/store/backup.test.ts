@@ -68,7 +68,7 @@ test('what is there is replaced only when that is wanted, and is kept', async (t
   await open(data, (store) => store.commit({ changes: [put('a')] }))
   backUp(data, file)
   await open(data, (store) => store.commit({ changes: [put('b')] }))
-  assert.throws(() => restore(data, file, false), /is there already; give --overwrite/)
+  assert.throws(() => restore(data, file, false), /exists already; give --overwrite/)
   assert.deepEqual(await open(data, names), ['a', 'b'])
   restore(data, file, true)
   assert.deepEqual(await open(data, names), ['a'])
@@ -112,7 +112,7 @@ test('a file that is no backup is refused, and nothing has changed', async (t) =
     writeFileSync(file, text)
     assert.throws(() => restore(data, file, true), { name: 'StoreError' })
   }
-  assert.throws(() => restore(data, `${file}.none`, true), /is not there/)
+  assert.throws(() => restore(data, `${file}.none`, true), /does not exist/)
   assert.deepEqual(await open(data, names), ['a'])
   assert.ok(!readdirSync(data).some((name) => name.endsWith('.partial')))
 })
@@ -121,8 +121,8 @@ test('a backup overwrites no file and makes none of a directory without a contro
   const { data, other, file } = places(t)
   await open(data, () => {})
   writeFileSync(file, 'precious')
-  assert.throws(() => backUp(data, file), /is there already/)
-  assert.throws(() => backUp(other, `${file}.2`), /controller\.db" is not there/)
+  assert.throws(() => backUp(data, file), /exists already/)
+  assert.throws(() => backUp(other, `${file}.2`), /controller\.db" does not exist/)
   assert.ok(!existsSync(other) && !existsSync(`${file}.2`))
 })
 
@@ -169,12 +169,12 @@ test('what is no backup is refused by its name, and nothing is changed', async (
   }
   writeFileSync(file, 'no database at all')
   for (const [path, message] of [
-    [file, /is damaged \(file is not a database\); name a file that "truepeer controller backup" wrote/],
-    [data, /is no file; name a file/],
-    ['/dev/zero', /is no file; name a file/],
-    [foreign('zero', 0), /is of another program/],
-    [foreign('one', 1), /is of another program/],
-    [foreign('later', 99), /is of a later truepeer/],
+    [file, /is damaged \(file is not a database\); give a file that "truepeer controller backup" wrote/],
+    [data, /is not a file; give a file/],
+    ['/dev/zero', /is not a file; give a file/],
+    [foreign('zero', 0), /belongs to another program/],
+    [foreign('one', 1), /belongs to another program/],
+    [foreign('later', 99), /was written by a newer truepeer/],
   ] as const) {
     assert.throws(() => restore(data, path, true), message)
     assert.throws(() => restore(other, path, false), message)
@@ -186,27 +186,27 @@ test('a database of another program, or that others can read, is left as it is',
   const { data } = places(t)
   await open(data, () => {})
   chmodSync(databasePath(data), 0o644)
-  assert.throws(() => new SqliteStore(data), /others than its owner can read it; run "chmod 600 /)
+  assert.throws(() => new SqliteStore(data), /other users can read it; run "chmod 600 /)
   rmSync(databasePath(data))
   const database = new Libsql(databasePath(data))
   database.exec('CREATE TABLE theirs (x)')
   database.close()
   chmodSync(databasePath(data), 0o600)
   const before = readFileSync(databasePath(data))
-  assert.throws(() => new SqliteStore(data), /is of another program/)
+  assert.throws(() => new SqliteStore(data), /belongs to another program/)
   assert.deepEqual(readFileSync(databasePath(data)), before)
 })
 
 test('a lock that is no file is an error with its remedy', (t) => {
   const { data } = places(t)
   mkdirSync(join(data, 'controller.lock'), { recursive: true })
-  assert.throws(() => new SqliteStore(data), /controller\.lock" cannot be used: .*; look at the disk and the rights/)
+  assert.throws(() => new SqliteStore(data), /controller\.lock" cannot be used: .*; check the disk and the permissions/)
 })
 
 test('tokens of a directory that is none are not looked for, and no directory comes of it', (t) => {
   const { other } = places(t)
-  assert.throws(() => listTokens(other), /is not there; give the --data of the controller/)
-  assert.throws(() => revokeToken(other, 'x'), /is not there; give the --data of the controller/)
+  assert.throws(() => listTokens(other), /does not exist; give the --data of the controller/)
+  assert.throws(() => revokeToken(other, 'x'), /does not exist; give the --data of the controller/)
   assert.ok(!existsSync(other))
 })
 

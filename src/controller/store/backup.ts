@@ -14,7 +14,7 @@ import { migrate, schemaVersion } from './sqlite-schema.ts'
 import { StoreError } from './store.ts'
 
 const RENEW_GENERATION = "UPDATE meta SET value = lower(hex(randomblob(16))) WHERE name = 'generation'"
-const NAME_A_BACKUP = 'name a file that "truepeer controller backup" wrote'
+const NAME_A_BACKUP = 'give a file that "truepeer controller backup" wrote'
 
 /**
  * Writes all that a controller has stored into one new file, for its owner only, at one moment of it; the controller may
@@ -23,7 +23,7 @@ const NAME_A_BACKUP = 'name a file that "truepeer controller backup" wrote'
  * @throws StoreError when the file is there already, or one of both cannot be used
  */
 export function backUp(directory: string, file: string): void {
-  if (existsSync(file)) throw new StoreError(`"${file}" is there already; name a file that is not`)
+  if (existsSync(file)) throw new StoreError(`"${file}" exists already; give the name of a new file`)
   requireDatabase(directory)
   const database = openDatabase(directory, false)
   try {
@@ -45,14 +45,14 @@ export function backUp(directory: string, file: string): void {
  */
 export function restore(directory: string, file: string, overwrites: boolean): void {
   const stat = statSync(file, { throwIfNoEntry: false })
-  if (stat === undefined) throw new StoreError(`"${file}" is not there; ${NAME_A_BACKUP}`)
+  if (stat === undefined) throw new StoreError(`"${file}" does not exist; ${NAME_A_BACKUP}`)
   // A device may never end, and a pipe never begin.
-  if (!stat.isFile()) throw new StoreError(`"${file}" is no file; ${NAME_A_BACKUP}`)
+  if (!stat.isFile()) throw new StoreError(`"${file}" is not a file; ${NAME_A_BACKUP}`)
   const lock = lockDirectory(directory)
   const path = databasePath(directory)
   try {
     if (existsSync(path) && !overwrites) {
-      throw new StoreError(`"${path}" is there already; give --overwrite to replace it, or another directory`)
+      throw new StoreError(`"${path}" exists already; give --overwrite to replace it, or another directory`)
     }
     replaceFileBy(path, (restoring) => {
       copyFileSync(file, restoring)
@@ -76,7 +76,7 @@ function prepare(path: string, source: string): void {
     database.pragma('journal_mode = DELETE')
     checkDatabase(database, source, NAME_A_BACKUP)
     if (schemaVersion(database) === 0)
-      throw new StoreError(`"${source}" is no backup of a controller; ${NAME_A_BACKUP}`)
+      throw new StoreError(`"${source}" is not a backup of a controller; ${NAME_A_BACKUP}`)
     migrate(database)
     database.exec(RENEW_GENERATION)
   } catch (error) {

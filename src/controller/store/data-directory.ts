@@ -81,7 +81,7 @@ export function openDatabase(directory: string, hasLock: boolean): Database {
     database.pragma('synchronous = FULL')
     const version = schemaVersion(database)
     if (!hasLock && version !== 0 && version !== SCHEMA_VERSION) {
-      throw new StoreError(`"${path}" is of an older truepeer; start the controller of this version first`)
+      throw new StoreError(`"${path}" was written by an older truepeer; start the controller of this version first`)
     }
     migrate(database)
     return database
@@ -119,15 +119,15 @@ export function requireDatabase(directory: string, remedy = 'give the --data of 
   }
   // An empty one is what is left when a process ends between making the file and its first table.
   if (stat !== undefined && !(stat.isFile() && stat.size === 0)) return
-  throw new StoreError(`"${path}" is not there; ${remedy}`)
+  throw new StoreError(`"${path}" does not exist; ${remedy}`)
 }
 
 /** It holds private keys. @throws StoreError */
 function checkMode(path: string): void {
   const stat = statSync(path)
-  if (!stat.isFile()) throw new StoreError(`"${path}" is no file; remove it, or give another --data`)
+  if (!stat.isFile()) throw new StoreError(`"${path}" is not a file; remove it, or give another --data`)
   if ((stat.mode & READABLE_BY_OTHERS) === 0) return
-  throw new StoreError(`"${path}" holds private keys, and others than its owner can read it; run "chmod 600 ${path}"`)
+  throw new StoreError(`"${path}" contains private keys, and other users can read it; run "chmod 600 ${path}"`)
 }
 
 /**
@@ -139,12 +139,15 @@ function checkMode(path: string): void {
 export function checkDatabase(database: Database, path: string, remedy = RESTORE): void {
   const version = schemaVersion(database)
   if (version > SCHEMA_VERSION) {
-    const versions = `its version is ${version}, and this program knows those up to ${SCHEMA_VERSION}`
-    throw new StoreError(`"${path}" is of a later truepeer: ${versions}; run that one, or restore an older backup`)
+    const versions = `its version is ${version}, and this program supports versions up to ${SCHEMA_VERSION}`
+    throw new StoreError(
+      `"${path}" was written by a newer truepeer: ${versions}; run the newer one, or restore an older backup`,
+    )
   }
   const { quick_check: found } = database.pragma('quick_check(1)', { simple: true }) as { readonly quick_check: string }
   if (found !== 'ok') throw damaged(path, found, remedy)
-  if (isForeign(database)) throw new StoreError(`"${path}" is of another program; name one of a controller`)
+  if (isForeign(database))
+    throw new StoreError(`"${path}" belongs to another program; give the directory of a controller`)
 }
 
 /** An error of SQLite or of the file system. */
@@ -155,12 +158,12 @@ export function storeError(error: unknown, path: string, remedy = RESTORE): Erro
   if (error instanceof StoreError) return error
   const { code = '', message } = error as Failure
   if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') {
-    return new StoreFullError(`The disk of "${path}" is full: nothing was changed; free some space and try again`)
+    return new StoreFullError(`The disk of "${path}" is full and nothing was changed; free some space and try again`)
   }
   if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') return damaged(path, message, remedy)
   // libsql has no code for a file that cannot be opened.
   if (code.startsWith('SQLITE_') || 'errno' in (error as object) || message.startsWith('ConnectionFailed')) {
-    return new StoreError(`"${path}" cannot be used: ${message}; look at the disk and the rights of the file`)
+    return new StoreError(`"${path}" cannot be used: ${message}; check the disk and the permissions of the file`)
   }
   return asError(error)
 }

@@ -94,7 +94,7 @@ test('a database of a later version is refused', () => {
   const database = new Libsql(databasePath(directory))
   database.exec('PRAGMA user_version = 99')
   database.close()
-  assert.throws(() => new SqliteStore(directory), { name: 'StoreError', message: /later truepeer: its version is 99/ })
+  assert.throws(() => new SqliteStore(directory), { name: 'StoreError', message: /newer truepeer: its version is 99/ })
 })
 
 test('a database of the first version keeps its operations, and gets what came later', async () => {

@@ -188,5 +188,5 @@ export class CommitRaceError extends StoreError {
 /** @throws CommitRaceError when a commit was checked at another revision than the one that there is */
 export function checkRevision({ checkedAt }: Commit, revision: number): void {
   if (checkedAt === undefined || checkedAt === revision) return
-  throw new CommitRaceError('Other changes came in between again and again; nothing was changed, send it again')
+  throw new CommitRaceError('Other changes interfered repeatedly and nothing was changed; send the request again')
 }

@@ -36,7 +36,9 @@ export function strayedSockets(inherited: readonly InheritedSocket[], endpoints:
 export function refuseStrayed(inherited: readonly InheritedSocket[], endpoints: readonly Endpoint[]): void {
   const [where] = strayedSockets(inherited, endpoints)
   if (where === undefined) return
-  throw new Error(`The service manager passed a socket on "${where}", where nothing is to listen; make both the same`)
+  throw new Error(
+    `The service manager passed a socket on "${where}", but no listener has that address; make both the same`,
+  )
 }
 
 /** What an edge or an agent gets from the program's entry. */

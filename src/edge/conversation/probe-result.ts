@@ -27,7 +27,7 @@ const ERROR_TEXTS: Readonly<Record<string, string>> = {
   ECONNABORTED: 'connection aborted',
   EHOSTUNREACH: 'no route to host',
   ENETUNREACH: 'network is unreachable',
-  EADDRNOTAVAIL: 'no address of this host leads there',
+  EADDRNOTAVAIL: 'no address of this host can reach it',
   EHOSTDOWN: 'host is down',
   ETIMEDOUT: 'no answer from the host',
   EACCES: 'this host does not permit the connection',

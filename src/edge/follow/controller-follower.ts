@@ -162,10 +162,10 @@ export class ControllerFollower {
       case 'alive':
         return
       case 'version':
-        if (!isConfigurationId(line)) throw new Error('The controller sends a version without its number')
+        if (!isConfigurationId(line)) throw new Error('The controller sent a version without a number')
         if (line.generation === this.#held?.generation) return this.#hold(line)
         if (line.generation !== this.#wanted.generation) {
-          throw new Error('The controller sends a version of a configuration that it has not sent')
+          throw new Error('The controller sent a change to a configuration that it has not sent')
         }
         this.#held = undefined
         this.#wanted = { generation: line.generation, version: line.version, snapshot: this.#wanted.snapshot }
@@ -174,10 +174,12 @@ export class ControllerFollower {
         const { format, generation, version, snapshot } = line
         if (format !== FEED_FORMAT) {
           const sent = String(format).slice(0, FORMAT_LENGTH_MAX)
-          throw new Error(`The controller sends the format ${sent}, not ${FEED_FORMAT}; update the older of both`)
+          throw new Error(
+            `The controller sent format ${sent}, and this edge understands format ${FEED_FORMAT}; update the older of the two`,
+          )
         }
         if (!isConfigurationId(line) || !isSnapshot(snapshot)) {
-          throw new Error('The controller sends a configuration that is none; update the older of both')
+          throw new Error('The controller sent an invalid configuration; update the older of the two')
         }
         if (this.#isHeld({ generation, version, snapshot })) return this.#hold(line)
         this.#held = undefined
@@ -203,8 +205,8 @@ export class ControllerFollower {
 
   #hold({ generation, version }: ConfigurationId): void {
     const { file, log } = this.#options
-    const remedy = `look at the --data of the controller; to serve nothing, remove ${JSON.stringify(file)} and restart the edge`
-    const problem = `The controller has another database, without anything to serve: the last configuration stays; ${remedy}`
+    const remedy = `check the --data of the controller; to serve nothing, remove ${JSON.stringify(file)} and restart the edge`
+    const problem = `The controller now uses another database, which has nothing to serve; the last configuration is still in use; ${remedy}`
     if (this.#held?.generation !== generation) log('error', problem)
     this.#held = { generation, version, problems: [problem] }
     void this.#reports.soon()
@@ -249,7 +251,7 @@ export class ControllerFollower {
       writeLastGood(this.#options.file, applied)
     } catch (error) {
       const { file, log } = this.#options
-      log('error', 'The configuration cannot be kept for the next start', { file, problem: String(error) })
+      log('error', 'The configuration cannot be saved for the next start', { file, problem: String(error) })
     }
   }
 

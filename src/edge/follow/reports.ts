@@ -99,7 +99,7 @@ export class Reports {
 
   #tell(problem: string): void {
     // The next report comes anyway.
-    if (problem !== this.#problem) this.#options.log('warn', 'The controller takes no report', { problem })
+    if (problem !== this.#problem) this.#options.log('warn', 'The controller did not accept a report', { problem })
     this.#problem = problem
   }
 

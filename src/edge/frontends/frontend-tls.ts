@@ -112,7 +112,10 @@ export class FrontendTlsStore {
       const unavailable = unavailableIn(tls.policy).join(', ')
       if (unavailable === '') continue
       const which = name === '' ? `The default SSL policy (${profile})` : `SSL policy "${name}"`
-      this.#say(name, `${which}: this OpenSSL does not have ${unavailable}; clients get the other cipher suites`)
+      this.#say(
+        name,
+        `${which}: this OpenSSL does not support ${unavailable}; clients are offered the other cipher suites`,
+      )
     }
   }
 

@@ -137,7 +137,13 @@ test('what is our own fault is not counted, but the operator is told, once', asy
   assert.deepEqual([bench.checks.state('a')?.probes, bench.checks.state('a')?.lastError], [2, BUSY.error])
   assert.equal(await bench.find([DOWN]), 'D')
   const faults = bench.logged.filter(({ message }) => message !== 'backend health')
-  assert.deepEqual(faults, [{ level: 'warn', message: 'Health probes are discarded', fields: { error: BUSY.error } }])
+  assert.deepEqual(faults, [
+    {
+      level: 'warn',
+      message: 'Results of health checks are discarded because this process is too busy',
+      fields: { error: BUSY.error },
+    },
+  ])
 })
 
 test('while nothing is known, a probe that was our fault is repeated soon', async (t) => {

@@ -169,7 +169,7 @@ export class HealthChecks {
     const nowMs = this.#surroundings.clock.nowMs()
     if (nowMs - this.#faultLoggedMs < FAULT_LOG_MS) return
     this.#faultLoggedMs = nowMs
-    this.#log('warn', 'Health probes are discarded', { error })
+    this.#log('warn', 'Results of health checks are discarded because this process is too busy', { error })
   }
 
   #tell({ target, status }: Watched): void {

@@ -85,7 +85,7 @@ export function exchangeGrpc(
 function judge(serviceName: string, grpcStatus: string, body: Uint8Array): ProbeResult {
   if (grpcStatus !== GRPC_OK) return failure(`gRPC status ${statusText(grpcStatus)}, expected 0 (OK)`)
   const response = decodeHealthCheckResponse(body)
-  if (response === undefined) return failure('the answer is no HealthCheckResponse of gRPC')
+  if (response === undefined) return failure('the answer is not a HealthCheckResponse of gRPC')
   if (response.status === ServingStatus.serving) return SUCCESS
   const service = serviceName === '' ? 'the server' : `service ${quote(serviceName)}`
   return failure(`${service} is ${SERVING_STATUSES[response.status] ?? response.status}, expected SERVING`)
