@@ -14,7 +14,7 @@ static const struct {
     {"setsockoptInt", call_setsockopt_int},
     {"setsockoptBytes", call_setsockopt_bytes},
     {"getsockoptInt", call_getsockopt_int},
-    {"tcpRoundTrip", call_tcp_round_trip},
+    {"tcpInfo", call_tcp_info},
     {"shutdown", call_shutdown},
     {"recv", call_recv},
     {"send", call_send},

@@ -23,7 +23,7 @@ CALL(call_getsockname);
 CALL(call_setsockopt_int);
 CALL(call_setsockopt_bytes);
 CALL(call_getsockopt_int);
-CALL(call_tcp_round_trip);
+CALL(call_tcp_info);
 CALL(call_shutdown);
 
 // stream.c

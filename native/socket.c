@@ -1,7 +1,8 @@
 // Making and naming sockets: socket(2), bind(2), listen(2), accept4(2), connect(2), getsockname(2), setsockopt(2).
 #define _GNU_SOURCE
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "calls.h"
@@ -70,12 +71,16 @@ CALL(call_getsockopt_int) {
   RETURN_OR_ERRNO(env, getsockopt(argument_int(&args, 0), argument_int(&args, 1), argument_int(&args, 2), &value, &length) < 0 ? -1 : value);
 }
 
-/** tcpRoundTrip(fd): TCP_INFO's smoothed round trip time in microseconds. */
-CALL(call_tcp_round_trip) {
+/** tcpInfo(fd, out): fields of TCP_INFO into the Int32Array `out`, in the order of src/linux/native.ts. */
+CALL(call_tcp_info) {
   arguments args = arguments_read(env, info);
+  byte_range out = argument_bytes(&args, 1);
   struct tcp_info value = {0};
   socklen_t length = sizeof value;
-  RETURN_OR_ERRNO(env, getsockopt(argument_int(&args, 0), IPPROTO_TCP, TCP_INFO, &value, &length) < 0 ? -1 : (int64_t)value.tcpi_rtt);
+  int result = getsockopt(argument_int(&args, 0), IPPROTO_TCP, TCP_INFO, &value, &length);
+  uint32_t fields[] = {value.tcpi_rtt, value.tcpi_unacked, value.tcpi_last_data_sent, value.tcpi_last_ack_recv, (uint32_t)value.tcpi_bytes_acked};
+  if (out.length == sizeof fields) memcpy(out.data, fields, sizeof fields);
+  RETURN_OR_ERRNO(env, result);
 }
 
 /** shutdown(fd, how) */

@@ -26,8 +26,12 @@ export type Native = {
   setsockoptBytes(fd: number, level: number, name: number, value: Uint8Array): number
   /** getsockopt(2) of an int option that is never negative */
   getsockoptInt(fd: number, level: number, name: number): number
-  /** getsockopt(2) of TCP_INFO: the smoothed round trip time in microseconds (tcp(7)) */
-  tcpRoundTrip(fd: number): number
+  /**
+   * getsockopt(2) of TCP_INFO (tcp(7)) into five integers: the smoothed round trip in microseconds, segments in flight,
+   * milliseconds since bytes were last sent and since something was last acknowledged, and how many bytes have been
+   * acknowledged, the lower 32 bits
+   */
+  tcpInfo(fd: number, out: Int32Array): number
   /** shutdown(2) */
   shutdown(fd: number, how: number): number
   /** recv(2) */

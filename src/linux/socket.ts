@@ -193,10 +193,30 @@ export function unsentBytes(fd: number): number {
   return native.unsentBytes(fd)
 }
 
+const tcpInfo = new Int32Array(5)
+
 /** What TCP has measured of the round trip to the peer, in milliseconds; undefined when the kernel will not say. */
 export function roundTripMs(fd: number): number | undefined {
-  const roundTripUs = native.tcpRoundTrip(fd)
+  if (native.tcpInfo(fd, tcpInfo) < 0) return undefined
+  const [roundTripUs] = tcpInfo
   return roundTripUs > 0 ? roundTripUs / 1_000 : undefined
+}
+
+/**
+ * What has left for the peer: how many bytes it has acknowledged since the connection began, the lower 32 bits, and how
+ * long ago, in milliseconds, the last ones left. The values are overwritten by the next {@link readProgress}.
+ */
+export const progress: { acknowledgedBytes: number; sinceMs: number } = { acknowledgedBytes: 0, sinceMs: 0 }
+
+/** Asks the kernel for {@link progress}; reports whether it could say. */
+export function readProgress(fd: number): boolean {
+  if (native.tcpInfo(fd, tcpInfo) < 0) return false
+  const inFlight = tcpInfo[1]
+  progress.acknowledgedBytes = tcpInfo[4]
+  // Acknowledgements also answer the probes of a window that stays closed. With nothing in flight, all that was sent has
+  // been acknowledged: soon after it was sent, for the window had room for it.
+  progress.sinceMs = inFlight === 0 ? tcpInfo[2] : tcpInfo[3]
+  return true
 }
 
 /** Closes a descriptor. */

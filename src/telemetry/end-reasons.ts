@@ -88,7 +88,8 @@ const rows = {
     isCutOff: false,
     isRefused: false,
     record: 'each',
-    meaning: 'No byte was transferred in either direction for "--idle-timeout".',
+    meaning:
+      'No byte was transferred in either direction for "--idle-timeout". Both sides were closed in order, or reset if bytes were undelivered because one of them did not read.',
     remedy: 'Raise "--idle-timeout" if the protocol is silent for longer; 0 switches it off.',
   },
   'half-closed-timeout': {
@@ -96,7 +97,8 @@ const rows = {
     isCutOff: false,
     isRefused: false,
     record: 'each',
-    meaning: 'One side had sent its FIN, and no byte was transferred for "--half-closed-timeout".',
+    meaning:
+      'One side had sent its FIN, and no byte was transferred for "--half-closed-timeout". Both sides were closed in order, or reset if bytes were undelivered.',
     remedy: 'Look for an app that does not close when its client has closed, or raise "--half-closed-timeout".',
   },
   'untrusted-peer': {

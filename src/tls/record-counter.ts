@@ -40,6 +40,11 @@ export class RecordCounter {
     return count > 0 && this.#left === 0
   }
 
+  /** OpenSSL has begun to read a record whose rest has not come. */
+  get isWithinRecord(): boolean {
+    return this.#left > 0
+  }
+
   /** Up to where one call goes through `[0, end)` during a handshake; the front of a header is left for later. */
   takeFlight(end: number): number {
     let at = 0

@@ -259,6 +259,11 @@ export class TlsSession {
     return this.#records.work
   }
 
+  /** Part of a record has come, and its rest has not. */
+  get isWithinRecord(): boolean {
+    return this.#keptEnd > 0 || this.#records.isWithinRecord
+  }
+
   /** The version that was agreed on, once the handshake is complete. */
   get version(): TlsVersionName {
     return TLS_VERSION_NAMES[this.#handle === null ? 0 : sessionVersion(this.#handle) - TLS_1_0]

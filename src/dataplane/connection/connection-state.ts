@@ -87,7 +87,9 @@ export class Connection implements Timed {
   endedMs = 0
   lastActiveMs = 0
   dialSinceMs = 0
+  /** When the other side of a broken one is reset, unless it takes bytes, and how soon its send queue is looked at. */
   resetAtMs = 0
+  resetPollMs = 0
   headerBytes = 0
   /** What the backend gets first has been put together: sent, or in its queue. */
   hasFirstBytes = false

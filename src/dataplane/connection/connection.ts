@@ -15,6 +15,7 @@ import { closeSide, takeFailure } from './side-io.ts'
 import {
   afterFailure,
   answer,
+  beginReset,
   deliverRest,
   dial,
   entranceOf,
@@ -24,14 +25,13 @@ import {
   hasLeft,
   inactivityMs,
   isHalfClosed,
+  lacksBytes,
+  noteDepartures,
   orderlyEnd,
   readHeader,
   sendFirstBytes,
 } from './stages.ts'
 import { sendTo } from './transfer.ts'
-
-/** How long what a broken side sent may take to be delivered before the other side is reset all the same. */
-const RESET_WAIT_MS = 1_000
 
 /** Begins the life of an accepted connection: `fd` is connected to `peer`. */
 export function begin(loop: Loop, connection: Connection, fd: number, peer: Endpoint, entrance: Entrance): void {
@@ -137,9 +137,13 @@ export function onDeadline(loop: Loop, connection: Connection): void {
       connection.phase = Phase.Dialling
       return drive(loop, connection)
     case Phase.Relaying: {
-      const dueMs = connection.lastActiveMs + inactivityMs(connection)
+      const waitMs = inactivityMs(connection)
+      if (connection.lastActiveMs + waitMs <= loop.nowMs) noteDepartures(loop, connection)
+      const dueMs = connection.lastActiveMs + waitMs
       if (dueMs > loop.nowMs) return loop.timers.set(connection, dueMs)
-      return end(loop, connection, isHalfClosed(connection) ? 'half-closed-timeout' : 'idle-timeout')
+      // What is still on its way will not arrive, and nobody must take that for an orderly end.
+      const reason = isHalfClosed(connection) ? 'half-closed-timeout' : 'idle-timeout'
+      return end(loop, connection, reason, lacksBytes(connection))
     }
     case Phase.Resetting:
       return drive(loop, connection)
@@ -204,7 +208,7 @@ export function drive(loop: Loop, connection: Connection): void {
         let hasMore = relay(client, backend, loop)
         hasMore = relay(backend, client, loop) || hasMore
         if (client.failure !== 0 || backend.failure !== 0) {
-          connection.resetAtMs = loop.nowMs + RESET_WAIT_MS
+          beginReset(loop, connection)
           connection.phase = Phase.Resetting
           continue
         }
@@ -275,8 +279,17 @@ function tryAgain(loop: Loop, connection: Connection, lastReason?: EndReason): b
   return true
 }
 
-/** Ends a connection: closes what is open, counts it, and frees its slot. */
-export function end(loop: Loop, connection: Connection, reason: EndReason): void {
+/**
+ * Ends a connection: closes what is open, counts it, and frees its slot.
+ *
+ * @param isCutOff both sides are reset: it ends in the middle of something
+ */
+export function end(
+  loop: Loop,
+  connection: Connection,
+  reason: EndReason,
+  isCutOff: boolean = END_REASONS[reason].isCutOff,
+): void {
   const { client, backend, service } = connection
   const entrance = entranceOf(connection)
   loop.timers.clear(connection)
@@ -290,7 +303,6 @@ export function end(loop: Loop, connection: Connection, reason: EndReason): void
   // Before a socket is closed: whoever has seen the end of a connection finds it counted.
   loop.counters.add(METRICS.ended.slots[reason])
   // Who is cut off, or whose other side was never reached or broke, must not take the end for an orderly one.
-  const { isCutOff } = END_REASONS[reason]
   closeSide(client, backend.failure === 0 && !isCutOff)
   closeSide(backend, client.failure === 0 && !isCutOff)
   connection.phase = Phase.None

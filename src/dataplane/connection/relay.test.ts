@@ -4,9 +4,8 @@ import { EAGAIN } from '../../linux/errno.ts'
 import { acceptFrom } from '../../linux/socket.ts'
 import { LineRole, TestApp, TestLoop, type TestSocket } from './test-loop.ts'
 
-const RESET_WAIT_MS = 1_000
-/** How often the loop asks whether the other side has everything, with the grain of its timers. */
-const RESET_POLL_MS = 20
+/** How long the kernel may take to acknowledge what came before, and the loop to hear of it, on a busy machine. */
+const ACKNOWLEDGED_MS_MAX = 2_000
 const SIDES = ['client', 'backend'] as const
 
 function start(t: TestContext, expectsHeader = true) {
@@ -48,7 +47,7 @@ function endsInTime(loop: TestLoop, reason: string): void {
   const clockMs = loop.nowMs
   while (loop.ended.length === 0) {
     const elapsedMs = performance.now() - startedMs
-    assert.ok(elapsedMs < RESET_WAIT_MS / 2, `no ${reason}`)
+    assert.ok(elapsedMs < ACKNOWLEDGED_MS_MAX, `no ${reason}`)
     loop.nowMs = clockMs + elapsedMs
     loop.loop.step(0)
   }
@@ -134,19 +133,6 @@ for (const side of SIDES) {
     sockets[side].reset()
     endsInTime(loop, `${side}-reset`)
     assert.equal(sockets[otherSide].send('into the void'), -32)
-  })
-
-  test(`while the ${otherSide} does not read, the ${side}'s reset waits a second at most`, (t) => {
-    const { app, loop } = start(t)
-    const sockets = loop.establish(app)
-    sendUntilBlocked(loop, sockets[side])
-    sockets[side].reset()
-    loop.settle()
-    loop.advance(RESET_WAIT_MS - 10)
-    assert.deepEqual(loop.ended, [])
-    loop.advance(RESET_POLL_MS)
-    assert.deepEqual(loop.ended, [`${side}-reset`])
-    assert.equal(readAll(loop, sockets[otherSide]).end, 'ECONNRESET')
   })
 
   test(`while the ${otherSide} does not read, the ${side} is not read either; later everything arrives`, (t) => {

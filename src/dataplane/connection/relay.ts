@@ -76,3 +76,8 @@ export function passFinish(from: Side, to: Side): void {
 export function isReceived(from: Side, to: Side): boolean {
   return to.failure !== 0 || (isDelivered(from, to) && hasAcknowledged(to))
 }
+
+/** Reports whether `to` lacks bytes that `from` has sent: they are here, or in the kernel. */
+export function isUndelivered(from: Side, to: Side): boolean {
+  return isBackedUp(to) || !hasAcknowledged(to) || from.tls?.isWithinRecord === true
+}

@@ -8,6 +8,8 @@ import {
   closeWithReset,
   finish,
   peek,
+  progress,
+  readProgress,
   receive,
   takeError,
   transmit,
@@ -142,6 +144,16 @@ export function finishSide(side: Side): void {
 /** Reports whether this side has acknowledged all that the kernel has taken for it; a dead socket has nothing to say. */
 export function hasAcknowledged(side: Side): boolean {
   return unsentBytes(side.fd) <= 0
+}
+
+/**
+ * How long ago bytes last left for this side, in milliseconds; Infinity when none have since the last call. The kernel
+ * tells of room only when there is much of it, so a slow reader may take bytes for a long time without an event.
+ */
+export function sinceDeparture(side: Side): number {
+  if (!readProgress(side.fd) || progress.acknowledgedBytes === side.acknowledgedBytes) return Number.POSITIVE_INFINITY
+  side.acknowledgedBytes = progress.acknowledgedBytes
+  return progress.sinceMs
 }
 
 /** Takes the error that an event has told of; a side without one stays whole. */

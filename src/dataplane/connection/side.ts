@@ -22,6 +22,8 @@ export class Side {
   receivedBytes = 0
   /** Bytes of this side's that the kernel has taken. */
   sentBytes = 0
+  /** How many bytes this side had acknowledged when the kernel was last asked, the lower 32 bits. */
+  acknowledgedBytes = 0
   /** Bytes for this side that the kernel has not taken yet. Nothing is read from the other side meanwhile. */
   queue: Uint8Array | null = null
   queueStart = 0
@@ -45,6 +47,7 @@ export class Side {
     this.failure = 0
     this.receivedBytes = 0
     this.sentBytes = 0
+    this.acknowledgedBytes = 0
     this.isBulk = false
   }
 

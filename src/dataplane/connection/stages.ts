@@ -9,13 +9,28 @@ import type { HandshakeFailure } from '../../tls/handshake-names.ts'
 import type { HandshakeStep, TlsSession } from '../../tls/session.ts'
 import type { Connection, Entrance, HeaderRead, Service } from './connection-state.ts'
 import type { Loop } from './loop.ts'
-import { isReceived, relay } from './relay.ts'
+import { isDelivered, isReceived, isUndelivered, relay } from './relay.ts'
 import { breakSide, isBackedUp } from './side.ts'
-import { closeSide, enqueue, finishSide, flush, hasAcknowledged, peekFrom, sendBytes } from './side-io.ts'
+import {
+  closeSide,
+  enqueue,
+  finishSide,
+  flush,
+  hasAcknowledged,
+  peekFrom,
+  sendBytes,
+  sinceDeparture,
+} from './side-io.ts'
 import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
 
-/** How often the send queue is looked at before a reset; the kernel has no event for "all acknowledged". */
+/**
+ * How often the send queue is looked at before a reset: at first, and after a while. The kernel has no event for "all
+ * acknowledged".
+ */
 const RESET_POLL_MS = 10
+const RESET_POLL_MS_MAX = 160
+/** For how long the receiver of what a broken side sent may take nothing of it; less where the connection's own limit is. */
+const RESET_SILENCE_MS = 5_000
 /** Room for an incomplete header at first: every version 1 line, and most of version 2. */
 const HEADER_BYTES_START = 128
 
@@ -248,18 +263,36 @@ function serviceOf(connection: Connection): Service {
   return connection.service
 }
 
-/** One side has broken: delivers what it sent before; returns the reason of the end once that is done, or not to be done. */
+/** One side has broken: what it sent is delivered as long as the other side takes any of it. */
+export function beginReset(loop: Loop, connection: Connection): void {
+  connection.resetAtMs = loop.nowMs + resetSilenceMs(connection)
+  connection.resetPollMs = RESET_POLL_MS
+}
+
+/** Delivers what a broken side sent; returns the reason of the end once that is done, or not to be done. */
 export function deliverRest(loop: Loop, connection: Connection): EndReason | undefined {
   const { client, backend } = connection
   const isClient = client.failure !== 0
   const [broken, other] = isClient ? [client, backend] : [backend, client]
   const hasMore = relay(broken, other, loop)
-  if (isReceived(broken, other) || loop.nowMs >= connection.resetAtMs) {
-    return isClient ? 'client-reset' : 'backend-reset'
-  }
+  const reason = isClient ? 'client-reset' : 'backend-reset'
+  if (isReceived(broken, other)) return reason
+  const takenMs = loop.nowMs - sinceDeparture(other)
+  connection.resetAtMs = Math.max(connection.resetAtMs, takenMs + resetSilenceMs(connection))
+  if (loop.nowMs >= connection.resetAtMs) return reason
   if (hasMore) loop.continueLater(connection)
-  loop.timers.set(connection, Math.min(loop.nowMs + RESET_POLL_MS, connection.resetAtMs))
+  // As long as some of it is here, the event of room for it comes first.
+  if (!isDelivered(broken, other)) loop.timers.set(connection, connection.resetAtMs)
+  else {
+    loop.timers.set(connection, Math.min(loop.nowMs + connection.resetPollMs, connection.resetAtMs))
+    connection.resetPollMs = Math.min(connection.resetPollMs * 2, RESET_POLL_MS_MAX)
+  }
   return undefined
+}
+
+function resetSilenceMs(connection: Connection): number {
+  const waitMs = inactivityMs(connection)
+  return waitMs === 0 ? RESET_SILENCE_MS : Math.min(waitMs, RESET_SILENCE_MS)
 }
 
 /** The reason of an end where both sides have sent their FIN: one may have left out close_notify. */
@@ -278,4 +311,15 @@ export function inactivityMs(connection: Connection): number {
   const { idleTimeoutMs, halfClosedTimeoutMs } = serviceOf(connection).timeouts
   if (!isHalfClosed(connection) || halfClosedTimeoutMs === 0) return idleTimeoutMs
   return idleTimeoutMs === 0 ? halfClosedTimeoutMs : Math.min(idleTimeoutMs, halfClosedTimeoutMs)
+}
+
+/** Counts bytes as activity that have left for either side since the last event: a slow reader causes few events. */
+export function noteDepartures(loop: Loop, connection: Connection): void {
+  const sinceMs = Math.min(sinceDeparture(connection.client), sinceDeparture(connection.backend))
+  connection.lastActiveMs = Math.max(connection.lastActiveMs, loop.nowMs - sinceMs)
+}
+
+/** Reports whether either side lacks bytes that the other one has sent. */
+export function lacksBytes({ client, backend }: Connection): boolean {
+  return isUndelivered(client, backend) || isUndelivered(backend, client)
 }

@@ -35,6 +35,7 @@ import type {
   Service,
   Timeouts,
 } from './connection-state.ts'
+import { hasAcknowledged, sinceDeparture } from './side-io.ts'
 import { Uses } from './uses.ts'
 
 /** No keepalive and no user timeout. */
@@ -286,6 +287,17 @@ export class TestLoop {
   /** Lets time pass at once, and everything happen that follows. */
   advance(elapsedMs: number): void {
     this.nowMs += elapsedMs
+    this.settle()
+  }
+
+  /**
+   * Steps until all that was sent has been acknowledged, and has the connections know it: the kernel's clock goes on
+   * while that of the loop stands still, so that this would be activity when they look.
+   */
+  untilAcknowledged(): void {
+    const sides = this.loop.openConnections().flatMap(({ client, backend }) => [client, backend])
+    this.until('all is acknowledged', () => sides.every(hasAcknowledged))
+    for (const side of sides) sinceDeparture(side)
     this.settle()
   }
 

@@ -219,7 +219,7 @@ test('a client that does not read cannot have us keep more and more answers to w
   for (let asked = 0; loop.ended.length === 0; asked += 32) {
     assert.ok(asked < 20_000, `${asked} answers, ${waiting()} bytes wait`)
     socket.send(Buffer.concat([records.keyUpdates(32, true), records.payload('x')]))
-    // What it said before is delivered for a second at most, and it goes on to say something.
+    // It goes on to say something also once it is refused.
     loop.advance(20)
     waitingMax = Math.max(waitingMax, waiting())
   }

@@ -27,7 +27,7 @@ export function sendTo(side: Side, buffer: Uint8Array, start: number, end: numbe
   const { tls } = side
   if (tls === null) return sendBytes(side, buffer, start, end)
   if (tls.send(buffer, start, end)) sendBytes(side, produced, 0, producedBytes())
-  else breakSide(side, EPROTO)
+  else refuseSide(side)
 }
 
 function receiveRecords(side: Side, tls: TlsSession, buffer: Uint8Array, start: number, end: number): number {
@@ -39,8 +39,7 @@ function receiveRecords(side: Side, tls: TlsSession, buffer: Uint8Array, start: 
   const count = tls.receive(front + ciphertext, buffer, start, end)
   if (producedBytes() > 0) sendUnasked(side)
   if (tls.failure !== undefined) {
-    side.hasEnded = true
-    breakSide(side, EPROTO)
+    refuseSide(side)
   } else if (tls.hasEnded) {
     side.hasEnded = true
   } else if (tls.hasMore) {
@@ -53,6 +52,12 @@ function receiveRecords(side: Side, tls: TlsSession, buffer: Uint8Array, start: 
   return count
 }
 
+/** Breaks a side for what it does. Its socket is whole, so it could go on talking: nobody listens any more. */
+function refuseSide(side: Side): void {
+  side.hasEnded = true
+  breakSide(side, EPROTO)
+}
+
 /**
  * Sends what reading has produced. The side may be slow at this time, so that something may be queued already.
  *
@@ -63,7 +68,7 @@ export function sendUnasked(side: Side, mayWait = false): void {
   const { queue, queueStart } = side
   if (queue === null) return sendBytes(side, produced, 0, count, mayWait)
   const waiting = queue.length - queueStart
-  if (waiting + count > produced.length + UNASKED_BYTES_MAX) return breakSide(side, EPROTO)
+  if (waiting + count > produced.length + UNASKED_BYTES_MAX) return refuseSide(side)
   const longer = new Uint8Array(waiting + count)
   longer.set(queue.subarray(queueStart))
   longer.set(produced.subarray(0, count), waiting)

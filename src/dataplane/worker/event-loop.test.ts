@@ -203,6 +203,7 @@ test('silence in both directions ends a connection; a byte in either starts the 
     socket.send('x')
     loop.settle()
   }
+  loop.untilAcknowledged()
   loop.advance(29_000)
   assert.deepEqual(loop.ended, [])
   endsAfter(loop, 1_000, 'idle-timeout')
@@ -229,6 +230,7 @@ for (const side of ['client', 'backend'] as const) {
     loop.advance(9_000)
     other.send('x')
     loop.settle()
+    loop.untilAcknowledged()
     endsAfter(loop, 10_000, 'half-closed-timeout')
   })
 }
@@ -242,12 +244,8 @@ test('the half-closed timeout of 0 leaves the idle timeout in force, and both to
     const { client, backend } = loop.establish(app)
     client.finish()
     assert.equal(loop.read(backend), 'FIN')
-    // The kernel takes its time to tell that the FIN has been acknowledged, which counts as activity.
-    const [connection] = loop.loop.openConnections()
-    for (let activeMs = -1; activeMs !== connection.lastActiveMs; ) {
-      activeMs = connection.lastActiveMs
-      loop.advance(activeMs + expectedMs - 1 - loop.nowMs)
-    }
+    loop.untilAcknowledged()
+    loop.advance(expectedMs - 1)
     assert.deepEqual(loop.ended, [])
     loop.advance(1 + LATE_MS_MAX)
     assert.equal(loop.ended.length, 1)
