@@ -105,6 +105,32 @@ test('the port of a health check is 80, with TLS 443, and with gRPC it has to be
   assert.equal(serving.tcpHealthCheck?.port, undefined)
 })
 
+test('no text that goes into a protocol holds a line break, a space or a control character', () => {
+  const ofType = (type: string, object: string, fields: Fields): Fields => ({
+    type,
+    tcpHealthCheck: undefined,
+    [object]: fields,
+  })
+  for (const bad of ['a\r\nx-evil: 1', 'a\n', 'a b', 'a\tb', '\u0000', 'a\u007f', 'ä']) {
+    for (const [type, object] of [
+      ['HTTP', 'httpHealthCheck'],
+      ['HTTPS', 'httpsHealthCheck'],
+      ['HTTP2', 'http2HealthCheck'],
+    ] as const) {
+      assertWrong('healthChecks', [ofType(type, object, { host: bad }), `${object}.host`])
+      assertWrong('healthChecks', [ofType(type, object, { requestPath: `/${bad}` }), `${object}.requestPath`])
+    }
+    const grpc = ofType('GRPC', 'grpcHealthCheck', { port: 1, grpcServiceName: bad })
+    assertWrong('healthChecks', [grpc, 'grpcHealthCheck.grpcServiceName'])
+  }
+  for (const host of ['a/b', 'user@a', 'a?b', 'a#b', 'a"b', 'a\\b']) {
+    assertWrong('healthChecks', [ofType('HTTP', 'httpHealthCheck', { host }), 'httpHealthCheck.host'])
+  }
+  for (const host of ['', 'app.example', 'app.example:8080', '192.0.2.1', '[2001:db8::1]:80', 'my_app']) {
+    assertSound('healthChecks', ofType('HTTP', 'httpHealthCheck', { host }))
+  }
+})
+
 test('health checks: bounds, and rules between fields', () => {
   const tcp = (fields: Fields): Fields => ({ tcpHealthCheck: fields })
   assertWrong(

@@ -5,6 +5,10 @@ import { serverDefaults } from './server-defaults.ts'
 
 const added = serverDefaults.healthChecks
 const TEXT_LENGTH_MAX = 1024
+/** What may stand in a Host header (RFC 3986 §3.2.2 and §3.2.3): no space, no line break, nothing that ends a host. */
+const HOST_HEADER_PATTERN = "^[A-Za-z0-9._~%!$&'()*+,;=:\\[\\]-]*$"
+/** Goes into messages of gRPC as it is. */
+const SERVICE_NAME_PATTERN = '^[!-~]*$'
 const PORT_MAX = 65_535
 const SECONDS_MAX = 300
 
@@ -82,7 +86,12 @@ function textProbe(what: string, portDefault: number) {
 function httpProbe(what: string, portDefault: number) {
   const fields = {
     ...portFields,
-    host: asciiText('The Host header; if it is empty, the address of the backend.'),
+    host: text('The Host header; if it is empty, the address of the backend.', {
+      default: '',
+      maxLength: TEXT_LENGTH_MAX,
+      pattern: HOST_HEADER_PATTERN,
+      examples: ['app.internal.example'],
+    }),
     requestPath: text('The path of the request.', {
       default: added['httpHealthCheck.requestPath'],
       pattern: '^/[!-~]*$',
@@ -99,7 +108,12 @@ function httpProbe(what: string, portDefault: number) {
 function grpcProbe(what: string) {
   const fields = {
     ...portFields,
-    grpcServiceName: asciiText('The service to ask about; if it is empty, the whole server.'),
+    grpcServiceName: text('The service to ask about; if it is empty, the whole server.', {
+      default: '',
+      maxLength: TEXT_LENGTH_MAX,
+      pattern: SERVICE_NAME_PATTERN,
+      examples: ['my.package.Service'],
+    }),
   }
   return optional(object(`A check by ${what}.`, fields, portOptions(undefined)))
 }

@@ -133,6 +133,7 @@ function makeApi(store: Store, options: ControllerOptions) {
     generation: store.meta('generation') ?? '',
     log,
     clock: Date.now,
+    monotonicClock: () => performance.now(),
   })
   const machines = makeProvider && new Machines({ store, makeProvider, log })
   followCommits(store, { references, publisher, hub, machines })

@@ -79,7 +79,11 @@ export async function reachesSelfAsApp(address: IpAddress): Promise<boolean> {
     if (stream < 0 || target === undefined || bindTo(stream, address, 0) < 0) return false
     const connected = connectTo(stream, target)
     if (connected < 0 && connected !== EINPROGRESS) return false
-    for (const deadlineMs = Date.now() + REFUSED_WITHIN_MS; Date.now() < deadlineMs; await sleep(POLL_MS)) {
+    for (
+      const deadlineMs = performance.now() + REFUSED_WITHIN_MS;
+      performance.now() < deadlineMs;
+      await sleep(POLL_MS)
+    ) {
       if (takeError(stream) < 0) return false
       const fd = acceptFrom(listener)
       if (fd < 0) continue
@@ -111,7 +115,7 @@ function start(stream: number, client: IpAddress, target: Endpoint, mark: number
 }
 
 async function awaitAccept(listener: number, stream: number, client: IpAddress): Promise<SelfConnection> {
-  for (const deadlineMs = Date.now() + TIMEOUT_MS; Date.now() < deadlineMs; await sleep(POLL_MS)) {
+  for (const deadlineMs = performance.now() + TIMEOUT_MS; performance.now() < deadlineMs; await sleep(POLL_MS)) {
     const error = takeError(stream)
     if (error < 0) return failed('connect', error)
     const fd = acceptFrom(listener)

@@ -101,11 +101,12 @@ export class Host {
   async close(): Promise<readonly ProgramExit[]> {
     for (const server of this.#servers) server.close()
     for (const socket of this.#sockets) socket.destroy()
-    const deadlineMs = Date.now() + EMPTY_TIMEOUT_MS
+    const deadlineMs = performance.now() + EMPTY_TIMEOUT_MS
     while (true) {
       const pids = (await runChecked('ip', ['netns', 'pids', this.namespace])).split('\n').filter(Boolean).map(Number)
       if (pids.length === 0) break
-      if (Date.now() > deadlineMs) throw new Error(`Programs on "${this.name}" survive SIGKILL: ${pids.join(', ')}`)
+      if (performance.now() > deadlineMs)
+        throw new Error(`Programs on "${this.name}" survive SIGKILL: ${pids.join(', ')}`)
       for (const pid of pids) killIfAlive(pid)
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
     }

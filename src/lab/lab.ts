@@ -97,9 +97,10 @@ export class Lab {
 
 /** Waits until the kernel has brought all protocols up on an interface: its operational state (RFC 2863) is "up". */
 async function untilUp(host: Host, name: string): Promise<void> {
-  for (const deadlineMs = Date.now() + LINK_UP_TIMEOUT_MS; ; ) {
+  for (const deadlineMs = performance.now() + LINK_UP_TIMEOUT_MS; ; ) {
     if ((await host.ip(`link show dev ${name}`)).includes('state UP')) return
-    if (Date.now() > deadlineMs) throw new Error(`"${name}" of "${host.name}" is not up after ${LINK_UP_TIMEOUT_MS} ms`)
+    if (performance.now() > deadlineMs)
+      throw new Error(`"${name}" of "${host.name}" is not up after ${LINK_UP_TIMEOUT_MS} ms`)
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }

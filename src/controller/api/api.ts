@@ -9,12 +9,13 @@ import { OPENAPI_PATH, type Route, routeOf } from '../methods/route.ts'
 import { ApiError, errorBody, notFound } from '../model/api-error.ts'
 import type { ReferenceIndex } from '../model/reference-index.ts'
 import { pathOf } from '../model/resource-paths.ts'
+import { WorkBudget } from '../model/work-budget.ts'
 import type { AnswerListener, EdgeTls, HealthSource, Hub, World } from '../model/world.ts'
 import type { Machines } from '../publish/machines.ts'
 import { makeOperation, type NamedRequest, shownOperation } from '../resources/operations.ts'
 import { commitChecked } from '../store/commit-checked.ts'
 import { type Commit, type Store, type StoredOperation, StoreError, StoreFullError } from '../store/store.ts'
-import { readBatch, writeBatch } from './batch.ts'
+import { ANSWER_LENGTH_MAX, BatchAnswer, type BatchPart, readBatch } from './batch.ts'
 import { makeChange } from './change-methods.ts'
 import { answerRead, storedOperation } from './read-methods.ts'
 import { readActionBody, readBody } from './request-body.ts'
@@ -52,6 +53,11 @@ export type ApiOptions = {
 /** What came of a change. */
 type Stored = { readonly operation: StoredOperation; readonly revision: number | undefined }
 
+/** Of the processor, for all that is read for a request, and for all reads of a batch. */
+const REQUEST_MS_MAX = 1_000
+const BATCH_MS_MAX = 5_000
+/** Answered at once; each may hold an answer of its own meanwhile. */
+const BATCHES_MAX = 16
 const BATCH_PATH = /^\/batch(\/compute\/v1)?\/?$/
 const IMAGE_COLLECTIONS = ['images', 'imageFamilyViews']
 
@@ -62,6 +68,7 @@ export class Api {
   readonly #operations: RunningOperations
   /** Changes are checked and stored one after the other. */
   readonly #turns = new Turns()
+  #batches = 0
 
   /** Ends what a controller before this one left unfinished. */
   constructor(options: ApiOptions) {
@@ -74,7 +81,7 @@ export class Api {
 
   /** Answers a request. A change is durable in the store before its answer is there. Never throws. */
   async handle(request: ApiRequest): Promise<ApiResponse> {
-    if (!BATCH_PATH.test(request.path)) return this.#answerOne(request)
+    if (!BATCH_PATH.test(request.path)) return this.#answerOne(request, new WorkBudget(REQUEST_MS_MAX))
     return this.#tell(request, (called) => {
       called('batch')
       return this.#answerBatch(request)
@@ -87,7 +94,7 @@ export class Api {
   }
 
   /** @param onStored called when a change of the request is stored, where its answer takes longer */
-  #answerOne(request: ApiRequest, onStored: () => void = () => {}): Promise<ApiResponse> {
+  #answerOne(request: ApiRequest, budget: WorkBudget, onStored: () => void = () => {}): Promise<ApiResponse> {
     return this.#tell(request, (called) => {
       if (request.path === OPENAPI_PATH && request.method === 'GET') {
         called('openapi')
@@ -95,7 +102,7 @@ export class Api {
       }
       const route = routeOf(request.method, request.path)
       called(route.method.id)
-      return this.#answer(request, route, onStored)
+      return this.#answer(request, route, budget, onStored)
     })
   }
 
@@ -118,23 +125,31 @@ export class Api {
     return response
   }
 
-  async #answer(request: ApiRequest, route: Route, onStored: () => void): Promise<ApiResponse> {
+  async #answer(request: ApiRequest, route: Route, budget: WorkBudget, onStored: () => void): Promise<ApiResponse> {
     const fields = readFields(request.query)
-    const response = await this.#answerWhole(request, route, onStored)
-    if (fields === undefined || !('body' in response) || !isMapping(response.body)) return response
-    return { ...response, body: partOf(response.body, fields) }
+    const response = await this.#answerWhole(request, route, budget, onStored)
+    if (fields === undefined || !('body' in response)) return response
+    const { body } = response
+    if (!isMapping(body)) return response
+    // What a change has done is told whatever is left of the budget.
+    return { ...response, body: route.method.isRead ? budget.use(() => partOf(body, fields)) : partOf(body, fields) }
   }
 
-  async #answerWhole(request: ApiRequest, route: Route, onStored: () => void): Promise<ApiResponse> {
+  async #answerWhole(
+    request: ApiRequest,
+    route: Route,
+    budget: WorkBudget,
+    onStored: () => void,
+  ): Promise<ApiResponse> {
     const { method, project } = route
     const isShared = IMAGE_COLLECTIONS.includes(method.collection)
     if (!isShared && !this.#options.projects.includes(project)) throw notFound(`projects/${project}`)
-    const call: Call = { world: this.#world, request, route, now: this.#options.clock() }
+    const call: Call = { world: this.#world, request, route, budget, now: this.#options.clock() }
     if (method.collection === 'operations' && method.action !== 'list' && method.action !== 'aggregatedList') {
       return this.#answerOperation(call)
     }
     const body = method.isRead ? readActionBody(call) : {}
-    if (method.isRead) return { status: 200, body: answerRead(call, body) }
+    if (method.isRead) return { status: 200, body: budget.use(() => answerRead(call, body)) }
     if (request.role === 'viewer') throw new ApiError(403, forbidden(request, method.id))
     return { status: 200, body: await this.#change(call, onStored) }
   }
@@ -202,26 +217,42 @@ export class Api {
   async #answerBatch(request: ApiRequest): Promise<ApiResponse> {
     if (request.method !== 'POST') throw notFound(request.path)
     const parts = readBatch(request)
-    const pending: Promise<ApiResponse>[] = []
+    if (this.#batches === BATCHES_MAX) {
+      const message = `${BATCHES_MAX} batches are being answered; nothing was carried out, try again later`
+      throw new ApiError(429, { message, reason: 'rateLimitExceeded' })
+    }
+    this.#batches += 1
+    try {
+      const boundary = `batch_${Buffer.from(this.#options.random(16)).toString('hex')}`
+      return await this.#answerParts(parts, new BatchAnswer(boundary))
+    } finally {
+      this.#batches -= 1
+    }
+  }
+
+  async #answerParts(parts: readonly BatchPart[], answer: BatchAnswer): Promise<ApiResponse> {
+    const budget = new WorkBudget(BATCH_MS_MAX)
+    const pending: Promise<void>[] = []
     // Each sees what those before it have stored; what only waits after that does not hold up the others.
-    for (const part of parts) {
+    for (const [index, { contentId, request }] of parts.entries()) {
       await new Promise<void>((resolve) => {
-        pending.push(this.#answerOne(part.request, resolve).finally(resolve))
+        const answered = this.#answerOne(request, budget, resolve)
+        pending.push(answered.then((response) => answer.set(index, contentId, response)).finally(resolve))
       })
+      if (answer.isFull) budget.end(`The answers to the batch are longer than ${ANSWER_LENGTH_MAX} characters`)
       // Others have their turn between two parts.
       await setImmediate()
     }
-    const responses = await Promise.all(pending)
-    const answers = responses.map((response, index) => ({ contentId: parts[index].contentId, response }))
-    const boundary = `batch_${Buffer.from(this.#options.random(16)).toString('hex')}`
-    return writeBatch(boundary, answers)
+    await Promise.all(pending)
+    return answer.whole()
   }
 
   #refuse(error: unknown, request: ApiRequest): ApiResponse {
     const known = error instanceof ApiError ? error : storeRefusal(error)
     if (known !== undefined) return { status: known.status, body: errorBody(known) }
     this.#options.onError?.(error, request)
-    const message = 'Internal error: the request was not carried out; the log of the controller says why'
+    // It may have happened after a change was stored.
+    const message = 'Internal error: the log of the controller says why, and the resource whether it was changed'
     return { status: 500, body: errorBody(new ApiError(500, { message, reason: 'internalError' })) }
   }
 }

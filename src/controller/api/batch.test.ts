@@ -128,3 +128,50 @@ test('a content id cannot begin another header', async () => {
   const answer = await new TestApi().batch(CONTENT_TYPE, text)
   assert.match(answer.text, /Content-ID: <response-abcd>\r\n/)
 })
+
+const ANSWERS_LENGTH_MAX = 17 * 1024 * 1024
+
+test('a batch whose answers grow too long says of each part what is so: reads are refused, changes are told', async () => {
+  const api = new TestApi()
+  const description = 'x'.repeat(2_000)
+  for (let index = 0; index < 20; index++) {
+    await api.change('POST', 'global/healthChecks', { name: `h${index}`, description, type: 'TCP', tcpHealthCheck: {} })
+  }
+  const lists = Array.from({ length: 400 }, () => [`GET ${PREFIX}`, ''] as const)
+  const { status, text } = await api.batch(
+    CONTENT_TYPE,
+    batchOf([`POST ${PREFIX}`, check('first')], ...lists, [`POST ${PREFIX}`, check('last')]),
+  )
+  assert.equal(status, 200)
+  const statuses = [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, one]) => one)
+  assert.deepEqual(
+    [statuses.length, statuses[0], statuses[1], statuses.at(-2), statuses.at(-1)],
+    [402, '200', '200', '400', '200'],
+  )
+  assert.match(text, /The answers to the batch are longer than 16777216 characters; ask for less/)
+  assert.ok(text.length < ANSWERS_LENGTH_MAX, `${text.length}`)
+  for (const name of ['first', 'last']) assert.ok(api.store.get('p', 'healthChecks', 'global', name), name)
+})
+
+test('a filter of many patterns over many resources keeps nobody waiting for long, alone and in a batch', async () => {
+  const api = new TestApi({ role: 'viewer' })
+  const admin = new TestApi({ store: api.store })
+  for (let index = 0; index < 5; index++) {
+    await admin.change('POST', 'global/healthChecks', { name: `h${index}`, type: 'TCP', tcpHealthCheck: {} })
+  }
+  const filter = Array.from({ length: 40 }, () => 'selfLink eq "(.?){999}(.?){999}#"').join(' OR ')
+  const parts = Array.from({ length: 2 }, () => [`GET ${PREFIX}?filter=${encodeURIComponent(filter)}`, ''] as const)
+  const beganMs = performance.now()
+  let longestMs = 0
+  let lastMs = beganMs
+  const watch = setInterval(() => {
+    const nowMs = performance.now()
+    longestMs = Math.max(longestMs, nowMs - lastMs)
+    lastMs = nowMs
+  }, 1)
+  const { text } = await api.batch(CONTENT_TYPE, batchOf(...parts))
+  clearInterval(watch)
+  assert.doesNotMatch(text, /^HTTP\/1\.1 200/m)
+  assert.ok(performance.now() - beganMs < 30_000)
+  assert.ok(longestMs < 5_000, `nobody else had a turn for ${longestMs} ms`)
+})

@@ -5,6 +5,8 @@ import { invalidField } from '../model/api-error.ts'
 export type BatchPart = { readonly contentId: string; readonly request: ApiRequest }
 
 const PARTS_MAX = 1000
+/** Characters of the answers to reads; those to changes are short, and always told. */
+export const ANSWER_LENGTH_MAX = 16 * 1024 * 1024
 const BOUNDARY = /^multipart\/mixed\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))/i
 const REQUEST_LINE = /^([A-Z]{1,10}) (\S{1,8000})(?: HTTP\/1\.[01])?$/
 const STATUS_TEXTS: Readonly<Record<number, string>> = {
@@ -38,29 +40,50 @@ export function readBatch(request: ApiRequest): readonly BatchPart[] {
   return pieces.slice(0, end).map((piece) => readPart(piece, request))
 }
 
-/** Writes the answers to a batch, in the order of its parts. */
-export function writeBatch(
-  boundary: string,
-  answers: readonly { contentId: string; response: ApiResponse }[],
-): ApiResponse {
-  const parts = answers.map(({ contentId, response }) => {
-    const isJson = 'body' in response
-    const body = isJson ? (response.body === undefined ? '' : JSON.stringify(response.body)) : response.bytes
-    const type = isJson ? 'application/json; charset=UTF-8' : response.contentType
-    return [
-      `--${boundary}`,
-      'Content-Type: application/http',
-      `Content-ID: ${responseId(contentId)}`,
-      '',
-      `HTTP/1.1 ${response.status} ${STATUS_TEXTS[response.status] ?? 'Unknown'}`,
-      `Content-Type: ${type}`,
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      '',
-      body,
-    ].join('\r\n')
-  })
-  const bytes = `${[...parts, `--${boundary}--`].join('\r\n')}\r\n`
-  return { status: 200, contentType: `multipart/mixed; boundary="${boundary}"`, bytes }
+/** The answer to a batch while it grows. Answers are kept as the bytes that they become, which are counted. */
+export class BatchAnswer {
+  readonly #boundary: string
+  readonly #parts: string[] = []
+  #length = 0
+
+  constructor(boundary: string) {
+    this.#boundary = boundary
+  }
+
+  /** Nothing long may come any more. */
+  get isFull(): boolean {
+    return this.#length > ANSWER_LENGTH_MAX
+  }
+
+  /** Takes the answer to the part at `index`. */
+  set(index: number, contentId: string, response: ApiResponse): void {
+    const part = writePart(this.#boundary, contentId, response)
+    this.#parts[index] = part
+    this.#length += part.length
+  }
+
+  /** All of it, in the order of the parts. */
+  whole(): ApiResponse {
+    const bytes = `${[...this.#parts, `--${this.#boundary}--`].join('\r\n')}\r\n`
+    return { status: 200, contentType: `multipart/mixed; boundary="${this.#boundary}"`, bytes }
+  }
+}
+
+function writePart(boundary: string, contentId: string, response: ApiResponse): string {
+  const isJson = 'body' in response
+  const body = isJson ? (response.body === undefined ? '' : JSON.stringify(response.body)) : response.bytes
+  const type = isJson ? 'application/json; charset=UTF-8' : response.contentType
+  return [
+    `--${boundary}`,
+    'Content-Type: application/http',
+    `Content-ID: ${responseId(contentId)}`,
+    '',
+    `HTTP/1.1 ${response.status} ${STATUS_TEXTS[response.status] ?? 'Unknown'}`,
+    `Content-Type: ${type}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    '',
+    body,
+  ].join('\r\n')
 }
 
 function readPart(piece: string, batch: ApiRequest): BatchPart {

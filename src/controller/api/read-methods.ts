@@ -79,7 +79,11 @@ function listOfScope(call: Call, kind: string): Mapping {
 function itemsOf(call: Call, scope: string | undefined, query: ListQuery): Iterable<ListItem> {
   const { collection } = call.route.method
   if (collection === 'operations') return operationItems(call, scope, query)
-  return inOrder(isCollectionName(collection) ? resourceItems(call, collection, scope) : listPlaces(call, scope), query)
+  return inOrder(
+    isCollectionName(collection) ? resourceItems(call, collection, scope) : listPlaces(call, scope),
+    query,
+    call.budget,
+  )
 }
 
 /** One by one, so that those behind a full page are never made. */
@@ -92,7 +96,7 @@ function* resourceItems(call: Call, collection: CollectionName, scope: string | 
 }
 
 function listOf(call: Call, kind: string, query: ListQuery, items: Iterable<ListItem>): Mapping {
-  const page = pageOf(items, query)
+  const page = pageOf(items, query, call.budget)
   return {
     ...listHead(call, kind),
     ...(page.items.length > 0 ? { items: page.items.map(({ view }) => view) } : {}),
@@ -112,7 +116,7 @@ function aggregatedList(call: Call): Mapping {
   const listQuery: ListQuery = { ...readListQuery(query), orderBy: 'name' }
   const isPlaces = !isCollectionName(collection) && collection !== 'operations'
   const places = isPlaces ? allScopes(call, scopes).flatMap((scope) => listPlaces(call, scope)) : []
-  const page = pageOf(isPlaces ? places : itemsOf(call, undefined, listQuery), listQuery)
+  const page = pageOf(isPlaces ? places : itemsOf(call, undefined, listQuery), listQuery, call.budget)
   const byScope = new Map<string, Mapping[]>()
   for (const { scope, view } of page.items) byScope.set(scope, [...(byScope.get(scope) ?? []), view])
   const isAll = query.get('includeAllScopes')?.toLowerCase() === 'true'

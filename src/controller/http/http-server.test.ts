@@ -7,6 +7,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import type { ApiResponse } from '../methods/api-request.ts'
 import type { TlsIdentity } from './http-server.ts'
 import { BODY_BYTES_MAX } from './read-body.ts'
@@ -475,3 +476,29 @@ test('what is answered besides the API is told, too: refusals at the door, and t
   await ask('GET', '/x')
   assert.deepEqual(answers, ['none 403', 'none 401', 'none 403', 'none 413', 'truepeer 200', 'truepeer 404'])
 })
+
+test('answers that are not read are bounded: nothing more is carried out, and who does not read is cut off', async (t) => {
+  const { ask, answerWith, requests, logged, server } = await serve(t, LOOPBACK, undefined, {
+    unsentBytesMax: 1024 * 1024,
+    sendMsMin: 300,
+    bytesPerMs: Number.POSITIVE_INFINITY,
+  })
+  answerWith(() => ({ status: 200, contentType: 'text/plain', bytes: 'x'.repeat(32 * 1024 * 1024) }))
+  const { host, port } = locationOf(server.url)
+  const silent = connect({ host, port })
+  t.after(() => silent.destroy())
+  silent.on('error', () => {})
+  silent.write(`GET / HTTP/1.1\r\nHost: ${host}:${port}\r\n\r\n`)
+  // Its answer has begun; the rest stays unread.
+  await once(silent, 'readable')
+  answerWith(() => ({ status: 200, body: {} }))
+  assert.equal(reasonOf(await ask('POST', '/compute/v1/a')), '503 backendError')
+  assert.equal(requests.length, 1, 'what is refused is not carried out')
+  await eventually(() => logged.some(([message]) => message.startsWith('a client was cut off')))
+  assert.equal((await ask('GET', '/compute/v1/a')).status, 200)
+  assert.ok(logged.some(([message]) => message.startsWith('requests are refused')))
+})
+
+async function eventually(isTrue: () => boolean): Promise<void> {
+  for (const endMs = performance.now() + 30_000; !isTrue(); await setImmediate()) assert.ok(performance.now() < endMs)
+}

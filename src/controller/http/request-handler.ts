@@ -5,6 +5,7 @@ import { errorBody } from '../model/api-error.ts'
 import { baseUrlFor } from '../model/resource-paths.ts'
 import type { AnswerListener } from '../model/world.ts'
 import type { Identity } from '../store/token.ts'
+import { type AnswerLimits, Answers } from './answers.ts'
 import type { Access, Door } from './door.ts'
 import { logInternalError } from './internal-error.ts'
 import { isOwnPath, type OwnRoutes } from './own-routes.ts'
@@ -18,6 +19,7 @@ export type RequestHandlerOptions = {
   /** Told of answers that are not of the API. */
   readonly onAnswer?: AnswerListener | undefined
   readonly log: Log
+  readonly answerLimits?: AnswerLimits | undefined
 }
 
 /** Takes requests through the door, reads them, and hands them to whoever answers. */
@@ -25,12 +27,14 @@ export class RequestHandler {
   readonly #options: RequestHandlerOptions
   readonly #access: Access
   readonly #isClosing: () => boolean
+  readonly #answers: Answers
 
   /** @param isClosing whether only requests that have come are still answered */
   constructor(options: RequestHandlerOptions, access: Access, isClosing: () => boolean) {
     this.#options = options
     this.#access = access
     this.#isClosing = isClosing
+    this.#answers = new Answers(options.log, options.answerLimits)
   }
 
   /** Answers; never rejects. */
@@ -71,27 +75,31 @@ export class RequestHandler {
       const answer = await this.#options.ownRoutes.answer({ ...asked, identity, stream: () => response })
       if (answer === undefined) return
       this.#options.onAnswer?.('truepeer', answer.status, performance.now() - beganMs)
-      return send(response, answer)
+      return this.#answers.send(response, answer)
     }
     const { user, role } = identity
     if (role === 'edge' || role === 'agent') {
       const what = 'may only follow the configuration; use one of viewer, operator or admin'
       this.#options.onAnswer?.('none', 403, 0)
-      return send(response, refusal(403, 'forbidden', `A token of the role ${role} ${what}`))
+      return this.#answers.send(response, refusal(403, 'forbidden', `A token of the role ${role} ${what}`))
+    }
+    if (this.#answers.isFull()) {
+      const message = 'Too many answers wait for clients that do not take them; try again later'
+      return this.#refuse(response, 503, 'backendError', message)
     }
     const contentType = headers['content-type'] ?? ''
     const baseUrl = baseUrlFor(this.#access.scheme, headers.host ?? 'localhost')
     const answer = await this.#options.api.handle({ ...asked, rawBody, contentType, baseUrl, user, role })
     // Nothing else is answered on this connection.
     if (this.#isClosing()) response.setHeader('connection', 'close')
-    send(response, answer)
+    this.#answers.send(response, answer)
   }
 
   /** Answers what has not been read whole; whatever may follow of it is not waited for. */
   #refuse(response: ServerResponse, status: number, reason: string, message: string): void {
     this.#options.onAnswer?.('none', status, 0)
     response.setHeader('connection', 'close')
-    send(response, refusal(status, reason, message))
+    this.#answers.send(response, refusal(status, reason, message))
   }
 
   /** What happened inside is in the log only. */
@@ -100,28 +108,12 @@ export class RequestHandler {
     logInternalError(this.#options.log, error, { method, path })
     this.#options.onAnswer?.('none', 500, 0)
     if (response.headersSent) response.destroy()
-    else send(response, refusal(500, 'internalError', 'Internal error'))
+    else this.#answers.send(response, refusal(500, 'internalError', 'Internal error'))
   }
 }
 
 function refusal(status: number, reason: string, message: string): ApiResponse {
   return { status, body: errorBody({ status, message, details: [{ message, reason }] }) }
-}
-
-function send(response: ServerResponse, answer: ApiResponse): void {
-  const isEmpty = answer.status === 204
-  const [type, text] =
-    'bytes' in answer
-      ? [answer.contentType, answer.bytes]
-      : ['application/json; charset=UTF-8', JSON.stringify(answer.body)]
-  response.writeHead(answer.status, {
-    ...(answer.status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
-    'cache-control': 'private, no-store',
-    'x-content-type-options': 'nosniff',
-    'x-frame-options': 'DENY',
-    ...(isEmpty ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(text) }),
-  })
-  response.end(isEmpty ? undefined : text)
 }
 
 function isDecodable(path: string): boolean {

@@ -13,6 +13,7 @@ import { EdgeSources } from '../publish/edge-sources.ts'
 import { MemoryStore } from '../store/memory-store.ts'
 import type { Role } from '../store/store.ts'
 import { makeToken } from '../store/token.ts'
+import type { AnswerLimits } from './answers.ts'
 import { Door } from './door.ts'
 import { startHttpServer, type TlsIdentity } from './http-server.ts'
 import { OwnRoutes } from './own-routes.ts'
@@ -20,7 +21,7 @@ import { OwnRoutes } from './own-routes.ts'
 export type Answer = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly text: string }
 
 /** A server in front of an API that says what it was asked. */
-export async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity) {
+export async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity, answerLimits?: AnswerLimits) {
   const store = new MemoryStore()
   const requests: ApiRequest[] = []
   const answers: string[] = []
@@ -32,6 +33,7 @@ export async function serve(t: TestContext, address: ListenAddress, tls?: TlsIde
     generation: 'g',
     log,
     clock: Date.now,
+    monotonicClock: () => performance.now(),
   })
   const sources = new EdgeSources(store, log)
   const server = await startHttpServer({
@@ -49,6 +51,7 @@ export async function serve(t: TestContext, address: ListenAddress, tls?: TlsIde
       },
     },
     ownRoutes: new OwnRoutes(hub, sources, store),
+    answerLimits,
     onAnswer: (method, status) => void answers.push(`${method} ${status}`),
     log,
   })

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiError } from '../model/api-error.ts'
+import { WorkBudget } from '../model/work-budget.ts'
 import { inOrder, type ListItem, pageOf, readListQuery, timeOfOrder } from './list.ts'
+
+const budget = (): WorkBudget => new WorkBudget(10_000)
 
 function query(text = '') {
   return readListQuery(new URLSearchParams(text))
@@ -22,7 +25,7 @@ function pagesOf(items: readonly ListItem[], text: string): string[][] {
   let token = ''
   do {
     const asked = query(`${text}&pageToken=${token}`)
-    const page = pageOf(inOrder(items, asked), asked)
+    const page = pageOf(inOrder(items, asked, budget()), asked, budget())
     pages.push(page.items.map(({ name }) => name))
     token = page.nextPageToken ?? ''
   } while (token !== '' && pages.length < 100)
@@ -81,8 +84,8 @@ test('pages follow one another without a gap or a repetition, and only a full on
 
 test('a page goes on behind the last item of the one before, also when that is gone by now', () => {
   const items = numbered(4)
-  const { nextPageToken } = pageOf(items, query('maxResults=2'))
-  const rest = pageOf([items[0], items[2], items[3]], query(`pageToken=${nextPageToken}`))
+  const { nextPageToken } = pageOf(items, query('maxResults=2'), budget())
+  const rest = pageOf([items[0], items[2], items[3]], query(`pageToken=${nextPageToken}`), budget())
   assert.deepEqual(
     rest.items.map(({ name }) => name),
     [items[2].name, items[3].name],
@@ -121,4 +124,51 @@ test('one request looks at 10,000 items at most: a filter that leaves few has sh
   assert.deepEqual(pagesOf(items, wanted), [[names[0]], [], [names[1]]])
   assert.deepEqual(pagesOf(numbered(10_000), 'filter=name = none'), [[]], 'nothing is behind')
   assert.deepEqual(pagesOf(numbered(10_001), 'filter=name = none'), [[], []])
+})
+
+/** Work whose every look at the clock shows so much more. */
+function slowBudget(msMax: number, stepMs: number): WorkBudget {
+  let nowMs = 0
+  return new WorkBudget(msMax, () => (nowMs += stepMs))
+}
+
+const MANY = Array.from({ length: 200 }, (_, index) => ({
+  scope: 'global',
+  name: String(index).padStart(3, '0'),
+  view: { name: String(index) },
+}))
+
+test('a filter that takes long gives short pages that lead through the whole list', () => {
+  const found: string[] = []
+  let token = ''
+  let pages = 0
+  do {
+    const asked = readListQuery(new URLSearchParams({ filter: 'name:5', pageToken: token }))
+    const slow = slowBudget(10_000, 5)
+    const page = slow.use(() => pageOf(MANY, asked, slow))
+    found.push(...page.items.map(({ name }) => name))
+    token = page.nextPageToken ?? ''
+    pages += 1
+  } while (token !== '')
+  assert.ok(pages > 1, `${pages}`)
+  assert.deepEqual(
+    found,
+    MANY.map(({ name }) => name).filter((name) => String(Number(name)).includes('5')),
+  )
+})
+
+test('what cannot be told in parts is refused once the budget is spent', () => {
+  const byTime = readListQuery(new URLSearchParams({ orderBy: 'creationTimestamp desc' }))
+  const spent = slowBudget(1_000, 10)
+  const refused = { status: 400, message: /more than 1000 ms of work; ask for less/ }
+  assert.throws(() => spent.use(() => inOrder(MANY, byTime, spent)), refused)
+  assert.throws(() => spent.use(() => 'more'), refused)
+})
+
+test('a page of large resources is a short one, and goes on', () => {
+  const large = MANY.slice(0, 6).map((item) => ({ ...item, view: { name: item.name, text: 'x'.repeat(1024 * 1024) } }))
+  const first = pageOf(large, query(''), budget())
+  assert.ok(first.items.length >= 3 && first.items.length <= 4, `${first.items.length}`)
+  const rest = pageOf(large, query(`pageToken=${first.nextPageToken}`), budget())
+  assert.equal(first.items.length + rest.items.length, 6)
 })

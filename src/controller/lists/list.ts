@@ -1,5 +1,6 @@
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { invalidField } from '../model/api-error.ts'
+import type { WorkBudget } from '../model/work-budget.ts'
 import { readFilter } from './filter.ts'
 
 /** One entry of a list: where it is, and how clients see it. */
@@ -18,8 +19,11 @@ export type ListQuery = {
 }
 
 const MAX_RESULTS = 500
-/** A filter on more would keep everybody else waiting. */
+/** A filter on more would keep everybody else waiting; so would one that takes long. */
 const SEEN_MAX = 10_000
+const PAGE_MS_MAX = 250
+/** A page of resources that are large is a short one; in characters of JSON. */
+const PAGE_LENGTH_MAX = 4 * 1024 * 1024
 
 /**
  * Reads `filter`, `maxResults`, `orderBy` and `pageToken`.
@@ -38,19 +42,31 @@ export function readListQuery(query: URLSearchParams): ListQuery {
 /**
  * Takes a page out of items that stand in the order of the query.
  *
- * It looks at no more than {@link SEEN_MAX}: where a filter leaves few of many, a page can be short and yet have a next.
+ * It looks at no more than {@link SEEN_MAX}, for no longer than {@link PAGE_MS_MAX}: where a filter leaves few of many, or
+ * takes long, a page can be short and yet have a next. So can one of large resources.
+ *
+ * @throws ApiError 400 when the budget of the request is spent
  */
-export function pageOf(items: Iterable<ListItem>, { filter, maxResults, orderBy, after }: ListQuery): Page {
+export function pageOf(
+  items: Iterable<ListItem>,
+  { filter, maxResults, orderBy, after }: ListQuery,
+  budget: WorkBudget,
+): Page {
   const page: ListItem[] = []
+  let length = 0
   let last: Key | undefined
   let seenCount = 0
   for (const item of items) {
     const key = keyOf(item, orderBy !== 'name')
     if (after !== undefined && compareKeys(key, after) <= 0) continue
+    budget.check()
     const isWanted = filter(item.view)
+    if (isWanted) length += JSON.stringify(item.view).length
     // One more than fits: there is another page.
-    const isFull = isWanted ? page.length === maxResults : seenCount >= SEEN_MAX
-    if (isFull && last !== undefined) return { items: page, nextPageToken: writePageToken(last) }
+    const isFull = isWanted ? page.length === maxResults || length > PAGE_LENGTH_MAX : seenCount >= SEEN_MAX
+    if ((isFull || budget.sinceBeginMs() > PAGE_MS_MAX) && last !== undefined) {
+      return { items: page, nextPageToken: writePageToken(last) }
+    }
     if (isWanted) page.push(item)
     last = key
     seenCount++
@@ -58,10 +74,13 @@ export function pageOf(items: Iterable<ListItem>, { filter, maxResults, orderBy,
   return { items: page, nextPageToken: undefined }
 }
 
-/** Items that stand in the order of scope and name, in that of a query. */
-export function inOrder(items: Iterable<ListItem>, { orderBy }: ListQuery): Iterable<ListItem> {
+/** Items that stand in the order of scope and name, in that of a query. @throws ApiError 400 as {@link pageOf} */
+export function inOrder(items: Iterable<ListItem>, { orderBy }: ListQuery, budget: WorkBudget): Iterable<ListItem> {
   if (orderBy === 'name') return items
-  const keyed = Array.from(items, (item) => ({ item, key: keyOf(item, true) }))
+  const keyed = Array.from(items, (item) => {
+    budget.check()
+    return { item, key: keyOf(item, true) }
+  })
   return keyed.sort((a, b) => compareKeys(a.key, b.key)).map(({ item }) => item)
 }
 

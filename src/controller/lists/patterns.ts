@@ -8,11 +8,11 @@ export type Pattern = {
 }
 
 /** For all patterns of one filter over one page, compiled and matched; as long, everybody else waits. */
-const TIME_MAX_MS = 2_000
+const TIME_MAX_MS = 1_000
 /** Characters of a pattern, times how often the most repeated of them is repeated: 0.4 s to compile. */
 const EXPANDED_LENGTH_MAX = 20_000
-/** Steps of a program, times characters of a text: what a single match may take at worst, about a second. */
-const WORK_MAX = 20_000_000
+/** Steps of a program, times characters of a text: what a single match may take at worst, a quarter of a second. */
+const WORK_MAX = 5_000_000
 
 /**
  * The patterns of one filter, in RE2's syntax.

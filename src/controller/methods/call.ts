@@ -1,3 +1,4 @@
+import type { WorkBudget } from '../model/work-budget.ts'
 import type { Warning, World } from '../model/world.ts'
 import type { Change, JsonValue, ResourceKey } from '../store/store.ts'
 import type { ApiRequest } from './api-request.ts'
@@ -8,6 +9,8 @@ export type Call = {
   readonly world: World
   readonly request: ApiRequest
   readonly route: Route
+  /** For all that is worked out for the answer. */
+  readonly budget: WorkBudget
   /** Milliseconds since 1970. */
   readonly now: number
 }

@@ -50,13 +50,14 @@ function snapshotOf(name: string): Snapshot {
 /** A hub whose configuration the test sets; its timers do not run by themselves. */
 function testHub(t: TestContext) {
   mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'Date'] })
-  const state = { version: 1, snapshot: snapshotOf('a'), leftOut: [] as Problem[], compiled: 0 }
+  const state = { version: 1, snapshot: snapshotOf('a'), leftOut: [] as Problem[], compiled: 0, clockAheadMs: 0 }
   const logged: string[] = []
   const hub = new EdgeHub({
     publication: () => state,
     generation: 'g',
     log: (_level, message) => logged.push(message),
-    clock: Date.now,
+    clock: () => Date.now() + state.clockAheadMs,
+    monotonicClock: Date.now,
   })
   t.after(() => {
     hub.close()
@@ -251,7 +252,7 @@ for (const [first, second] of [
 }
 
 test('an edge hears something every 2 s, and is ended when it has said nothing for 15 s', (t) => {
-  const { hub, applied } = testHub(t)
+  const { hub, state, applied } = testHub(t)
   const silent = new TestSink()
   const speaking = new TestSink()
   hub.follow('e', undefined, silent)
@@ -259,8 +260,13 @@ test('an edge hears something every 2 s, and is ended when it has said nothing f
   mock.timers.tick(2_000)
   assert.deepEqual(silent.taken(), ['snapshot 1', 'alive'])
   mock.timers.tick(10_000)
+  // Whoever sets the clock makes nobody silent, nor keeps who is.
+  state.clockAheadMs = 20_000
+  mock.timers.tick(2_000)
+  assert.deepEqual([silent.hasEnded, speaking.hasEnded], [false, false])
+  state.clockAheadMs = -20_000
   applied('f', 1)
-  mock.timers.tick(6_000)
+  mock.timers.tick(4_000)
   assert.deepEqual([silent.hasEnded, speaking.hasEnded], [true, false])
 })
 

@@ -65,8 +65,10 @@ export type EdgeHubOptions = {
   readonly publication: () => Publication
   readonly generation: string
   readonly log: Log
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, for people. */
   readonly clock: () => number
+  /** Milliseconds that never go back nor jump, for deadlines: whoever sets the clock makes no edge silent. */
+  readonly monotonicClock: () => number
 }
 
 /** The edges that follow this controller: hands them every version, and keeps what they report. */
@@ -152,7 +154,7 @@ export class EdgeHub implements Hub, HealthSource {
       isBlocked: false,
       body: isCurrent ? this.#body : undefined,
       version: -1,
-      lastHeardMs: this.#options.clock(),
+      lastHeardMs: this.#options.monotonicClock(),
     }
     edge.follower = follower
     this.#send(follower)
@@ -181,7 +183,6 @@ export class EdgeHub implements Hub, HealthSource {
     const edge = this.#edges.get(name) ?? this.#newEdge(name)
     if (edge === undefined) return 'full'
     if (edge.follower !== undefined && edge.follower.process !== process) return this.#refuse(name, edge, process)
-    const nowMs = this.#options.clock()
     const { refused } = report
     if (refused !== undefined && refused.version !== edge.report?.refused?.version) {
       const problems = refused.problems.slice(0, LINES_LOGGED_MAX)
@@ -189,8 +190,8 @@ export class EdgeHub implements Hub, HealthSource {
     }
     edge.report = report
     edge.healthId = healthId
-    edge.reportedMs = nowMs
-    if (edge.follower !== undefined) edge.follower.lastHeardMs = nowMs
+    edge.reportedMs = this.#options.clock()
+    if (edge.follower !== undefined) edge.follower.lastHeardMs = this.#options.monotonicClock()
     this.#wake()
     return undefined
   }
@@ -319,7 +320,7 @@ export class EdgeHub implements Hub, HealthSource {
   }
 
   #tick(): void {
-    const nowMs = this.#options.clock()
+    const nowMs = this.#options.monotonicClock()
     const alive = JSON.stringify({ type: 'alive' } satisfies FeedLine)
     for (const [name, { follower }] of this.#edges) {
       if (follower === undefined) continue

@@ -1,0 +1,79 @@
+import type { ServerResponse } from 'node:http'
+import type { Log } from '../../telemetry/log.ts'
+import type { ApiResponse } from '../methods/api-request.ts'
+
+const LIMITS: AnswerLimits = { unsentBytesMax: 128 * 1024 * 1024, sendMsMin: 30_000, bytesPerMs: 64 }
+/** A limit that bites is logged once in this time. */
+const QUIET_MS = 60_000
+
+/** The bounds; tests have smaller ones. */
+export type AnswerLimits = {
+  /** Bytes of answers that clients have not taken yet; beyond it nothing more is carried out. */
+  readonly unsentBytesMax: number
+  /** For a client to take an answer: so long, and longer for what is long. */
+  readonly sendMsMin: number
+  readonly bytesPerMs: number
+}
+
+/** Sends answers, and bounds what of them waits for slow clients, and for how long. */
+export class Answers {
+  readonly #log: Log
+  readonly #limits: AnswerLimits
+  #unsentBytes = 0
+  readonly #quietUntilMs = new Map<string, number>()
+
+  constructor(log: Log, limits: AnswerLimits = LIMITS) {
+    this.#log = log
+    this.#limits = limits
+  }
+
+  /** Whether so much waits that a request should rather not be carried out; that is logged. */
+  isFull(): boolean {
+    if (this.#unsentBytes <= this.#limits.unsentBytesMax) return false
+    this.#tell('requests are refused: clients do not take their answers', { unsentBytes: this.#unsentBytes })
+    return true
+  }
+
+  /** Sends an answer; a client that does not take it in time is cut off. */
+  send(response: ServerResponse, answer: ApiResponse): void {
+    const isEmpty = answer.status === 204
+    const [type, text] =
+      'bytes' in answer
+        ? [answer.contentType, answer.bytes]
+        : ['application/json; charset=UTF-8', JSON.stringify(answer.body)]
+    const bytes = isEmpty ? undefined : Buffer.from(text)
+    response.writeHead(answer.status, {
+      ...(answer.status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+      'cache-control': 'private, no-store',
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      ...(bytes === undefined ? {} : { 'content-type': type, 'content-length': bytes.length }),
+    })
+    if (bytes !== undefined) this.#watch(response, bytes.length)
+    response.end(bytes)
+  }
+
+  #watch(response: ServerResponse, length: number): void {
+    this.#unsentBytes += length
+    const timer = setTimeout(
+      () => {
+        const peer = response.socket?.remoteAddress
+        this.#tell('a client was cut off: it does not take its answer', { peer, bytes: length })
+        response.destroy()
+      },
+      this.#limits.sendMsMin + length / this.#limits.bytesPerMs,
+    )
+    timer.unref()
+    response.once('close', () => {
+      clearTimeout(timer)
+      this.#unsentBytes -= length
+    })
+  }
+
+  #tell(message: string, fields: Readonly<Record<string, string | number | undefined>>): void {
+    const nowMs = performance.now()
+    if (nowMs < (this.#quietUntilMs.get(message) ?? 0)) return
+    this.#quietUntilMs.set(message, nowMs + QUIET_MS)
+    this.#log('warn', message, fields)
+  }
+}
