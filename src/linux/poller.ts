@@ -12,7 +12,8 @@ import {
 import { checked, EINTR } from './errno.ts'
 import { native } from './native.ts'
 
-const EVENTS_PER_WAIT = 512
+/** How many events one wait tells of. */
+export const EVENTS_PER_WAIT = 512
 const INTS_PER_EVENT = 3
 
 /** Something can be read, or the peer has sent its FIN, or the socket has failed. */

@@ -211,6 +211,35 @@ test('silence in both directions ends a connection; a byte in either starts the 
   assert.equal(loop.read(client), 'FIN')
 })
 
+test('after a long pause all are heard before any deadline counts, more of them than one wait tells of', (t) => {
+  const { app, loop } = start(t, { idleTimeoutMs: 30_000, connectionsPerWorkerMax: 2_000, connectionsMax: 2_000 })
+  const clients = Array.from({ length: 600 }, () => loop.establish(app).client)
+  loop.untilAcknowledged()
+  for (const client of clients) client.send('x')
+  loop.advance(60_000)
+  assert.deepEqual(loop.ended, [])
+  loop.untilAcknowledged()
+  loop.advance(30_000 + LATE_MS_MAX)
+  assert.equal(loop.ended.length, clients.length)
+})
+
+test('however many have something to say all the time, deadlines pass', (t) => {
+  const { app, loop } = start(t, { headerTimeoutMs: 5_000, connectionsPerWorkerMax: 2_000, connectionsMax: 2_000 })
+  const busy = Array.from({ length: 600 }, () => loop.establish(app))
+  loop.connect()
+  loop.settle()
+  for (let time = 0; loop.ended.length === 0; time++) {
+    assert.ok(time < 10, `${time}`)
+    for (const { client, backend } of busy) {
+      client.send('x')
+      backend.send('x')
+    }
+    loop.nowMs += 5_000
+    assert.ok(loop.loop.step(0) >= 512)
+  }
+  assert.deepEqual(loop.ended, ['header-timeout'])
+})
+
 test('without an idle timeout a silent connection stays for ever', (t) => {
   const { app, loop } = start(t, { idleTimeoutMs: 0 })
   const { client, backend } = loop.establish(app)

@@ -1,6 +1,6 @@
 import type { Endpoint } from '../../address/endpoint.ts'
 import { SystemCallError } from '../../linux/errno.ts'
-import { Poller } from '../../linux/poller.ts'
+import { EVENTS_PER_WAIT, Poller } from '../../linux/poller.ts'
 import { clearWakeup } from '../../linux/socket.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { type Counters, METRICS } from '../../telemetry/metrics.ts'
@@ -34,8 +34,8 @@ export type EventLoopOptions = {
   /** One cell, shared by all workers: connections open now. */
   readonly openTotal: Int32Array
   readonly log: Log
-  /** Monotonic milliseconds. */
-  readonly clock: () => number
+  /** Monotonic milliseconds, after a wait that was asked to take at most so long (-1: for ever); see `loop-clock.ts`. */
+  readonly clock: (waitMs: number) => number
   /** An eventfd by which the main thread interrupts {@link EventLoop.step}. */
   readonly wakeupFd: number
 }
@@ -67,6 +67,7 @@ export class EventLoop implements WorkerLoop {
   #openCount = 0
   #limitQuietUntilMs = 0
   #isAwakened = false
+  #heardCount = 0
   /** What has more to do than one turn allowed, and those of the turn that is being handled. */
   #ready: Connection[] = []
   #readyNow: Connection[] = []
@@ -77,7 +78,7 @@ export class EventLoop implements WorkerLoop {
     this.limits = options.limits
     this.counters = options.counters
     this.log = options.log
-    this.nowMs = options.clock()
+    this.nowMs = options.clock(-1)
     this.timers = new TimerWheel(this.nowMs)
     this.#poller.addReadable(options.wakeupFd, WAKEUP_TOKEN)
     // To V8 an array that has never held an object is of another kind: what it compiles has to know the kind that lasts.
@@ -120,16 +121,28 @@ export class EventLoop implements WorkerLoop {
     const timerMs = this.timers.waitMs(this.nowMs)
     const hasReady = this.#ready.length > 0 || this.#acceptReady.length > 0
     const shortestMs = timerMs === -1 || (waitMs !== -1 && waitMs < timerMs) ? waitMs : timerMs
-    const count = this.#poller.wait(hasReady ? 0 : shortestMs)
-    this.nowMs = this.#options.clock()
+    const askedMs = hasReady ? 0 : shortestMs
+    const count = this.#poller.wait(askedMs)
+    this.nowMs = this.#options.clock(askedMs)
     // Those of the last step first: who becomes ready now has had a turn.
     this.#continueReady()
     for (let index = 0; index < count; index++) this.#dispatch(index)
-    this.timers.advance(this.nowMs, this.#fire)
+    if (this.#hasHeardAll(count)) this.timers.advance(this.nowMs, this.#fire)
     if (this.pipes.emptyCount > 0 && this.pipes.deadlineMs === Number.POSITIVE_INFINITY) {
       this.timers.set(this.pipes, this.nowMs + PIPE_TRIM_MS)
     }
     return count
+  }
+
+  /**
+   * Reports whether every socket has been heard that had something to say, so that deadlines may pass: as many as have
+   * come by now. The kernel tells of each in turn, and of no more than so many at once.
+   */
+  #hasHeardAll(count: number): boolean {
+    this.#heardCount += count
+    if (count === EVENTS_PER_WAIT && this.#heardCount < 2 * this.#openCount) return false
+    this.#heardCount = 0
+    return true
   }
 
   /** The connections that are open now; valid until the next {@link step}. */

@@ -8,6 +8,7 @@ import type { Connection, Entrance, Service } from '../connection/connection-sta
 import { type OpenConnection, openConnection } from '../connection/report.ts'
 import { EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
+import { loopClock } from './loop-clock.ts'
 import type { Role, RoleContext, RoleOptions } from './role.ts'
 import { Services } from './services.ts'
 import { WarmUp } from './warm-up.ts'
@@ -84,7 +85,7 @@ export function runWorker<Options extends RoleOptions, S extends Service>(
   const log: Log = (level, message, fields) => send({ kind: 'log', level, message, fields })
   const counters = new Counters(data.counters)
   const { limits, openTotal, wakeupFd, workerIndex } = data
-  const loop = new EventLoop({ limits, counters, openTotal, log, clock, wakeupFd })
+  const loop = new EventLoop({ limits, counters, openTotal, log, clock: loopClock(), wakeupFd })
   const context = { workerIndex, log, counters, openTotal }
   const worker = new WorkerThread(loop, makeRole(data.role, context), context, send, data.warmsUp)
   while (!worker.isDone) {

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loopClock } from './loop-clock.ts'
+
+function start() {
+  const real = { nowMs: 5_000 }
+  const clock = loopClock(() => real.nowMs)
+  /** Waits as asked, and for so much longer; returns how much of it the clock has counted. */
+  const wait = (askedMs: number, onTopMs: number): number => {
+    const before = clock(-1)
+    real.nowMs += Math.max(askedMs, 0) + onTopMs
+    return clock(askedMs) - before
+  }
+  return { wait }
+}
+
+test('a wait counts as it was asked for, and so does what a busy machine puts on top', () => {
+  const { wait } = start()
+  assert.deepEqual([wait(0, 0), wait(100, 0), wait(8, 1_000), wait(0, 999)], [0, 100, 1_008, 999])
+})
+
+test('what an overlong wait takes on top is left out, each time', () => {
+  const { wait } = start()
+  assert.equal(wait(100, 6_000), 100)
+  assert.equal(wait(0, 3_600_000), 0)
+  assert.equal(wait(100, 50), 150)
+  assert.equal(wait(8, 1_001), 8)
+})
+
+test('a loop without deadlines waits for ever, and all of that counts', () => {
+  const { wait } = start()
+  assert.equal(wait(-1, 86_400_000), 86_400_000)
+})
+
+test('it is the monotonic clock by itself', () => {
+  const clock = loopClock()
+  const before = performance.now()
+  const time = clock(-1)
+  assert.ok(time >= before && time <= performance.now())
+})

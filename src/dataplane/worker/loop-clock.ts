@@ -1,0 +1,20 @@
+/** What may come on top of a wait before it counts as overlong: a busy machine is late by less. */
+const LATE_MS_MAX = 1_000
+
+/**
+ * The clock of a loop, in monotonic milliseconds: told how long the loop has asked to wait (-1: for ever), it leaves out
+ * what an overlong wait took on top.
+ *
+ * A process that was stopped (SIGSTOP, a debugger, a machine that was paused) could not hear anybody meanwhile. Counted,
+ * that time would be silence, and unfinished handshakes would be over before anybody had a chance to go on.
+ */
+export function loopClock(now: () => number = () => performance.now()): (waitMs: number) => number {
+  let leftOutMs = 0
+  let lastMs = now()
+  return (waitMs) => {
+    const excessMs = now() - leftOutMs - lastMs - waitMs
+    if (waitMs >= 0 && excessMs > LATE_MS_MAX) leftOutMs += excessMs
+    lastMs = now() - leftOutMs
+    return lastMs
+  }
+}
