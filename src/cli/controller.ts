@@ -104,9 +104,6 @@ export function parseController(argv: readonly string[]): ControllerCommand {
       `--listen ${quoted(formatIpAddress(open.address))} is not loopback; give --tls-cert and --tls-key, or listen on 127.0.0.1`,
     )
   }
-  if (open === undefined && certFile !== undefined) {
-    throw new UsageError('--tls-cert is for addresses that are not loopback; give such a --listen, or leave it out')
-  }
   const isNoneGiven = values.listen.length + values.unix.length === 0
   const endpoints = isNoneGiven ? [parseListen(LISTEN_DEFAULT, '--listen')] : values.listen
   return {

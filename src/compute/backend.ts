@@ -83,11 +83,4 @@ function checkBounds(fields: Bounds, report: Report): void {
     const remedy = `give one of ${CONNECTION_BOUNDS.join(', ')}`
     report('', 'balancingMode CONNECTION needs a target number of connections', remedy, 'required')
   }
-  if (fields.maxUtilization !== undefined) {
-    report(
-      'maxUtilization',
-      'maxUtilization cannot be used with CONNECTION',
-      'remove it, or give UTILIZATION as balancingMode',
-    )
-  }
 }

@@ -179,6 +179,8 @@ test('backend services: bounds, balancing modes and what goes with them', () => 
     'backendServices',
     { timeoutSec: 2 ** 31 - 1, connectionDraining: { drainingTimeoutSec: 3600 }, logConfig: { sampleRate: '0.5' } },
     backend({ maxUtilization: 0.8, maxConnections: 10, capacityScaler: 0.1 }),
+    // Google takes it, and does not look at it.
+    connection({ maxConnections: 1, maxUtilization: 0.8 }),
     connection({ maxConnections: 1 }),
     connection({ maxConnectionsPerInstance: '100', capacityScaler: 1.0 }),
     connection({ maxConnectionsPerEndpoint: 100 }),
@@ -230,7 +232,6 @@ test('backend services: bounds, balancing modes and what goes with them', () => 
       'backends[0].maxConnectionsPerInstance',
       'conflict',
     ],
-    [connection({ maxConnections: 1, maxUtilization: 0.8 }), 'backends[0].maxUtilization'],
     [{ backends: [{ group: 'g' }, { group: 'g' }] }, 'backends[1].group', 'conflict'],
     [{ backends: {} }, 'backends'],
     [{ backends: [null] }, 'backends[0]'],

@@ -1,6 +1,6 @@
 import { NAME_PATTERN } from './reference.ts'
 import { defineResource } from './resource.ts'
-import { list, object, optional, outputOnly, recorded, text, texts } from './schema.ts'
+import { flag, list, object, optional, outputOnly, recorded, text, texts } from './schema.ts'
 
 const networkInterface = object('A network interface.', {
   networkIP: optional(text('The address that edges connect to.', { format: 'ip', examples: ['10.128.0.2'] })),
@@ -39,7 +39,7 @@ const machineFields = {
   scheduling: recorded('When the machine may stop or move.'),
   serviceAccounts: recorded('Accounts of the machine.'),
   canIpForward: recorded('Whether the machine is a router.'),
-  deletionProtection: recorded('Whether deleting is refused.'),
+  deletionProtection: optional(flag('Whether deleting is refused.')),
   hostname: recorded('Name of the host.'),
   minCpuPlatform: recorded('Oldest processor.'),
   guestAccelerators: recorded('Accelerators.'),

@@ -64,6 +64,8 @@ export type Controller = {
 export async function startController(options: ControllerOptions): Promise<Controller> {
   const { addresses, readTls, log, onAnswer } = options
   const tls = readTls?.()
+  // Beside an address that needs it, loopback goes without; by itself, it has the certificate that was given.
+  const isLoopbackOnly = addresses.every(isTrustedAddress)
   const store = await openStore(options)
   const { api, hub, machines } = makeApi(store, options)
   const onFailure = (peerAddress: string): void => log('warn', 'a request without a valid token', { peer: peerAddress })
@@ -83,9 +85,17 @@ export async function startController(options: ControllerOptions): Promise<Contr
   }
   try {
     for (const address of addresses) {
-      const needed = isTrustedAddress(address) ? undefined : tls
-      const server = await startHttpServer({ address, tls: needed, door, api, ownRoutes, onAnswer, log })
-      servers.push({ server, hasTls: needed !== undefined })
+      const needed = isLoopbackOnly ? address.kind === 'tcp' : !isTrustedAddress(address)
+      const server = await startHttpServer({
+        address,
+        tls: needed ? tls : undefined,
+        door,
+        api,
+        ownRoutes,
+        onAnswer,
+        log,
+      })
+      servers.push({ server, hasTls: needed && tls !== undefined })
     }
   } catch (error) {
     await close()

@@ -99,7 +99,9 @@ function compileBalancing(
   const perMember = isOfInstances ? maxConnectionsPerInstance : maxConnectionsPerEndpoint
   const memberCount = isOfInstances ? members.instances.length : members.backends.length
   const maxConnections = perMember === undefined ? entry.maxConnections : perMember * memberCount
-  return { mode, maxUtilization, maxConnections, capacityScaler: entry.capacityScaler }
+  // Google takes a utilization with CONNECTION, too, and does not look at it.
+  const utilization = mode === 'UTILIZATION' ? maxUtilization : undefined
+  return { mode, maxUtilization: utilization, maxConnections, capacityScaler: entry.capacityScaler }
 }
 
 /** The endpoints of a group; of an instance group those on the port that the service names. */

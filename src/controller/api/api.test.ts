@@ -687,3 +687,73 @@ test('a change of what others change, too, needs the fingerprint of what it was 
     )
   }
 })
+
+test('a put of what gcloud edits keeps the scheme, which never changes by being left out', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const path = 'global/backendServices/my-tcp-lb'
+  await api.changeAsItIs('PATCH', path, { loadBalancingScheme: 'EXTERNAL_MANAGED' })
+  await api.changeAsItIs('PUT', path, { timeoutSec: 60 })
+  assert.equal((await api.get(path)).loadBalancingScheme, 'EXTERNAL_MANAGED')
+})
+
+test('an instance has the address and the disks that it will have after any change', async () => {
+  const api = new TestApi()
+  const accessConfigs = [{ name: 'external-nat', type: 'ONE_TO_ONE_NAT' }]
+  const disks = [
+    { boot: true, autoDelete: true },
+    { source: `${zone}/disks/data`, mode: 'READ_ONLY' },
+  ]
+  await api.change('POST', `${zone}/instances`, { name: 'vm', networkInterfaces: [{ accessConfigs }], disks })
+  const made = await api.get(`${zone}/instances/vm`)
+  const [nic] = made.networkInterfaces as readonly Mapping[]
+  assert.equal((nic.accessConfigs as readonly Mapping[])[0].natIP, nic.networkIP)
+  const shown = (made.disks as readonly Mapping[]).map(({ source, index, mode, deviceName }) => [
+    source,
+    index,
+    mode,
+    deviceName,
+  ])
+  assert.deepEqual(shown, [
+    [`http://h/compute/v1/projects/p/${zone}/disks/vm`, 0, 'READ_WRITE', 'persistent-disk-0'],
+    [`http://h/compute/v1/projects/p/${zone}/disks/data`, 1, 'READ_ONLY', 'persistent-disk-1'],
+  ])
+  await api.change('PUT', `${zone}/instances/vm`, made)
+  assert.deepEqual(await api.get(`${zone}/instances/vm`), made)
+})
+
+for (const given of ['True', 'true', 'TRUE', '']) {
+  test(`deletionProtection=${given} protects`, async () => {
+    const api = new TestApi()
+    await api.makeGuide()
+    const path = `${zone}/instances/my-backend`
+    await api.change('POST', `${path}/setDeletionProtection?deletionProtection=${given}`)
+    assert.match(await api.refusal('DELETE', path), /^400 invalid: Resource cannot be deleted/)
+    await api.change('POST', `${path}/setDeletionProtection?deletionProtection=False`)
+    await api.change('DELETE', path)
+  })
+}
+
+test('a project is found by its number; one that is not there names those that are, and the flag', async () => {
+  const api = new TestApi()
+  const { id } = await api.get('')
+  assert.equal((await api.send('GET', `/compute/v1/projects/${id}/global/healthChecks`)).status, 200)
+  const refused = await api.refusal('GET', '/compute/v1/projects/q/global/healthChecks')
+  assert.match(refused, /^404 notFound: The resource 'projects\/q' was not found: there is p; the flag --project /)
+  assert.match(await api.refusal('GET', '/compute/v1/projects/7/global/healthChecks'), /^404 notFound/)
+})
+
+test('answers are JSON, and another form is refused', async () => {
+  const api = new TestApi()
+  assert.equal((await api.send('GET', 'global/healthChecks?alt=json&$alt=json')).status, 200)
+  for (const query of ['alt=media', '$alt=proto']) {
+    assert.match(await api.refusal('GET', `global/healthChecks?${query}`), /^400 invalidParameter: .*answers are JSON/)
+  }
+  assert.deepEqual(Object.keys(await api.get('global/healthChecks?$fields=kind')), ['kind'])
+})
+
+test('of several problems, what is not supported is said first', async () => {
+  const api = new TestApi()
+  const refused = await api.refusal('POST', 'global/forwardingRules', { name: 'r', allPorts: true })
+  assert.match(refused, /^400 invalid: Invalid value for field 'resource.allPorts'/)
+})

@@ -6,13 +6,14 @@ import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
 import type { Call } from '../methods/call.ts'
 import { openApiDocument } from '../methods/openapi.ts'
 import { OPENAPI_PATH, type Route, routeOf } from '../methods/route.ts'
-import { ApiError, errorBody, notFound } from '../model/api-error.ts'
+import { ApiError, errorBody, notFound, shown } from '../model/api-error.ts'
 import type { ReferenceIndex } from '../model/reference-index.ts'
 import { pathOf } from '../model/resource-paths.ts'
 import { WorkBudget } from '../model/work-budget.ts'
 import type { AnswerListener, EdgeTls, HealthSource, Hub, World } from '../model/world.ts'
 import type { Machines } from '../publish/machines.ts'
 import { makeOperation, type NamedRequest, shownOperation } from '../resources/operations.ts'
+import { projectOfNumber } from '../resources/project.ts'
 import { commitChecked } from '../store/commit-checked.ts'
 import { type Commit, type Store, type StoredOperation, StoreError, StoreFullError } from '../store/store.ts'
 import { ANSWER_LENGTH_MAX, BatchAnswer, type BatchPart, readBatch } from './batch.ts'
@@ -58,6 +59,7 @@ const REQUEST_MS_MAX = 1_000
 const BATCH_MS_MAX = 5_000
 /** Answered at once; each may hold an answer of its own meanwhile. */
 const BATCHES_MAX = 16
+const PROJECTS_NAMED_MAX = 10
 const BATCH_PATH = /^\/batch(\/compute\/v1)?\/?$/
 const IMAGE_COLLECTIONS = ['images', 'imageFamilyViews']
 
@@ -100,7 +102,7 @@ export class Api {
         called('openapi')
         return { status: 200, body: openApiDocument() }
       }
-      const route = routeOf(request.method, request.path)
+      const route = this.#routeOf(request)
       called(route.method.id)
       return this.#answer(request, route, budget, onStored)
     })
@@ -125,8 +127,17 @@ export class Api {
     return response
   }
 
+  /** A project may be named by its number, too. */
+  #routeOf({ method, path }: ApiRequest): Route {
+    const route = routeOf(method, path)
+    const { store, projects } = this.#options
+    const named = /^[0-9]+$/.test(route.project) ? projectOfNumber(store, projects, route.project) : undefined
+    return named === undefined ? route : { ...route, project: named }
+  }
+
   async #answer(request: ApiRequest, route: Route, budget: WorkBudget, onStored: () => void): Promise<ApiResponse> {
     const fields = readFields(request.query)
+    checkAlt(request.query)
     const response = await this.#answerWhole(request, route, budget, onStored)
     if (fields === undefined || !('body' in response)) return response
     const { body } = response
@@ -143,7 +154,7 @@ export class Api {
   ): Promise<ApiResponse> {
     const { method, project } = route
     const isShared = IMAGE_COLLECTIONS.includes(method.collection)
-    if (!isShared && !this.#options.projects.includes(project)) throw notFound(`projects/${project}`)
+    if (!isShared && !this.#options.projects.includes(project)) throw this.#noProject(project)
     const call: Call = { world: this.#world, request, route, budget, now: this.#options.clock() }
     if (method.collection === 'operations' && method.action !== 'list' && method.action !== 'aggregatedList') {
       return this.#answerOperation(call)
@@ -152,6 +163,15 @@ export class Api {
     if (method.isRead) return { status: 200, body: budget.use(() => answerRead(call, body)) }
     if (request.role === 'viewer') throw new ApiError(403, forbidden(request, method.id))
     return { status: 200, body: await this.#change(call, onStored) }
+  }
+
+  #noProject(project: string): ApiError {
+    const { message, reason } = notFound(`projects/${project}`).details[0]
+    const there = this.#options.projects.slice(0, PROJECTS_NAMED_MAX).join(', ')
+    return new ApiError(404, {
+      message: `${message}: there is ${there}; the flag --project of the controller adds one`,
+      reason,
+    })
   }
 
   async #change(call: Call, onStored: () => void): Promise<Mapping> {
@@ -254,6 +274,16 @@ export class Api {
     // It may have happened after a change was stored.
     const message = 'Internal error: the log of the controller says why, and the resource whether it was changed'
     return { status: 500, body: errorBody(new ApiError(500, { message, reason: 'internalError' })) }
+  }
+}
+
+/** There is one form of answers. */
+function checkAlt(query: URLSearchParams): void {
+  for (const parameter of ['alt', '$alt']) {
+    const alt = query.get(parameter) ?? 'json'
+    if (alt === 'json' || alt === '') continue
+    const message = `Invalid value '${shown(alt)}' for '${parameter}': answers are JSON; give json, or leave it out`
+    throw new ApiError(400, { message, reason: 'invalidParameter', parameter })
   }
 }
 

@@ -123,10 +123,27 @@ test('what is no batch is refused as a whole', async () => {
   assert.equal(api.store.list('p', 'healthChecks').length, 0)
 })
 
-test('a content id cannot begin another header', async () => {
-  const text = batchOf([`GET ${PREFIX}`, '']).replace('<9f8df752-f4fc-43f0-ba35-4798d524ea7e+0>', '<a\u0000b\tc d>')
-  const answer = await new TestApi().batch(CONTENT_TYPE, text)
-  assert.match(answer.text, /Content-ID: <response-abcd>\r\n/)
+test('a content id is answered as it came: with its spaces, in lines, without brackets, or not at all', async () => {
+  const given = '<9f8df752-f4fc-43f0-ba35-4798d524ea7e+0>'
+  for (const [sent, answered] of [
+    // As Python's and Ruby's clients write it, and take it apart.
+    ['<b29c5de2-0db4-490b-b421-6a51b598bd22 + 3>', '<response-b29c5de2-0db4-490b-b421-6a51b598bd22 + 3>'],
+    ['\n <b29c5de2 + 3>', '<response-b29c5de2 + 3>'],
+    ['item1:12930812@example.com', 'response-item1:12930812@example.com'],
+    ['<é>', '<response-é>'],
+    ['<a\u0000b\u0085c d>', '<response-abc d>'],
+  ]) {
+    const answer = await new TestApi().batch(CONTENT_TYPE, batchOf([`GET ${PREFIX}`, '']).replace(given, sent))
+    assert.ok(answer.text.includes(`\r\nContent-ID: ${answered}\r\n`), answer.text)
+  }
+  const { text } = await new TestApi().batch(CONTENT_TYPE, batchOf([`GET ${PREFIX}`, '']).replace(/Content-ID.*\n/, ''))
+  assert.match(text, /^HTTP\/1\.1 200 OK/m)
+  assert.doesNotMatch(text, /content-id/i)
+})
+
+test('the boundary of an answer has no quotes', async () => {
+  const { contentType } = await new TestApi().batch(CONTENT_TYPE, batchOf([`GET ${PREFIX}`, '']))
+  assert.match(contentType, /^multipart\/mixed; boundary=batch_[0-9a-f]{32}$/)
 })
 
 const ANSWERS_LENGTH_MAX = 17 * 1024 * 1024

@@ -18,6 +18,7 @@ const STATUS_TEXTS: Readonly<Record<number, string>> = {
   405: 'Method Not Allowed',
   409: 'Conflict',
   412: 'Precondition Failed',
+  501: 'Not Implemented',
 }
 
 /**
@@ -65,7 +66,8 @@ export class BatchAnswer {
   /** All of it, in the order of the parts. */
   whole(): ApiResponse {
     const bytes = `${[...this.#parts, `--${this.#boundary}--`].join('\r\n')}\r\n`
-    return { status: 200, contentType: `multipart/mixed; boundary="${this.#boundary}"`, bytes }
+    // Without quotes: some clients take them for a part of it.
+    return { status: 200, contentType: `multipart/mixed; boundary=${this.#boundary}`, bytes }
   }
 }
 
@@ -76,7 +78,7 @@ function writePart(boundary: string, contentId: string, response: ApiResponse): 
   return [
     `--${boundary}`,
     'Content-Type: application/http',
-    `Content-ID: ${responseId(contentId)}`,
+    ...(contentId === '' ? [] : [`Content-ID: ${responseId(contentId)}`]),
     '',
     `HTTP/1.1 ${response.status} ${STATUS_TEXTS[response.status] ?? 'Unknown'}`,
     `Content-Type: ${type}`,
@@ -120,7 +122,9 @@ function splitHead(piece: string): readonly string[] {
 }
 
 function headerOf(head: string, name: string): string {
-  const line = head.split('\n').find((one) => one.slice(0, name.length + 1).toLowerCase() === `${name}:`)
+  // A long header goes on in lines that begin with a space.
+  const lines = head.replace(/\n[ \t]+/g, ' ').split('\n')
+  const line = lines.find((one) => one.slice(0, name.length + 1).toLowerCase() === `${name}:`)
   return line?.slice(name.length + 1).trim() ?? ''
 }
 
@@ -140,11 +144,8 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** `<abc+1>` is answered as `<response-abc+1>`; control characters would begin another header. */
+/** `<abc + 1>` is answered as `<response-abc + 1>`, which clients take apart; control characters would begin another header. */
 function responseId(contentId: string): string {
-  const id = contentId
-    .replace(/^</, '')
-    .replace(/>$/, '')
-    .replace(/[^\x21-\x7e]/g, '')
-  return `<response-${id}>`
+  const id = contentId.replace(/\p{Cc}/gu, '')
+  return id.startsWith('<') ? id.replace('<', '<response-') : `response-${id}`
 }

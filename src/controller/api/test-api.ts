@@ -100,7 +100,10 @@ export class TestApi {
   }
 
   /** Sends a batch of the given text. */
-  async batch(contentType: string, text: string): Promise<{ readonly status: number; readonly text: string }> {
+  async batch(
+    contentType: string,
+    text: string,
+  ): Promise<{ readonly status: number; readonly text: string; readonly contentType: string }> {
     await this.#ready
     const response = await this.api.handle({
       method: 'POST',
@@ -113,7 +116,12 @@ export class TestApi {
       user: 'tester',
       role: this.#role,
     })
-    return { status: response.status, text: 'bytes' in response ? response.bytes : JSON.stringify(response.body) }
+    const isJson = 'body' in response
+    return {
+      status: response.status,
+      text: isJson ? JSON.stringify(response.body) : response.bytes,
+      contentType: isJson ? '' : response.contentType,
+    }
   }
 
   /** What edges would get. */

@@ -57,7 +57,7 @@ export class Door {
 
   /** Who sends this, or why it is not let in. */
   enter(arrival: Arrival, access: Access): Identity | Refusal {
-    const origin = refusalOfOrigin(arrival, access.scheme, access.isLoopback)
+    const origin = refusalOfOrigin(arrival, access.scheme, access.isLoopback && access.scheme === 'http')
     if (origin !== undefined) return { status: 403, reason: 'forbidden', message: origin }
     const identity = this.#identify(arrival, access)
     if ('status' in identity) return identity

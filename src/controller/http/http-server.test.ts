@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { deflateSync, gzipSync } from 'node:zlib'
 import type { ApiResponse } from '../methods/api-request.ts'
 import type { TlsIdentity } from './http-server.ts'
 import { BODY_BYTES_MAX } from './read-body.ts'
@@ -39,7 +40,7 @@ function certificate(t: TestContext): TlsIdentity {
     '-subj',
     '/CN=localhost',
   ]
-  const names = ['-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
+  const names = ['-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:compute.googleapis.com']
   execFileSync('openssl', ['req', '-x509', ...kind, ...names, '-keyout', key, '-out', cert], { stdio: 'ignore' })
   return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
 }
@@ -502,3 +503,65 @@ test('answers that are not read are bounded: nothing more is carried out, and wh
 async function eventually(isTrue: () => boolean): Promise<void> {
   for (const endMs = performance.now() + 30_000; !isTrue(); await setImmediate()) assert.ok(performance.now() < endMs)
 }
+
+test('requests that are sent without waiting are answered one after the other, in their order', async (t) => {
+  const { server, requests, answerWith } = await serve(t, LOOPBACK)
+  const done: string[] = []
+  answerWith(async ({ path }) => {
+    // The first takes longer than all that come behind it.
+    for (let turn = path === '/a' ? 50 : 0; turn > 0; turn--) await setImmediate()
+    done.push(path)
+    return { status: 200, body: path }
+  })
+  const { host, port } = locationOf(server.url)
+  const socket = connect(port, host)
+  socket.write(['/a', '/b', '/c'].map((path) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`).join(''))
+  let text = ''
+  for await (const part of socket) {
+    text += String(part)
+    if (text.includes('"/c"')) break
+  }
+  assert.deepEqual(
+    [done, requests.map(({ path }) => path)],
+    [
+      ['/a', '/b', '/c'],
+      ['/a', '/b', '/c'],
+    ],
+  )
+})
+
+test('a body may be compressed, and is bounded as it is when it is not', async (t) => {
+  const { ask, requests } = await serve(t, LOOPBACK)
+  const body = '{"name":"é"}'
+  for (const [encoding, bytes] of [
+    ['gzip', gzipSync(body)],
+    ['deflate', deflateSync(body)],
+    ['identity', Buffer.from(body)],
+  ] as const) {
+    assert.equal((await ask('POST', '/x', { 'content-encoding': encoding }, bytes)).status, 200, encoding)
+    assert.deepEqual(requests.at(-1)?.body, { name: 'é' }, encoding)
+    assert.equal(Buffer.from(requests.at(-1)?.rawBody ?? []).toString(), body)
+  }
+  const bomb = gzipSync(Buffer.alloc(BODY_BYTES_MAX + 1))
+  assert.equal(reasonOf(await ask('POST', '/x', { 'content-encoding': 'gzip' }, bomb)), '413 uploadTooLarge')
+  assert.equal(reasonOf(await ask('POST', '/x', { 'content-encoding': 'gzip' }, '{}')), '400 badRequest')
+  assert.equal(reasonOf(await ask('POST', '/x', { 'content-encoding': 'br' }, '{}')), '415 unsupportedMediaType')
+})
+
+test('a POST may stand for another method, and HEAD is the head of a GET', async (t) => {
+  const { ask, requests } = await serve(t, LOOPBACK)
+  await ask('POST', '/x', { 'x-http-method-override': 'patch' }, '{}')
+  const { status, text, headers } = await ask('HEAD', '/x')
+  assert.deepEqual([status, text, Number(headers['content-length']) > 0], [200, '', true])
+  await ask('GET', '/x', { 'x-http-method-override': 'DELETE' })
+  assert.deepEqual(
+    requests.map(({ method }) => method),
+    ['PATCH', 'GET', 'GET'],
+  )
+})
+
+test('on loopback with a certificate, names of others may be asked for: no page can have that certificate', async (t) => {
+  const { ask, requests } = await serve(t, LOOPBACK, certificate(t))
+  assert.equal((await ask('GET', '/x', { host: 'compute.googleapis.com' })).status, 200)
+  assert.equal(requests[0].baseUrl, 'https://www.googleapis.com')
+})

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import { classifyAddress } from '../../address/address-class.ts'
 import { formatEndpoint } from '../../address/endpoint.ts'
@@ -26,7 +26,7 @@ export type TlsIdentity = { readonly cert: string; readonly key: string }
 /** Where a server listens, and what stands behind it. */
 export type HttpServerOptions = RequestHandlerOptions & {
   readonly address: ListenAddress
-  /** For every address that is not loopback. */
+  /** undefined: the API is served in the clear. */
   readonly tls: TlsIdentity | undefined
 }
 
@@ -54,7 +54,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     isLoopback: address.kind === 'tcp' && isTrustedAddress(address),
   }
   const handler = new RequestHandler(options, access, () => !server.listening)
-  const server = makeServer(tls, (request, response) => void handler.handle(request, response))
+  const server = makeServer(tls, inOrder(handler))
   server.maxConnections = CONNECTIONS_MAX
   await listenOn(server, address, 'The controller', 'kept')
   return {
@@ -64,6 +64,19 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     },
     // Closing what is closed is no error.
     close: () => new Promise((resolve) => void server.close(() => resolve())),
+  }
+}
+
+/** One after the other on each connection: who sends a second request before the first is answered means it to come after. */
+function inOrder(handler: RequestHandler): RequestListener {
+  const lastOf = new WeakMap<IncomingMessage['socket'], Promise<void>>()
+  return (request, response) => {
+    const { socket } = request
+    const before = lastOf.get(socket) ?? Promise.resolve()
+    lastOf.set(
+      socket,
+      before.then(() => (socket.destroyed ? undefined : handler.handle(request, response))),
+    )
   }
 }
 

@@ -9,7 +9,14 @@ import { type AnswerLimits, Answers } from './answers.ts'
 import type { Access, Door } from './door.ts'
 import { logInternalError } from './internal-error.ts'
 import { isOwnPath, type OwnRoutes } from './own-routes.ts'
-import { BODY_BYTES_MAX, parseJson, readBody } from './read-body.ts'
+import { BODY_BYTES_MAX, parseJson, type ReadBody, readBody } from './read-body.ts'
+
+const BODY_REFUSALS: Readonly<Record<Exclude<ReadBody, Buffer>, readonly [number, string, string]>> = {
+  'too large': [413, 'uploadTooLarge', `The request is larger than the limit of ${BODY_BYTES_MAX} bytes`],
+  'cut off': [400, 'badRequest', 'The request is not complete'],
+  'unknown encoding': [415, 'unsupportedMediaType', 'The Content-Encoding is unknown; send gzip, deflate or none'],
+  'not compressed': [400, 'badRequest', 'The body is not compressed as its Content-Encoding says'],
+}
 
 /** What stands behind the server. */
 export type RequestHandlerOptions = {
@@ -60,15 +67,12 @@ export class RequestHandler {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, identity: Identity): Promise<void> {
-    const { method = '', url = '/', headers } = request
+    const { url = '/', headers } = request
+    const method = methodOf(request)
     const [path, query = ''] = splitOnce(url, '?')
     if (!isDecodable(path)) return this.#refuse(response, 400, 'badRequest', 'The path is not a valid URL')
     const rawBody = await readBody(request)
-    if (rawBody === 'too large') {
-      const message = `The request is larger than the limit of ${BODY_BYTES_MAX} bytes`
-      return this.#refuse(response, 413, 'uploadTooLarge', message)
-    }
-    if (rawBody === 'cut off') return this.#refuse(response, 400, 'badRequest', 'The request is not complete')
+    if (typeof rawBody === 'string') return this.#refuse(response, ...BODY_REFUSALS[rawBody])
     const asked = { method, path, query: new URLSearchParams(query), body: parseJson(rawBody) }
     if (isOwnPath(path)) {
       const beganMs = performance.now()
@@ -114,6 +118,13 @@ export class RequestHandler {
 
 function refusal(status: number, reason: string, message: string): ApiResponse {
   return { status, body: errorBody({ status, message, details: [{ message, reason }] }) }
+}
+
+/** HEAD asks for the head of what GET answers; a POST may stand for another method, as with all of Google's APIs. */
+function methodOf({ method = '', headers }: IncomingMessage): string {
+  if (method === 'HEAD') return 'GET'
+  const override = headers['x-http-method-override']
+  return method === 'POST' && typeof override === 'string' ? override.trim().toUpperCase() : method
 }
 
 function isDecodable(path: string): boolean {

@@ -18,7 +18,7 @@ const NAME = /^(?:[A-Za-z0-9_-]+|\*)$/
  * @throws ApiError 400 invalidParameter
  */
 export function readFields(query: URLSearchParams): FieldPaths | undefined {
-  const text = query.get('fields') ?? ''
+  const text = query.get('fields') ?? query.get('$fields') ?? ''
   if (text === '') return undefined
   const paths = text.length > LENGTH_MAX ? undefined : readAll(text)
   if (paths !== undefined && paths.length <= PATHS_MAX) return paths

@@ -57,7 +57,8 @@ export const actions: Readonly<Record<string, Action>> = {
     throw new ApiError(400, { message, reason: 'resourceNotReady' })
   },
   'instances.setDeletionProtection': (call, stored) => {
-    const given = call.request.query.get('deletionProtection') ?? 'true'
+    // gcloud and Python's clients write True.
+    const given = (call.request.query.get('deletionProtection') || 'true').toLowerCase()
     if (given !== 'true' && given !== 'false') throw invalidField('deletionProtection', given, 'Give true or false')
     return replaceResource(call, stored, { ...stored.resource, deletionProtection: given === 'true' })
   },

@@ -17,7 +17,10 @@ export const behaviours: Readonly<Record<CollectionName, Behaviour>> = {
   targetSslProxies: {},
   sslCertificates,
   sslPolicies: { complete: completePolicy },
-  backendServices: {},
+  backendServices: {
+    // gcloud's edit puts a service without its scheme, which never changes by being left out.
+    keep: (body, { resource }) => ({ loadBalancingScheme: resource.loadBalancingScheme, ...body }),
+  },
   healthChecks: {},
   instanceGroups,
   instances,

@@ -8,7 +8,7 @@ import type { Call } from '../methods/call.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
 import { fingerprintOf } from '../model/fingerprint.ts'
 import { hostLink } from '../model/reference-index.ts'
-import { pathOf, regionOf } from '../model/resource-paths.ts'
+import { otherLink, pathOf, regionOf } from '../model/resource-paths.ts'
 import type { StoredResource } from '../store/store.ts'
 import { addressesOf } from './address-pool.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
@@ -83,6 +83,7 @@ function completeInstance({ key, fields, warnings }: Draft, call: Call, stored: 
     fields.lastStartTimestamp = new Date(call.now).toISOString()
   }
   fields.machineType ??= `projects/${key.project}/${key.scope}/machineTypes/${serverDefaults.instances.machineType}`
+  if (Array.isArray(fields.disks)) fields.disks = fields.disks.map((disk, index) => completeDisk(disk, index, key))
   fields.cpuPlatform ??= 'Unknown CPU Platform'
   fields.startRestricted = false
   fields.labelFingerprint = fingerprintOf(fields.labels ?? {})
@@ -90,6 +91,22 @@ function completeInstance({ key, fields, warnings }: Draft, call: Call, stored: 
   fields.tags = { items: tags, fingerprint: fingerprintOf(tags) }
   const { items: metadata } = fields.metadata as Mapping
   fields.metadata = { kind: 'compute#metadata', items: metadata, fingerprint: fingerprintOf(metadata) }
+}
+
+/** What Google's servers say of a disk: which one it is, and how it is attached. */
+function completeDisk(disk: unknown, index: number, { project, scope, name }: Draft['key']): unknown {
+  if (!isMapping(disk)) return disk
+  const { source = index === 0 ? name : `${name}-${index}` } = disk
+  return {
+    kind: 'compute#attachedDisk',
+    type: 'PERSISTENT',
+    mode: 'READ_WRITE',
+    index,
+    deviceName: `persistent-disk-${index}`,
+    boot: index === 0,
+    ...disk,
+    source: typeof source === 'string' ? otherLink(project, scope, 'disks', source) : source,
+  }
 }
 
 function completeInterface(
@@ -124,8 +141,8 @@ function completeInterface(
 }
 
 /** An existing host is reached where it is: this is what `gcloud compute ssh` connects to. */
-function withNatIps({ accessConfigs, networkIP }: Mapping, natIP: string): Mapping {
-  if (!Array.isArray(accessConfigs) || networkIP === undefined) return {}
+function withNatIps({ accessConfigs }: Mapping, natIP: string): Mapping {
+  if (!Array.isArray(accessConfigs)) return {}
   const withNatIp = (config: unknown) =>
     isMapping(config) ? { kind: 'compute#accessConfig', natIP, ...config } : config
   return { accessConfigs: accessConfigs.map(withNatIp) }

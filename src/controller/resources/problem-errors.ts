@@ -11,7 +11,9 @@ const SECRET_FIELDS = /(privateKey|certificate)$/
 /** Makes an error of what a check found; `body` is what was checked, for the values that messages show. */
 export function errorOfProblems(problems: readonly Problem[], body: unknown): ApiError {
   const isAbsent = problems.every(({ code }) => code === 'notFound')
-  const details = problems.slice(0, DETAILS_MAX).map((problem) => detailOf(problem, body))
+  // gcloud shows only the first: what can be done about is said after what cannot.
+  const ordered = problems.toSorted((a, b) => Number(b.code === 'unsupported') - Number(a.code === 'unsupported'))
+  const details = ordered.slice(0, DETAILS_MAX).map((problem) => detailOf(problem, body))
   return new ApiError(isAbsent ? 404 : 400, ...details)
 }
 

@@ -28,6 +28,11 @@ export async function addProjects(
   })
 }
 
+/** The project that its number stands for; undefined: no project has it. */
+export function projectOfNumber(store: Store, projects: readonly string[], number: string): string | undefined {
+  return projects.find((project) => store.get(project, COLLECTION, 'global', project)?.id === number)
+}
+
 /** The project of a request as clients see it. */
 export function shownProject({ world, route, request }: Call): Mapping {
   const { project } = route

@@ -43,7 +43,7 @@ test('a link may be a name alone, where only one resource has it, or a path with
 
 test('a name that more than one resource has is not guessed', async () => {
   const api = await apiWithGroups(`${B}/g`, `${C}/g`)
-  assert.match(await refused(api, 'g'), /^400 invalid: .*'resource\.backends\[0\]\.group'.*more than one.* name .* or /)
+  assert.match(await refused(api, 'g'), /^400 invalid: .*'resource\.backends\[0\]\.group'.*more than one.*give .* or /)
   assert.equal(await resolved(api, `${C}/instanceGroups/g`), `${C}/instanceGroups/g`)
 })
 

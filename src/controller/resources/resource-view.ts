@@ -1,4 +1,4 @@
-import type { Mapping } from '../../compute/json-value.ts'
+import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { type CollectionName, definitions, isCollectionName } from '../../compute/resources.ts'
 import { shownResource } from '../model/links.ts'
 import { addressLink } from '../model/reference-index.ts'
@@ -29,10 +29,20 @@ function makeView(stored: StoredResource, collection: CollectionName, baseUrl: s
     id: stored.id,
     creationTimestamp: stored.created,
     ...shown,
+    ...(collection === 'instances' ? shownDisks(shown, toUrl) : {}),
     ...(collection === 'sslCertificates' ? { selfManaged: { certificate: shown.certificate } } : {}),
     ...Object.fromEntries(location.map(([field, link]) => [field, urlOf(baseUrl, link)])),
     selfLink: urlOf(baseUrl, pathOf(stored)),
   }
+}
+
+/** Disks are kept as they were given, and have no schema: their source is the one link in them that is ours. */
+function shownDisks({ disks }: Mapping, toUrl: (link: string) => string): Mapping {
+  if (!Array.isArray(disks)) return {}
+  const shown = disks.map((disk: unknown) => {
+    return isMapping(disk) && typeof disk.source === 'string' ? { ...disk, source: toUrl(disk.source) } : disk
+  })
+  return { disks: shown }
 }
 
 /** What uses an address is not part of it, and changes without it. */
