@@ -4,6 +4,7 @@ import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { partOf, readFields } from '../lists/partial-response.ts'
 import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
 import type { Call } from '../methods/call.ts'
+import { DISCOVERY_PATHS, discoveryDocument } from '../methods/discovery.ts'
 import { openApiDocument } from '../methods/openapi.ts'
 import { OPENAPI_PATH, type Route, routeOf } from '../methods/route.ts'
 import { ApiError, errorBody, notFound, shown } from '../model/api-error.ts'
@@ -101,6 +102,10 @@ export class Api {
       if (request.path === OPENAPI_PATH && request.method === 'GET') {
         called('openapi')
         return { status: 200, body: openApiDocument() }
+      }
+      if (request.method === 'GET' && isDiscovery(request)) {
+        called('discovery')
+        return { status: 200, body: discoveryDocument(request.baseUrl) }
       }
       const route = this.#routeOf(request)
       called(route.method.id)
@@ -275,6 +280,11 @@ export class Api {
     const message = 'Internal error: the log of the controller says why, and the resource whether it was changed'
     return { status: 500, body: errorBody(new ApiError(500, { message, reason: 'internalError' })) }
   }
+}
+
+/** The newer of the two places has a version, which is that of all else here. */
+function isDiscovery({ path, query }: ApiRequest): boolean {
+  return DISCOVERY_PATHS.includes(path) && ['v1', ''].includes(query.get('version') ?? '')
 }
 
 /** There is one form of answers. */

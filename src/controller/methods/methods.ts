@@ -60,7 +60,7 @@ export const methods: readonly Method[] = [
 ]
 
 /** Methods of collections that nothing is ever in: they can be listed, and nothing is found. */
-const methodsOfNothing: readonly Method[] = emptyCollections.flatMap(emptyMethods)
+export const methodsOfNothing: readonly Method[] = emptyCollections.flatMap(emptyMethods)
 
 const everyMethod = [...methods, ...methodsOfNothing]
 const methodsByPlace = new Map(everyMethod.map((method) => [`${method.http} ${placeOf(method)}`, method]))

@@ -1,6 +1,7 @@
 import type { Mapping } from '../../compute/json-value.ts'
 import { definitions } from '../../compute/resources.ts'
 import { collectionNames } from '../model/collections.ts'
+import { pathOf, schemaName } from './method-path.ts'
 import { type Method, methods, storedCollection } from './methods.ts'
 
 const LIST_PARAMETERS = ['filter', 'maxResults', 'orderBy', 'pageToken', 'returnPartialSuccess']
@@ -30,29 +31,6 @@ export function openApiDocument(): Mapping {
     },
     paths: Object.fromEntries(paths),
     components: { schemas },
-  }
-}
-
-function pathOf({ shape, collection, action, id }: Method, scope: Method['scopes'][number]): string {
-  const project = '/compute/v1/projects/{project}'
-  const isPlaces = collection === 'zones' || collection === 'regions'
-  const place = isPlaces ? '' : scope === 'global' ? '/global' : `/${scope}s/{${scope}}`
-  const word = action === 'getSerialPortOutput' ? 'serialPort' : action
-  switch (shape) {
-    case 'project':
-      return action === 'get' ? project : `${project}/${action}`
-    case 'aggregated':
-      return `${project}/aggregated/${collection}`
-    case 'collection':
-      return `${project}${place}/${collection}`
-    case 'collection-action':
-      return `${project}${place}/${collection}/${action}`
-    case 'resource':
-      return `${project}${place}/${collection}/{name}`
-    case 'resource-action':
-      return id === 'images.getFromFamily'
-        ? `${project}${place}/images/family/{name}`
-        : `${project}${place}/${collection}/{name}/${word}`
   }
 }
 
@@ -89,12 +67,6 @@ function answerSchema(method: Method): unknown {
   if (!method.isRead) return { $ref: '#/components/schemas/Operation' }
   if (collection === undefined || method.action !== 'get') return { type: 'object' }
   return { $ref: `#/components/schemas/${schemaName(collection)}` }
-}
-
-/** `compute#healthCheck` is `HealthCheck`. */
-function schemaName(collection: keyof typeof definitions): string {
-  const kind = definitions[collection].kind.slice('compute#'.length)
-  return kind.charAt(0).toUpperCase() + kind.slice(1)
 }
 
 /** Without the rules between fields, which are functions. */
