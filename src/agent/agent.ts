@@ -6,12 +6,15 @@ import { warnOfSharedPorts } from '../dataplane/worker/shared-ports.ts'
 import type { ConnectionLimits } from '../dataplane/worker/worker-loop.ts'
 import { type ServeOptions, WorkerPool } from '../dataplane/worker/worker-pool.ts'
 import { isListening } from '../linux/socket-table.ts'
+import type { AgentStatus } from '../telemetry/agent-status.ts'
 import type { LogFields } from '../telemetry/log.ts'
+import { METRICS } from '../telemetry/metrics.ts'
 import { messageOf } from '../text/error-message.ts'
 import { type AgentListener, type PreparedListener, prepareListener, withEdges } from './agent-listener.ts'
 import type { AgentRoleOptions } from './agent-role-options.ts'
 import { HostLoad } from './host-load.ts'
 import { type ExamineHost, HostProblems } from './host-problems.ts'
+import { listenerWarnings } from './listener-warnings.ts'
 import { checkPrerequisites } from './prerequisites.ts'
 import type { TrustedEdges } from './trusted-edges.ts'
 
@@ -171,6 +174,25 @@ class Agent implements Program {
     return this.#pool.connections()
   }
 
+  /** What `/status` shows. */
+  agentStatus(): AgentStatus {
+    const ended = Object.entries(METRICS.ended.slots).map(([reason, slot]) => [reason, this.read(slot)] as const)
+    return {
+      listeners: [...this.#prepared.values()].map((prepared) => ({
+        listen: formatEndpoint(prepared.listener.listen),
+        target4: formatEndpoint(prepared.listener.target4),
+        target6: formatEndpoint(prepared.listener.target6),
+        trusted: prepared.entrance.allowedSubnets,
+        isOpen: this.isOpen(prepared),
+      })),
+      connections: {
+        open: this.read(METRICS.open.slot),
+        accepted: this.read(METRICS.accepted.slot),
+        ended: Object.fromEntries(ended.filter(([, count]) => count > 0)),
+      },
+    }
+  }
+
   /** Reports whether the port is open. */
   isOpen(prepared: PreparedListener): boolean {
     return this.#open.has(prepared.name)
@@ -200,6 +222,9 @@ class Agent implements Program {
     }
     for (const name of [...this.#open]) if (!names.has(name)) this.#unlisten(name)
     this.#prepared = new Map(wanted.map((prepared) => [prepared.name, prepared]))
+    for (const warning of wanted.flatMap(({ listener, entrance }) => listenerWarnings(listener, entrance))) {
+      this.#context.log('warn', warning)
+    }
   }
 
   /** Without reading the configuration again: somebody may be in the middle of writing it. */

@@ -9,13 +9,14 @@ import { asError } from '../text/error-message.ts'
 import { CertificateError, certificateWarnings, readCertificate } from '../tls/certificate.ts'
 import { edgeTls } from './edge-tls.ts'
 import { readNamedFile } from './named-file.ts'
-import { findService } from './service.ts'
+import { programVersion } from './program-version.ts'
+import { findService, logForm } from './service.ts'
 
 type TlsFiles = NonNullable<ControllerCommand['tls']>
 
 /** Runs a controller until SIGTERM or SIGINT ends it, with status 0; SIGHUP reads the certificate again. */
 export async function runController({ tls, admin, ...command }: ControllerCommand): Promise<void> {
-  const { log, dropped, flush } = openLog()
+  const { log, dropped, flush } = openLog(logForm())
   const onFatal = (error: Error): never => {
     log('fatal', error.message, { stack: error.stack })
     flush()
@@ -39,7 +40,7 @@ export async function runController({ tls, admin, ...command }: ControllerComman
   process.on('SIGINT', (signal) => void stop(signal))
   process.on('SIGHUP', () => controller?.reload())
   const readTls = tls && (() => readTlsFiles(tls, log))
-  const metrics = admin && new ControllerMetrics(() => controller?.status(), dropped)
+  const metrics = admin && new ControllerMetrics(() => controller?.status(), dropped, programVersion())
   // Before the ports of clients: whoever has seen "listening" can ask for the metrics.
   if (admin !== undefined && metrics !== undefined) {
     await startAdmin(admin, { metrics, isReady: () => controller !== undefined && !isStopping })

@@ -6,7 +6,8 @@ import type { ListenAddress } from '../telemetry/listen.ts'
 import { openLog } from '../telemetry/log.ts'
 import { dataPlaneMetrics } from '../telemetry/registry.ts'
 import { asError } from '../text/error-message.ts'
-import { findService } from './service.ts'
+import { programVersion } from './program-version.ts'
+import { findService, logForm } from './service.ts'
 
 /** What the life of the process depends on, beside the program itself. */
 export type ServeOptions = {
@@ -27,7 +28,7 @@ export async function serve(
   options: ServeOptions,
   start: (context: ProgramContext) => Promise<Program>,
 ): Promise<void> {
-  const { log, dropped, flush } = openLog()
+  const { log, dropped, flush } = openLog(logForm())
   let program: Program | undefined
   const exit = (status: number): never => {
     program?.stopNow()
@@ -42,13 +43,15 @@ export async function serve(
   process.on('unhandledRejection', (reason) => onFatal(asError(reason)))
 
   let isReady = false
+  let running: Program | undefined
   // Before the ports of clients: whoever has seen "listening" can ask for the metrics.
   if (options.admin !== undefined) {
     const read = (slot: number): number => program?.read(slot) ?? 0
     const connections = async (): ReturnType<Program['connections']> => (await program?.connections()) ?? []
     const { edge } = options
-    const metrics = dataPlaneMetrics({ read, droppedRecords: dropped, edge })
-    await startAdmin(options.admin, { metrics, connections, isReady: () => isReady, edge })
+    const agentStatus = edge === undefined ? () => running?.agentStatus?.() : undefined
+    const metrics = dataPlaneMetrics({ read, droppedRecords: dropped, version: programVersion(), edge })
+    await startAdmin(options.admin, { metrics, connections, isReady: () => isReady, edge, agentStatus })
   }
   const service = findService(log)
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
@@ -62,7 +65,6 @@ export async function serve(
   }
   process.on('SIGTERM', (signal) => void stop(signal))
   process.on('SIGINT', (signal) => void stop(signal))
-  let running: Program | undefined
   let isReloadDue = false
   const reload = async (): Promise<void> => {
     // Whoever sends SIGHUP during the start means the configuration that is there afterwards.

@@ -1,8 +1,11 @@
+import { fstatSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import type { InheritedSocket } from '../dataplane/worker/program.ts'
 import { notifySocket, passedSockets, watchdogIntervalMs } from '../host/service-manager.ts'
 import { notifyServiceManager, type ServiceState } from '../linux/notify.ts'
 import { localEndpoint } from '../linux/socket.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { LogForm } from '../telemetry/log-form.ts'
 
 /** The service manager (systemd) as this process sees it; without one, nothing happens. */
 export type Service = {
@@ -32,6 +35,13 @@ export function findService(log: Log): Service {
       setInterval(() => void respond().then(() => tell('watchdog')), intervalMs).unref()
     },
   }
+}
+
+/** The form that whoever reads stdout can use best: a terminal, the journal (systemd.exec(5), JOURNAL_STREAM), others. */
+export function logForm(): LogForm {
+  if (isatty(1)) return 'terminal'
+  const { dev, ino } = fstatSync(1)
+  return process.env['JOURNAL_STREAM'] === `${dev}:${ino}` ? 'journal' : 'json'
 }
 
 /** Tells the service manager, if there is one; returns undefined, or the name of the error. */

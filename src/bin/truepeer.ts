@@ -1,13 +1,12 @@
 // The program: argv and the environment are read here and nowhere else.
 
-import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { type AgentConfiguration, type AgentController, startAgent } from '../agent/agent.ts'
 import type { AgentListener } from '../agent/agent-listener.ts'
 import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
 import { parseLastEdges, TrustedEdges } from '../agent/trusted-edges.ts'
-import { type AgentCommand, readAgent } from '../cli/agent.ts'
+import { type AgentCommand, readAgent, takeCheck } from '../cli/agent.ts'
 import { parseAgentConfig } from '../cli/agent-config.ts'
 import { parseAgentInstall } from '../cli/agent-install.ts'
 import { parseBackup, parseController, parseRestore, parseToken, type TokenCommand } from '../cli/controller.ts'
@@ -19,7 +18,9 @@ import type { FollowerSettings } from '../cli/follower-flags.ts'
 import { type CommandName, commandHelp, commands, programHelp } from '../cli/help.ts'
 import { parseHostSetup } from '../cli/host-setup.ts'
 import { formatStatus, parseStatus, readStatus, type StatusCommand } from '../cli/status.ts'
+import { formatSteered, parseSteer } from '../cli/steer.ts'
 import { parseVerify, parseWhoami, type VerifyCommand } from '../cli/verify.ts'
+import { nearestWord } from '../compute/nearest-word.ts'
 import type { ProgramContext } from '../dataplane/worker/program.ts'
 import type { RunningEdge } from '../edge/edge.ts'
 import { ConfigurationError } from '../edge/frontends/configuration-error.ts'
@@ -29,10 +30,12 @@ import { messageOf } from '../text/error-message.ts'
 import { connectionLimits } from './connection-limits.ts'
 import { askAboutInstance, controllerClient } from './controller-connection.ts'
 import { readNamedFile, readNamedRoots } from './named-file.ts'
+import { programVersion } from './program-version.ts'
 import { serve } from './serve.ts'
 import { tellServiceManager } from './service.ts'
 
 const EXIT_USAGE = 2
+const VERSION_WORDS = ['version', '--version', '-version', '-V']
 
 /** What a unit that runs this very installation has to name. */
 const INSTALLATION = {
@@ -43,8 +46,9 @@ const INSTALLATION = {
 async function main(argv: readonly string[]): Promise<void> {
   const [name] = argv
   if (name === undefined) throw new UsageError(`Which command?\n\n${programHelp()}`)
+  if (name === 'help') return print(helpOf(argv.slice(1)))
   if (isHelp(name)) return print(programHelp())
-  if (name === '--version' || name === '-version') return print(`truepeer ${version()}\n`)
+  if (VERSION_WORDS.includes(name)) return print(`truepeer ${programVersion()}\n`)
   const command = findCommand(argv)
   if (argv.some(isHelp)) return print(commandHelp(commands[command]))
   await run(command, argv.slice(command.split(' ').length))
@@ -56,8 +60,16 @@ function findCommand(argv: readonly string[]): CommandName {
     const name = argv.slice(0, words).join(' ')
     if (Object.hasOwn(commands, name)) return name as CommandName
   }
-  const names = Object.keys(commands).join(', ')
-  throw new UsageError(`Unknown command ${quoted(argv.slice(0, 2).join(' '))}; there are ${names}`)
+  const names = Object.keys(commands)
+  const given = argv.slice(0, 2).join(' ')
+  const nearest = nearestWord(argv[0], names) ?? nearestWord(given, names)
+  const remedy = nearest === undefined ? `there are ${names.join(', ')}` : `did you mean "${nearest}"?`
+  throw new UsageError(`Unknown command ${quoted(nearest === undefined ? given : argv[0])}; ${remedy}`)
+}
+
+/** The text of `truepeer help`, or of `truepeer help COMMAND`. */
+function helpOf(words: readonly string[]): string {
+  return words.length === 0 || isHelp(words[0]) ? programHelp() : commandHelp(commands[findCommand(words)])
 }
 
 async function run(command: CommandName, argv: readonly string[]): Promise<void> {
@@ -74,6 +86,9 @@ async function run(command: CommandName, argv: readonly string[]): Promise<void>
       return examineAgent(argv)
     case 'status':
       return runStatus(parseStatus(argv))
+    case 'drain':
+    case 'enable':
+      return runSteer(command, argv)
     case 'controller':
     case 'controller backup':
     case 'controller restore':
@@ -113,9 +128,14 @@ function exitWith(status: number): void {
   process.exitCode = status
 }
 
-function runAgent(argv: readonly string[]): Promise<void> {
-  const read = (): AgentCommand => readAgent(argv, readAgentConfig)
+async function runAgent(argv: readonly string[]): Promise<void> {
+  const { isOnlyChecked, rest } = takeCheck(argv)
+  const read = (): AgentCommand => readAgent(rest, readAgentConfig)
   const command = read()
+  if (isOnlyChecked) {
+    const { describeAgent } = await import('../agent/describe-agent.ts')
+    return print(describeAgent(command.listeners))
+  }
   const { workers, warmsUp } = command
   return serve(command, (context) => {
     const readConfiguration = (): AgentConfiguration => {
@@ -240,17 +260,31 @@ async function serveEdge(
 }
 
 async function runStatus({ admin, json }: StatusCommand): Promise<void> {
-  const body = await askAdmin(admin, '/status')
+  const body = await askAdmin(admin, 'GET', '/status')
   const status = readStatus(body)
   print(json ? body : formatStatus(status))
 }
 
-async function runVerify({ host, port, hasTls, caPath, serverName, json }: VerifyCommand): Promise<number> {
+/** Takes a backend of a running edge out, or in again. */
+async function runSteer(action: 'drain' | 'enable', argv: readonly string[]): Promise<void> {
+  const { admin, backend } = parseSteer(action, argv)
+  print(formatSteered(await askAdmin(admin, 'POST', `/backends/${encodeURIComponent(backend)}/${action}`)))
+}
+
+async function runVerify({
+  host,
+  port,
+  hasTls,
+  caPath,
+  serverName,
+  isClientFirst,
+  json,
+}: VerifyCommand): Promise<number> {
   // Here and below: edge and agent need none of it, and are loaded with few descriptors to spare where the limit is low.
   const { verify } = await import('../verify/verify.ts')
   const { formatResult } = await import('../verify/format-result.ts')
   const rootsPem = caPath === undefined ? undefined : readNamedRoots('--ca', caPath)
-  const result = await verify({ host, port, tls: hasTls ? { rootsPem, serverName } : undefined })
+  const result = await verify({ host, port, isClientFirst, tls: hasTls ? { rootsPem, serverName } : undefined })
   print(json ? `${JSON.stringify(result, undefined, 2)}\n` : formatResult(result))
   return result.problems.length === 0 ? 0 : 1
 }
@@ -266,16 +300,14 @@ function isHelp(word: string): boolean {
 }
 
 function print(text: string): void {
-  process.stdout.write(text)
+  process.stdout.removeListener('error', onOutputLost).once('error', onOutputLost).write(text)
 }
 
-function version(): string {
-  const file = new URL('../../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version
+/** Whoever reads a pipe may close it when he has read enough; that a disk is full has to be said. */
+function onOutputLost(error: NodeJS.ErrnoException): never {
+  if (error.code !== 'EPIPE') process.stderr.write(`truepeer: The output cannot be written (${error.message})\n`)
+  process.exit(1)
 }
-
-// In place of node's handler, which would open an inspector for every local user; see bin/truepeer for the time before.
-process.on('SIGUSR1', () => {})
 
 main(process.argv.slice(2)).catch((error: unknown) => {
   const message = messageOf(error)

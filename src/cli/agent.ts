@@ -119,8 +119,12 @@ const configFlag = {
   ),
 } as const
 
+const checkFlag = {
+  check: switchFlag('check', 'Check the settings, print what is wrong with them or that they are valid, and exit'),
+} as const
+
 /** All that may stand behind `truepeer agent`; {@link readAgent} says what goes together. */
-export const agentHelpFlags = { ...agentFlags, ...configFlag } as const
+export const agentHelpFlags = { ...agentFlags, ...configFlag, ...checkFlag } as const
 
 /** One listening port of an agent. */
 export type AgentListenerCommand = ListenerSettings & {
@@ -168,6 +172,15 @@ export type ReadAgentConfig = (path: string) => AgentCommand
 export function readAgent(argv: readonly string[], readConfig: ReadAgentConfig): AgentCommand {
   const file = agentConfigFile(argv)
   return file === undefined ? parseAgent(argv) : readConfig(file)
+}
+
+/** The arguments without `--check`, and whether it was among them. */
+export function takeCheck(argv: readonly string[]): {
+  readonly isOnlyChecked: boolean
+  readonly rest: readonly string[]
+} {
+  const rest = argv.filter((word) => !/^--?check$/.test(word))
+  return { isOnlyChecked: rest.length < argv.length, rest }
 }
 
 /** The file of `--config FILE`, which stands alone; undefined when the command line has no such flag. @throws UsageError */
@@ -230,6 +243,6 @@ function trustedEdges(
   if (path !== undefined) return { kind: 'file', path }
   if (isEveryone) return { kind: 'everyone' }
   throw new UsageError(
-    'Whose headers are trusted? Give --allowed-subnets FILE with the subnets of your edges, or --allow-all-subnets',
+    'Whose headers are trusted? Give --allowed-subnets FILE with the subnets of your edges, or --controller URL that knows them, or --allow-all-subnets',
   )
 }

@@ -169,7 +169,10 @@ for (const [argv, message] of [
   [['-p', 'udp', TRUST], '-p udp is not supported yet; leave -p out to use TCP'],
   [['-p=udp', TRUST], '-p udp is not supported yet; leave -p out to use TCP'],
   [['-p', 'sctp', TRUST], '-p "sctp" is not one of tcp, udp'],
-  [[], /Give --allowed-subnets FILE with the subnets of your edges, or --allow-all-subnets$/],
+  [
+    [],
+    /Give --allowed-subnets FILE with the subnets of your edges, or --controller URL that knows them, or --allow-all-subnets$/,
+  ],
   [
     [TRUST, '--allowed-subnets', 'x'],
     /--allowed-subnets and --allow-all-subnets contradict each other; give one of them/,

@@ -36,11 +36,11 @@ test('a list keeps its order', () => {
 })
 
 for (const [name, argv, message] of [
-  ['an unknown flag', ['--marc', '1'], 'Unknown flag "--marc"; --help lists the flags'],
+  ['an unknown flag', ['--marc', '1'], 'Unknown flag "--marc"; did you mean --mark? --help lists the flags'],
   ['an unknown flag with one dash', ['-x=1'], 'Unknown flag "-x=1"; --help lists the flags'],
   ['a name of every object', ['--constructor', '1'], 'Unknown flag "--constructor"; --help lists the flags'],
   ['a part of a name', ['--mar', '1'], 'Unknown flag "--mar"; --help lists the flags'],
-  ['letters in the wrong case', ['--MARK', '1'], 'Unknown flag "--MARK"; --help lists the flags'],
+  ['letters in the wrong case', ['--MARK', '1'], 'Unknown flag "--MARK"; did you mean --mark? --help lists the flags'],
   ['a word', ['mark'], 'Unexpected "mark": only flags are allowed here; see --help'],
   ['an empty word', [''], 'Unexpected "": only flags are allowed here; see --help'],
   ['a dash', ['-'], 'Unexpected "-": only flags are allowed here; see --help'],

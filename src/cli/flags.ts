@@ -1,3 +1,4 @@
+import { nearestWord } from '../compute/nearest-word.ts'
 import { shortened } from '../text/plain-text.ts'
 
 /** What is shown of a word from the command line; one may be as long as the kernel allows. */
@@ -95,7 +96,8 @@ function tokenize(argv: readonly string[], flags: readonly Flag<unknown>[]): Tok
     const [, name, inline] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(word) ?? []
     if (name === undefined) throw new UsageError(`Unexpected ${quoted(word)}: only flags are allowed here; see --help`)
     const flag = flags.find((candidate) => candidate.name === name)
-    if (flag === undefined) throw new UsageError(`Unknown flag ${quoted(word)}; --help lists the flags`)
+    if (flag === undefined)
+      throw new UsageError(`Unknown flag ${quoted(word)}; ${nearestFlag(name, flags)}--help lists the flags`)
     const isSwitch = flag.metavar === ''
     if (isSwitch && inline !== undefined) throw new UsageError(`${spelled(flag)} takes no value; leave "=" out`)
     if (isSwitch || inline !== undefined) {
@@ -108,6 +110,12 @@ function tokenize(argv: readonly string[], flags: readonly Flag<unknown>[]): Tok
     tokens.push({ name, value })
   }
   return tokens
+}
+
+function nearestFlag(name: string, flags: readonly Flag<unknown>[]): string {
+  const names = flags.map((flag) => flag.name)
+  const nearest = flags.find((flag) => flag.name === nearestWord(name, names))
+  return nearest === undefined ? '' : `did you mean ${spelled(nearest)}? `
 }
 
 /** "-l -4 127.0.0.1:112" is a forgotten value; one that begins like a flag can still be given with "=". */

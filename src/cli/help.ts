@@ -6,6 +6,7 @@ import { edgeFlags } from './edge.ts'
 import { type FlagTable, spelled } from './flags.ts'
 import { hostSetupFlags } from './host-setup.ts'
 import { statusFlags } from './status.ts'
+import { steerFlags } from './steer.ts'
 import { verifyFlags, whoamiFlags } from './verify.ts'
 
 /** A subcommand as the help shows it. */
@@ -16,13 +17,13 @@ export const commands = {
   edge: {
     summary: 'Accept clients, choose a healthy backend, and tell it the address of the client',
     usage:
-      'truepeer edge --listen ADDR:PORT --backend ADDR:PORT [--backend ADDR:PORT ...] [flags]\n       truepeer edge --config FILE [--config FILE ...] [flags]',
+      'truepeer edge --listen ADDR:PORT --backend ADDR:PORT [--backend ADDR:PORT ...] [flags]\n       truepeer edge --config FILE [--config FILE ...] [flags]\n       truepeer edge --controller URL|unix:PATH --name NAME [flags]',
     flags: edgeFlags,
   },
   agent: {
     summary: "Accept connections from trusted edges, and connect to the local app from the client's address",
     usage:
-      'truepeer agent -l ADDR:PORT -4 ADDR:PORT -6 ADDR:PORT --allowed-subnets FILE [flags]\n       truepeer agent --config FILE',
+      'truepeer agent -l ADDR:PORT -4 ADDR:PORT -6 ADDR:PORT --allowed-subnets FILE [flags]\n       truepeer agent -l ... -4 ... -6 ... --controller URL|unix:PATH --instance NAME [flags]\n       truepeer agent --config FILE [--check]',
     flags: agentHelpFlags,
   },
   'agent install': {
@@ -41,9 +42,19 @@ export const commands = {
     flags: doctorFlags,
   },
   status: {
-    summary: 'Show the frontends, groups and backends of a running edge, with their health and connections',
+    summary: 'Show a running edge (frontends, groups, backends, their health and connections) or agent (listeners)',
     usage: 'truepeer status [--admin HOST:PORT|unix:PATH] [--json]',
     flags: statusFlags,
+  },
+  drain: {
+    summary: 'Take a backend of a running edge out: it gets no new connections, and keeps those that it has',
+    usage: 'truepeer drain BACKEND [--admin HOST:PORT|unix:PATH]',
+    flags: steerFlags,
+  },
+  enable: {
+    summary: 'Let a backend that was drained have new connections again',
+    usage: 'truepeer enable BACKEND [--admin HOST:PORT|unix:PATH]',
+    flags: steerFlags,
   },
   controller: {
     summary: 'Store the configuration, serve the API of Compute Engine, and send every change to the edges',
@@ -70,7 +81,7 @@ export const commands = {
   verify: {
     summary:
       "Connect to a frontend as a client, and show its certificates and whether the app sees this client's address",
-    usage: 'truepeer verify ADDR:PORT [--tls [--ca FILE] [--servername NAME]] [--json]',
+    usage: 'truepeer verify ADDR:PORT [--tls [--ca FILE] [--servername NAME]] [--client-first] [--json]',
     flags: verifyFlags,
   },
   whoami: {
@@ -103,7 +114,7 @@ export function programHelp(): string {
     ...names,
     '',
     'Flags:',
-    '  --help     Show this text; after a command, its flags',
+    '  --help     Show this text; after a command, its flags (also: truepeer help COMMAND)',
     '  --version  Show the version',
     '',
   ].join('\n')

@@ -49,10 +49,11 @@ async function shownMetrics(metrics: Metrics): Promise<string[]> {
 }
 
 test('the page of metrics names every metric of ours that there is, and no other', async () => {
-  const edge = dataPlaneMetrics({ read: () => 0, droppedRecords: () => 0, edge: () => undefined })
+  const edge = dataPlaneMetrics({ read: () => 0, droppedRecords: () => 0, version: '1.2.3', edge: () => undefined })
   const controller = new ControllerMetrics(
     () => undefined,
     () => 0,
+    '1.2.3',
   )
   const names = [...new Set([...(await shownMetrics(edge)), ...(await shownMetrics(controller))])]
   const documented = [...(referencePages().get('metrics.md') ?? '').matchAll(/^## `(\S+)`$/gm)].map(([, name]) => name)

@@ -11,6 +11,7 @@ import {
 } from '../telemetry/end-reasons.ts'
 import {
   ACCEPT_ERRNOS,
+  BUILD_INFO,
   FALLBACK_CAUSES,
   METRICS,
   type Metric,
@@ -160,6 +161,7 @@ function place(key: string): string {
   if (key in agentListenerFlags) return `In the file: \`${key}\`, for each listener.`
   if (key === 'workers' || key in processFlags || key in agentControllerFlags)
     return `In the file: \`${key}\`, at the top.`
+  if (key === 'check') return 'Not in the file; it can be given beside `--config`.'
   return key === 'config' ? 'Not in the file; it is the only flag of the agent then.' : 'Not in the file.'
 }
 
@@ -186,6 +188,8 @@ function metricsPage(): string {
         'the process.',
     ),
     ...Object.values<Metric>(METRICS).flatMap(metricSection),
+    `## \`${BUILD_INFO.name}\``,
+    `Gauge. ${BUILD_INFO.help}. Labels: ${codes(BUILD_INFO.labels)}.`,
     '## `truepeer_log_dropped_total`',
     'Counter. Log records dropped because the reader of stdout was too slow.',
     '# Metrics of an edge',
@@ -197,7 +201,7 @@ function metricsPage(): string {
     ...EDGE_METRICS.flatMap(statusMetricSection),
     '# Metrics of a controller',
     wrapped(
-      'A controller has `truepeer_log_dropped_total`, `process_*` and `nodejs_*` as well. A method or code is there once there ' +
+      'A controller has `truepeer_build_info`, `truepeer_log_dropped_total`, `process_*` and `nodejs_*` as well. A method or code is there once there ' +
         'was an answer of that kind, an edge from when it first follows or reports until it is forgotten.',
     ),
     ...countedSection(CONTROLLER_REQUESTS, 'Counter'),

@@ -134,11 +134,11 @@ test('a status is aligned tables, and what a backend said cannot move the cursor
 })
 
 test('an answer that is no status of an edge is an error, not an empty table', () => {
-  assert.deepEqual(readStatus(JSON.stringify(STATUS)).frontends, STATUS.frontends)
+  assert.deepEqual((readStatus(JSON.stringify(STATUS)) as EdgeStatus).frontends, STATUS.frontends)
   for (const body of ['', '[]', 'null', '{"error":"The edge is starting; ask again"}', '<html>']) {
     assert.throws(
       () => readStatus(body),
-      /not one of an edge of this version; compare "truepeer --version" of both/,
+      /not one of an edge or agent of this version; compare "truepeer --version" of both/,
       body,
     )
   }
@@ -151,7 +151,11 @@ test('a status in which any part is another thing is refused, or shown, and neve
       try {
         formatStatus(readStatus(body))
       } catch (error) {
-        assert.match(String(error), /not one of an edge of this version/, `${path.join('.')}: ${JSON.stringify(other)}`)
+        assert.match(
+          String(error),
+          /not one of an edge or agent of this version/,
+          `${path.join('.')}: ${JSON.stringify(other)}`,
+        )
       }
     }
   }

@@ -1,15 +1,18 @@
 import { isListOf, isNumber, isObjectOf, isOptional, isText } from '../snapshot/shape.ts'
+import type { AgentStatus } from '../telemetry/agent-status.ts'
 import type { BackendStatus, EdgeStatus } from '../telemetry/edge-status.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
+import { formatAgentStatus, isAgentStatus } from './agent-status.ts'
 import { parseAdmin } from './data-plane-flags.ts'
 import { parseFlags, switchFlag, valueFlag } from './flags.ts'
+import { table, withoutControls } from './table.ts'
 
 /** The flags of `truepeer status`. */
 export const statusFlags = {
   admin: valueFlag(
     'admin',
     'HOST:PORT|unix:PATH',
-    'The address at which the edge serves its status, as given to its --admin',
+    'The address of the admin server of the edge or agent, as given to its --admin',
     parseAdmin,
     '127.0.0.1:9112',
   ),
@@ -69,23 +72,28 @@ const isStatus = isObjectOf({
 /**
  * Reads what `/status` answers.
  *
- * @throws Error when it is not the status of an edge
+ * @throws Error when it is not the status of an edge or an agent
  */
-export function readStatus(body: string): EdgeStatus {
+export function readStatus(body: string): EdgeStatus | AgentStatus {
   let status: unknown
   try {
     status = JSON.parse(body)
   } catch {
     // Not even JSON: the same message says what to do.
   }
+  if (isAgentStatus(status)) return status as AgentStatus
   if (!isStatus(status)) {
-    throw new Error('The answer is not one of an edge of this version; compare "truepeer --version" of both')
+    throw new Error('The answer is not one of an edge or agent of this version; compare "truepeer --version" of both')
   }
   return status as EdgeStatus
 }
 
-/** Frontends, groups and backends as aligned tables for a terminal. */
-export function formatStatus({ configuration, frontends, services, leaving }: EdgeStatus): string {
+/** The parts of an edge or an agent as aligned tables for a terminal. */
+export function formatStatus(status: EdgeStatus | AgentStatus): string {
+  return 'listeners' in status ? formatAgentStatus(status) : formatEdgeStatus(status)
+}
+
+function formatEdgeStatus({ configuration, frontends, services, leaving }: EdgeStatus): string {
   const { version, appliedAt, reloads, problems } = configuration
   const groups = services.flatMap((service) => service.groups.map((group) => ({ service, group })))
   const blocks = [
@@ -196,28 +204,6 @@ function endpoint({ address, port }: { readonly address: string; readonly port: 
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
-/** What an edge tells may come from a backend. */
-function withoutControls(cell: string | number): string | number {
-  return typeof cell === 'string' ? cell.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?') : cell
-}
-
 function percent(part: number): string {
   return `${Math.round(part * 100)}%`
-}
-
-/** Columns are as wide as their widest cell; numbers stand at the right. */
-function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const lines = [head, ...rows.map((cells) => cells.map(withoutControls))]
-  const widths = head.map((_, column) => Math.max(...lines.map((cells) => String(cells[column]).length)))
-  const isNumber = head.map((_, column) => rows.length > 0 && rows.every((cells) => typeof cells[column] === 'number'))
-  return lines
-    .map((cells) =>
-      cells
-        .map((cell, column) =>
-          isNumber[column] ? String(cell).padStart(widths[column]) : String(cell).padEnd(widths[column]),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
 }

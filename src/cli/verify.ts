@@ -21,6 +21,10 @@ export const verifyFlags = {
     'The name to ask for (SNI), which the certificate must have; without this flag, the name of the target',
     parseServerName,
   ),
+  clientFirst: switchFlag(
+    'client-first',
+    'The app waits for its client to speak, as HTTP does: its silence is not a problem',
+  ),
   json: switchFlag('json', 'Print JSON instead of text'),
 } as const
 
@@ -32,6 +36,7 @@ export type VerifyCommand = {
   readonly hasTls: boolean
   readonly caPath: string | undefined
   readonly serverName: string | undefined
+  readonly isClientFirst: boolean
   readonly json: boolean
 }
 
@@ -48,7 +53,14 @@ export function parseVerify(argv: readonly string[]): VerifyCommand {
   if (!hasTls && (caPath !== undefined || serverName !== undefined)) {
     throw new UsageError('--ca and --servername are for TLS; give --tls with them')
   }
-  return { ...parseTargetName(target), hasTls, caPath, serverName, json: values.json.length > 0 }
+  return {
+    ...parseTargetName(target),
+    hasTls,
+    caPath,
+    serverName,
+    isClientFirst: values.clientFirst.length > 0,
+    json: values.json.length > 0,
+  }
 }
 
 /** A host name, which is never an address (RFC 6066 §3). */

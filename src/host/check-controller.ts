@@ -80,7 +80,7 @@ function checkInstance(instances: readonly string[], instance: string, names: Se
   return warn(
     name,
     `the controller has no instance "${instance}"`,
-    `create it ("gcloud compute instances create ${instance}"), or correct ${names.instance}, unless edges reach this host as a network endpoint`,
+    `create it ("gcloud compute instances create ${instance} --private-network-ip ADDRESS", with the address of this host), or correct ${names.instance}, unless edges reach this host as a network endpoint`,
   )
 }
 

@@ -8,7 +8,7 @@ import { type AdminSource, startAdmin } from './admin.ts'
 import type { EdgeControl } from './edge-status.ts'
 import { dataPlaneMetrics } from './registry.ts'
 
-const COUNTS = { read: () => 1, droppedRecords: () => 0 }
+const COUNTS = { read: () => 1, droppedRecords: () => 0, version: '1.2.3' }
 const SOURCE: AdminSource = { metrics: dataPlaneMetrics(COUNTS), connections: async () => [], isReady: () => true }
 
 type Answer = { readonly status: number; readonly type: string; readonly body: string }

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AgentStatus } from './agent-status.ts'
 import type { EdgeControl } from './edge-status.ts'
 import { type ListenAddress, listenOn } from './listen.ts'
 import type { LogFields } from './log.ts'
@@ -22,11 +23,13 @@ export type AdminSource = {
   readonly connections?: (() => Promise<readonly LogFields[]>) | undefined
   /** Only where an edge is served: the edge, or undefined as long as it has not come up. */
   readonly edge?: (() => EdgeControl | undefined) | undefined
+  /** Only where an agent is served: its status, or undefined as long as it has not come up. */
+  readonly agentStatus?: (() => AgentStatus | undefined) | undefined
 }
 
 /**
  * Serves `/metrics` (Prometheus text), `/healthz` (the process lives) and `/readyz` (it accepts connections); of an edge
- * and an agent also `/connections` (those that are open, JSON); of an edge also `/status` (JSON) and `POST
+ * and an agent also `/connections` (those that are open, JSON); and `/status` (JSON); of an edge also `POST
  * /backends/NAME/drain` and `enable`.
  *
  * @param address of TCP only loopback: there is no login
@@ -63,7 +66,7 @@ class AdminAnswers {
   }
 
   async answer(method: string, url: string): Promise<Reply> {
-    const { edge, metrics, connections } = this.#source
+    const { edge, agentStatus, metrics, connections } = this.#source
     const steered = edge === undefined ? null : STEER_PATH.exec(url)
     if (edge !== undefined && steered !== null) {
       return method === 'POST' ? steer(edge(), steered[1], steered[2]) : text(405, 'Only POST is answered here')
@@ -81,15 +84,25 @@ class AdminAnswers {
         break
       case '/status':
         if (edge !== undefined) return statusReply(edge())
+        if (agentStatus !== undefined) return agentReply(agentStatus())
         break
     }
-    const pages = connections === undefined ? PAGES : [...PAGES, '/connections']
-    return text(404, `Here are ${[...pages, ...(edge === undefined ? [] : [EDGE_PAGES])].join(', ')}`)
+    const pages = [
+      ...PAGES,
+      ...(connections === undefined ? [] : ['/connections']),
+      ...(agentStatus === undefined ? [] : ['/status']),
+      ...(edge === undefined ? [] : [EDGE_PAGES]),
+    ]
+    return text(404, `Here are ${pages.join(', ')}`)
   }
 }
 
 function statusReply(edge: EdgeControl | undefined): Reply {
   return edge === undefined ? json(503, { error: 'The edge is starting; ask again' }) : json(200, edge.status())
+}
+
+function agentReply(status: AgentStatus | undefined): Reply {
+  return status === undefined ? json(503, { error: 'The agent is starting; ask again' }) : json(200, status)
 }
 
 function steer(edge: EdgeControl | undefined, encodedName: string, action: string): Reply {

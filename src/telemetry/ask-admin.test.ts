@@ -22,7 +22,9 @@ async function refusal(t: TestContext, serve: (socket: Socket) => void): Promise
   assert.ok(typeof bound === 'object' && bound !== null)
   const endpoint = parseEndpoint(`127.0.0.1:${bound.port}`)
   assert.ok(endpoint)
-  const error: unknown = await askAdmin({ kind: 'tcp', endpoint }, '/status', 300).catch((reason: unknown) => reason)
+  const error: unknown = await askAdmin({ kind: 'tcp', endpoint }, 'GET', '/status', 300).catch(
+    (reason: unknown) => reason,
+  )
   assert.ok(error instanceof Error)
   return error.message
 }

@@ -15,13 +15,18 @@ const CONTROLS = /[\p{Cc}\p{Zl}\p{Zp}]/gu
  *
  * @throws Error that names the address and the remedy when nobody answers, or other than with status 200
  */
-export async function askAdmin(address: ListenAddress, path: string, timeoutMs = TIMEOUT_MS): Promise<string> {
+export async function askAdmin(
+  address: ListenAddress,
+  method: 'GET' | 'POST',
+  path: string,
+  timeoutMs = TIMEOUT_MS,
+): Promise<string> {
   const name = address.kind === 'unix' ? `unix:${address.path}` : formatEndpoint(address.endpoint)
   const where =
     address.kind === 'unix'
       ? { socketPath: address.path }
       : { host: formatIpAddress(address.endpoint.address), port: address.endpoint.port }
-  const { status, body } = await ask({ ...where, path, agent: false }, timeoutMs).catch((cause: Error) => {
+  const { status, body } = await ask({ ...where, method, path, agent: false }, timeoutMs).catch((cause: Error) => {
     const remedy = 'is it running, and is this the address of its --admin?'
     throw new Error(`Nothing answers on "${name}" (${cause.message}); ${remedy}`, { cause })
   })

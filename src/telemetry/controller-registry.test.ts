@@ -22,6 +22,7 @@ test('a scrape has what was counted, and the status of that moment; an edge that
   const metrics = new ControllerMetrics(
     () => status,
     () => 3,
+    '1.2.3',
   )
   assert.doesNotMatch(await metrics.text(), /^truepeer_controller_resources\{/m)
   status = STATUS

@@ -5,7 +5,7 @@ import {
   CONTROLLER_SECONDS,
   type ControllerStatus,
 } from './controller-metrics.ts'
-import { type Metrics, registerLogDropped, registerStatusMetric } from './registry.ts'
+import { type Metrics, registerBuildInfo, registerLogDropped, registerStatusMetric } from './registry.ts'
 
 /** The metrics of a controller: what it counts while it answers, and what it is like when somebody asks. */
 export class ControllerMetrics implements Metrics {
@@ -17,7 +17,7 @@ export class ControllerMetrics implements Metrics {
   #current: ControllerStatus | undefined
 
   /** @param status undefined: it has not started yet, and its metrics have no values */
-  constructor(status: () => ControllerStatus | undefined, droppedRecords: () => number) {
+  constructor(status: () => ControllerStatus | undefined, droppedRecords: () => number, version: string) {
     this.#status = status
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
@@ -26,6 +26,7 @@ export class ControllerMetrics implements Metrics {
     this.#seconds = new Histogram({ ...configurationOf(CONTROLLER_SECONDS), buckets, registers })
     for (const metric of CONTROLLER_METRICS) registerStatusMetric(this.#registry, metric, () => this.#current)
     registerLogDropped(this.#registry, droppedRecords)
+    registerBuildInfo(this.#registry, version)
   }
 
   get contentType(): string {

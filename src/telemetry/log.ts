@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { inForm, type LogForm } from './log-form.ts'
 import { LogOutput } from './log-output.ts'
 
 /** Severity of a log record: `error` needs the operator, `warn` may, `info` marks the program's own life. */
@@ -19,8 +20,8 @@ export type LogWriter = {
   readonly flush: () => void
 }
 
-/** Writes JSON lines to stdout without ever blocking the caller; a reader that is too slow loses records, counted. */
-export function openLog(): LogWriter {
+/** Writes records to stdout without ever blocking the caller; a reader that is too slow loses records, counted. */
+export function openLog(form: LogForm): LogWriter {
   const output = new LogOutput(1, BACKLOG_BYTES_MAX)
   const logger = pino(
     {
@@ -29,7 +30,7 @@ export function openLog(): LogWriter {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    output,
+    { write: (line: string) => output.write(inForm(form, line)) },
   )
   return {
     log: (level, message, fields = {}) => logger[level](fields, message),

@@ -126,6 +126,13 @@ export const LOG_DROPPED = {
   help: 'Log records dropped because the reader of stdout was too slow',
 } as const
 
+/** Of every program. */
+export const BUILD_INFO = {
+  name: 'truepeer_build_info',
+  help: 'Always 1; the labels say which truepeer on which Node this is',
+  labels: ['version', 'node'],
+} as const
+
 /** How many slots {@link Counters} needs. */
 export const SLOT_COUNT = slotCount
 

@@ -5,7 +5,11 @@ import { dataPlaneMetrics } from './registry.ts'
 
 test('every scrape shows the counts of its moment, and adds nothing to those of the last one', async () => {
   let factor = 1
-  const metrics = dataPlaneMetrics({ read: (slot) => factor * (slot + 1), droppedRecords: () => factor * 3 })
+  const metrics = dataPlaneMetrics({
+    read: (slot) => factor * (slot + 1),
+    droppedRecords: () => factor * 3,
+    version: '1.2.3',
+  })
   for (const now of [1, 1, 10]) {
     factor = now
     const lines = new Set((await metrics.text()).split('\n'))
@@ -20,7 +24,7 @@ test('every scrape shows the counts of its moment, and adds nothing to those of 
 })
 
 test('a metric says whether it may go down', async () => {
-  const text = await dataPlaneMetrics({ read: () => 0, droppedRecords: () => 0 }).text()
+  const text = await dataPlaneMetrics({ read: () => 0, droppedRecords: () => 0, version: '1.2.3' }).text()
   for (const { name, kind, help } of Object.values(METRICS)) {
     assert.ok(text.includes(`# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n`), name)
     assert.equal(name.endsWith('_total'), kind === 'counter', name)

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { EDGE_METRICS } from './edge-metrics.ts'
 import type { EdgeControl, EdgeStatus } from './edge-status.ts'
-import { LOG_DROPPED, METRICS, type Metric } from './metrics.ts'
+import { BUILD_INFO, LOG_DROPPED, METRICS, type Metric } from './metrics.ts'
 import type { Sample, StatusMetric } from './status-metric.ts'
 
 /** What `/metrics` answers. */
@@ -17,6 +17,8 @@ export type DataPlaneSource = {
   read(slot: number): number
   /** Records that the log has dropped. */
   droppedRecords(): number
+  /** Of truepeer. */
+  readonly version: string
   /** Only where an edge is served: the edge, or undefined as long as it has not come up. */
   readonly edge?: (() => EdgeControl | undefined) | undefined
 }
@@ -30,6 +32,7 @@ export function dataPlaneMetrics(source: DataPlaneSource): Metrics {
   for (const metric of Object.values<Metric>(METRICS)) register(registry, metric, source)
   if (source.edge !== undefined) for (const metric of EDGE_METRICS) registerStatusMetric(registry, metric, () => status)
   registerLogDropped(registry, () => source.droppedRecords())
+  registerBuildInfo(registry, source.version)
   return {
     contentType: registry.contentType,
     text: () => {
@@ -37,6 +40,12 @@ export function dataPlaneMetrics(source: DataPlaneSource): Metrics {
       return registry.metrics()
     },
   }
+}
+
+/** Adds the metric that says what is running. */
+export function registerBuildInfo(registry: Registry, version: string): void {
+  const { labels, ...metric } = BUILD_INFO
+  new Gauge({ ...metric, labelNames: [...labels], registers: [registry] }).labels(version, process.versions.node).set(1)
 }
 
 /** Adds the counter of records that the log has dropped. */

@@ -13,7 +13,7 @@ export function formatResult({ target, client, connectMs, tls, app, problems }: 
     }
     lines.push(`verified     ${tls.isVerified ? 'yes' : `no: ${tls.problem ?? ''}`}`)
   }
-  if (app.kind === 'other') {
+  if (app.kind === 'other' || app.kind === 'silent') {
     lines.push('app          is not "truepeer whoami", so the address that it sees and its speed are unknown')
   } else if (app.kind === 'whoami') {
     const port = app.isPortKept ? '' : ' (another port)'

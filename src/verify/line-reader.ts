@@ -28,6 +28,16 @@ export class LineReader {
     return this.#hasEnded && this.#bytes.length === 0
   }
 
+  /** Something has come that was not read. */
+  get hasBytes(): boolean {
+    return this.#bytes.length > 0
+  }
+
+  /** Waits until something has come, or the other side has closed. */
+  async untilHeard(timeoutMs: number): Promise<void> {
+    await this.#until(() => this.hasBytes, timeoutMs)
+  }
+
   /** The next line without its end; undefined: there is none in time, or what comes is no line. */
   async line(timeoutMs: number): Promise<string | undefined> {
     const isThere = (): boolean => this.#bytes.includes(0x0a) || this.#bytes.length > LINE_BYTES_MAX

@@ -8,6 +8,8 @@ import { peerIn } from './whoami-protocol.ts'
 
 /** An app that greets does so at once; one that waits for its client is given this long. */
 const GREETING_MS = 1_000
+/** An agent tries an app that is down for five seconds before it ends the connection. */
+const SILENCE_MS = 6_000
 const ANSWER_MS = 5_000
 const PINGS = 20
 const TRANSFER_BYTES = 32 * 1024 * 1024
@@ -17,6 +19,8 @@ const CHUNK = Buffer.alloc(64 * 1024, 'x')
 /** What the app behind the frontend is, as far as a client can see. */
 export type AppFindings =
   | { readonly kind: 'other' }
+  /** Nothing came, and the connection is still open. */
+  | { readonly kind: 'silent' }
   /** The connection was closed before a byte came. */
   | { readonly kind: 'none' }
   | {
@@ -45,7 +49,10 @@ export type VerifyResult = {
 }
 
 /** Connects to a frontend and finds out what a client sees of it. @throws Error when it cannot be connected to */
-export async function verify(target: VerifyTarget): Promise<VerifyResult> {
+export async function verify({
+  isClientFirst,
+  ...target
+}: VerifyTarget & { readonly isClientFirst: boolean }): Promise<VerifyResult> {
   const connected = await connect(target)
   try {
     const client = localEndpoint(connected.socket)
@@ -58,7 +65,7 @@ export async function verify(target: VerifyTarget): Promise<VerifyResult> {
       connectMs,
       tls,
       app,
-      problems: [...tlsProblems(tls), ...appProblems(app, formatEndpoint(client))],
+      problems: [...tlsProblems(tls), ...appProblems(app, formatEndpoint(client), isClientFirst)],
     }
   } finally {
     await finish(connected.socket)
@@ -67,8 +74,14 @@ export async function verify(target: VerifyTarget): Promise<VerifyResult> {
 
 async function lookAtApp({ socket }: Connected, client: Endpoint, target: VerifyTarget): Promise<AppFindings> {
   const reader = new LineReader(socket)
-  const sees = peerIn((await reader.line(GREETING_MS)) ?? '')
-  if (sees === undefined) return { kind: reader.isOver ? 'none' : 'other' }
+  const greeting = await reader.line(GREETING_MS)
+  const sees = peerIn(greeting ?? '')
+  if (sees === undefined) {
+    if (greeting !== undefined) return { kind: 'other' }
+    await reader.untilHeard(SILENCE_MS)
+    if (reader.isOver) return { kind: 'none' }
+    return { kind: reader.hasBytes ? 'other' : 'silent' }
+  }
   const seen = parseEndpoint(sees)
   let header: string | undefined
   const times: number[] = []
@@ -149,8 +162,12 @@ function tlsProblems(tls: TlsFindings | undefined): string[] {
   return [`The certificate is not verified: ${tls.problem ?? ''}; give its root by --ca and its name by --servername`]
 }
 
-function appProblems(app: AppFindings, client: string): string[] {
-  if (app.kind === 'other') return []
+function appProblems(app: AppFindings, client: string, isClientFirst: boolean): string[] {
+  if (app.kind === 'other' || (app.kind === 'silent' && isClientFirst)) return []
+  if (app.kind === 'silent') {
+    const reasons = 'give --tls if the frontend speaks TLS, and --client-first if the app waits for its client to speak'
+    return [`Nothing came within ${SILENCE_MS / 1_000} s; is the app running? ${reasons}`]
+  }
   if (app.kind === 'none')
     return ['The connection was closed before the app sent a byte; is a backend healthy, and is the app running?']
   const header = app.header === undefined ? [] : ['A PROXY header reached the app; run an agent in front of it']

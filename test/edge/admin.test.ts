@@ -120,11 +120,14 @@ test('truepeer status prints aligned tables, or what /status answers, and 1 when
   )
 })
 
-test('the admin server of an agent is no edge', async (t) => {
+test('truepeer status shows the listeners of an agent, whom they trust, and how connections ended', async (t) => {
   const { backend } = await agentHosts(t)
   await startEchoApp(backend)
   const { admin } = await startTruepeer(backend, 'agent', ['--allow-all-subnets'])
-  const { exitCode, stderr } = await backend.run(TRUEPEER, ['status', '--admin', admin])
-  assert.equal(exitCode, 1)
-  assert.match(stderr, /answers "\/status" with status 404/)
+  const { exitCode, stdout, stderr } = await backend.run(TRUEPEER, ['status', '--admin', admin])
+  assert.deepEqual([exitCode, stderr], [0, ''])
+  assert.match(stdout, /^Connections: 0 open, 0 accepted$/m)
+  assert.match(stdout, /^0\.0\.0\.0:8443 +127\.0\.0\.1:443 +\[::1\]:443 +open +everyone$/m)
+  const drained = await backend.run(TRUEPEER, ['drain', 'x', '--admin', admin])
+  assert.equal(drained.exitCode, 1)
 })

@@ -7,6 +7,7 @@ import { edgeHosts } from '../rig/hosts.ts'
 import { answersOf, Conversation, startLineApps } from '../rig/line-app.ts'
 import { startLoad } from '../rig/load.ts'
 import { simple } from '../rig/resources.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
 
 const FRONTEND = `${IPV4.edge}:7000`
 const [FIRST, SECOND] = [9001, 9002].map((port) => `${IPV4.backend}:${port}`)
@@ -41,6 +42,22 @@ test('a drained backend gets nothing new and keeps what it has, and no client is
   const result = await load.stop()
   assert.deepEqual(result.failures, {})
   assert.equal(result.answered, result.started)
+})
+
+test('truepeer drain and enable do the same, and say how many connections are open', async (t) => {
+  const { edge, backend } = await edgeHosts(t)
+  await startLineApps(backend, [FIRST, SECOND])
+  const live = await startConfiguredEdge(t, edge, simple(FRONTEND, [FIRST, SECOND]))
+  const steer = (...words: string[]) => edge.run(TRUEPEER, [...words, '--admin', live.admin])
+  const drained = await steer('drain', FIRST)
+  assert.deepEqual([drained.exitCode, drained.stderr], [0, ''])
+  assert.equal(drained.stdout, `${FIRST_KEY} gets no new connections; open connections: 0\n`)
+  assert.equal((await live.backend(FIRST_KEY)).isDrained, true)
+  assert.match((await steer('enable', FIRST_KEY)).stdout, /^app\/us-central1-b\/group\/10\.128\.0\.2:9001 is up; open/)
+  assert.equal((await live.backend(FIRST_KEY)).isDrained, false)
+  const unknown = await steer('drain', '192.0.2.1:1')
+  assert.equal(unknown.exitCode, 1)
+  assert.match(unknown.stderr, /There is no backend .*192\.0\.2\.1:1/)
 })
 
 test('with every backend drained a client is reset at once', async (t) => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type RunResult, runProgram } from '../../src/linux/run.ts'
+import { testDirectory } from '../rig/directory.ts'
 import { TRUEPEER } from '../rig/truepeer.ts'
 
 const TRUST = '--allow-all-subnets'
@@ -17,6 +19,10 @@ for (const [args, says] of [
   [['-h'], /^Usage: truepeer COMMAND/m],
   [['agent', '--help'], /^Usage: truepeer agent -l ADDR:PORT/m],
   [['agent', '-help', '--no-such-flag'], /^ {2}--allowed-subnets FILE$/m],
+  [['help'], /^Usage: truepeer COMMAND/m],
+  [['help', 'agent', 'install'], /^Usage: truepeer agent install/m],
+  [['edge', '-h'], /^ {7}truepeer edge --controller URL/m],
+  [['agent', '-h'], /^ {7}truepeer agent .*--controller URL/m],
   [['edge', '-h'], /^Usage: truepeer edge --listen ADDR:PORT/m],
 ] as const) {
   test(`truepeer ${args.join(' ')} shows the help and exits 0`, async () => {
@@ -26,16 +32,27 @@ for (const [args, says] of [
   })
 }
 
-test('truepeer --version shows the version of the package and exits 0', async () => {
+for (const word of ['--version', '-V', 'version']) {
+  test(`truepeer ${word} shows the version of the package and exits 0`, () => showsVersion(word))
+}
+
+async function showsVersion(word: string): Promise<void> {
   const file = fileURLToPath(new URL('../../../package.json', import.meta.url))
   const { version } = JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }
-  const { exitCode, stdout, stderr } = await truepeer('--version')
+  const { exitCode, stdout, stderr } = await truepeer(word)
   assert.deepEqual({ exitCode, stdout, stderr }, { exitCode: 0, stdout: `truepeer ${version}\n`, stderr: '' })
-})
+}
 
 for (const [name, args, says] of [
   ['nothing', [], /^truepeer: Which command\?\n\ntruepeer: .*\n\nUsage: /],
   ['an unknown command', ['proxy'], /^truepeer: Unknown command "proxy"; there are edge, agent, .*host-setup\n$/],
+  ['a misspelt command', ['agnet', '--help'], /^truepeer: Unknown command "agnet"; did you mean "agent"\?\n$/],
+  [
+    'a misspelt flag',
+    ['edge', '--listne', 'x'],
+    /^truepeer: Unknown flag "--listne"; did you mean --listen\? --help lists/,
+  ],
+  ['a backend to drain that is missing', ['drain'], /^truepeer: truepeer drain needs the name of a backend, such as/],
   ['a flag in place of a command', ['--listen'], /^truepeer: Unknown command "--listen"; there are /],
   ['an unknown flag', ['agent', '--tls'], /^truepeer: Unknown flag "--tls"; --help lists the flags\n$/],
   ['a missing value', ['agent', TRUST, '-l'], /^truepeer: -l needs a value: ADDR:PORT\n$/],
@@ -66,3 +83,36 @@ for (const [name, args, says] of [
     assert.deepEqual({ exitCode, stdout }, { exitCode: 2, stdout: '' })
   })
 }
+
+test('an older Node is refused by its version, before anything is run', async (t) => {
+  const directory = testDirectory(t)
+  writeFileSync(join(directory, 'node'), '#!/bin/sh\necho v18.19.0\n', { mode: 0o755 })
+  const { exitCode, stdout, stderr } = await runProgram('env', [`PATH=${directory}:/usr/bin:/bin`, TRUEPEER, '--help'])
+  assert.deepEqual([exitCode, stdout], [1, ''])
+  assert.match(stderr, /^truepeer needs Node 20\.20 or newer, and ".*\/node" is v18\.19\.0; README\.md says where/)
+  writeFileSync(join(directory, 'node'), '#!/bin/sh\necho v20.20.0\n')
+  assert.equal((await runProgram('env', [`PATH=${directory}:/usr/bin:/bin`, TRUEPEER, '--help'])).exitCode, 0)
+})
+
+test('output that nobody reads ends the program quietly, and a full disk is said in one line', async () => {
+  const long = `for n in 1 2 3; do ${TRUEPEER} edge --help; echo $? >&2; done | true`
+  assert.equal((await runProgram('sh', ['-c', long])).stderr.replace(/[01]\n/g, ''), '')
+  const { exitCode, stderr } = await runProgram('sh', ['-c', `${TRUEPEER} edge --help > /dev/full`])
+  assert.equal(exitCode, 1)
+  assert.match(stderr, /^truepeer: The output cannot be written \(ENOSPC: .*\)\n$/)
+})
+
+test('settings of an agent are checked without a port being opened; what is perhaps not meant is a warning', async (t) => {
+  const list = join(testDirectory(t), 'edges.txt')
+  writeFileSync(list, '0.0.0.0/0\n')
+  const args = ['agent', '-l', '127.0.0.1:112', '-4', '127.0.0.1:112', '--allowed-subnets', list]
+  const { exitCode, stdout, stderr } = await truepeer(...args, '--check')
+  assert.deepEqual([exitCode, stderr], [0, ''])
+  assert.match(stdout, /^warning: The trusted subnet "0\.0\.0\.0\/0" of "127\.0\.0\.1:112" is every address: /)
+  assert.match(stdout, /^warning: The target "127\.0\.0\.1:112" of "127\.0\.0\.1:112" is the agent itself/m)
+  assert.match(stdout, /^1 listener: ok\n$/m)
+  writeFileSync(list, 'nowhere\n')
+  const refused = await truepeer(...args, '--check')
+  assert.notEqual(refused.exitCode, 0)
+  assert.match(refused.stderr, /Not a subnet: .*edges\.txt:1: "nowhere"/)
+})

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
 import { readAgent } from '../../src/cli/agent.ts'
 import { parseAgentConfig } from '../../src/cli/agent-config.ts'
 import { parseAgentInstall } from '../../src/cli/agent-install.ts'
@@ -13,6 +14,7 @@ import { parseEdge } from '../../src/cli/edge.ts'
 import { parseHostSetup } from '../../src/cli/host-setup.ts'
 import { exampleAgentConfig } from '../../src/cli/reference.ts'
 import { parseStatus } from '../../src/cli/status.ts'
+import { parseSteer } from '../../src/cli/steer.ts'
 import { parseVerify, parseWhoami } from '../../src/cli/verify.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
@@ -41,7 +43,9 @@ function commandLines(file: string): string[][] {
     .flatMap((text) => text.replaceAll(/\\\n\s*/g, '').split('\n'))
     .map(
       (line) =>
-        /(?:^|[ =/])truepeer ((?:edge|agent|controller|doctor|host-setup|status|verify|whoami)\b.*)$/.exec(line)?.[1],
+        /(?:^|[ =/])truepeer ((?:edge|agent|controller|doctor|host-setup|status|drain|enable|verify|whoami)\b.*)$/.exec(
+          line,
+        )?.[1],
     )
   // What a shell does with the output is not the program's.
   const own = lines.filter((line) => line !== undefined).map((line) => line.replace(/\s*[>|].*$/, ''))
@@ -77,6 +81,8 @@ test('every command line in the documents is one that the program takes', () => 
     doctor: (words) => parseDoctor(words, readConfig),
     'host-setup': parseHostSetup,
     status: parseStatus,
+    drain: (words) => parseSteer('drain', words),
+    enable: (words) => parseSteer('enable', words),
     verify: parseVerify,
     whoami: parseWhoami,
   }
@@ -152,4 +158,23 @@ test('nothing cites documents that are not of this repository: they have numbers
     ),
   )
   assert.deepEqual(foreign, [])
+})
+
+test('the examples of alerts name metrics, labels and values that there are', () => {
+  const reference = read('docs/reference/metrics.md')
+  const { groups } = parse(read('docs/examples/alerts.yaml')) as {
+    readonly groups: readonly { readonly rules: readonly { readonly expr: string; readonly annotations: object }[] }[]
+  }
+  const rules = groups.flatMap((group) => group.rules)
+  assert.ok(rules.length > 5)
+  for (const { expr, annotations } of rules) {
+    const [, name, label, text] = /(truepeer_\w+)(?:\{(\w+)=~?"([^"]+)"\})?/.exec(expr) ?? []
+    for (const [metric] of expr.matchAll(/truepeer_\w+/g)) assert.ok(reference.includes(`## \`${metric}\``), expr)
+    const section = reference.slice(reference.indexOf(`## \`${name}\``)).split('\n## ', 1)[0]
+    const words = [label, ...(text?.split('|') ?? [])].filter((word) => word !== undefined)
+    const labels = [...JSON.stringify(annotations).matchAll(/\$labels\.(\w+)/g)].map(([, word]) => word)
+    for (const word of [...words, ...labels.filter((one) => one !== 'instance')]) {
+      assert.ok(section.includes(`\`${word}\``), `${expr}: ${word}`)
+    }
+  }
 })

@@ -108,3 +108,22 @@ test('against another app verify shows what a client can see, and a backend that
   const gone = await client.run(TRUEPEER, ['verify', FRONTEND])
   assert.equal(gone.exitCode, 1)
 })
+
+test('verify fails for an app that is down, one that says nothing, and TLS that is not asked for', async (t) => {
+  const { client, edge, backend } = await interopHosts(t, { hasApp: false })
+  await startTruepeer(backend, 'agent', ['-l', AGENT, '-4', APP, '--allow-all-subnets'])
+  await startTruepeer(edge, 'edge', ['--listen', FRONTEND, '--backend', AGENT])
+  const verify = (...args: string[]) => client.run(TRUEPEER, ['verify', FRONTEND, ...args], { timeoutMs: 30_000 })
+  const down = await verify()
+  assert.equal(down.exitCode, 1, down.stdout)
+  assert.match(down.stdout, /^problem +The connection was closed before the app sent a byte; /m)
+  backend.start('ncat', ['-lk', '127.0.0.1', '112', '-c', 'sleep 60'])
+  await eventually('the app listens', async () => (await backend.run('ss', ['-Hltn', 'sport = :112'])).stdout !== '')
+  const [silent, allowed] = await Promise.all([verify(), verify('--client-first')])
+  assert.equal(silent.exitCode, 1, silent.stdout)
+  assert.match(
+    silent.stdout,
+    /^problem +Nothing came within 6 s; is the app running\? give --tls if the frontend speaks TLS/m,
+  )
+  assert.deepEqual([allowed.exitCode, allowed.stdout.includes('problem')], [0, false])
+})

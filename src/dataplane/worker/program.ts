@@ -1,4 +1,5 @@
 import { type Endpoint, formatEndpoint, isSameEndpoint } from '../../address/endpoint.ts'
+import type { AgentStatus } from '../../telemetry/agent-status.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { OpenConnection } from '../connection/report.ts'
 
@@ -14,6 +15,8 @@ export type Program = {
   read(slot: number): number
   /** Resolves once every worker has answered: none of them hangs. */
   respond(): Promise<void>
+  /** Only of an agent: what its `/status` shows. */
+  agentStatus?(): AgentStatus
   /** The connections that are open now. */
   connections(): Promise<readonly OpenConnection[]>
 }
