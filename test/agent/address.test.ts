@@ -49,7 +49,6 @@ for (const [name, header] of [
   ['version 1 UNKNOWN', Buffer.from('PROXY UNKNOWN\r\n')],
   ['version 2 LOCAL', LOCAL_V2],
   ['version 2 UNSPEC', UNSPEC_V2],
-  ['a version 1 header that names the edge itself', Buffer.from(headerFrom(EDGE, 40_000))],
 ] as const) {
   test(`${name}: the app sees the edge's own address`, async (t) => {
     const { edge, backend } = await agentHosts(t)

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { AGENT, echoThrough, startAgent } from '../rig/agent.ts'
@@ -59,8 +58,10 @@ export async function checkSilentConnections(t: TestContext, count: number, head
   assert.ok(third - Math.max(first, second) <= GROWTH_BYTES_MAX, `resident after each round: ${residents.join(', ')}`)
 }
 
+/** Who is late with a header is reset. */
 async function untilEnd(socket: Socket): Promise<void> {
+  socket.on('error', () => {})
   socket.resume()
-  await once(socket, 'end')
+  await new Promise((resolve) => socket.once('close', resolve))
   socket.destroy()
 }

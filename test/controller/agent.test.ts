@@ -183,7 +183,7 @@ test('SIGHUP applies another controller of the file, or refuses it; addresses ne
 
   write(`${followed(second, 'two')}\ntokenFile: ${directory}/none`)
   agent.signal('SIGHUP')
-  await agent.waitForLine(/The reload failed and nothing was changed: {2}.*none.*give a readable file/)
+  await agent.waitForLine(/The reload failed and nothing was changed: --token-file .*none.*give a readable file/)
   assert.equal(await isServed(hosts), true)
   // Half an edit does not keep a change of the edges from being applied.
   writeFileSync(file, 'listeners: [')

@@ -48,7 +48,7 @@ async function insertUntilFull(controller: LiveController): Promise<string[]> {
     if (status !== 200) {
       assert.equal(status, 507, JSON.stringify(body))
       const { error } = body as { readonly error: { readonly message: string } }
-      assert.match(error.message, /^The disk of ".*controller\.db" is full: nothing was changed; free some space/)
+      assert.match(error.message, /^The disk of ".*controller\.db" is full and nothing was changed; free some space/)
       return stored
     }
     stored.push(name)

@@ -32,7 +32,7 @@ test('an address that is not there yet can be listened on, with a warning, and s
   const { edge, backend } = await agentHosts(t)
   await greet(backend)
   const { program } = await startTruepeer(edge, 'edge', ONE_LINE)
-  const warning = await program.waitForLine(/Addresses of frontends are not on this host/)
+  const warning = await program.waitForLine(/Some addresses of frontends are not on this host/)
   assert.match(warning, /"addresses":\["203\.0\.113\.10"\]/)
   assert.notEqual(await ask(edge), 'hello')
   await edge.ip(`address add ${ADDRESS}/32 dev lo`)
@@ -184,7 +184,7 @@ test('--source-ranges: backends see each of the addresses in turn; one that is n
   assert.equal(missing.exitCode, 1)
   assert.match(
     missing.stderr,
-    /--source-ranges: "35\.191\.7\.2" is not an address of this host; put it on an interface \("ip address add/,
+    /--source-ranges: "35\.191\.7\.2" is not an address of this host; add it to an interface \("ip address add/,
   )
   assert.match(missing.stderr, /"35\.191\.7\.3" is not/)
 })

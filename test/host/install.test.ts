@@ -244,10 +244,10 @@ test('what the service of an agent with a controller could not do is refused', (
   const root = testDirectory(t)
   const socket = [...LISTENING, '--instance', 'web-1', '--controller']
   for (const [words, message] of [
-    [[...FOLLOWING, '--name', 'web'], /cannot write to "\/var\/lib\/truepeer-agent".*be \/var\/lib\/web/],
-    [[...FOLLOWING, '--state', '/var/lib/truepeer'], /cannot write to "\/var\/lib\/truepeer":/],
+    [[...FOLLOWING, '--name', 'web'], /cannot write to "\/var\/lib\/truepeer-agent".*to \/var\/lib\/web/],
+    [[...FOLLOWING, '--state', '/var/lib/truepeer'], /cannot write to "\/var\/lib\/truepeer";/],
     [[...FOLLOWING, '--controller-ca', '/root/ca.pem'], /cannot see "\/root\/ca\.pem"/],
-    [[...socket, 'unix:/run/truepeer/controller.sock'], /Only the controller's own user may connect/],
+    [[...socket, 'unix:/run/truepeer/controller.sock'], /Only the controller's user may connect/],
     [[...socket, 'unix:/tmp/c', '--user', 'daemon'], /cannot see "\/tmp\/c"/],
   ] as const) {
     assert.throws(
