@@ -353,6 +353,10 @@ test('operations are deleted by who may change things, and not by a viewer', asy
   assert.match(await viewer.refusal('DELETE', path), /^403 forbidden: Required permission for 'operations.delete'/)
   assert.equal((await viewer.send('POST', `${path}/wait`)).status, 200)
   assert.equal((await admin.send('DELETE', path)).status, 204)
+  assert.match(await admin.refusal('GET', path), /^404 notFound/)
+  assert.ok(!('items' in (await admin.get('global/operations'))))
+  const [{ action, user }] = admin.store.audit(1)
+  assert.deepEqual([action, user], ['operations.delete', 'tester'])
 })
 
 test('`__proto__` in a body is a field that there is not: it changes nothing that is inherited', async () => {
@@ -756,4 +760,19 @@ test('of several problems, what is not supported is said first', async () => {
   const api = new TestApi()
   const refused = await api.refusal('POST', 'global/forwardingRules', { name: 'r', allPorts: true })
   assert.match(refused, /^400 invalid: Invalid value for field 'resource.allPorts'/)
+})
+
+test('a body in which a field stands twice is refused: which of the two is meant cannot be known', async () => {
+  const api = new TestApi()
+  for (const [text, key] of [
+    ['{"name":"h","type":"TCP","tcpHealthCheck":{},"name":"x"}', 'name'],
+    ['{"name":"h","type":"TCP","tcpHealthCheck":{"port":1,"po\\u0072t":2}}', 'port'],
+    ['{"name":"h","type":"TCP","tcpHealthCheck":{},"sourceRegions":[{"a":1},{"a":1,"a":2}]}', 'a'],
+  ]) {
+    const { status, body } = await api.send('POST', 'global/healthChecks', JSON.parse(text), text)
+    assert.equal(status, 400, text)
+    assert.match(JSON.stringify(body), new RegExp(`'${key}'.*twice`))
+  }
+  const text = '{"name":"h","type":"TCP","tcpHealthCheck":{"request":"\\",\\"name\\":{"},"description":"name"}'
+  assert.equal((await api.send('POST', 'global/healthChecks', JSON.parse(text), text)).status, 200)
 })

@@ -231,12 +231,25 @@ export class Api {
     const operation = storedOperation(call)
     if (route.method.action === 'delete') {
       if (request.role === 'viewer') throw new ApiError(403, forbidden(request, route.method.id))
-      // Done ones go away by themselves; there is nothing that one could hold up.
+      await this.#deleteOperation(call, operation)
       return { status: 204, body: undefined }
     }
     const isAwaited = route.method.action === 'wait' && !operation.isDone
     const shown = isAwaited ? await this.#operations.wait(operation) : operation
     return { status: 200, body: shownOperation(shown, request.baseUrl) }
+  }
+
+  async #deleteOperation({ request, route, now }: Call, operation: StoredOperation): Promise<void> {
+    const target = pathOf({ ...operation, collection: 'operations' })
+    if (!operation.isDone) {
+      throw new ApiError(400, {
+        message: `The operation '${target}' is not done; wait for it`,
+        reason: 'resourceNotReady',
+      })
+    }
+    const time = new Date(now).toISOString()
+    const audit = [{ time, user: request.user, action: route.method.id, target, before: null, after: null }]
+    await this.#world.store.commit({ changes: [], removedOperation: operation, audit })
   }
 
   async #answerBatch(request: ApiRequest): Promise<ApiResponse> {

@@ -11,7 +11,7 @@ import { errorOfProblems } from '../resources/problem-errors.ts'
 const DEPTH_MAX = 64
 /** Fields and entries of lists, on all levels: 10 MB of them would keep everybody else waiting for seconds. */
 const VALUES_MAX = 20_000
-const [QUOTE, BACKSLASH, COMMA, BRACE, BRACKET] = Buffer.from('"\\,{[')
+const [QUOTE, BACKSLASH, COMMA, BRACE, BRACKET, COLON, END] = Buffer.from('"\\,{[:}')
 
 /**
  * The JSON object that a method takes; nothing, null and an empty text, which some clients send, are an empty one.
@@ -25,6 +25,9 @@ export function readBody({ body, rawBody }: ApiRequest): Mapping {
   if (hasTooMany(rawBody)) throw invalidField('resource', '', `It contains more than ${VALUES_MAX} values`)
   if (body === undefined || body === null || body === '') return {}
   if (!isMapping(body)) throw invalidField('resource', '', 'The body is not a JSON object')
+  const repeated = repeatedKey(rawBody)
+  if (repeated !== undefined)
+    throw invalidField(`resource.${repeated}`, repeated, 'The field is there twice; remove one')
   if (isTooDeep(body)) throw invalidField('resource', '', `It is nested more than ${DEPTH_MAX} levels deep`)
   return body
 }
@@ -49,6 +52,28 @@ function hasTooMany(text: Uint8Array): boolean {
     else if (!isText && (byte === COMMA || byte === BRACE || byte === BRACKET) && ++count > VALUES_MAX) return true
   }
   return false
+}
+
+/** A field that stands twice in one mapping of a JSON text, of which a parser would keep the last. */
+function repeatedKey(text: Uint8Array): string | undefined {
+  const mappings: Set<string>[] = []
+  let [start, end] = [0, 0]
+  for (let index = 0; index < text.length; index++) {
+    const byte = text[index]
+    if (byte === QUOTE) {
+      start = index++
+      while (index < text.length && text[index] !== QUOTE) index += text[index] === BACKSLASH ? 2 : 1
+      end = index + 1
+    } else if (byte === BRACE) mappings.push(new Set())
+    else if (byte === END) mappings.pop()
+    else if (byte === COLON) {
+      // Outside of texts, a colon stands behind a key and nowhere else.
+      const key = String(JSON.parse(Buffer.from(text.subarray(start, end)).toString()))
+      if (mappings.at(-1)?.has(key)) return key
+      mappings.at(-1)?.add(key)
+    }
+  }
+  return undefined
 }
 
 /**

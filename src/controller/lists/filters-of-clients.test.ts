@@ -49,6 +49,9 @@ const wanted = [
   'network eq ".*\\bhttps://www\\.googleapis\\.com/compute/v1/projects/p/global/networks/default\\b.*"',
   'network eq .*/default',
   'name eq fw.*',
+  '( name eq fw.* ) ',
+  '( ( name = fw-1 ) AND ( priority = 1000 ) )',
+  '(name eq  fw.*)',
   'name eq ^fw(-.+)*$',
   'name eq (fw|other)-[0-9]',
   'name eq a|fw-1',
@@ -99,6 +102,8 @@ const unwanted = [
   'network = https://www.googleapis.com/compute/v1/projects/q/global/networks/default',
   'labels.ab = x',
   'labels:prod',
+  'labels.constructor:*',
+  'constructor:*',
   'name:1*f',
   'disabled > false',
 ]

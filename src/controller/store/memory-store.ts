@@ -42,12 +42,13 @@ export class MemoryStore implements Store {
   }
 
   async commit(commit: Commit): Promise<number> {
-    const { changes, operation, audit = [], meta = {} } = commit
+    const { changes, operation, removedOperation: removed, audit = [], meta = {} } = commit
     checkRevision(commit, this.#revision)
     const revision = this.#revision + (changes.length > 0 ? 1 : 0)
     this.#resources = this.#resources.with(changes, revision)
     this.#revision = revision
     if (operation !== undefined) this.#operations.set(`${operation.project} ${operation.name}`, frozenCopy(operation))
+    if (removed !== undefined) this.#operations.delete(`${removed.project} ${removed.name}`)
     this.#audit.push(...audit.map(frozenCopy))
     for (const [name, value] of Object.entries(meta)) {
       if (value === undefined) this.#meta.delete(name)

@@ -96,7 +96,7 @@ export class SqliteStore implements Store {
 
   /** All of it happens before the call returns; who calls must not rely on that. */
   async commit(commit: Commit): Promise<number> {
-    const { changes, operation, audit = [], meta = {} } = commit
+    const { changes, operation, removedOperation: removed, audit = [], meta = {} } = commit
     checkRevision(commit, this.#revision)
     const revision = this.#revision + (changes.length > 0 ? 1 : 0)
     const resources = this.#resources.with(changes, revision)
@@ -104,6 +104,7 @@ export class SqliteStore implements Store {
       for (const change of changes) this.#write(change, revision)
       if (changes.length > 0) this.#statements.setRevision.run(revision)
       if (operation !== undefined) this.#writeOperation(operation)
+      if (removed !== undefined) this.#statements.removeOperation.run(removed.project, removed.scope, removed.name)
       for (const record of audit) this.#statements.addAudit.run(...auditRow(record))
       for (const [name, value] of Object.entries(meta)) {
         if (value === undefined) this.#statements.removeMeta.run(name)
@@ -295,6 +296,7 @@ function statementTexts() {
     countOperations: `SELECT (SELECT count(*) FROM operations) AS total,
       (SELECT count(*) FROM operations WHERE is_done = 0) AS running`,
     unfinished: `${SELECT_OPERATION} WHERE is_done = 0 ORDER BY sequence`,
+    removeOperation: 'DELETE FROM operations WHERE project = ? AND scope = ? AND name = ?',
     removeOldOperations: 'DELETE FROM operations WHERE is_done = 1 AND inserted < ?',
     addAudit: ADD_AUDIT,
     audit: 'SELECT time, user, action, target, before, after FROM audit ORDER BY sequence DESC LIMIT ?',

@@ -79,6 +79,8 @@ export type Commit = {
   readonly changes: readonly Change[]
   /** Put under its project and name: a new one, or one that goes on. */
   readonly operation?: StoredOperation | undefined
+  /** Taken away. */
+  readonly removedOperation?: StoredOperation | undefined
   readonly audit?: readonly AuditRecord[] | undefined
   /** Small facts of the controller itself, such as the number of a project; undefined takes one away. */
   readonly meta?: Readonly<Record<string, string | undefined>> | undefined

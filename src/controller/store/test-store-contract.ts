@@ -265,6 +265,17 @@ export function testStoreContract(kind: string, open: () => Store): void {
     assert.deepEqual(store.operation('lab', 'regions/r', '9op-2'), operation('op-2', regional))
   })
 
+  claim('an operation that is taken away is found no more, neither by name nor by request', async (store) => {
+    const done = operation('op-1', { request: 'r 1' })
+    await store.commit({ changes: [], operation: done })
+    await store.commit({ changes: [], operation: operation('op-2') })
+    await store.commit({ changes: [], removedOperation: done })
+    assert.equal(store.operation('lab', 'global', 'op-1'), undefined)
+    assert.equal(store.operationOfRequest('r 1'), undefined)
+    assert.deepEqual(store.operation('lab', 'global', 'op-2'), operation('op-2'))
+    assert.equal(store.size().operations.done, 1)
+  })
+
   claim('an operation is found by its request, also when it has gone on', async (store) => {
     const begun = operation('op-1', { request: 'r 1', isDone: false })
     await store.commit({ changes: [], operation: begun })
