@@ -2,8 +2,9 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildAddon } from './addon.mjs'
-import { repositoryRoot, runProgram } from './program.mjs'
+import { checkNodeVersion, repositoryRoot, runProgram } from './program.mjs'
 
+checkNodeVersion()
 buildAddon()
 removeStaleOutputs()
 runProgram(join(repositoryRoot, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.json'], 'fix the type errors above')

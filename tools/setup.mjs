@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { installMissingDebianPackages, purposes } from './debian-packages.mjs'
-import { repositoryRoot, runProgram, stopWithMessage } from './program.mjs'
+import { checkNodeVersion, repositoryRoot, runProgram, stopWithMessage } from './program.mjs'
 
 const purpose = process.argv[2] ?? ''
 if (!purposes.includes(purpose)) {
@@ -23,16 +23,6 @@ if (!areNpmPackagesCurrent()) {
   runProgram('npm', ['ci', '--loglevel=error'], 'fix what npm names above')
 }
 await import('./build.mjs')
-
-function checkNodeVersion() {
-  const range = String(readJson('package.json').engines.node)
-  const [major = 0, minor = 0] = range.replace('>=', '').split('.').map(Number)
-  const [ourMajor = 0, ourMinor = 0] = process.versions.node.split('.').map(Number)
-  if (ourMajor > major || (ourMajor === major && ourMinor >= minor)) return
-  stopWithMessage(
-    `truepeer needs Node ${range}, and ${process.execPath} is ${process.versions.node}; install a newer one`,
-  )
-}
 
 /** Whether node_modules holds exactly what package-lock.json names. npm keeps its own record of what it installed. */
 function areNpmPackagesCurrent() {

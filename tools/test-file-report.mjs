@@ -2,6 +2,8 @@
 import { isAbsolute, relative } from 'node:path'
 import { inspect, styleText } from 'node:util'
 
+/** What tests measured belongs to the full run, and to failures. */
+const showsNotes = process.env.TRUEPEER_TEST_NOTES !== undefined
 const hasColours = process.stdout.isTTY === true && process.env.NO_COLOR === undefined
 
 /**
@@ -55,13 +57,13 @@ export class TestFileReport {
     }
   }
 
-  /** One line, and under it the notes, the failures, and the output of a file that failed. */
+  /** One line; under it the notes, where they are shown, the failures, and the output of a file that failed. */
   describe() {
     const hasFailed = this.failures.length > 0
     const mark = hasFailed ? painted('red', 'FAIL') : painted('green', 'ok  ')
     const counts = countsText(this.passedCount, this.failures.length, this.skipped.length)
     const lines = [`${mark} ${this.path}: ${counts} (${Math.round(this.#durationMs)} ms)`]
-    for (const note of this.notes) lines.push(indented(note))
+    if (hasFailed || showsNotes) for (const note of this.notes) lines.push(indented(note))
     for (const failure of this.failures) lines.push(indented(`${painted('red', 'x')} ${failure}`))
     if (hasFailed && this.output !== '') lines.push(indented(`output of the file:\n${indented(this.output.trimEnd())}`))
     return `${lines.join('\n')}\n`

@@ -4,7 +4,7 @@
  *   node tools/test.mjs [--full] [part of a path ...] [--option-of-node ...]
  *
  * `--full` adds the long tests (*.full.test.ts). Parts of paths choose files: `dataplane`, `src/address/cidr.test.ts`.
- * The last line printed is "N passed, N failed", with ", N skipped" when there are any.
+ * `TRUEPEER_TEST_NOTES=1` also prints what tests measured, as `--full` does. The last line printed is "N passed, N failed", with ", N skipped" when there are any.
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
@@ -48,7 +48,11 @@ function runTests() {
   chmodSync(temporaryFolder, 0o1777)
   const { status } = spawnSync(process.execPath, [...testRunner, ...reporter, ...nodeOptions, ...files], {
     cwd: checkout ?? repositoryRoot,
-    env: { ...process.env, TMPDIR: temporaryFolder, ...(isFull ? { TRUEPEER_FUZZ_RUNS: '1000000' } : {}) },
+    env: {
+      ...process.env,
+      TMPDIR: temporaryFolder,
+      ...(isFull ? { TRUEPEER_FUZZ_RUNS: '1000000', TRUEPEER_TEST_NOTES: '1' } : {}),
+    },
     stdio: 'inherit',
   })
   if (checkout !== undefined) unmountCheckout(checkout)
