@@ -108,6 +108,8 @@ export class DemoChain {
     const answer = await this.#type(client, `echo "${GREETING}" | ncat --no-shutdown ${addresses.edge} 110`)
     this.#transcript.output('client', answer.trimEnd().split('\n'))
     const received = await app.waitForLine(/^(?!Ncat: )./, { from })
+    // The last that was started on this host, also for whoever types it; otherwise it keeps the port.
+    this.#transcript.command(this.#hosts.backend.name, 'kill $!')
     await app.stop()
     const log = app.texts(from)
     this.#transcript.output("app's log", log)

@@ -18,7 +18,7 @@ const INTRODUCTION = `An unmodified app, and the address that it sees as its pee
   2001:db8:209::4 -> 2001:db8:203::10 | 2001:db8:35::9  -> 2001:db8:10::2
 
 Each host is a network namespace that ends with this demo; nothing of this machine is changed.
-Lines with "host$" are the commands, to be typed alike on real hosts (as root on edge and backend).`
+Lines with "host$" are the commands; on real hosts you can type the same ones (as root on edge and backend).`
 
 async function runDemo(transcript: Transcript): Promise<boolean> {
   transcript.say(INTRODUCTION)
