@@ -20,6 +20,9 @@ const BUFFER_BYTES = 64 * 1024
 /** For how long a worker says nothing after it has said that there is no place for a client. */
 const LIMIT_QUIET_MS = 60_000
 
+/** While there are deadlines, no wait is longer, so that one in which the process was stopped is seen to be overlong. */
+const WAIT_MS_MAX = 1_000
+
 /** How often pipes that nobody needs are closed. */
 const PIPE_TRIM_MS = 500
 
@@ -121,7 +124,7 @@ export class EventLoop implements WorkerLoop {
     const timerMs = this.timers.waitMs(this.nowMs)
     const hasReady = this.#ready.length > 0 || this.#acceptReady.length > 0
     const shortestMs = timerMs === -1 || (waitMs !== -1 && waitMs < timerMs) ? waitMs : timerMs
-    const askedMs = hasReady ? 0 : shortestMs
+    const askedMs = hasReady ? 0 : timerMs === -1 ? shortestMs : Math.min(shortestMs, WAIT_MS_MAX)
     const count = this.#poller.wait(askedMs)
     this.nowMs = this.#options.clock(askedMs)
     // Those of the last step first: who becomes ready now has had a turn.
