@@ -10,6 +10,8 @@ import type { SettingNames } from './setting-names.ts'
 import { readSysctl } from './sysctl.ts'
 
 const NAME = 'listen'
+/** The program's first file, as node is given it; earlier versions began with the second one. */
+const ENTRY = /\/bin\/(?:start|truepeer)\.js$/
 
 /** Checks that the agent's port is free, or an agent's already. */
 export async function checkListen(listen: Endpoint, keepsClientPorts: boolean, names: SettingNames): Promise<Finding> {
@@ -62,7 +64,7 @@ async function explainInUse(listen: Endpoint, settings: SettingNames): Promise<F
 function isAgent(pid: string): boolean {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-    return words.some((word) => word.endsWith('truepeer.js')) && words.includes('agent')
+    return words.some((word) => ENTRY.test(word)) && words.includes('agent')
   } catch {
     return false
   }
