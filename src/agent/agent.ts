@@ -1,7 +1,16 @@
 import { isDeepStrictEqual } from 'node:util'
 import { formatCidr } from '../address/cidr.ts'
 import { formatEndpoint } from '../address/endpoint.ts'
-import { inheritedFor, type Program, type ProgramContext, refuseStrayed } from '../dataplane/worker/program.ts'
+import {
+  type ConnectionPage,
+  inheritedFor,
+  type Program,
+  type ProgramContext,
+  refuseStrayed,
+  type WorkerLiveness,
+  type WorkerWatch,
+  watchdogOf,
+} from '../dataplane/worker/program.ts'
 import { warnOfSharedPorts } from '../dataplane/worker/shared-ports.ts'
 import type { ConnectionLimits } from '../dataplane/worker/worker-loop.ts'
 import { type ServeOptions, WorkerPool } from '../dataplane/worker/worker-pool.ts'
@@ -44,6 +53,7 @@ export type AgentOptions = {
   readonly limits: ConnectionLimits
   /** See `WorkerPoolOptions`. */
   readonly warmsUp: boolean
+  readonly workerWatch: WorkerWatch
   /** Reads the configuration as it is now; throws with all problems when it is wrong. */
   readonly readConfiguration: () => AgentConfiguration
   readonly examineHost: ExamineHost
@@ -71,6 +81,7 @@ export async function startAgent(options: AgentOptions, context: ProgramContext)
     limits,
     log: context.log,
     warmsUp: options.warmsUp,
+    watchdog: watchdogOf(options.workerWatch, context),
     onFatal: context.onFatal,
   })
   const agent = new Agent(options, context, pool, load)
@@ -162,16 +173,16 @@ class Agent implements Program {
     this.#pool.stopNow()
   }
 
-  respond(): Promise<void> {
-    return this.#pool.respond()
+  liveness(): WorkerLiveness {
+    return this.#pool.liveness()
   }
 
   read(slot: number): number {
     return this.#pool.read(slot)
   }
 
-  connections(): ReturnType<Program['connections']> {
-    return this.#pool.connections()
+  connections(countMax: number, after?: string): Promise<ConnectionPage | undefined> {
+    return this.#pool.connections(countMax, after)
   }
 
   /** What `/status` shows. */

@@ -49,7 +49,7 @@ export async function runController({ tls, admin, ...command }: ControllerComman
   controller = await startController({ ...command, readTls, edgeTls: edgeTls(), log, onAnswer })
   log('info', 'listening', { urls: controller.urls, data: command.directory, projects: command.projects })
   service.tell('ready')
-  service.watch(async () => {})
+  service.watch(() => true)
 }
 
 /** Warns of what hinders nothing. @throws UsageError with its remedy, also when others can read the key */

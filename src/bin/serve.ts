@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Program, ProgramContext } from '../dataplane/worker/program.ts'
-import { startAdmin } from '../telemetry/admin.ts'
+import type { ConnectionPage, Program, ProgramContext, WorkerLiveness } from '../dataplane/worker/program.ts'
+import { type AdminSource, startAdmin } from '../telemetry/admin.ts'
 import type { EdgeControl } from '../telemetry/edge-status.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import { openLog } from '../telemetry/log.ts'
@@ -18,6 +18,9 @@ export type ServeOptions = {
   readonly edge?: (() => EdgeControl | undefined) | undefined
 }
 
+const NO_WORKERS: WorkerLiveness = { workers: 0, stuck: [], stalls: 0 }
+const NO_CONNECTIONS: ConnectionPage = { connections: [], next: undefined }
+
 /**
  * Runs an edge or an agent until a signal ends it.
  *
@@ -31,9 +34,17 @@ export async function serve(
   const { log, dropped, flush } = openLog(logForm())
   let program: Program | undefined
   const exit = (status: number): never => {
+    const isStuck = (program?.liveness().stuck.length ?? 0) > 0
     program?.stopNow()
     flush()
+    // Exiting waits for every thread.
+    if (isStuck) process.kill(process.pid, 'SIGKILL')
     process.exit(status)
+  }
+  const abort = (error: Error): never => {
+    log('fatal', error.message)
+    flush()
+    process.abort()
   }
   const onFatal = (error: Error): void => {
     log('fatal', error.message, { stack: error.stack })
@@ -44,14 +55,20 @@ export async function serve(
 
   let isReady = false
   let running: Program | undefined
+  const problem = (): string | undefined => {
+    const stuck = program?.liveness().stuck ?? []
+    return stuck.length === 0 ? undefined : `workers that do not answer: ${stuck.join(', ')}`
+  }
   // Before the ports of clients: whoever has seen "listening" can ask for the metrics.
   if (options.admin !== undefined) {
     const read = (slot: number): number => program?.read(slot) ?? 0
-    const connections = async (): ReturnType<Program['connections']> => (await program?.connections()) ?? []
+    const liveness = (): WorkerLiveness => program?.liveness() ?? NO_WORKERS
+    const connections: AdminSource['connections'] = async (countMax, after) =>
+      program === undefined ? NO_CONNECTIONS : program.connections(countMax, after)
     const { edge } = options
     const agentStatus = edge === undefined ? () => running?.agentStatus?.() : undefined
-    const metrics = dataPlaneMetrics({ read, droppedRecords: dropped, version: programVersion(), edge })
-    await startAdmin(options.admin, { metrics, connections, isReady: () => isReady, edge, agentStatus })
+    const metrics = dataPlaneMetrics({ read, droppedRecords: dropped, version: programVersion(), liveness, edge })
+    await startAdmin(options.admin, { metrics, connections, problem, isReady: () => isReady, edge, agentStatus })
   }
   const service = findService(log)
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
@@ -78,10 +95,10 @@ export async function serve(
   const onWorkers = (started: Program): void => {
     program = started
   }
-  running = await start({ log, inherited: service.inherited, onWorkers, onFatal })
+  running = await start({ log, inherited: service.inherited, onWorkers, onFatal, abort })
   isReady = true
   service.tell('ready')
-  service.watch(async () => running?.respond())
+  service.watch(() => problem() === undefined)
   if (isReloadDue) await reload()
 }
 

@@ -11,8 +11,8 @@ import type { LogForm } from '../telemetry/log-form.ts'
 export type Service = {
   readonly inherited: readonly InheritedSocket[]
   tell(state: ServiceState): void
-  /** Tells the manager from now on, as often as it wants, that `respond` resolves. */
-  watch(respond: () => Promise<void>): void
+  /** Tells the manager from now on, as often as it wants, that this process lives, as long as `isAlive`. */
+  watch(isAlive: () => boolean): void
 }
 
 /**
@@ -29,10 +29,12 @@ export function findService(log: Log): Service {
   return {
     inherited: passedSockets(process.env, process.pid).map(({ fd }) => inheritedSocket(fd)),
     tell,
-    watch(respond) {
+    watch(isAlive) {
       if (intervalMs === undefined) return
-      // A worker that hangs does not answer, the manager hears nothing, and restarts the service.
-      setInterval(() => void respond().then(() => tell('watchdog')), intervalMs).unref()
+      // When a worker is stuck, the manager hears nothing, and restarts the service.
+      setInterval(() => {
+        if (isAlive()) tell('watchdog')
+      }, intervalMs).unref()
     },
   }
 }

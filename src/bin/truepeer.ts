@@ -136,14 +136,14 @@ async function runAgent(argv: readonly string[]): Promise<void> {
     const { describeAgent } = await import('../agent/describe-agent.ts')
     return print(describeAgent(command.listeners))
   }
-  const { workers, warmsUp } = command
+  const { workers, warmsUp, workerWatch } = command
   return serve(command, (context) => {
     const readConfiguration = (): AgentConfiguration => {
       const { listeners, controller } = read()
       return { listeners, controller: controller && agentController(controller, context.log) }
     }
     const limits = connectionLimits(command)
-    return startAgent({ workers, warmsUp, limits, readConfiguration, examineHost }, context)
+    return startAgent({ workers, warmsUp, workerWatch, limits, readConfiguration, examineHost }, context)
   })
 }
 

@@ -9,6 +9,8 @@ import { integerBetween, oneOf, parseDuration, parsePositiveDuration, parseSocke
 export const WORKERS_MAX = 256
 export const CONNECTIONS_MAX = 10_000_000
 
+const STUCK_ACTIONS = ['report', 'abort'] as const
+
 /** The flags that concern the whole process. */
 export const processFlags = {
   maxConnections: valueFlag(
@@ -38,6 +40,20 @@ export const processFlags = {
     'Whether a worker, before its first client, makes connections to itself on 127.0.0.1 for at most 1.5 s, so that its code is compiled when clients come',
     oneOf(['on', 'off']),
     'on',
+  ),
+  workerTimeout: valueFlag(
+    'worker-timeout',
+    'TIME',
+    'For how long a worker may give no sign of life before it counts as stuck: the log, /healthz, /readyz, the metrics and the service manager say so',
+    parsePositiveDuration,
+    '5s',
+  ),
+  onStuckWorker: valueFlag(
+    'on-stuck-worker',
+    STUCK_ACTIONS.join('|'),
+    'What happens then: only that, or the process is ended by SIGABRT, for a core dump and a restart',
+    oneOf(STUCK_ACTIONS),
+    'report',
   ),
   admin: valueFlag(
     'admin',
@@ -93,6 +109,7 @@ export type ProcessSettings = {
   readonly maxConnectionsPerWorker: number
   readonly drainTimeoutMs: number
   readonly warmsUp: boolean
+  readonly workerWatch: { readonly timeoutMs: number; readonly aborts: boolean }
   readonly admin: ListenAddress | undefined
 }
 
@@ -116,6 +133,7 @@ export function processSettings(values: FlagValues<typeof processFlags>, workers
     maxConnectionsPerWorker: values.maxConnectionsPerWorker[0],
     drainTimeoutMs: values.drainTimeout[0],
     warmsUp: values.warmUp[0] === 'on',
+    workerWatch: { timeoutMs: values.workerTimeout[0], aborts: values.onStuckWorker[0] === 'abort' },
     admin: values.admin[0],
   }
 }

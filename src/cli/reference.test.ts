@@ -12,6 +12,8 @@ import { exampleAgentConfig, referencePages } from './reference.ts'
 const FOLDER = new URL('../../../docs/reference/', import.meta.url)
 const REMEDY = 'run "npm run docs" and commit docs/reference'
 
+const NO_WORKERS = { workers: 1, stuck: [], stalls: 0 }
+
 test('the committed reference is what the tables of the program say', () => {
   const pages = referencePages()
   assert.deepEqual(readdirSync(FOLDER).sort(), [...pages.keys()].sort(), REMEDY)
@@ -49,7 +51,13 @@ async function shownMetrics(metrics: Metrics): Promise<string[]> {
 }
 
 test('the page of metrics names every metric of ours that there is, and no other', async () => {
-  const edge = dataPlaneMetrics({ read: () => 0, droppedRecords: () => 0, version: '1.2.3', edge: () => undefined })
+  const edge = dataPlaneMetrics({
+    read: () => 0,
+    droppedRecords: () => 0,
+    liveness: () => NO_WORKERS,
+    version: '1.2.3',
+    edge: () => undefined,
+  })
   const controller = new ControllerMetrics(
     () => undefined,
     () => 0,

@@ -17,6 +17,8 @@ import {
   type Metric,
   PAUSE_REASONS,
   SOURCE_REFUSALS,
+  WORKER_STALLS,
+  WORKER_UP,
 } from '../telemetry/metrics.ts'
 import {
   FALLBACK_CAUSE_TEXTS,
@@ -192,6 +194,10 @@ function metricsPage(): string {
     `Gauge. ${BUILD_INFO.help}. Labels: ${codes(BUILD_INFO.labels)}.`,
     '## `truepeer_log_dropped_total`',
     'Counter. Log records dropped because the reader of stdout was too slow.',
+    `## \`${WORKER_UP.name}\``,
+    wrapped(`Gauge with the label \`worker\`, from 0 on. ${WORKER_UP.help}.`),
+    `## \`${WORKER_STALLS.name}\``,
+    wrapped(`Counter. ${WORKER_STALLS.help}.`),
     '# Metrics of an edge',
     wrapped(
       'Their labels are names of the configuration: `frontend` is a forwarding rule, `service` a backend service, `group` a ' +

@@ -1,5 +1,14 @@
 import { formatIpAddress, type IpAddress } from '../address/ip-address.ts'
-import { type Program, type ProgramContext, refuseStrayed, strayedSockets } from '../dataplane/worker/program.ts'
+import {
+  type ConnectionPage,
+  type Program,
+  type ProgramContext,
+  refuseStrayed,
+  strayedSockets,
+  type WorkerLiveness,
+  type WorkerWatch,
+  watchdogOf,
+} from '../dataplane/worker/program.ts'
 import { warnOfSharedPorts } from '../dataplane/worker/shared-ports.ts'
 import type { ConnectionLimits } from '../dataplane/worker/worker-loop.ts'
 import { WorkerPool } from '../dataplane/worker/worker-pool.ts'
@@ -53,6 +62,7 @@ export type EdgeOptions = Omit<
   readonly limits: ConnectionLimits
   /** See `WorkerPoolOptions`. */
   readonly warmsUp: boolean
+  readonly workerWatch: WorkerWatch
   /** From where backends are connected to, in turn; empty: the kernel chooses. */
   readonly sourceAddresses: readonly IpAddress[]
   /** Put the frontends' addresses on the loopback interface, and take them away again. */
@@ -96,6 +106,7 @@ export async function startEdge(options: EdgeOptions, context: ProgramContext): 
     limits: options.limits,
     log: context.log,
     warmsUp: options.warmsUp,
+    watchdog: watchdogOf(options.workerWatch, context),
     onFatal: context.onFatal,
   })
   const edge = new Edge(options, context, pool, table)
@@ -203,16 +214,16 @@ class Edge implements RunningEdge {
     }
   }
 
-  respond(): Promise<void> {
-    return this.#pool.respond()
+  liveness(): WorkerLiveness {
+    return this.#pool.liveness()
   }
 
   read(slot: number): number {
     return this.#pool.read(slot)
   }
 
-  connections(): ReturnType<Program['connections']> {
-    return this.#pool.connections()
+  connections(countMax: number, after?: string): Promise<ConnectionPage | undefined> {
+    return this.#pool.connections(countMax, after)
   }
 
   configuration(): ConfigurationStatus {

@@ -8,8 +8,14 @@ import { type AdminSource, startAdmin } from './admin.ts'
 import type { EdgeControl } from './edge-status.ts'
 import { dataPlaneMetrics } from './registry.ts'
 
-const COUNTS = { read: () => 1, droppedRecords: () => 0, version: '1.2.3' }
-const SOURCE: AdminSource = { metrics: dataPlaneMetrics(COUNTS), connections: async () => [], isReady: () => true }
+const LIVENESS = { workers: 2, stuck: [1], stalls: 3 }
+const COUNTS = { read: () => 1, droppedRecords: () => 0, liveness: () => LIVENESS, version: '1.2.3' }
+const NO_CONNECTIONS = { connections: [], next: undefined }
+const SOURCE: AdminSource = {
+  metrics: dataPlaneMetrics(COUNTS),
+  connections: async () => NO_CONNECTIONS,
+  isReady: () => true,
+}
 
 type Answer = { readonly status: number; readonly type: string; readonly body: string }
 
@@ -52,7 +58,11 @@ test('a request that a web page may have caused is refused: with an Origin, or w
 test('each page has its status and its type', async (t) => {
   let isReady = true
   const open = [{ client: '192.0.2.1:1' }]
-  const ask = await start(t, { ...SOURCE, connections: async () => open, isReady: () => isReady })
+  const ask = await start(t, {
+    ...SOURCE,
+    connections: async () => ({ connections: open, next: undefined }),
+    isReady: () => isReady,
+  })
   const metrics = await ask('GET', '/metrics')
   assert.equal(metrics.status, 200)
   assert.match(metrics.type, /^text\/plain; version=0\.0\.4/)
@@ -158,4 +168,45 @@ test('whoever connects and says nothing takes no more descriptors than are kept 
     server.getConnections((error, open) => (error === null ? resolve(open) : reject(error))),
   )
   assert.ok(count <= 24, `${count}`)
+})
+
+test('a process whose workers are stuck is neither well nor ready', async (t) => {
+  let problem: string | undefined = 'workers that do not answer: 1'
+  const ask = await start(t, { ...SOURCE, problem: () => problem })
+  for (const path of ['/healthz', '/readyz']) {
+    const { status, body } = await ask('GET', path)
+    assert.deepEqual([status, body], [503, 'workers that do not answer: 1\n'])
+  }
+  problem = undefined
+  for (const path of ['/healthz', '/readyz']) assert.equal((await ask('GET', path)).status, 200)
+})
+
+test('connections come in pages, each of which names the next one', async (t) => {
+  const asked: unknown[] = []
+  const connections = async (countMax: number, after?: string) => {
+    asked.push([countMax, after])
+    if (after === 'none') return undefined
+    return { connections: [], next: after === undefined ? '0.50' : undefined }
+  }
+  const endpoint = parseEndpoint('127.0.0.1:0')
+  assert.ok(endpoint)
+  const server = await startAdmin({ kind: 'tcp', endpoint }, { ...SOURCE, connections })
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const read = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
+  const first = await read('/connections?limit=50')
+  assert.deepEqual(
+    [first.headers.get('link'), await first.json()],
+    ['</connections?limit=50&after=0.50>; rel="next"', []],
+  )
+  assert.equal((await read('/connections?limit=50&after=0.50')).headers.get('link'), null)
+  await read('/connections')
+  assert.deepEqual(asked, [
+    [50, undefined],
+    [50, '0.50'],
+    [1_000, undefined],
+  ])
+  for (const wrong of ['?limit=0', '?limit=1001', '?limit=x', '?from=1', '?after=none']) {
+    assert.equal((await read(`/connections${wrong}`)).status, 400, wrong)
+  }
 })

@@ -4,6 +4,7 @@ import type { EdgeControl } from './edge-status.ts'
 import { type ListenAddress, listenOn } from './listen.ts'
 import type { LogFields } from './log.ts'
 import { isLoopbackName } from './loopback-name.ts'
+import { PacedAnswers } from './paced-answers.ts'
 import type { Metrics } from './registry.ts'
 
 /** Fewer than the descriptors that are kept back for it and the rest of the process; those beyond are closed. */
@@ -14,13 +15,25 @@ const PAGES = ['/metrics', '/healthz', '/readyz']
 const EDGE_PAGES = '/status and, with POST, /backends/NAME/drain and /backends/NAME/enable'
 const STEER_PATH = /^\/backends\/(.+)\/(drain|enable)$/
 
+/** Connections of one answer. */
+const LIST_MAX = 1_000
+/** For whoever asks to take the answer. */
+const SEND_TIMEOUT_MS = 30_000
+
+type ConnectionList = { readonly connections: readonly LogFields[]; readonly next: string | undefined }
+
 /** What the admin server shows. */
 export type AdminSource = {
   readonly metrics: Metrics
   /** Whether new connections or requests are accepted. */
   isReady(): boolean
-  /** Only where connections are relayed: those that are open now, as plain data. */
-  readonly connections?: (() => Promise<readonly LogFields[]>) | undefined
+  /** What keeps this process from serving although it lives; undefined: nothing. */
+  problem?(): string | undefined
+  /**
+   * Only where connections are relayed: so many at most of those that are open now, as plain data, and what to give as
+   * `after` for those behind; undefined: `after` is none.
+   */
+  readonly connections?: ((countMax: number, after?: string) => Promise<ConnectionList | undefined>) | undefined
   /** Only where an edge is served: the edge, or undefined as long as it has not come up. */
   readonly edge?: (() => EdgeControl | undefined) | undefined
   /** Only where an agent is served: its status, or undefined as long as it has not come up. */
@@ -28,9 +41,9 @@ export type AdminSource = {
 }
 
 /**
- * Serves `/metrics` (Prometheus text), `/healthz` (the process lives) and `/readyz` (it accepts connections); of an edge
- * and an agent also `/connections` (those that are open, JSON); and `/status` (JSON); of an edge also `POST
- * /backends/NAME/drain` and `enable`.
+ * Serves `/metrics` (Prometheus text), `/healthz` (the process and its workers live) and `/readyz` (it accepts
+ * connections); of an edge and an agent also `/connections` (those that are open, JSON) and `/status` (JSON); of an edge
+ * also `POST /backends/NAME/drain` and `enable`.
  *
  * @param address of TCP only loopback: there is no login
  * @throws Error with its remedy when the address cannot be listened on
@@ -56,10 +69,18 @@ export async function startAdmin(address: ListenAddress, source: AdminSource): P
   return server
 }
 
-type Reply = { readonly status: number; readonly type: string; readonly body: string }
+type Reply = {
+  readonly status: number
+  readonly type: string
+  readonly body: string | Buffer
+  /** The rest is at this address. */
+  readonly next?: string
+}
 
 class AdminAnswers {
   readonly #source: AdminSource
+  /** What may take long: nobody who asks may take the time of health checks, or of clients. */
+  readonly #paced = new PacedAnswers<Reply>()
 
   constructor(source: AdminSource) {
     this.#source = source
@@ -72,20 +93,23 @@ class AdminAnswers {
       return method === 'POST' ? steer(edge(), steered[1], steered[2]) : text(405, 'Only POST is answered here')
     }
     if (method !== 'GET' && method !== 'HEAD') return text(405, 'Only GET is answered here')
+    const problem = this.#source.problem?.()
     switch (url) {
       case '/metrics':
-        return { status: 200, type: metrics.contentType, body: await metrics.text() }
+        return this.#paced.take(url, async () => bytes(metrics.contentType, await metrics.text()))
       case '/healthz':
-        return text(200, 'ok')
+        return problem === undefined ? text(200, 'ok') : text(503, problem)
       case '/readyz':
-        return this.#source.isReady() ? text(200, 'ready') : text(503, 'draining')
-      case '/connections':
-        if (connections !== undefined) return json(200, await connections())
-        break
+        if (!this.#source.isReady()) return text(503, 'draining')
+        return problem === undefined ? text(200, 'ready') : text(503, problem)
       case '/status':
-        if (edge !== undefined) return statusReply(edge())
+        if (edge !== undefined) return this.#paced.take(url, () => statusReply(edge()))
         if (agentStatus !== undefined) return agentReply(agentStatus())
         break
+    }
+    if (connections !== undefined && /^\/connections(\?|$)/.test(url)) {
+      const list = readList(url)
+      return list === undefined ? LIST_REFUSED : this.#paced.take(url, () => listReply(list, connections))
     }
     const pages = [
       ...PAGES,
@@ -97,8 +121,33 @@ class AdminAnswers {
   }
 }
 
+type ListQuery = { readonly limit: number; readonly after: string | undefined }
+
+/** Of `/connections?limit=N&after=PLACE`; undefined: that cannot be read. */
+function readList(url: string): ListQuery | undefined {
+  const query = new URLSearchParams(url.slice('/connections'.length))
+  const limit = query.get('limit') ?? `${LIST_MAX}`
+  const isKnown = [...query.keys()].every((key) => key === 'limit' || key === 'after')
+  const count = /^\d{1,4}$/.test(limit) ? Number(limit) : 0
+  return isKnown && count > 0 && count <= LIST_MAX
+    ? { limit: count, after: query.get('after') ?? undefined }
+    : undefined
+}
+
+async function listReply(
+  { limit, after }: ListQuery,
+  connections: NonNullable<AdminSource['connections']>,
+): Promise<Reply> {
+  const list = await connections(limit, after)
+  if (list === undefined) return LIST_REFUSED
+  const reply = bytes('application/json', `${JSON.stringify(list.connections)}\n`)
+  return list.next === undefined ? reply : { ...reply, next: `/connections?limit=${limit}&after=${list.next}` }
+}
+
 function statusReply(edge: EdgeControl | undefined): Reply {
-  return edge === undefined ? json(503, { error: 'The edge is starting; ask again' }) : json(200, edge.status())
+  return edge === undefined
+    ? json(503, { error: 'The edge is starting; ask again' })
+    : bytes('application/json', `${JSON.stringify(edge.status())}\n`)
 }
 
 function agentReply(status: AgentStatus | undefined): Reply {
@@ -150,7 +199,19 @@ function json(status: number, value: unknown): Reply {
   return { status, type: 'application/json', body: `${JSON.stringify(value)}\n` }
 }
 
-function send(response: ServerResponse, reply: Reply): void {
-  response.writeHead(reply.status, { 'content-type': reply.type })
-  response.end(reply.body)
+/** One copy for all who get it. */
+function bytes(type: string, body: string): Reply {
+  return { status: 200, type, body: Buffer.from(body) }
+}
+
+const LIST_REFUSED = text(
+  400,
+  `Give /connections?limit=N, at most ${LIST_MAX}; the header Link of an answer names the page behind it`,
+)
+
+function send(response: ServerResponse, { status, type, body, next }: Reply): void {
+  response.writeHead(status, { 'content-type': type, ...(next === undefined ? {} : { link: `<${next}>; rel="next"` }) })
+  const timer = setTimeout(() => response.destroy(), SEND_TIMEOUT_MS).unref()
+  response.once('close', () => clearTimeout(timer))
+  response.end(body)
 }

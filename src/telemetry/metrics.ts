@@ -120,6 +120,17 @@ export const METRICS = {
   acceptPauses: labelled('truepeer_accept_pauses_total', 'Times a listener was paused', 'reason', PAUSE_REASONS),
 } as const
 
+/** Whether each worker comes round; known by the main thread. */
+export const WORKER_UP = {
+  name: 'truepeer_worker_up',
+  help: '1 while the worker gives signs of life, 0 while it is stuck: its clients get no answers',
+  labels: ['worker'],
+} as const
+export const WORKER_STALLS = {
+  name: 'truepeer_worker_stalls_total',
+  help: 'How often a worker was found to be stuck, for longer than --worker-timeout',
+} as const
+
 /** What only the main thread knows. */
 export const LOG_DROPPED = {
   name: 'truepeer_log_dropped_total',

@@ -3,11 +3,29 @@ import { test } from 'node:test'
 import { LOG_DROPPED, METRICS } from './metrics.ts'
 import { dataPlaneMetrics } from './registry.ts'
 
+const liveness = () => ({ workers: 3, stuck: [1], stalls: 2 })
+
+test('workers that are stuck are told from those that live', async () => {
+  const lines = (
+    await dataPlaneMetrics({ read: () => 0, droppedRecords: () => 0, liveness, version: '1.2.3' }).text()
+  ).split('\n')
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith('truepeer_worker_')),
+    [
+      'truepeer_worker_up{worker="0"} 1',
+      'truepeer_worker_up{worker="1"} 0',
+      'truepeer_worker_up{worker="2"} 1',
+      'truepeer_worker_stalls_total 2',
+    ],
+  )
+})
+
 test('every scrape shows the counts of its moment, and adds nothing to those of the last one', async () => {
   let factor = 1
   const metrics = dataPlaneMetrics({
     read: (slot) => factor * (slot + 1),
     droppedRecords: () => factor * 3,
+    liveness,
     version: '1.2.3',
   })
   for (const now of [1, 1, 10]) {
@@ -24,7 +42,7 @@ test('every scrape shows the counts of its moment, and adds nothing to those of 
 })
 
 test('a metric says whether it may go down', async () => {
-  const text = await dataPlaneMetrics({ read: () => 0, droppedRecords: () => 0, version: '1.2.3' }).text()
+  const text = await dataPlaneMetrics({ read: () => 0, droppedRecords: () => 0, liveness, version: '1.2.3' }).text()
   for (const { name, kind, help } of Object.values(METRICS)) {
     assert.ok(text.includes(`# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n`), name)
     assert.equal(name.endsWith('_total'), kind === 'counter', name)

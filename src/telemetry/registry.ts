@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { EDGE_METRICS } from './edge-metrics.ts'
 import type { EdgeControl, EdgeStatus } from './edge-status.ts'
-import { BUILD_INFO, LOG_DROPPED, METRICS, type Metric } from './metrics.ts'
+import { BUILD_INFO, LOG_DROPPED, METRICS, type Metric, WORKER_STALLS, WORKER_UP } from './metrics.ts'
 import type { Sample, StatusMetric } from './status-metric.ts'
 
 /** What `/metrics` answers. */
@@ -19,6 +19,8 @@ export type DataPlaneSource = {
   droppedRecords(): number
   /** Of truepeer. */
   readonly version: string
+  /** How many workers there are, which of them are stuck, and how often one was. */
+  liveness(): { readonly workers: number; readonly stuck: readonly number[]; readonly stalls: number }
   /** Only where an edge is served: the edge, or undefined as long as it has not come up. */
   readonly edge?: (() => EdgeControl | undefined) | undefined
 }
@@ -33,6 +35,7 @@ export function dataPlaneMetrics(source: DataPlaneSource): Metrics {
   if (source.edge !== undefined) for (const metric of EDGE_METRICS) registerStatusMetric(registry, metric, () => status)
   registerLogDropped(registry, () => source.droppedRecords())
   registerBuildInfo(registry, source.version)
+  registerLiveness(registry, source)
   return {
     contentType: registry.contentType,
     text: () => {
@@ -56,6 +59,27 @@ export function registerLogDropped(registry: Registry, droppedRecords: () => num
     collect() {
       this.reset()
       this.inc(droppedRecords())
+    },
+  })
+}
+
+function registerLiveness(registry: Registry, { liveness }: DataPlaneSource): void {
+  new Gauge({
+    name: WORKER_UP.name,
+    help: WORKER_UP.help,
+    labelNames: [...WORKER_UP.labels],
+    registers: [registry],
+    collect() {
+      const { workers, stuck } = liveness()
+      for (let worker = 0; worker < workers; worker++) this.set({ worker }, stuck.includes(worker) ? 0 : 1)
+    },
+  })
+  new Counter({
+    ...WORKER_STALLS,
+    registers: [registry],
+    collect() {
+      this.reset()
+      this.inc(liveness().stalls)
     },
   })
 }

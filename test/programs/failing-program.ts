@@ -11,6 +11,7 @@ await serve(command, async (context) => {
     {
       workers: command.workers,
       warmsUp: false,
+      workerWatch: { timeoutMs: 60_000, aborts: false },
       limits,
       examineHost: async () => [],
       readConfiguration: () => ({ listeners: command.listeners, controller: undefined }),

@@ -10,6 +10,7 @@ import type { EdgeSources } from '../publish/edge-sources.ts'
 import type { Store } from '../store/store.ts'
 import type { Identity } from '../store/token.ts'
 import { ANYBODY_ON_HOST } from './door.ts'
+import { edgePage } from './edge-list.ts'
 
 /** What of a request these routes look at. */
 export type OwnRequest = {
@@ -88,7 +89,7 @@ export class OwnRoutes {
         return this.#watch(edgeName(request.query.get('name') ?? '', request), request)
       case 'edges':
         allowPeople(request)
-        return { status: 200, body: { items: this.#hub.edges() } }
+        return { status: 200, body: edgePage(this.#hub.edges(), request.query.get('pageToken') ?? '') }
       case 'audit':
         return this.#audit(request)
     }

@@ -152,3 +152,22 @@ test('done operations of 14 days and audit records of 400 days are removed, runn
   assert.deepEqual(second.audit(9), [audit[1]])
   second.close()
 })
+
+test('audit records of large resources are read a few at a time, and one in any case', async () => {
+  const store = new SqliteStore(newDirectory(), clock)
+  const record = { time: CREATED, user: 'me', action: 'a', after: null } as const
+  for (const [target, length] of [
+    ['a', 10],
+    ['b', 3],
+    ['c', 3],
+    ['d', 3],
+    ['e', 10],
+  ] as const) {
+    await store.commit({ changes: [], audit: [{ ...record, target, before: 'x'.repeat(length * 1024 * 1024) }] })
+  }
+  const targets = (count: number): string[] => store.audit(count).map(({ target }) => target)
+  assert.deepEqual([targets(9), targets(1)], [['e'], ['e']])
+  await store.commit({ changes: [], audit: ['f', 'g'].map((target) => ({ ...record, target, before: null })) })
+  assert.deepEqual(targets(9), ['g', 'f'])
+  store.close()
+})

@@ -26,6 +26,8 @@ import {
   type StoreSize,
 } from './store.ts'
 
+/** Characters of audit records that are read at once. */
+const AUDIT_LENGTH_MAX = 8 * 1024 * 1024
 const DAY_MS = 86_400_000
 /** As long as Compute Engine does. */
 const OPERATION_DAYS = 14
@@ -169,7 +171,16 @@ export class SqliteStore implements Store {
   }
 
   audit(count: number): readonly AuditRecord[] {
-    return this.#statements.audit.all(count).map((row) => readAudit(row as AuditRow))
+    const records: AuditRecord[] = []
+    let length = 0
+    // One by one: a record holds a resource as it was and as it is, and each may be large.
+    for (const row of this.#statements.audit.iterate(count)) {
+      const { before, after } = row as AuditRow
+      length += before.length + after.length
+      if (records.length > 0 && length > AUDIT_LENGTH_MAX) break
+      records.push(readAudit(row as AuditRow))
+    }
+    return records
   }
 
   meta(name: string): string | undefined {

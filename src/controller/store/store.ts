@@ -161,7 +161,7 @@ export type Store = {
   /** Operations that are not done, the oldest first. */
   unfinished(): readonly StoredOperation[]
   size(): StoreSize
-  /** The latest `count` records, the latest first. */
+  /** The latest `count` records, the latest first; fewer where they are large. */
   audit(count: number): readonly AuditRecord[]
   meta(name: string): string | undefined
   token(id: string): StoredToken | undefined

@@ -23,6 +23,9 @@ const LIMIT_QUIET_MS = 60_000
 /** While there are deadlines, no wait is longer, so that one in which the process was stopped is seen to be overlong. */
 const WAIT_MS_MAX = 1_000
 
+/** Places that are looked at for a list of connections before others have their turn. */
+const PLACES_PER_LOOK = 4_096
+
 /** How often pipes that nobody needs are closed. */
 const PIPE_TRIM_MS = 500
 
@@ -151,6 +154,18 @@ export class EventLoop implements WorkerLoop {
   /** The connections that are open now; valid until the next {@link step}. */
   openConnections(): Connection[] {
     return this.#connections.filter((connection) => connection.phase !== Phase.None)
+  }
+
+  /** As many of them at most, from a place on, and the place from which on there may be more; -1: there are none. */
+  openConnectionsFrom(place: number, countMax: number): { readonly connections: Connection[]; readonly next: number } {
+    const connections: Connection[] = []
+    const end = Math.min(place + PLACES_PER_LOOK, this.#connections.length)
+    let next = place
+    while (next < end && connections.length < countMax) {
+      const connection = this.#connections[next++]
+      if (connection.phase !== Phase.None) connections.push(connection)
+    }
+    return { connections, next: next < this.#connections.length ? next : -1 }
   }
 
   /** Reports whether the main thread has woken this loop since the last call. */

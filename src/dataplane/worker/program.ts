@@ -9,17 +9,41 @@ export type Program = {
   reload(): void | Promise<void>
   /** Accepts what is queued, stops listening and resolves when the last connection has ended. */
   drain(): Promise<void>
-  /** Ends everything at once; afterwards the process can exit. */
+  /** Ends everything at once; afterwards the process can exit, unless a worker is stuck. */
   stopNow(): void
   /** The sum of a counter (a slot of `METRICS`) over all workers. */
   read(slot: number): number
-  /** Resolves once every worker has answered: none of them hangs. */
-  respond(): Promise<void>
   /** Only of an agent: what its `/status` shows. */
   agentStatus?(): AgentStatus
-  /** The connections that are open now. */
-  connections(): Promise<readonly OpenConnection[]>
+  liveness(): WorkerLiveness
+  /** So many of the connections that are open now; see `WorkerPool.connections`. */
+  connections(countMax: number, after?: string): Promise<ConnectionPage | undefined>
 }
+
+/** Some of the open connections. */
+export type ConnectionPage = {
+  readonly connections: readonly OpenConnection[]
+  /** What to give for those behind; undefined: there are none. */
+  readonly next: string | undefined
+}
+
+/** What becomes of workers that do not come round any more. */
+export type WorkerWatch = {
+  /** For so long a worker may give no sign of life, in milliseconds. */
+  readonly timeoutMs: number
+  /** The process is aborted then, for a core dump and a restart. */
+  readonly aborts: boolean
+}
+
+/** What a watchdog is told of this. */
+export function watchdogOf({ timeoutMs, aborts }: WorkerWatch, { abort }: Pick<ProgramContext, 'abort'>) {
+  const onStuck = (worker: number): void =>
+    abort(new Error(`Worker ${worker} is stuck: it has not answered for ${timeoutMs} ms`))
+  return { timeoutMs, onStuck: aborts ? onStuck : undefined }
+}
+
+/** Which workers are stuck, from 0 on, and how often one was. */
+export type WorkerLiveness = { readonly workers: number; readonly stuck: readonly number[]; readonly stalls: number }
 
 /** A listening socket that was passed to the process, and where it listens. */
 export type InheritedSocket = { readonly fd: number; readonly endpoint: Endpoint }
@@ -53,4 +77,6 @@ export type ProgramContext = {
   readonly onWorkers: (program: Program) => void
   /** Ends the process with status 1 after stopping everything. */
   readonly onFatal: (error: Error) => void
+  /** Ends the process with SIGABRT, for a core dump. */
+  readonly abort: (error: Error) => never
 }

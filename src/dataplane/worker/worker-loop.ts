@@ -25,6 +25,8 @@ export type WorkerLoop = AcceptingLoop & {
   takeWakeup(): boolean
   /** The connections that are open now; valid until the next {@link step}. */
   openConnections(): Connection[]
+  /** As many of them at most, from a place on, and the place from which on there may be more; -1: there are none. */
+  openConnectionsFrom(place: number, countMax: number): { readonly connections: Connection[]; readonly next: number }
   /** Ends every connection and closes the loop. */
   close(): void
 }

@@ -5,10 +5,14 @@ import type { Log } from '../../telemetry/log.ts'
 import { Counters } from '../../telemetry/metrics.ts'
 import { asError } from '../../text/error-message.ts'
 import type { OpenConnection } from '../connection/report.ts'
+import type { ConnectionPage, WorkerLiveness } from './program.ts'
 import type { RoleOptions } from './role.ts'
+import { makePulse, type Pulse, Watchdog } from './watchdog.ts'
 import type { ConnectionLimits } from './worker-loop.ts'
 import type { FromWorker, ToWorker, WorkerData } from './worker-thread.ts'
 
+/** Connections that a worker describes before its clients have their turn. */
+const LIST_PIECE = 50
 /** How long {@link WorkerPool.stopNow} waits for a worker to leave its loop. */
 const ACKNOWLEDGE_MS = 2_000
 /** Steady traffic makes no garbage; V8 would let the space for new objects grow to 48 MiB on the first crowd of clients. */
@@ -24,6 +28,7 @@ export type WorkerPoolOptions<Options extends RoleOptions> = {
   readonly log: Log
   /** Workers warm up while they have nothing else to do; see `warm-up.ts`. */
   readonly warmsUp: boolean
+  readonly watchdog: { readonly timeoutMs: number; readonly onStuck: ((worker: number) => void) | undefined }
   /** Called when a worker thread dies of an error of ours; the program cannot go on. */
   readonly onFatal: (error: Error) => void
 }
@@ -43,7 +48,13 @@ export type ServeOptions<Options extends RoleOptions> = {
   readonly options: Options['entrance']
 }
 
+type WorkerAnswer = Pick<Extract<FromWorker, { readonly kind: 'answer' }>, 'connections' | 'next'>
+type Question = { readonly kind: 'ping' } | { readonly kind: 'list'; readonly from: number; readonly countMax: number }
+
+const NO_ANSWER: WorkerAnswer = { connections: [], next: -1 }
+
 type Member = {
+  readonly pulse: Pulse
   readonly worker: Worker
   readonly wakeupFd: number
   readonly counters: Counters
@@ -60,7 +71,8 @@ type Member = {
 export class WorkerPool<Options extends RoleOptions> {
   readonly #members: Member[] = []
   readonly #log: Log
-  readonly #requests = new Map<number, (connections: readonly OpenConnection[]) => void>()
+  readonly #watchdog: Watchdog
+  readonly #requests = new Map<number, (answer: WorkerAnswer) => void>()
   #nextRequest = 0
 
   constructor(options: WorkerPoolOptions<Options>) {
@@ -69,6 +81,10 @@ export class WorkerPool<Options extends RoleOptions> {
     for (let index = 0; index < options.workers; index++) {
       this.#members.push(startMember(options, index, openTotal, this.#receive))
     }
+    const watched = this.#members.map(({ pulse, wakeupFd }) => ({ pulse, wake: () => wake(wakeupFd) }))
+    const { timeoutMs, onStuck } = options.watchdog
+    this.#watchdog = new Watchdog(watched, timeoutMs, options.log, onStuck)
+    for (const [index, { exited }] of this.#members.entries()) void exited.then(() => this.#watchdog.leave(index))
   }
 
   /** Gives a name to a service, for connections to come; one that has the name is replaced. */
@@ -119,28 +135,51 @@ export class WorkerPool<Options extends RoleOptions> {
     return this.#members.reduce((sum, member) => sum + member.counters.read(slot), 0)
   }
 
-  /** The open connections of all workers. */
-  connections(): Promise<readonly OpenConnection[]> {
-    return this.#askAll('list')
+  /**
+   * The open connections of all workers, so many at most: piece by piece, so that no client waits for it. A worker that is
+   * stuck is passed over.
+   *
+   * @param after `next` of the page before; undefined: from the first on
+   * @returns undefined: `after` is none
+   */
+  async connections(countMax: number, after?: string): Promise<ConnectionPage | undefined> {
+    const cursor = /^(\d{1,3})\.(\d{1,9})$/.exec(after ?? '0.0')
+    if (cursor === null) return undefined
+    const connections: OpenConnection[] = []
+    let place = Number(cursor[2])
+    for (let worker = Number(cursor[1]); worker < this.#members.length; worker++, place = 0) {
+      while (place >= 0) {
+        if (connections.length === countMax) return { connections, next: `${worker}.${place}` }
+        const pieceMax = Math.min(countMax - connections.length, LIST_PIECE)
+        const answer = await this.#ask(worker, { kind: 'list', from: place, countMax: pieceMax })
+        connections.push(...answer.connections)
+        place = answer.next
+      }
+    }
+    return { connections, next: undefined }
   }
 
   /** Resolves once every worker has come round to answering. */
   async respond(): Promise<void> {
-    await this.#askAll('ping')
+    await Promise.all(this.#members.map((_, worker) => this.#ask(worker, { kind: 'ping' })))
   }
 
-  async #askAll(kind: 'list' | 'ping'): Promise<readonly OpenConnection[]> {
-    const answers = this.#members.map(
-      (member) =>
-        new Promise<readonly OpenConnection[]>((resolve) => {
-          const request = this.#nextRequest++
-          this.#requests.set(request, resolve)
-          tell(member, { kind, request })
-          // A worker that has left will not answer.
-          void member.exited.then(() => resolve([]))
-        }),
-    )
-    return (await Promise.all(answers)).flat()
+  /** The workers that do not come round any more, and how often one did not. */
+  liveness(): WorkerLiveness {
+    return { workers: this.#members.length, stuck: this.#watchdog.stuck, stalls: this.#watchdog.stalls }
+  }
+
+  #ask(index: number, question: Question): Promise<WorkerAnswer> {
+    const member = this.#members[index]
+    // It would be asked again and again, and hear all of that once it is back.
+    if (question.kind === 'list' && this.#watchdog.stuck.includes(index)) return Promise.resolve(NO_ANSWER)
+    return new Promise((resolve) => {
+      const request = this.#nextRequest++
+      this.#requests.set(request, resolve)
+      tell(member, { ...question, request })
+      // A worker that has left will not answer.
+      void member.exited.then(() => resolve(NO_ANSWER))
+    })
   }
 
   /** Stops listening and resolves once the last connection has ended. */
@@ -149,15 +188,16 @@ export class WorkerPool<Options extends RoleOptions> {
     await Promise.all(this.#members.map((member) => member.exited))
   }
 
-  /** Ends every connection at once; returns when no worker is inside the kernel any more. */
+  /** Ends every connection at once; returns when no worker is inside the kernel any more, unless one is stuck. */
   stopNow(): void {
+    this.#watchdog.stop()
     for (const member of this.#members) tell(member, { kind: 'stop' })
     for (const member of this.#members) Atomics.wait(member.acknowledged, 0, 0, ACKNOWLEDGE_MS)
   }
 
   readonly #receive = (message: FromWorker): void => {
     if (message.kind === 'log') return this.#log(message.level, message.message, message.fields)
-    this.#requests.get(message.request)?.(message.connections)
+    this.#requests.get(message.request)?.(message)
     this.#requests.delete(message.request)
   }
 }
@@ -177,6 +217,7 @@ function startMember<Options extends RoleOptions>(
   const wakeupFd = openWakeup()
   const counters = new Counters()
   const acknowledged = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  const pulse = makePulse()
   const workerData: WorkerData = {
     workerIndex,
     limits: options.limits,
@@ -184,6 +225,7 @@ function startMember<Options extends RoleOptions>(
     counters: counters.shared,
     openTotal,
     acknowledged,
+    pulse,
     warmsUp: options.warmsUp,
     role: options.role,
   }
@@ -200,7 +242,7 @@ function startMember<Options extends RoleOptions>(
   const exited = new Promise<void>((resolve) => {
     worker.on('exit', () => resolve())
   })
-  return { worker, wakeupFd, counters, acknowledged, exited }
+  return { worker, wakeupFd, counters, acknowledged, pulse, exited }
 }
 
 function tell<Options extends RoleOptions>(member: Member, message: ToWorker<Options>): void {

@@ -4,7 +4,7 @@ import type { EndReason } from '../../telemetry/end-reasons.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { Counters } from '../../telemetry/metrics.ts'
 import { end } from '../connection/connection.ts'
-import type { Connection, Entrance, Service } from '../connection/connection-state.ts'
+import type { Entrance, Service } from '../connection/connection-state.ts'
 import { type OpenConnection, openConnection } from '../connection/report.ts'
 import { EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
@@ -12,6 +12,7 @@ import { loopClock } from './loop-clock.ts'
 import type { Role, RoleContext, RoleOptions } from './role.ts'
 import { Services } from './services.ts'
 import { WarmUp } from './warm-up.ts'
+import { answerPulse, type Pulse } from './watchdog.ts'
 import type { ConnectionLimits, WorkerLoop } from './worker-loop.ts'
 
 /** What the main thread gives a worker at its start. */
@@ -24,6 +25,7 @@ export type WorkerData = {
   readonly openTotal: Int32Array
   /** One cell: 1 once the worker has left its loop and the thread can be ended. */
   readonly acknowledged: Int32Array
+  readonly pulse: Pulse
   /** It warms up while it has nothing else to do; see `warm-up.ts`. */
   readonly warmsUp: boolean
   /** See {@link RoleOptions}. */
@@ -47,8 +49,10 @@ export type ToWorker<Options extends RoleOptions> =
     }
   /** Take what is queued under this name and stop listening. */
   | { readonly kind: 'unlisten'; readonly name: string }
-  /** Answer with the open connections, or with none. */
-  | { readonly kind: 'list' | 'ping'; readonly request: number }
+  /** Answer with some of the open connections, those in places from this one on. */
+  | { readonly kind: 'list'; readonly request: number; readonly from: number; readonly countMax: number }
+  /** Answer. */
+  | { readonly kind: 'ping'; readonly request: number }
   /** End the connections whose `choice` is one of these. */
   | { readonly kind: 'end-connections'; readonly backendIds: readonly number[]; readonly reason: 'drained' }
   /** Stop listening altogether and leave once the last connection has ended. */
@@ -64,7 +68,13 @@ export type FromWorker =
       readonly message: string
       readonly fields: Parameters<Log>[2]
     }
-  | { readonly kind: 'answer'; readonly request: number; readonly connections: readonly OpenConnection[] }
+  | {
+      readonly kind: 'answer'
+      readonly request: number
+      readonly connections: readonly OpenConnection[]
+      /** The place from which on the list goes on; -1: that was all. */
+      readonly next: number
+    }
 
 /** The warm-up rests for so long after anything happened to a client: what it plays must not take a client's time. */
 const WARM_UP_REST_MS = 20
@@ -93,6 +103,7 @@ export function runWorker<Options extends RoleOptions, S extends Service>(
     const isWoken = loop.takeWakeup()
     worker.warmUp(isWoken ? events - 1 : events)
     if (!isWoken) continue
+    answerPulse(data.pulse)
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
       worker.handle(next.message as ToWorker<Options>)
     }
@@ -191,9 +202,9 @@ class WorkerThread<Options extends RoleOptions, S extends Service> {
       case 'end-connections':
         return endConnections(this.#loop, message.backendIds, message.reason)
       case 'list':
-        return this.#answer(message.request, this.#loop.openConnections())
+        return this.#answer(message.request, this.#loop.openConnectionsFrom(message.from, message.countMax))
       case 'ping':
-        return this.#answer(message.request, [])
+        return this.#answer(message.request, { connections: [], next: -1 })
       case 'drain':
         this.#isDraining = true
         for (const name of [...this.#listeners.keys()]) this.#unlisten(name)
@@ -238,9 +249,9 @@ class WorkerThread<Options extends RoleOptions, S extends Service> {
     }
   }
 
-  #answer(request: number, open: readonly Connection[]): void {
-    const connections = open.map((connection) => openConnection(connection, this.#loop.nowMs))
-    this.#send({ kind: 'answer', request, connections })
+  #answer(request: number, page: ReturnType<WorkerLoop['openConnectionsFrom']>): void {
+    const connections = page.connections.map((connection) => openConnection(connection, this.#loop.nowMs))
+    this.#send({ kind: 'answer', request, connections, next: page.next })
   }
 
   #unlisten(name: string): void {
