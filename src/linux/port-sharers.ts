@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { basename } from 'node:path'
 import type { Endpoint } from '../address/endpoint.ts'
 import { listenerInodes } from './socket-table.ts'
 
@@ -60,7 +61,10 @@ function linkOf(path: string): string {
 
 function programOf(pid: number): string | undefined {
   try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+    const name = readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+    // Later versions of Node name their main thread, and with it the process.
+    if (name !== 'MainThread') return name
+    return basename(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0])
   } catch {
     return undefined
   }
