@@ -16,6 +16,9 @@ import { exampleAgentConfig } from '../../src/cli/reference.ts'
 import { parseStatus } from '../../src/cli/status.ts'
 import { parseSteer } from '../../src/cli/steer.ts'
 import { parseVerify, parseWhoami } from '../../src/cli/verify.ts'
+import { readResources } from '../../src/compute/read-resources.ts'
+import { compile } from '../../src/snapshot/compile.ts'
+import { issue } from '../../src/tls/test-certificates.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const ROOT_FILES = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'STYLE.md']
@@ -96,10 +99,40 @@ test('every command line in the documents is one that the program takes', () => 
   assert.ok(count > 15, `${count} command lines were found`)
 })
 
-test('every configuration file in the documents is one that the agent takes', () => {
-  const texts = FILES.flatMap((file) => blocks(file, ['yaml']).map((text) => ({ file, text })))
-  assert.ok(texts.length >= 2)
-  for (const { file, text } of texts) assert.doesNotThrow(() => parseAgentConfig(text, file))
+/** What a field stands for in the examples, and what an edge can read in its place. */
+const PLACEHOLDERS: Readonly<Record<string, () => string>> = {
+  'PEM OF ROOTS': () => issue({ commonName: 'Root', isAuthority: true }).certificatePem,
+}
+
+/** A fragment of a backend service as a resource of its own, and texts in place of what stands for them. */
+function completed(text: string): string {
+  const whole = text.startsWith('protocol:') ? `kind: compute#backendService\nname: part\n${text}` : text
+  return Object.entries(PLACEHOLDERS).reduce(
+    (filled, [name, pem]) => filled.replace(name, () => pem().trim().replaceAll('\n', '\n    ')),
+    whole,
+  )
+}
+
+test('every example of a configuration in the documents is one that the agent or the edge takes', () => {
+  const counts = { agent: 0, edge: 0 }
+  for (const file of FILES) {
+    for (const text of blocks(file, ['yaml', 'yml', ''])) {
+      if (/^listeners:/m.test(text)) {
+        counts.agent += 1
+        assert.doesNotThrow(() => parseAgentConfig(text, file))
+      } else if (/compute#|^protocol:/m.test(text)) {
+        counts.edge += 1
+        const { resources, problems } = readResources(completed(text), file)
+        assert.deepEqual(problems, [], text)
+        if (!text.includes('forwardingRule')) continue
+        const compiled = compile(resources, [])
+        assert.ok('snapshot' in compiled, 'problems' in compiled ? JSON.stringify(compiled.problems) : '')
+      } else {
+        assert.ok(!blocks(file, ['yaml', 'yml']).includes(text), `neither an agent's nor an edge's: ${text}`)
+      }
+    }
+  }
+  assert.ok(counts.agent >= 3 && counts.edge >= 4, JSON.stringify(counts))
 })
 
 test('lines of the guides and of the pages beside them are no longer than 120 characters, but for tables', () => {
