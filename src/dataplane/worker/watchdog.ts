@@ -7,12 +7,16 @@ const LOOKS = 5
 export type Pulse = Int32Array
 const ASKED = 0
 const ANSWERED = 1
+/** A thread that is still loading. */
+const NOT_UP = -1
 
 export function makePulse(): Pulse {
-  return new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
+  const pulse = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
+  pulse[ANSWERED] = NOT_UP
+  return pulse
 }
 
-/** The worker's part: called when it was woken. */
+/** The worker's part: called when it comes up, and when it was woken. */
 export function answerPulse(pulse: Pulse): void {
   Atomics.store(pulse, ANSWERED, Atomics.load(pulse, ASKED))
 }
@@ -24,7 +28,7 @@ export type WatchedWorker = {
   readonly wake: () => void
 }
 
-type State = { isUp: boolean; missedLooks: number; hasLeft: boolean }
+type State = { missedLooks: number; hasLeft: boolean }
 
 /**
  * Finds workers that do not come round any more: stuck in the kernel, stopped by a debugger, or in an endless loop of
@@ -50,7 +54,7 @@ export class Watchdog {
     onStuck: ((worker: number) => void) | undefined,
   ) {
     this.#workers = workers
-    this.#states = workers.map(() => ({ isUp: false, missedLooks: 0, hasLeft: false }))
+    this.#states = workers.map(() => ({ missedLooks: 0, hasLeft: false }))
     this.#timeoutMs = timeoutMs
     this.#log = log
     this.#onStuck = onStuck
@@ -85,16 +89,15 @@ export class Watchdog {
   #look(): void {
     for (const [worker, { pulse, wake }] of this.#workers.entries()) {
       const state = this.#states[worker]
-      if (state.hasLeft) continue
+      const answered = Atomics.load(pulse, ANSWERED)
+      if (state.hasLeft || answered === NOT_UP) continue
       const asked = Atomics.load(pulse, ASKED)
-      if (Atomics.load(pulse, ANSWERED) === asked) {
+      if (answered === asked) {
         if (this.#isStuck(worker)) this.#log('info', 'a worker answers again', { worker })
-        // A thread that is still loading has not been asked yet, as far as it knows.
-        state.isUp ||= asked > 0
         state.missedLooks = 0
         Atomics.store(pulse, ASKED, asked + 1)
         wake()
-      } else if (state.isUp && ++state.missedLooks === LOOKS) {
+      } else if (++state.missedLooks === LOOKS) {
         this.#stalls += 1
         this.#log('error', 'a worker is stuck: its clients get no answers', {
           worker,

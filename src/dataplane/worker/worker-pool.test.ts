@@ -56,6 +56,15 @@ test('workers that are stuck are told, once for each time, and so is that they a
   assert.equal(pool.liveness().stalls, 2)
 })
 
+test('a worker that is stuck from its first message on is found out', async (t) => {
+  const { pool } = await start(t, 1_000)
+  const until = new Int32Array(new SharedArrayBuffer(4))
+  pool.define('stuck', { until })
+  await eventually('both are stuck', () => pool.liveness().stuck.length === 2)
+  Atomics.store(until, 0, 1)
+  Atomics.notify(until, 0)
+})
+
 test('a worker that is still loading has nothing to answer yet', async (t) => {
   const watchdog = new Watchdog(
     [{ pulse: makePulse(), wake: () => {} }],

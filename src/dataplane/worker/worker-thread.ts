@@ -98,6 +98,7 @@ export function runWorker<Options extends RoleOptions, S extends Service>(
   const loop = new EventLoop({ limits, counters, openTotal, log, clock: loopClock(), wakeupFd })
   const context = { workerIndex, log, counters, openTotal }
   const worker = new WorkerThread(loop, makeRole(data.role, context), context, send, data.warmsUp)
+  answerPulse(data.pulse)
   while (!worker.isDone) {
     const events = loop.step(worker.waitMs)
     const isWoken = loop.takeWakeup()
