@@ -8,10 +8,10 @@ import type {
   ServiceStatus,
   Traffic,
 } from '../telemetry/edge-status.ts'
+import type { BackendStates } from './backends/backend-states.ts'
+import { frontendIdKey, idOf, type PlacedBackend, placedGroups } from './backends/edge-ids.ts'
 import { Availability } from './balance/availability.ts'
-import type { BackendStates } from './balance/backend-states.ts'
 import { BackendCounter, type BackendTable, FrontendCounter, type IdSpace } from './balance/backend-table.ts'
-import { frontendIdKey, idOf, type PlacedBackend, placedGroups } from './balance/edge-ids.ts'
 import type { FrontendTlsStore } from './frontends/frontend-tls.ts'
 
 /** What an edge's status is made of. */

@@ -1,7 +1,7 @@
 import type { WorkerPool } from '../../dataplane/worker/worker-pool.ts'
 import type { BackendService } from '../../snapshot/snapshot.ts'
+import { idOf, placedGroups } from '../backends/edge-ids.ts'
 import type { BackendTable } from '../balance/backend-table.ts'
-import { idOf, placedGroups } from '../balance/edge-ids.ts'
 import { compilePlan, type Plan } from '../balance/plan.ts'
 import type { EdgeRoleOptions } from '../worker/edge-role-options.ts'
 

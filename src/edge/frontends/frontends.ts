@@ -5,8 +5,8 @@ import type { ServeOptions, WorkerPool } from '../../dataplane/worker/worker-poo
 import { SystemCallError } from '../../linux/errno.ts'
 import { close, type Liveness, openListener } from '../../linux/socket.ts'
 import type { Frontend } from '../../snapshot/snapshot.ts'
+import { frontendIdKey, idOf } from '../backends/edge-ids.ts'
 import type { BackendTable } from '../balance/backend-table.ts'
-import { frontendIdKey, idOf } from '../balance/edge-ids.ts'
 import type { EdgeRoleOptions } from '../worker/edge-role-options.ts'
 import type { FrontendTlsStore } from './frontend-tls.ts'
 

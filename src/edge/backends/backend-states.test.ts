@@ -5,9 +5,9 @@ import { eventually } from '../../../test/rig/eventually.ts'
 import type { LoadReport } from '../../proxy-protocol/load-report.ts'
 import { type BackendGroup, EMPTY_SNAPSHOT, type HealthCheck, type Snapshot } from '../../snapshot/snapshot.ts'
 import { testBackend, testFrontend, testGroup, testService } from '../../snapshot/test-snapshot.ts'
-import { Availability } from './availability.ts'
+import { Availability } from '../balance/availability.ts'
+import { BackendTable } from '../balance/backend-table.ts'
 import { BackendStates } from './backend-states.ts'
-import { BackendTable } from './backend-table.ts'
 import { idOf, placedBackends, takeIds } from './edge-ids.ts'
 
 const CHECK: HealthCheck = {

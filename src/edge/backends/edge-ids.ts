@@ -1,6 +1,6 @@
 import { backendKey } from '../../snapshot/backend-key.ts'
 import type { Backend, BackendGroup, BackendService, Frontend, Snapshot } from '../../snapshot/snapshot.ts'
-import type { BackendTable, IdSpace } from './backend-table.ts'
+import type { BackendTable, IdSpace } from '../balance/backend-table.ts'
 
 /** A backend with its place in the snapshot. */
 export type PlacedBackend = {

@@ -3,11 +3,11 @@ import { formatIpAddress, type IpAddress, parseIpAddress } from '../../address/i
 import type { LoadReport } from '../../proxy-protocol/load-report.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { Availability } from '../balance/availability.ts'
+import type { BackendTable } from '../balance/backend-table.ts'
 import type { LineTarget } from '../conversation/line.ts'
 import { HealthChecks, type HealthStatus, type HealthTarget } from '../health/health-checks.ts'
 import { LoadPolls, type LoadTarget } from '../health/load-polls.ts'
-import { Availability } from './availability.ts'
-import type { BackendTable } from './backend-table.ts'
 import { idOf, type PlacedBackend, placedBackends } from './edge-ids.ts'
 
 /** What is known of one backend of the configuration in use. */

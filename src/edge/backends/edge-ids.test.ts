@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { testBackend, testFrontend, testGroup, testService, testSnapshot } from '../../snapshot/test-snapshot.ts'
-import { BackendTable, FRONTENDS_MAX } from './backend-table.ts'
+import { BackendTable, FRONTENDS_MAX } from '../balance/backend-table.ts'
 import { frontendIdKey, placedBackends, releaseIds, takeIds } from './edge-ids.ts'
 
 const FRONTEND = testFrontend()
