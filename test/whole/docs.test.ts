@@ -68,6 +68,20 @@ test('every relative link and every path of ours in the documents leads to a fil
   assert.deepEqual(missing, [])
 })
 
+test('what a document says to be in a file of ours is in that file', () => {
+  const code = sources().filter((file) => file.endsWith('.ts'))
+  const pages = FILES.filter((file) => !/^docs\/(decisions|reference)\//.test(file))
+  const found = pages.flatMap((page) =>
+    [...read(page).matchAll(/`(\w+)`\s+in\s+`([\w./-]+\.ts)`/g)].map(([, name, file]) => ({ page, name, file })),
+  )
+  assert.ok(found.length > 3, JSON.stringify(found))
+  const wrong = found.filter(({ name, file }) => {
+    const files = code.filter((path) => path === file || path.endsWith(`/${file}`))
+    return files.length !== 1 || !new RegExp(`\\b${name}\\b`).test(read(files[0]))
+  })
+  assert.deepEqual(wrong, [])
+})
+
 test('every command line in the documents is one that the program takes', () => {
   // The files that they name are those of a host; what stands in those of the documents is another test's.
   const readConfig = (path: string) => parseAgentConfig(exampleAgentConfig(), path)
@@ -135,8 +149,8 @@ test('every example of a configuration in the documents is one that the agent or
   assert.ok(counts.agent >= 3 && counts.edge >= 4, JSON.stringify(counts))
 })
 
-test('lines of the guides and of the pages beside them are no longer than 120 characters, but for tables', () => {
-  const long = FILES.filter((file) => /^docs\/(guides\/|life-|threat-)/.test(file)).flatMap((file) =>
+test('lines of the guides and of the pages around them are no longer than 120 characters, but for tables', () => {
+  const long = FILES.filter((file) => /^[A-Z]+\.md|^docs\/(guides\/|life-|threat-)/.test(file)).flatMap((file) =>
     read(file)
       .split('\n')
       .filter((line) => line.length > 120 && !/^(\||#)/.test(line))

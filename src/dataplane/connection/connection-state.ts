@@ -53,9 +53,9 @@ export class Connection implements Timed {
   readonly client = new Side()
   readonly backend = new Side()
 
-  /** What its listener led to; null while the slot is free. */
+  /** What its listener led to, held until the client is known; null while the slot is free. */
   entrance: Entrance | null = null
-  /** Where its backend is looked for; null until it is known who the client is. */
+  /** Where its backend is looked for, held to the end; null until it is known who the client is. */
   service: Service | null = null
   /** Who connected to us, and where: the client for an edge, the edge for an agent. */
   peer: Endpoint | null = null
@@ -146,10 +146,14 @@ export type BackendTls = { readonly client: TlsClient; readonly headerPlace: 'be
 
 /**
  * What a listening port leads to: who is let in, what is read of clients and written to backends, and which service each
- * client gets. A connection keeps its entrance from when its client is known. Methods never block.
+ * client gets. Methods never block.
+ *
+ * A connection holds its entrance until its client is known. It goes on to name it, but what {@link Entrance.uses} closes
+ * may be gone then: only {@link Entrance.writesHeader}, {@link Entrance.writeHeader} and {@link Entrance.onEnd} may still
+ * be used.
  */
 export type Entrance = {
-  /** Connections whose client is not known yet; those behind hold their service. */
+  /** Connections whose client is not known yet; later they hold their service. */
   readonly uses: Uses
   /** What its port has led to since: clients that are not known yet are led there. */
   successor: Entrance | null
@@ -178,7 +182,7 @@ export type Entrance = {
   onEnd(connection: Connection, reason: EndReason): void
 }
 
-/** Where connections go, from one entrance or from many. A connection keeps the service it was led to. Never blocks. */
+/** Where connections go, from one entrance or from many. A connection holds the service it was led to. Never blocks. */
 export type Service = {
   /** Connections, and what may still lead some here. */
   readonly uses: Uses
