@@ -1,6 +1,7 @@
 import { type Document, parseDocument } from 'yaml'
 import { type Cidr, parseCidr } from '../address/cidr.ts'
 import { messageOf } from '../text/error-message.ts'
+import { shortened, withoutControls } from '../text/plain-text.ts'
 import { type AgentCommand, type AgentListenerCommand, agentFlags, agentListener, agentListenerFlags } from './agent.ts'
 import { agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
 import { processFlags, processSettings } from './data-plane-flags.ts'
@@ -40,15 +41,14 @@ function toPlainData(document: Document.Parsed, path: string): unknown {
   }
 }
 
-/** A file that is no configuration at all can be quoted in a message at any length, control characters and all. */
-function shortened(problem: string): string {
-  const printable = problem.replace(/\p{C}/gu, '?')
-  return printable.length > PROBLEM_LENGTH_MAX ? `${printable.slice(0, PROBLEM_LENGTH_MAX)}…` : printable
+/** A file of any other kind can be quoted in a message at any length, control characters and all. */
+function shown(problem: string): string {
+  return shortened(withoutControls(problem), PROBLEM_LENGTH_MAX)
 }
 
 function configError(path: string, problems: readonly string[]): UsageError {
   const more = problems.length - PROBLEMS_NAMED_MAX
-  const named = problems.slice(0, PROBLEMS_NAMED_MAX).map((problem) => `  ${shortened(problem)}`)
+  const named = problems.slice(0, PROBLEMS_NAMED_MAX).map((problem) => `  ${shown(problem)}`)
   const lines = more > 0 ? [...named, `  and ${more} more`] : named
   return new UsageError(`${quoted(path)} cannot be used:\n${lines.join('\n')}`)
 }

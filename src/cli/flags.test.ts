@@ -61,5 +61,6 @@ for (const [name, argv, message] of [
 
 test('a hostile word is shown escaped and short', () => {
   assert.equal(quoted('a"\u001b[2J\n'), String.raw`"a\"\u001b[2J\n"`)
+  assert.equal(quoted('a\u202eb'), String.raw`"a\u{202e}b"`)
   assert.equal(quoted('x'.repeat(100_000)), `"${'x'.repeat(80)}…"`)
 })

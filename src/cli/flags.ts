@@ -1,5 +1,5 @@
 import { nearestWord } from '../compute/nearest-word.ts'
-import { shortened } from '../text/plain-text.ts'
+import { escapeControls, shortened } from '../text/plain-text.ts'
 
 /** What is shown of a word from the command line; one may be as long as the kernel allows. */
 const QUOTED_LENGTH_MAX = 80
@@ -83,7 +83,7 @@ export function parseFlags<Table extends FlagTable>(argv: readonly string[], tab
 
 /** A word from the command line as messages show it: in double quotes, escaped, and not longer than a line. */
 export function quoted(word: string): string {
-  return JSON.stringify(shortened(word, QUOTED_LENGTH_MAX))
+  return escapeControls(JSON.stringify(shortened(word, QUOTED_LENGTH_MAX)))
 }
 
 type Token = { readonly name: string; readonly value: string }

@@ -2,10 +2,11 @@ import { isListOf, isNumber, isObjectOf, isOptional, isText } from '../snapshot/
 import type { AgentStatus } from '../telemetry/agent-status.ts'
 import type { BackendStatus, EdgeStatus } from '../telemetry/edge-status.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
+import { withoutControls } from '../text/plain-text.ts'
 import { formatAgentStatus, isAgentStatus } from './agent-status.ts'
 import { parseAdmin } from './data-plane-flags.ts'
 import { parseFlags, switchFlag, valueFlag } from './flags.ts'
-import { table, withoutControls } from './table.ts'
+import { table } from './table.ts'
 
 /** The flags of `truepeer status`. */
 export const statusFlags = {
@@ -182,7 +183,7 @@ function certificateBlocks(frontends: EdgeStatus['frontends']): string[] {
       `  ${tls.policy === '' ? tls.profile : tls.policy}: this OpenSSL does not support ${tls.unavailable.join(', ')}`,
     ]
   })
-  const warnings = [...new Set([...certificates, ...policies])].map((line) => String(withoutControls(line)))
+  const warnings = [...new Set([...certificates, ...policies])].map(withoutControls)
   return [table(head, cells), ...(warnings.length === 0 ? [] : [['Warnings of TLS:', ...warnings].join('\n')])]
 }
 

@@ -1,4 +1,5 @@
 import type { ListenAddress } from '../telemetry/listen.ts'
+import { withoutControls } from '../text/plain-text.ts'
 import { parseAdmin } from './data-plane-flags.ts'
 import { parseFlags, UsageError, valueFlag } from './flags.ts'
 
@@ -31,5 +32,5 @@ export function parseSteer(action: 'drain' | 'enable', argv: readonly string[]):
 export function formatSteered(body: string): string {
   const { backend, availability, open } = JSON.parse(body) as Readonly<Record<string, string | number>>
   const state = String(availability) === 'draining' ? 'gets no new connections' : `is ${availability}`
-  return `${backend} ${state}; open connections: ${open}\n`.replaceAll(/[^\P{C}\n]/gu, '?')
+  return `${withoutControls(`${backend} ${state}; open connections: ${open}`)}\n`
 }

@@ -1,11 +1,11 @@
-/** What a program tells may come from a peer, and must not move the cursor. */
-export function withoutControls(cell: string | number): string | number {
-  return typeof cell === 'string' ? cell.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?') : cell
-}
+import { withoutControls } from '../text/plain-text.ts'
 
-/** Columns are as wide as their widest cell; numbers are at the right. */
+/** Columns are as wide as their widest cell; numbers are at the right. What a peer has said cannot move the cursor. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const lines = [head, ...rows.map((cells) => cells.map(withoutControls))]
+  const lines = [
+    head,
+    ...rows.map((cells) => cells.map((cell) => (typeof cell === 'string' ? withoutControls(cell) : cell))),
+  ]
   const widths = head.map((_, column) => Math.max(...lines.map((cells) => String(cells[column]).length)))
   const isNumber = head.map((_, column) => rows.length > 0 && rows.every((cells) => typeof cells[column] === 'number'))
   return lines

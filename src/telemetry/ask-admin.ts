@@ -1,6 +1,7 @@
 import { type IncomingMessage, type RequestOptions, request } from 'node:http'
 import { formatEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
+import { withoutControls } from '../text/plain-text.ts'
 import type { ListenAddress } from './listen.ts'
 
 /** For the whole answer: whoever trickles is no edge. */
@@ -8,7 +9,6 @@ const TIMEOUT_MS = 10_000
 /** Longer than the status of any edge. */
 const BODY_BYTES_MAX = 128 * 1024 * 1024
 const SHOWN_LENGTH_MAX = 200
-const CONTROLS = /[\p{Cc}\p{Zl}\p{Zp}]/gu
 
 /**
  * Asks the admin server of a running edge or agent for a page.
@@ -31,7 +31,7 @@ export async function askAdmin(
     throw new Error(`Nothing answers on "${name}" (${cause.message}); ${remedy}`, { cause })
   })
   if (status === 200) return body
-  const shown = body.slice(0, SHOWN_LENGTH_MAX).trim().replace(CONTROLS, '?')
+  const shown = withoutControls(body.slice(0, SHOWN_LENGTH_MAX).trim())
   throw new Error(`"${name}" answers "${path}" with status ${status}: ${shown}`)
 }
 

@@ -1,3 +1,5 @@
+import { withoutControls } from '../text/plain-text.ts'
+
 /**
  * How a record is written: as a line of JSON; the same with its priority in front, for the journal (sd-daemon(3)); or as
  * a line for people.
@@ -25,7 +27,7 @@ function terminalLine(line: string): string {
   const clock = new Date(String(time)).toTimeString().slice(0, 8)
   const text = [clock, String(level).toUpperCase().padEnd(5), String(msg), ...words].join(' ')
   // What a peer has said cannot move the cursor.
-  return `${text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')}\n`
+  return `${withoutControls(text)}\n`
 }
 
 function valueText(value: unknown): string {

@@ -1,6 +1,5 @@
+import { withoutControls } from '../text/plain-text.ts'
 import type { VerifyResult } from './verify.ts'
-
-const CONTROLS = /[\p{Cc}\p{Zl}\p{Zp}]/gu
 
 /** The result as lines for a terminal; what the other side has said cannot move the cursor. */
 export function formatResult({ target, client, connectMs, tls, app, problems }: VerifyResult): string {
@@ -24,7 +23,7 @@ export function formatResult({ target, client, connectMs, tls, app, problems }: 
     lines.push(`throughput   ${Math.round(toClient)} Mbit/s from the app, ${Math.round(toApp)} Mbit/s to it`)
   }
   lines.push(...problems.map((problem) => `problem      ${problem}`))
-  return lines.map((line) => `${line.replace(CONTROLS, '?')}\n`).join('')
+  return lines.map((line) => `${withoutControls(line)}\n`).join('')
 }
 
 function ms(durationMs: number): string {
