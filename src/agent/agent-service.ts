@@ -12,8 +12,6 @@ import { type ConnectFromOptions, connectFrom, type SourceOwner } from './connec
 /** How soon the target is tried again after it refused: it may be restarting. */
 const RETRY_MS = 50
 const RETRY_MS_MAX = 500
-/** What a connection has chosen whose target refused although its app is there. */
-const APP_IS_THERE = 0
 
 /** What lies behind a port of an agent: the app, connected to as the client. */
 export class AgentService implements Service {
@@ -65,9 +63,9 @@ export class AgentService implements Service {
   #isFinal(connection: Connection): boolean {
     const { target } = connection
     const refusal = target === null ? undefined : appRefusal(target, this.#target4, this.#target6)
-    const wasThere = connection.choice === APP_IS_THERE
-    connection.choice = refusal === undefined ? -1 : APP_IS_THERE
-    if (refusal === undefined || !wasThere) return false
+    const wasListening = connection.isAppListening
+    connection.isAppListening = refusal !== undefined
+    if (refusal === undefined || !wasListening) return false
     connection.refusal = refusal
     return true
   }

@@ -34,14 +34,15 @@ export function compileOrFind(
   const healthChecks = backends.flatMap(({ healthCheck }) => healthCheck ?? [])
   return {
     snapshot: {
-      frontends: uniqueByName(compiled.map(({ frontend }) => frontend)),
-      services: uniqueByName(backends.map(({ service }) => service)),
-      healthChecks: uniqueByName(healthChecks),
+      frontends: eachOnce(compiled.map(({ frontend }) => frontend)),
+      services: eachOnce(backends.map(({ service }) => service)),
+      healthChecks: eachOnce(healthChecks),
     },
   }
 }
 
-function uniqueByName<Named extends { readonly name: string }>(items: readonly Named[]): readonly Named[] {
+/** Each object once, in the order of names. */
+function eachOnce<Named extends { readonly name: string }>(items: readonly Named[]): readonly Named[] {
   return [...new Set(items)].toSorted((a, b) => compareTexts(a.name, b.name))
 }
 

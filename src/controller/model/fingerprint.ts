@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { compareTexts } from '../../text/compare-texts.ts'
 import { ApiError, shown } from './api-error.ts'
 
 /** Eight bytes make the twelve characters that Google's fingerprints have. */
@@ -53,5 +54,5 @@ function isMissing(given: unknown): boolean {
 }
 
 function sorted(mapping: Mapping): Mapping {
-  return Object.fromEntries(Object.entries(mapping).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return Object.fromEntries(Object.entries(mapping).sort(([a], [b]) => compareTexts(a, b)))
 }

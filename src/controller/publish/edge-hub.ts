@@ -8,6 +8,7 @@ import {
   type FeedLine,
 } from '../../feed/feed.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { compareTexts } from '../../text/compare-texts.ts'
 import type { HealthSource, HealthState, Hub, Publication } from '../model/world.ts'
 
 /** How long a change of listeners waits for edges (ARCHITECTURE.md, "The controller"). */
@@ -215,7 +216,7 @@ export class EdgeHub implements Hub, HealthSource {
         report,
         reportedAt: report && new Date(reportedMs).toISOString(),
       }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .sort((a, b) => compareTexts(a.name, b.name))
   }
 
   /** @returns false: it is connected */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { compareTexts } from '../../text/compare-texts.ts'
 import type { Change, ResourceKey, StoredResource } from './store.ts'
 
 /**
@@ -82,11 +83,6 @@ function placeIn(list: readonly StoredResource[], place: Place): number {
 
 function comparePlaces(a: Place, b: Place): number {
   return compareTexts(a.scope, b.scope) || compareTexts(a.name, b.name)
-}
-
-function compareTexts(a: string, b: string): number {
-  if (a === b) return 0
-  return a < b ? -1 : 1
 }
 
 /** Neither name can hold a space. */

@@ -69,6 +69,8 @@ export class Connection implements Timed {
   attempts = 0
   /** The header named no client: the app sees the peer itself. */
   showsPeer = false
+  /** The attempt before was refused although its app listens; an agent's to use. */
+  isAppListening = false
   /** Which of its like the entrance is, for counters; its own to use. */
   entranceId = -1
   /** The client of whose share of connections this is one, null: of nobody's; the entrance's to use. */

@@ -44,6 +44,7 @@ export function begin(loop: Loop, connection: Connection, fd: number, peer: Endp
   connection.target = null
   connection.attempts = 0
   connection.showsPeer = false
+  connection.isAppListening = false
   connection.entranceId = -1
   connection.choice = -1
   connection.choiceGroup = -1

@@ -83,9 +83,13 @@ test('failures are sampled where no records are asked for, and all reported wher
     [1, 3],
   ] as const) {
     const records: LogFields[] = []
-    const subject = new Reporter((_level, _message, fields = {}) => records.push(fields), verbosity, {
-      describe: (_, reason) => ({ described: reason }),
-    })
+    const subject = new Reporter(
+      (_level, _message, fields = {}) => records.push(fields),
+      verbosity,
+      (_, reason) => ({
+        described: reason,
+      }),
+    )
     const connection = new Connection(0)
     connection.peer = parseEndpoint('192.0.2.1:1') ?? null
     for (let time = 0; time < 3; time++) subject.report(connection, 'connect-failed')

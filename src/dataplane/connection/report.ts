@@ -16,24 +16,21 @@ const OVERFLOW_MS = 1_000
 
 type Sample = { untilMs: number; suppressed: number }
 
-/** How a role has its connections reported. */
-export type ReporterOptions = {
-  /** Makes the record of a connection that ends. */
-  readonly describe?: (connection: Connection, reason: EndReason) => LogFields
-}
+/** Makes the record of a connection that ends. */
+type Describe = (connection: Connection, reason: EndReason) => LogFields
 
 /** Logs the records of connections that end, so much of them as the operator asked for. */
 export class Reporter {
   readonly #log: Log
   readonly #verbosity: Verbosity
-  readonly #describe: (connection: Connection, reason: EndReason) => LogFields
+  readonly #describe: Describe
   readonly #samples = new Map<string, Sample>()
   #overflowUntilMs = 0
 
-  constructor(log: Log, verbosity: Verbosity, options: ReporterOptions = {}) {
+  constructor(log: Log, verbosity: Verbosity, describe: Describe = connectionRecord) {
     this.#log = log
     this.#verbosity = verbosity
-    this.#describe = options.describe ?? connectionRecord
+    this.#describe = describe
   }
 
   /** Logs the record of a connection that ends, or not. */

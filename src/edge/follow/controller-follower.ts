@@ -64,7 +64,7 @@ export class ControllerFollower {
   readonly #options: FollowerOptions
   readonly #client: ControllerClient
   readonly #end = new AbortController()
-  /** Tells this process from others of the same name, which a controller refuses while this one follows. */
+  /** Tells this process from others of the same name, which a controller refuses while this one follows, and from earlier ones. */
   readonly #process = crypto.randomUUID()
   /** What the edge serves, as far as it is known. */
   #applied: IdentifiedSnapshot
@@ -88,7 +88,7 @@ export class ControllerFollower {
     const { client, name, log } = options
     const path = `/truepeer/v1/edges/${name}/status?process=${this.#process}`
     this.#reports = new Reports(
-      { client, path, log, signal: this.#end.signal },
+      { client, path, process: this.#process, log, signal: this.#end.signal },
       {
         head: () => this.#reportHead(),
         healthRevision: () => this.#edge?.healthRevision() ?? 0,
@@ -258,7 +258,8 @@ export class ControllerFollower {
   #findSources(): void {
     if (this.#options.sourceAddresses.length > 0) return
     const { services } = this.#applied.snapshot
-    this.#sources.use(services.flatMap(({ groups }) => groups.flatMap(({ backends }) => backends.map(addressOf))))
+    const backends = services.flatMap(({ groups }) => groups.flatMap((group) => group.backends))
+    this.#sources.use(backends.map(({ address }) => address))
   }
 
   #tick(): void {
@@ -281,10 +282,6 @@ export class ControllerFollower {
 function sourceFor(address: IpAddress): IpAddress | undefined {
   const own = sourceTowards({ address, port: ANY_PORT })
   return own !== undefined && isEdgeSource(own) ? own : undefined
-}
-
-function addressOf({ address }: { readonly address: string }): string {
-  return address
 }
 
 /** What was not probed yet is left out. */

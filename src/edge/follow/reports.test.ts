@@ -34,7 +34,13 @@ async function start(t: TestContext, ...answers: readonly number[]) {
     return { 's/g/b': 'HEALTHY' }
   }
   const reports = new Reports(
-    { client, path: '/status', log: (_level, _message, fields) => problems.push(fields?.problem), signal: end.signal },
+    {
+      client,
+      path: '/status',
+      process: 'one',
+      log: (_level, _message, fields) => problems.push(fields?.problem),
+      signal: end.signal,
+    },
     { head, healthRevision: () => edge.revision, health },
   )
   /** What came since the last time: of each report its version, and whether it was whole. */

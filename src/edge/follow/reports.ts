@@ -18,6 +18,8 @@ export type ReportSource = {
 export type ReportOptions = {
   readonly client: Pick<ControllerClient, 'post'>
   readonly path: string
+  /** Tells this process from the one that had its name before. */
+  readonly process: string
   readonly log: Log
   readonly signal: AbortSignal
 }
@@ -29,8 +31,6 @@ export type ReportOptions = {
 export class Reports {
   readonly #options: ReportOptions
   readonly #source: ReportSource
-  /** Tells this process from the one that had its name before. */
-  readonly #process = crypto.randomUUID()
   #sentAtMs = Number.NEGATIVE_INFINITY
   /** What the controller has taken, as far as it is known. */
   #takenHead = ''
@@ -104,7 +104,7 @@ export class Reports {
   }
 
   #head(): string {
-    const healthId = `${this.#process} ${this.#source.healthRevision()}`
+    const healthId = `${this.#options.process} ${this.#source.healthRevision()}`
     return JSON.stringify({ ...this.#source.head(), healthId } satisfies SentReport)
   }
 

@@ -75,10 +75,7 @@ export class EdgeEntrance implements Entrance {
     this.#limit = new ClientLimit(edge.clientLimit, context.openTotal)
     this.#outgoing = new OutgoingHeader(proxyHeader)
     this.#log = context.log
-    this.#reporter = new Reporter(context.log, verbosity, {
-      // The operator has to know of them, whatever part of the connections is logged.
-      describe: (connection, reason) => this.#describe(connection, reason),
-    })
+    this.#reporter = new Reporter(context.log, verbosity, (connection, reason) => this.#describe(connection, reason))
   }
 
   get mayHaveBackendTls(): boolean {
@@ -131,7 +128,8 @@ export class EdgeEntrance implements Entrance {
     const { isRefused } = END_REASONS[reason]
     if (isRefused) count(this.#counters, this.#id, FrontendCounter.refused)
     if (reason === 'no-backend') count(this.#counters, this.#id, FrontendCounter.noBackend)
-    // Who was refused is no connection of the service: a flood of them must not fill its log.
+    // Who was refused is no connection of the service: a flood of them must not fill its log. Of those that are not in
+    // the sample, the operator still has to know what failed.
     if (!isRefused && this.#serviceOf(connection).sampler.take()) {
       this.#log('info', 'connection', this.#describe(connection, reason))
     } else this.#reporter.report(connection, reason)
