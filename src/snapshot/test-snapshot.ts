@@ -75,11 +75,15 @@ export const snapshots: fc.Arbitrary<Snapshot> = fc
 
 function services(): fc.Arbitrary<BackendService> {
   const backends = fc.uniqueArray(
-    fc.record({
-      name: fc.constantFrom('backend-a', 'backend-b', 'backend-c'),
-      address: fc.constantFrom('10.128.0.2', '10.128.0.3'),
-      port: fc.constantFrom(110, 111),
-    }),
+    fc.record(
+      {
+        name: fc.constantFrom('backend-a', 'backend-b', 'backend-c'),
+        address: fc.constantFrom('10.128.0.2', '10.128.0.3'),
+        port: fc.constantFrom(110, 111),
+      },
+      // As those of a snapshot: two that differ by this alone would be different to the test only.
+      { noNullPrototype: true },
+    ),
     { maxLength: 3, selector: ({ name }) => name },
   )
   const groups = fc.uniqueArray(
