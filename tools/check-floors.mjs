@@ -51,21 +51,39 @@ function isHelper(file) {
   return basename(file).startsWith('test-')
 }
 
-/** A folder that is named twice, before what it imports, or that holds nothing. */
+/** A folder that is named twice, before what it imports, below its floor, or that holds nothing; a name that nobody uses. */
 function tableProblems() {
   const found = []
   const below = new Set()
+  let highest = 0
   const folders = new Set([...imports.keys()].map((file) => dirname(file)))
-  for (const { folder, mayImport } of rooms) {
+  for (const { floor, folder, mayImport, packages = [] } of rooms) {
+    if (floor < highest)
+      found.push(`tools/floors.mjs: "${folder}" is on floor ${floor}, below a row of floor ${highest}`)
+    highest = Math.max(highest, floor)
     if (below.has(folder)) found.push(`tools/floors.mjs: "${folder}" has two rows; keep one`)
     for (const name of mayImport) {
       if (below.has(name.endsWith('.ts') ? dirname(name) : name)) continue
       found.push(`tools/floors.mjs: "${folder}" may import "${name}", which has no row above it: that arrow goes up`)
     }
     if (rootAt < 0 && !folders.has(folder)) found.push(`tools/floors.mjs: src/${folder} does not exist; remove its row`)
+    const unused = rootAt < 0 ? [...mayImport, ...packages].filter((name) => !isUsed(folder, name)) : []
+    found.push(...unused.map((name) => `tools/floors.mjs: "${folder}" may import "${name}" and does not: take it out`))
     below.add(folder)
   }
   return found
+}
+
+/**
+ * @param {string} folder
+ * @param {string} allowed a folder, file or package
+ */
+function isUsed(folder, allowed) {
+  const names = [...imports].filter(([file]) => dirname(file) === folder).flatMap(([, list]) => list)
+  return names.some((name) => {
+    if (imports.has(name)) return name === allowed || dirname(name) === allowed
+    return (name in reservedModules ? name : packageOf(name)) === allowed
+  })
 }
 
 function importProblems() {
@@ -73,9 +91,10 @@ function importProblems() {
     const room = roomOf.get(dirname(file))
     if (room === undefined) return [`src/${file}: its folder has no row in tools/floors.mjs; give it one`]
     return names.flatMap((name) => {
-      const door = room.doors?.[name] ?? basename(file)
       if (!isAllowed(room, name)) return [`src/${file} imports ${name}: ${reservedModules[name] ?? room.because}`]
-      return door === basename(file) ? [] : [`src/${file} imports ${name}: in its folder that is for ${door} alone`]
+      const door = room.doors?.[name]
+      if (door === undefined || door === basename(file)) return []
+      return [`src/${file} imports ${name}: in its folder that is for ${door ?? 'no file'}${door ? ' alone' : ''}`]
     })
   })
 }
@@ -151,7 +170,9 @@ function entriesOf(wanted) {
   return onFloor.flatMap(({ folder, holds, mayImport, packages = [], doors = {}, because }) => {
     const modules = packages.filter((name) => name !== 'node').map((name) => `\`${name}\``)
     const own = [...mayImport, ...modules].join(', ')
-    const only = Object.entries(doors).map(([name, door]) => ` Only \`${door}\` imports ${name}.`)
+    const only = Object.entries(doors).map(
+      ([name, door]) => ` ${door === null ? 'Nothing' : `Only \`${door}\``} imports ${name}.`,
+    )
     const bounds = `May import ${own === '' ? 'nothing' : own}: ${because}.${only.join('')}`
     return wrapped(`- **\`src/${folder}/\`** ${holds}. ${bounds}`, 2)
   })

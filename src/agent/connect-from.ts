@@ -2,7 +2,7 @@ import { classifyAddress, tunnelledAddress } from '../address/address-class.ts'
 import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
 import { connectFailure, connectSpec, openConnected, type SourcePort, tryBind } from '../linux/connect.ts'
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL } from '../linux/errno.ts'
-import type { Liveness } from '../linux/socket.ts'
+import type { Liveness } from '../linux/liveness.ts'
 import type { FALLBACK_CAUSES, SourceRefusal } from '../telemetry/metrics.ts'
 
 /** Which source port the app sees. */

@@ -5,12 +5,12 @@ import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
 import { type IpAddress, ipv4Address, isSameAddress } from '../address/ip-address.ts'
 import { EADDRNOTAVAIL, EINPROGRESS } from './errno.ts'
+import type { Liveness } from './liveness.ts'
 import { findOwnIpv6 } from './own-address.ts'
 import {
   bindTo,
   close,
   connectTo,
-  type Liveness,
   localEndpoint,
   openStream,
   setBindWithoutPort,

@@ -36,6 +36,7 @@ import {
   TCP_USER_TIMEOUT,
 } from './constants.ts'
 import { checked, errnoName, SystemCallError } from './errno.ts'
+import type { Liveness } from './liveness.ts'
 import { native } from './native.ts'
 import { readSockaddr, readSockaddrAddress, readSockaddrPort, SOCKADDR_BYTES_MAX, writeSockaddr } from './sockaddr.ts'
 
@@ -50,14 +51,6 @@ const LISTEN_REMEDIES: Record<string, string> = {
 const BACKLOG = 65_535
 /** Unanswered keepalive probes before the kernel gives a connection up, tcp(7). */
 const KEEPALIVE_PROBES = 4
-
-/** When the kernel gives up on a peer that no longer answers; 0 leaves the kernel's default. */
-export type Liveness = {
-  /** Silence before the first keepalive probe, in milliseconds (rounded up to seconds); 0: no keepalive. */
-  readonly keepaliveMs: number
-  /** TCP_USER_TIMEOUT in milliseconds (tcp(7)); 0: the kernel's retransmission limit. */
-  readonly userTimeoutMs: number
-}
 
 // One structure per thread: every call copies what it needs out before the next one.
 const sockaddr = new Uint8Array(SOCKADDR_BYTES_MAX)

@@ -58,6 +58,8 @@ test('the floors: only one file of a folder may import what has a door there', (
   assert.equal(problemsOf(t, files), '')
   const said = problemsOf(t, { ...files, 'dataplane/connection/relay.ts': receive })
   assert.match(said, /^src\/dataplane\/connection\/relay.ts imports linux\/socket.ts: .* side-io.ts alone/)
+  const inWorker = problemsOf(t, { ...files, 'edge/worker/edge-role.ts': receive })
+  assert.match(inWorker, /^src\/edge\/worker\/edge-role.ts imports linux\/socket.ts: .* for no file/)
 })
 
 test('the floors: a folder without a row is named', (t) => {

@@ -1,16 +1,19 @@
 // All system calls on the socket of a side stand here, and what each says is kept in the side at once: whoever lets
 // another engine read and write puts it in place of this file.
 
+import type { Endpoint } from '../../address/endpoint.ts'
 import { EAGAIN, EINTR } from '../../linux/errno.ts'
 import { type Pipe, splice } from '../../linux/pipe.ts'
 import {
   close,
   closeWithReset,
   finish,
+  localEndpoint,
   peek,
   progress,
   readProgress,
   receive,
+  roundTripMs,
   takeError,
   transmit,
   transmitWithNext,
@@ -160,6 +163,16 @@ export function sinceDeparture(side: Side): number {
 export function takeFailure(side: Side): void {
   const error = takeError(side.fd)
   if (error < 0) breakSide(side, error)
+}
+
+/** The address and port of this host that the side is connected to; undefined when the kernel will not say. */
+export function localEndpointOf({ fd }: Side): Endpoint | undefined {
+  return localEndpoint(fd)
+}
+
+/** What TCP has measured of the round trip to the other end, in milliseconds; undefined when the kernel will not say. */
+export function roundTripOf({ fd }: Side): number | undefined {
+  return roundTripMs(fd)
 }
 
 /** Closes the socket of a side that has one: in order, or with a reset. */

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Endpoint } from '../../address/endpoint.ts'
-import { adoptListener, close, type Liveness, openListener, openWakeup, wake } from '../../linux/socket.ts'
+import type { Liveness } from '../../linux/liveness.ts'
+import { adoptListener, close, openListener, openWakeup, wake } from '../../linux/socket.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { Counters } from '../../telemetry/metrics.ts'
 import { asError } from '../../text/error-message.ts'

@@ -2,8 +2,8 @@ import { type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import type { Dial } from '../../dataplane/connection/connection-state.ts'
 import { connectFailure, connectSpec, openConnected, type SourcePort } from '../../linux/connect.ts'
 import { EADDRINUSE, EADDRNOTAVAIL } from '../../linux/errno.ts'
+import type { Liveness } from '../../linux/liveness.ts'
 import { sourceTowards } from '../../linux/route.ts'
-import type { Liveness } from '../../linux/socket.ts'
 import type { Candidate } from '../balance/choose-backend.ts'
 
 /** The addresses of one family, and whose turn it is. */

@@ -2,7 +2,7 @@ import { type Endpoint, formatEndpoint, isSameEndpoint } from '../../address/end
 import { formatIpAddress } from '../../address/ip-address.ts'
 import type { Connection } from '../../dataplane/connection/connection-state.ts'
 import { tlsRecord } from '../../dataplane/connection/report.ts'
-import { roundTripMs } from '../../linux/socket.ts'
+import { roundTripOf } from '../../dataplane/connection/side-io.ts'
 import type { EndReason } from '../../telemetry/end-reasons.ts'
 import type { LogFields } from '../../telemetry/log.ts'
 
@@ -64,7 +64,7 @@ export function logEntry(connection: Connection, reason: EndReason, context: Rec
     serverBytesSent: String(backend.receivedBytes),
     end: reason,
     refusal: connection.refusal === '' ? undefined : connection.refusal,
-    tcpRttMs: roundTripMs(client.fd),
+    tcpRttMs: roundTripOf(client),
     frontend: context.frontend,
     backendService: context.backendService,
     backend: context.backend,

@@ -3,10 +3,10 @@ import type { Endpoint } from '../../address/endpoint.ts'
 import { type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import type { Connection, Entrance, HeaderRead } from '../../dataplane/connection/connection-state.ts'
 import { Reporter } from '../../dataplane/connection/report.ts'
+import { localEndpointOf } from '../../dataplane/connection/side-io.ts'
 import { Uses } from '../../dataplane/connection/uses.ts'
 import type { RoleContext } from '../../dataplane/worker/role.ts'
 import type { ServicePlace } from '../../dataplane/worker/services.ts'
-import { localEndpoint } from '../../linux/socket.ts'
 import { END_REASONS, type EndReason } from '../../telemetry/end-reasons.ts'
 import type { Log, LogFields } from '../../telemetry/log.ts'
 import { TlsServer } from '../../tls/server.ts'
@@ -154,6 +154,6 @@ export class EdgeEntrance implements Entrance {
   /** The address that the client connected to: as its header says, the frontend's own, or the one behind a wildcard. */
   #serverOf(connection: Connection): Endpoint {
     if (connection.destination !== null) return connection.destination
-    return this.#isAddressKnown ? this.#endpoint : (localEndpoint(connection.client.fd) ?? this.#endpoint)
+    return this.#isAddressKnown ? this.#endpoint : (localEndpointOf(connection.client) ?? this.#endpoint)
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Timeouts } from '../../dataplane/connection/connection-state.ts'
 import type { Verbosity } from '../../dataplane/connection/report.ts'
-import type { Liveness } from '../../linux/socket.ts'
+import type { Liveness } from '../../linux/liveness.ts'
 import type { BackendTls, ProxyHeader } from '../../snapshot/snapshot.ts'
 import type { TlsServerOptions } from '../../tls/server.ts'
 import type { BackendCells } from '../balance/backend-table.ts'
