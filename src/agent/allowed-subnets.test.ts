@@ -62,6 +62,12 @@ for (const line of [
   })
 }
 
+test('a file of another format is named, and not shown', () => {
+  assert.throws(() => parse('-----BEGIN PRIVATE KEY-----\nMIGH\n'), {
+    message: '"edges.txt" is a private key in PEM, and not a list of subnets; give a file with one subnet per line',
+  })
+})
+
 test('many bad lines and very long ones make a short message', () => {
   assert.throws(
     () => parse(`${'x'.repeat(10_000)}\n`.repeat(1_000)),

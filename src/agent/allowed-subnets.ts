@@ -1,6 +1,7 @@
 import { type Cidr, parseCidr } from '../address/cidr.ts'
 import { readTextFile } from '../linux/text-file.ts'
 import { messageOf } from '../text/error-message.ts'
+import { foreignFormat } from '../text/foreign-format.ts'
 
 /** Bad lines that a message names; the others are counted. */
 const PROBLEMS_NAMED_MAX = 10
@@ -23,6 +24,13 @@ export function readAllowedSubnets(path: string): Cidr[] {
 
 /** Parses the text of such a file; `path` is for messages. @throws AllowedSubnetsError */
 export function parseAllowedSubnets(text: string, path: string): Cidr[] {
+  const foreign = foreignFormat(text)
+  if (foreign !== undefined) {
+    // Its lines are not shown: they may be those of a private key.
+    throw new AllowedSubnetsError(
+      `"${path}" is ${foreign.what}, and not a list of subnets; give a file with one subnet per line`,
+    )
+  }
   const subnets: Cidr[] = []
   const problems: string[] = []
   for (const [index, line] of text.split('\n').entries()) {

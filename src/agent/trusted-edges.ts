@@ -1,10 +1,10 @@
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Cidr, cidrSize, formatCidr, parseCidr } from '../address/cidr.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
 import type { ControllerClient } from '../feed/controller-client.ts'
 import { ALL_SOURCES_MAX, isEdgeSource } from '../feed/edge-source.ts'
 import type { SourcesLine } from '../feed/feed.ts'
+import { makeDirectory } from '../linux/make-directory.ts'
 import { replaceFile } from '../linux/replace-file.ts'
 import { isOwnAddress } from '../linux/route.ts'
 import { readPrivateTextFile } from '../linux/text-file.ts'
@@ -124,7 +124,7 @@ export class TrustedEdges {
     const { generation, subnets } = this.#last
     const addresses = subnets.map(({ address }) => formatIpAddress(address))
     try {
-      mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+      makeDirectory(dirname(file), 0o700)
       replaceFile(file, JSON.stringify(generation === '' ? addresses : { generation, addresses }))
     } catch (error) {
       log('error', 'The list of edges cannot be saved for the next start', { file, problem: String(error) })

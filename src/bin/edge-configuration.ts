@@ -5,11 +5,12 @@ import type { Problem } from '../compute/problem.ts'
 import { type ReadResources, readResources } from '../compute/read-resources.ts'
 import { certificateProblems } from '../edge/frontends/certificate-problems.ts'
 import { ConfigurationError } from '../edge/frontends/configuration-error.ts'
-import { tlsProblems } from '../edge/frontends/frontend-tls.ts'
+import { tlsProblems, tlsWarnings } from '../edge/frontends/frontend-tls.ts'
 import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
 import { compile } from '../snapshot/compile.ts'
 import { LINK_LOCAL, localBackendProblems } from '../snapshot/local-backends.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
+import { type Place, snapshotWarnings } from '../snapshot/snapshot-warnings.ts'
 import { messageOf } from '../text/error-message.ts'
 
 const HOLDS_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
@@ -45,14 +46,23 @@ export function configurationPaths(configuration: LocalConfiguration): readonly 
   return configuration.certificateFiles.flatMap(({ certificatePath, keyPath }) => [certificatePath, keyPath])
 }
 
-/** The line that `--check` prints about a configuration that is right. @throws ConfigurationError as {@link readSnapshot} */
-export function describeConfiguration(configuration: LocalConfiguration, allowsLocalBackends: boolean): string {
+/** The lines that `--check` prints about a configuration that is right: warnings, and how much there is. @throws ConfigurationError as {@link readSnapshot} */
+export function describeConfiguration(
+  configuration: LocalConfiguration,
+  allowsLocalBackends: boolean,
+  place: Place,
+): string {
   const snapshot = readSnapshot(configuration, allowsLocalBackends)
   const refused = tlsProblems(snapshot)
   if (refused.length > 0) throw new ConfigurationError(refused)
   const { frontends, services } = snapshot
   const backends = services.flatMap(({ groups }) => groups.flatMap((group) => group.backends))
-  return `${nameOf(configuration)}: ${counted(frontends.length, 'frontend')}, ${counted(backends.length, 'backend')}: ok`
+  const name = nameOf(configuration)
+  const counts = `${counted(frontends.length, 'frontend')}, ${counted(backends.length, 'backend')}`
+  const warnings = [...snapshotWarnings(snapshot, place), ...tlsWarnings(snapshot)]
+  return [...warnings.map((warning) => `warning: ${warning}`), `${counts}: ok`]
+    .map((line) => `${name}: ${line}\n`)
+    .join('')
 }
 
 function nameOf(configuration: LocalConfiguration): string {

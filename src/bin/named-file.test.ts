@@ -40,7 +40,16 @@ test('a file that cannot be read, or does not end, is named with its flag', () =
 
 test('a token is one word of a header, and what is none is not repeated', (t) => {
   assert.equal(readNamedToken('--token-file', fileWith(t, 'tp_abc\n')), 'tp_abc')
-  for (const content of ['', '\n', 'sec ret', 'sec\nret', 'secr\u00e9t', Buffer.from([1, 2, 3]), 's'.repeat(2_000)]) {
+  for (const content of [
+    '',
+    '\n',
+    'sec ret',
+    'sec\nret',
+    'secr\u00e9t',
+    '{"sec":1}',
+    Buffer.from([1, 2, 3]),
+    's'.repeat(2_000),
+  ]) {
     const message = refusal(() => readNamedToken('--token-file', fileWith(t, content)))
     assert.match(message, /contains no token; write the output of "truepeer controller token create" into it$/)
     assert.doesNotMatch(message, /sec/)
@@ -65,6 +74,10 @@ test('roots are certificates, each of which can be read', (t) => {
   assert.match(
     refusal(() => readNamedRoots('--ca', fileWith(t, 'x'))),
     /it contains no certificate; give one in PEM/,
+  )
+  assert.match(
+    refusal(() => readNamedRoots('--ca', fileWith(t, '-----BEGIN PRIVATE KEY-----\nAAAA\n'))),
+    /it is a private key in PEM, and not a certificate; give one in PEM/,
   )
   const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
   assert.match(

@@ -2,10 +2,11 @@ import { X509Certificate } from 'node:crypto'
 import { quoted, UsageError } from '../cli/flags.ts'
 import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
 import { messageOf } from '../text/error-message.ts'
+import { foreignFormat } from '../text/foreign-format.ts'
 import { pemCertificates } from '../tls/pem.ts'
 
-/** What fits into a header, and more than a token has. */
-const TOKEN_FORM = /^[\x21-\x7e]{1,1024}$/
+/** What fits into a header (RFC 6750, section 2.1), and more than a token has. */
+const TOKEN_FORM = /^[\w.~+/-]{1,1024}=*$/
 
 /** Reads a file that a flag names. @throws UsageError that names both */
 export function readNamedFile(flag: string, path: string): OwnedText {
@@ -21,7 +22,11 @@ export function readNamedFile(flag: string, path: string): OwnedText {
 export function readNamedRoots(flag: string, path: string): string {
   const { text } = readNamedFile(flag, path)
   const blocks = pemCertificates(text)
-  if (blocks.length === 0) throw new UsageError(`${flag} ${quoted(path)}: it contains no certificate; give one in PEM`)
+  if (blocks.length === 0) {
+    const foreign = foreignFormat(text)
+    const what = foreign === undefined ? 'it contains no certificate' : `it is ${foreign.what}, and not a certificate`
+    throw new UsageError(`${flag} ${quoted(path)}: ${what}; ${foreign?.remedy ?? 'give one in PEM'}`)
+  }
   for (const [index, block] of blocks.entries()) {
     try {
       new X509Certificate(block)
@@ -53,7 +58,9 @@ export function readCredentialToken(flag: string, path: string): string {
 function checkedToken(flag: string, path: string, text: string): string {
   const token = text.trim()
   if (TOKEN_FORM.test(token)) return token
+  const foreign = foreignFormat(text)
+  const what = foreign === undefined ? 'contains no token' : `is ${foreign.what}, and not a token`
   throw new UsageError(
-    `${flag} ${quoted(path)} contains no token; write the output of "truepeer controller token create" into it`,
+    `${flag} ${quoted(path)} ${what}; write the output of "truepeer controller token create" into it`,
   )
 }

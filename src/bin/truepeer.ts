@@ -24,6 +24,7 @@ import { nearestWord } from '../compute/nearest-word.ts'
 import type { ProgramContext } from '../dataplane/worker/program.ts'
 import type { RunningEdge } from '../edge/edge.ts'
 import { ConfigurationError } from '../edge/frontends/configuration-error.ts'
+import { snapshotWarnings } from '../snapshot/snapshot-warnings.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
@@ -170,7 +171,9 @@ async function runEdge(command: EdgeCommand): Promise<void> {
   if (configuration.kind === 'controller') return runFollowingEdge(command, configuration)
   // Only here: reading resources takes 16 MB and a tenth of a second, which an agent should not pay.
   const { configurationPaths, describeConfiguration, readSnapshot } = await import('./edge-configuration.ts')
-  if (isOnlyChecked) return print(`${describeConfiguration(configuration, allowsLocalBackends)}\n`)
+  if (isOnlyChecked) {
+    return print(describeConfiguration(configuration, allowsLocalBackends, command))
+  }
   const { startEdge } = await import('../edge/edge.ts')
   const { FileWatcher } = await import('./file-watcher.ts')
   const watcher = configuration.isWatched ? new FileWatcher(configurationPaths(configuration)) : null
@@ -180,7 +183,11 @@ async function runEdge(command: EdgeCommand): Promise<void> {
       ...settings,
       limits,
       strayedSockets: 'refused',
-      readSnapshot: () => readSnapshot(configuration, allowsLocalBackends),
+      readSnapshot: () => {
+        const snapshot = readSnapshot(configuration, allowsLocalBackends)
+        for (const warning of snapshotWarnings(snapshot, command)) context.log('warn', `The configuration: ${warning}`)
+        return snapshot
+      },
     } as const
     const edge = await startEdge(options, context)
     watcher?.start(() => void edge.reload())

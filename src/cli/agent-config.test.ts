@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseAgent } from './agent.ts'
+import { agentConfigFile, parseAgent } from './agent.ts'
 import { parseAgentConfig } from './agent-config.ts'
 import { UsageError } from './flags.ts'
 
@@ -153,6 +153,7 @@ for (const [name, text] of [
   ['no listeners', 'workers: 1'],
   ['an empty list of listeners', 'listeners: []'],
   ['broken YAML', 'listeners: [}'],
+  ['two documents', 'workers: 1\n---\nworkers: 2'],
   ['the same key twice', 'workers: 1\nworkers: 2\nlisteners: []'],
 ] as const) {
   test(`${name} is a usage error that names the file`, () => {
@@ -184,4 +185,49 @@ test('a file that is no configuration at all gives a short message without contr
 test('the file of subnets is a text', () => {
   const problems = problemsOf('listeners: [{listen: "10.0.0.1:1", allowedSubnetsFile: 7}]')
   assert.deepEqual(problems, ['/listeners/0/allowedSubnetsFile: must be the path of a file'])
+})
+
+for (const [what, text, problem] of [
+  [
+    'a key without its value',
+    'workers:\nlisteners: [{listen: "10.0.0.1:1", allowAllSubnets: true}]',
+    '/workers: must be N, and is empty',
+  ],
+  [
+    'a misspelt key',
+    'workrs: 2\nlisteners: [{listen: "10.0.0.1:1", allowAllSubnets: true}]',
+    '/workrs: is unknown; did you mean "workers"?',
+  ],
+  [
+    'a key of a listener beside them',
+    'idleTimeout: 5s\nlisteners: [{listen: "10.0.0.1:1", allowAllSubnets: true}]',
+    '/idleTimeout: belongs in a listener',
+  ],
+  [
+    'a key of the process in a listener',
+    'listeners: [{listen: "10.0.0.1:1", allowAllSubnets: true, workers: 2}]',
+    '/listeners/0/workers: belongs beside "listeners", for all of them',
+  ],
+  [
+    'a tab, and what follows from it',
+    'listeners:\n\t- listen: 10.0.0.1:1\n\t- [',
+    'line 2, column 1: a tab indents the line; indent by spaces',
+  ],
+  [
+    'another file',
+    '-----BEGIN PRIVATE KEY-----\nAAAA\n',
+    'it is a private key in PEM, and neither YAML nor JSON; give a file of YAML or JSON',
+  ],
+] as const) {
+  test(`${what} is told with its cause`, () => assert.deepEqual(problemsOf(text), [problem]))
+}
+
+test('a flag beside --config is told with the key that the file has for it', () => {
+  for (const [word, place] of [
+    ['-v=1', '"verbosity: ..." into each of its listeners'],
+    ['--drain-timeout=1s', '"drainTimeout: ..." into it'],
+  ]) {
+    const message = `With --config, all other settings belong in the file: write ${place}`
+    assert.throws(() => agentConfigFile(['--config', 'f', word]), { name: 'UsageError', message })
+  }
 })

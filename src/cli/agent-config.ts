@@ -1,5 +1,6 @@
-import { type Document, parseDocument } from 'yaml'
 import { type Cidr, parseCidr } from '../address/cidr.ts'
+import { nearestWord } from '../compute/nearest-word.ts'
+import { readYamlDocuments } from '../compute/yaml-documents.ts'
 import { messageOf } from '../text/error-message.ts'
 import { shortened, withoutControls } from '../text/plain-text.ts'
 import { type AgentCommand, type AgentListenerCommand, agentFlags, agentListener, agentListenerFlags } from './agent.ts'
@@ -14,6 +15,8 @@ const rootTable = { workers: agentFlags.workers, ...agentControllerFlags, ...pro
 /** Problems that a message names, and how long each may be. */
 const PROBLEMS_NAMED_MAX = 50
 const PROBLEM_LENGTH_MAX = 600
+const ROOT_KEYS = [...Object.keys(rootTable), 'listeners']
+const LISTENER_KEYS = ['allowedSubnets', ...Object.keys(agentListenerFlags)]
 const TRUST_KEYS = ['allowedSubnets', 'allowedSubnetsFile', 'allowAllSubnets']
 
 /**
@@ -22,23 +25,23 @@ const TRUST_KEYS = ['allowedSubnets', 'allowedSubnetsFile', 'allowAllSubnets']
  * @throws UsageError with every problem at once, each with its place in the file
  */
 export function parseAgentConfig(text: string, path: string): AgentCommand {
-  const document = parseDocument(text, { prettyErrors: true })
-  const problems = document.errors.map((error) => error.message.split('\n')[0])
-  if (problems.length > 0) throw configError(path, problems)
-  const root = toPlainData(document, path)
   const reader = new ConfigReader()
-  const command = reader.readRoot(root)
+  const command = reader.readRoot(readRoot(text, path))
   if (command === undefined || reader.problems.length > 0) throw configError(path, reader.problems)
   return command
 }
 
-/** Aliases are refused: nothing here repeats, and a few lines of them can stand for gigabytes. */
-function toPlainData(document: Document.Parsed, path: string): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 0 })
-  } catch (error) {
-    throw configError(path, [messageOf(error)])
-  }
+/** What the only document of a text says; undefined: there is none. */
+function readRoot(text: string, path: string): unknown {
+  const [document, ...others] = readYamlDocuments(text)
+  if (document === undefined) return undefined
+  if ('errors' in document)
+    throw configError(
+      path,
+      document.errors.map(({ rule, remedy }) => `${rule}; ${remedy}`),
+    )
+  if (others.length > 0) throw configError(path, ['there are several documents; remove each "---" but the first'])
+  return document.value
 }
 
 /** A file of any other kind can be quoted in a message at any length, control characters and all. */
@@ -63,7 +66,7 @@ class ConfigReader {
       this.#problem('/', 'must be a mapping with "listeners"')
       return undefined
     }
-    this.#refuseUnknown(root, '', [...Object.keys(rootTable), 'listeners'])
+    this.#refuseUnknown(root, '', ROOT_KEYS, LISTENER_KEYS, 'belongs in a listener')
     const values = this.#readFlags(root, '', rootTable)
     const hasController = root.controller !== undefined
     const { listeners } = root
@@ -112,7 +115,7 @@ class ConfigReader {
       this.#problem(at, 'must be a mapping')
       return undefined
     }
-    this.#refuseUnknown(listener, at, ['allowedSubnets', ...Object.keys(agentListenerFlags)])
+    this.#refuseUnknown(listener, at, LISTENER_KEYS, ROOT_KEYS, 'belongs beside "listeners", for all of them')
     if (listener.listen === undefined) this.#problem(`${at}/listen`, 'is missing')
     const trust = this.#readTrust(listener, at, hasController)
     const values = this.#readFlags(listener, at, agentListenerFlags)
@@ -167,7 +170,10 @@ class ConfigReader {
         } else if (!isSwitch && (typeof given === 'string' || typeof given === 'number')) {
           values[key].push(flag.parse(String(given), spelled(flag)))
         } else {
-          this.#problem(`${at}/${key}`, isSwitch ? 'must be true or false' : `must be ${flag.metavar}`)
+          this.#problem(
+            `${at}/${key}`,
+            isSwitch ? 'must be true or false' : `must be ${flag.metavar}${given === null ? ', and is empty' : ''}`,
+          )
         }
       } catch (error) {
         this.#problem(`${at}/${key}`, messageOf(error))
@@ -176,9 +182,20 @@ class ConfigReader {
     return this.problems.length === before ? (values as FlagValues<Table>) : undefined
   }
 
-  #refuseUnknown(mapping: Mapping, at: string, known: readonly string[]): void {
+  /** @param elsewhere keys that are known in another place, and what is said of those */
+  #refuseUnknown(
+    mapping: Mapping,
+    at: string,
+    known: readonly string[],
+    elsewhere: readonly string[],
+    place: string,
+  ): void {
     for (const key of Object.keys(mapping)) {
-      if (!known.includes(key)) this.#problem(`${at}/${key}`, `is unknown; there are ${known.join(', ')}`)
+      if (known.includes(key)) continue
+      const nearest = nearestWord(key, known)
+      if (elsewhere.includes(key)) this.#problem(`${at}/${key}`, place)
+      else if (nearest !== undefined) this.#problem(`${at}/${key}`, `is unknown; did you mean "${nearest}"?`)
+      else this.#problem(`${at}/${key}`, `is unknown; there are ${known.join(', ')}`)
     }
   }
 

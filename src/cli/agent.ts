@@ -11,7 +11,7 @@ import {
   processSettings,
   WORKERS_MAX,
 } from './data-plane-flags.ts'
-import { type FlagValues, parseFlags, switchFlag, UsageError, valueFlag } from './flags.ts'
+import { type FlagValues, isFlag, parseFlags, switchFlag, UsageError, valueFlag } from './flags.ts'
 import type { FollowerSettings } from './follower-flags.ts'
 import {
   integerBetween,
@@ -189,9 +189,16 @@ export function agentConfigFile(argv: readonly string[]): string | undefined {
   try {
     return parseFlags(argv, configFlag).config[0]
   } catch (error) {
-    const reason = messageOf(error)
-    throw new UsageError(`With --config, all other settings belong in the file: ${reason}`)
+    const { protocol: _protocol, closeAfter: _closeAfter, ...flagsInFile } = agentFlags
+    const key = Object.entries(flagsInFile).find(([, flag]) => argv.some((word) => isFlag(word, [flag])))?.[0]
+    const remedy = key === undefined ? messageOf(error) : `write "${key}: ..." into ${placeOf(key)}`
+    throw new UsageError(`With --config, all other settings belong in the file: ${remedy}`)
   }
+}
+
+/** Where the file has the setting of a flag. */
+function placeOf(key: string): string {
+  return key in agentListenerFlags ? 'each of its listeners' : 'it'
 }
 
 /** Gathers the values of {@link agentListenerFlags}. */

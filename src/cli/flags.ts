@@ -67,7 +67,7 @@ export function spelled(flag: Pick<Flag<unknown>, 'name'>): string {
  */
 export function parseFlags<Table extends FlagTable>(argv: readonly string[], table: Table): FlagValues<Table> {
   const given = new Map<string, string[]>()
-  for (const { name, value } of tokenize(argv, Object.values(table))) {
+  for (const { name, value } of tokenize(argv, table)) {
     given.set(name, [...(given.get(name) ?? []), value])
   }
   const values: Record<string, unknown[]> = {}
@@ -89,7 +89,8 @@ export function quoted(word: string): string {
 type Token = { readonly name: string; readonly value: string }
 
 /** As Go's flag package, and so go-mmproxy: "-mark 1", "--mark 1", "-mark=1" and "--mark=1" are all the same. */
-function tokenize(argv: readonly string[], flags: readonly Flag<unknown>[]): Token[] {
+function tokenize(argv: readonly string[], table: FlagTable): Token[] {
+  const flags = Object.values(table)
   const tokens: Token[] = []
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index]
@@ -97,7 +98,7 @@ function tokenize(argv: readonly string[], flags: readonly Flag<unknown>[]): Tok
     if (name === undefined) throw new UsageError(`Unexpected ${quoted(word)}: only flags are allowed here; see --help`)
     const flag = flags.find((candidate) => candidate.name === name)
     if (flag === undefined)
-      throw new UsageError(`Unknown flag ${quoted(word)}; ${nearestFlag(name, flags)}--help lists the flags`)
+      throw new UsageError(`Unknown flag ${quoted(word)}; ${nearestFlag(name, table)}--help lists the flags`)
     const isSwitch = flag.metavar === ''
     if (isSwitch && inline !== undefined) throw new UsageError(`${spelled(flag)} takes no value; leave "=" out`)
     if (isSwitch || inline !== undefined) {
@@ -112,13 +113,18 @@ function tokenize(argv: readonly string[], flags: readonly Flag<unknown>[]): Tok
   return tokens
 }
 
-function nearestFlag(name: string, flags: readonly Flag<unknown>[]): string {
-  const names = flags.map((flag) => flag.name)
-  const nearest = flags.find((flag) => flag.name === nearestWord(name, names))
+/** By its name, or by the one that a configuration file has for it. */
+function nearestFlag(name: string, table: FlagTable): string {
+  const flags = Object.values(table)
+  const word = nearestWord(
+    name,
+    flags.map((flag) => flag.name),
+  )
+  const nearest = flags.find((flag) => flag.name === word) ?? table[nearestWord(name, Object.keys(table)) ?? '']
   return nearest === undefined ? '' : `did you mean ${spelled(nearest)}? `
 }
 
-/** "-l -4 127.0.0.1:112" is a forgotten value; one that begins like a flag can still be given with "=". */
-function isFlag(word: string, flags: readonly Flag<unknown>[]): boolean {
+/** Whether a word is one of these flags: "-l -4 127.0.0.1:112" is a forgotten value; one that begins like a flag can still be given with "=". */
+export function isFlag(word: string, flags: readonly Flag<unknown>[]): boolean {
   return flags.some(({ name }) => new RegExp(`^--?${name}(=|$)`).test(word))
 }

@@ -102,6 +102,17 @@ const STATUS: EdgeStatus = {
   ],
 }
 
+test('a bound on connections that no edge can reach is shown as none', () => {
+  const [service] = STATUS.services
+  const [group] = service.groups
+  const targetOf = (maxConnections: number): string | undefined => {
+    const balancing = { mode: 'CONNECTION', maxUtilization: undefined, maxConnections, capacityScaler: 1 } as const
+    const services = [{ ...service, groups: [{ ...group, balancing }] }]
+    return /CONNECTION +(.*?) +2$/m.exec(formatStatus({ ...STATUS, services }))?.[1]
+  }
+  assert.deepEqual([targetOf(200), targetOf(2 * (2 ** 31 - 1))], ['200 connections', '-'])
+})
+
 test('a status is aligned tables, and what a backend said cannot move the cursor', () => {
   const text = formatStatus(STATUS)
   assert.deepEqual(text.split('\n'), [

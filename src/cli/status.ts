@@ -4,7 +4,7 @@ import type { BackendStatus, EdgeStatus } from '../telemetry/edge-status.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import { withoutControls } from '../text/plain-text.ts'
 import { formatAgentStatus, isAgentStatus } from './agent-status.ts'
-import { parseAdmin } from './data-plane-flags.ts'
+import { CONNECTIONS_MAX, parseAdmin } from './data-plane-flags.ts'
 import { parseFlags, switchFlag, valueFlag } from './flags.ts'
 import { table } from './table.ts'
 
@@ -191,10 +191,15 @@ function targetCapacity(balancing: EdgeStatus['services'][number]['groups'][numb
   const { maxUtilization, maxConnections, capacityScaler } = balancing
   const bounds = [
     ...(maxUtilization === undefined ? [] : [percent(maxUtilization)]),
-    ...(maxConnections === undefined ? [] : [`${maxConnections} connections`]),
+    ...(isUnbounded(maxConnections) ? [] : [`${maxConnections} connections`]),
   ]
   const scaled = capacityScaler === 1 ? '' : ` x ${capacityScaler}`
   return `${bounds.length === 0 ? '-' : bounds.join(', ')}${scaled}`
+}
+
+/** More than an edge can have is how "as many as come" is written: the API has no other word for it. */
+function isUnbounded(maxConnections: number | undefined): boolean {
+  return maxConnections === undefined || maxConnections > CONNECTIONS_MAX
 }
 
 function availability({ availability: state, isDrained }: BackendStatus): string {

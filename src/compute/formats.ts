@@ -1,5 +1,6 @@
 import { formatCidr, parseCidr } from '../address/cidr.ts'
 import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { foreignFormat } from '../text/foreign-format.ts'
 import { parseReference } from './reference.ts'
 
 /** A form that a text can have, by the name that `format` gives it in a schema. */
@@ -54,13 +55,26 @@ export const formats: Readonly<Record<string, Format>> = {
     expected: 'a certificate in PEM without a private key',
     isHidden: true,
     read: (text) => (CERTIFICATE.test(text) && !text.includes('PRIVATE KEY') ? text : undefined),
+    remedyFor: (text) =>
+      CERTIFICATE.test(text) && text.includes('PRIVATE KEY')
+        ? 'give the certificates only, and the private key in a file or field of its own'
+        : foreignRemedy(text, 'give the certificate here, and a key only as the private key'),
   },
   'private-key-pem': {
     expected: 'a private key in PEM without a passphrase',
     isHidden: true,
     read: (text) => (PRIVATE_KEY.test(text) ? text : undefined),
-    remedyFor: (text) => (text.includes('ENCRYPTED') ? 'decrypt it with "openssl pkey -in KEY -out PLAIN"' : undefined),
+    remedyFor: (text) =>
+      text.includes('ENCRYPTED')
+        ? 'decrypt it with "openssl pkey -in KEY -out PLAIN"'
+        : foreignRemedy(text, 'give the private key here, and a certificate only as the certificate'),
   },
+}
+
+/** What a text is instead, and what to do about it. */
+function foreignRemedy(text: string, otherwise: string): string | undefined {
+  const foreign = foreignFormat(text)
+  return foreign && `this is ${foreign.what}; ${foreign.remedy ?? otherwise}`
 }
 
 function readAddress(text: string): string | undefined {

@@ -193,3 +193,50 @@ test('of a thousand wrong resources a hundred problems are told and the rest cou
   assert.equal(lines.length, 101)
   assert.equal(lines[100], 'lb.yaml: and 900 more; fix the problems above first')
 })
+
+test('of a text that is broken the first error is told, with its cause', () => {
+  const tab = 'kind: compute#healthCheck\n\tname: a\n\ttype: TCP\n- x: [\n'
+  assert.deepEqual(linesOf(tab), ['lb.yaml: line 2, column 1: a tab indents the line; indent by spaces'])
+  const flat = `kind: compute#sslCertificate\nname: c\ncertificate: |\n${CERTIFICATE}\nprivateKey: |\n${PRIVATE_KEY}\n`
+  assert.deepEqual(linesOf(flat), [
+    'lb.yaml: line 4, column 1: PEM is not indented; write "|" after the name of the field, and indent each line of the PEM',
+  ])
+})
+
+test('a byte order mark is nothing, and a file of another format is named', () => {
+  const marked = '\ufeffkind: compute#healthCheck\nname: a\ntype: TCP\ntcpHealthCheck: {port: 1}\n'
+  assert.deepEqual(linesOf(marked), [])
+  assertOneProblem(CERTIFICATE, /^lb\.yaml: it is a certificate in PEM, and neither YAML nor JSON; give a file of YAML/)
+})
+
+test('what is given in place of a certificate or a key is named', () => {
+  const told = (certificate: string, privateKey: string): readonly string[] =>
+    linesOf(JSON.stringify({ kind: 'compute#sslCertificate', name: 'c', certificate, privateKey }))
+  for (const [certificate, key, ...says] of [
+    [
+      PRIVATE_KEY,
+      CERTIFICATE,
+      /certificate: .*; this is a private key in PEM; /,
+      /privateKey: .*; this is a certificate /,
+    ],
+    [
+      CERTIFICATE + PRIVATE_KEY,
+      PRIVATE_KEY,
+      /certificate: .*; give the certificates only, and the private key in a file/,
+    ],
+    [
+      '0\ufffd\u0003%0\ufffd',
+      PRIVATE_KEY,
+      /certificate: .*; this is a certificate in DER; convert it with "openssl x509/,
+    ],
+    [
+      CERTIFICATE,
+      '0\ufffd\ufffd\u0002\u0001\u0000',
+      /privateKey: .*; this is a private key in DER; convert it with "openssl pkey/,
+    ],
+  ] as const) {
+    const lines = told(certificate, key)
+    assert.equal(lines.length, says.length, lines.join('\n'))
+    for (const [index, pattern] of says.entries()) assert.match(lines[index], pattern)
+  }
+})

@@ -1,4 +1,5 @@
 import { type Document, isScalar, LineCounter, parseAllDocuments, visit, type YAMLError } from 'yaml'
+import { foreignFormat } from '../text/foreign-format.ts'
 
 /** The values of the documents in a text of YAML or JSON; a document that cannot be read says why, and where. */
 export type YamlDocument = { readonly value: unknown } | { readonly errors: readonly YamlTextError[] }
@@ -22,17 +23,28 @@ const sentences: Partial<Record<YAMLError['code'], readonly [rule: string, remed
   UNEXPECTED_TOKEN: ['there is something that does not belong here', 'put texts with special characters in quotes'],
 }
 
-/** Errors of one document that are told: behind the first, most are its consequences. */
-const ERRORS_MAX = 10
+/** Repeated fields of one document that are named. Of other errors the first is: those after it are its consequences. */
+const REPEATED_MAX = 10
 
 /** Reads the documents of a text of YAML 1.2 or JSON. Never throws, and never repeats what the text says. */
 export function readYamlDocuments(text: string): readonly YamlDocument[] {
+  const foreign = foreignFormat(text)
+  if (foreign !== undefined) {
+    const rule = `it is ${foreign.what}, and neither YAML nor JSON`
+    return [{ errors: [{ rule, remedy: 'give a file of YAML or JSON' }] }]
+  }
   const lineCounter = new LineCounter()
   const at = (offset: number): string => {
     const { line, col } = lineCounter.linePos(offset)
     return `line ${line}, column ${col}`
   }
   const describe = ({ code, pos }: YAMLError): YamlTextError => {
+    if (text.startsWith('-----', lineCounter.lineStarts[lineCounter.linePos(pos[0]).line - 1])) {
+      return {
+        rule: `${at(pos[0])}: PEM is not indented`,
+        remedy: 'write "|" after the name of the field, and indent each line of the PEM',
+      }
+    }
     const [rule, remedy] = sentences[code] ?? [`it is neither YAML nor JSON (${code})`, 'correct the text']
     return { rule: `${at(pos[0])}: ${rule}`, remedy }
   }
@@ -46,14 +58,14 @@ export function readYamlDocuments(text: string): readonly YamlDocument[] {
       logLevel: 'silent',
     } as const
     return [...parseAllDocuments(text, options)].map((document) => {
-      const wrong = [...document.errors, ...document.warnings]
-      const exhausted = wrong.find(({ code }) => code === 'RESOURCE_EXHAUSTION')
+      const wrong = [...document.errors, ...document.warnings].slice(0, 1)
+      const exhausted = document.errors.find(({ code }) => code === 'RESOURCE_EXHAUSTION')
       if (exhausted !== undefined) return { errors: [describe(exhausted)] }
       const repeated = repeatedKeys(document).map((offset) => ({
         rule: `${at(offset)}: the same field is given twice in one mapping`,
         remedy: 'remove one of them',
       }))
-      const errors = [...wrong.map(describe), ...repeated].slice(0, ERRORS_MAX)
+      const errors = wrong.length > 0 ? wrong.map(describe) : repeated.slice(0, REPEATED_MAX)
       return errors.length > 0 ? { errors } : { value: document.toJS() }
     })
   } catch (error) {

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs'
+import { readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs'
+import { makeDirectory } from '../linux/make-directory.ts'
 import { replaceFile } from '../linux/replace-file.ts'
 import { messageOf } from '../text/error-message.ts'
 import type { Firewall } from './firewall.ts'
@@ -39,7 +40,7 @@ export function readSetupState(): SetupState {
 export function writeSetupState(state: SetupState): void {
   try {
     if (state.earlierTcpMigrateReq === undefined && state.firewall === undefined) return removeFile()
-    mkdirSync(DIRECTORY, { recursive: true, mode: 0o755 })
+    makeDirectory(DIRECTORY, 0o755)
     replaceFile(path(), `${JSON.stringify(state)}\n`, 0o644)
   } catch (error) {
     throw new HostError(`"${path()}" cannot be written (${reasonOf(error)}); run this as root`)

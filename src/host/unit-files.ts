@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeDirectory } from '../linux/make-directory.ts'
 import { replaceFile } from '../linux/replace-file.ts'
 import { messageOf } from '../text/error-message.ts'
 import type { Unit } from './agent-units.ts'
@@ -47,7 +48,7 @@ export function writeUnits(root: string, units: readonly Unit[], isForced: boole
   if (!isForced) refuseOthers(files, 'overwrite')
   const changed = files.filter(({ before, after }) => before !== after)
   try {
-    mkdirSync(directory, { recursive: true })
+    makeDirectory(directory, 0o755)
     for (const { path, after } of changed) replaceFile(path, after, 0o644)
   } catch (error) {
     for (const { path, before } of changed) {

@@ -22,6 +22,15 @@ test('a text is read whole, also where a character stands across two reads', (t)
   assert.equal(readTextFile(path), '')
 })
 
+test('a text in UTF-16 is read by its byte order mark', (t) => {
+  const path = join(folder(t), 'text')
+  const bytes = Buffer.from('\ufeff35.191.0.0/16\r\n', 'utf16le')
+  for (const content of [bytes, Buffer.from(bytes).swap16()]) {
+    writeFileSync(path, content)
+    assert.equal(readTextFile(path).trim(), '35.191.0.0/16')
+  }
+})
+
 test('a device without an end, a folder and a missing file are errors', () => {
   assert.throws(() => readTextFile('/dev/zero'), /longer than 64 MiB/)
   assert.throws(() => readTextFile('/proc'), /EISDIR/)

@@ -69,7 +69,7 @@ function readText(
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
     const count = readNow(fd, chunk)
     // Before its first byte, a pipe without a writer looks like one at its end.
-    if (count === 0 && !(stat.isFIFO() && length === 0)) return Buffer.concat(chunks).toString('utf8')
+    if (count === 0 && !(stat.isFIFO() && length === 0)) return decoded(Buffer.concat(chunks))
     if (count === undefined || count === 0) {
       if (performance.now() - heardMs >= silenceMsMax) {
         throw new Error(`it gave no data within ${silenceMsMax / 1_000} s`)
@@ -82,6 +82,14 @@ function readText(
     length += count
     if (length > bytesMax) throw new Error(`it is longer than ${bytesMax / 1024 / 1024} MiB`)
   }
+}
+
+/** As its byte order mark says; without one, as UTF-8. YAML 1.2.2, section 5.2, has both, and so have people's editors. */
+function decoded(bytes: Buffer): string {
+  const [first, second] = bytes
+  if (first === 0xff && second === 0xfe) return bytes.toString('utf16le')
+  if (first === 0xfe && second === 0xff) return new TextDecoder('utf-16be').decode(bytes)
+  return bytes.toString('utf8')
 }
 
 /** undefined: nothing has come yet. */

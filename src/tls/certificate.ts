@@ -1,6 +1,7 @@
 // Certificates and keys at the door: PEM becomes plain data that can be given to a worker, or an error says what is wrong.
 
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { foreignFormat } from '../text/foreign-format.ts'
 import { alternativeNames } from './alternative-names.ts'
 import type { KeyKind } from './choose-certificate.ts'
 
@@ -135,10 +136,12 @@ function readChain(name: string, pem: string): X509Certificate[] {
   const certificates = blocks.filter(({ label }) => /^(X509 |TRUSTED )?CERTIFICATE$/.test(label))
   const begun = pem.split('-----BEGIN').length - 1
   if (certificates.length === 0) {
-    const what =
-      blocks.length > 0 ? `it contains no certificate, but "${blocks[0].label}"` : 'it contains no certificate'
     if (blocks.length === 0 && begun > 0) throw wrong('a block of the PEM has no end', 'give the whole file')
-    throw wrong(what, 'give the chain in PEM, "-----BEGIN CERTIFICATE-----"')
+    const foreign = foreignFormat(pem)
+    throw wrong(
+      foreign === undefined ? 'it contains no certificate' : `it is ${foreign.what}, and not a certificate`,
+      foreign?.remedy ?? 'give the chain in PEM, "-----BEGIN CERTIFICATE-----"',
+    )
   }
   if (begun !== blocks.length) {
     throw wrong(
@@ -163,7 +166,13 @@ function readKey(name: string, pem: string): KeyObject {
     new CertificateError(name, 'privateKey', { rule, remedy, cause })
   const blocks = pemBlocks(pem).filter(({ label }) => label.endsWith('PRIVATE KEY'))
   if (blocks.length === 0) {
-    throw wrong('the private key is missing', 'give it in PEM, "-----BEGIN PRIVATE KEY-----"')
+    if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem))
+      throw wrong('the PEM of the key has no end', 'give the whole file')
+    const foreign = foreignFormat(pem)
+    throw wrong(
+      `the private key is missing${foreign === undefined ? '' : `: this is ${foreign.what}`}`,
+      foreign?.remedy ?? 'give it in PEM, "-----BEGIN PRIVATE KEY-----"',
+    )
   }
   const [{ label, text }] = blocks
   if (label === 'ENCRYPTED PRIVATE KEY' || text.includes('Proc-Type: 4,ENCRYPTED')) {

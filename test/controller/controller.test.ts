@@ -142,8 +142,8 @@ test('a key that others can read, a pair that does not fit, and a port in use, e
   await runProgram('truncate', ['--size=100', otherKey])
   for (const [pair, message] of [
     [['--tls-cert', otherCert, '--tls-key', key], /--tls-key ".*": the private key does not belong to the first cert/],
-    [['--tls-cert', cert, '--tls-key', otherKey], /--tls-key ".*": the private key is missing; give it in PEM/],
-    [['--tls-cert', key, '--tls-key', key], /--tls-cert ".*": it contains no certificate/],
+    [['--tls-cert', cert, '--tls-key', otherKey], /--tls-key ".*": the PEM of the key has no end; give the whole file/],
+    [['--tls-cert', key, '--tls-key', key], /--tls-cert ".*": it is a private key in PEM, and not a certificate; /],
   ] as const) {
     const { exitCode, stderr } = await truepeer('controller', '--data', directory, '--listen', '0.0.0.0:0', ...pair)
     assert.match(stderr, message)

@@ -170,7 +170,10 @@ test('a configuration file that the agent would not take, or the service not fin
   for (const [words, message] of [
     [['--config', 'agent.yaml'], /^--config "agent\.yaml": give an absolute path$/],
     [['--config', inTmp], /cannot see "\/tmp\/agent\.yaml"/],
-    [['--config', config, '-v', '1'], /^With --config, all other settings belong in the file: Unknown flag "-v"/],
+    [
+      ['--config', config, '-v', '1'],
+      /^With --config, all other settings belong in the file: write "verbosity: ..." into each/,
+    ],
     [['--config', config, '--config', config], /2 times/],
   ] as const) {
     assert.throws(() => run('install', root, words), { message })

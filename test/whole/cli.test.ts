@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type RunResult, runProgram } from '../../src/linux/run.ts'
+import { issue } from '../../src/tls/test-certificates.ts'
 import { testDirectory } from '../rig/directory.ts'
 import { TRUEPEER } from '../rig/truepeer.ts'
 
@@ -115,4 +116,39 @@ test('settings of an agent are checked without a port being opened; what is perh
   const refused = await truepeer(...args, '--check')
   assert.notEqual(refused.exitCode, 0)
   assert.match(refused.stderr, /Not a subnet: .*edges\.txt:1: "nowhere"/)
+})
+
+test('a certificate and a key in each other’s place are named with their files', async (t) => {
+  const directory = testDirectory(t)
+  const { certificatePem, keyPem } = issue({ commonName: 'app.example' })
+  const [cert, key] = [join(directory, 'cert'), join(directory, 'key')]
+  writeFileSync(cert, certificatePem)
+  writeFileSync(key, keyPem, { mode: 0o600 })
+  const { exitCode, stderr } = await truepeer(...EDGE, '--tls-cert', key, '--tls-key', cert, '--check')
+  assert.equal(exitCode, 2)
+  assert.match(
+    stderr,
+    /\/key: .*certificate: .*; this is a private key in PEM; .*\n.*\/cert: .*this is a certificate in PEM; /,
+  )
+})
+
+test('what of a configuration is perhaps not meant is a warning of --check', async (t) => {
+  const expired = issue({ commonName: 'app.example', notAfter: new Date(Date.now() - 86_400_000) })
+  const directory = testDirectory(t)
+  const [cert, key] = [join(directory, 'cert'), join(directory, 'key')]
+  writeFileSync(cert, expired.certificatePem)
+  writeFileSync(key, expired.keyPem, { mode: 0o600 })
+  const args = [...EDGE, '--accept-proxy', '::/0', '--tls-cert', cert, '--tls-key', key, '--check']
+  const { exitCode, stdout, stderr } = await truepeer(...args)
+  assert.deepEqual([exitCode, stderr], [0, ''])
+  assert.match(
+    stdout,
+    /^command line: warning: --accept-proxy "::\/0" .*\ncommand line: warning: Certificate "edge": it expired .*\ncommand line: 1 frontend, 1 backend: ok\n$/,
+  )
+})
+
+test('a data directory that cannot be made is an error at once', async () => {
+  const { exitCode, stderr } = await truepeer('controller', '--data', '/proc/x', '--create', '--listen', '127.0.0.1:1')
+  assert.equal(exitCode, 1)
+  assert.match(stderr, /--data "\/proc\/x" cannot be used: ENOENT/)
 })

@@ -1,6 +1,7 @@
-import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Libsql, { type Database } from 'libsql'
+import { makeDirectory } from '../../linux/make-directory.ts'
 import { asError, messageOf } from '../../text/error-message.ts'
 import { isForeign, migrate, SCHEMA_VERSION, schemaVersion } from './sqlite-schema.ts'
 import { StoreError, StoreFullError } from './store.ts'
@@ -32,7 +33,7 @@ export type DirectoryLock = { release(): void }
 export function lockDirectory(directory: string): DirectoryLock {
   const path = join(directory, LOCK)
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectory(directory, 0o700)
     createPrivately(path)
   } catch (error) {
     throw new StoreError(`--data "${directory}" cannot be used: ${messageOf(error)}; give a directory of this user`)
@@ -70,7 +71,7 @@ export function openDatabase(directory: string, hasLock: boolean): Database {
   const path = databasePath(directory)
   let database: Database | undefined
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectory(directory, 0o700)
     createPrivately(path)
     checkMode(path)
     // Files that SQLite makes beside it get the mode of this one.

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { formatProblem } from '../../compute/problem.ts'
 import { type ConfigurationId, FEED_FORMAT, FEED_LINE_BYTES_MAX, isConfigurationId } from '../../feed/feed.ts'
+import { makeDirectory } from '../../linux/make-directory.ts'
 import { replaceFile } from '../../linux/replace-file.ts'
 import { readPrivateTextFile } from '../../linux/text-file.ts'
 import { isSnapshot } from '../../snapshot/is-snapshot.ts'
@@ -49,6 +49,6 @@ function damaged(path: string): Error {
 
 /** Puts a configuration in the place of the one before, for this user only; a crash leaves one of both. */
 export function writeLastGood(path: string, { generation, version, snapshot }: IdentifiedSnapshot): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makeDirectory(dirname(path), 0o700)
   replaceFile(path, JSON.stringify({ format: FEED_FORMAT, generation, version, snapshot }))
 }

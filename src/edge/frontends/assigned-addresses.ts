@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { classifyAddress } from '../../address/address-class.ts'
 import { formatIpAddress, type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import { addToLoopback, hostAddresses, takeFromLoopback } from '../../linux/host-addresses.ts'
+import { makeDirectory } from '../../linux/make-directory.ts'
 import { replaceFile } from '../../linux/replace-file.ts'
 import { messageOf } from '../../text/error-message.ts'
 import type { NeededAddresses } from './needed-addresses.ts'
@@ -109,7 +110,7 @@ function readNote(address: IpAddress): number | undefined {
 function writeNote(address: IpAddress): void {
   const path = notePath(address)
   try {
-    mkdirSync(DIRECTORY, { recursive: true, mode: 0o755 })
+    makeDirectory(DIRECTORY, 0o755)
     replaceFile(path, `${process.pid}\n`, 0o644)
   } catch (error) {
     const reason = messageOf(error)

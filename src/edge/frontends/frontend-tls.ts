@@ -103,19 +103,7 @@ export class FrontendTlsStore {
   /** Says each warning once. */
   #warn(): void {
     for (const tls of this.#used) {
-      for (const certificate of this.#certificatesOf(tls)) {
-        for (const warning of certificateWarnings(certificate, Date.now())) {
-          this.#say(certificate.fingerprint, `Certificate "${certificate.name}": ${warning}`)
-        }
-      }
-      const { name, profile } = tls.policy
-      const unavailable = unavailableIn(tls.policy).join(', ')
-      if (unavailable === '') continue
-      const which = name === '' ? `The default SSL policy (${profile})` : `SSL policy "${name}"`
-      this.#say(
-        name,
-        `${which}: this OpenSSL does not support ${unavailable}; clients are offered the other cipher suites`,
-      )
+      for (const { about, text } of warningsOf(tls, this.#certificatesOf(tls))) this.#say(about, text)
     }
   }
 
@@ -125,6 +113,27 @@ export class FrontendTlsStore {
     this.#said.add(key)
     this.#log('warn', warning)
   }
+}
+
+/** What deserves a look in a snapshot that OpenSSL takes, a sentence each. @throws CertificateError */
+export function tlsWarnings(snapshot: Snapshot): string[] {
+  const all = distinctTls(snapshot).flatMap((tls) => warningsOf(tls, tls.certificates.map(readOne)))
+  return [...new Set(all.map(({ text }) => text))]
+}
+
+/** The same of one target proxy, each with what it is about. */
+function warningsOf({ policy }: FrontendTls, certificates: readonly Certificate[]): { about: string; text: string }[] {
+  const ofCertificates = certificates.flatMap((certificate) =>
+    certificateWarnings(certificate, Date.now()).map((warning) => ({
+      about: certificate.fingerprint,
+      text: `Certificate "${certificate.name}": ${warning}`,
+    })),
+  )
+  const unavailable = unavailableIn(policy).join(', ')
+  if (unavailable === '') return ofCertificates
+  const which = policy.name === '' ? `The default SSL policy (${policy.profile})` : `SSL policy "${policy.name}"`
+  const text = `${which}: this OpenSSL does not support ${unavailable}; clients are offered the other cipher suites`
+  return [...ofCertificates, { about: policy.name, text }]
 }
 
 /** What OpenSSL does not take of a snapshot that compiles. */

@@ -1,0 +1,20 @@
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/**
+ * Makes a directory and those above it that are missing. One that exists already is no error.
+ *
+ * Not mkdirSync's own `recursive`: it never returns for a path such as /proc/x, whose parent exists and which cannot be
+ * made all the same (ENOENT).
+ *
+ * @throws Error of mkdir(2)
+ */
+export function makeDirectory(path: string, mode: number): void {
+  const parent = dirname(path)
+  if (parent !== path && !existsSync(parent)) makeDirectory(parent, mode)
+  try {
+    mkdirSync(path, { mode })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readResources } from '../compute/read-resources.ts'
+import { compile } from './compile.ts'
+import { type Place, snapshotWarnings } from './snapshot-warnings.ts'
+
+const RULE = '{kind: compute#forwardingRule, name: a, IPAddress: 192.0.2.1, portRange: "110", target: a}'
+const PROXY = '{kind: compute#targetTcpProxy, name: a, service: a}'
+const GROUP = 'projects/p/zones/us-central1-a/networkEndpointGroups/g'
+const NOWHERE: Place = { localRegion: undefined, acceptProxyFrom: null, clientLimit: { unlimitedClients: [] } }
+
+/** The warnings about a frontend at 192.0.2.1:110 with one group. */
+function warningsOf(backends: string, endpoints: string, place: Partial<Place> = {}): readonly string[] {
+  const service = `{kind: compute#backendService, name: a, backends: [${backends}]}`
+  const group = (name: string): string =>
+    `{kind: compute#networkEndpointGroup, name: ${name}, zone: us-central1-a, networkEndpoints: [${endpoints}]}`
+  const { resources, problems } = readResources(`[${RULE}, ${PROXY}, ${service}, ${group('g')}, ${group('h')}]`, 'f')
+  const compiled = compile(resources, problems)
+  assert.ok('snapshot' in compiled, JSON.stringify(compiled))
+  return snapshotWarnings(compiled.snapshot, { ...NOWHERE, ...place })
+}
+
+const USED = `{group: ${GROUP}, balancingMode: CONNECTION, maxConnectionsPerEndpoint: 9}`
+const CLOSED = [USED, USED.replace('/g,', '/h,')].map((it) => it.replace('}', ', capacityScaler: 0}')).join()
+const APP = '{ipAddress: 10.128.0.2, port: 110}'
+
+test('what serves clients is not warned of', () => {
+  assert.deepEqual(warningsOf(USED, APP, { localRegion: 'us-central1', acceptProxyFrom: ['192.0.2.0/24'] }), [])
+})
+
+for (const [what, backends, endpoints, place, warning] of [
+  ['a service without groups', '', APP, {}, /^backendServices\/a has no backends, so its clients are reset; /],
+  ['a group without endpoints', USED, '', {}, /^backendServices\/a has no backends/],
+  ['groups that get nothing', CLOSED, APP, {}, /^every group .*\/a has the capacityScaler 0/],
+  [
+    'an edge that leads to itself',
+    USED,
+    '{ipAddress: 192.0.2.1, port: 110}',
+    {},
+    /\/a is this edge itself, at 192\.0\.2\.1 and port 110; /,
+  ],
+  [
+    'a region with a typing error',
+    USED,
+    APP,
+    { localRegion: 'us-centrall1' },
+    /"us-centrall1".* us-central1; did you mean "us-central1"\?$/,
+  ],
+  [
+    'another region',
+    USED,
+    APP,
+    { localRegion: 'europe-west1' },
+    /"europe-west1".* us-central1; check --region or --zone$/,
+  ],
+  [
+    'load balancers that are everybody',
+    USED,
+    APP,
+    { acceptProxyFrom: ['10.0.0.0/8', '::/0'] },
+    /^--accept-proxy "::\/0" is every address: /,
+  ],
+  [
+    'clients without a limit that are everybody',
+    USED,
+    APP,
+    { clientLimit: { unlimitedClients: ['0.0.0.0/0'] } },
+    /^--unlimited-clients "0\.0\.0\.0\/0" is every/,
+  ],
+] as const) {
+  test(`${what}: a warning`, () => {
+    const warnings = warningsOf(backends, endpoints, place)
+    assert.equal(warnings.length, 1, warnings.join('\n'))
+    assert.match(warnings[0], warning)
+  })
+}
+
+test('without a forwarding rule, no port is opened', () => {
+  assert.match(
+    snapshotWarnings({ frontends: [], services: [], healthChecks: [] }, NOWHERE).join(),
+    /^there is no forwarding/,
+  )
+})
