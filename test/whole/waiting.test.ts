@@ -16,7 +16,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'test/programs/scale-bytes.ts': 'the pace of a sender is what it is for',
   'test/programs/failing-program.ts': 'the moment of the failure',
   'src/lab/private-namespaces.test.ts': 'a program that hangs, to be killed',
-  'test/whole/inspector.test.ts': 'a program that lives until its signal is there',
+  'test/whole/signals.test.ts': 'a program that lives until its signal is there',
 }
 
 /** The tests of the default run with all that only tests use. */
