@@ -17,6 +17,7 @@ import { parseStatus } from '../../src/cli/status.ts'
 import { parseSteer } from '../../src/cli/steer.ts'
 import { parseVerify, parseWhoami } from '../../src/cli/verify.ts'
 import { readResources } from '../../src/compute/read-resources.ts'
+import { methods } from '../../src/controller/methods/methods.ts'
 import { compile } from '../../src/snapshot/compile.ts'
 import { issue } from '../../src/tls/test-certificates.ts'
 
@@ -147,6 +148,14 @@ test('every example of a configuration in the documents is one that the agent or
     }
   }
   assert.ok(counts.agent >= 3 && counts.edge >= 4, JSON.stringify(counts))
+})
+
+test('the page of the API has every method that a controller serves, and no other', () => {
+  const served = new Map<string, string[]>()
+  for (const { collection, action } of methods) served.set(collection, [...(served.get(collection) ?? []), action])
+  const rows = [...read('docs/guides/api.md').matchAll(/^\| `(\w+)` +\| (`\w+`(?:, `\w+`)*) +\|$/gm)]
+  const told = rows.map(([, collection, actions]) => [collection, actions.match(/\w+/g)?.sort()])
+  assert.deepEqual(Object.fromEntries(told), Object.fromEntries([...served].map(([name, all]) => [name, all.sort()])))
 })
 
 test('lines of the guides and of the pages around them are no longer than 120 characters, but for tables', () => {

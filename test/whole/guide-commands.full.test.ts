@@ -47,6 +47,7 @@ const BEFORE: Readonly<Record<string, readonly string[]>> = {
     'gcloud compute ssl-certificates create my-ssl-cert --certificate fullchain.pem --private-key privkey.pem',
     'gcloud compute target-ssl-proxies create my-ssl-lb-target-proxy --backend-service my-tcp-lb --ssl-certificates my-ssl-cert --proxy-header PROXY_V1',
   ],
+  'docs/guides/api.md': LOAD_BALANCER.slice(0, 1),
   'docs/guides/behind-google-cloud.md': LOAD_BALANCER,
   'docs/guides/run-an-edge.md': [
     'truepeer edge --config /etc/truepeer/edge.yaml --admin 127.0.0.1:9112',
