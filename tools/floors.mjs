@@ -3,7 +3,7 @@
  *
  * The only source: `tools/check-floors.mjs` holds the code to this table, and ARCHITECTURE.md prints it. Imports of types
  * count as imports. The order is that of the floors, from the ground up: a folder imports only from rows above its own. A
-row names what its files import, and nothing more.
+ * row names what its files import, and nothing more.
  */
 
 /**

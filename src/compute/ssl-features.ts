@@ -1,3 +1,9 @@
+/** How many application protocols a target SSL proxy can offer. */
+export const ALPN_PROTOCOLS_MAX = 16
+/** RFC 7301 §3.1: the length of a name is in one byte. */
+export const ALPN_PROTOCOL_LENGTH_MAX = 255
+export const ALPN_PROTOCOL_PATTERN = '^[!-~]+$'
+
 // What SSL policies and target SSL proxies are made of, as Google Compute Engine defines them
 // (cloud.google.com/load-balancing/docs/ssl-policies-concepts). It stands apart from the resources, because the data
 // plane reads it too and shall not load the schemas.
@@ -71,9 +77,3 @@ export function enabledFeatures(policy: FeatureChoice): readonly string[] {
   const always = policy.profile === 'CUSTOM' ? [] : profileFeatures13(policy.profile)
   return [...policyFeatures(policy), ...always].toSorted()
 }
-
-/** How many application protocols a target SSL proxy can offer. */
-export const ALPN_PROTOCOLS_MAX = 16
-/** RFC 7301 §3.1: the length of a name is in one byte. */
-export const ALPN_PROTOCOL_LENGTH_MAX = 255
-export const ALPN_PROTOCOL_PATTERN = '^[!-~]+$'

@@ -24,6 +24,8 @@ import { readSetupState, type SetupState, writeSetupState } from './setup-state.
 import { readSysctl, TCP_MIGRATE_REQ, writeSysctl } from './sysctl.ts'
 import { HostError } from './tools.ts'
 
+const OWN_CONNECTIONS = 'connections that an app begins to the address of a client reach services of this host'
+
 /** What became of a set-up: a line for each change and, below, for what an operator has to know of this host. */
 export type AppliedSetup = { readonly changes: readonly string[]; readonly notes: readonly string[] }
 
@@ -142,8 +144,6 @@ function stuckRules(rules: readonly PolicyRule[]): string {
 }
 
 type FirewallPart = { readonly steps: readonly Step[]; readonly problem: string | undefined }
-
-const OWN_CONNECTIONS = 'connections that an app begins to the address of a client reach services of this host'
 
 /**
  * `isAsked`: the operator wants a part of it that has to be there. Otherwise a host without nftables has its routing all

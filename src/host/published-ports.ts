@@ -9,6 +9,9 @@ const FORWARDERS = [
   ...['docker-proxy', 'rootlessport', 'rootlesskit', 'slirp4netns', 'pasta', 'passt', 'gvproxy'],
   ...['systemd-socket-', 'svclb'],
 ]
+/** What helps an app that is not where its target says. */
+export const IN_CONTAINER =
+  'run the agent in the network namespace of the app, or the app in that of the host ("docker run --network host")'
 
 /** Reports whether a program of this name passes connections on to an app that is somewhere else. */
 export function isForwarder(program: string): boolean {
@@ -52,10 +55,6 @@ export async function publishedPortNotes(appPorts: readonly number[]): Promise<s
   }
   return notes
 }
-
-/** What helps an app that is not where its target says. */
-export const IN_CONTAINER =
-  'run the agent in the network namespace of the app, or the app in that of the host ("docker run --network host")'
 
 type Json = Readonly<Record<string, unknown>>
 

@@ -24,6 +24,8 @@ const TIMEOUT_MS = 1_500
 const POLL_MS = 5
 /** RFC 5737, RFC 3849: addresses for documentation, which no client has. */
 const CLIENTS = { 4: '192.0.2.1', 6: '2001:db8::1' } as const
+/** Whether the first answer of the kernel on this very host takes longer: it never does. */
+const REFUSED_WITHIN_MS = 250
 
 /** How a transparent connection to ourselves went. `error` is an errno's name, or "timeout". */
 export type SelfConnection =
@@ -56,9 +58,6 @@ export async function connectToSelf(address: IpAddress, mark: number): Promise<S
     if (listener >= 0) close(listener)
   }
 }
-
-/** Whether the first answer of the kernel on this very host takes longer: it never does. */
-const REFUSED_WITHIN_MS = 250
 
 /**
  * Reports whether a connection that an app on `address` begins to the address of a client reaches a service of this

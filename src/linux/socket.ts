@@ -56,6 +56,9 @@ const KEEPALIVE_PROBES = 4
 const sockaddr = new Uint8Array(SOCKADDR_BYTES_MAX)
 
 const LINGER_RESET = new Uint8Array(8)
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer)
+const drained = new Uint8Array(8)
+
 LINGER_RESET[endianness() === 'LE' ? 0 : 3] = 1
 
 /** Opens a non-blocking TCP socket; returns the descriptor or a negated errno. */
@@ -285,9 +288,6 @@ export function adoptListener(inheritedFd: number, liveness: Liveness): number {
 export function openWakeup(): number {
   return checked('eventfd', native.eventfd())
 }
-
-const ONE = new Uint8Array(new BigUint64Array([1n]).buffer)
-const drained = new Uint8Array(8)
 
 /** Wakes the thread that waits on this eventfd. */
 export function wake(fd: number): void {

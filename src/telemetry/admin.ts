@@ -19,6 +19,10 @@ const STEER_PATH = /^\/backends\/(.+)\/(drain|enable)$/
 const LIST_MAX = 1_000
 /** For whoever asks to take the answer. */
 const SEND_TIMEOUT_MS = 30_000
+const LIST_REFUSED = text(
+  400,
+  `Give /connections?limit=N, at most ${LIST_MAX}; the header Link of an answer names the page behind it`,
+)
 
 type ConnectionList = { readonly connections: readonly LogFields[]; readonly next: string | undefined }
 
@@ -203,11 +207,6 @@ function json(status: number, value: unknown): Reply {
 function bytes(type: string, body: string): Reply {
   return { status: 200, type, body: Buffer.from(body) }
 }
-
-const LIST_REFUSED = text(
-  400,
-  `Give /connections?limit=N, at most ${LIST_MAX}; the header Link of an answer names the page behind it`,
-)
 
 function send(response: ServerResponse, { status, type, body, next }: Reply): void {
   response.writeHead(status, { 'content-type': type, ...(next === undefined ? {} : { link: `<${next}>; rel="next"` }) })

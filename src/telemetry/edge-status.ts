@@ -47,7 +47,7 @@ export type FrontendStatus = Traffic & {
   readonly tls: TlsStatus | undefined
   /** Connections for which no backend was healthy. */
   readonly noBackend: number
-  /** Connections of peers that are not trusted, or whose header was wrong. */
+  /** Connections that were refused before a backend was looked for: `isRefused` in the table of end reasons. */
   readonly refused: number
 }
 

@@ -1,6 +1,11 @@
 import { parseReference, regionOfZone, type Scope } from '../../compute/reference.ts'
 import type { ResourceKey } from '../store/store.ts'
 
+/** What Google's own links begin with, whichever of its names was asked. */
+const GOOGLE_SERVER = 'https://www.googleapis.com'
+export const GOOGLE_API = `${GOOGLE_SERVER}/compute/v1/`
+const GOOGLE_NAME = /^(?:[a-z0-9-]+\.)*googleapis\.com\.?(?::[0-9]+)?$/i
+
 /** A resource without host and version: `projects/p/global/healthChecks/hc`. Links are stored in this form. */
 export function pathOf({ project, scope, collection, name }: ResourceKey): string {
   return `projects/${project}/${scope}/${collection}/${name}`
@@ -22,11 +27,6 @@ export function keyOfPath(path: string): ResourceKey | undefined {
     return undefined
   return { project, collection, scope: scope.reverse().join('/'), name }
 }
-
-/** What Google's own links begin with, whichever of its names was asked. */
-const GOOGLE_SERVER = 'https://www.googleapis.com'
-export const GOOGLE_API = `${GOOGLE_SERVER}/compute/v1/`
-const GOOGLE_NAME = /^(?:[a-z0-9-]+\.)*googleapis\.com\.?(?::[0-9]+)?$/i
 
 /** What links begin with for a client that asked `host`: a client of Google's names gets the links that Google writes. */
 export function baseUrlFor(scheme: 'http' | 'https', host: string): string {

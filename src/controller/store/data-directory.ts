@@ -13,6 +13,8 @@ const BUSY_TIMEOUT_MS = 5_000
 /** S_IRGRP and S_IROTH (inode(7)). */
 const READABLE_BY_OTHERS = 0o044
 const RESTORE = 'restore a backup with "truepeer controller restore"'
+/** For {@link requireDatabase}: what to do where a store may be begun. */
+export const CREATE_REMEDY = 'give the --data of the controller, or --create to begin a new one'
 
 /** The file that holds everything. */
 export function databasePath(directory: string): string {
@@ -101,9 +103,6 @@ export function closeDatabase(database: Database): void {
   }
   database.close()
 }
-
-/** For {@link requireDatabase}: what to do where a store may be begun. */
-export const CREATE_REMEDY = 'give the --data of the controller, or --create to begin a new one'
 
 /**
  * For whoever is not told to begin a new store: a wrong directory, or one whose disk is not mounted, looks like that.

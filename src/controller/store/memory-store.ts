@@ -121,12 +121,13 @@ export class MemoryStore implements Store {
     return [...this.#tokens.values()]
   }
 
+  /** What a command beside a controller does. */
   addToken(token: StoredToken): void {
     this.#tokens.set(token.id, frozenCopy(token))
   }
 
-  removeToken(id: string): boolean {
-    return this.#tokens.delete(id)
+  removeToken(id: string): void {
+    this.#tokens.delete(id)
   }
 
   close(): void {}

@@ -41,6 +41,11 @@ const MIGRATIONS: readonly string[] = [
   CREATE UNIQUE INDEX operations_by_request ON operations (request) WHERE request IS NOT NULL;
   `,
 ]
+const TABLES = ['resources', 'operations', 'audit', 'tokens', 'meta', 'revision']
+/** In one statement, so that another process that makes the tables meanwhile is seen before or after. */
+const LOOK = `SELECT user_version AS version, (SELECT count(*) FROM sqlite_master) AS objects,
+  (SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('${TABLES.join("', '")}')) AS tables
+  FROM pragma_user_version`
 
 /** The version of the schema that this program works with. */
 export const SCHEMA_VERSION = MIGRATIONS.length
@@ -49,12 +54,6 @@ export const SCHEMA_VERSION = MIGRATIONS.length
 export function schemaVersion(database: Database): number {
   return (database.pragma('user_version', { simple: true }) as { readonly user_version: number }).user_version
 }
-
-const TABLES = ['resources', 'operations', 'audit', 'tokens', 'meta', 'revision']
-/** In one statement, so that another process that makes the tables meanwhile is seen before or after. */
-const LOOK = `SELECT user_version AS version, (SELECT count(*) FROM sqlite_master) AS objects,
-  (SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('${TABLES.join("', '")}')) AS tables
-  FROM pragma_user_version`
 
 type Look = { readonly version: number; readonly objects: number; readonly tables: number }
 

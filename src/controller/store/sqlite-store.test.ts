@@ -9,6 +9,8 @@ import { migrate, schemaVersion } from './sqlite-schema.ts'
 import { SqliteStore } from './sqlite-store.ts'
 import { StoreError } from './store.ts'
 import { CREATED, operation, put, remove, testStoreContract } from './test-store-contract.ts'
+import { identify } from './token.ts'
+import { createToken, revokeToken } from './tokens.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'truepeer-store-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -25,14 +27,12 @@ testStoreContract('a store of SQLite', () => new SqliteStore(newDirectory(), clo
 
 test('everything is there again when the store is opened again', async () => {
   const directory = newDirectory()
-  const token = { id: 'abc', hash: 'ff', user: 'me', role: 'admin', created: '2026-01-01T00:00:00Z' } as const
   const first = new SqliteStore(directory, clock)
   await first.commit({ changes: [put('b'), put('a')], operation: operation('op'), meta: { number: '7' } })
   await first.commit({ changes: [remove('b')] })
   const key = { project: 'lab', collection: 'sslCertificates', scope: 'global', name: 'c' }
   const secret = { privateKey: 'PEM' }
   await first.commit({ changes: [{ put: { ...key, id: '1', created: CREATED, resource: {}, secret } }] })
-  first.addToken(token)
   const generation = first.meta('generation')
   const resources = first.all()
   first.close()
@@ -42,10 +42,26 @@ test('everything is there again when the store is opened again', async () => {
   assert.equal(second.revision(), 3)
   assert.deepEqual(second.operation('lab', 'global', 'op'), operation('op'))
   assert.equal(second.meta('number'), '7')
-  assert.deepEqual(second.tokens(), [token])
   assert.match(generation ?? '', /^[0-9a-f]{32}$/)
   assert.equal(second.meta('generation'), generation)
   second.close()
+})
+
+test('a token that a command makes or revokes beside the store counts at once, and is there again later', () => {
+  const directory = newDirectory()
+  const store = new SqliteStore(directory, clock)
+  const identity = { user: 'edge-1', role: 'edge' } as const
+  const text = createToken(directory, identity)
+  assert.deepEqual(identify(text, store), identity)
+  store.close()
+  const again = new SqliteStore(directory, clock)
+  const [{ id }, ...others] = again.tokens()
+  assert.deepEqual(others, [])
+  assert.deepEqual(again.token(id), again.tokens()[0])
+  assert.equal(revokeToken(directory, id), true)
+  assert.equal(revokeToken(directory, id), false)
+  assert.deepEqual([again.token(id), again.tokens()], [undefined, []])
+  again.close()
 })
 
 test('only the owner can read the files, whatever the mask of the process is', async () => {

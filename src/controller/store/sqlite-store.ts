@@ -36,6 +36,9 @@ const AUDIT_DAYS = 400
 const AFTER_ALL_TIMES = '~'
 /** Old records are looked for at the start and then every so many commits. */
 const COMMITS_PER_CLEANUP = 1_000
+const SELECT_TOKENS = 'SELECT id, hash, user, role, created FROM tokens ORDER BY created, id'
+const ADD_AUDIT = 'INSERT INTO audit (time, user, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?)'
+const SELECT_OPERATION = 'SELECT project, scope, name, id, is_done, inserted, request, resource FROM operations'
 
 /**
  * A store in one file of SQLite. Resources are also kept in memory, as they are read far more often than changed; only
@@ -197,14 +200,6 @@ export class SqliteStore implements Store {
     return this.#statements.tokens.all().map((row) => readToken(row as StoredToken))
   }
 
-  addToken(token: StoredToken): void {
-    this.#transact(() => addToken(this.#database, token))
-  }
-
-  removeToken(id: string): boolean {
-    return this.#transact(() => removeToken(this.#database, id))
-  }
-
   close(): void {
     closeDatabase(this.#database)
     this.#lock.release()
@@ -258,9 +253,9 @@ export function addToken(database: Database, { id, hash, user, role, created }: 
     .run(id, hash, user, role, created)
 }
 
-/** Removes a token from a database. @returns whether there was one */
-export function removeToken(database: Database, id: string): boolean {
-  return database.prepare('DELETE FROM tokens WHERE id = ?').run(id).changes > 0
+/** Removes a token from a database. */
+export function removeToken(database: Database, id: string): void {
+  database.prepare('DELETE FROM tokens WHERE id = ?').run(id)
 }
 
 /** Adds a record to the audit log of a database, which may be that of a running controller. */
@@ -277,10 +272,6 @@ export function readTokens(database: Database): readonly StoredToken[] {
   const rows = database.prepare(SELECT_TOKENS).all()
   return rows.map((row) => readToken(row as StoredToken))
 }
-
-const SELECT_TOKENS = 'SELECT id, hash, user, role, created FROM tokens ORDER BY created, id'
-const ADD_AUDIT = 'INSERT INTO audit (time, user, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?)'
-const SELECT_OPERATION = 'SELECT project, scope, name, id, is_done, inserted, request, resource FROM operations'
 
 type Statements = Readonly<Record<keyof ReturnType<typeof statementTexts>, Statement>>
 

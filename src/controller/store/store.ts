@@ -164,11 +164,9 @@ export type Store = {
   /** The latest `count` records, the latest first; fewer where they are large. */
   audit(count: number): readonly AuditRecord[]
   meta(name: string): string | undefined
+  /** As it is at this moment: commands beside the controller make and revoke tokens; see `tokens.ts`. */
   token(id: string): StoredToken | undefined
   tokens(): readonly StoredToken[]
-  addToken(token: StoredToken): void
-  /** Returns whether there was one. */
-  removeToken(id: string): boolean
   close(): void
 }
 

@@ -350,15 +350,4 @@ export function testStoreContract(kind: string, open: () => Store): void {
     assert.equal(store.meta('number'), '2')
     assert.equal(store.meta('other'), undefined)
   })
-
-  claim('tokens are added, found and removed', (store) => {
-    const token = { id: 'abc', hash: 'ff', user: 'edge-1', role: 'edge', created: CREATED } as const
-    store.addToken(token)
-    assert.deepEqual(store.token('abc'), token)
-    assert.deepEqual(store.tokens(), [token])
-    assert.equal(store.token('ab'), undefined)
-    assert.equal(store.removeToken('abc'), true)
-    assert.equal(store.removeToken('abc'), false)
-    assert.equal(store.token('abc'), undefined)
-  })
 }

@@ -33,6 +33,7 @@ const RESET_POLL_MS_MAX = 160
 const RESET_SILENCE_MS = 5_000
 /** Room for an incomplete header at first: every version 1 line, and most of version 2. */
 const HEADER_BYTES_START = 128
+const AWAIT_MORE: HeaderRead = { kind: 'incomplete', bytesNeeded: 0 }
 
 /** Goes on with the client's TLS handshake; a failure is counted, and named in the record. */
 export function handshake(loop: Loop, connection: Connection): HandshakeStep {
@@ -110,8 +111,6 @@ export function answer(loop: Loop, connection: Connection): boolean {
   if (!isBackedUp(client)) finishSide(client)
   return false
 }
-
-const AWAIT_MORE: HeaderRead = { kind: 'incomplete', bytesNeeded: 0 }
 
 /** Opens a socket to a backend; on return, `backend.isWritable` says whether it is connected already. */
 export function dial(loop: Loop, connection: Connection): 'connecting' | 'failed' | EndReason {

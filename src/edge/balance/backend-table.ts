@@ -27,7 +27,7 @@ export const FrontendCounter = {
   ...BackendCounter,
   /** Connections for which no backend was healthy. */
   noBackend: 6,
-  /** Connections of peers that are not trusted, or whose header was wrong. */
+  /** Connections that were refused before a backend was looked for: `isRefused` in the table of end reasons. */
   refused: 7,
 } as const
 export type FrontendCounter = (typeof FrontendCounter)[keyof typeof FrontendCounter]

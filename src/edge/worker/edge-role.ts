@@ -12,6 +12,9 @@ import type {
 import { EdgeService } from './edge-service.ts'
 import { warmUpOptions } from './warm-up-edge.ts'
 
+/** Clients connect directly. */
+const NO_OPENING = new Uint8Array(0)
+
 /** An edge's part of the data path: its frontends, and its backend services, each of which serves many of them. */
 export class EdgeRole implements Role<EdgeRoleOptions, EdgeService> {
   readonly #options: EdgeWorkerOptions
@@ -47,6 +50,3 @@ export class EdgeRole implements Role<EdgeRoleOptions, EdgeService> {
     return { plain, tls, openings: [NO_OPENING] }
   }
 }
-
-/** Clients connect directly. */
-const NO_OPENING = new Uint8Array(0)
