@@ -4,7 +4,7 @@
 
 #include "arguments.h"
 
-#define TICKET_KEYS 4
+#define TICKET_KEYS 8
 #define TICKET_NAME_BYTES 16
 
 struct ticket_key {
@@ -13,7 +13,7 @@ struct ticket_key {
   uint8_t cipher[32];
 };
 
-/** Memory of TypeScript's that all workers see: the main thread writes a key and then makes it the current one. */
+/** Memory of TypeScript's that all workers see: the main thread writes keys and then says which one seals; all of them open. */
 struct ticket_table {
   int32_t current;
   int32_t reserved[3];

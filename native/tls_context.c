@@ -203,12 +203,12 @@ static int use_tickets(SSL *session, unsigned char *name, unsigned char *iv, EVP
     if (RAND_bytes(iv, EVP_MAX_IV_LENGTH) != 1) return -1;
     return use_ticket_key(&table->keys[current], cipher, mac, iv, 1);
   }
-  for (uint32_t age = 0; age < TICKET_KEYS; age++) {
-    const struct ticket_key *key = &table->keys[(current + TICKET_KEYS - age) % TICKET_KEYS];
+  for (uint32_t place = 0; place < TICKET_KEYS; place++) {
+    const struct ticket_key *key = &table->keys[place];
     if (memcmp(key->name, name, TICKET_NAME_BYTES) != 0) continue;
     int result = use_ticket_key(key, cipher, mac, iv, 0);
     // 2: accepted, and the client gets a ticket of the current key.
-    return result == 1 && age > 0 ? 2 : result;
+    return result == 1 && place != current ? 2 : result;
   }
   return 0;
 }

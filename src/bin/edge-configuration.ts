@@ -12,6 +12,7 @@ import { LINK_LOCAL, localBackendProblems } from '../snapshot/local-backends.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { type Place, snapshotWarnings } from '../snapshot/snapshot-warnings.ts'
 import { messageOf } from '../text/error-message.ts'
+import { readTicketKeys, type TicketKey } from '../tls/ticket-keys.ts'
 
 const HOLDS_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 
@@ -40,10 +41,28 @@ export function readSnapshot(configuration: LocalConfiguration, allowsLocalBacke
   throw new ConfigurationError(placed)
 }
 
-/** The files that {@link readSnapshot} reads. */
+/**
+ * Reads the keys of tickets as they are now; undefined: there is no file of them.
+ *
+ * @throws ConfigurationError also when others may read the file: with its keys, recorded sessions can be decrypted
+ */
+export function readTicketKeyFile({ ticketKeysPath: path }: LocalConfiguration): readonly TicketKey[] | undefined {
+  if (path === undefined) return undefined
+  const read = readOwned(path)
+  if (typeof read === 'string') throw new ConfigurationError([fileProblem(path, read)])
+  if (read.isReadableByOthers) throw new ConfigurationError([readableProblem(path, 'ticket keys')])
+  const keys = readTicketKeys(read.text)
+  if (!('rule' in keys)) return keys
+  const problem: Problem = { source: path, resource: '', path: '', code: 'invalid', ...keys }
+  throw new ConfigurationError([problem])
+}
+
+/** The files that {@link readSnapshot} and {@link readTicketKeyFile} read. */
 export function configurationPaths(configuration: LocalConfiguration): readonly string[] {
-  if (configuration.kind === 'files') return configuration.paths
-  return configuration.certificateFiles.flatMap(({ certificatePath, keyPath }) => [certificatePath, keyPath])
+  const ticketKeys = configuration.ticketKeysPath ?? []
+  if (configuration.kind === 'files') return [...configuration.paths].concat(ticketKeys)
+  const pairs = configuration.certificateFiles.flatMap(({ certificatePath, keyPath }) => [certificatePath, keyPath])
+  return pairs.concat(ticketKeys)
 }
 
 /** The lines that `--check` prints about a configuration that is right: warnings, and how much there is. @throws ConfigurationError as {@link readSnapshot} */
@@ -55,6 +74,7 @@ export function describeConfiguration(
   const snapshot = readSnapshot(configuration, allowsLocalBackends)
   const refused = tlsProblems(snapshot)
   if (refused.length > 0) throw new ConfigurationError(refused)
+  readTicketKeyFile(configuration)
   const { frontends, services } = snapshot
   const backends = services.flatMap(({ groups }) => groups.flatMap((group) => group.backends))
   const name = nameOf(configuration)
@@ -85,7 +105,7 @@ function readFile(path: string): ReadResources {
   if (typeof read === 'string') return { resources: [], problems: [fileProblem(path, read)] }
   const { resources, problems } = readResources(read.text, path)
   if (!read.isReadableByOthers || !HOLDS_KEY.test(read.text)) return { resources, problems }
-  return { resources, problems: [readableProblem(path), ...problems] }
+  return { resources, problems: [readableProblem(path, 'a private key'), ...problems] }
 }
 
 /** The certificate that two files of the command line stand for. */
@@ -96,7 +116,7 @@ function readPair({ name, certificatePath, keyPath }: CertificateFiles): ReadRes
   const problems = [
     ...(typeof certificate === 'string' ? [fileProblem(certificatePath, certificate, resource)] : []),
     ...(typeof key === 'string' ? [fileProblem(keyPath, key, resource)] : []),
-    ...(typeof key !== 'string' && key.isReadableByOthers ? [readableProblem(keyPath, resource)] : []),
+    ...(typeof key !== 'string' && key.isReadableByOthers ? [readableProblem(keyPath, 'a private key', resource)] : []),
   ]
   if (typeof certificate === 'string' || typeof key === 'string') return { resources: [], problems }
   const value = { name, certificate: certificate.text, privateKey: key.text }
@@ -119,8 +139,8 @@ function fileProblem(source: string, reason: string, resource = ''): Problem {
   return { source, resource, path: '', code: 'notFound', rule, remedy: 'give a readable file' }
 }
 
-function readableProblem(source: string, resource = ''): Problem {
-  const rule = 'the file contains a private key, and other users can read it'
+function readableProblem(source: string, contents: string, resource = ''): Problem {
+  const rule = `the file contains ${contents}, and other users can read it`
   return { source, resource, path: '', code: 'invalid', rule, remedy: `"chmod 600 ${source}"` }
 }
 

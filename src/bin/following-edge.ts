@@ -5,7 +5,7 @@ import { ControllerFollower } from '../edge/follow/controller-follower.ts'
 import { controllerClient } from './controller-connection.ts'
 
 type FollowingEdgeOptions = {
-  readonly edge: Omit<EdgeOptions, 'strayedSockets' | 'readSnapshot'>
+  readonly edge: Omit<EdgeOptions, 'strayedSockets' | 'unopenedFrontends' | 'readSnapshot'>
   readonly zone: string | undefined
   readonly allowsLocalBackends: boolean
   readonly controller: EdgeControllerSettings
@@ -29,6 +29,7 @@ export async function startFollowingEdge(
   })
   const followed = {
     strayedSockets: 'wait',
+    unopenedFrontends: 'left-out',
     readSnapshot: () => follower.snapshot(),
     neededAddresses: () => client.addresses(),
     onDrain: () => follower.stop(),

@@ -170,7 +170,9 @@ async function runEdge(command: EdgeCommand): Promise<void> {
   const { configuration, isOnlyChecked, allowsLocalBackends, localZone: _zone, ...settings } = command
   if (configuration.kind === 'controller') return runFollowingEdge(command, configuration)
   // Only here: reading resources takes 16 MB and a tenth of a second, which an agent should not pay.
-  const { configurationPaths, describeConfiguration, readSnapshot } = await import('./edge-configuration.ts')
+  const { configurationPaths, describeConfiguration, readSnapshot, readTicketKeyFile } = await import(
+    './edge-configuration.ts'
+  )
   if (isOnlyChecked) {
     return print(describeConfiguration(configuration, allowsLocalBackends, command))
   }
@@ -183,11 +185,13 @@ async function runEdge(command: EdgeCommand): Promise<void> {
       ...settings,
       limits,
       strayedSockets: 'refused',
+      unopenedFrontends: 'refused',
       readSnapshot: () => {
         const snapshot = readSnapshot(configuration, allowsLocalBackends)
         for (const warning of snapshotWarnings(snapshot, command)) context.log('warn', `The configuration: ${warning}`)
         return snapshot
       },
+      readTicketKeys: () => readTicketKeyFile(configuration),
     } as const
     const edge = await startEdge(options, context)
     watcher?.start(() => void edge.reload())

@@ -138,7 +138,12 @@ test('an edge takes several files, and flags about the process and its host besi
   const files = ['--config', 'a.yaml', '--config=b.json', '--watch']
   const sources = ['--source-ranges', '10.0.0.0/30,10.0.0.1,2001:db8::8/127', '--zone', 'us-central1-b']
   const command = parseEdge([...files, ...sources, '--accept-proxy', '10.1.2.3/8,::1', '--retries', '0'])
-  assert.deepEqual(command.configuration, { kind: 'files', paths: ['a.yaml', 'b.json'], isWatched: true })
+  assert.deepEqual(command.configuration, {
+    kind: 'files',
+    paths: ['a.yaml', 'b.json'],
+    isWatched: true,
+    ticketKeysPath: undefined,
+  })
   assert.deepEqual(command.sourceAddresses.map(formatIpAddress), [
     '10.0.0.0',
     '10.0.0.1',
@@ -163,6 +168,23 @@ test('--watch goes with files of resources, and with those of certificates', () 
   assert.equal(isWatched([...EDGE, ...pair, '--watch']), true)
   assert.equal(isWatched([...EDGE, ...pair]), false)
   assert.equal(isWatched(['--config', 'lb.yaml', '--watch']), true)
+})
+
+test('--tls-ticket-keys goes with files of resources and with certificates, and nothing else has TLS of its own', () => {
+  const keys = ['--tls-ticket-keys', 'tickets']
+  for (const argv of [
+    ['--config', 'lb.yaml', ...keys],
+    [...EDGE, '--tls-cert', 'a.pem', '--tls-key', 'a.key', ...keys],
+  ]) {
+    const { configuration } = parseEdge(argv)
+    assert.ok(configuration.kind !== 'controller')
+    assert.equal(configuration.ticketKeysPath, 'tickets')
+  }
+  const message = '--tls-ticket-keys is for TLS; give --tls-cert and --tls-key with it'
+  assert.throws(() => parseEdge([...EDGE, ...keys]), { message })
+  assert.throws(() => parseEdge(['--controller', 'http://127.0.0.1:8080', '--name', 'e', ...keys]), {
+    message: '--controller and --tls-ticket-keys cannot be used together: the controller says it; remove one of them',
+  })
 })
 
 for (const [argv, message] of [

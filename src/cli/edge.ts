@@ -64,7 +64,16 @@ const configFlags = {
     'A YAML or JSON file of Compute Engine resources, from forwarding rules to backends; SIGHUP reads it again and applies what has changed. Repeat the flag for each file',
     parseText,
   ),
-  watch: switchFlag('watch', 'Apply a file of --config, --tls-cert or --tls-key as soon as it changes, without SIGHUP'),
+  watch: switchFlag(
+    'watch',
+    'Apply a file of --config, --tls-cert, --tls-key or --tls-ticket-keys as soon as it changes, without SIGHUP',
+  ),
+  tlsTicketKeys: valueFlag(
+    'tls-ticket-keys',
+    'FILE',
+    'The keys of TLS session tickets, for edges that are to resume the sessions of one another: one to 7 lines with 160 hexadecimal digits each. The first key seals, all of them open. By default an edge makes its own; a controller gives them to its edges',
+    parseText,
+  ),
 } as const
 
 /** The flags of the one-line form, which say the same as a file of one forwarding rule and its backends. */
@@ -240,6 +249,8 @@ export const edgeFlags = { ...configFlags, ...edgeControllerFlags, ...oneLineFla
 export type LocalConfiguration = {
   /** Its files are applied as soon as they change. */
   readonly isWatched: boolean
+  /** The file of the ticket keys; undefined: the edge makes its own. */
+  readonly ticketKeysPath: string | undefined
 } & (
   | { readonly kind: 'files'; readonly paths: readonly string[] }
   | {
@@ -317,7 +328,8 @@ function configurationOf(
   }
   if (values.config.length === 0) return oneLineOf(given, values)
   refuseBeside('--config', 'the file says it', given, oneLineFlags)
-  return { kind: 'files', paths: values.config, isWatched: values.watch.length > 0 }
+  const ticketKeysPath = values.tlsTicketKeys[0]
+  return { kind: 'files', paths: values.config, isWatched: values.watch.length > 0, ticketKeysPath }
 }
 
 /** @throws UsageError when one of these flags is given, too */
@@ -360,14 +372,15 @@ function oneLineOf(given: FlagValues<FlagTable>, values: FlagValues<typeof edgeF
     tls,
     zone: values.zone[0] ?? (region === undefined ? ZONE_DEFAULT : `${region}-a`),
   })
-  return { kind: 'resources', resources, certificateFiles: tls?.certificateFiles ?? [], isWatched }
+  const certificateFiles = tls?.certificateFiles ?? []
+  return { kind: 'resources', resources, certificateFiles, isWatched, ticketKeysPath: values.tlsTicketKeys[0] }
 }
 
 /** Whoever gives them thinks that there is TLS. @throws UsageError */
 function refuseWithoutTls(given: FlagValues<FlagTable>): void {
-  for (const key of ['tlsProfile', 'tlsMinVersion', 'tlsAlpn'] as const) {
+  for (const key of ['tlsProfile', 'tlsMinVersion', 'tlsAlpn', 'tlsTicketKeys'] as const) {
     if (given[key].length === 0) continue
-    throw new UsageError(`${spelled(oneLineFlags[key])} is for TLS; give --tls-cert and --tls-key with it`)
+    throw new UsageError(`${spelled(edgeFlags[key])} is for TLS; give --tls-cert and --tls-key with it`)
   }
 }
 

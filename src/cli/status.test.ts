@@ -33,6 +33,7 @@ const STATUS: EdgeStatus = {
     version: 7,
     appliedAt: '2026-11-22T10:00:00.000Z',
     reloads: { ok: 6, failed: 1 },
+    unopened: [],
     problems: ['lb.yaml: it is wrong; fix it'],
   },
   frontends: [

@@ -64,6 +64,7 @@ const isStatus = isObjectOf({
     appliedAt: isText,
     reloads: isObjectOf({ ok: isNumber, failed: isNumber }),
     problems: isListOf(isText),
+    unopened: isOptional(isListOf(isText)),
   }),
   frontends: isListOf(isFrontend),
   services: isListOf(isObjectOf({ name: isText, groups: isListOf(isGroup) })),
@@ -95,12 +96,13 @@ export function formatStatus(status: EdgeStatus | AgentStatus): string {
 }
 
 function formatEdgeStatus({ configuration, frontends, services, leaving }: EdgeStatus): string {
-  const { version, appliedAt, reloads, problems } = configuration
+  const { version, appliedAt, reloads, problems, unopened = [] } = configuration
   const groups = services.flatMap((service) => service.groups.map((group) => ({ service, group })))
   const blocks = [
     [
       `Configuration ${version}, applied ${appliedAt}; reloads: ${reloads.ok} ok, ${reloads.failed} failed`,
       ...(problems.length === 0 ? [] : ['The last reload was refused:', ...problems.map((problem) => `  ${problem}`)]),
+      ...(unopened.length === 0 ? [] : ['Not served:', ...unopened.map((problem) => `  ${problem}`)]),
     ]
       .map(withoutControls)
       .join('\n'),

@@ -19,10 +19,12 @@ import { EdgeSources } from './publish/edge-sources.ts'
 import { followCommits } from './publish/follow-commits.ts'
 import { Machines } from './publish/machines.ts'
 import { Publisher } from './publish/publication.ts'
+import { TicketKeyring } from './publish/ticket-keyring.ts'
 import { addProjects } from './resources/project.ts'
 import { CREATE_REMEDY, requireDatabase } from './store/data-directory.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
+import { TicketKeyFile } from './store/ticket-key-file.ts'
 
 /** Requests that are being answered may take this long to end. */
 const CLOSE_MS_MAX = 5_000
@@ -67,7 +69,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   // Beside an address that needs it, loopback goes without; by itself, it has the certificate that was given.
   const isLoopbackOnly = addresses.every(isTrustedAddress)
   const store = await openStore(options)
-  const { api, hub, machines } = makeApi(store, options)
+  const { api, hub, machines, tickets } = makeApi(store, options)
   const onFailure = (peerAddress: string): void => log('warn', 'a request without a valid token', { peer: peerAddress })
   const door = new Door(store, () => performance.now(), onFailure)
   const changes = new RateLimit(SOURCES_RATE, () => performance.now())
@@ -76,6 +78,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const servers: { readonly server: HttpServer; readonly hasTls: boolean }[] = []
   const close = async (): Promise<void> => {
     hub.close()
+    tickets.close()
     sources.close()
     machines?.close()
     api.close()
@@ -131,16 +134,34 @@ async function openStore({ directory, creates, projects }: ControllerOptions): P
 
 /** The API over a store, and all that follows the store's commits. */
 function makeApi(store: Store, options: ControllerOptions) {
-  const { projects, addressPools, poolAddresses, allowsLocalBackends, edgeTls, makeProvider, log, onAnswer } = options
+  const {
+    directory,
+    projects,
+    addressPools,
+    poolAddresses,
+    allowsLocalBackends,
+    edgeTls,
+    makeProvider,
+    log,
+    onAnswer,
+  } = options
   const refusedIn: RefusedIn = (snapshot) => [
     ...edgeTls.refusedIn(snapshot),
     ...(allowsLocalBackends === true ? [] : localBackendProblems(snapshot)),
   ]
   const references = new ReferenceIndex(store.all())
   const publisher = new Publisher(store, references, projects, refusedIn)
+  const tickets = new TicketKeyring({
+    file: new TicketKeyFile(directory),
+    log,
+    clock: Date.now,
+    random: randomBytes,
+    onChange: () => hub.published(),
+  })
   const hub = new EdgeHub({
     publication: () => publisher.publication(),
     generation: store.meta('generation') ?? '',
+    ticketKeys: () => tickets.keys(),
     log,
     clock: Date.now,
     monotonicClock: () => performance.now(),
@@ -163,7 +184,7 @@ function makeApi(store: Store, options: ControllerOptions) {
     onError: (error, about) => logInternalError(log, error, about),
     onAnswer,
   })
-  return { api, hub, machines }
+  return { api, hub, machines, tickets }
 }
 
 function statusOf(store: Store, hub: EdgeHub): ControllerStatus {

@@ -15,19 +15,21 @@ import { WorkerPool } from '../dataplane/worker/worker-pool.ts'
 import { isOwnAddress } from '../linux/route.ts'
 import { type Difference, diff } from '../snapshot/diff.ts'
 import { reuseParts } from '../snapshot/reuse.ts'
-import { EMPTY_SNAPSHOT, type Snapshot } from '../snapshot/snapshot.ts'
+import { EMPTY_SNAPSHOT, type Frontend, type Snapshot } from '../snapshot/snapshot.ts'
 import type { ConfigurationStatus, EdgeControl, EdgeStatus, SteerResult } from '../telemetry/edge-status.ts'
 import type { LogFields } from '../telemetry/log.ts'
+import type { TicketKey } from '../tls/ticket-keys.ts'
 import { type BackendHealth, BackendStates } from './backends/backend-states.ts'
 import { Drains, type Leaver } from './backends/drain.ts'
 import { frontendIdKey, idOf, type PlacedBackend, placedBackends, releaseIds, takeIds } from './backends/edge-ids.ts'
 import { BackendTable } from './balance/backend-table.ts'
-import { AssignedAddresses } from './frontends/assigned-addresses.ts'
+import { AssignedAddresses, type Assignment, NOTHING_ASSIGNED } from './frontends/assigned-addresses.ts'
 import { BackendServices } from './frontends/backend-services.ts'
 import { linesOf } from './frontends/configuration-error.ts'
 import { FrontendTlsStore } from './frontends/frontend-tls.ts'
-import { addressesOf, describeFrontend, endpointOf, Frontends } from './frontends/frontends.ts'
+import { addressesOf, describeFrontend, endpointOf, Frontends, type UnopenedFrontend } from './frontends/frontends.ts'
 import { findNeeded, type NeededAddresses } from './frontends/needed-addresses.ts'
+import { frontendsAt, mergedFrontends, without } from './frontends/unopened.ts'
 import { availabilityName, edgeStatus } from './status.ts'
 import { makeClientCells } from './worker/client-counts.ts'
 import type { ClientLimitOptions } from './worker/client-limit.ts'
@@ -42,6 +44,8 @@ const FIRST_ROUND_MS = 1_000
 const RELOAD_ROUND_MS = 5_000
 /** Lines that a refused configuration costs in the log, and names in one line. */
 const LISTED_MAX = 20
+/** How often it is tried whether a port that could not be opened can be. */
+const OPEN_AGAIN_MS = 10_000
 /** How often it is looked whether an address that is no longer listened on still has connections. */
 const ADDRESS_SWEEP_MS = 1_000
 
@@ -72,12 +76,20 @@ export type EdgeOptions = Omit<
    * in one step; behind a controller forwarding rules come and go one by one, also later than the edge.
    */
   readonly strayedSockets: 'refused' | 'wait'
+  /**
+   * What becomes of a frontend whose port cannot be opened, or whose address cannot be put on this host. The file of an
+   * operator is applied as a whole or not at all; of a controller's configuration, which others may have changed since,
+   * the rest is applied.
+   */
+  readonly unopenedFrontends: 'refused' | 'left-out'
   /** Others whom this host has to reach, such as a controller: their addresses are never put on this host. */
   readonly neededAddresses?: (() => Promise<readonly string[]>) | undefined
   /** Told that it drains: another process may be the edge from now on. */
   readonly onDrain?: (() => void) | undefined
   /** Reads the configuration as it is now; throws ConfigurationError with all problems when it is wrong. */
   readonly readSnapshot: () => Snapshot
+  /** Reads the ticket keys that other edges have, too, as {@link EdgeOptions.readSnapshot}; undefined, or it returns that: there are none. */
+  readonly readTicketKeys?: (() => readonly TicketKey[] | undefined) | undefined
 }
 
 /** A running edge. */
@@ -88,6 +100,8 @@ export type RunningEdge = Program &
     /** Changes whenever {@link health} may say something else. */
     healthRevision(): number
     health(): readonly BackendHealth[]
+    /** Uses ticket keys that other edges have, too, until there are others; the first one seals. */
+    shareTickets(keys: readonly TicketKey[]): void
   }
 
 /**
@@ -97,6 +111,7 @@ export type RunningEdge = Program &
  */
 export async function startEdge(options: EdgeOptions, context: ProgramContext): Promise<RunningEdge> {
   const snapshot = options.readSnapshot()
+  const ticketKeys = options.readTicketKeys?.()
   checkSources(options.sourceAddresses)
   const table = new BackendTable(options.workers)
   const pool = new WorkerPool<EdgeRoleOptions>({
@@ -112,7 +127,7 @@ export async function startEdge(options: EdgeOptions, context: ProgramContext): 
   const edge = new Edge(options, context, pool, table)
   context.onWorkers(edge)
   try {
-    await edge.start(snapshot)
+    await edge.start(snapshot, ticketKeys)
   } catch (error) {
     edge.stopNow()
     throw error
@@ -120,7 +135,7 @@ export async function startEdge(options: EdgeOptions, context: ProgramContext): 
   // Clients can connect by now; they are served once the threads have come up.
   await pool.respond()
   context.log('info', 'listening', {
-    frontends: listed(snapshot.frontends.map(describeFrontend)),
+    frontends: listed(edge.frontends().map(describeFrontend)),
     backends: placedBackends(snapshot).length,
     workers: options.workers,
   })
@@ -129,6 +144,9 @@ export async function startEdge(options: EdgeOptions, context: ProgramContext): 
 
 /** Which configuration is in use, and what became of later ones; see `ConfigurationStatus`. */
 type Configuration = { version: number; appliedAt: string; ok: number; failed: number; problems: readonly string[] }
+
+/** What is applied of a configuration, and how that differs from the one before. */
+type Applied = { readonly snapshot: Snapshot; readonly difference: Difference }
 
 class Edge implements RunningEdge {
   readonly #options: EdgeOptions
@@ -144,9 +162,15 @@ class Edge implements RunningEdge {
   /** Frontends that were closed, for as long as their address has to stay for the sake of connections. */
   #closing: readonly { readonly address: string; readonly id: number }[] = []
   readonly #sweep: NodeJS.Timeout
+  readonly #retry: NodeJS.Timeout
   #snapshot = EMPTY_SNAPSHOT
+  /** Of the configuration in use: those whose port cannot be opened, and those whose address cannot be put on this host. */
+  #unopened: readonly UnopenedFrontend[] = []
+  #unassigned: readonly UnopenedFrontend[] = []
   /** Sockets of the service manager that no frontend asks for. */
   #waiting = ''
+  /** The problems of frontends that were told last. */
+  #toldUnopened = ''
   readonly #configuration: Configuration = { version: 0, appliedAt: '', ok: 0, failed: 0, problems: [] }
   /** The reload that is under way or was last, and the one that waits for it. */
   #lastReload: Promise<void> = Promise.resolve()
@@ -169,13 +193,16 @@ class Edge implements RunningEdge {
     })
     this.#sweep = setInterval(() => this.#sweepAddresses(), ADDRESS_SWEEP_MS)
     this.#sweep.unref()
+    this.#retry = setInterval(() => this.#openAgain(), OPEN_AGAIN_MS)
+    this.#retry.unref()
   }
 
   /** Applies the first configuration. @throws ConfigurationError or Error */
-  async start(snapshot: Snapshot): Promise<void> {
+  async start(snapshot: Snapshot, ticketKeys: readonly TicketKey[] | undefined): Promise<void> {
+    if (ticketKeys !== undefined) this.#tls.shareTickets(ticketKeys, false)
     await this.#apply(snapshot, FIRST_ROUND_MS)
-    this.#warnOfForeignAddresses(snapshot.frontends)
-    warnOfSharedPorts(snapshot.frontends.map(endpointOf), this.#context.log)
+    this.#warnOfForeignAddresses(this.frontends())
+    warnOfSharedPorts(this.frontends().map(endpointOf), this.#context.log)
   }
 
   /** One at a time; requests that come while one waits are that one. */
@@ -200,6 +227,7 @@ class Edge implements RunningEdge {
   stopNow(): void {
     this.#isStopping = true
     clearInterval(this.#sweep)
+    clearInterval(this.#retry)
     this.#states.stop()
     this.#drains.stop()
     this.#tls.stop()
@@ -226,9 +254,14 @@ class Edge implements RunningEdge {
     return this.#pool.connections(countMax, after)
   }
 
+  /** Those that are served. */
+  frontends(): readonly Frontend[] {
+    return this.#snapshot.frontends
+  }
+
   configuration(): ConfigurationStatus {
     const { version, appliedAt, ok, failed, problems } = this.#configuration
-    return { version, appliedAt, reloads: { ok, failed }, problems }
+    return { version, appliedAt, reloads: { ok, failed }, problems, unopened: listed(this.#unopenedProblems()) }
   }
 
   healthRevision(): number {
@@ -237,6 +270,10 @@ class Edge implements RunningEdge {
 
   health(): readonly BackendHealth[] {
     return this.#states.health()
+  }
+
+  shareTickets(keys: readonly TicketKey[]): void {
+    this.#tls.shareTickets(keys, true)
   }
 
   status(): EdgeStatus {
@@ -268,8 +305,10 @@ class Edge implements RunningEdge {
     const { log } = this.#context
     const startedMs = performance.now()
     try {
+      const ticketKeys = this.#options.readTicketKeys?.()
       const difference = await this.#apply(this.#options.readSnapshot(), RELOAD_ROUND_MS)
       if (difference === undefined) return
+      if (ticketKeys !== undefined) this.#tls.shareTickets(ticketKeys, false)
       this.#configuration.ok += 1
       log('info', 'configuration applied', {
         version: this.#configuration.version,
@@ -288,7 +327,8 @@ class Edge implements RunningEdge {
   }
 
   /**
-   * Comes from the configuration in use to another one; all of it or, on an error, nothing.
+   * Comes from the configuration in use to another one; all of it or, on an error, nothing. Only frontends that this host
+   * does not let it open may be left out; see `unopenedFrontends`.
    *
    * Nobody is refused in between: what is new is probed and opened first, then what stays leads to the new backends,
    * then what is gone is closed.
@@ -298,25 +338,29 @@ class Edge implements RunningEdge {
    */
   async #apply(wanted: Snapshot, roundMsMax: number): Promise<Difference | undefined> {
     const before = this.#snapshot
-    const snapshot = reuseParts(before, wanted)
-    const difference = diff(before, snapshot)
+    const whole = reuseParts(before, wanted)
     if (this.#options.strayedSockets === 'refused') {
-      refuseStrayed(this.#context.inherited, snapshot.frontends.map(endpointOf))
+      refuseStrayed(this.#context.inherited, whole.frontends.map(endpointOf))
     }
-    this.#tls.prepare(snapshot)
-    const takeIdsBack = takeIds(this.#table, snapshot)
-    let assigned: readonly string[] = []
+    this.#tls.prepare(whole)
+    const takeIdsBack = takeIds(this.#table, whole)
+    let assignment = NOTHING_ASSIGNED
+    let applied: Applied
     try {
-      if (this.#options.assignsAddresses) assigned = await this.#assign(snapshot)
-      await this.#states.prepare(snapshot, roundMsMax)
+      if (this.#options.assignsAddresses) assignment = await this.#assign(whole)
+      const unassigned = frontendsAt(assignment.refused, whole)
+      this.#refuse(assignment.refused.values())
+      await this.#states.prepare(whole, roundMsMax)
       if (this.#isStopping) return undefined
-      this.#open(before, snapshot, difference)
+      applied = this.#open(before, without(whole, unassigned))
+      this.#unassigned = unassigned
     } catch (error) {
       this.#states.abandon()
-      this.#addresses.release(assigned)
+      this.#addresses.release(assignment.added)
       takeIdsBack()
       throw error
     }
+    const { snapshot, difference } = applied
     // From here on nothing can fail any more.
     this.#drains.cancel((idKey) => this.#states.has(idKey))
     this.#services.define(difference.services.changed)
@@ -328,16 +372,17 @@ class Edge implements RunningEdge {
     // Until every worker has taken its messages, clients still come to the backends that leave.
     await this.#pool.respond()
     this.#leave(before, snapshot, difference)
-    releaseIds(this.#table, before, snapshot)
+    releaseIds(this.#table, mergedFrontends(before, whole), snapshot)
     this.#configuration.version += 1
     this.#configuration.appliedAt = new Date().toISOString()
     this.#configuration.problems = []
+    this.#tellUnopened()
     this.#warnOfWaitingSockets(snapshot)
     return difference
   }
 
-  /** Puts addresses of frontends on this host. @throws Error also where one of them is needed elsewhere */
-  #assign(snapshot: Snapshot): Promise<readonly string[]> {
+  /** Puts addresses of frontends on this host. */
+  #assign(snapshot: Snapshot): Promise<Assignment> {
     const { neededAddresses, sourceAddresses } = this.#options
     const backends = [this.#snapshot, snapshot].flatMap((one) =>
       placedBackends(one).map(({ backend }) => backend.address),
@@ -346,20 +391,62 @@ class Edge implements RunningEdge {
     return this.#addresses.add([...addressesOf(snapshot.frontends)], needed)
   }
 
+  /** @throws Error of all of these problems, where parts are not left out */
+  #refuse(problems: Iterable<string>): void {
+    const lines = new Set(problems)
+    if (lines.size > 0 && this.#options.unopenedFrontends === 'refused') throw new Error([...lines].join('\n'))
+  }
+
   /** Opens the new ports, behind which the backends already are as they have to be. @throws Error, SystemCallError */
-  #open(before: Snapshot, snapshot: Snapshot, { opened, services }: Difference): void {
-    const sockets = this.#frontends.open(opened)
+  #open(before: Snapshot, wanted: Snapshot): Applied {
+    const difference = diff(before, wanted)
+    const { services } = difference
+    const { opened, unopened } = this.#frontends.open(difference.opened)
+    const snapshot = without(wanted, unopened)
+    try {
+      this.#refuse(unopened.map(({ problem }) => problem))
+    } catch (error) {
+      this.#frontends.discard(opened)
+      throw error
+    }
     this.#states.use(snapshot)
     // Those that have changed stay as they are for as long as something can fail.
     this.#services.define(services.added)
     try {
-      this.#frontends.serve(sockets)
+      this.#frontends.serve(opened)
     } catch (error) {
       this.#services.remove(services.added)
       this.#states.use(before)
       for (const id of this.#drains.ids()) this.#table.leave(id)
       throw error
     }
+    this.#unopened = unopened
+    return { snapshot, difference: { ...difference, opened: opened.map(({ frontend }) => frontend) } }
+  }
+
+  /** A port that another program had may be free by now. */
+  #openAgain(): void {
+    if (this.#isStopping || this.#unopened.length === 0) return
+    const { opened } = this.#frontends.open(this.#unopened.map(({ frontend }) => frontend))
+    this.#frontends.discard(opened)
+    if (opened.length > 0) void this.reload()
+  }
+
+  #unopenedProblems(): readonly string[] {
+    return [...this.#unopened, ...this.#unassigned].map(({ problem }) => problem)
+  }
+
+  /** Once, until others are left out. */
+  #tellUnopened(): void {
+    const problems = this.#unopenedProblems()
+    const isNew = problems.join('\n') !== this.#toldUnopened
+    this.#toldUnopened = problems.join('\n')
+    if (problems.length === 0 || !isNew) return
+    for (const problem of listed(problems)) this.#context.log('error', problem)
+    this.#context.log('warn', 'Some frontends are not served; the rest of the configuration is in use', {
+      frontends: problems.length,
+      remedy: 'free their ports, which are tried again every 10 s, or change their forwarding rules',
+    })
   }
 
   #close(frontend: Snapshot['frontends'][number]): void {

@@ -8,15 +8,26 @@ export const FEED_LINE_BYTES_MAX = 64 * 1024 * 1024
 /** The format of what is written here; an edge refuses one that it does not know. */
 export const FEED_FORMAT = 2
 
+/** A name of 16 bytes, a key of HMAC-SHA256 and one of AES-256. */
+export const TICKET_KEY_BYTES = 80
+
 /** Which configuration: versions of one generation grow; a restored database begins another generation. */
 export type ConfigurationId = { readonly generation: string; readonly version: number }
+
+/**
+ * What an edge has: its digest is that of the snapshot, as the controller has sent it. A controller of another version may
+ * make another snapshot of the same resources.
+ */
+export type HeldConfiguration = ConfigurationId & { readonly digest?: string | undefined }
 
 /** Says whether a value from outside is a {@link ConfigurationId}. */
 export const isConfigurationId = isObjectOf({ generation: isText, version: isWhole(0, Number.MAX_SAFE_INTEGER) })
 
 /** One line from the controller. */
 export type FeedLine =
-  | (ConfigurationId & { readonly type: 'snapshot'; readonly format: number; readonly snapshot: Snapshot })
+  | (HeldConfiguration & { readonly type: 'snapshot'; readonly format: number; readonly snapshot: Snapshot })
+  /** By which edges seal and open session tickets from now on: in hexadecimal, the one that seals first. */
+  | { readonly type: 'tickets'; readonly keys: readonly string[] }
   /** Nothing is different for edges in this version. */
   | (ConfigurationId & { readonly type: 'version' })
   /** Only says that the connection lives. */
@@ -48,7 +59,10 @@ export type EdgeReport = {
   readonly zone: string | undefined
   /** What it serves; version 0: nothing of this controller yet. */
   readonly applied: ConfigurationId
-  /** The latest version that it could not apply, and why; undefined: there is none after `applied`. */
+  /**
+   * The latest version that it could not apply, and why; with the version of `applied`: what it has left out of that.
+   * Undefined: it has applied the whole of the latest version.
+   */
   readonly refused: (ConfigurationId & { readonly problems: readonly string[] }) | undefined
   /** By `backendKey`; what was not probed yet is left out. */
   readonly health: Readonly<Record<string, ReportedHealth>>

@@ -125,7 +125,13 @@ test('only an edge has /status, the metrics of an edge, and backends to drain', 
   const steered: string[] = []
   const control: EdgeControl = {
     status: () => ({
-      configuration: { version: 1, appliedAt: '1970-01-01T00:01:00Z', reloads: { ok: 2, failed: 3 }, problems: [] },
+      configuration: {
+        version: 1,
+        appliedAt: '1970-01-01T00:01:00Z',
+        reloads: { ok: 2, failed: 3 },
+        problems: [],
+        unopened: ['taken'],
+      },
       frontends: [],
       services: [],
       leaving: [],

@@ -130,6 +130,13 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
     ],
   },
   {
+    name: 'truepeer_configuration_frontends_not_served',
+    help: 'Frontends of the configuration in use whose port cannot be opened, or whose address cannot be put on this host',
+    kind: 'gauge',
+    labels: [],
+    samples: ({ configuration: { unopened } }) => [[[], unopened.length]],
+  },
+  {
     name: 'truepeer_configuration_last_success_timestamp_seconds',
     help: 'When the configuration in use was applied, in seconds since 1970',
     kind: 'gauge',

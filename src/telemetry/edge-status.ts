@@ -19,6 +19,8 @@ export type ConfigurationStatus = {
   readonly reloads: { readonly ok: number; readonly failed: number }
   /** Why the last one was refused; empty when it was not. */
   readonly problems: readonly string[]
+  /** Why frontends of this configuration are not served, a sentence each; they are tried again. */
+  readonly unopened: readonly string[]
 }
 
 /** What is counted for a frontend and for a backend, since the edge has it. */

@@ -11,6 +11,7 @@ import {
   insertChain,
   insertRule,
   type LiveController,
+  PROJECT,
   startController,
   startFollowingEdge,
 } from '../rig/controller.ts'
@@ -60,7 +61,7 @@ type EdgeItem = {
   readonly isConnected: boolean
   readonly report?: {
     readonly applied: { readonly version: number }
-    readonly refused?: { readonly problems: readonly string[] }
+    readonly refused?: { readonly version: number; readonly problems: readonly string[] }
     readonly health: Readonly<Record<string, string>>
   }
 }
@@ -109,6 +110,53 @@ test('an edge reports health, what it has applied, and why it could not', async 
   await change(controller, 'POST', 'global/healthChecks', { name: 'other', type: 'TCP', tcpHealthCheck: { port: 1 } })
   await edgeIsAt(controller, ({ report }) => report !== undefined && report.refused === undefined)
   assert.equal(await callPort(hosts, 465), 'served')
+})
+
+test('a port that cannot be opened holds nothing else back: it is told everywhere, and opened once it is free', async (t) => {
+  const hosts = await hostsWithApp(t)
+  const directory = testDirectory(t)
+  const state = join(directory, 'state')
+  const controller = await startController(hosts.edge, join(directory, 'data'), ADDRESSES)
+  const first = await startEdge(hosts, controller.url, state)
+  await insertChain(controller, IPV4.backend, APP_PORT)
+  const taken = await hosts.edge.listen(`${ADDRESS}:465`, () => {})
+  const insert = async (port: number): Promise<string> => {
+    const { body } = await controller.ask('POST', `${PROJECT}/global/forwardingRules`, {
+      name: `rule-${port}`,
+      IPAddress: ADDRESS,
+      IPProtocol: 'TCP',
+      portRange: `${port}-${port}`,
+      target: 'global/targetTcpProxies/proxy',
+    })
+    return JSON.stringify(body)
+  }
+  const why = /edge-1 \(Forwarding rule .*rule-465.*EADDRINUSE/
+  assert.match(await insert(465), why)
+  // Each later change is applied, and says it, too.
+  assert.match(await insert(443), why)
+  assert.equal(await callPort(hosts, 443), 'served')
+  await edgeIsAt(controller, ({ report }) => report?.refused?.version === report?.applied.version)
+  const isTold = async ({ status, metric, program }: Running): Promise<void> => {
+    const { configuration } = await status()
+    assert.match(configuration.unopened.join(), /^Forwarding rule "rule-465": Listening on "[^"]*:465": EADDRINUSE/)
+    assert.deepEqual(configuration.problems, [])
+    assert.equal(await metric('truepeer_configuration_frontends_not_served'), 1)
+    assert.equal(program.texts().filter((line) => line.includes('EADDRINUSE')).length, 1)
+  }
+  await isTold(first)
+
+  // A process that starts with it serves the rest as well.
+  first.program.signal('SIGTERM')
+  await first.program.exited
+  const second = await startEdge(hosts, controller.url, state, /"msg":"listening"/)
+  assert.equal(await callPort(hosts, 443), 'served')
+  await isTold(second)
+  assert.match(await insert(993), why)
+  assert.equal(await callPort(hosts, 993), 'served')
+  await new Promise((resolve) => taken.close(resolve))
+  await eventually('the port is served', async () => (await callPort(hosts, 465)) === 'served')
+  await edgeIsAt(controller, ({ report }) => report !== undefined && report.refused === undefined)
+  assert.deepEqual((await second.status()).configuration.unopened, [])
 })
 
 test('an edge goes on without its controller, starts without it, and follows it again', async (t) => {

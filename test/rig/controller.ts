@@ -37,7 +37,7 @@ export async function startController(
   }
 }
 
-/** Starts an edge `edge-1` that follows the controller at `url`, and waits until it does. */
+/** Starts an edge, `edge-1` if `args` have no other `--name`, that follows the controller at `url`, and waits until it does. */
 export function startFollowingEdge(
   host: Host | undefined,
   url: string,
@@ -45,7 +45,8 @@ export function startFollowingEdge(
   args: readonly string[] = [],
   options: StartOptions = {},
 ): Promise<Running> {
-  const follows = ['--controller', url, '--name', 'edge-1', '--state', state]
+  const name = args.includes('--name') ? [] : ['--name', 'edge-1']
+  const follows = ['--controller', url, ...name, '--state', state]
   return startTruepeer(host, 'edge', [...follows, ...args], { ready: /following the controller/, ...options })
 }
 
@@ -92,19 +93,20 @@ export async function insertChain(controller: LiveController, address: string, p
   })
 }
 
-/** Inserts a forwarding rule to what {@link insertChain} has made. */
+/** Inserts a forwarding rule to what {@link insertChain} has made, or to another target proxy. */
 export async function insertRule(
   controller: LiveController,
   name: string,
   address: string,
   port: number,
+  target = 'targetTcpProxies/proxy',
 ): Promise<void> {
   await change(controller, 'POST', 'global/forwardingRules', {
     name,
     IPAddress: address,
     IPProtocol: 'TCP',
     portRange: `${port}-${port}`,
-    target: 'global/targetTcpProxies/proxy',
+    target: `global/${target}`,
     loadBalancingScheme: 'EXTERNAL',
   })
 }

@@ -565,7 +565,7 @@ test('an operation that cannot be stored as done stays RUNNING, and is done when
   store.isFull = false
   assert.equal((await api.get(path)).status, 'RUNNING')
   const done = await api.change('POST', `${path}/wait`)
-  assert.match(JSON.stringify(done.warnings), /have not applied the change yet: e1/)
+  assert.match(JSON.stringify(done.warnings), /have not applied the whole configuration yet: e1/)
   assert.deepEqual(await api.get(path), done)
   assert.deepEqual(await api.change('POST', `${path}/wait`), done)
   assert.deepEqual(api.errors, [])
@@ -576,7 +576,7 @@ test('while an edge cannot apply what it was sent, every change says so, with th
   const hub = { applied: () => Promise.resolve(['e1 (in use)']), isHeldUp: () => isHeldUp }
   const api = new TestApi({ hub })
   const operation = await api.change('POST', 'global/backendServices', { name: 's' })
-  assert.match(JSON.stringify(operation.warnings), /have not applied the change yet: e1 \(in use\)/)
+  assert.match(JSON.stringify(operation.warnings), /have not applied the whole configuration yet: e1 \(in use\)/)
   isHeldUp = false
   assert.equal((await api.change('POST', 'global/backendServices', { name: 't' })).warnings, undefined)
 })
@@ -587,7 +587,7 @@ test('a change of listeners names the edges that have not applied it, and a rest
   })
   await api.makeGuide()
   const operation = await api.change('DELETE', 'global/forwardingRules/my-tcp-lb-ipv4-forwarding-rule')
-  assert.match(JSON.stringify(operation.warnings), /have not applied the change yet: e1/)
+  assert.match(JSON.stringify(operation.warnings), /have not applied the whole configuration yet: e1/)
   const stored = api.store.operation('p', 'global', String(operation.name))
   assert.ok(stored)
   await api.store.commit({

@@ -104,6 +104,6 @@ function keyOf({ project, name }: StoredOperation): string {
 
 function lateEdges(names: readonly string[]): Outcome {
   if (names.length === 0) return { warnings: [], error: undefined }
-  const message = `These edges have not applied the change yet: ${names.slice(0, 20).join(', ')}`
+  const message = `These edges have not applied the whole configuration yet: ${names.slice(0, 20).join(', ')}`
   return { warnings: [{ code: 'UNREACHABLE', message }], error: undefined }
 }

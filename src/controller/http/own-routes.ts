@@ -113,9 +113,10 @@ export class OwnRoutes {
   #watch(name: string, { query, stream }: OwnRequest): undefined {
     const generation = query.get('generation') ?? ''
     const version = Number(query.get('version') ?? '')
+    const digest = query.get('digest') ?? undefined
     const process = processOf(query)
     attach(stream(), (sink) => {
-      const events = this.#hub.follow(name, { generation, version }, sink, process)
+      const events = this.#hub.follow(name, { generation, version, digest }, sink, process)
       if (typeof events === 'string') throw hubError(name, events)
       return events
     })

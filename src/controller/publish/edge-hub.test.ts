@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mock, type TestContext, test } from 'node:test'
 import type { Problem } from '../../compute/problem.ts'
 import { type EdgeReport, FEED_FORMAT } from '../../feed/feed.ts'
@@ -47,14 +48,21 @@ function snapshotOf(name: string): Snapshot {
   return { frontends: [frontend], services: [], healthChecks: [] }
 }
 
+function digestOf(name: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify(snapshotOf(name)))
+    .digest('base64url')
+}
+
 /** A hub whose configuration the test sets; its timers do not run by themselves. */
-function testHub(t: TestContext) {
+function testHub(t: TestContext, ticketKeys?: () => readonly string[]) {
   mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'Date'] })
   const state = { version: 1, snapshot: snapshotOf('a'), leftOut: [] as Problem[], compiled: 0, clockAheadMs: 0 }
   const logged: string[] = []
   const hub = new EdgeHub({
     publication: () => state,
     generation: 'g',
+    ticketKeys,
     log: (_level, message) => logged.push(message),
     clock: () => Date.now() + state.clockAheadMs,
     monotonicClock: Date.now,
@@ -86,6 +94,7 @@ test('an edge gets the configuration at once, and every later one', async (t) =>
     format: FEED_FORMAT,
     generation: 'g',
     version: 1,
+    digest: digestOf('a'),
     snapshot: JSON.parse(JSON.stringify(snapshotOf('a'))),
   })
   assert.deepEqual(sink.taken(), ['snapshot 1'])
@@ -93,12 +102,40 @@ test('an edge gets the configuration at once, and every later one', async (t) =>
   assert.deepEqual(sink.taken(), ['snapshot 2'])
 })
 
-test('an edge that has the current version of this generation is not sent it again', (t) => {
+test('an edge gets the ticket keys first, later ones once, and those that came while it was slow once it is not', async (t) => {
+  let keys: readonly string[] = ['k1', 'k2']
+  const { hub, publish } = testHub(t, () => keys)
+  const sink = new TestSink()
+  const { onDrain } = letIn(hub.follow('e', undefined, sink))
+  assert.deepEqual(sink.lines[0], { type: 'tickets', keys: ['k1', 'k2'] })
+  assert.deepEqual(sink.taken(), ['tickets', 'snapshot 1'])
+  await publish('b')
+  assert.deepEqual(sink.taken(), ['snapshot 2'])
+  sink.isFull = true
+  await publish('c')
+  assert.deepEqual(sink.taken(), ['snapshot 3'])
+  for (keys of [
+    ['k2', 'k3', 'k1'],
+    ['k3', 'k4', 'k2', 'k1'],
+  ])
+    await publish('c')
+  assert.deepEqual(sink.taken(), [])
+  sink.isFull = false
+  onDrain()
+  assert.deepEqual(sink.lines[0], { type: 'tickets', keys })
+  assert.deepEqual(sink.taken(), ['tickets', 'version 5'])
+})
+
+test('an edge that has the current version of this generation, as this controller compiles it, is not sent it again', (t) => {
   const { hub } = testHub(t)
+  const digest = digestOf('a')
   for (const [has, expected] of [
-    [{ generation: 'g', version: 1 }, 'version 1'],
-    [{ generation: 'g', version: 0 }, 'snapshot 1'],
-    [{ generation: 'other', version: 1 }, 'snapshot 1'],
+    [{ generation: 'g', version: 1, digest }, 'version 1'],
+    [{ generation: 'g', version: 0, digest }, 'snapshot 1'],
+    [{ generation: 'other', version: 1, digest }, 'snapshot 1'],
+    // A controller of another version has made another snapshot of the same resources, or did not say what it was.
+    [{ generation: 'g', version: 1, digest: digestOf('b') }, 'snapshot 1'],
+    [{ generation: 'g', version: 1 }, 'snapshot 1'],
   ] as const) {
     const sink = new TestSink()
     hub.follow('e', has, sink, 'p')
@@ -172,6 +209,22 @@ test('nobody waits for an edge that has refused the version, or that goes', asyn
   refusing.onEnd()
   assert.equal(hub.isHeldUp(), false)
   assert.deepEqual(await publish('c', true), [])
+})
+
+test('what an edge leaves out of a version that it has applied is named, and logged once', async (t) => {
+  const { hub, publish, applied, logged } = testHub(t)
+  hub.follow('e', undefined, new TestSink())
+  for (const version of [2, 3]) {
+    const published = publish(`${version}`, true)
+    applied('e', version, { refused: { generation: 'g', version, problems: ['in use'] } })
+    assert.deepEqual(await published, ['e (in use)'])
+  }
+  assert.equal(hub.isHeldUp(), true)
+  assert.equal(logged.filter((message) => message.includes('whole of a version')).length, 1)
+  applied('e', 3, { refused: { generation: 'g', version: 3, problems: ['in use', 'the other, too'] } })
+  assert.equal(logged.filter((message) => message.includes('whole of a version')).length, 2)
+  applied('e', 3)
+  assert.equal(hub.isHeldUp(), false)
 })
 
 test('a report of another generation is not taken for this one', async (t) => {

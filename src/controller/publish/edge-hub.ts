@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { formatProblem } from '../../compute/problem.ts'
 import {
   ALIVE_INTERVAL_MS,
@@ -6,6 +7,7 @@ import {
   FEED_FORMAT,
   FEED_LINE_BYTES_MAX,
   type FeedLine,
+  type HeldConfiguration,
 } from '../../feed/feed.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { compareTexts } from '../../text/compare-texts.ts'
@@ -35,6 +37,8 @@ type Follower = {
   /** The body it has, or will have when all that was written has arrived; undefined: unknown. */
   body: string | undefined
   version: number
+  /** The ticket keys it has; undefined: none of this controller. */
+  ticketKeys: readonly string[] | undefined
   lastHeardMs: number
 }
 
@@ -65,6 +69,8 @@ export type EdgeHubOptions = {
   /** What edges are to serve now; whoever answers keeps it for each version. */
   readonly publication: () => Publication
   readonly generation: string
+  /** The ticket keys of all edges, another object whenever there is another key; undefined: edges make their own. */
+  readonly ticketKeys?: (() => readonly string[]) | undefined
   readonly log: Log
   /** Milliseconds since 1970, for people. */
   readonly clock: () => number
@@ -79,6 +85,7 @@ export class EdgeHub implements Hub, HealthSource {
   readonly #timer: NodeJS.Timeout
   #isSendDue = false
   #body = ''
+  #digest = ''
   #bodyVersion = -1
   #leftOut = ''
   /** Called whenever an edge reports or goes. */
@@ -90,7 +97,7 @@ export class EdgeHub implements Hub, HealthSource {
     this.#timer.unref()
   }
 
-  /** Says that there may be a new version: changes that come together are sent as one. */
+  /** Says that there may be a new version, or other ticket keys: changes that come together are sent as one. */
   published(): void {
     if (this.#isSendDue) return
     this.#isSendDue = true
@@ -105,7 +112,10 @@ export class EdgeHub implements Hub, HealthSource {
     const late = (): string[] => awaited.filter((name) => !this.#hasApplied(name, version))
     const isSettled = (): boolean => late().every((name) => this.#hasGivenUp(name, version))
     if (!isSettled()) await this.#until(isSettled, APPLY_WAIT_MS)
-    return late().map((name) => this.#lateText(name))
+    // Who has applied the version may have left some of it out.
+    const isIncomplete = (name: string): boolean => this.#edges.get(name)?.report?.refused !== undefined
+    const isLate = new Set(late())
+    return awaited.filter((name) => isLate.has(name) || isIncomplete(name)).map((name) => this.#lateText(name))
   }
 
   isHeldUp(): boolean {
@@ -139,7 +149,7 @@ export class EdgeHub implements Hub, HealthSource {
    * @param process how the process of the edge calls itself; empty: it does not, and is never the same as another
    * @returns what the connection has to say: that it can take more, and that it is gone; or why it is none
    */
-  follow(name: string, has: ConfigurationId | undefined, sink: FeedSink, process = ''): FollowerEvents | HubRefusal {
+  follow(name: string, has: HeldConfiguration | undefined, sink: FeedSink, process = ''): FollowerEvents | HubRefusal {
     const edge = this.#edges.get(name) ?? this.#newEdge(name)
     if (edge === undefined) return 'full'
     if (edge.follower !== undefined) {
@@ -148,13 +158,17 @@ export class EdgeHub implements Hub, HealthSource {
       edge.follower.sink.end()
     } else this.#options.log('info', 'edge connected', { edge: name })
     edge.refused = undefined
-    const isCurrent = has?.generation === this.#options.generation && has.version === this.#publishedVersion()
+    const isCurrent =
+      has?.generation === this.#options.generation &&
+      has.version === this.#publishedVersion() &&
+      has.digest === this.#digest
     const follower: Follower = {
       sink,
       process,
       isBlocked: false,
       body: isCurrent ? this.#body : undefined,
       version: -1,
+      ticketKeys: undefined,
       lastHeardMs: this.#options.monotonicClock(),
     }
     edge.follower = follower
@@ -185,9 +199,9 @@ export class EdgeHub implements Hub, HealthSource {
     if (edge === undefined) return 'full'
     if (edge.follower !== undefined && edge.follower.process !== process) return this.#refuse(name, edge, process)
     const { refused } = report
-    if (refused !== undefined && refused.version !== edge.report?.refused?.version) {
-      const problems = refused.problems.slice(0, LINES_LOGGED_MAX)
-      this.#options.log('warn', 'an edge has not applied a version', { edge: name, version: refused.version, problems })
+    if (refused !== undefined && isNewRefusal(report, edge.report)) {
+      const fields = { edge: name, version: refused.version, problems: refused.problems.slice(0, LINES_LOGGED_MAX) }
+      this.#options.log('warn', 'an edge has not applied the whole of a version', fields)
     }
     edge.report = report
     edge.healthId = healthId
@@ -267,6 +281,8 @@ export class EdgeHub implements Hub, HealthSource {
 
   #send(follower: Follower): void {
     if (follower.isBlocked) return
+    this.#sendTicketKeys(follower)
+    if (follower.isBlocked) return
     const version = this.#publishedVersion()
     if (version === follower.version || version < 0) return
     const { generation } = this.#options
@@ -278,8 +294,15 @@ export class EdgeHub implements Hub, HealthSource {
       follower,
       isSame
         ? `{"type":"version",${id}}`
-        : `{"type":"snapshot","format":${FEED_FORMAT},${id},"snapshot":${this.#body}}`,
+        : `{"type":"snapshot","format":${FEED_FORMAT},${id},"digest":"${this.#digest}","snapshot":${this.#body}}`,
     )
+  }
+
+  #sendTicketKeys(follower: Follower): void {
+    const keys = this.#options.ticketKeys?.()
+    if (keys === undefined || keys === follower.ticketKeys) return
+    follower.ticketKeys = keys
+    this.#write(follower, JSON.stringify({ type: 'tickets', keys } satisfies FeedLine))
   }
 
   #write(follower: Follower, line: string): void {
@@ -298,7 +321,10 @@ export class EdgeHub implements Hub, HealthSource {
       this.#options.log('error', 'the configuration is too large', { version, problem })
     }
     // The same string, so that comparing costs nothing.
-    if (body !== this.#body) this.#body = body
+    if (body !== this.#body) {
+      this.#body = body
+      this.#digest = createHash('sha256').update(body).digest('base64url')
+    }
     this.#bodyVersion = version
     const lines = leftOut.map(formatProblem)
     const joined = lines.join('\n')
@@ -350,6 +376,12 @@ export class EdgeHub implements Hub, HealthSource {
       this.#watchers.add(check)
     })
   }
+}
+
+/** Each version that is not applied is told, and what is left out of those that are, once. */
+function isNewRefusal({ refused, applied }: EdgeReport, before: EdgeReport | undefined): boolean {
+  if (refused?.version !== applied.version) return refused?.version !== before?.refused?.version
+  return refused.problems.join() !== before?.refused?.problems.join()
 }
 
 /** What the connection of an edge says. */

@@ -12,9 +12,11 @@ import {
 import { sourceTowards } from '../../linux/route.ts'
 import { isSnapshot } from '../../snapshot/is-snapshot.ts'
 import { localBackendProblems } from '../../snapshot/local-backends.ts'
+import { isListOf, isText } from '../../snapshot/shape.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../snapshot/snapshot.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { compareTexts } from '../../text/compare-texts.ts'
+import { parseTicketKey, TICKET_KEYS_MAX } from '../../tls/ticket-keys.ts'
 import type { RunningEdge } from '../edge.ts'
 import { ConfigurationError } from '../frontends/configuration-error.ts'
 import { type IdentifiedSnapshot, readLastGood, writeLastGood } from './last-good.ts'
@@ -31,6 +33,8 @@ const SOURCES_TICKS = 60
 const ANY_PORT = 9
 /** What is shown of a format that is not known. */
 const FORMAT_LENGTH_MAX = 20
+
+const isTexts = isListOf(isText)
 
 const NOTHING: IdentifiedSnapshot = {
   generation: '',
@@ -141,8 +145,8 @@ export class ControllerFollower {
   #follow(): Promise<void> {
     const { log, name } = this.#options
     const pathOf = (): string => {
-      const { generation, version } = this.#wanted
-      const has = { generation, version: `${version}`, process: this.#process }
+      const { generation, version, digest = '' } = this.#wanted
+      const has = { generation, version: `${version}`, digest, process: this.#process }
       return `/truepeer/v1/watch?${new URLSearchParams({ name, ...has })}`
     }
     const onLine = (line: unknown): void => {
@@ -161,6 +165,8 @@ export class ControllerFollower {
     switch (line.type) {
       case 'alive':
         return
+      case 'tickets':
+        return this.#shareTickets(line.keys)
       case 'version':
         if (!isConfigurationId(line)) throw new Error('The controller sent a version without a number')
         if (line.generation === this.#held?.generation) return this.#hold(line)
@@ -168,10 +174,10 @@ export class ControllerFollower {
           throw new Error('The controller sent a change to a configuration that it has not sent')
         }
         this.#held = undefined
-        this.#wanted = { generation: line.generation, version: line.version, snapshot: this.#wanted.snapshot }
+        this.#wanted = { ...this.#wanted, generation: line.generation, version: line.version }
         break
       case 'snapshot': {
-        const { format, generation, version, snapshot } = line
+        const { format, generation, version, digest, snapshot } = line
         if (format !== FEED_FORMAT) {
           const sent = String(format).slice(0, FORMAT_LENGTH_MAX)
           throw new Error(
@@ -183,7 +189,7 @@ export class ControllerFollower {
         }
         if (this.#isHeld({ generation, version, snapshot })) return this.#hold(line)
         this.#held = undefined
-        this.#wanted = { generation, version, snapshot }
+        this.#wanted = { generation, version, digest: isText(digest) ? digest : undefined, snapshot }
         break
       }
       default:
@@ -191,6 +197,14 @@ export class ControllerFollower {
         return
     }
     void this.#apply()
+  }
+
+  #shareTickets(texts: readonly string[]): void {
+    const keys = isTexts(texts) ? texts.flatMap((text) => parseTicketKey(text) ?? []) : []
+    if (keys.length === 0 || keys.length !== texts.length || keys.length > TICKET_KEYS_MAX) {
+      throw new Error('The controller sent invalid ticket keys; update the older of the two')
+    }
+    this.#edge?.shareTickets(keys)
   }
 
   /**
@@ -274,7 +288,15 @@ export class ControllerFollower {
     const { generation, version } = this.#applied
     const given = [...new Set(sourceAddresses.filter(isEdgeSource).map(formatIpAddress))].sort(compareTexts)
     const sources = (sourceAddresses.length > 0 ? given : this.#sources.list()).slice(0, SOURCES_MAX)
-    return { region, zone, applied: { generation, version }, refused: this.#held ?? this.#refused, sources }
+    const refused = this.#held ?? this.#refused ?? this.#leftOut()
+    return { region, zone, applied: { generation, version }, refused, sources }
+  }
+
+  /** What the edge does not serve of the version that it has applied. */
+  #leftOut(): Refused | undefined {
+    const problems = this.#edge?.configuration().unopened ?? []
+    const { generation, version } = this.#applied
+    return problems.length === 0 ? undefined : { generation, version, problems }
   }
 }
 

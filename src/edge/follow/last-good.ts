@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { formatProblem } from '../../compute/problem.ts'
-import { type ConfigurationId, FEED_FORMAT, FEED_LINE_BYTES_MAX, isConfigurationId } from '../../feed/feed.ts'
+import { FEED_FORMAT, FEED_LINE_BYTES_MAX, type HeldConfiguration, isConfigurationId } from '../../feed/feed.ts'
 import { makeDirectory } from '../../linux/make-directory.ts'
 import { replaceFile } from '../../linux/replace-file.ts'
 import { readPrivateTextFile } from '../../linux/text-file.ts'
@@ -9,7 +9,7 @@ import type { Snapshot } from '../../snapshot/snapshot.ts'
 import { tlsProblems } from '../frontends/frontend-tls.ts'
 
 /** A configuration with what it is called. */
-export type IdentifiedSnapshot = ConfigurationId & { readonly snapshot: Snapshot }
+export type IdentifiedSnapshot = HeldConfiguration & { readonly snapshot: Snapshot }
 
 /**
  * Reads the configuration that an edge served last; undefined: there is none.
@@ -25,13 +25,14 @@ export function readLastGood(path: string): IdentifiedSnapshot | undefined {
     throw error
   }
   const value = parse(text) as Partial<IdentifiedSnapshot & { readonly format: number }> | null
-  const { format, generation, version, snapshot } = value ?? {}
+  const { format, generation, version, digest, snapshot } = value ?? {}
   if (format !== FEED_FORMAT) throw new Error(`"${path}" has the format ${String(format)}, not ${FEED_FORMAT}`)
   if (!isConfigurationId({ generation, version }) || !isSnapshot(snapshot)) throw damaged(path)
   // OpenSSL may be another one than the one that took these certificates.
   const problems = tlsProblems(snapshot).map(formatProblem)
   if (problems.length > 0) throw new Error(`"${path}" cannot be served: ${problems.join('; ')}`)
-  return { generation: generation as string, version: version as number, snapshot }
+  const held = { generation: generation as string, version: version as number, snapshot }
+  return typeof digest === 'string' ? { ...held, digest } : held
 
   function parse(json: string): unknown {
     try {
@@ -48,7 +49,7 @@ function damaged(path: string): Error {
 }
 
 /** Puts a configuration in the place of the one before, for this user only; a crash leaves one of both. */
-export function writeLastGood(path: string, { generation, version, snapshot }: IdentifiedSnapshot): void {
+export function writeLastGood(path: string, { generation, version, digest, snapshot }: IdentifiedSnapshot): void {
   makeDirectory(dirname(path), 0o700)
-  replaceFile(path, JSON.stringify({ format: FEED_FORMAT, generation, version, snapshot }))
+  replaceFile(path, JSON.stringify({ format: FEED_FORMAT, generation, version, digest, snapshot }))
 }

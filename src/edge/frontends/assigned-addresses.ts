@@ -10,6 +10,17 @@ import type { NeededAddresses } from './needed-addresses.ts'
 /** Under /run, because it has to end when the addresses do: with the next boot. */
 const DIRECTORY = '/run/truepeer'
 
+/** What became of addresses that were to be put on the host, as canonical texts. */
+export type Assignment = {
+  /** Those that this process now answers for and did not before. */
+  readonly added: readonly string[]
+  /** Why not, for each that is not put there. */
+  readonly refused: ReadonlyMap<string, string>
+}
+
+/** No address was to be put anywhere. */
+export const NOTHING_ASSIGNED: Assignment = { added: [], refused: new Map() }
+
 /**
  * The addresses of frontends that this process has put on the host, and takes away again.
  *
@@ -22,37 +33,31 @@ export class AssignedAddresses {
   readonly #held = new Map<string, IpAddress>()
 
   /**
-   * Puts on the host what is not there yet: all of it or, on an error, nothing.
+   * Puts on the host what is not there yet, as far as that is possible, and is not needed elsewhere.
    *
    * @param findNeeded what must not be put there, or stay; is asked only where there is something to put or to keep
-   * @returns those that this process now answers for and did not before
-   * @throws Error with the remedy
+   * @throws Error when the host cannot be asked for its addresses
    */
-  async add(addresses: readonly string[], findNeeded: () => Promise<NeededAddresses>): Promise<readonly string[]> {
+  async add(addresses: readonly string[], findNeeded: () => Promise<NeededAddresses>): Promise<Assignment> {
     const all = assignable(addresses)
-    const wanted = all.filter((address) => !this.#held.has(formatIpAddress(address)))
-    if (all.length === 0) return []
-    const present = wanted.length === 0 ? new Set<string>() : await hostAddresses()
+    if (all.length === 0) return NOTHING_ASSIGNED
+    const unheld = all.filter((address) => !this.#held.has(formatIpAddress(address)))
+    const present = unheld.length === 0 ? new Set<string>() : await hostAddresses()
     const isPresent = (address: IpAddress): boolean => present.has(formatIpAddress(address))
-    const missing = wanted.filter((address) => !isPresent(address))
-    const inherited = wanted.filter((address) => isPresent(address) && readNote(address) !== undefined)
     // What is on the host already, and was not put there by an edge, is the host's own.
-    const foreign = new Set(wanted.filter((address) => isPresent(address) && !inherited.includes(address)))
-    refuseNeeded(
+    const foreign = new Set(unheld.filter((address) => isPresent(address) && readNote(address) === undefined))
+    const needed = neededOf(
       all.filter((address) => !foreign.has(address)),
       await findNeeded(),
     )
-    try {
-      for (const address of missing) writeNote(address)
-      await addToLoopback(missing)
-    } catch (error) {
-      for (const address of missing) removeNote(address)
-      throw error
-    }
+    const wanted = unheld.filter((address) => !foreign.has(address) && !needed.has(formatIpAddress(address)))
+    const missing = wanted.filter((address) => !isPresent(address))
+    const inherited = wanted.filter(isPresent)
+    const refused = new Map([...needed, ...(await put(missing))])
     for (const address of inherited) writeNote(address)
-    const added = [...missing, ...inherited]
+    const added = wanted.filter((address) => !refused.has(formatIpAddress(address)))
     for (const address of added) this.#held.set(formatIpAddress(address), address)
-    return added.map(formatIpAddress)
+    return { added: added.map(formatIpAddress), refused }
   }
 
   /** Takes away those of the given addresses that this process answers for; waits until it is done. */
@@ -82,15 +87,30 @@ function assignable(addresses: readonly string[]): IpAddress[] {
     .filter((address) => !['unspecified', 'loopback'].includes(classifyAddress(address)))
 }
 
-/** @throws Error that names each of them */
-function refuseNeeded(addresses: readonly IpAddress[], needed: NeededAddresses): void {
+/** Puts addresses on the host together or, if that fails, each by itself. @returns why not, for each that cannot be */
+async function put(addresses: readonly IpAddress[]): Promise<Assignment['refused']> {
+  try {
+    for (const address of addresses) writeNote(address)
+    await addToLoopback(addresses)
+    return new Map()
+  } catch (error) {
+    for (const address of addresses) removeNote(address)
+    if (addresses.length === 1) return new Map([[formatIpAddress(addresses[0]), messageOf(error)]])
+    const refused = new Map<string, string>()
+    for (const address of addresses) for (const [text, problem] of await put([address])) refused.set(text, problem)
+    return refused
+  }
+}
+
+function neededOf(addresses: readonly IpAddress[], needed: NeededAddresses): Assignment['refused'] {
   const refused = addresses.map(formatIpAddress).filter((text) => needed.has(text))
-  if (refused.length === 0) return
-  const lines = refused.map((text) => {
-    const remedy = 'give the forwarding rule another address'
-    return `The address "${text}" is not put on this host: it is that of ${needed.get(text)}; ${remedy}`
-  })
-  throw new Error(lines.join('\n'))
+  const remedy = 'give the forwarding rule another address'
+  return new Map(
+    refused.map((text) => [
+      text,
+      `The address "${text}" is not put on this host: it is that of ${needed.get(text)}; ${remedy}`,
+    ]),
+  )
 }
 
 function notePath(address: IpAddress): string {

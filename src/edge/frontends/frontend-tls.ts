@@ -11,7 +11,7 @@ import { unavailableSuites } from '../../tls/context.ts'
 import { TLS_VERSION_NAMES } from '../../tls/handshake-names.ts'
 import { readPolicy } from '../../tls/policy.ts'
 import { TlsOptionsError, TlsServer, type TlsServerOptions } from '../../tls/server.ts'
-import { TICKET_ROTATION_MS, TicketKeys } from '../../tls/ticket-keys.ts'
+import { TICKET_ROTATION_MS, type TicketKey, TicketKeys } from '../../tls/ticket-keys.ts'
 import { ConfigurationError } from './configuration-error.ts'
 
 /** How often it is looked whether a certificate has expired meanwhile. */
@@ -87,6 +87,16 @@ export class FrontendTlsStore {
         warnings: certificateWarnings(certificate, nowMs),
       })),
     }
+  }
+
+  /**
+   * Uses ticket keys that other edges have, too: the first one seals. `isRenewed`: there will be others in time; if none
+   * come, keys of this process alone follow them.
+   */
+  shareTickets(keys: readonly TicketKey[], isRenewed: boolean): void {
+    this.#tickets.use(keys)
+    if (isRenewed) this.#rotation.refresh()
+    else clearInterval(this.#rotation)
   }
 
   stop(): void {

@@ -17,6 +17,9 @@ export type SocketSettings = { readonly workers: number; readonly liveness: Live
 /** A frontend with listening sockets that nobody serves yet. */
 export type OpenedFrontend = { readonly frontend: Frontend; readonly fds: readonly number[] }
 
+/** A frontend that cannot be served on this host as it is now, and why. */
+export type UnopenedFrontend = { readonly frontend: Frontend; readonly problem: string }
+
 /** The listening sockets of an edge and what lies behind each. */
 export class Frontends {
   readonly #settings: SocketSettings
@@ -39,25 +42,27 @@ export class Frontends {
     this.#inherited = inherited
   }
 
-  /**
-   * Opens the sockets of frontends: all of them or, when one cannot be opened, none.
-   *
-   * @throws Error with a line for each that cannot: the rule, its address and port
-   */
-  open(frontends: readonly Frontend[]): readonly OpenedFrontend[] {
+  /** Opens the sockets of frontends, as far as they can be opened. */
+  open(frontends: readonly Frontend[]): {
+    readonly opened: readonly OpenedFrontend[]
+    readonly unopened: readonly UnopenedFrontend[]
+  } {
     const opened: OpenedFrontend[] = []
-    const problems: string[] = []
+    const unopened: UnopenedFrontend[] = []
     for (const frontend of frontends) {
       try {
         opened.push({ frontend, fds: this.#openSockets(frontend) })
       } catch (error) {
         if (!(error instanceof SystemCallError)) throw error
-        problems.push(`Forwarding rule "${frontend.name}": ${error.message}`)
+        unopened.push({ frontend, problem: `Forwarding rule "${frontend.name}": ${error.message}` })
       }
     }
-    if (problems.length === 0) return opened
+    return { opened, unopened }
+  }
+
+  /** Closes sockets that were opened and are not served. */
+  discard(opened: readonly OpenedFrontend[]): void {
     for (const { fds } of opened) closeAll(fds)
-    throw new Error(problems.join('\n'))
   }
 
   /**
