@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { runProgram } from '../../src/linux/run.ts'
@@ -23,7 +24,9 @@ type Answered = { readonly status: number; readonly text: string }
 /** Sends a request and reads its answer, of one without end the first line. */
 function send({ url, ca, headers }: Client, method: string, path: string, body?: unknown): Promise<Answered> {
   return new Promise((resolve, reject) => {
-    const type = body === undefined ? {} : { 'content-type': 'application/json' }
+    const isBatch = typeof body === 'string'
+    const kind = isBatch ? 'multipart/mixed; boundary="b"' : 'application/json'
+    const type = body === undefined ? {} : { 'content-type': kind }
     const options = { method, agent: false, headers: { ...headers, ...type } } as const
     const asked = ca === undefined ? requestHttp(url + path, options) : requestHttps(url + path, { ...options, ca })
     asked.on('error', reject)
@@ -38,8 +41,24 @@ function send({ url, ca, headers }: Client, method: string, path: string, body?:
       })
       response.on('end', done)
     })
-    asked.end(body === undefined ? undefined : JSON.stringify(body))
+    asked.end(isBatch || body === undefined ? body : JSON.stringify(body))
   })
+}
+
+/** The body of a batch. */
+function batchOf(...requests: readonly (readonly [line: string, body: string])[]): string {
+  const parts = requests.map(([line, body], index) =>
+    [
+      '--b\r\nContent-Type: application/http',
+      `Content-ID: <${index}>`,
+      '',
+      `${line} HTTP/1.1`,
+      'Content-Type: application/json',
+      '',
+      body,
+    ].join('\r\n'),
+  )
+  return `${parts.join('\r\n')}\r\n--b--\r\n`
 }
 
 const ROLES = ['viewer', 'operator', 'admin', 'edge', 'agent'] as const
@@ -82,6 +101,10 @@ const STATUS = `${EDGES}/edge-1/status`
 const instances = `${PROJECT}/zones/${TEST_ZONE}/instances`
 const groups = `${PROJECT}/zones/${TEST_ZONE}/networkEndpointGroups`
 const rules = `${PROJECT}/global/forwardingRules`
+const CHECKS = `${PROJECT}/global/healthChecks`
+const HOSTILE_FILTER = new URLSearchParams({
+  filter: Array(40).fill('selfLink eq "((((.?){99}){99}){99}){99}#"').join(' OR '),
+}).toString()
 
 /** What is tried, and who gets 200; all others are refused. */
 const READ_AND_CHANGE: readonly Who[] = ['operator', 'admin', 'stranger on loopback', 'gcloud on loopback']
@@ -151,6 +174,26 @@ const ATTEMPTS: readonly Attempt[] = [
     [`a rule at ${address}`, [], 'POST', rules, ruleAt(address)],
     [`the reservation of ${address}`, [], 'POST', `${PROJECT}/global/addresses`, { name: 'a', address }],
   ]),
+  // A3: patterns that would keep the controller busy. Whoever may not read hears nothing of them.
+  ['filters by a pattern that is too large', [], 'GET', `${PROJECT}/global/healthChecks?${HOSTILE_FILTER}`],
+  ['filters all collections by it', [], 'GET', `${PROJECT}/aggregated/backendServices?${HOSTILE_FILTER}`],
+  // A8: lists without an end.
+  ['reads the whole audit log', [], 'GET', '/truepeer/v1/audit?count=10001'],
+  ['reads the audit log without a count', [], 'GET', '/truepeer/v1/audit?count=-1'],
+  // A13: texts that would end a line of a protocol, towards backends.
+  ...[
+    { type: 'HTTP', httpHealthCheck: { port: 80, host: 'a\r\nX: y' } },
+    { type: 'HTTP', httpHealthCheck: { port: 80, host: 'a b' } },
+    { type: 'HTTP', httpHealthCheck: { port: 80, requestPath: '/ HTTP/1.1\r\nX: y' } },
+    { type: 'HTTP2', http2HealthCheck: { port: 80, host: 'a\nb' } },
+    { type: 'HTTPS', httpsHealthCheck: { port: 80, host: 'a\0b' } },
+    { type: 'GRPC', grpcHealthCheck: { port: 80, grpcServiceName: 'a\u0001' } },
+  ].map((check): Attempt => {
+    return [`a health check of ${JSON.stringify(check)}`, [], 'POST', CHECKS, { name: 'c', ...check }]
+  }),
+  // A18: what is kept of tokens, and of the keys that edges have.
+  ['reads tokens', [], 'GET', '/truepeer/v1/tokens'],
+  ['reads ticket keys', [], 'GET', '/truepeer/v1/tickets'],
   // What is right, by the same ways.
   ['reads resources', ['viewer', ...READ_AND_CHANGE], 'GET', `${PROJECT}/global/healthChecks`],
 ]
@@ -180,7 +223,7 @@ test('a viewer, an operator, an edge, an agent and strangers get nothing that is
       }
       const { status, text } = await attempt()
       const told = `${client.name} ${what}: ${status} ${text.slice(0, 300)}`
-      assert.ok([400, 401, 403, 429].includes(status), told)
+      assert.ok([400, 401, 403, 404, 429].includes(status), told)
       // No answer that refuses says more than why.
       assert.match(text, /^\{"error":\{"code":\d+,"message":"/, told)
     }
@@ -191,6 +234,55 @@ test('a viewer, an operator, an edge, an agent and strangers get nothing that is
   assert.ok(
     items.every(({ action }) => /^(tokens|healthChecks|backendServices|targetTcpProxies|projects)\./.test(action)),
   )
+})
+
+test('ticket keys go to edges alone, and a batch gives nobody what its requests do not', async (t) => {
+  const { controller, clients } = await startAll(t)
+  const { keys } = JSON.parse(readFileSync(join(controller.directory, 'ticket-keys.json'), 'utf8')) as {
+    readonly keys: readonly string[]
+  }
+  const insert = JSON.stringify({ name: 'check', type: 'TCP', tcpHealthCheck: { port: 1 } })
+  // A4: a change, and more reads behind it than any client needs.
+  const batch = batchOf([`POST ${CHECKS}`, insert], ...Array(999).fill([`GET ${CHECKS}`, '']))
+  const followed: string[] = []
+  const changed: string[] = []
+  for (const client of clients) {
+    let watched: Answered = { status: 0, text: '' }
+    await eventually('the one before has left', async () => {
+      watched = await send(client, 'GET', WATCH)
+      return watched.status !== 409
+    })
+    if (keys.some((key) => watched.text.includes(key))) followed.push(client.name)
+    const answer = await send(client, 'POST', '/batch/compute/v1', batch)
+    assert.ok(answer.text.length < 32 * 1024 * 1024)
+    // What is not so is not said: the part of the change tells what has become of it.
+    const [, first = ''] = /\r\n\r\nHTTP\/1\.1 (\d+) /.exec(answer.text) ?? []
+    const { status } = await controller.ask('GET', `${CHECKS}/check`)
+    assert.equal(first === '200', status === 200, `${client.name}: ${answer.status} ${answer.text.slice(0, 300)}`)
+    if (status !== 200) continue
+    changed.push(client.name)
+    assert.equal((await controller.ask('DELETE', `${CHECKS}/check`)).status, 200)
+  }
+  assert.deepEqual(followed, ['admin', 'edge'])
+  assert.deepEqual(changed, READ_AND_CHANGE)
+})
+
+test('who says nothing, or never ends, keeps nobody else from an answer', async (t) => {
+  const { controller, clients } = await startAll(t)
+  const [viewer] = clients
+  // A12: more silent connections than one client needs, on both ports; they are closed in time (http-limits.full.test.ts).
+  const { hostname, port } = new URL(viewer.url)
+  const silent = Array.from({ length: 500 }, () => connect({ host: hostname, port: Number(port) }))
+  t.after(() => {
+    for (const socket of silent) socket.destroy()
+  })
+  for (const socket of silent) socket.on('error', () => undefined)
+  await eventually('all are connected or refused', () => silent.every(({ connecting }) => !connecting))
+  for (const client of clients) {
+    const { status } = await send(client, 'GET', CHECKS)
+    assert.ok(status === 200 || status === 401 || status === 403, `${client.name}: ${status}`)
+  }
+  assert.equal((await controller.ask('GET', CHECKS)).status, 200)
 })
 
 test('an edge that follows is not pushed out: not by its own token, an admin, or a stranger', async (t) => {
