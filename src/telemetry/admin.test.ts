@@ -5,6 +5,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { parseEndpoint } from '../address/endpoint.ts'
 import { type AdminSource, startAdmin } from './admin.ts'
+import type { AgentStatus } from './agent-status.ts'
 import type { EdgeControl } from './edge-status.ts'
 import { dataPlaneMetrics } from './registry.ts'
 
@@ -215,4 +216,18 @@ test('connections come in pages, each of which names the next one', async (t) =>
   for (const wrong of ['?limit=0', '?limit=1001', '?limit=x', '?from=1', '?after=none']) {
     assert.equal((await read(`/connections${wrong}`)).status, 400, wrong)
   }
+})
+
+test('many who ask for the status of an agent at once share it: they do not take its time', async (t) => {
+  let made = 0
+  const agentStatus = (): AgentStatus => {
+    made += 1
+    const untilMs = performance.now() + 50
+    while (performance.now() < untilMs);
+    return { listeners: [], connections: { open: made, accepted: made, ended: {} } }
+  }
+  const ask = await start(t, { ...SOURCE, agentStatus })
+  const answers = await Promise.all(Array.from({ length: 8 }, () => ask('GET', '/status')))
+  assert.ok(answers.every(({ status }) => status === 200))
+  assert.ok(made <= 4, `${made} were made`)
 })

@@ -108,7 +108,7 @@ class AdminAnswers {
         return problem === undefined ? text(200, 'ready') : text(503, problem)
       case '/status':
         if (edge !== undefined) return this.#paced.take(url, () => statusReply(edge()))
-        if (agentStatus !== undefined) return agentReply(agentStatus())
+        if (agentStatus !== undefined) return this.#paced.take(url, () => agentReply(agentStatus()))
         break
     }
     if (connections !== undefined && /^\/connections(\?|$)/.test(url)) {
