@@ -8,9 +8,10 @@ import { stopWithMessage } from './program.mjs'
 export const purposes = ['demo', 'test', 'test:full']
 
 /**
- * `isPresent` looks for what the package brings rather than asking dpkg: a compiler from elsewhere serves as well.
+ * `isPresent` looks for what the package brings rather than asking dpkg: a compiler from elsewhere serves as well. Not
+ * every release has an optional one; tests of what is missing are skipped.
  *
- * @type {{ name: string, since: string, reason: string, isPresent: () => boolean }[]}
+ * @type {{ name: string, since: string, reason: string, isPresent: () => boolean, isOptional?: true }[]}
  */
 const packages = [
   { name: 'gcc', since: 'demo', reason: 'compiles the addon in native/', isPresent: () => hasCommand('cc') },
@@ -114,7 +115,34 @@ const packages = [
     isPresent: () => existsSync('/usr/lib/dovecot/pop3'),
   },
   { name: 'curl', since: 'test:full', reason: 'a client that sends headers', isPresent: () => hasCommand('curl') },
+  ...[
+    { name: 'ansible', holds: 'ansible_collections/google/cloud' },
+    { name: 'python3-google-auth', holds: 'google/auth' },
+    { name: 'python3-requests', holds: 'requests' },
+    { name: 'python3-googleapi', holds: 'googleapiclient' },
+    { name: 'python3-libcloud', holds: 'libcloud' },
+  ].map(({ name, holds }) => client(name, `/usr/lib/python3/dist-packages/${holds}`)),
+  client('ruby-google-api-client', '/usr/share/doc/ruby-google-api-client'),
+  client('golang-go', '/usr/bin/go'),
+  client('golang-google-api-dev', '/usr/share/gocode/src/google.golang.org/api'),
 ]
+
+/**
+ * A client of the Compute API that others have made.
+ *
+ * @param {string} name
+ * @param {string} path
+ */
+function client(name, path) {
+  const reason = 'a client of the API of the controller'
+  return {
+    name,
+    since: 'test:full',
+    reason,
+    isPresent: () => existsSync(path),
+    isOptional: /** @type {const} */ (true),
+  }
+}
 
 /**
  * Installs, as root, the packages that a purpose needs and this machine lacks. As another user: says which, and ends
@@ -126,6 +154,12 @@ export function installMissingDebianPackages(purpose) {
   const missing = packages.filter(
     ({ since, isPresent }) => purposes.indexOf(since) <= purposes.indexOf(purpose) && !isPresent(),
   )
+  installRequired(missing.filter(({ isOptional }) => isOptional !== true))
+  installOptional(missing.filter(({ isOptional }) => isOptional === true).map(({ name }) => name))
+}
+
+/** @param {typeof packages} missing */
+function installRequired(missing) {
   if (missing.length === 0) return
 
   const names = missing.map(({ name }) => name)
@@ -153,11 +187,36 @@ export function installMissingDebianPackages(purpose) {
 }
 
 /**
+ * Installs, as root, one by one what can be had; says what cannot.
+ *
+ * @param {string[]} names
+ */
+function installOptional(names) {
+  if (names.length === 0) return
+  const isRoot = process.getuid?.() === 0 && hasCommand('apt-get')
+  if (isRoot) console.log(`set-up: installing Debian packages that tests can do without: ${names.join(', ')}`)
+  const left = isRoot ? withoutStartingServices(names, () => installOneByOne(names)) : names
+  if (left.length > 0)
+    console.log(`set-up: tests of these Debian packages are skipped, as they are missing: ${left.join(', ')}`)
+}
+
+/**
+ * @param {string[]} names
+ * @returns {string[]} those that could not be installed
+ */
+function installOneByOne(names) {
+  runAptGet(['update'])
+  return names.filter((name) => runAptGet(['install', '--yes', '--no-install-recommends', name]).status !== 0)
+}
+
+/**
  * Runs `install` while two files keep Debian from starting what it installs, and from making a database cluster. A
  * file that was there before stays as it is; one made here is removed, also after Ctrl-C.
  *
+ * @template Result
  * @param {string[]} names
- * @param {() => void} install
+ * @param {() => Result} install
+ * @returns {Result}
  */
 function withoutStartingServices(names, install) {
   const guards = [{ path: '/usr/sbin/policy-rc.d', mode: 0o755, text: '#!/bin/sh\nexit 101\n' }]
@@ -175,7 +234,7 @@ function withoutStartingServices(names, install) {
       mkdirSync(dirname(path), { recursive: true })
       writeFileSync(path, text, { mode })
     }
-    install()
+    return install()
   } finally {
     for (const { path } of placed) rmSync(path, { force: true })
     process.off('SIGINT', ignoreSignal)

@@ -50,7 +50,7 @@ export const serverDefaults = {
     loadBalancingScheme: 'EXTERNAL',
     /** [doc] "The default is NONE"; [tf] computed */
     sessionAffinity: 'NONE',
-    /** [doc] "Valid values: UTILIZATION (default)"; [tf] */
+    /** [tf], and Ansible's module */
     'backends[].balancingMode': 'UTILIZATION',
     /** [doc] "The default value is 1"; [tf] */
     'backends[].capacityScaler': 1,
@@ -92,11 +92,11 @@ export const serverDefaults = {
     direction: 'INGRESS',
     /** [doc] "The default value is 1000"; [tf] */
     priority: 1000,
-    /** [doc] a rule that is not disabled "will be enabled"; [gcloud] shows false */
+    /** [doc] "If this is unspecified, the firewall rule will be enabled"; [gcloud] shows false */
     disabled: false,
-    /** [doc] "the rule applies to 0.0.0.0/0" where no source is given */
+    /** [gcloud] "--source-ranges defaults to 0.0.0.0/0", where no tags are given either */
     sourceRanges: ['0.0.0.0/0'],
-    /** [doc] likewise for the destinations of EGRESS; [tf] computed */
+    /** [tf] computed; of EGRESS */
     destinationRanges: ['0.0.0.0/0'],
   },
 } as const

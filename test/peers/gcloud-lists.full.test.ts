@@ -1,36 +1,25 @@
 // gcloud's lists and filters: what it sends for them is not what was typed.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { guideRequests } from '../../src/controller/api/test-api.ts'
 import { noGcloud, withGcloud } from './gcloud.ts'
 
-const LISTS: readonly string[] = [
-  ...['accelerator-types', 'addresses', 'backend-buckets', 'backend-services', 'commitments', 'disk-types', 'disks'],
-  ...['external-vpn-gateways', 'firewall-rules', 'forwarding-rules', 'health-checks', 'http-health-checks'],
-  ...['https-health-checks', 'images --no-standard-images', 'instance-groups', 'instance-groups managed'],
-  ...['instance-groups unmanaged', 'instance-templates', 'instances', 'interconnects', 'interconnects attachments'],
-  ...['interconnects locations', 'machine-images', 'machine-types', 'network-attachments', 'network-endpoint-groups'],
-  ...[
-    'networks',
-    'networks subnets',
-    'operations',
-    'packet-mirrorings',
-    'regions',
-    'reservations',
-    'resource-policies',
-  ],
-  ...['routers', 'routes', 'security-policies', 'service-attachments', 'snapshots', 'sole-tenancy node-groups'],
-  ...['sole-tenancy node-templates', 'sole-tenancy node-types', 'ssl-certificates', 'ssl-policies'],
-  ...['target-grpc-proxies', 'target-http-proxies', 'target-https-proxies', 'target-instances', 'target-pools'],
-  ...[
-    'target-ssl-proxies',
-    'target-tcp-proxies',
-    'target-vpn-gateways',
-    'url-maps',
-    'vpn-gateways',
-    'vpn-tunnels',
-    'zones',
-  ],
-]
+/** Every list of gcloud that asks the API of Compute Engine and needs no more than a project. */
+const LISTS: readonly string[] = `
+accelerator-types, addresses, backend-buckets, backend-services, commitments, disk-types, disks, external-vpn-gateways,
+firewall-rules, forwarding-rules, health-checks, http-health-checks, https-health-checks, images --no-standard-images,
+instance-groups, instance-groups managed, instance-groups unmanaged, instance-templates, instances, instant-snapshots,
+interconnects, interconnects attachments, interconnects attachments groups, interconnects groups,
+interconnects locations, interconnects remote-locations, machine-images, machine-types, network-attachments,
+network-edge-security-services, network-endpoint-groups, network-firewall-policies, network-profiles, networks,
+networks peerings, networks subnets, operations, packet-mirrorings, public-advertised-prefixes,
+public-delegated-prefixes, regions, reservations, resource-policies, routers, routes, security-policies,
+service-attachments, snapshots, sole-tenancy node-groups, sole-tenancy node-templates, sole-tenancy node-types,
+ssl-certificates, ssl-policies, storage-pool-types, storage-pools, target-grpc-proxies, target-http-proxies,
+target-https-proxies, target-instances, target-pools, target-ssl-proxies, target-tcp-proxies, target-vpn-gateways,
+url-maps, vpn-gateways, vpn-tunnels, zones`
+  .split(',')
+  .map((list) => list.trim())
 
 test('each list of gcloud succeeds', { skip: noGcloud }, async () => {
   await withGcloud(async (gcloud) => {
@@ -41,6 +30,58 @@ test('each list of gcloud succeeds', { skip: noGcloud }, async () => {
       if (status !== 0) failed.push(`${list}: ${stderr}`)
     }
     assert.deepEqual(failed, [])
+  })
+})
+
+/** Of the guide's resources, what each list finds by a filter and where it is looked for. */
+const FOUND: readonly (readonly [list: string, flags: readonly string[], names: string])[] = [
+  ['instances', ['--filter=tags.items=tcp-lb'], 'my-backend'],
+  ['instances', ['--filter=networkInterfaces[0].networkIP=10.128.0.2'], 'my-backend'],
+  ['instances', ['--filter=zone:us-central1-b AND status=RUNNING'], 'my-backend'],
+  ['instances', ['--zones=us-central1-c'], ''],
+  ['disks', ['--filter=sizeGb=10', '--zones=us-central1-b'], 'my-backend'],
+  ['instance-groups', ['--filter=size>0', '--zones=us-central1-b'], 'my-instance-group'],
+  ['instance-groups', ['--only-managed'], ''],
+  ['instance-groups unmanaged', ['--filter=name~^my'], 'my-instance-group'],
+  ['health-checks', ['--protocol=TCP', '--global'], 'my-tcp-health-check'],
+  ['health-checks', ['--filter=type=TCP AND tcpHealthCheck.port=110'], 'my-tcp-health-check'],
+  ['health-checks', ['--regions=us-central1'], 'regional'],
+  ['backend-services', ['--filter=protocol=TCP AND timeoutSec>=300', '--global'], 'my-tcp-lb'],
+  ['backend-services', ['--filter=backends.group~my-instance-group'], 'my-tcp-lb'],
+  ['backend-services', ['--filter=healthChecks~none'], ''],
+  ['target-tcp-proxies', ['--filter=proxyHeader=PROXY_V1'], 'my-tcp-lb-target-proxy'],
+  ['target-tcp-proxies', ['--filter=service~my-tcp-lb$', '--global'], 'my-tcp-lb-target-proxy'],
+  ['addresses', ['--filter=status=RESERVED', '--global'], ''],
+  ['addresses', ['--filter=status=IN_USE AND address=203.0.113.10'], 'lb-static-ipv4'],
+  ['addresses', ['--regions=us-central1', '--sort-by=~name'], 'regional'],
+  ['forwarding-rules', ['--filter=IPProtocol=TCP AND portRange=110-110'], 'my-tcp-lb-ipv4-forwarding-rule'],
+  ['forwarding-rules', ['--filter=target~my-tcp-lb-target-proxy', '--global'], 'my-tcp-lb-ipv4-forwarding-rule'],
+  ['forwarding-rules', ['--regions=us-central1'], ''],
+  ['zones', ['--filter=region~us-east1', '--limit=1'], 'us-east1-b'],
+  ['regions', ['--filter=name=us-central1'], 'us-central1'],
+  ['machine-types', ['--filter=guestCpus=2 AND name~^e2', '--zones=us-central1-b'], 'e2-standard-2'],
+  ['disk-types', ['--filter=name=pd-ssd', '--zones=us-central1-b'], 'pd-ssd'],
+]
+
+test('each list finds by filter and place what there is of the guide', { skip: noGcloud }, async () => {
+  await withGcloud(async (gcloud, { url }) => {
+    const post = async (path: string, body: unknown) => {
+      const request = { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }
+      const { status } = await fetch(`${url}/compute/v1/projects/p/${path}`, request)
+      assert.equal(status, 200, path)
+    }
+    for (const [path, body] of guideRequests) {
+      await post(path, 'IPAddress' in body ? { ...body, IPAddress: 'global/addresses/lb-static-ipv4' } : body)
+    }
+    await post('regions/us-central1/addresses', { name: 'regional' })
+    await post('regions/us-central1/healthChecks', { name: 'regional', type: 'SSL', sslHealthCheck: {} })
+    const wrong: string[] = []
+    for (const [list, flags, names] of FOUND) {
+      const { stdout, stderr } = await gcloud.run(...list.split(' '), 'list', ...flags, '--format=value(name)')
+      const found = stdout.trim().split('\n').join(' ')
+      if (found !== names) wrong.push(`${list} ${flags.join(' ')}: ${found} ${stderr}`)
+    }
+    assert.deepEqual(wrong, [])
   })
 })
 

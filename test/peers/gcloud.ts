@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { parseEndpoint } from '../../src/address/endpoint.ts'
 import { edgeTls } from '../../src/bin/edge-tls.ts'
 import { startController } from '../../src/controller/controller.ts'
+import type { TlsIdentity } from '../../src/controller/http/http-server.ts'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
 
 /** What a run of gcloud left behind. */
@@ -64,10 +65,16 @@ export class Gcloud {
 /** Where a controller listens: its URL, and `unix:PATH`. */
 type Addresses = { readonly url: string; readonly unix: string }
 
-/** Starts a controller with a project `p` on a free port and a socket, and calls `use` with both. */
-export async function withController(use: (addresses: Addresses) => Promise<void>): Promise<void> {
+/** Where a controller listens, with which certificate, if any, and its project. */
+type Listens = { readonly address: string; readonly tls?: TlsIdentity; readonly project?: string }
+
+/** Starts a controller, with a project `p` on a free port where nothing else is said, and a socket; calls `use` with both. */
+export async function withController(
+  use: (addresses: Addresses) => Promise<void>,
+  { address, tls, project = 'p' }: Listens = { address: '127.0.0.1:0' },
+): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'truepeer-controller-'))
-  const endpoint = parseEndpoint('127.0.0.1:0')
+  const endpoint = parseEndpoint(address)
   assert.ok(endpoint)
   const controller = await startController({
     directory,
@@ -76,8 +83,8 @@ export async function withController(use: (addresses: Addresses) => Promise<void
       { kind: 'tcp', endpoint },
       { kind: 'unix', path: `${directory}.sock` },
     ],
-    readTls: undefined,
-    projects: ['p'],
+    readTls: tls && (() => tls),
+    projects: [project],
     addressPools: ['203.0.113.0/24', '2001:db8::/64'],
     poolAddresses: [LOAD_BALANCER],
     edgeTls: edgeTls(),

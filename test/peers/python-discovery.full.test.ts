@@ -1,4 +1,5 @@
-// Python's client of Google's APIs, which makes itself of the controller's discovery document. gcloud brings it along.
+// Python's client of Google's APIs, which makes itself of the controller's discovery document: the one that gcloud brings
+// along, and the much older one of Debian 12.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -6,12 +7,15 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { withController } from './gcloud.ts'
 
-const LIBRARIES = '/usr/lib/google-cloud-sdk/platform/bq/third_party'
-const skip = existsSync(`${LIBRARIES}/googleapiclient`) ? false : 'googleapiclient is not installed'
+/** With -S, Python leaves out Debian's packages, which do not go together with gcloud's. */
+const CLIENTS: readonly (readonly [name: string, libraries: string, ...options: readonly string[]])[] = [
+  ['gcloud', '/usr/lib/google-cloud-sdk/platform/bq/third_party', '-S'],
+  ['Debian', '/usr/lib/python3/dist-packages'],
+]
 
 const PROGRAM = `
 import sys, time
-sys.path.insert(0, '${LIBRARIES}')
+sys.path.insert(0, sys.argv[2])
 import httplib2
 from googleapiclient import discovery
 from googleapiclient.errors import HttpError
@@ -19,7 +23,7 @@ from googleapiclient.errors import HttpError
 url = sys.argv[1]
 for place in ('/discovery/v1/apis/{api}/{apiVersion}/rest', '/$discovery/rest?version={apiVersion}'):
     compute = discovery.build('compute', 'v1', http=httplib2.Http(), discoveryServiceUrl=url + place,
-                              cache_discovery=False, static_discovery=False)
+                              cache_discovery=False)
 
 def done(operation):
     assert compute.globalOperations().wait(project='p', operation=operation['name']).execute()['status'] == 'DONE'
@@ -56,9 +60,15 @@ done(compute.backendServices().delete(project='p', backendService='s').execute()
 print('ok')
 `
 
-test('Python’s client makes itself of the discovery document, and pages, changes and batches', { skip }, async () => {
-  await withController(async ({ url }) => {
-    const { stdout } = await promisify(execFile)('python3', ['-c', PROGRAM, url], { timeout: 60_000 })
-    assert.equal(stdout.trim(), 'ok')
+for (const [name, libraries, ...options] of CLIENTS) {
+  const skip = existsSync(`${libraries}/googleapiclient`) ? false : `the client of ${name} is not installed`
+  test(`Python’s client of ${name} makes itself of the discovery document, and pages, changes and batches`, {
+    skip,
+  }, async () => {
+    await withController(async ({ url }) => {
+      const args = [...options, '-c', PROGRAM, url, libraries]
+      const { stdout } = await promisify(execFile)('/usr/bin/python3', args, { timeout: 60_000 })
+      assert.equal(stdout.trim(), 'ok')
+    })
   })
-})
+}

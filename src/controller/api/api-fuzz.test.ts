@@ -46,7 +46,7 @@ test('whatever is sent as a batch: never a 500, and nothing is stored that was n
     const answer = await api.batch(`multipart/mixed; boundary=${boundary}`, text)
     assert.deepEqual(api.errors, [], text)
     assert.ok(answer.status === 200 || answer.status === 400, text)
-    const acknowledged = answer.text.split('"operationType":"insert"').length - 1
+    const acknowledged = answer.text.split('"operationType": "insert"').length - 1
     assert.equal(api.store.revision() - revision, acknowledged, text)
     if (acknowledged > 0) await api.change('DELETE', 'global/healthChecks/h')
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { partOf, readFields } from '../lists/partial-response.ts'
+import { checkPrettyPrint, isPretty } from '../methods/answer-text.ts'
 import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
 import type { Call } from '../methods/call.ts'
 import { DISCOVERY_PATHS, discoveryDocument } from '../methods/discovery.ts'
@@ -129,7 +130,7 @@ export class Api {
       response = this.#refuse(error, request)
     }
     this.#options.onAnswer?.(method, response.status, performance.now() - beganMs)
-    return response
+    return 'body' in response ? { ...response, isPretty: isPretty(request.query) } : response
   }
 
   /** A project may be named by its number, too. */
@@ -143,6 +144,7 @@ export class Api {
   async #answer(request: ApiRequest, route: Route, budget: WorkBudget, onStored: () => void): Promise<ApiResponse> {
     const fields = readFields(request.query)
     checkAlt(request.query)
+    checkPrettyPrint(request.query)
     const response = await this.#answerWhole(request, route, budget, onStored)
     if (fields === undefined || !('body' in response)) return response
     const { body } = response

@@ -56,7 +56,7 @@ test('each part is answered with its content id, its status and its body, in ord
         ['3', '404'],
       ],
     )
-    assert.match(answer.text, /"kind":"compute#healthCheck"/)
+    assert.match(answer.text, /"kind": "compute#healthCheck"/)
     assert.match(answer.text, /\r\n--batch_[0-9a-f]{32}--\r\n$/)
   }
 })

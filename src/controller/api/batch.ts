@@ -1,3 +1,4 @@
+import { jsonText } from '../methods/answer-text.ts'
 import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
 import { invalidField } from '../model/api-error.ts'
 
@@ -73,7 +74,7 @@ export class BatchAnswer {
 
 function writePart(boundary: string, contentId: string, response: ApiResponse): string {
   const isJson = 'body' in response
-  const body = isJson ? (response.body === undefined ? '' : JSON.stringify(response.body)) : response.bytes
+  const body = isJson ? jsonText(response) : response.bytes
   const type = isJson ? 'application/json; charset=UTF-8' : response.contentType
   return [
     `--${boundary}`,

@@ -147,7 +147,9 @@ function next({ nextPageToken }: Page): Mapping {
 
 function listKind(collection: string, scope: string): string {
   if (isCollectionName(collection)) return collectionFacts[collection].listKind
-  return isEmptyCollection(collection) ? emptyListKind(collection, scopeOf(scope).kind) : placeListKind(collection)
+  return isEmptyCollection(collection)
+    ? emptyListKind(collection, scopeOf(scope).kind)
+    : placeListKind(collection, scope)
 }
 
 function aggregatedKind(collection: string): string {

@@ -5,9 +5,11 @@ import { fileURLToPath } from 'node:url'
 import type { Mapping } from '../../compute/json-value.ts'
 import { makeCertificate, TestApi } from './test-api.ts'
 import { TerraformResource, terraformResources } from './test-terraform.ts'
+import { TerraformInstance } from './test-terraform-instance.ts'
 
 const GUIDE = fileURLToPath(new URL('../../../../docs/guides/terraform.md', import.meta.url))
 const SERVICE = 'projects/p/global/backendServices/base'
+const REGION = 'projects/p/regions/us-central1'
 const certificates = [makeCertificate(), makeCertificate()]
 
 /** What others refer to. */
@@ -21,6 +23,12 @@ async function withBase(): Promise<TestApi> {
   for (const name of ['base', 'base2']) await api.change('POST', 'global/backendServices', { name })
   for (const name of ['proxy', 'proxy2']) {
     await api.change('POST', 'global/targetTcpProxies', { name, service: 'base' })
+  }
+  const region = 'regions/us-central1'
+  await api.change('POST', `${region}/healthChecks`, { name: 'hc', type: 'TCP', tcpHealthCheck: {} })
+  await api.change('POST', `${region}/backendServices`, { name: 'base', loadBalancingScheme: 'EXTERNAL_MANAGED' })
+  for (const name of ['proxy', 'proxy2']) {
+    await api.change('POST', `${region}/targetTcpProxies`, { name, service: `${region}/backendServices/base` })
   }
   for (const [index, made] of certificates.entries()) {
     await api.change('POST', 'global/sslCertificates', { name: `cert${index}`, ...made })
@@ -168,7 +176,80 @@ const histories: readonly (readonly [type: string, ...configs: readonly Mapping[
   ['google_compute_network_endpoint_group', { network: 'default', network_endpoint_type: 'NON_GCP_PRIVATE_IP_PORT' }],
   ['google_compute_instance_group', { named_port: [{ name: 'pop3', port: 110 }], description: 'x' }],
   ['google_compute_instance_group', { network: 'projects/p/global/networks/default' }],
+  [
+    'google_compute_region_health_check',
+    { tcp_health_check: { port: 110 } },
+    { ssl_health_check: { port_specification: 'USE_SERVING_PORT', response: 'ok' }, unhealthy_threshold: 3 },
+    { http_health_check: { host: 'app.example.com', port: 8080 }, log_config: { enable: true }, description: 'x' },
+  ],
+  [
+    'google_compute_region_backend_service',
+    { load_balancing_scheme: 'EXTERNAL_MANAGED', protocol: 'TCP', health_checks: [`${REGION}/healthChecks/hc`] },
+    { load_balancing_scheme: 'EXTERNAL_MANAGED', timeout_sec: 300, port_name: 'pop3', session_affinity: 'NONE' },
+    {
+      load_balancing_scheme: 'EXTERNAL_MANAGED',
+      connection_draining_timeout_sec: 0,
+      log_config: { enable: true, sample_rate: 0.5 },
+      backend: {
+        group: 'projects/p/zones/us-central1-b/instanceGroups/group',
+        balancing_mode: 'UTILIZATION',
+        max_utilization: 0.8,
+        capacity_scaler: 1,
+      },
+    },
+  ],
+  ['google_compute_region_target_tcp_proxy', { backend_service: `${REGION}/backendServices/base` }],
+  [
+    'google_compute_region_target_tcp_proxy',
+    { backend_service: `${REGION}/backendServices/base`, proxy_header: 'PROXY_V1', description: 'x' },
+  ],
+  ['google_compute_region_ssl_policy', {}, { profile: 'RESTRICTED', min_tls_version: 'TLS_1_2' }],
+  [
+    'google_compute_region_ssl_certificate',
+    { certificate: certificates[1].certificate, private_key: certificates[1].privateKey, description: 'x' },
+  ],
+  ['google_compute_address', {}],
+  ['google_compute_address', { network_tier: 'PREMIUM', labels: { env: 'test' }, description: 'x' }],
+  ['google_compute_address', { address: '203.0.113.78', address_type: 'EXTERNAL' }],
+  [
+    'google_compute_forwarding_rule',
+    { target: `${REGION}/targetTcpProxies/proxy`, port_range: '110', load_balancing_scheme: 'EXTERNAL_MANAGED' },
+    { target: `${REGION}/targetTcpProxies/proxy2`, port_range: '110', load_balancing_scheme: 'EXTERNAL_MANAGED' },
+  ],
+  [
+    'google_compute_forwarding_rule',
+    {
+      target: `${REGION}/targetTcpProxies/proxy`,
+      port_range: '111-111',
+      ip_protocol: 'TCP',
+      network_tier: 'PREMIUM',
+      labels: { a: 'b' },
+      description: 'x',
+    },
+  ],
 ]
+
+/** An instance from one configuration to the next. */
+const instances: readonly Mapping[] = [
+  { machine_type: 'e2-medium' },
+  { machine_type: 'e2-medium', tags: ['tcp-lb', 'a'], labels: { env: 'test' }, metadata: { cost: 'low' } },
+  { machine_type: 'n1-standard-1', tags: ['tcp-lb'], access_config: true, deletion_protection: true },
+  { machine_type: 'n1-standard-1', desired_status: 'TERMINATED' },
+  { machine_type: 'n1-standard-1', labels: { env: 'live' } },
+]
+
+test('google_compute_instance: a plan after each apply is empty', async () => {
+  for (const first of [{}, { network_ip: '10.128.0.2', description: 'x' }]) {
+    const api = await withBase()
+    const instance = new TerraformInstance(api, { name: 'mine', ...first, ...instances[0] })
+    await instance.create()
+    assert.deepEqual(await instance.plan(), [])
+    for (const config of instances.slice(1)) {
+      await instance.update({ name: 'mine', ...first, ...config })
+      assert.deepEqual(await instance.plan(), [], JSON.stringify(config))
+    }
+  }
+})
 
 for (const [index, [type, ...configs]] of histories.entries()) {
   test(`${type} ${index}: a plan after each apply is empty`, async () => {

@@ -39,6 +39,7 @@ const FORCE = { forceNew: true } as const
 const COMPUTED = { computed: true } as const
 const global = (collection: string) => () => `global/${collection}`
 const zonal = (collection: string) => () => `zones/us-central1-b/${collection}`
+const regional = (collection: string) => () => `regions/us-central1/${collection}`
 
 function probe(extra: Arguments, portDefault: number | undefined): Argument {
   const port = portDefault === undefined ? {} : { suppressed: portDefault }
@@ -52,7 +53,7 @@ const httpProbe = (portDefault: number) =>
 
 const TYPES: Readonly<Record<string, string>> = { grpc_tls: 'GRPC_WITH_TLS' }
 
-const tables: Readonly<Record<string, Table>> = {
+const globalTables = {
   google_compute_health_check: {
     collection: global('healthChecks'),
     update: 'PUT',
@@ -242,6 +243,68 @@ const tables: Readonly<Record<string, Table>> = {
       network: { computed: true, forceNew: true },
     },
   },
+} satisfies Readonly<Record<string, Table>>
+
+const healthCheck = globalTables.google_compute_health_check
+const backendService = globalTables.google_compute_backend_service
+const address = globalTables.google_compute_global_address
+const rule = globalTables.google_compute_global_forwarding_rule
+
+/** Those of a region differ from the global ones in a few arguments. */
+const tables: Readonly<Record<string, Table>> = {
+  ...globalTables,
+  google_compute_region_health_check: { ...healthCheck, collection: regional('healthChecks') },
+  google_compute_region_backend_service: {
+    ...backendService,
+    collection: regional('backendServices'),
+    arguments: {
+      ...backendService.arguments,
+      load_balancing_scheme: { default: 'INTERNAL', forceNew: true },
+      network: FORCE,
+      failover_policy: {},
+    },
+  },
+  google_compute_region_target_tcp_proxy: {
+    collection: regional('targetTcpProxies'),
+    arguments: {
+      description: FORCE,
+      backend_service: { api: 'service', forceNew: true },
+      proxy_bind: { computed: true, forceNew: true },
+      proxy_header: { default: 'NONE', forceNew: true },
+    },
+  },
+  google_compute_region_ssl_policy: { ...globalTables.google_compute_ssl_policy, collection: regional('sslPolicies') },
+  google_compute_region_ssl_certificate: {
+    ...globalTables.google_compute_ssl_certificate,
+    collection: regional('sslCertificates'),
+  },
+  google_compute_address: {
+    collection: regional('addresses'),
+    arguments: {
+      ...address.arguments,
+      ip_version: FORCE,
+      ipv6_endpoint_type: FORCE,
+      network_tier: { computed: true, forceNew: true },
+      purpose: { computed: true, forceNew: true },
+      subnetwork: { computed: true, forceNew: true },
+    },
+  },
+  google_compute_forwarding_rule: {
+    ...rule,
+    collection: regional('forwardingRules'),
+    arguments: {
+      ...rule.arguments,
+      all_ports: FORCE,
+      allow_global_access: {},
+      backend_service: {},
+      ip_version: { computed: true, forceNew: true },
+      is_mirroring_collector: FORCE,
+      load_balancing_scheme: { default: 'EXTERNAL', forceNew: true },
+      port_range: { computed: true, forceNew: true },
+      ports: FORCE,
+      service_label: FORCE,
+    },
+  },
 }
 
 /** The names of the resources that are emulated. */
@@ -263,7 +326,7 @@ export class TerraformResource {
     const table = tables[type]
     assert.ok(table, `there is no table for ${type}`)
     const unknown = Object.keys(config).filter((argument) => !Object.hasOwn(table.arguments, argument))
-    assert.deepEqual(unknown, type === 'google_compute_ssl_certificate' ? ['private_key'] : [], `arguments of ${type}`)
+    assert.deepEqual(unknown, type.endsWith('_ssl_certificate') ? ['private_key'] : [], `arguments of ${type}`)
     this.#api = api
     this.#table = table
     this.#name = String(name)

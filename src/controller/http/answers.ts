@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Log } from '../../telemetry/log.ts'
+import { jsonText } from '../methods/answer-text.ts'
 import type { ApiResponse } from '../methods/api-request.ts'
 
 const LIMITS: AnswerLimits = { unsentBytesMax: 128 * 1024 * 1024, sendMsMin: 30_000, bytesPerMs: 64 }
@@ -38,9 +39,7 @@ export class Answers {
   send(response: ServerResponse, answer: ApiResponse): void {
     const isEmpty = answer.status === 204
     const [type, text] =
-      'bytes' in answer
-        ? [answer.contentType, answer.bytes]
-        : ['application/json; charset=UTF-8', JSON.stringify(answer.body)]
+      'bytes' in answer ? [answer.contentType, answer.bytes] : ['application/json; charset=UTF-8', jsonText(answer)]
     const bytes = isEmpty ? undefined : Buffer.from(text)
     response.writeHead(answer.status, {
       ...(answer.status === 401 ? { 'www-authenticate': 'Bearer' } : {}),

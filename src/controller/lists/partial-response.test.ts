@@ -73,7 +73,7 @@ test('a get, a list, a change and each part of a batch are answered with the fie
   const { fingerprint } = await api.get(service)
   const { body } = await api.send('PATCH', `${service}?fields=status`, { timeoutSec: 9, fingerprint })
   assert.deepEqual(body, { status: 'DONE' })
-  const part = `GET /compute/v1/projects/p/${service}?fields=timeoutSec HTTP/1.1`
+  const part = `GET /compute/v1/projects/p/${service}?fields=timeoutSec&prettyPrint=false HTTP/1.1`
   const { text } = await api.batch(
     'multipart/mixed; boundary=b',
     `--b\nContent-Type: application/http\nContent-ID: <1>\n\n${part}\n\n\n--b--\n`,

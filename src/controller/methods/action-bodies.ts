@@ -81,6 +81,9 @@ export const actionBodies: Readonly<Record<string, Schema>> = {
   }),
   'instances.setMetadata': metadata(),
   'instances.setLabels': labels(),
+  'instances.setMachineType': object('The new kind of machine, of an instance that is stopped.', {
+    machineType: text('URL or path of the machine type.', { examples: ['zones/us-central1-b/machineTypes/e2-medium'] }),
+  }),
   'instances.addAccessConfig': object('An address for the internet.', {
     name: text('What it is called.', { default: 'External NAT', maxLength: 63 }),
     type: oneOf('What it is.', ['ONE_TO_ONE_NAT'], { default: 'ONE_TO_ONE_NAT', unsupported: ['DIRECT_IPV6'] }),

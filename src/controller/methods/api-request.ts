@@ -19,7 +19,7 @@ export type ApiRequest = {
   readonly role: Exclude<Role, 'edge' | 'agent'>
 }
 
-/** An answer: JSON, or bytes of another type; status 204 has neither. Errors are answers, too. */
+/** An answer: JSON, for people or for programs, or bytes of another type; status 204 has neither. Errors are answers, too. */
 export type ApiResponse =
-  | { readonly status: number; readonly body: unknown }
+  | { readonly status: number; readonly body: unknown; readonly isPretty?: boolean }
   | { readonly status: number; readonly contentType: string; readonly bytes: string }

@@ -50,6 +50,11 @@ export const methods: readonly Method[] = [
   read('imageFamilyViews', 'get', 'resource', ['zone']),
   ...readMethods('machineTypes', ['zone']),
   read('machineTypes', 'aggregatedList', 'aggregated', ['zone']),
+  // Libcloud looks for the type of a disk before it makes an instance, and for the disk after it.
+  ...['diskTypes', 'disks'].flatMap((collection) => [
+    ...readMethods(collection, ['zone', 'region']),
+    read(collection, 'aggregatedList', 'aggregated', ['zone', 'region']),
+  ]),
   // There are none: gcloud asks which instance groups are managed.
   ...readMethods('instanceGroupManagers', ['zone', 'region']),
   read('instanceGroupManagers', 'aggregatedList', 'aggregated', ['zone', 'region']),

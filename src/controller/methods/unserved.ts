@@ -25,11 +25,9 @@ const unserved: Readonly<Record<string, Unserved>> = {
       'addSignedUrlKey deleteSignedUrlKey getHealth getIamPolicy listUsable setEdgeSecurityPolicy setIamPolicy setSecurityPolicy testIamPermissions',
   },
   commitments: { lists: ['aggregated', 'region'] },
-  diskTypes: { lists: ['aggregated', 'region', 'zone'], kinds: { region: 'compute#regionDiskTypeList' } },
   disks: {
-    lists: ['aggregated', 'region', 'zone'],
     actions:
-      'addResourcePolicies bulkInsert bulkSetLabels createSnapshot getIamPolicy removeResourcePolicies resize setIamPolicy setLabels startAsyncReplication stopAsyncReplication stopGroupAsyncReplication testIamPermissions',
+      'delete insert update addResourcePolicies bulkInsert bulkSetLabels createSnapshot getIamPolicy removeResourcePolicies resize setIamPolicy setLabels startAsyncReplication stopAsyncReplication stopGroupAsyncReplication testIamPermissions',
   },
   externalVpnGateways: { lists: ['global'], actions: 'setLabels testIamPermissions' },
   firewallPolicies: {

@@ -47,14 +47,17 @@ export const actions: Readonly<Record<string, Action>> = {
     checkNeededFingerprint('fingerprint', fingerprint, fingerprintIn(stored, 'metadata'))
     return replaceResource(call, stored, { ...stored.resource, metadata: { items } })
   },
+  'instances.setMachineType': (call, stored, body) => {
+    if (stored.resource.status !== 'TERMINATED') throw notReady(stored, 'stop it')
+    return setFields(call, stored, body)
+  },
   'instances.addAccessConfig': addAccessConfig,
   'instances.deleteAccessConfig': deleteAccessConfig,
   'instances.start': (call, stored) => setStatus(call, stored, 'RUNNING', { lastStartTimestamp: timeOf(call) }),
   'instances.stop': (call, stored) => setStatus(call, stored, 'TERMINATED', { lastStopTimestamp: timeOf(call) }),
   'instances.reset': (call, stored) => {
-    if (stored.resource.status === 'RUNNING') return setStatus(call, stored, 'RUNNING', {})
-    const message = `The resource '${pathOf(stored)}' is not ready: it is ${stored.resource.status}; start it`
-    throw new ApiError(400, { message, reason: 'resourceNotReady' })
+    if (stored.resource.status !== 'RUNNING') throw notReady(stored, 'start it')
+    return setStatus(call, stored, 'RUNNING', {})
   },
   'instances.setDeletionProtection': (call, stored) => {
     // gcloud and Python's clients write True.
@@ -62,6 +65,11 @@ export const actions: Readonly<Record<string, Action>> = {
     if (given !== 'true' && given !== 'false') throw invalidField('deletionProtection', given, 'Give true or false')
     return replaceResource(call, stored, { ...stored.resource, deletionProtection: given === 'true' })
   },
+}
+
+function notReady(stored: StoredResource, remedy: string): ApiError {
+  const message = `The resource '${pathOf(stored)}' is not ready: it is ${stored.resource.status}; ${remedy}`
+  return new ApiError(400, { message, reason: 'resourceNotReady' })
 }
 
 function setFields(call: Call, stored: StoredResource, body: Mapping): ResourceChange {

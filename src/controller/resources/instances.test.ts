@@ -169,3 +169,21 @@ test('of the members of a group, those that run can be asked for alone', async (
   assert.deepEqual(await listed({ instanceState: 'ALL' }), ['RUNNING', 'TERMINATED'])
   assert.deepEqual(await listed({ instanceState: 'RUNNING' }), ['RUNNING'])
 })
+
+test('the machine type of an instance changes while it is stopped', async () => {
+  const api = new TestApi()
+  const path = `${ZONE}/instances/vm`
+  await api.change('POST', `${ZONE}/instances`, { name: 'vm' })
+  const wanted = { machineType: `${ZONE}/machineTypes/e2-medium` }
+  assert.match(
+    await api.refusal('POST', `${path}/setMachineType`, wanted),
+    /^400 resourceNotReady: .* it is RUNNING; stop it$/,
+  )
+  await api.change('POST', `${path}/stop`)
+  const { operationType } = await api.change('POST', `${path}/setMachineType`, wanted)
+  const { machineType, status } = await api.get(path)
+  assert.deepEqual(
+    [operationType, machineType, status],
+    ['setMachineType', `http://h/compute/v1/projects/p/${ZONE}/machineTypes/e2-medium`, 'TERMINATED'],
+  )
+})

@@ -80,6 +80,55 @@ test('a machine type has the processors of its name, and a zone', async () => {
   }
 })
 
+test('a disk type is found by its name, in a zone and in a region', async () => {
+  const api = new TestApi()
+  const place = 'zones/us-central1-b'
+  assert.deepEqual(await namesIn(api, `${place}/diskTypes`), ['local-ssd', 'pd-balanced', 'pd-ssd', 'pd-standard'])
+  const { kind, name, zone, selfLink } = await api.get(`${place}/diskTypes/pd-standard`)
+  const path = `${BASE}/${place}/diskTypes/pd-standard`
+  assert.deepEqual([kind, name, zone, selfLink], ['compute#diskType', 'pd-standard', `${BASE}/${place}`, path])
+  const regional = await api.get('regions/us-central1/diskTypes')
+  const [first] = regional.items as readonly Mapping[]
+  assert.deepEqual([regional.kind, first.region], ['compute#regionDiskTypeList', `${BASE}/regions/us-central1`])
+})
+
+test('the disks that instances name are found, with their users, as long as there are the instances', async () => {
+  const api = new TestApi()
+  const place = 'zones/us-central1-b'
+  const boot = { boot: true, initializeParams: { sourceImage: 'http://h/debian-12', diskSizeGb: '20' } }
+  await api.change('POST', `${place}/instances`, { name: 'vm', disks: [boot, { source: `${place}/disks/data` }] })
+  await api.change('POST', `${place}/instances`, { name: 'other', disks: [{ source: `${place}/disks/data` }] })
+  assert.deepEqual(await namesIn(api, `${place}/disks`), ['data', 'vm'])
+  assert.deepEqual(await namesIn(api, 'zones/us-central1-c/disks'), [])
+  const { disks } = await api.get(`${place}/instances/vm`)
+  const path = `${BASE}/${place}/disks/vm`
+  assert.deepEqual((disks as readonly Mapping[])[0].source, path)
+  const { id, creationTimestamp, ...disk } = await api.get(`${place}/disks/vm`)
+  assert.match(`${id} ${creationTimestamp}`, /^[0-9]+ 2026-/)
+  assert.deepEqual(disk, {
+    kind: 'compute#disk',
+    name: 'vm',
+    sizeGb: '20',
+    status: 'READY',
+    sourceImage: 'http://h/debian-12',
+    type: `${BASE}/${place}/diskTypes/pd-standard`,
+    users: [`${BASE}/${place}/instances/vm`],
+    zone: `${BASE}/${place}`,
+    selfLink: path,
+  })
+  const { users } = await api.get(`${place}/disks/data`)
+  assert.deepEqual(
+    users,
+    ['other', 'vm'].map((name) => `${BASE}/${place}/instances/${name}`),
+  )
+  const { items } = await api.get('aggregated/disks')
+  assert.deepEqual((items as Mapping)[place], { disks: (await api.get(`${place}/disks`)).items })
+  await api.change('DELETE', `${place}/instances/vm`)
+  assert.deepEqual(await namesIn(api, `${place}/disks`), ['data'])
+  assert.match(await api.refusal('GET', `${place}/disks/vm`), /^404 notFound/)
+  assert.match(await api.refusal('POST', `${place}/disks`, { name: 'new' }), /^501 notImplemented/)
+})
+
 test('an image is found by its name and by its family', async () => {
   const api = new TestApi()
   const image = await api.get('global/images/debian-12')

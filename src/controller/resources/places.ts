@@ -5,7 +5,8 @@ import type { ListItem } from '../lists/list.ts'
 import type { Call } from '../methods/call.ts'
 import { isEmptyCollection } from '../methods/unserved.ts'
 import { notFound } from '../model/api-error.ts'
-import { regionOf, urlOf } from '../model/resource-paths.ts'
+import { locationLinks, regionOf, urlOf } from '../model/resource-paths.ts'
+import { disksIn } from './disks.ts'
 
 // What the API has only so that clients find what they ask for: places are no more than labels of resources and edges,
 // and every one of a possible name is there.
@@ -17,24 +18,33 @@ const KNOWN_ZONES = [
   ...['europe-west1-b', 'europe-west1-c', 'europe-west1-d', 'asia-east1-a', 'asia-east1-b', 'asia-east1-c'],
 ]
 const MACHINE_TYPES = ['e2-medium', 'e2-standard-2', 'n1-standard-1', 'n1-standard-2', 'n2-standard-2']
+const DISK_TYPES = ['local-ssd', 'pd-balanced', 'pd-ssd', 'pd-standard']
 const BEGINNING = '2020-01-01T00:00:00.000Z'
 
 /** Resources that are there without being stored: the one that a request is about. */
 export function getPlace(call: Call): Mapping {
   const { collection } = call.route.method
   const { project, scope, name } = call.route
+  const path = `projects/${project}/${placePath(collection, scope, name)}`
+  if (collection === 'disks') {
+    return disksIn(call, scope, idOf).find((disk) => disk.name === name)?.view ?? fail(path)
+  }
   const isNowhere =
     collection === 'instanceGroupManagers' ||
     isEmptyCollection(collection) ||
     (collection === 'networks' && name !== 'default')
   const isSomewhere = isResourceName(name) && !isNowhere
-  if (!isSomewhere) throw notFound(`projects/${project}/${placePath(collection, scope, name)}`)
-  return describe(call, collection, scope, name)
+  return isSomewhere ? describe(call, collection, scope, name) : fail(path)
+}
+
+function fail(path: string): never {
+  throw notFound(path)
 }
 
 /** Resources that are there without being stored: those of a collection and scope, in the order of their names. */
 export function listPlaces(call: Call, scope: string = call.route.scope): readonly ListItem[] {
   const { collection } = call.route.method
+  if (collection === 'disks') return disksIn(call, scope, idOf)
   const names = namesOf(call, collection)
   return names.map((name) => ({ scope, name, view: describe(call, collection, scope, name) }))
 }
@@ -50,8 +60,9 @@ export function allScopes(call: Call, kinds: readonly ('global' | 'region' | 'zo
   ].sort()
 }
 
-/** The kind of a list of such resources. */
-export function placeListKind(collection: string): string {
+/** The kind of a list of such resources in a scope. */
+export function placeListKind(collection: string, scope: string): string {
+  if (collection === 'diskTypes' && scope.startsWith('regions/')) return 'compute#regionDiskTypeList'
   return `compute#${collection.slice(0, -1)}List`
 }
 
@@ -65,6 +76,8 @@ function namesOf(call: Call, collection: string): readonly string[] {
       return ['default']
     case 'machineTypes':
       return MACHINE_TYPES
+    case 'diskTypes':
+      return DISK_TYPES
     default:
       return []
   }
@@ -124,6 +137,8 @@ function describe(call: Call, collection: string, scope: string, name: string): 
         isSharedCpu: false,
       }
     }
+    case 'diskTypes':
+      return { ...common, description: name, ...locationUrls(call, project, scope) }
     case 'imageFamilyViews':
       return {
         image: {
@@ -137,6 +152,12 @@ function describe(call: Call, collection: string, scope: string, name: string): 
     default:
       return { ...common, family: name, status: 'READY', diskSizeGb: '10' }
   }
+}
+
+/** Where something is, as links. */
+function locationUrls({ request }: Call, project: string, scope: string): Mapping {
+  const links = Object.entries(locationLinks(project, scope))
+  return Object.fromEntries(links.map(([field, link]) => [field, urlOf(request.baseUrl, link)]))
 }
 
 /** The same in every process, as the resource was always there. */
