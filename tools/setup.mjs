@@ -7,6 +7,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { installClientPackages } from './client-packages.mjs'
 import { installMissingDebianPackages, purposes } from './debian-packages.mjs'
 import { checkNodeVersion, repositoryRoot, runProgram, stopWithMessage } from './program.mjs'
 
@@ -22,6 +23,7 @@ if (!areNpmPackagesCurrent()) {
   // At this level npm keeps quiet about settings in the user's own npmrc that it no longer knows.
   runProgram('npm', ['ci', '--loglevel=error'], 'fix what npm names above')
 }
+if (purpose === 'test:full') installClientPackages()
 await import('./build.mjs')
 
 /** Whether node_modules holds exactly what package-lock.json names. npm keeps its own record of what it installed. */

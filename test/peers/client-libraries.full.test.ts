@@ -1,16 +1,10 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { promisify } from 'node:util'
+import { fileURLToPath } from 'node:url'
 import { withController } from './gcloud.ts'
-
-// The packages are too large to be dependencies: they are installed for this run, where npm has them or finds them.
-const PACKAGES = ['@google-cloud/compute@6.15.0', '@googleapis/compute@42.0.0']
-const INSTALL = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline', '--fetch-retries=0']
 
 type Fields = Readonly<Record<string, unknown>>
 /** A method of a client of `@google-cloud/compute`. */
@@ -23,19 +17,14 @@ type GaxModule = Readonly<Record<string, new (options: Fields) => GaxClient>>
 type RestMethod = (request: Fields) => Promise<{ readonly data: Fields }>
 type RestClient = Readonly<Record<string, Readonly<Record<string, RestMethod>>>>
 
-const directory = mkdtempSync(join(tmpdir(), 'truepeer-clients-'))
-const isInstalled = await promisify(execFile)('npm', [...INSTALL, '--prefix', directory, ...PACKAGES], {
-  timeout: 300_000,
-}).then(
-  () => true,
-  () => false,
-)
-const skip = isInstalled ? false : 'npm could not install the client libraries'
-const load = createRequire(join(directory, 'package.json'))
+// `tools/client-packages.mjs` installs them.
+const folder = fileURLToPath(new URL('../../../build/clients/', import.meta.url))
+const skip = existsSync(join(folder, 'node_modules/@google-cloud/compute'))
+  ? false
+  : 'the client libraries are not installed'
+const load = createRequire(join(folder, 'package.json'))
 const zone = 'us-central1-b'
 const project = 'p'
-
-test.after(() => rmSync(directory, { recursive: true, force: true }))
 
 /** The chain of the guide: where each resource is made, in which field it is sent, and what it is. */
 const chain: readonly (readonly [service: string, field: string, place: Fields, resource: Fields])[] = [
@@ -90,11 +79,13 @@ test('the chain through @google-cloud/compute', { skip }, async () => {
     const request = { project, zone, instanceGroup: 'g', instanceGroupsAddInstancesRequestResource: members }
     const [added] = await client('InstanceGroups').addInstances(request)
     await finish({ zone }, added.latestResponse.name)
-    const [patched] = await client('BackendServices').patch({
-      project,
-      backendService: 'b',
-      backendServiceResource: { timeoutSec: 99 },
-    })
+    const change = (fields: Fields) => {
+      const request = { project, backendService: 'b', backendServiceResource: { timeoutSec: 99, ...fields } }
+      return client('BackendServices').patch(request)
+    }
+    await assert.rejects(change({}), /'resource.fingerprint' not specified/)
+    const [{ fingerprint }] = await client('BackendServices').get({ project, backendService: 'b' })
+    const [patched] = await change({ fingerprint })
     await finish({}, patched.latestResponse.name)
     const [service] = await client('BackendServices').get({ project, backendService: 'b' })
     assert.deepEqual([service.timeoutSec, service.protocol, service.portName], [99, 'TCP', 'tcp110'])
