@@ -10,7 +10,7 @@ import { type AgentCommand, readAgent, takeCheck } from '../cli/agent.ts'
 import { parseAgentConfig } from '../cli/agent-config.ts'
 import { parseAgentInstall } from '../cli/agent-install.ts'
 import { parseBackup, parseController, parseRestore, parseToken, type TokenCommand } from '../cli/controller.ts'
-import { parseDoctor } from '../cli/doctor.ts'
+import { parseDoctor, parseEdgeDoctor } from '../cli/doctor.ts'
 import { type EdgeCommand, parseEdge } from '../cli/edge.ts'
 import type { EdgeControllerSettings } from '../cli/edge-controller.ts'
 import { quoted, UsageError } from '../cli/flags.ts'
@@ -64,8 +64,9 @@ function findCommand(argv: readonly string[]): CommandName {
   const names = Object.keys(commands)
   const given = argv.slice(0, 2).join(' ')
   const nearest = nearestWord(argv[0], names) ?? nearestWord(given, names)
-  const remedy = nearest === undefined ? `there are ${names.join(', ')}` : `did you mean "${nearest}"?`
-  throw new UsageError(`Unknown command ${quoted(nearest === undefined ? given : argv[0])}; ${remedy}`)
+  if (nearest !== undefined) throw new UsageError(`Unknown command ${quoted(argv[0])}; did you mean "${nearest}"?`)
+  const longer = names.filter((name) => name.startsWith(`${argv[0]} `))
+  throw new UsageError(`Unknown command ${quoted(given)}; there are ${(longer.length > 0 ? longer : names).join(', ')}`)
 }
 
 /** The text of `truepeer help`, or of `truepeer help COMMAND`. */
@@ -85,6 +86,8 @@ async function run(command: CommandName, argv: readonly string[]): Promise<void>
       return installAgent('uninstall', argv)
     case 'doctor agent':
       return examineAgent(argv)
+    case 'doctor edge':
+      return examineEdge(argv)
     case 'status':
       return runStatus(parseStatus(argv))
     case 'drain':
@@ -117,6 +120,13 @@ async function examineAgent(argv: readonly string[]): Promise<void> {
   const { controller: settings } = command
   const controller = settings && { ...settings, ask: () => askAboutInstance(settings) }
   exitWith(await runDoctor({ ...command, controller }, { readAllowedSubnets, parseLastEdges }, print))
+}
+
+async function examineEdge(argv: readonly string[]): Promise<void> {
+  const { edge, json } = parseEdgeDoctor(argv)
+  const { runEdgeDoctor } = await import('../host/edge-doctor.ts')
+  const { edgeToExamine } = await import('./edge-examination.ts')
+  exitWith(await runEdgeDoctor(edgeToExamine(edge), json, print))
 }
 
 async function setUpHost(argv: readonly string[]): Promise<void> {

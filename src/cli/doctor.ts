@@ -1,13 +1,18 @@
 import { type AgentListenerCommand, agentConfigFile, agentHelpFlags, type ReadAgentConfig, readAgent } from './agent.ts'
 import { splitAgentArgv } from './agent-argv.ts'
-import { switchFlag, UsageError } from './flags.ts'
+import { type EdgeCommand, edgeFlags, parseEdge } from './edge.ts'
+import { parseFlags, switchFlag, UsageError } from './flags.ts'
 import type { FollowerSettings } from './follower-flags.ts'
 import { familiesOf, familyFlag } from './host-setup.ts'
 
+const jsonFlag = { json: switchFlag('json', 'Print JSON instead of text') } as const
 const ownFlags = {
   family: { ...familyFlag, help: 'The address families of the clients' },
-  json: switchFlag('json', 'Print JSON instead of text'),
+  ...jsonFlag,
 } as const
+
+/** The flags of `truepeer doctor edge`: its own, and all of `truepeer edge`. */
+export const edgeDoctorFlags = { ...jsonFlag, ...edgeFlags } as const
 
 /** The flags of `truepeer doctor agent`: its own, and all of `truepeer agent`. */
 export const doctorFlags = { ...ownFlags, ...agentHelpFlags } as const
@@ -39,4 +44,10 @@ export function parseDoctor(argv: readonly string[], readConfig: ReadAgentConfig
     families: familiesOf(own.family[0]),
     json: own.json.length > 0,
   }
+}
+
+/** Reads the arguments behind `truepeer doctor edge`. @throws UsageError */
+export function parseEdgeDoctor(argv: readonly string[]): { readonly edge: EdgeCommand; readonly json: boolean } {
+  const { json } = parseFlags(argv, edgeDoctorFlags)
+  return { edge: parseEdge(argv.filter((word) => !/^--?json$/.test(word))), json: json.length > 0 }
 }

@@ -1,7 +1,7 @@
 import { agentHelpFlags } from './agent.ts'
 import { agentInstallFlags, agentUninstallFlags } from './agent-install.ts'
 import { backupFlags, controllerFlags, restoreFlags, tokenFlags } from './controller.ts'
-import { doctorFlags } from './doctor.ts'
+import { doctorFlags, edgeDoctorFlags } from './doctor.ts'
 import { edgeFlags } from './edge.ts'
 import { type FlagTable, spelled } from './flags.ts'
 import { hostSetupFlags } from './host-setup.ts'
@@ -40,6 +40,11 @@ export const commands = {
     summary: 'Check whether an agent with these flags will work on this host',
     usage: 'truepeer doctor agent [flags of this command and of truepeer agent]',
     flags: doctorFlags,
+  },
+  'doctor edge': {
+    summary: 'Check whether an edge with these flags will work on this host, and whether its backends can be reached',
+    usage: 'truepeer doctor edge [flags of this command and of truepeer edge]',
+    flags: edgeDoctorFlags,
   },
   status: {
     summary: 'Show a running edge (frontends, groups, backends, their health and connections) or agent (listeners)',

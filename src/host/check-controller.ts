@@ -80,13 +80,14 @@ function checkInstance(instances: readonly string[], instance: string, names: Se
   return warn(
     name,
     `the controller has no instance "${instance}"`,
-    `create it ("gcloud compute instances create ${instance} --private-network-ip ADDRESS", with the address of this host), or correct ${names.instance}, unless edges reach this host as a network endpoint`,
+    `if this host is an instance of another name ("gcloud compute instances list"), give that with ${names.instance}; if it is none and edges do not reach it as a network endpoint, create it ("gcloud compute instances create ${instance} --zone ZONE --private-network-ip ADDRESS", with the address of this host)`,
   )
 }
 
-function checkStateDirectory(directory: string, names: SettingNames): Finding {
+/** Checks that what is kept of a controller can be written, and by nobody else. */
+export function checkStateDirectory(directory: string, names: SettingNames): Finding {
   const name = 'state-directory'
-  const remedy = `make "${directory}" a directory that only the agent's user can access (mode 0700), or name another one with ${names.state}`
+  const remedy = `make "${directory}" a directory that only the user of the program can access (mode 0700), or name another one with ${names.state}`
   const place = nearest(directory)
   try {
     const stat = statSync(place)
@@ -94,7 +95,7 @@ function checkStateDirectory(directory: string, names: SettingNames): Finding {
     accessSync(place, constants.W_OK | constants.X_OK)
     if (place !== directory) return ok(name, `"${directory}" does not exist yet, and can be created`)
     if ((stat.mode & WRITABLE_BY_OTHERS) !== 0) {
-      return fail(name, `other users can write into "${directory}", and so decide whom the agent trusts`, remedy)
+      return fail(name, `other users can write into "${directory}", and so decide whom the program follows`, remedy)
     }
     return ok(name, `"${directory}" can be written`)
   } catch (error) {

@@ -17,7 +17,7 @@ const ENTRY = /\/bin\/(?:start|truepeer)\.js$/
 export async function checkListen(listen: Endpoint, keepsClientPorts: boolean, names: SettingNames): Promise<Finding> {
   const text = formatEndpoint(listen)
   const result = tryBind(listen)
-  if (result === EADDRINUSE) return await explainInUse(listen, names)
+  if (result === EADDRINUSE) return await explainInUse(listen, 'agent', `name another address with ${names.listen}`)
   if (result < 0) {
     const remedies: Record<string, string> = {
       EACCES: 'run this as root or with CAP_NET_BIND_SERVICE',
@@ -44,27 +44,37 @@ function tryBind(listen: Endpoint): number {
   return result
 }
 
-async function explainInUse(listen: Endpoint, settings: SettingNames): Promise<Finding> {
+/** Checks that the address and port of a frontend are an edge's, or can be. */
+export async function checkFrontend(listen: Endpoint, isAssigned: boolean): Promise<Finding> {
+  const text = formatEndpoint(listen)
+  const result = tryBind(listen)
+  if (result === EADDRINUSE)
+    return await explainInUse(listen, 'edge', 'give the forwarding rule another address or port')
+  if (result >= 0) return ok(NAME, `${text} is free`)
+  const error = errnoName(result)
+  if (error !== 'EADDRNOTAVAIL') return fail(NAME, `${text}: ${error}`, 'run this as root or with CAP_NET_BIND_SERVICE')
+  if (isAssigned) return ok(NAME, `${text}: the edge adds the address to this host`)
+  const detail = `${text}: this host does not have the address, so clients reach it only once it is routed here`
+  return warn(NAME, detail, 'add the address to this host, or give --assign-addresses')
+}
+
+async function explainInUse(listen: Endpoint, role: 'agent' | 'edge', otherwise: string): Promise<Finding> {
   const text = formatEndpoint(listen)
   const holders = await listenersOn(listen.port)
-  const agent = holders.find(({ pid }) => isAgent(pid))
-  if (agent !== undefined) return ok(NAME, `an agent listens on ${text} (pid ${agent.pid})`)
+  const own = holders.find(({ pid }) => isOurs(pid, role))
+  if (own !== undefined) return ok(NAME, `an ${role} listens on ${text} (pid ${own.pid})`)
   if (holders.length === 0) {
-    const remedy = 'if it is not an agent, stop it; run this as root to see which program it is'
+    const remedy = `if it is not an ${role}, stop it; run this as root to see which program it is`
     return warn(NAME, `a program listens on ${text} already`, remedy)
   }
   const names = [...new Set(holders.map(({ name, pid }) => `${name} (pid ${pid})`))].join(', ')
-  return fail(
-    NAME,
-    `${text} is taken by ${names}`,
-    `stop that program, or name another address with ${settings.listen}`,
-  )
+  return fail(NAME, `${text} is taken by ${names}`, `stop that program, or ${otherwise}`)
 }
 
-function isAgent(pid: string): boolean {
+function isOurs(pid: string, role: 'agent' | 'edge'): boolean {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-    return words.some((word) => ENTRY.test(word)) && words.includes('agent')
+    return words.some((word) => ENTRY.test(word)) && words.includes(role)
   } catch {
     return false
   }
@@ -76,6 +86,7 @@ export function checkBindCapability(listens: readonly Endpoint[]): Finding {
   const first = Number(readSysctl('net.ipv4.ip_unprivileged_port_start') ?? 1024)
   const ports = [...new Set(listens.map(({ port }) => port))]
   const privileged = ports.filter((port) => port < first)
+  if (ports.length === 0) return ok(name, 'there is no port yet')
   if (privileged.length === 0) return ok(name, `${portsNeed(ports)} none`)
   if (hasCapability(CAP_NET_BIND_SERVICE)) return ok(name, `effective; ${portsNeed(privileged)} it`)
   return fail(

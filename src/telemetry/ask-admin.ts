@@ -31,8 +31,18 @@ export async function askAdmin(
     throw new Error(`Nothing answers on "${name}" (${cause.message}); ${remedy}`, { cause })
   })
   if (status === 200) return body
-  const shown = withoutControls(body.slice(0, SHOWN_LENGTH_MAX).trim())
+  const shown = withoutControls(reasonIn(body).slice(0, SHOWN_LENGTH_MAX).trim())
   throw new Error(`"${name}" answers "${path}" with status ${status}: ${shown}`)
+}
+
+/** The text of an error of ours, or of a controller's API; everything else as it is. */
+function reasonIn(body: string): string {
+  try {
+    const { error } = JSON.parse(body) as { readonly error?: string | { readonly message?: string } }
+    return (typeof error === 'string' ? error : error?.message) ?? body
+  } catch {
+    return body
+  }
 }
 
 function ask(options: RequestOptions, timeoutMs: number): Promise<{ status: number; body: string }> {

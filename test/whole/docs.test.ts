@@ -9,7 +9,7 @@ import { readAgent } from '../../src/cli/agent.ts'
 import { parseAgentConfig } from '../../src/cli/agent-config.ts'
 import { parseAgentInstall } from '../../src/cli/agent-install.ts'
 import { parseBackup, parseController, parseRestore, parseToken } from '../../src/cli/controller.ts'
-import { parseDoctor } from '../../src/cli/doctor.ts'
+import { parseDoctor, parseEdgeDoctor } from '../../src/cli/doctor.ts'
 import { parseEdge } from '../../src/cli/edge.ts'
 import { parseHostSetup } from '../../src/cli/host-setup.ts'
 import { exampleAgentConfig } from '../../src/cli/reference.ts'
@@ -96,7 +96,7 @@ test('every command line in the documents is one that the program takes', () => 
       const parse = { backup: parseBackup, restore: parseRestore, token: parseToken }[first]
       return parse === undefined ? parseController([first, ...rest]) : parse(rest)
     },
-    doctor: (words) => parseDoctor(words, readConfig),
+    doctor: (words) => (words[0] === 'edge' ? parseEdgeDoctor(words.slice(1)) : parseDoctor(words, readConfig)),
     'host-setup': parseHostSetup,
     status: parseStatus,
     drain: (words) => parseSteer('drain', words),

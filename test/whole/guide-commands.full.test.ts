@@ -50,6 +50,7 @@ const BEFORE: Readonly<Record<string, readonly string[]>> = {
   'docs/guides/api.md': LOAD_BALANCER.slice(0, 1),
   'docs/guides/behind-google-cloud.md': LOAD_BALANCER,
   'docs/guides/run-an-edge.md': [
+    "ncat -lk 10.128.0.2 110 -c 'echo hello; sleep 1' > /dev/null 2>&1 &",
     'truepeer edge --config /etc/truepeer/edge.yaml --admin 127.0.0.1:9112',
     'truepeer edge --config /etc/truepeer/edge.yaml --admin unix:/run/truepeer-edge.sock',
   ],
