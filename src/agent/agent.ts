@@ -233,8 +233,9 @@ class Agent implements Program {
     }
     for (const name of [...this.#open]) if (!names.has(name)) this.#unlisten(name)
     this.#prepared = new Map(wanted.map((prepared) => [prepared.name, prepared]))
-    for (const warning of wanted.flatMap(({ listener, entrance }) => listenerWarnings(listener, entrance))) {
-      this.#context.log('warn', warning)
+    const listens = wanted.map(({ listener }) => listener.listen)
+    for (const { listener, entrance } of wanted) {
+      for (const warning of listenerWarnings(listener, entrance, listens)) this.#context.log('warn', warning)
     }
   }
 

@@ -29,11 +29,11 @@ test('a problem is told when it comes and when it goes, and the host is looked a
   assert.equal(asked, 3)
   assert.deepEqual(told.splice(0), [
     'warn: three',
-    'info: No longer so: one',
+    'info: Resolved: one',
     'warn: This host could not be examined: no room',
   ])
   await problems.check([])
-  assert.deepEqual(told, ['info: No longer so: two', 'info: No longer so: three'])
+  assert.deepEqual(told, ['info: Resolved: two', 'info: Resolved: three'])
 })
 
 test('listeners that come during a check are looked at after it', async (t) => {

@@ -54,7 +54,7 @@ export class HostProblems {
 
   #tell(found: ReadonlySet<string>): void {
     for (const problem of found) if (!this.#known.has(problem)) this.#log('warn', problem)
-    for (const problem of this.#known) if (!found.has(problem)) this.#log('info', `No longer so: ${problem}`)
+    for (const problem of this.#known) if (!found.has(problem)) this.#log('info', `Resolved: ${problem}`)
     this.#known = found
   }
 }

@@ -1,18 +1,20 @@
 import { classifyAddress } from '../address/address-class.ts'
-import { formatEndpoint, isSameEndpoint } from '../address/endpoint.ts'
+import { type Endpoint, formatEndpoint, isSameEndpoint } from '../address/endpoint.ts'
 import type { AgentListener } from './agent-listener.ts'
 import type { AgentEntranceOptions } from './agent-role-options.ts'
 
-/** What of a listener is taken and is perhaps not what was meant, a sentence each. */
+/** What of a listener is taken and is perhaps not what was meant, a sentence each; `listens` are those of all listeners. */
 export function listenerWarnings(
   { listen, target4, target6, trust }: AgentListener,
   { allowedSubnets }: Pick<AgentEntranceOptions, 'allowedSubnets'>,
+  listens: readonly Endpoint[],
 ): readonly string[] {
   const name = formatEndpoint(listen)
   const everyone = trust.kind === 'everyone' ? [] : (allowedSubnets ?? []).filter((subnet) => subnet.endsWith('/0'))
-  const isWildcard = classifyAddress(listen.address) === 'unspecified'
   const own = [target4, target6].filter((target) =>
-    isWildcard ? target.port === listen.port : isSameEndpoint(target, listen),
+    listens.some((one) =>
+      classifyAddress(one.address) === 'unspecified' ? target.port === one.port : isSameEndpoint(target, one),
+    ),
   )
   return [
     ...everyone.map(

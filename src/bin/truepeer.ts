@@ -144,6 +144,8 @@ async function runAgent(argv: readonly string[]): Promise<void> {
   const read = (): AgentCommand => readAgent(rest, readAgentConfig)
   const command = read()
   if (isOnlyChecked) {
+    // Its files are read as at a start; nothing is asked.
+    if (command.controller !== undefined) controllerClient(command.controller)
     const { describeAgent } = await import('../agent/describe-agent.ts')
     return print(describeAgent(command.listeners))
   }

@@ -102,9 +102,13 @@ test('with a controller, a listener that names nobody trusts its edges, and one 
 
 for (const [what, text, problem] of [
   ['a controller without an instance', `{controller: unix:/c, listeners: [${TRUSTING}]}`, /^\/instance: is missing/],
-  ['an instance without a controller', `{instance: a, listeners: [${TRUSTING}]}`, /\/instance: goes with --controller/],
-  ['a token without a controller', `{tokenFile: /t, listeners: [${TRUSTING}]}`, /\/tokenFile: goes with/],
-  ['a folder without a controller', `{state: /s, listeners: [${TRUSTING}]}`, /\/state: goes with/],
+  [
+    'an instance without a controller',
+    `{instance: a, listeners: [${TRUSTING}]}`,
+    /\/instance: can only be used with "controller"/,
+  ],
+  ['a token without a controller', `{tokenFile: /t, listeners: [${TRUSTING}]}`, /\/tokenFile: can only be used with/],
+  ['a folder without a controller', `{state: /s, listeners: [${TRUSTING}]}`, /\/state: can only be used with/],
   [
     'a token sent as plain text',
     `{controller: "http://192.0.2.1", instance: a, listeners: [${TRUSTING}]}`,

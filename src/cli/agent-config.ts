@@ -96,7 +96,8 @@ class ConfigReader {
       return
     }
     for (const key of Object.keys(others)) {
-      if (root[key] !== undefined) this.#problem(`/${key}`, `goes with ${spelled(controller)}`)
+      if (root[key] !== undefined)
+        this.#problem(`/${key}`, `can only be used with "controller"; add that, or remove this`)
     }
   }
 

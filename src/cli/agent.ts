@@ -43,7 +43,7 @@ export const agentListenerFlags = {
   allowedSubnetsFile: valueFlag(
     'allowed-subnets',
     'FILE',
-    'A file with the subnets of trusted edges, one per line; "#" starts a comment. Required; SIGHUP reads it again',
+    'Required without --controller and --allow-all-subnets: a file with the subnets of trusted edges, one per line; "#" starts a comment. SIGHUP reads it again',
     parseText,
   ),
   allowAllSubnets: switchFlag('allow-all-subnets', 'Trust headers from everyone who can reach the port'),
@@ -66,7 +66,7 @@ export const agentListenerFlags = {
   appCheck: valueFlag(
     'app-check',
     APP_CHECKS.join('|'),
-    'What it means that nothing listens on the targets (those given, or both defaults). none: a warning at the start; close-port: the port is closed meanwhile, for load balancers that check by connecting; on-demand: nothing, because the app listens only now and then, as on the passive ports of FTP',
+    'What to do while nothing listens on the targets (those given, or both defaults). none: warn at the start; close-port: close the port meanwhile, for load balancers that check by connecting; on-demand: nothing, because the app listens only now and then, as on the passive ports of FTP',
     oneOf(APP_CHECKS),
     'none',
   ),

@@ -135,7 +135,7 @@ test('an edge has one source of its configuration', () => {
   const { configuration } = parseEdge(controller)
   assert.equal(configuration.kind === 'controller' && configuration.file, '/var/lib/truepeer/edge-e.json')
   refused(() => parseEdge([...controller, '--config', 'f']), /--controller and --config cannot be used together/)
-  refused(() => parseEdge([...controller, '--check']), /--controller and --check cannot be used together/)
+  refused(() => parseEdge([...controller, '--check']), /with --controller, run "truepeer doctor edge"/)
   refused(
     () => parseEdge([...controller, '--backend', '192.0.2.1:1']),
     /--controller and --backend cannot be used together/,

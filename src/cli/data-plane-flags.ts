@@ -44,21 +44,21 @@ export const processFlags = {
   workerTimeout: valueFlag(
     'worker-timeout',
     'TIME',
-    'For how long a worker may give no sign of life before it counts as stuck: the log, /healthz, /readyz, the metrics and the service manager say so',
+    'How long a worker may give no sign of life before it counts as stuck, which the log, /healthz, /readyz, the metrics and the service manager are told',
     parsePositiveDuration,
     '5s',
   ),
   onStuckWorker: valueFlag(
     'on-stuck-worker',
     STUCK_ACTIONS.join('|'),
-    'What happens then: only that, or the process is ended by SIGABRT, for a core dump and a restart',
+    'What to do about a stuck worker: only report it, or end the process with SIGABRT, for a core dump and a restart',
     oneOf(STUCK_ACTIONS),
     'report',
   ),
   admin: valueFlag(
     'admin',
     'HOST:PORT|unix:PATH',
-    'Serve /metrics, /healthz, /readyz and /connections here, of an edge also /status and POST /backends/NAME/drain and enable; TCP only on loopback, a UNIX socket is for its owner only',
+    'Serve /metrics, /healthz, /readyz, /connections and /status here, and for an edge POST /backends/NAME/drain and enable; TCP only on loopback, a UNIX socket is for its owner only',
     parseAdmin,
   ),
 } as const
@@ -96,7 +96,7 @@ export const listenerFlags = {
   verbosity: valueFlag(
     'v',
     '0|1|2',
-    'Records of single connections: 0 a sample of bad headers, failures and strangers, 1 each that failed, 2 all',
+    'Which connections have a record in the log. 0: a sample of bad headers, failures and strangers; 1: each that failed; 2: all',
     integerBetween(0, 2),
     '0',
   ),

@@ -121,7 +121,7 @@ export const oneLineFlags = {
   tlsAlpn: listFlag(
     'tls-alpn',
     'PROTOCOL',
-    'An application protocol that clients may agree on (ALPN), such as "postgresql"; the flag for each, the preferred one first. Without it, none is',
+    'An application protocol that clients may agree on (ALPN), such as "postgresql"; repeat the flag for each protocol, the preferred one first. Without this flag, none is agreed on',
     parseAlpnProtocol,
   ),
   idleTimeout: valueFlag(
@@ -208,7 +208,7 @@ const commonFlags = {
   maxConnectionsPerClient: valueFlag(
     'max-connections-per-client',
     'N|fair',
-    'Connections at once of one client address, or one /64 of IPv6; further ones are reset. With --accept-proxy the source in the header counts. fair: an eighth of the places that are free, so that nobody can take them all. 0: no limit',
+    'How many open connections one client address, or one /64 of IPv6, may have; further ones are reset. With --accept-proxy the source in the header counts. fair: an eighth of the places that are free, so that nobody can take them all; 0 sets no limit',
     parseClientMax,
     'fair',
   ),
@@ -319,11 +319,10 @@ function configurationOf(
 ): EdgeCommand['configuration'] {
   const controller = edgeControllerSettings(values)
   if (controller !== undefined) {
-    refuseBeside('--controller', 'the controller says it', given, {
-      ...configFlags,
-      check: commonFlags.check,
-      ...oneLineFlags,
-    })
+    refuseBeside('--controller', 'the controller says it', given, { ...configFlags, ...oneLineFlags })
+    if (values.check.length > 0) {
+      throw new UsageError('--check is for files and flags; with --controller, run "truepeer doctor edge"')
+    }
     return controller
   }
   if (values.config.length === 0) return oneLineOf(given, values)

@@ -6,7 +6,13 @@ const FAMILIES = { both: [4, 6], ipv4: [4], ipv6: [6] } as const
 const FAMILY_NAMES = ['both', 'ipv4', 'ipv6'] as const
 
 /** The flag by which commands about a host leave one address family out. */
-export const familyFlag = valueFlag('family', FAMILY_NAMES.join('|'), 'Address families', oneOf(FAMILY_NAMES), 'both')
+export const familyFlag = valueFlag(
+  'family',
+  FAMILY_NAMES.join('|'),
+  'The address families to set up',
+  oneOf(FAMILY_NAMES),
+  'both',
+)
 
 /** The routing table that holds the route for the app's answers. */
 export const tableFlag = valueFlag('table', 'N', 'Number of the routing table to use', parseTable, '100')
@@ -54,7 +60,7 @@ export function parseHostSetup(argv: readonly string[]): HostSetupCommand {
   if (action === undefined) throw new UsageError(`truepeer host-setup needs an action: ${ACTIONS.join(', ')}`)
   const values = parseFlags(rest, hostSetupFlags)
   const isKept = values.watch.length > 0
-  if (isKept && action !== 'apply') throw new UsageError(`--watch goes with "apply", and not with "${action}"`)
+  if (isKept && action !== 'apply') throw new UsageError(`--watch can only be used with "apply", not with "${action}"`)
   return {
     action,
     table: values.table[0],

@@ -99,7 +99,7 @@ async function checkAbsentApp(
     const detail = `nothing listens on ${text}, but on ${formatEndpoint({ address: other, port })}: the app serves ${here} only, and clients with ${there} are refused`
     return fail(name, detail, `let the app listen on both, or name its address ${nameTarget}`)
   }
-  if (appCheck === 'on-demand') return ok(name, `nothing listens on ${text} now; it is to do so only now and then`)
+  if (appCheck === 'on-demand') return ok(name, `nothing listens on ${text} now, which --app-check on-demand allows`)
   const start = `start the app there, or name its address ${nameTarget}`
   if (appCheck === 'none') return fail(name, `nothing listens on ${text}`, start)
   return warn(name, `nothing listens on ${text}, and the port of the agent is closed meanwhile`, start)

@@ -83,7 +83,7 @@ test('a controller that answers, knows the instance and an edge, and a folder in
   )
   const other = await examine(['--config', file])
   assert.deepEqual(problems(other), { 'controller-instance': 'warn' })
-  assert.match(other['controller-instance'].remedy, /correct "instance" in the file/)
+  assert.match(other['controller-instance'].remedy, /give that with "instance" in the file/)
 })
 
 test('a token that is wrong, or of another role, is found, and the remedy makes the right one', async (t) => {

@@ -116,6 +116,9 @@ test('settings of an agent are checked without a port being opened; what is perh
   const refused = await truepeer(...args, '--check')
   assert.notEqual(refused.exitCode, 0)
   assert.match(refused.stderr, /Not a subnet: .*edges\.txt:1: "nowhere"/)
+  const follower = ['--controller', 'https://controller.example', '--instance', 'a', '--token-file', list]
+  const readable = await truepeer('agent', ...follower, '--check')
+  assert.deepEqual([readable.exitCode, /--token-file .* can be read by others/.test(readable.stderr)], [2, true])
 })
 
 test('a certificate and a key in each other’s place are named with their files', async (t) => {

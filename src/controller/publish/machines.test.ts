@@ -136,7 +136,7 @@ test('what fails ends its own operation with an error, is logged, and is tried a
   assert.deepEqual([failed.httpErrorStatusCode, failed.httpErrorMessage], [503, 'SERVICE UNAVAILABLE'])
   assert.deepEqual([failed.status, typeof failed.endTime], ['DONE', 'string'])
   assert.deepEqual([done.status, done.error, done.httpErrorStatusCode], ['DONE', undefined, undefined])
-  assert.match(JSON.stringify(api.logged), /Machines are not as they should be.*i1.*No namespace is left/)
+  assert.match(JSON.stringify(api.logged), /The machines differ from what is configured.*i1.*No namespace is left/)
   assert.equal((await api.send('GET', `${INSTANCES}/i1`)).status, 200, 'it is still wanted')
   provider.takeCount()
   for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) {
@@ -217,7 +217,7 @@ test('a provider that does not end is told to after five minutes, and its operat
   await pass(1_000)
   assert.equal(provider.signals.at(-1)?.aborted, true)
   const ended = await api.get(`${zone}/operations/${operation.name}`)
-  assert.match(JSON.stringify(ended.error), /have not become what is wanted within 300 s/)
+  assert.match(JSON.stringify(ended.error), /did not become what is configured within 300 s/)
 })
 
 test('what a provider reports is shown, and what is wanted stays; of instances that are gone nothing is kept', async (t) => {

@@ -107,7 +107,11 @@ export class Machines implements MachineSource {
     if (failures.length === 0) this.#retryMs = RETRY_MS_MIN
     else {
       const shown = failures.slice(0, FAILURES_LOGGED_MAX)
-      this.#log('error', 'Machines are not as they should be', { revision, failures: shown, retryMs: this.#retryMs })
+      this.#log('error', 'The machines differ from what is configured', {
+        revision,
+        failures: shown,
+        retryMs: this.#retryMs,
+      })
     }
     if (this.#isBehind) this.#trySoon()
     else if (failures.length > 0) {
@@ -123,7 +127,7 @@ export class Machines implements MachineSource {
       instances: all.filter(({ collection }) => collection === 'instances'),
       firewalls: all.filter(({ collection }) => collection === 'firewalls'),
     }
-    const late = new Error(`Machines have not become what is wanted within ${RECONCILE_MS_MAX / 1000} s`)
+    const late = new Error(`The machines did not become what is configured within ${RECONCILE_MS_MAX / 1000} s`)
     const timer = setTimeout(() => trying.abort(late), RECONCILE_MS_MAX)
     try {
       return await Promise.race([this.#provider.reconcile(wanted, trying.signal), rejectionOf(trying.signal)])
