@@ -4,7 +4,7 @@ import { formatIpAddress } from '../address/ip-address.ts'
 import type { ControllerClient } from '../feed/controller-client.ts'
 import { ALL_SOURCES_MAX, isEdgeSource } from '../feed/edge-source.ts'
 import type { SourcesLine } from '../feed/feed.ts'
-import { makeDirectory } from '../linux/make-directory.ts'
+import { makeDirectory, makeWritableDirectory } from '../linux/make-directory.ts'
 import { replaceFile } from '../linux/replace-file.ts'
 import { isOwnAddress } from '../linux/route.ts'
 import { readPrivateTextFile } from '../linux/text-file.ts'
@@ -47,7 +47,12 @@ export class TrustedEdges {
 
   /** Follows the controller from now on. */
   start(onChange: () => void): void {
-    const { client, instance, log } = this.#options
+    const { client, instance, file, log } = this.#options
+    try {
+      makeWritableDirectory(dirname(file), 0o700)
+    } catch (error) {
+      this.#onNotSaved(error)
+    }
     const onLine = (value: unknown): void => {
       const line = value as SourcesLine
       if (line.type !== 'sources') return
@@ -120,15 +125,20 @@ export class TrustedEdges {
   }
 
   #write(): void {
-    const { file, log } = this.#options
+    const { file } = this.#options
     const { generation, subnets } = this.#last
     const addresses = subnets.map(({ address }) => formatIpAddress(address))
     try {
       makeDirectory(dirname(file), 0o700)
       replaceFile(file, JSON.stringify(generation === '' ? addresses : { generation, addresses }))
     } catch (error) {
-      log('error', 'The list of edges cannot be saved for the next start', { file, problem: String(error) })
+      this.#onNotSaved(error)
     }
+  }
+
+  #onNotSaved(error: unknown): void {
+    const { file, log } = this.#options
+    log('error', 'The list of edges cannot be saved for the next start', { file, problem: String(error) })
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { makeDirectory } from './make-directory.ts'
+import { makeDirectory, makeWritableDirectory } from './make-directory.ts'
 
 test('what is missing of a path is made with the mode, and what exists is left as it is', (t) => {
   const root = mkdtempSync(join(tmpdir(), 'make-directory-'))
@@ -21,4 +21,5 @@ test('a path that nobody can make is an error at once', () => {
   assert.throws(() => makeDirectory('/proc/x', 0o700), { code: 'ENOENT' })
   assert.throws(() => makeDirectory('/proc/x/y/z', 0o700), { code: 'ENOENT' })
   assert.throws(() => makeDirectory('/dev/null/x', 0o700), { code: 'ENOTDIR' })
+  assert.throws(() => makeWritableDirectory('/dev/null', 0o700), { code: 'EACCES' })
 })

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /**
@@ -17,4 +17,15 @@ export function makeDirectory(path: string, mode: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
+}
+
+/**
+ * As {@link makeDirectory}, for a directory that this process will write to: what is in the way shows now, not at the
+ * first write.
+ *
+ * @throws Error of mkdir(2) or access(2)
+ */
+export function makeWritableDirectory(path: string, mode: number): void {
+  makeDirectory(path, mode)
+  accessSync(path, constants.W_OK | constants.X_OK)
 }

@@ -93,6 +93,7 @@ test('an edge with a full disk serves what comes, and says that it cannot keep i
   fill(disk)
   const { program } = await startFollowingEdge(undefined, controller.url, join(disk, 'state'))
   t.after(() => program.kill())
+  await program.waitForLine(/following the controller/)
   await program.waitForLine(/cannot be saved for the next start/)
   const { body } = await controller.ask('GET', '/truepeer/v1/edges')
   assert.equal((body as { readonly items: readonly { readonly isConnected: boolean }[] }).items[0]?.isConnected, true)

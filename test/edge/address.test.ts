@@ -7,7 +7,7 @@ import { startConfiguredEdge } from '../rig/edge.ts'
 import { eventually } from '../rig/eventually.ts'
 import { agentHosts, BACKEND, EDGE } from '../rig/hosts.ts'
 import { resources } from '../rig/resources.ts'
-import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
+import { COLD, startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const ADDRESS = '203.0.113.10'
 const ADDRESS6 = '2001:db8:203::10'
@@ -130,6 +130,14 @@ test('backends at link-local addresses are taken only with --allow-local-backend
         /^command line: .*link-local.*; give the address of another host, or start .*--allow-local-backends\n$/,
       )
   }
+})
+
+test('what of a configuration is perhaps not meant is in the log when the edge starts', async (t) => {
+  const { edge } = await agentHosts(t)
+  const words = ['--listen', FRONTEND, '--backend', '127.0.0.1:80', '--unlimited-clients', '0.0.0.0/0', ...COLD]
+  const program = edge.start(TRUEPEER, ['edge', ...words])
+  await program.waitForLine(/"level":"warn".*"msg":"The configuration: --unlimited-clients/)
+  await program.stop()
 })
 
 test('after kill -9 the next edge takes the address over, and a draining one leaves it to its successor', async (t) => {

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { formatIpAddress, type IpAddress } from '../../address/ip-address.ts'
 import type { ControllerClient } from '../../feed/controller-client.ts'
 import { isEdgeSource, SOURCES_MAX } from '../../feed/edge-source.ts'
@@ -9,6 +10,7 @@ import {
   isConfigurationId,
   type ReportedHealth,
 } from '../../feed/feed.ts'
+import { makeWritableDirectory } from '../../linux/make-directory.ts'
 import { sourceTowards } from '../../linux/route.ts'
 import { isSnapshot } from '../../snapshot/is-snapshot.ts'
 import { localBackendProblems } from '../../snapshot/local-backends.ts'
@@ -116,6 +118,11 @@ export class ControllerFollower {
   /** Follows the controller from now on, for an edge that serves {@link snapshot} as it is now. */
   start(edge: RunningEdge): void {
     this.#edge = edge
+    try {
+      makeWritableDirectory(dirname(this.#options.file), 0o700)
+    } catch (error) {
+      this.#onNotSaved(error)
+    }
     this.#findSources()
     void this.#follow()
     const timer = setInterval(() => this.#tick(), TICK_MS)
@@ -264,9 +271,13 @@ export class ControllerFollower {
     try {
       writeLastGood(this.#options.file, applied)
     } catch (error) {
-      const { file, log } = this.#options
-      log('error', 'The configuration cannot be saved for the next start', { file, problem: String(error) })
+      this.#onNotSaved(error)
     }
+  }
+
+  #onNotSaved(error: unknown): void {
+    const { file, log } = this.#options
+    log('error', 'The configuration cannot be saved for the next start', { file, problem: String(error) })
   }
 
   #findSources(): void {
