@@ -132,7 +132,10 @@ async function examineEdge(argv: readonly string[]): Promise<void> {
 async function setUpHost(argv: readonly string[]): Promise<void> {
   const command = parseHostSetup(argv)
   const { runHostSetup } = await import('../host/host-setup.ts')
-  exitWith(await runHostSetup(command, print, () => tellServiceManager('ready')))
+  // One that goes on has more to do than to print: output that nobody takes is lost.
+  if (command.isKept) process.stdout.on('error', () => {})
+  const tell = command.isKept ? (text: string): unknown => process.stdout.write(text) : print
+  exitWith(await runHostSetup(command, tell, () => tellServiceManager('ready')))
 }
 
 function exitWith(status: number): void {

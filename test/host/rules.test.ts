@@ -184,6 +184,17 @@ test("the doctor asks about the app's own answers: its user, its port, and clien
   }
 })
 
+test('with --watch it goes on when its output cannot be written', { skip: skipWithout('nft') }, async (t) => {
+  const { backend } = await bareHosts(t)
+  const watch = backend.start('sh', ['-c', `exec ${TRUEPEER} host-setup apply --watch > /dev/full`])
+  const isInPlace = async (): Promise<boolean> => !/fail|warn/.test(await status(backend))
+  await eventually('all is in place', isInPlace)
+  await shell(backend, 'ip rule flush; ip rule add lookup main priority 32766')
+  await eventually('all is in place again', isInPlace)
+  assert.ok(watch.isRunning)
+  await watch.stop()
+})
+
 test('with --watch ours comes back whatever others do, and clients are served meanwhile', {
   skip: skipWithout('nft'),
 }, async (t) => {
