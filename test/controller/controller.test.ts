@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Program } from '../../src/lab/program.ts'
@@ -10,6 +10,8 @@ import { type Answer, type LiveController, PROJECT, startController } from '../r
 import { testDirectory } from '../rig/directory.ts'
 import { TRUEPEER } from '../rig/truepeer.ts'
 
+/** The exit code of curl for a certificate of an authority that it does not know. */
+const CURL_UNKNOWN_AUTHORITY = 60
 const COLLECTION = `${PROJECT}/global/healthChecks`
 
 function truepeer(...args: string[]): Promise<RunResult> {
@@ -178,6 +180,30 @@ test('an edge follows over TLS with a token of its own, with no other, and not p
   await (await follow('edge-1', 'operator', trusted)).waitForLine(/status 403/)
   await (await follow('edge-1', 'edge', [])).waitForLine(/self-signed certificate/)
   assert.equal((await controller.ask('GET', '/truepeer/v1/edges')).status, 200)
+})
+
+test('SIGHUP reads the certificate again; one that is no good leaves the old one in use', async (t) => {
+  const folder = testDirectory(t)
+  const [cert, key] = await makeCertificate(folder, '127.0.0.1')
+  const [newCert, newKey] = await makeCertificate(testDirectory(t), '127.0.0.1')
+  const tls = ['--listen', '0.0.0.0:18444', '--tls-cert', cert, '--tls-key', key]
+  const controller = await started(t, join(folder, 'data'), tls)
+  /** What curl says of the controller, trusting this certificate alone: 0 when it is the one in use. */
+  const curl = async (trusted: string): Promise<number | undefined> =>
+    (await runProgram('curl', ['--silent', '--cacert', trusted, 'https://127.0.0.1:18444/'], { timeoutMs: 10_000 }))
+      .exitCode
+  const old = join(folder, 'old.crt')
+  copyFileSync(cert, old)
+  assert.deepEqual([await curl(old), await curl(newCert)], [0, CURL_UNKNOWN_AUTHORITY])
+  copyFileSync(newCert, cert)
+  copyFileSync(newKey, key)
+  controller.program.signal('SIGHUP')
+  await controller.program.waitForLine(/certificate read again/)
+  assert.deepEqual([await curl(old), await curl(newCert)], [CURL_UNKNOWN_AUTHORITY, 0])
+  writeFileSync(cert, 'no certificate\n')
+  controller.program.signal('SIGHUP')
+  await controller.program.waitForLine(/The reload failed; the old certificate is still in use/)
+  assert.equal(await curl(newCert), 0)
 })
 
 test('--admin shows metrics of what was answered, of the store and of the edges, and whether it is ready', async (t) => {
