@@ -70,6 +70,24 @@ test('--assign-addresses puts addresses on lo, and takes away only its own, when
   assert.equal(await isOnLoopback(edge, '203.0.113.11'), true, 'it was there before')
 })
 
+test('--assign-addresses takes back what a reload has put on lo when that reload fails', async (t) => {
+  const { edge, backend } = await agentHosts(t)
+  await greet(backend)
+  const [taken, further] = ['127.0.0.1:4444', '203.0.113.12']
+  await edge.listen(taken, (socket) => socket.destroy())
+  const described = (listened: readonly string[]): object[] =>
+    resources({
+      frontends: Object.fromEntries(listened.map((listen, index) => [`rule-${index}`, { listen, service: 'web' }])),
+      services: { web: { groups: { 'web-neg': { endpoints: [APP_ENDPOINT] } } } },
+    })
+  const { program, reload } = await startConfiguredEdge(t, edge, described([FRONTEND]), ['--assign-addresses'])
+  assert.equal(await reload(described([FRONTEND, `${further}:110`, taken])), 'failed')
+  await program.waitForLine(/127\.0\.0\.1:4444.*EADDRINUSE/)
+  assert.deepEqual([await isOnLoopback(edge, ADDRESS), await isOnLoopback(edge, further)], [true, false])
+  assert.equal(await reload(described([FRONTEND, `${further}:110`])), 'ok')
+  assert.equal(await ask(edge, `${further}:110`), 'hello')
+})
+
 test('--assign-addresses never takes an address that the edge needs itself', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await greet(backend)
