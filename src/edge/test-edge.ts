@@ -67,6 +67,9 @@ export class TestEdge {
   /** What was logged with the message "connection". */
   readonly records: LogFields[] = []
   readonly #table = new BackendTable(1)
+  readonly #services = new Services<EdgeService>()
+  readonly #makeService: (groups: readonly IdentifiedGroup[]) => EdgeService
+  readonly #groups: readonly IdentifiedGroup[]
 
   constructor(
     t: TestContext,
@@ -115,15 +118,17 @@ export class TestEdge {
         openTotal: new Int32Array(1),
       },
     )
-    this.service = role.makeService({
-      name: 'my-service',
-      idleTimeoutMs: timeouts.idleTimeoutMs,
-      tls: undefined,
-      logSampleRate: logSampleRate ?? 0,
-      plan: compilePlan(identified, undefined),
-    })
-    const services = new Services<EdgeService>()
-    services.set('my-service', this.service)
+    this.#groups = identified
+    this.#makeService = (planned) =>
+      role.makeService({
+        name: 'my-service',
+        idleTimeoutMs: timeouts.idleTimeoutMs,
+        tls: undefined,
+        logSampleRate: logSampleRate ?? 0,
+        plan: compilePlan(planned, undefined),
+      })
+    this.service = this.#makeService(identified)
+    this.#services.set('my-service', this.service)
     this.entrance = role.makeEntrance(
       {
         id: 0,
@@ -134,7 +139,7 @@ export class TestEdge {
         tls: null,
         service: 'my-service',
       },
-      services,
+      this.#services,
     )
     this.loop = new TestLoop(this.entrance, limits, listen === undefined ? {} : { listen: endpointOf(listen) })
     t.after(() => {
@@ -146,6 +151,11 @@ export class TestEdge {
   /** Sets what the workers read of each backend, by id. */
   show(...availabilities: readonly Availability[]): void {
     for (const [id, availability] of availabilities.entries()) this.#table.show(id, availability)
+  }
+
+  /** As a reload does: from now on the service has only the backends of this group. */
+  leaveGroup(index: number): void {
+    this.#services.set('my-service', this.#makeService([this.#groups[index]]))
   }
 
   /** Connects `count` clients that stay; returns how many of them each app got. */

@@ -279,6 +279,11 @@ export class TlsSession {
     return this.#handle !== null && isResumed(this.#handle)
   }
 
+  /** The other side's hello was read, or ours was made. */
+  get hasBegun(): boolean {
+    return this.#handle !== null
+  }
+
   /** What was agreed on; call it once the handshake is complete. */
   info(): TlsInfo | undefined {
     const handle = this.#handle

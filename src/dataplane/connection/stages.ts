@@ -11,16 +11,7 @@ import type { Connection, Entrance, HeaderRead, Service } from './connection-sta
 import type { Loop } from './loop.ts'
 import { isDelivered, isReceived, isUndelivered, relay } from './relay.ts'
 import { breakSide, isBackedUp } from './side.ts'
-import {
-  closeSide,
-  enqueue,
-  finishSide,
-  flush,
-  hasAcknowledged,
-  peekFrom,
-  sendBytes,
-  sinceDeparture,
-} from './side-io.ts'
+import { closeSide, enqueue, finishSide, flush, peekFrom, sendBytes, sinceDeparture } from './side-io.ts'
 import { closeNotify, receiveFrom, sendTo, shakeHands } from './transfer.ts'
 
 /**
@@ -41,7 +32,8 @@ export function handshake(loop: Loop, connection: Connection): HandshakeStep {
   const { tls } = client
   assert(tls !== null, 'Who shakes hands has a session')
   flush(client)
-  const step = client.failure === 0 ? shakeHands(client, tls) : 'failed'
+  // Who has reset may have sent the end of the handshake before, and a message; who had no answer from us cannot.
+  const step = client.failure === 0 || tls.hasBegun ? shakeHands(client, tls) : 'failed'
   if (step === 'wait' && client.isReadable) loop.continueLater(connection)
   if (step === 'failed') failHandshake(loop, connection, tls.failure ?? 'reset')
   if (step !== 'open') return step
@@ -144,9 +136,9 @@ export function dial(loop: Loop, connection: Connection): 'connecting' | 'failed
  */
 export function hasLeft(loop: Loop, { client, backend }: Connection): boolean {
   if (client.failure === 0 || backend.queue !== null || client.tls?.hasMore === true) return false
-  // A reset of ours would take away what the kernel has for the backend and the backend has not.
-  const hasGiven = backend.fd < 0 || backend.tls !== null || hasAcknowledged(backend)
-  return hasGiven && peekFrom(client, loop.buffer, 0, 1) === 0
+  // Who has given a backend something of its own was connected to it: that is for the relay to end.
+  const hasGiven = backend.fd >= 0 && backend.tls === null && backend.sentBytes > 0
+  return !hasGiven && peekFrom(client, loop.buffer, 0, 1) === 0
 }
 
 /** An attempt has failed: closes its socket and says what follows. */
@@ -157,6 +149,7 @@ export function afterFailure(loop: Loop, connection: Connection): 'again' | 'lat
   if (backend.tls !== null) forgetTls(connection)
   backend.failure = 0
   loop.counters.add(METRICS.connectFailures.slot)
+  followService(connection)
   const next = serviceOf(connection).afterFailure(connection, error, remainingConnectMs(loop, connection))
   if (next === 'give-up') return error === ETIMEDOUT ? 'connect-timeout' : 'connect-failed'
   loop.counters.add(METRICS.connectRetries.slot)
@@ -164,6 +157,20 @@ export function afterFailure(loop: Loop, connection: Connection): 'again' | 'lat
   loop.timers.clear(connection)
   loop.timers.set(connection, loop.nowMs + next)
   return 'later'
+}
+
+/** Leads a connection that has reached nobody to what its service is now: its backends of before may all be gone. */
+function followService(connection: Connection): void {
+  const entrance = entranceOf(connection)
+  // What is kept for the next backend begins with the header of this entrance; another one may write another.
+  if (entrance.successor !== null) return
+  const before = serviceOf(connection)
+  const now = entrance.route(connection)
+  if (now === before || now.uses.isRetired) return
+  if ((now.backendTls === undefined) !== (before.backendTls === undefined)) return
+  now.uses.acquire()
+  before.uses.release()
+  connection.service = now
 }
 
 /** Another backend gets a session of its own, and nothing of what was to begin this one. */

@@ -344,6 +344,42 @@ test('a client that leaves during the handshake is counted, closed or reset', as
   assert.equal(failures(loop, 'reset'), 1)
 })
 
+/** Carries node's TLS over a socket of the test's own. */
+class Wire extends Duplex {
+  readonly socket: TestSocket
+
+  constructor(socket: TestSocket) {
+    super()
+    this.socket = socket
+  }
+
+  override _read(): void {}
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    assert.equal(this.socket.send(chunk), chunk.length)
+    done()
+  }
+}
+
+test('what a client says behind its handshake is delivered, also where its reset is heard before either', async (t) => {
+  const { app, loop, tls } = start(t)
+  const wire = new Wire(loop.connect())
+  const { socket } = tls({ socket: wire, minVersion: 'TLSv1.3' })
+  let flight = 'nothing'
+  await until(loop, 'the server answers', () => {
+    flight = wire.socket.receive()
+    return flight !== 'nothing'
+  })
+  // From here on the loop hears nothing, as where the process is stopped or busy.
+  const hasWritten = new Promise<unknown>((resolve) => socket.write('message', resolve))
+  wire.push(Buffer.from(flight, 'latin1'))
+  assert.equal(await hasWritten, null)
+  wire.socket.reset()
+  assert.equal(await readFrom(loop, await accepted(loop, app)), 'messageECONNRESET')
+  assert.deepEqual(loop.ended, ['client-reset'])
+  assert.equal(failures(loop, 'reset'), 0)
+})
+
 test('who does not complete the handshake in time is cut off, however often it sends a byte', async (t) => {
   const { loop, tcp } = start(t)
   const socket = tcp()

@@ -103,6 +103,31 @@ test('after a failure another group is asked only when its own has nobody left',
   assert.equal(edge.backendCounters(1).connectFailures, 1)
 })
 
+for (const [name, isOtherFrontend] of [
+  ['is led to what its service has become meanwhile, with all that was for the first', false],
+  ['keeps its service where its frontend has become another one, too, whose header may be another', true],
+] as const) {
+  test(`a client whose only backend does not answer ${name}`, (t) => {
+    const edge = new TestEdge(t, [{ count: 1 }, { count: 1 }], { proxyHeader: PROXY_V1 }, { connectTimeoutMs: 3_000 })
+    edge.leaveGroup(0)
+    edge.apps[0].ignoreConnections()
+    const client = edge.loop.connect()
+    client.send('hello')
+    edge.loop.until('dialled', () => edge.open().backends[0] === 1)
+    edge.leaveGroup(1)
+    if (isOtherFrontend) edge.entrance.successor = new TestEdge(t, 1).entrance
+    edge.loop.advance(3_100)
+    if (isOtherFrontend) {
+      assert.deepEqual(edge.loop.ended, ['connect-timeout'])
+      assert.deepEqual(edge.open(), { backends: [0, 0], frontend: 0 })
+      return
+    }
+    const backend = edge.loop.accept(edge.apps[1])
+    assert.match(edge.loop.read(backend), /^PROXY TCP4 [^\r]+\r\nhello$/)
+    assert.deepEqual(edge.open(), { backends: [0, 1], frontend: 1 })
+  })
+}
+
 test('further attempts are bounded', (t) => {
   for (const [retriesMax, attempts] of [
     [0, 1],
