@@ -46,7 +46,7 @@ export class ScaleBytes {
   isNext(chunk: Buffer): boolean {
     for (let start = 0; start < chunk.length; start += ZEROS.length) {
       const part = chunk.subarray(start, start + ZEROS.length)
-      if (!part.equals(this.#next(part.length))) return false
+      if (!part.equals(this.next(part.length))) return false
     }
     return true
   }
@@ -56,7 +56,7 @@ export class ScaleBytes {
     if (count === 0) return done()
     const length = Math.min(count, pauseMs === 0 ? ZEROS.length : PACED_BYTES)
     const more = (): void => this.send(socket, count - length, pauseMs, done)
-    socket.write(this.#next(length), (error) => {
+    socket.write(this.next(length), (error) => {
       if (error != null) return
       // A write that succeeds at once calls back before any other socket has had its turn.
       if (pauseMs === 0) setImmediate(more)
@@ -64,7 +64,8 @@ export class ScaleBytes {
     })
   }
 
-  #next(length: number): Buffer {
+  /** The next `length` bytes, 64 KiB at most. */
+  next(length: number): Buffer {
     return this.#cipher.update(ZEROS.subarray(0, length))
   }
 }

@@ -1,6 +1,6 @@
 // Certificates, resources and clients for tests of frontends that terminate TLS.
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { Host } from '../../src/lab/host.ts'
 import { type CertificateFields, type Issued, issue } from '../../src/tls/test-certificates.ts'
@@ -63,7 +63,7 @@ export async function connectTls(from: Host, to: string, options: ConnectionOpti
 }
 
 /** Makes a TLS client of a connection. */
-export async function secure(socket: Socket, options: ConnectionOptions = {}): Promise<TLSSocket> {
+export async function secure(socket: Duplex, options: ConnectionOptions = {}): Promise<TLSSocket> {
   const client = connect({ socket, ca: ROOT.certificatePem, servername: 'app.example', ...options })
   await once(client, 'secureConnect')
   return client

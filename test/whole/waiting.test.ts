@@ -14,6 +14,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'test/rig/eventually.ts': 'here is what tests wait with: a condition, or a pause that says why',
   'test/programs/load.ts': 'how long a client has patience',
   'test/programs/scale-bytes.ts': 'the pace of a sender is what it is for',
+  'test/edge/mixed-talk.ts': 'the pace of a reader, and the patience of one',
   'test/programs/failing-program.ts': 'the moment of the failure',
   'src/lab/private-namespaces.test.ts': 'a program that hangs, to be killed',
   'test/whole/signals.test.ts': 'a program that lives until its signal is there',
