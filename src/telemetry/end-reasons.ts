@@ -103,11 +103,11 @@ const rows = {
   },
   'untrusted-peer': {
     role: 'both',
-    isCutOff: false,
+    isCutOff: true,
     isRefused: true,
     record: 'sample-on-request',
     meaning:
-      'The peer is not in the list of trusted edges (at an agent) or of load balancers (at an edge with "--accept-proxy"); its connection was closed before a byte was read.',
+      'The peer is not in the list of trusted edges (at an agent) or of load balancers (at an edge with "--accept-proxy"); its connection was reset before a byte was read.',
     remedy:
       'If it is an edge or a load balancer of yours, add its subnet to the list (and send an agent SIGHUP); otherwise, close the port to it with a firewall.',
   },

@@ -147,12 +147,18 @@ test('whoever is not in the list is refused before a byte is read', (t) => {
   client.send(LINE)
   edge.loop.until('ended', () => edge.loop.ended.length === 1)
   assert.deepEqual(edge.loop.ended, ['untrusted-peer'])
+  assert.equal(edge.loop.read(client), 'ECONNRESET')
   assert.equal(edge.frontendCounters().refused, 1)
   assert.deepEqual(edge.open(), { backends: [0], frontend: 0 })
   assert.deepEqual(
     edge.records.map(({ end }) => end),
     ['untrusted-peer'],
   )
+})
+
+test('whoever is not in the list is reset, also before a byte has come: a FIN would pass for the end of an app', (t) => {
+  const edge = new TestEdge(t, 1, { ...TRUST, acceptProxyFrom: ['198.51.100.0/24'] })
+  assert.equal(edge.loop.read(edge.loop.connect()), 'ECONNRESET')
 })
 
 test('whoever is in the list has to send a header', (t) => {
