@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { Program } from '../../src/lab/program.ts'
 import { type RunResult, runProgram } from '../../src/linux/run.ts'
 import { type Issued, issue } from '../../src/tls/test-certificates.ts'
+import { assertMetrics, metricIn } from '../rig/admin.ts'
 import { makeCertificate } from '../rig/certificate.ts'
 import { type Answer, type LiveController, PROJECT, startController } from '../rig/controller.ts'
 import { testDirectory } from '../rig/directory.ts'
@@ -226,21 +227,18 @@ test('--admin shows metrics of what was answered, of the store and of the edges,
   assert.equal((await controller.ask('GET', `${COLLECTION}/none`)).status, 404)
   const report = { health: {}, sources: [], applied: { generation: 'another', version: 9 } }
   assert.equal((await controller.ask('POST', '/truepeer/v1/edges/e1/status', report)).status, 200)
-  const lines = (await page('/metrics')).text.split('\n')
-  for (const line of [
-    'truepeer_controller_requests_total{method="healthChecks.insert",code="200"} 1',
-    'truepeer_controller_requests_total{method="healthChecks.get",code="404"} 1',
-    'truepeer_controller_requests_total{method="truepeer",code="200"} 1',
-    'truepeer_controller_request_seconds_count{method="healthChecks.insert"} 1',
-    'truepeer_controller_resources{collection="healthChecks"} 1',
-    'truepeer_controller_operations{state="done"} 1',
+  const metrics = (await page('/metrics')).text
+  assertMetrics(metrics, {
+    'truepeer_controller_requests_total{method="healthChecks.insert",code="200"}': 1,
+    'truepeer_controller_requests_total{method="healthChecks.get",code="404"}': 1,
+    'truepeer_controller_requests_total{method="truepeer",code="200"}': 1,
+    'truepeer_controller_request_seconds_count{method="healthChecks.insert"}': 1,
+    'truepeer_controller_resources{collection="healthChecks"}': 1,
+    'truepeer_controller_operations{state="done"}': 1,
     // The first change made the project.
-    'truepeer_controller_revision 2',
-    'truepeer_controller_edge_connected{edge="e1"} 0',
-    'truepeer_controller_edge_revision{edge="e1"} 0',
-  ]) {
-    assert.ok(lines.includes(line), `${line} is missing in\n${lines.join('\n')}`)
-  }
-  const bytes = lines.find((line) => line.startsWith('truepeer_controller_database_bytes '))
-  assert.ok(Number(bytes?.split(' ')[1]) > 4096, bytes)
+    truepeer_controller_revision: 2,
+    'truepeer_controller_edge_connected{edge="e1"}': 0,
+    'truepeer_controller_edge_revision{edge="e1"}': 0,
+  })
+  assert.ok(metricIn(metrics, 'truepeer_controller_database_bytes') > 4096)
 })

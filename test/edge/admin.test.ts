@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
+import { assertMetrics } from '../rig/admin.ts'
 import { echoThrough } from '../rig/agent.ts'
 import { startEchoApp } from '../rig/apps.ts'
 import { type LiveEdge, startConfiguredEdge } from '../rig/edge.ts'
@@ -85,15 +86,13 @@ test('/status and the metrics show frontends, groups and backends with their con
   }
   const metrics = await read('/metrics')
   const labels = `service="web",group="us-central1-b/web-neg",backend="${FIRST}"`
-  for (const line of [
-    'truepeer_frontend_connections_total{frontend="web"} 5',
-    'truepeer_frontend_connections_open{frontend="web"} 1',
-    `truepeer_backend_health{${labels},state="HEALTHY"} 1`,
-    `truepeer_backend_availability{${labels},state="down"} 0`,
-    'truepeer_configuration_reloads_total{result="failed"} 0',
-  ]) {
-    assert.ok(metrics.includes(`\n${line}\n`), line)
-  }
+  assertMetrics(metrics, {
+    'truepeer_frontend_connections_total{frontend="web"}': 5,
+    'truepeer_frontend_connections_open{frontend="web"}': 1,
+    [`truepeer_backend_health{${labels},state="HEALTHY"}`]: 1,
+    [`truepeer_backend_availability{${labels},state="down"}`]: 0,
+    'truepeer_configuration_reloads_total{result="failed"}': 0,
+  })
   held.destroy()
 })
 

@@ -29,3 +29,9 @@ export function metricIn(exposition: string, name: string): number {
   assert.ok(line, `there is no metric ${name}`)
   return Number(line.slice(name.length))
 }
+
+/** Asserts the values of some metrics of an exposition, by their names as {@link metricIn} takes them. */
+export function assertMetrics(exposition: string, expected: Readonly<Record<string, number>>): void {
+  const names = Object.keys(expected)
+  assert.deepEqual(Object.fromEntries(names.map((name) => [name, metricIn(exposition, name)])), expected)
+}
