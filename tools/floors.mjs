@@ -42,7 +42,7 @@ export const rooms = [
     holds: 'text: order, escaping, the message of an error',
     mayImport: [],
     packages: [],
-    because: 'it is ground floor: everything can stand on it, so it stands on nothing',
+    because: 'it is ground floor: everything may import it, so it imports nothing',
   },
   {
     floor: 0,
@@ -50,7 +50,7 @@ export const rooms = [
     holds: 'IP address, endpoint, CIDR, CIDR set, address classes',
     mayImport: [],
     packages: [],
-    because: 'it is ground floor: everything can stand on it, so it stands on nothing',
+    because: 'it is ground floor: everything may import it, so it imports nothing',
   },
   {
     floor: 0,
@@ -106,7 +106,7 @@ export const rooms = [
     holds: 'what edges, agents and controllers say to each other, and its client',
     mayImport: ['address', 'text', 'snapshot', 'telemetry'],
     packages: ['node'],
-    because: 'both ends of the feed stand on it',
+    because: 'both ends of the feed need it',
   },
   {
     floor: 3,
@@ -146,7 +146,7 @@ export const rooms = [
     floor: 4,
     folder: 'edge/health',
     holds: 'main thread: health checks and load polls, what is asked, and what the answers mean',
-    mayImport: ['address', 'proxy-protocol', 'snapshot', 'telemetry', 'edge/conversation'],
+    mayImport: ['address', 'text', 'proxy-protocol', 'snapshot', 'telemetry', 'edge/conversation'],
     packages: ['node'],
     because: 'it finds out; what follows for new connections is for edge/backends',
   },
@@ -275,9 +275,9 @@ export const rooms = [
     floor: 4,
     folder: 'controller/model',
     holds: 'what every method is given: collections, paths, links, references, errors, the world around',
-    mayImport: ['text', 'compute', 'snapshot', 'controller/store'],
+    mayImport: ['text', 'compute', 'snapshot', 'feed', 'controller/store'],
     packages: ['node'],
-    because: 'everything of the controller stands on it',
+    because: 'everything of the controller needs it',
   },
   {
     floor: 4,
@@ -367,6 +367,7 @@ export const rooms = [
     folder: 'controller',
     holds: 'puts a controller together',
     mayImport: [
+      'text',
       'snapshot',
       'telemetry',
       'controller/store',

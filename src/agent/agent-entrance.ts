@@ -122,6 +122,6 @@ export class AgentEntrance implements Entrance {
 
 function toCidrSet(texts: readonly string[] | null): CidrSet | null {
   if (texts === null) return null
-  // The main thread has checked every text; one that is wrong all the same trusts nobody.
+  // The main thread has checked every text; one that is still wrong trusts nobody.
   return new CidrSet(texts.map(parseCidr).filter((cidr) => cidr !== undefined))
 }

@@ -9,6 +9,7 @@ import { replaceFile } from '../linux/replace-file.ts'
 import { isOwnAddress } from '../linux/route.ts'
 import { readPrivateTextFile } from '../linux/text-file.ts'
 import type { Log } from '../telemetry/log.ts'
+import { messageOf } from '../text/error-message.ts'
 
 /** The addresses of as many edges as an agent trusts fit into it. */
 const LINE_BYTES_MAX = 1024 * 1024
@@ -117,7 +118,7 @@ export class TrustedEdges {
           'The list of edges from the last run cannot be read; nobody is trusted until the controller answers',
           {
             file,
-            problem: String(error),
+            problem: messageOf(error),
           },
         )
       return { generation: '', subnets: [] }
@@ -138,7 +139,7 @@ export class TrustedEdges {
 
   #onNotSaved(error: unknown): void {
     const { file, log } = this.#options
-    log('error', 'The list of edges cannot be saved for the next start', { file, problem: String(error) })
+    log('error', 'The list of edges cannot be saved for the next start', { file, problem: messageOf(error) })
   }
 }
 

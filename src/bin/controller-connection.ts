@@ -8,7 +8,7 @@ import { readCredentialToken, readNamedRoots, readNamedToken } from './named-fil
 
 /** Reads what a connection to a controller needs, and again for each request. @throws UsageError */
 export function controllerClient({ address, tokenFile, caFile }: ControllerConnection): ControllerClient {
-  // The token of a service without a user of its own may stand in a file that only root can read.
+  // The token of a service without a user of its own may be in a file that only root can read.
   const credential = tokenFile && credentialFile(process.env, TOKEN_CREDENTIAL)
   const readToken = (): string | undefined => {
     if (credential) return readCredentialToken('--token-file', credential)

@@ -10,7 +10,7 @@ import { CertificateError, certificateWarnings, readCertificate } from '../tls/c
 import { edgeTls } from './edge-tls.ts'
 import { readNamedFile } from './named-file.ts'
 import { programVersion } from './program-version.ts'
-import { findService, logForm } from './service.ts'
+import { findServiceManager, logForm } from './service-manager.ts'
 
 type TlsFiles = NonNullable<ControllerCommand['tls']>
 
@@ -24,7 +24,7 @@ export async function runController({ tls, admin, ...command }: ControllerComman
   }
   process.on('uncaughtException', onFatal)
   process.on('unhandledRejection', (reason) => onFatal(asError(reason)))
-  const service = findService(log)
+  const service = findServiceManager(log)
   let controller: Controller | undefined
   let isStopping = false
   const stop = async (signal: NodeJS.Signals): Promise<void> => {

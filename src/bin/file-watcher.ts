@@ -9,7 +9,7 @@ const POLL_MS = 2_000
 
 /**
  * Notices when the content of files changes, however it is replaced: written over, renamed into place, or behind a link
- * that is switched, as with a ConfigMap of Kubernetes or the certificates of certbot. Whether others than its owner may
+ * that is switched, as with a ConfigMap of Kubernetes or the certificates of certbot. Whether other users may
  * read a file counts, too: a key that they may is refused until that has changed.
  */
 export class FileWatcher {

@@ -7,7 +7,7 @@ import { openLog } from '../telemetry/log.ts'
 import { dataPlaneMetrics } from '../telemetry/registry.ts'
 import { asError } from '../text/error-message.ts'
 import { programVersion } from './program-version.ts'
-import { findService, logForm } from './service.ts'
+import { findServiceManager, logForm } from './service-manager.ts'
 
 /** What the life of the process depends on, beside the program itself. */
 export type ServeOptions = {
@@ -70,7 +70,7 @@ export async function serve(
     const metrics = dataPlaneMetrics({ read, droppedRecords: dropped, version: programVersion(), liveness, edge })
     await startAdmin(options.admin, { metrics, connections, problem, isReady: () => isReady, edge, agentStatus })
   }
-  const service = findService(log)
+  const service = findServiceManager(log)
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (!isReady || program === undefined) return exit(0)
     isReady = false

@@ -33,7 +33,7 @@ import { askAboutInstance, controllerClient } from './controller-connection.ts'
 import { readNamedFile, readNamedRoots } from './named-file.ts'
 import { programVersion } from './program-version.ts'
 import { serve } from './serve.ts'
-import { tellServiceManager } from './service.ts'
+import { tellServiceManager } from './service-manager.ts'
 
 const EXIT_USAGE = 2
 const VERSION_WORDS = ['version', '--version', '-version', '-V']

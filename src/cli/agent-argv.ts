@@ -22,7 +22,7 @@ export function splitAgentArgv<Table extends FlagTable>(
   return { agentArgv, own: values as FlagValues<Table> }
 }
 
-/** The flag with its text as its value, checked all the same; a default is the agent's own business. */
+/** The flag with its text as its value, which is still checked; a default is the agent's own business. */
 function asText(flag: Flag<unknown>): Flag<string> {
   const parse = (text: string, name: string): string => {
     flag.parse(text, name)
@@ -33,6 +33,6 @@ function asText(flag: Flag<unknown>): Flag<string> {
 
 function words(flag: Flag<unknown>, text: string): string[] {
   if (flag.metavar === '') return [spelled(flag)]
-  // A value that looks like a flag has to stand in the same word.
+  // A value that looks like a flag has to be in the same word.
   return text.startsWith('-') ? [`${spelled(flag)}=${text}`] : [spelled(flag), text]
 }

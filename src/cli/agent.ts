@@ -101,7 +101,7 @@ export const agentFlags = {
   closeAfter: valueFlag(
     'close-after',
     'SECONDS',
-    'For UDP, which is not supported yet',
+    'How long a UDP flow may be silent; UDP is not supported yet',
     integerBetween(0, 86_400),
     '60',
   ),
@@ -123,7 +123,7 @@ const checkFlag = {
   check: switchFlag('check', 'Check the settings, print what is wrong with them or that they are valid, and exit'),
 } as const
 
-/** All that may stand behind `truepeer agent`; {@link readAgent} says what goes together. */
+/** All that may follow `truepeer agent`; {@link readAgent} says what goes together. */
 export const agentHelpFlags = { ...agentFlags, ...configFlag, ...checkFlag } as const
 
 /** One listening port of an agent. */
@@ -183,7 +183,7 @@ export function takeCheck(argv: readonly string[]): {
   return { isOnlyChecked: rest.length < argv.length, rest }
 }
 
-/** The file of `--config FILE`, which stands alone; undefined when the command line has no such flag. @throws UsageError */
+/** The file of `--config FILE`, which is given alone; undefined when the command line has no such flag. @throws UsageError */
 export function agentConfigFile(argv: readonly string[]): string | undefined {
   if (!argv.some((word) => /^--?config(=|$)/.test(word))) return undefined
   try {

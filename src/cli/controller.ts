@@ -131,7 +131,7 @@ export const backupFlags = {
 /** Reads the arguments behind `truepeer controller backup`. @throws UsageError */
 export function parseBackup(argv: readonly string[]): { readonly directory: string; readonly file: string } {
   const values = parseFlags(argv, backupFlags)
-  return { directory: dataOf(values.data), file: mandatory(values.to, '--to', 'the file to write') }
+  return { directory: dataOf(values.data), file: required(values.to, '--to', 'the file to write') }
 }
 
 /** The flags of `truepeer controller restore`. */
@@ -148,7 +148,7 @@ export function parseRestore(argv: readonly string[]): {
   readonly overwrites: boolean
 } {
   const values = parseFlags(argv, restoreFlags)
-  const file = mandatory(values.from, '--from', 'the backup')
+  const file = required(values.from, '--from', 'the backup')
   return { directory: dataOf(values.data), file, overwrites: values.overwrite.length > 0 }
 }
 
@@ -196,21 +196,21 @@ export function parseToken(argv: readonly string[]): TokenCommand {
     case 'list':
       return { directory, action }
     case 'revoke':
-      return { directory, action, id: mandatory(values.id, '--id', 'the token, as list shows it') }
+      return { directory, action, id: required(values.id, '--id', 'the token, as list shows it') }
     case 'create': {
       const [role] = values.role
       if (role === undefined) throw new UsageError(`--role is missing; give one of ${ROLES.join(', ')}`)
       const creates = values.create.length > 0
-      return { directory, action, role, creates, user: mandatory(values.user, '--user', 'who will use it') }
+      return { directory, action, role, creates, user: required(values.user, '--user', 'who will use it') }
     }
   }
 }
 
 function dataOf(given: readonly string[]): string {
-  return mandatory(given, '--data', 'the directory of the controller')
+  return required(given, '--data', 'the directory of the controller')
 }
 
-function mandatory([value]: readonly string[], flag: string, what: string): string {
+function required([value]: readonly string[], flag: string, what: string): string {
   if (value === undefined) throw new UsageError(`${flag} is missing; give ${what}`)
   return value
 }

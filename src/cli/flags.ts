@@ -88,7 +88,7 @@ export function quoted(word: string): string {
 
 type Token = { readonly name: string; readonly value: string }
 
-/** As Go's flag package, and so go-mmproxy: "-mark 1", "--mark 1", "-mark=1" and "--mark=1" are all the same. */
+/** As Go's flag package, and so go-mmproxy: "-mark 1", "--mark 1", "-mark=1" and "--mark=1" are equal. */
 function tokenize(argv: readonly string[], table: FlagTable): Token[] {
   const flags = Object.values(table)
   const tokens: Token[] = []

@@ -158,7 +158,7 @@ function flagSection(flag: Flag<unknown>, configPlace: string | undefined): stri
   ]
 }
 
-/** Where a flag of the agent stands in its configuration file. */
+/** Where a flag of the agent is in its configuration file. */
 function place(key: string): string {
   if (key in agentListenerFlags) return `In the file: \`${key}\`, for each listener.`
   if (key === 'workers' || key in processFlags || key in agentControllerFlags)

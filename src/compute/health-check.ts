@@ -5,7 +5,7 @@ import { serverDefaults } from './server-defaults.ts'
 
 const added = serverDefaults.healthChecks
 const TEXT_LENGTH_MAX = 1024
-/** What may stand in a Host header (RFC 3986 §3.2.2 and §3.2.3): no space, no line break, nothing that ends a host. */
+/** What may be in a Host header (RFC 3986 §3.2.2 and §3.2.3): no space, no line break, nothing that ends a host. */
 const HOST_HEADER_PATTERN = "^[A-Za-z0-9._~%!$&'()*+,;=:\\[\\]-]*$"
 /** Goes into messages of gRPC as it is. */
 const SERVICE_NAME_PATTERN = '^[!-~]*$'

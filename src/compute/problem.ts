@@ -12,9 +12,9 @@ export type ProblemCode =
   | 'conflict'
   | 'unsupported'
 
-/** One thing that is wrong with a resource: where it stands, which rule it breaks, and what to do. */
+/** One thing that is wrong with a resource: where it is, which rule it breaks, and what to do. */
 export type Problem = {
-  /** Where the resource stands: the file's name, `command line`, or empty for an API request. */
+  /** Where the resource is: the file's name, `command line`, or empty for an API request. */
   readonly source: string
   /** `backendServices/my-tcp-lb`; `resource 3` while the name is not known; empty for the document as a whole. */
   readonly resource: string
@@ -68,7 +68,7 @@ export class ProblemList {
 /**
  * Shows a value inside a sentence.
  *
- * Texts stand in double quotes, cut and escaped. A mapping or a list is only named, and so is a text that may be a key
+ * Texts are in double quotes, cut and escaped. A mapping or a list is only named, and so is a text that may be a key
  * or a certificate: what a problem says ends up in logs.
  */
 export function quoted(value: unknown): string {

@@ -40,7 +40,7 @@ export function parseReference(text: string): Reference | undefined {
   return segments.length > 0 && scope === undefined ? undefined : { collection, scope, name }
 }
 
-/** Writes where a resource stands: `global/backendServices/n`, `zones/z/instances/n`. */
+/** Writes where a resource is: `global/backendServices/n`, `zones/z/instances/n`. */
 export function formatReference(scope: Scope, collection: string, name: string): string {
   return `${formatScope(scope)}/${collection}/${name}`
 }
@@ -56,7 +56,7 @@ export function regionOfZone(zone: string): string {
   return zone.replace(/-[a-z]$/, '')
 }
 
-/** The segments that stand behind the project, or all of them where no project is named; undefined: a wrong start. */
+/** The segments that come after the project, or all of them where no project is named; undefined: a wrong start. */
 function localSegments(text: string): string[] | undefined {
   // Most references have no host, and compiling reads one for each member of each group.
   const host = text.includes('//') ? (/^(https?:)?\/\/[^/\s]+/.exec(text)?.[0] ?? '') : ''

@@ -29,7 +29,7 @@ export const definitions = {
   firewalls,
 } as const
 
-/** The plural of a kind, as it stands in URLs: `backendServices`. */
+/** The plural of a kind, as it is in URLs: `backendServices`. */
 export type CollectionName = keyof typeof definitions
 
 /** What a resource of a collection holds, defaults applied; fields that only a server sets are left out. */

@@ -21,7 +21,7 @@ const pemFields = {
   ),
 } as const
 
-/** SSL certificates (`compute#sslCertificate`). Once checked, chain and key stand at the top. */
+/** SSL certificates (`compute#sslCertificate`). Once checked, chain and key are at the top. */
 export const sslCertificates = defineResource(
   {
     kind: 'compute#sslCertificate',

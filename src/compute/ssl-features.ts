@@ -5,7 +5,7 @@ export const ALPN_PROTOCOL_LENGTH_MAX = 255
 export const ALPN_PROTOCOL_PATTERN = '^[!-~]+$'
 
 // What SSL policies and target SSL proxies are made of, as Google Compute Engine defines them
-// (cloud.google.com/load-balancing/docs/ssl-policies-concepts). It stands apart from the resources, because the data
+// (cloud.google.com/load-balancing/docs/ssl-policies-concepts). It is apart from the resources, because the data
 // plane reads it too and shall not load the schemas.
 
 /** A target proxy takes as many certificates. */

@@ -78,7 +78,7 @@ export function readYamlDocuments(text: string): readonly YamlDocument[] {
   }
 }
 
-/** Where a key stands that its mapping has already. */
+/** Where a key is that its mapping has already. */
 function repeatedKeys(document: Document.Parsed): readonly number[] {
   const offsets: number[] = []
   visit(document, {

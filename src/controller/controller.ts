@@ -5,6 +5,7 @@ import type { RefusedIn } from '../snapshot/servable.ts'
 import type { ControllerStatus } from '../telemetry/controller-metrics.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import type { Log } from '../telemetry/log.ts'
+import { messageOf } from '../text/error-message.ts'
 import { Api } from './api/api.ts'
 import { Door } from './http/door.ts'
 import { type HttpServer, isTrustedAddress, startHttpServer, type TlsIdentity } from './http/http-server.ts'
@@ -114,7 +115,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
         for (const { server, hasTls } of servers) if (renewed !== undefined && hasTls) server.renewTls(renewed)
         log('info', 'certificate read again')
       } catch (error) {
-        log('error', 'The reload failed; the old certificate is still in use', { problem: String(error) })
+        log('error', 'The reload failed; the old certificate is still in use', { problem: messageOf(error) })
       }
     },
   }

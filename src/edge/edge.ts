@@ -20,8 +20,8 @@ import type { ConfigurationStatus, EdgeControl, EdgeStatus, SteerResult } from '
 import type { LogFields } from '../telemetry/log.ts'
 import type { TicketKey } from '../tls/ticket-keys.ts'
 import { type BackendHealth, BackendStates } from './backends/backend-states.ts'
-import { Drains, type Leaver } from './backends/drain.ts'
 import { frontendIdKey, idOf, type PlacedBackend, placedBackends, releaseIds, takeIds } from './backends/edge-ids.ts'
+import { type Leaver, LeavingBackends } from './backends/leaving-backends.ts'
 import { BackendTable } from './balance/backend-table.ts'
 import { AssignedAddresses, type Assignment, NOTHING_ASSIGNED } from './frontends/assigned-addresses.ts'
 import { BackendServices } from './frontends/backend-services.ts'
@@ -157,7 +157,7 @@ class Edge implements RunningEdge {
   readonly #services: BackendServices
   readonly #frontends: Frontends
   readonly #states: BackendStates
-  readonly #drains: Drains
+  readonly #leaving: LeavingBackends
   readonly #addresses = new AssignedAddresses()
   /** Frontends that were closed, for as long as their address has to stay for the sake of connections. */
   #closing: readonly { readonly address: string; readonly id: number }[] = []
@@ -186,7 +186,7 @@ class Edge implements RunningEdge {
     this.#tls = new FrontendTlsStore(options.handshakeTimeoutMs, context.log)
     this.#frontends = new Frontends(options, pool, table, this.#tls, context.inherited)
     this.#states = new BackendStates(table, context.log, options.sourceAddresses)
-    this.#drains = new Drains({
+    this.#leaving = new LeavingBackends({
       end: (ids) => pool.endConnections(ids, 'drained'),
       release: (idKey) => void table.releaseBackend(idKey),
       open: (id) => table.backends.open(id),
@@ -229,7 +229,7 @@ class Edge implements RunningEdge {
     clearInterval(this.#sweep)
     clearInterval(this.#retry)
     this.#states.stop()
-    this.#drains.stop()
+    this.#leaving.stop()
     this.#tls.stop()
     this.#pool.stopNow()
     try {
@@ -283,7 +283,7 @@ class Edge implements RunningEdge {
       states: this.#states,
       tls: this.#tls,
       configuration: this.configuration(),
-      leaving: this.#drains.list(),
+      leaving: this.#leaving.list(),
     })
   }
 
@@ -362,7 +362,7 @@ class Edge implements RunningEdge {
     }
     const { snapshot, difference } = applied
     // From here on nothing can fail any more.
-    this.#drains.cancel((idKey) => this.#states.has(idKey))
+    this.#leaving.cancel((idKey) => this.#states.has(idKey))
     this.#services.define(difference.services.changed)
     for (const { after } of difference.changed) this.#frontends.change(after)
     for (const frontend of difference.closed) this.#close(frontend)
@@ -417,7 +417,7 @@ class Edge implements RunningEdge {
     } catch (error) {
       this.#services.remove(services.added)
       this.#states.use(before)
-      for (const id of this.#drains.ids()) this.#table.leave(id)
+      for (const id of this.#leaving.ids()) this.#table.leave(id)
       throw error
     }
     this.#unopened = unopened
@@ -477,7 +477,7 @@ class Edge implements RunningEdge {
       }
       leavers.push({ ...backend, idKey, key, id, drainingTimeoutMs: one.drainingTimeoutMs })
     }
-    this.#drains.start(leavers)
+    this.#leaving.start(leavers)
   }
 
   /** Takes away the addresses that nobody listens on and no connection uses any more. */

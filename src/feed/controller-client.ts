@@ -58,7 +58,7 @@ export class ControllerClient {
   readonly #secrets: ControllerSecrets
   readonly #waits: Waits
   /** Where it has answered last. */
-  #peer: string | undefined
+  #lastAddress: string | undefined
 
   constructor(address: ControllerAddress, secrets: ControllerSecrets, waits = WAITS) {
     this.#address = address
@@ -91,7 +91,7 @@ export class ControllerClient {
       const startedMs = performance.now()
       const take = (text: string): void => {
         const line = parseLine(text)
-        // First: whoever sends what cannot be taken is no controller, and is asked ever more seldom.
+        // First: whoever sends what cannot be taken is no controller, and is asked less and less often.
         onLine(line)
         if (!isFollowing) log('info', 'following the controller')
         isFollowing = true
@@ -130,7 +130,7 @@ export class ControllerClient {
     // Without an answer of the name server there is still the last connection.
     const late = sleep(LOOKUP_MS_MAX, [], { ref: false })
     const found = await Promise.race([lookup(host, { all: true }).catch(() => []), late])
-    return [...found.map(({ address }) => address), ...(this.#peer === undefined ? [] : [this.#peer])]
+    return [...found.map(({ address }) => address), ...(this.#lastAddress === undefined ? [] : [this.#lastAddress])]
   }
 
   /** Tells the controller something, in JSON. @throws ControllerRefusal, or Error when there is no answer in time */
@@ -164,7 +164,7 @@ export class ControllerClient {
     try {
       asked.end(body)
       const response = await answerTo(asked)
-      this.#peer = response.socket.remoteAddress
+      this.#lastAddress = response.socket.remoteAddress
       if (response.statusCode !== 200) throw await refusal(response)
       return response
     } catch (error) {

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
  * Makes a directory and those above it that are missing. One that exists already is no error.
  *
  * Not mkdirSync's own `recursive`: it never returns for a path such as /proc/x, whose parent exists and which cannot be
- * made all the same (ENOENT).
+ * still made (ENOENT).
  *
  * @throws Error of mkdir(2)
  */

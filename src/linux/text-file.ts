@@ -11,7 +11,7 @@ const OPEN_TO_OTHERS = 0o077
 const SILENCE_MS_MAX = 10_000
 const PAUSE_MS = 10
 
-/** A text, and whether others than its owner may read the file that it stands in. */
+/** A text, and whether other users may read the file that it is in. */
 export type OwnedText = { readonly text: string; readonly isReadableByOthers: boolean }
 
 /** How far a text is read. */

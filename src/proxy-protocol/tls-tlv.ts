@@ -18,7 +18,7 @@ const TlsTlvType = {
 } as const
 
 /** What the sender says of the client's TLS session; a text that is missing or no text is undefined. */
-export type TlsClient = {
+export type ClientTls = {
   /** The client connected over TLS. */
   readonly isTls: boolean
   /** The client presented a certificate on this connection. */
@@ -46,7 +46,7 @@ export type TlsClient = {
 }
 
 /** Returns what the first SSL TLV says; undefined if there is none or it is too short. */
-export function readTlsClient(tlvs: readonly Tlv[]): TlsClient | undefined {
+export function readClientTls(tlvs: readonly Tlv[]): ClientTls | undefined {
   const value = firstTlvValue(tlvs, TlvType.ssl)
   if (value === undefined || value.length < SSL_START_LENGTH) return undefined
   const client = value[0]
@@ -72,7 +72,7 @@ export function readTlsClient(tlvs: readonly Tlv[]): TlsClient | undefined {
 }
 
 /** Makes an SSL TLV, with the TLVs inside it in the order of their types. */
-export function tlsClientTlv(client: TlsClient): Tlv {
+export function clientTlsTlv(client: ClientTls): Tlv {
   const bits =
     (client.isTls ? ClientBit.tls : 0) |
     (client.hasCertificateInConnection ? ClientBit.certificateInConnection : 0) |

@@ -11,7 +11,7 @@ import {
   readAuthority,
   readNetworkNamespace,
 } from './text-tlvs.ts'
-import { readTlsClient, type TlsClient, tlsClientTlv } from './tls-tlv.ts'
+import { type ClientTls, clientTlsTlv, readClientTls } from './tls-tlv.ts'
 import { countPaddingBytes, noopTlv, readChecksum, readTlvs, readUniqueId, type Tlv, uniqueIdTlv } from './tlv.ts'
 import {
   awsVpcEndpointIdTlv,
@@ -63,7 +63,7 @@ test('a value that is not UTF-8, or would break a line or a terminal, is not rea
     assert.equal(readNetworkNamespace([tlv(0x30, hex)]), undefined, hex)
     assert.equal(readAwsVpcEndpointId([tlv(0xea, `01${hex}`)]), undefined, hex)
     const size = (hex.length / 2).toString(16).padStart(4, '0')
-    assert.equal(readTlsClient([tlv(0x20, `010000000022${size}${hex}`)])?.commonName, undefined, hex)
+    assert.equal(readClientTls([tlv(0x20, `010000000022${size}${hex}`)])?.commonName, undefined, hex)
   }
   assert.equal(readAuthority([tlv(0x02, 'efbbbf61')]), '\ufeffa')
   assert.equal(readAuthority([tlv(0x02, '')]), '')
@@ -107,7 +107,7 @@ test('an SSL TLV is read as it was made, and in the bits and types of the specif
     signatureScheme: fc.option(text, { nil: undefined }),
     clientCertificate: fc.option(fc.uint8Array({ maxLength: 300 }), { nil: undefined }),
   })
-  fc.assert(fc.property(client, (made) => assert.deepEqual(readTlsClient([tlsClientTlv(made)]), { ...made })))
+  fc.assert(fc.property(client, (made) => assert.deepEqual(readClientTls([clientTlsTlv(made)]), { ...made })))
 
   const inner = [
     '210001',
@@ -125,7 +125,7 @@ test('an SSL TLV is read as it was made, and in the bits and types of the specif
     '270001',
     '67',
   ]
-  const expected: TlsClient = {
+  const expected: ClientTls = {
     isTls: true,
     hasCertificateInConnection: true,
     hasCertificateInSession: false,
@@ -140,10 +140,10 @@ test('an SSL TLV is read as it was made, and in the bits and types of the specif
     clientCertificate: value('3082'),
   }
   const ssl = tlv(0x20, `0380000001${inner.join('')}2800023082`)
-  assert.deepEqual(readTlsClient([ssl]), expected)
-  assert.deepEqual(tlsClientTlv(expected), ssl)
-  assert.equal(readTlsClient([tlv(0x20, '01000000')]), undefined)
-  assert.equal(readTlsClient([tlv(0x21, '0100000000')]), undefined)
+  assert.deepEqual(readClientTls([ssl]), expected)
+  assert.deepEqual(clientTlsTlv(expected), ssl)
+  assert.equal(readClientTls([tlv(0x20, '01000000')]), undefined)
+  assert.equal(readClientTls([tlv(0x21, '0100000000')]), undefined)
 })
 
 test('vendor ids are read in the byte order of each vendor', () => {
@@ -177,7 +177,7 @@ test('UNIQUE_ID has up to 128 bytes, CRC32C four, and NOOP is counted as padding
 })
 
 test('what is not there is undefined', () => {
-  const readers = [readAlpn, readAuthority, readNetworkNamespace, readUniqueId, readChecksum, readTlsClient]
+  const readers = [readAlpn, readAuthority, readNetworkNamespace, readUniqueId, readChecksum, readClientTls]
   for (const read of [...readers, readAwsVpcEndpointId, readAzureLinkId, readGcpPscConnectionId]) {
     assert.equal(read([]), undefined)
     assert.equal(read([tlv(0x7f, '01')]), undefined)

@@ -12,13 +12,12 @@ const GROUPS_MAX = 50
 /** Names of ports that a message lists. */
 const NAMES_MAX = 5
 
-type Service = ResourceIn<'backendServices'>
 type BackendEntry = ResourceOf<'backendServices'>['backends'][number]
 
 /** Compiles the groups of a service, by name. */
 export function compileBackends(
   compilation: Compilation,
-  service: Service,
+  service: ResourceIn<'backendServices'>,
   groups: ReadonlyMap<GroupResource, Group>,
 ): readonly BackendGroup[] {
   const { backends } = service.resource
@@ -47,7 +46,7 @@ type UsedGroup = { readonly index: number; readonly entry: BackendEntry; readonl
 /** The groups that are there, each once. */
 function findGroups(
   compilation: Compilation,
-  service: Service,
+  service: ResourceIn<'backendServices'>,
   groups: ReadonlyMap<GroupResource, Group>,
 ): readonly UsedGroup[] {
   const used = new Map<string, UsedGroup>()
@@ -71,7 +70,7 @@ function findGroups(
 
 function compileBalancing(
   { report }: Compilation,
-  service: Service,
+  service: ResourceIn<'backendServices'>,
   path: string,
   entry: BackendEntry,
   members: Group['members'],
@@ -107,7 +106,7 @@ function compileBalancing(
 /** The endpoints of a group; of an instance group those on the port that the service names. */
 function servingBackends(
   { reportBackend }: Compilation,
-  backend: { readonly service: Service; readonly index: number },
+  backend: { readonly service: ResourceIn<'backendServices'>; readonly index: number },
   path: string,
   { members, place }: Group,
 ): readonly Backend[] {

@@ -9,7 +9,7 @@ type ReportProblem<Subject> = (subject: Subject, path: string, code: ProblemCode
 type BackendPlace = { readonly service: ResourceIn<'backendServices'>; readonly index: number }
 
 /** A problem, and what would have to go for the rest to be served. */
-export type Finding = {
+export type FoundProblem = {
   readonly problem: Problem
   /** The resource itself: others may have its collection and name, in another scope. */
   readonly resource: CheckedResource
@@ -35,7 +35,7 @@ export type Compilation = {
 /** Begins a compilation; `findings` is where its problems will be, `earlier` is what is known to be wrong before it. */
 export function beginCompilation(
   resources: readonly CheckedResource[],
-  findings: Finding[],
+  findings: FoundProblem[],
   earlier: readonly Problem[],
 ): Compilation {
   const report: Compilation['report'] = (resource, path, code, rule, remedy) => {

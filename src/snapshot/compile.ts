@@ -1,7 +1,7 @@
 import type { Problem } from '../compute/problem.ts'
 import type { CheckedResource } from '../compute/resources.ts'
 import { compareTexts } from '../text/compare-texts.ts'
-import { beginCompilation, type Finding } from './compilation.ts'
+import { beginCompilation, type FoundProblem } from './compilation.ts'
 import { compileFrontends } from './frontends.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -26,8 +26,8 @@ export function compile(resources: readonly CheckedResource[], earlier: readonly
 export function compileOrFind(
   resources: readonly CheckedResource[],
   earlier: readonly Problem[] = [],
-): { readonly snapshot: Snapshot } | { readonly findings: readonly Finding[] } {
-  const findings: Finding[] = []
+): { readonly snapshot: Snapshot } | { readonly findings: readonly FoundProblem[] } {
+  const findings: FoundProblem[] = []
   const compiled = compileFrontends(beginCompilation(resources, findings, earlier))
   if (findings.length > 0) return { findings: findings.toSorted((a, b) => compareProblems(a.problem, b.problem)) }
   const backends = compiled.map(({ backend }) => backend)

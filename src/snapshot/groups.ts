@@ -11,7 +11,7 @@ import { readBackendAddress } from './usable-address.ts'
 
 /** A group before a service uses it, which says on which ports instances serve. Members are in no order yet. */
 export type Group = Pick<BackendGroup, 'name' | 'region' | 'zone'> & {
-  /** Where the group stands, for messages. */
+  /** Where the group is, for messages. */
   readonly place: string
   readonly members:
     | {
@@ -38,7 +38,7 @@ export function compileGroups(compilation: Compilation): ReadonlyMap<GroupResour
   return groups
 }
 
-/** A regional group stands in no single zone: its zone is empty. */
+/** A regional group is in no single zone: its zone is empty. */
 function locate(group: GroupResource): Omit<Group, 'members'> {
   const { scope } = group
   const names = { name: scopedName(group), place: placeOf(group) }

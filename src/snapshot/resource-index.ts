@@ -61,7 +61,7 @@ export class ResourceIndex {
   }
 }
 
-/** Where a resource stands, in full: `zones/us-central1-b/instances/my-backend`. */
+/** Where a resource is, in full: `zones/us-central1-b/instances/my-backend`. */
 export function placeOf({ scope, collection, name }: CheckedResource): string {
   return formatReference(scope, collection, name)
 }

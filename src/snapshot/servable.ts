@@ -1,6 +1,6 @@
 import type { Problem } from '../compute/problem.ts'
 import type { CheckedResource } from '../compute/resources.ts'
-import type { Finding } from './compilation.ts'
+import type { FoundProblem } from './compilation.ts'
 import { compileOrFind } from './compile.ts'
 import { scopedName } from './resource-index.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts'
@@ -46,7 +46,10 @@ export function compileServable(given: readonly CheckedResource[], refusedIn: Re
 }
 
 /** Every finding takes a resource, or an entry of one, away: that is why {@link compileServable} comes to an end. */
-function withoutFound(resources: readonly CheckedResource[], findings: readonly Finding[]): readonly CheckedResource[] {
+function withoutFound(
+  resources: readonly CheckedResource[],
+  findings: readonly FoundProblem[],
+): readonly CheckedResource[] {
   const whole = new Set<CheckedResource>()
   const entries = new Map<CheckedResource, Set<number>>()
   for (const { resource, backendIndex } of findings) {

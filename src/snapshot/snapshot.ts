@@ -23,7 +23,7 @@ export type Frontend = {
   readonly proxy: string
   /** The name of a {@link BackendService}. */
   readonly service: string
-  readonly proxyHeader: ProxyHeader
+  readonly proxyHeader: HeaderSetting
   /** Clients speak TLS, which ends here; undefined: their bytes go on as they are. */
   readonly tls: FrontendTls | undefined
 }
@@ -37,7 +37,7 @@ export type FrontendTls = {
   readonly protocols: readonly string[]
 }
 
-/** A certificate with its key as they stand in the resource: whether they are any good, only OpenSSL knows. */
+/** A certificate with its key as they are in the resource: whether they are any good, only OpenSSL knows. */
 export type FrontendCertificate = {
   readonly name: string
   /** PEM, leaf first. */
@@ -56,8 +56,8 @@ export type TlsPolicy = {
   readonly customFeatures: readonly string[]
 }
 
-/** What stands before the client's first byte on the way to a backend. */
-export type ProxyHeader =
+/** What comes before the client's first byte on the way to a backend. */
+export type HeaderSetting =
   | { readonly kind: 'NONE' }
   | { readonly kind: 'PROXY_V1' }
   | { readonly kind: 'PROXY_V2'; readonly crc32c: boolean; readonly uniqueId: boolean }
@@ -86,7 +86,7 @@ export type BackendTls = {
   readonly names: { readonly dnsNames: readonly string[]; readonly uris: readonly string[] } | undefined
   /** PEM; empty: any certificate is accepted, as Google does. */
   readonly roots: string
-  /** Where the PROXY header stands: in the clear before the handshake, or as the first bytes inside. */
+  /** Where the PROXY header is: in the clear before the handshake, or as the first bytes inside. */
   readonly headerPlace: 'before-tls' | 'inside-tls'
 }
 
@@ -128,7 +128,7 @@ export type HealthCheck = {
   readonly unhealthyThreshold: number
   /** The port that is probed; undefined: each backend's own. */
   readonly port: number | undefined
-  /** `PROXY UNKNOWN` and CRLF stand before everything else. */
+  /** `PROXY UNKNOWN` and CRLF come before everything else. */
   readonly sendsProxyHeader: boolean
   readonly logsTransitions: boolean
   readonly probe: Probe

@@ -3,7 +3,7 @@ import type { Compilation } from './compilation.ts'
 import { resolve } from './resolve.ts'
 import { type ResourceIn, scopedName } from './resource-index.ts'
 import { type CompiledService, compileServices } from './services.ts'
-import type { FrontendCertificate, FrontendTls, ProxyHeader, TlsPolicy } from './snapshot.ts'
+import type { FrontendCertificate, FrontendTls, HeaderSetting, TlsPolicy } from './snapshot.ts'
 
 /** What a proxy without a policy gets. */
 const DEFAULT_POLICY: TlsPolicy = { name: '', profile: 'COMPATIBLE', minTlsVersion: 'TLS_1_0', customFeatures: [] }
@@ -11,7 +11,7 @@ const DEFAULT_POLICY: TlsPolicy = { name: '', profile: 'COMPATIBLE', minTlsVersi
 /** A target proxy with the service behind it, where that is there. */
 export type CompiledProxy = {
   readonly name: string
-  readonly proxyHeader: ProxyHeader
+  readonly proxyHeader: HeaderSetting
   readonly backend: CompiledService | undefined
   readonly tls: FrontendTls | undefined
 }
@@ -37,7 +37,7 @@ export function compileTargetProxies(compilation: Compilation): ReadonlyMap<Targ
   return proxies
 }
 
-function compileHeader(proxy: ResourceOf<TargetProxy['collection']>): ProxyHeader {
+function compileHeader(proxy: ResourceOf<TargetProxy['collection']>): HeaderSetting {
   const { proxyHeader: kind, proxyHeaderOptions: options } = proxy
   if (kind !== 'PROXY_V2') return { kind }
   return { kind, crc32c: options.includes('CRC32C'), uniqueId: options.includes('UNIQUE_ID') }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readResources } from '../compute/read-resources.ts'
 import { type CheckedResource, definitions, isCollectionName } from '../compute/resources.ts'
 
-/** A resource as it stands in a file. */
+/** A resource as it is in a file. */
 export type Fields = Readonly<Record<string, unknown>>
 
 /** The guide's TCP load balancer, by collection and name, in the shortest form that a file may have. */

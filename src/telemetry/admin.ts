@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { messageOf } from '../text/error-message.ts'
 import type { AgentStatus } from './agent-status.ts'
 import type { EdgeControl } from './edge-status.ts'
 import { type ListenAddress, listenOn } from './listen.ts'
@@ -63,7 +64,7 @@ export async function startAdmin(address: ListenAddress, source: AdminSource): P
     if (refusal !== undefined) return send(response, text(403, refusal))
     void answers.answer(request.method ?? '', request.url ?? '').then(
       (reply) => send(response, reply),
-      (error: unknown) => send(response, text(500, String(error))),
+      (error: unknown) => send(response, text(500, messageOf(error))),
     )
   })
   server.maxConnections = CONNECTIONS_MAX

@@ -18,7 +18,7 @@ const DIRECTIONS: readonly (readonly [direction: string, read: (traffic: Traffic
   ['backend-to-client', ({ bytesFromBackend }) => bytesFromBackend],
 ]
 
-/** Every metric that only an edge has; the names of those of the data path stand in `metrics.ts`. */
+/** Every metric that only an edge has; the names of those of the data path are in `metrics.ts`. */
 export const EDGE_METRICS: readonly EdgeMetric[] = [
   ofFrontends('connections_total', 'Connections of a forwarding rule', 'counter', ({ connections }) => connections),
   ofFrontends('connections_open', 'Connections of a forwarding rule, open now', 'gauge', ({ open }) => open),

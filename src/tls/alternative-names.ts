@@ -16,7 +16,7 @@ export type AcceptedNames = {
 
 /** The alternative names of a certificate, in its order. */
 export function alternativeNames({ subjectAltName = '' }: X509Certificate): readonly AlternativeName[] {
-  // A name with a character that could be taken for the text around it stands in quotes.
+  // A name with a character that could be taken for the text around it is in quotes.
   return [...subjectAltName.matchAll(/(?:^|, )([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,]*)/g)].map(([, kind, value]) => ({
     kind,
     value: value.startsWith('"') ? String(JSON.parse(value)) : value,

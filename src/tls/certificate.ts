@@ -24,10 +24,10 @@ export type Certificate = {
   readonly keyKind: KeyKind
   /** Host names of the leaf, in lower case: the DNS names among its alternative names, and its common name. */
   readonly names: readonly string[]
-  /** `subjectAlternativeNames` of the resource: as they stand in the leaf. */
+  /** `subjectAlternativeNames` of the resource: as they are in the leaf. */
   readonly subjectAlternativeNames: readonly string[]
   readonly notBeforeMs: number
-  /** When the first certificate of the chain expires. It is served nevertheless. */
+  /** When the first certificate of the chain expires. It is still served. */
   readonly expiresMs: number
   /** SHA-256 of the leaf, in hexadecimal. */
   readonly fingerprint: string

@@ -1,4 +1,4 @@
-// Names that stand in logs and metrics. This file imports nothing but names, so that the metrics may import it.
+// Names that are in logs and metrics. This file imports nothing but names, so that the metrics may import it.
 
 import { HELLO_FAULTS } from './client-hello.ts'
 

@@ -38,7 +38,7 @@ const spares: Uint8Array[] = []
 /** A fatal alert "decode_error" (RFC 8446 §6), for who has sent no ClientHello that could be read. */
 const DECODE_ERROR = Uint8Array.of(21, 3, 1, 0, 2, 2, 50)
 
-/** What was agreed on, in OpenSSL's words, as they stand in PROXY protocol headers and logs. */
+/** What was agreed on, in OpenSSL's words, as they are in PROXY protocol headers and logs. */
 export type TlsInfo = {
   readonly version: TlsVersionName
   readonly cipher: string

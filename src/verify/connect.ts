@@ -96,7 +96,7 @@ export async function connect(target: VerifyTarget): Promise<Connected> {
 
 /** Ends a connection as its protocol has it, with TLS by close_notify, and waits a little for the other side's end. */
 export async function finish(socket: Socket): Promise<void> {
-  // What still comes interests nobody, but the end stands behind it.
+  // What still comes interests nobody, but the end is behind it.
   socket.removeAllListeners('data').resume()
   const closed = new Promise<void>((resolve) => {
     if (socket.closed) resolve()

@@ -8,7 +8,7 @@ import { createSecureContext, TLSSocket } from 'node:tls'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { readProxyHeader } from '../../src/proxy-protocol/read-proxy-header.ts'
-import { readTlsClient } from '../../src/proxy-protocol/tls-tlv.ts'
+import { readClientTls } from '../../src/proxy-protocol/tls-tlv.ts'
 import { readTlvs } from '../../src/proxy-protocol/tlv.ts'
 import { type Issued, issue } from '../../src/tls/test-certificates.ts'
 import { testDirectory } from '../rig/directory.ts'
@@ -209,7 +209,7 @@ test('behind a load balancer, its header stands before the handshake; who sends 
     assert.ok(header.kind === 'proxied')
     assert.equal(header.source.port, 1007)
     assert.equal(answer.subarray(header.bytesRead).toString(), 'hello')
-    assert.equal(readTlsClient(readTlvs(answer, header.tlvStart, header.tlvEnd))?.version, 'TLSv1.3')
+    assert.equal(readClientTls(readTlvs(answer, header.tlvStart, header.tlvEnd))?.version, 'TLSv1.3')
   }
   await assert.rejects(connectTls(client, FRONTEND))
   await recordWhere(live, ({ end }) => end === 'header-malformed')

@@ -7,7 +7,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { Host } from '../../src/lab/host.ts'
 import { readProxyHeader } from '../../src/proxy-protocol/read-proxy-header.ts'
 import { readAuthority } from '../../src/proxy-protocol/text-tlvs.ts'
-import { readTlsClient } from '../../src/proxy-protocol/tls-tlv.ts'
+import { readClientTls } from '../../src/proxy-protocol/tls-tlv.ts'
 import { readTlvs } from '../../src/proxy-protocol/tlv.ts'
 import { type Issued, issue } from '../../src/tls/test-certificates.ts'
 import { testDirectory } from '../rig/directory.ts'
@@ -91,7 +91,7 @@ test('PROXY_V2 tells version, cipher and the name that the client asked for', as
   assert.equal(header.source.port, localPort)
   const tlvs = readTlvs(received, header.tlvStart, header.tlvEnd)
   assert.equal(readAuthority(tlvs), 'app.example')
-  const tls = readTlsClient(tlvs)
+  const tls = readClientTls(tlvs)
   assert.deepEqual([tls?.version, tls?.cipher], ['TLSv1.2', 'ECDHE-ECDSA-AES128-GCM-SHA256'])
 })
 

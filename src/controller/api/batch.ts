@@ -34,7 +34,7 @@ export function readBatch(request: ApiRequest): readonly BatchPart[] {
     throw invalidField('Content-Type', request.contentType, 'A batch must be multipart/mixed with a boundary')
   }
   const text = Buffer.from(request.rawBody).toString()
-  // The first piece is what stands before the first boundary.
+  // The first piece is what comes before the first boundary.
   const [, ...pieces] = `\n${text}`.replaceAll('\r\n', '\n').split(`\n--${boundary}`)
   const end = pieces.findIndex((piece) => piece.startsWith('--'))
   if (end < 0) throw invalidField('body', '', 'The batch has no end: it stops before its last boundary')

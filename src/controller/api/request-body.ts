@@ -54,7 +54,7 @@ function hasTooMany(text: Uint8Array): boolean {
   return false
 }
 
-/** A field that stands twice in one mapping of a JSON text, of which a parser would keep the last. */
+/** A field that is given twice in one mapping of a JSON text, of which a parser would keep the last. */
 function repeatedKey(text: Uint8Array): string | undefined {
   const mappings: Set<string>[] = []
   let [start, end] = [0, 0]
@@ -67,7 +67,7 @@ function repeatedKey(text: Uint8Array): string | undefined {
     } else if (byte === BRACE) mappings.push(new Set())
     else if (byte === END) mappings.pop()
     else if (byte === COLON) {
-      // Outside of texts, a colon stands behind a key and nowhere else.
+      // Outside of texts, a colon follows a key and nowhere else.
       const key = String(JSON.parse(Buffer.from(text.subarray(start, end)).toString()))
       if (mappings.at(-1)?.has(key)) return key
       mappings.at(-1)?.add(key)

@@ -18,7 +18,7 @@ export function readRequestId(call: Call): NamedRequest | undefined {
     const message = `Invalid value for field 'requestId': '${shown(requestId)}' is not a UUID other than zero; make a new one for each request`
     throw new ApiError(400, { message, reason: 'invalid' })
   }
-  // The name of a new resource stands in the body only.
+  // The name of a new resource is in the body only.
   const name = method.action === 'insert' ? readBody(request).name : route.name
   const path = pathOf({ project, scope, collection: method.collection, name: typeof name === 'string' ? name : '' })
   return { requestId, key: `${requestId.toLowerCase()} ${method.id} ${path}` }

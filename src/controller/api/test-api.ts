@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { edgeTls } from '../../bin/edge-tls.ts'
 import type { Mapping } from '../../compute/json-value.ts'
+import type { ReportedHealth } from '../../feed/feed.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { ApiRequest } from '../methods/api-request.ts'
 import { ReferenceIndex } from '../model/reference-index.ts'
-import type { HealthState, MakeProvider, Publication } from '../model/world.ts'
+import type { MakeProvider, Publication } from '../model/world.ts'
 import { followCommits } from '../publish/follow-commits.ts'
 import { Machines } from '../publish/machines.ts'
 import { Publisher } from '../publish/publication.ts'
@@ -23,7 +24,7 @@ type TestApiOptions = Partial<
 > & {
   readonly store?: Store
   readonly makeProvider?: MakeProvider
-  readonly health?: Readonly<Record<string, HealthState>>
+  readonly health?: Readonly<Record<string, ReportedHealth>>
   readonly role?: ApiRequest['role']
 }
 

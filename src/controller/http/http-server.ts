@@ -23,7 +23,7 @@ export const CONNECTIONS_MAX = 4_096
 /** A certificate chain and its key in PEM. */
 export type TlsIdentity = { readonly cert: string; readonly key: string }
 
-/** Where a server listens, and what stands behind it. */
+/** Where a server listens, and what is behind it. */
 export type HttpServerOptions = RequestHandlerOptions & {
   readonly address: ListenAddress
   /** undefined: the API is served in the clear. */

@@ -18,7 +18,7 @@ const BODY_REFUSALS: Readonly<Record<Exclude<ReadBody, Buffer>, readonly [number
   'not compressed': [400, 'badRequest', 'The body is not compressed as its Content-Encoding says'],
 }
 
-/** What stands behind the server. */
+/** What is behind the server. */
 export type RequestHandlerOptions = {
   readonly door: Door
   readonly api: { handle(request: ApiRequest): Promise<ApiResponse> }

@@ -11,7 +11,7 @@ import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
 import { EdgeHub } from '../publish/edge-hub.ts'
 import { EdgeSources } from '../publish/edge-sources.ts'
 import { MemoryStore } from '../store/memory-store.ts'
-import type { Role } from '../store/store.ts'
+import type { TokenRole } from '../store/store.ts'
 import { makeToken } from '../store/token.ts'
 import type { AnswerLimits } from './answers.ts'
 import { Door } from './door.ts'
@@ -71,7 +71,7 @@ export async function serve(t: TestContext, address: ListenAddress, tls?: TlsIde
     answerWith: (next: typeof answer): void => {
       answer = next
     },
-    token(role: Role, user: string = role): { authorization: string } {
+    token(role: TokenRole, user: string = role): { authorization: string } {
       const { text, stored } = makeToken({ user, role }, '', randomBytes)
       store.addToken(stored)
       return { authorization: `Bearer ${text}` }

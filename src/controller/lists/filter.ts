@@ -156,7 +156,7 @@ class FilterReader {
     throw this.#refusal('A comparison ends with a value')
   }
 
-  /** Takes what stands here, behind spaces. */
+  /** Takes what is here, behind spaces. */
   #take(what: RegExp): RegExpExecArray | undefined {
     SPACE.lastIndex = this.#at
     SPACE.exec(this.#text)

@@ -40,7 +40,7 @@ export function readListQuery(query: URLSearchParams): ListQuery {
 }
 
 /**
- * Takes a page out of items that stand in the order of the query.
+ * Takes a page out of items that are in the order of the query.
  *
  * It looks at no more than {@link SEEN_MAX}, for no longer than {@link PAGE_MS_MAX}: where a filter leaves few of many, or
  * takes long, a page can be short and yet have a next. So can one of large resources.
@@ -74,7 +74,7 @@ export function pageOf(
   return { items: page, nextPageToken: undefined }
 }
 
-/** Items that stand in the order of scope and name, in that of a query. @throws ApiError 400 as {@link pageOf} */
+/** Items that are in the order of scope and name, in that of a query. @throws ApiError 400 as {@link pageOf} */
 export function inOrder(items: Iterable<ListItem>, { orderBy }: ListQuery, budget: WorkBudget): Iterable<ListItem> {
   if (orderBy === 'name') return items
   const keyed = Array.from(items, (item) => {

@@ -64,7 +64,7 @@ function compile(source: string): RE2JS | undefined {
 }
 
 /**
- * A bound on the length of a pattern whose repetitions are written out, found without reading it properly: what stands
+ * A bound on the length of a pattern whose repetitions are written out, found without reading it properly: what is
  * inside of a group may be repeated by every count that follows one (or another repetition), and RE2 itself allows a thousand times at most.
  */
 function expandedLength(source: string): number {

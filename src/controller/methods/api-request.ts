@@ -1,4 +1,4 @@
-import type { Role } from '../store/store.ts'
+import type { TokenRole } from '../store/store.ts'
 
 /** A request whose sender is known. Whoever makes one has checked Host, Origin, token and size. */
 export type ApiRequest = {
@@ -16,7 +16,7 @@ export type ApiRequest = {
   readonly baseUrl: string
   /** Who sent it, for operations and the audit log. */
   readonly user: string
-  readonly role: Exclude<Role, 'edge' | 'agent'>
+  readonly role: Exclude<TokenRole, 'edge' | 'agent'>
 }
 
 /** An answer: JSON, for people or for programs, or bytes of another type; status 204 has neither. Errors are answers, too. */

@@ -114,7 +114,7 @@ function placeInScope(scope: string, segments: readonly string[]): Place | undef
         ? { shape: 'collection-action', scope, collection, name: '', action: name }
         : { shape: 'resource', scope, collection, name, action: '' }
     default:
-      // The one path whose name stands behind its action: images/family/NAME.
+      // The one path whose name follows its action: images/family/NAME.
       return collection === 'images' && name === 'family'
         ? { shape: 'resource-action', scope, collection, name: action, action: 'getFromFamily' }
         : { shape: 'resource-action', scope, collection, name, action }

@@ -10,7 +10,7 @@ type Unserved = {
   readonly actions?: string
 }
 
-// From Google's discovery document of compute v1, as gcloud 528 has it. Actions that are served stand here, too: what
+// From Google's discovery document of compute v1, as gcloud 528 has it. Actions that are served are here, too: what
 // there is, is found first.
 const unserved: Readonly<Record<string, Unserved>> = {
   acceleratorTypes: { lists: ['aggregated', 'zone'] },

@@ -3,18 +3,16 @@
 
 import type { Problem } from '../../compute/problem.ts'
 import type { CheckedResource } from '../../compute/resources.ts'
+import type { ReportedHealth } from '../../feed/feed.ts'
 import type { RefusedIn, Servable } from '../../snapshot/servable.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
 import type { Store, StoredResource } from '../store/store.ts'
 import type { ReferenceIndex } from './reference-index.ts'
 
-/** Health of a backend as edges see it. */
-export type HealthState = 'HEALTHY' | 'UNHEALTHY' | 'DRAINING'
-
 /** What connected edges report. */
 export type HealthSource = {
   /** The health of a backend by its `backendKey`; undefined: no edge has probed it. */
-  stateOf(key: string): HealthState | undefined
+  stateOf(key: string): ReportedHealth | undefined
 }
 
 /**

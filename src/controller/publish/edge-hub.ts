@@ -8,10 +8,11 @@ import {
   FEED_LINE_BYTES_MAX,
   type FeedLine,
   type HeldConfiguration,
+  type ReportedHealth,
 } from '../../feed/feed.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { compareTexts } from '../../text/compare-texts.ts'
-import type { HealthSource, HealthState, Hub, Publication } from '../model/world.ts'
+import type { HealthSource, Hub, Publication } from '../model/world.ts'
 
 /** How long a change of listeners waits for edges (ARCHITECTURE.md, "The controller"). */
 const APPLY_WAIT_MS = 2_000
@@ -131,8 +132,8 @@ export class EdgeHub implements Hub, HealthSource {
     return `${name} (${problem}${more.length > 0 ? `, and ${more.length} more` : ''})`
   }
 
-  stateOf(key: string): HealthState | undefined {
-    let found: HealthState | undefined
+  stateOf(key: string): ReportedHealth | undefined {
+    let found: ReportedHealth | undefined
     for (const { follower, report } of this.#edges.values()) {
       if (follower === undefined || report === undefined || !Object.hasOwn(report.health, key)) continue
       found = report.health[key]

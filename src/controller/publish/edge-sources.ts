@@ -2,6 +2,7 @@ import { parseIpAddress } from '../../address/ip-address.ts'
 import { ALL_SOURCES_MAX, isEdgeSource } from '../../feed/edge-source.ts'
 import { ALIVE_INTERVAL_MS, type SourcesLine } from '../../feed/feed.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { messageOf } from '../../text/error-message.ts'
 import type { Store } from '../store/store.ts'
 import type { FeedSink, FollowerEvents } from './edge-hub.ts'
 
@@ -108,7 +109,7 @@ export class EdgeSources {
     try {
       await this.#store.commit({ changes: [], meta: { [META]: JSON.stringify([...this.#addresses]) } })
     } catch (error) {
-      this.#log('error', 'The addresses of an edge cannot be stored', { edge, problem: String(error) })
+      this.#log('error', 'The addresses of an edge cannot be stored', { edge, problem: messageOf(error) })
     }
   }
 

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { Behaviour, Draft } from './behaviour.ts'
 
-/** Certificates: the key goes where no answer shows it, and what the server's certificate says stands beside the chain. */
+/** Certificates: the key goes where no answer shows it, and what the server's certificate says is beside the chain. */
 export const sslCertificates: Behaviour = { complete: completeCertificate }
 
 function completeCertificate(draft: Draft): void {

@@ -14,7 +14,7 @@ import {
   type StoreSize,
 } from './store.ts'
 
-/** A store that ends with the process: for tests of what stands on a store, and as the simplest one there is. */
+/** A store that ends with the process: for tests of what uses a store, and as the simplest one there is. */
 export class MemoryStore implements Store {
   #revision = 0
   #resources = ResourceTable.of([])

@@ -69,7 +69,7 @@ export class ResourceTable {
 
 type Place = Pick<ResourceKey, 'scope' | 'name'>
 
-/** Where a resource stands or would stand in a sorted list. */
+/** Where a resource is or would be in a sorted list. */
 function placeIn(list: readonly StoredResource[], place: Place): number {
   let low = 0
   let high = list.length

@@ -95,7 +95,7 @@ export type Committed = {
 }
 
 /** What a bearer token allows. An `edge` and an `agent` may only follow the configuration and report about themselves. */
-export type Role = 'viewer' | 'operator' | 'admin' | 'edge' | 'agent'
+export type TokenRole = 'viewer' | 'operator' | 'admin' | 'edge' | 'agent'
 
 /** A bearer token: only a hash of it is kept. */
 export type StoredToken = {
@@ -105,7 +105,7 @@ export type StoredToken = {
   readonly hash: string
   /** Who uses it; for edges and agents their name. */
   readonly user: string
-  readonly role: Role
+  readonly role: TokenRole
   /** RFC 3339. */
   readonly created: string
 }

@@ -14,7 +14,7 @@ const KEY_FORM = /^[0-9a-f]{160}$/
 /**
  * The file of the ticket keys in the directory of a controller.
  *
- * It stands beside the database: neither a backup nor a page of the database that is free keeps a key for longer than
+ * It is beside the database: neither a backup nor a page of the database that is free keeps a key for longer than
  * the key is used.
  */
 export class TicketKeyFile {

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { Role, StoredToken } from './store.ts'
+import type { StoredToken, TokenRole } from './store.ts'
 
 /** What all tokens of ours begin with, so that one is recognized where it should not be. */
 const PREFIX = 'tp_'
@@ -10,7 +10,7 @@ const FORM = /^tp_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$/
 const NO_HASH = '0'.repeat(64)
 
 /** Who sends a request. */
-export type Identity = { readonly user: string; readonly role: Role }
+export type Identity = { readonly user: string; readonly role: TokenRole }
 
 /** A token as its user gets it, once, and as it is kept. */
 export type NewToken = { readonly text: string; readonly stored: StoredToken }

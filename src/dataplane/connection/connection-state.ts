@@ -1,5 +1,5 @@
 // What a connection is, and what serves it: the entrance that it came through and the service that it is led to. What
-// becomes of it stands in connection.ts.
+// becomes of it is in connection.ts.
 
 import type { Endpoint } from '../../address/endpoint.ts'
 import type { IpAddress } from '../../address/ip-address.ts'
@@ -161,7 +161,7 @@ export type Entrance = {
   successor: Entrance | null
   /** Clients speak TLS, by these certificates; null: they do not. */
   readonly tls: TlsServer | null
-  /** Whether a PROXY protocol header stands before the client's first byte. */
+  /** Whether a PROXY protocol header comes before the client's first byte. */
   readonly expectsHeader: boolean
   /** From accept to the complete header, absolute, in milliseconds. */
   readonly headerTimeoutMs: number
@@ -176,10 +176,10 @@ export type Entrance = {
   /** The service for a client that is known by now; asked once for each connection that comes so far. */
   route(connection: Connection): Service
   /**
-   * Writes what stands before the client's first byte at the front of `target`, which has 64 KiB; returns its length in
+   * Writes what comes before the client's first byte at the front of `into`, which has 64 KiB; returns its length in
    * bytes. The header that was read is gone by then.
    */
-  writeHeader(connection: Connection, target: Uint8Array): number
+  writeHeader(connection: Connection, into: Uint8Array): number
   /** Sees each connection once more, at its end: its phase and its sockets are still those in which it ended. */
   onEnd(connection: Connection, reason: EndReason): void
 }

@@ -1,4 +1,4 @@
-// The life of a connection, from accept to end. This file is where a reader starts: every transition stands in
+// The life of a connection, from accept to end. This file is where a reader starts: every transition is in
 // `drive`, and those before a backend is looked for in `meetClient`; what is done in a phase is in `stages.ts`, whose functions say what they saw and never change the phase.
 
 import type { Endpoint } from '../../address/endpoint.ts'

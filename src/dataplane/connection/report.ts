@@ -125,7 +125,7 @@ export function tlsRecord({ client: { tls } }: Connection): LogFields {
   }
 }
 
-/** A name that the other side has chosen, such that it can do nothing to a terminal; undefined: it is empty. */
+/** A name that the other side has chosen, so that it can do nothing to a terminal; undefined: it is empty. */
 function shownName(name: string): string | undefined {
   return name === '' ? undefined : escapeNonAscii(name)
 }

@@ -1,4 +1,4 @@
-// All system calls on the socket of a side stand here, and what each says is kept in the side at once: whoever lets
+// All system calls on the socket of a side are made here, and what each says is kept in the side at once: whoever lets
 // another engine read and write puts it in place of this file.
 
 import type { Endpoint } from '../../address/endpoint.ts'

@@ -132,7 +132,7 @@ export function dial(loop: Loop, connection: Connection): 'connecting' | 'failed
 
 /**
  * Reports whether the client has reset its connection and left nothing that a backend could still be given. One that
- * sends and closes with bytes of ours unread, such as a TLS ticket, resets too: its message is delivered all the same.
+ * sends and closes with bytes of ours unread, such as a TLS ticket, resets too: its message is still delivered.
  */
 export function hasLeft(loop: Loop, { client, backend }: Connection): boolean {
   if (client.failure === 0 || backend.queue !== null || client.tls?.hasMore === true) return false
@@ -205,7 +205,7 @@ export function sendFirstBytes(loop: Loop, connection: Connection): void {
   connection.firstStart = connection.firstEnd
 }
 
-/** Sends what begins TLS to a backend: the header, where it stands before the handshake, and the ClientHello. */
+/** Sends what begins TLS to a backend: the header, where it comes before the handshake, and the ClientHello. */
 function beginBackendTls(loop: Loop, connection: Connection, tls: TlsSession): void {
   const { backendTls } = serviceOf(connection)
   const { buffer } = loop

@@ -86,7 +86,7 @@ export function closeNotify(side: Side): void {
 
 /**
  * Goes on with the handshake of a side as far as there are bytes, or one turn may. Where the answer is `wait` and the side
- * is readable all the same, the turn is used up, and there is more.
+ * is still readable, the turn is used up, and there is more.
  */
 export function shakeHands(side: Side, tls: TlsSession): HandshakeStep {
   while (side.isReadable) {

@@ -17,7 +17,7 @@ export function warnOfSharedPorts(endpoints: readonly Endpoint[], log: Log): voi
   }
 }
 
-/** Nobody, where the kernel cannot be asked: the port serves all the same. */
+/** Nobody, where the kernel cannot be asked: the port still serves. */
 function sharersOf(endpoints: readonly Endpoint[]): readonly PortSharer[] {
   try {
     return portSharers(endpoints)

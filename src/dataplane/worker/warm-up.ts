@@ -184,7 +184,7 @@ export class WarmUp {
     }
   }
 
-  /** Reads a ClientHello that stands in `produced`, and chooses a certificate. */
+  /** Reads a ClientHello that is in `produced`, and chooses a certificate. */
   #readHellos(end: number): void {
     for (let times = 0; times < READINGS; times++) {
       const hello = readClientHello(produced, 0, end)

@@ -245,7 +245,7 @@ class WorkerThread<Options extends RoleOptions, S extends Service> {
       this.#warmUps.push(warmUp)
       this.#warmUpEndsMs = this.#loop.nowMs + WARM_UP_MS_MAX
     } catch (error) {
-      // It serves all the same, only more slowly at first.
+      // It still serves, only more slowly at first.
       if (!(error instanceof SystemCallError)) throw error
     }
   }

@@ -5,7 +5,7 @@ import type { LoopLag } from './loop-lag.ts'
 export type Conversation<Result> =
   | { readonly kind: 'finished'; readonly result: Result }
   | { readonly kind: 'late'; readonly stage: Line['stage'] }
-  /** This process was too busy to tell whether the peer was late. */
+  /** This process was too busy to tell whether the backend was late. */
   | { readonly kind: 'lagged' }
   /** It was called off. */
   | { readonly kind: 'stopped' }

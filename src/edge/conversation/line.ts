@@ -6,10 +6,10 @@ import { codeOf, failure, type ProbeResult, plainText, resultOfError } from './p
 
 /** Bytes that a conversation takes; whoever sends more is cut off. */
 const TAKEN_BYTES_MAX = 64 * 1024
-/** Bytes that may come from a peer in all, such as headers and frames that no conversation gets to see. */
+/** Bytes that may come from a backend in all, such as headers and frames that no conversation gets to see. */
 const RECEIVED_BYTES_MAX = 256 * 1024
 const RECEIVED_CHECK_MS = 50
-/** How long a peer has to close its side after we have closed ours. */
+/** How long a backend has to close its side after we have closed ours. */
 const LEAVE_MS_MAX = 1_000
 
 /** Whom a line leads to. */
@@ -22,12 +22,12 @@ export type LineTarget = {
 
 const NO_PORT: ProbeResult = { kind: 'discarded', error: 'all ephemeral ports of this host are in use' }
 
-let anyPeer: SecureContext | undefined
+let anyBackend: SecureContext | undefined
 
 /**
  * The connection of one probe: connect, maybe TLS, talk, and leave in order.
  *
- * It ends as an ordinary client does, with a FIN, and takes what the peer still sends. A reset would spare this host
+ * It ends as an ordinary client does, with a FIN, and takes what the backend still sends. A reset would spare this host
  * the TIME_WAIT of one minute, but an app that is about to read, or to ask for its peer's address, would meet an error,
  * log it, or fail. A backend has 12 such ports at an interval of five seconds, out of the 28,232 that each backend has
  * (ip_local_port_range), and 1,000 backends cost about 3 MB of kernel memory.
@@ -118,10 +118,10 @@ export class Line {
     if (this.#broken !== undefined) return this.#broken
     if (socket === undefined || this.#isDestroyed) return failure('closed')
     this.stage = 'handshake'
-    anyPeer ??= createSecureContext({ minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' })
+    anyBackend ??= createSecureContext({ minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' })
     const stream = connectTls({
       socket,
-      secureContext: anyPeer,
+      secureContext: anyBackend,
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
       ...(protocol === undefined ? {} : { ALPNProtocols: [protocol] }),
@@ -151,7 +151,7 @@ export class Line {
     })
   }
 
-  /** For a conversation that reads by itself: cuts the peer off when it sends without end. */
+  /** For a conversation that reads by itself: cuts the backend off when it sends without end. */
   countTaken(bytes: number): void {
     this.#takenBytes += bytes
     if (this.#takenBytes > TAKEN_BYTES_MAX) this.#cutOff(TAKEN_BYTES_MAX)

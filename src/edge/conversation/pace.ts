@@ -45,7 +45,7 @@ function randomOf(text: string): () => number {
  * Lets only so many begin at a time.
  *
  * A place is free again when its holder leaves, or when it has been held for `holdMsMax`: by then the holder only waits
- * for a peer, which costs nothing, and peers that never answer must not hold up the others.
+ * for a backend, which costs nothing, and backends that never answer must not hold up the others.
  */
 export class Gate {
   readonly #holdMsMax: number

@@ -55,13 +55,13 @@ export function codeOf(error: Error): string {
   return 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
-/** What a peer has sent, in double quotes, on one line, and cut where it is long. */
+/** What a backend has sent, in double quotes, on one line, and cut where it is long. */
 export function quote(received: Uint8Array | string): string {
   const text = typeof received === 'string' ? received : Buffer.from(received).toString('latin1')
   return escapeControls(JSON.stringify(shortened(text, QUOTED_LENGTH_MAX)))
 }
 
-/** A message that may hold what a peer has sent, on one line and not too long. */
+/** A message that may hold what a backend has sent, on one line and not too long. */
 export function plainText(message: string): string {
   return escapeControls(message.slice(0, MESSAGE_LENGTH_MAX).replaceAll('\n', ' ').trim())
 }

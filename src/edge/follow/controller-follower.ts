@@ -18,6 +18,7 @@ import { isListOf, isText } from '../../snapshot/shape.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../snapshot/snapshot.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { compareTexts } from '../../text/compare-texts.ts'
+import { messageOf } from '../../text/error-message.ts'
 import { parseTicketKey, TICKET_KEYS_MAX } from '../../tls/ticket-keys.ts'
 import type { RunningEdge } from '../edge.ts'
 import { ConfigurationError } from '../frontends/configuration-error.ts'
@@ -27,7 +28,7 @@ import { Reports } from './reports.ts'
 
 /** How often it is looked whether there is something to report. */
 const TICK_MS = 1_000
-/** When a configuration that was refused is tried again: what was wrong with the host may have been mended. */
+/** When a configuration that was refused is tried again: what was wrong with the host may have been fixed. */
 const TRY_AGAIN_MS = 10_000
 /** In so many ticks it is asked again from where each backend is connected to. */
 const SOURCES_TICKS = 60
@@ -144,7 +145,7 @@ export class ControllerFollower {
       log('info', 'starting with the last configuration', { version: found.version, file })
       return found
     } catch (error) {
-      log('error', 'The last configuration cannot be used; waiting for the controller', { problem: String(error) })
+      log('error', 'The last configuration cannot be used; waiting for the controller', { problem: messageOf(error) })
       return NOTHING
     }
   }
@@ -277,7 +278,7 @@ export class ControllerFollower {
 
   #onNotSaved(error: unknown): void {
     const { file, log } = this.#options
-    log('error', 'The configuration cannot be saved for the next start', { file, problem: String(error) })
+    log('error', 'The configuration cannot be saved for the next start', { file, problem: messageOf(error) })
   }
 
   #findSources(): void {

@@ -1,6 +1,7 @@
 import { type ControllerClient, ControllerRefusal } from '../../feed/controller-client.ts'
 import type { EdgeReport, SentReport } from '../../feed/feed.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { messageOf } from '../../text/error-message.ts'
 
 /** How often a report is sent when nothing is new. */
 const REPORT_MS_MAX = 5_000
@@ -84,7 +85,7 @@ export class Reports {
         this.#takenHead = ''
         this.#takenRevision = -1
         if (isShort && error instanceof ControllerRefusal) this.#sendWhole(error.status)
-        else this.#tell(String(error))
+        else this.#tell(messageOf(error))
       }
     }
     this.#sending = undefined

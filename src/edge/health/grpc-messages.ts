@@ -57,7 +57,7 @@ function readField(bytes: Uint8Array, start: number): Field | undefined {
   return end === undefined || end > bytes.length ? undefined : { number, wireType, value: value.value, end }
 }
 
-/** @param value of a varint: the value itself; of bytes: their length; `end` stands behind it */
+/** @param value of a varint: the value itself; of bytes: their length; `end` is behind it */
 function endOfField(wireType: number, { value, end }: { value: number; end: number }): number | undefined {
   switch (wireType) {
     case WireType.varint:

@@ -7,8 +7,8 @@ import type { LogFields } from '../../telemetry/log.ts'
 import type { ProbeResult } from '../conversation/probe-result.ts'
 import { HealthChecks, type HealthStatus, type HealthTarget } from './health-checks.ts'
 import type { ProbeTarget } from './probe.ts'
+import { openSockets, startBackend, TCP, testCheck } from './test-backends.ts'
 import { TestClock } from './test-clock.ts'
-import { openSockets, startPeer, TCP, testCheck } from './test-peers.ts'
 
 const INTERVAL_MS = 5_000
 const UP: ProbeResult = { kind: 'success' }
@@ -320,7 +320,7 @@ test('backends that do not answer do not hold up the first probes of the others'
 test('a real backend that goes away and comes back is down and up after two probes each', async (t) => {
   let mood: 'fine' | 'ill' = 'fine'
   let asked = 0
-  const port = await startPeer(t, (socket) => {
+  const port = await startBackend(t, (socket) => {
     asked += 1
     socket.end(mood === 'fine' ? 'OK' : 'NO')
     socket.resume()

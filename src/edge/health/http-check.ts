@@ -21,7 +21,7 @@ export function hostOf(check: HttpCheck, address: string): string {
   return check.host === '' ? addressAsHost(address) : check.host
 }
 
-/** An address as it stands in a URL. */
+/** An address as it is in a URL. */
 export function addressAsHost(address: string): string {
   return address.includes(':') ? `[${address}]` : address
 }

@@ -4,8 +4,8 @@ import { type TestContext, test } from 'node:test'
 import { eventually } from '../../../test/rig/eventually.ts'
 import { type LoadReport, loadQuestion } from '../../proxy-protocol/load-report.ts'
 import { askForLoad, type LoadAnswer, LoadPolls } from './load-polls.ts'
+import { NEVER, NO_LAG, openSockets, startBackend } from './test-backends.ts'
 import { TestClock } from './test-clock.ts'
-import { NEVER, NO_LAG, openSockets, startPeer } from './test-peers.ts'
 
 const LOAD: LoadReport = { cpu_utilization: 0.25, mem_utilization: 0.5, open_connections: 3, app_listening: true }
 const NO_ANSWER: LoadAnswer = { kind: 'no-answer' }
@@ -153,7 +153,7 @@ test('an agent is asked with a LOCAL header and answers with one line; everythin
   await t.test('peers', async (t) => {
     for (const [name, answer, isProper] of cases) {
       const questions: Buffer[] = []
-      const port = await startPeer(t, (socket) => {
+      const port = await startBackend(t, (socket) => {
         socket.on('end', () => socket.destroy())
         socket.once('data', (bytes: Buffer) => {
           questions.push(bytes)

@@ -150,7 +150,7 @@ export async function askForLoad(
   return { kind: conversation.kind === 'late' ? 'no-answer' : 'nothing' }
 }
 
-/** All that the peer says until it closes; empty when that is too much. */
+/** All that the backend says until it closes; empty when that is too much. */
 function readAnswer(line: Line): Promise<string> {
   return new Promise((resolve) => {
     let answer = Buffer.alloc(0)

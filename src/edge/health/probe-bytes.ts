@@ -4,7 +4,7 @@ import { failure, type ProbeResult, quote, SUCCESS } from '../conversation/probe
 /**
  * Sends the request of a TCP or SSL check and compares the first bytes that come back with its response.
  *
- * Without a response, that the connection stands is enough, and what the backend says is of no interest. Without a
+ * Without a response, an established connection is enough, and what the backend says is of no interest. Without a
  * request, the backend is expected to speak first.
  */
 export async function exchangeBytes(

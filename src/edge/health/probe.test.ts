@@ -12,7 +12,17 @@ import { TestApp } from '../../dataplane/connection/test-loop.ts'
 import type { Probe } from '../../snapshot/snapshot.ts'
 import { LoopLag } from '../conversation/loop-lag.ts'
 import { runProbe } from './probe.ts'
-import { listen, makeCertificate, NEVER, NO_LAG, openSockets, probe, startPeer, TCP, testCheck } from './test-peers.ts'
+import {
+  listen,
+  makeCertificate,
+  NEVER,
+  NO_LAG,
+  openSockets,
+  probe,
+  startBackend,
+  TCP,
+  testCheck,
+} from './test-backends.ts'
 
 let certificate: TlsOptions
 
@@ -76,7 +86,7 @@ test('a backend that does not answer the SYN, or accepts and says nothing, has t
   const blackHole = new TestApp()
   blackHole.ignoreConnections()
   t.after(() => blackHole.close())
-  const silent = await startPeer(t, (socket) => socket.resume())
+  const silent = await startBackend(t, (socket) => socket.resume())
   const startedMs = performance.now()
   await Promise.all(
     [...ALL.slice(1), PING].map(async (kind) => {
@@ -90,7 +100,7 @@ test('a backend that does not answer the SYN, or accepts and says nothing, has t
 })
 
 test('the timeout is absolute: a backend that sends a byte now and then is late all the same', async (t) => {
-  const port = await startPeer(t, (socket) => {
+  const port = await startBackend(t, (socket) => {
     const timer = setInterval(() => socket.write('x-drip: 1\r\n'), 5)
     socket.write('HTTP/1.1 200 OK\r\n')
     socket.once('close', () => clearInterval(timer)).resume()
@@ -99,7 +109,7 @@ test('the timeout is absolute: a backend that sends a byte now and then is late 
 })
 
 test('a deadline that was missed while this process was busy says nothing about the backend', async (t) => {
-  const silent = await startPeer(t, (socket) => socket.resume())
+  const silent = await startBackend(t, (socket) => socket.resume())
   const target = { check: testCheck(PING, { timeoutMs: 50 }), address: '127.0.0.1', port: silent }
   const result = runProbe(target, NEVER, new LoopLag())
   await new Promise((resolve) => setImmediate(resolve))
@@ -126,7 +136,7 @@ test('a host whose ephemeral ports are all in use cannot tell, and says so', () 
     import { createServer, connect } from 'node:net'
     import { once } from 'node:events'
     import { writeFileSync } from 'node:fs'
-    import { probe, TCP } from '${new URL('./test-peers.js', import.meta.url)}'
+    import { probe, TCP } from '${new URL('./test-backends.js', import.meta.url)}'
     writeFileSync('/proc/sys/net/ipv4/ip_local_port_range', '50000 50003')
     const server = createServer((socket) => socket.on('error', () => {}))
     await once(server.listen(9000, '0.0.0.0'), 'listening')
@@ -140,7 +150,7 @@ test('a host whose ephemeral ports are all in use cannot tell, and says so', () 
 })
 
 test('a process that has no descriptor left cannot tell, and says so', async (t) => {
-  const open = await startPeer(t, (socket) => socket.resume())
+  const open = await startBackend(t, (socket) => socket.resume())
   const held: number[] = []
   // The runtime needs some of its own meanwhile: the limit is met by opening files until none can be opened.
   execFileSync('prlimit', [`--pid=${process.pid}`, '--nofile=200:'])
@@ -156,7 +166,7 @@ test('a process that has no descriptor left cannot tell, and says so', async (t)
 })
 
 test('a probe that is called off ends at once and says nothing', async (t) => {
-  const silent = await startPeer(t, (socket) => socket.resume())
+  const silent = await startBackend(t, (socket) => socket.resume())
   for (const kind of [PING, ...ALL.slice(1)]) {
     const stop = new AbortController()
     const result = runProbe({ check: testCheck(kind), address: '127.0.0.1', port: silent }, stop.signal, NO_LAG)
@@ -166,7 +176,7 @@ test('a probe that is called off ends at once and says nothing', async (t) => {
 })
 
 test('the port of the check comes before that of the backend', async (t) => {
-  const open = await startPeer(t, (socket) => socket.resume())
+  const open = await startBackend(t, (socket) => socket.resume())
   assert.equal(await probe(CLOSED_PORT, TCP, { port: open }), 'success')
   assert.equal(await probe(open, TCP, { port: CLOSED_PORT }), 'connection refused')
 })
@@ -185,7 +195,7 @@ test('a backend on IPv6 is probed, and its address is the Host', async (t) => {
 test('with a PROXY header, every check begins with PROXY UNKNOWN, before TLS', async (t) => {
   for (const kind of ALL) {
     let received = ''
-    const port = await startPeer(t, (socket) => {
+    const port = await startBackend(t, (socket) => {
       socket.on('data', (bytes: Buffer) => {
         received += bytes.toString('latin1')
         if (received.length > 'PROXY UNKNOWN\r\n'.length) socket.destroy()
@@ -205,7 +215,7 @@ test('with a PROXY header, every check begins with PROXY UNKNOWN, before TLS', a
 // TCP and SSL
 
 test('without a response, being accepted or the TLS handshake is enough', async (t) => {
-  const open = await startPeer(t, (socket) => socket.resume())
+  const open = await startBackend(t, (socket) => socket.resume())
   assert.equal(await probe(open, TCP), 'success')
   assert.equal(await probe(await startTls(t, {}), SSL), 'success')
 })
@@ -219,7 +229,7 @@ test('a request is sent, and the first bytes of the answer have to be the respon
       void sendSlowly(socket, answer).then(() => socket.end())
     })
   }
-  const ports = { TCP: await startPeer(t, serve), SSL: await startTls(t, {}, serve) }
+  const ports = { TCP: await startBackend(t, serve), SSL: await startTls(t, {}, serve) }
   for (const kind of ['TCP', 'SSL'] as const) {
     const ping: Probe = { kind, request: 'PING\r\n', response: '+PONG' }
     for (answer of ['+PONG', '+PONG\r\nand more']) assert.equal(await probe(ports[kind], ping), 'success')
@@ -234,30 +244,30 @@ test('a request is sent, and the first bytes of the answer have to be the respon
 })
 
 test('without a request, the backend speaks first', async (t) => {
-  const banner = await startPeer(t, (socket) => socket.end('220 mail.example ESMTP\r\n'))
+  const banner = await startBackend(t, (socket) => socket.end('220 mail.example ESMTP\r\n'))
   assert.equal(await probe(banner, { kind: 'TCP', request: '', response: '220' }), 'success')
   const expected = 'answered "220", expected "SSH"'
   assert.equal(await probe(banner, { kind: 'TCP', request: '', response: 'SSH' }), expected)
 })
 
 test('a response that is not ASCII is compared byte by byte', async (t) => {
-  const greeting = await startPeer(t, (socket) => void sendSlowly(socket, 'grüß dich'))
+  const greeting = await startBackend(t, (socket) => void sendSlowly(socket, 'grüß dich'))
   assert.equal(await probe(greeting, { kind: 'TCP', request: '', response: 'grüß' }), 'success')
 })
 
 test('a backend that resets is down where something is expected of it', async (t) => {
-  const port = await startPeer(t, (socket) => socket.once('data', () => socket.resetAndDestroy()))
+  const port = await startBackend(t, (socket) => socket.once('data', () => socket.resetAndDestroy()))
   assert.equal(await probe(port, PING), 'connection reset')
 })
 
 test('a backend that speaks no TLS is down for a check with TLS', async (t) => {
-  const plain = await startPeer(t, (socket) =>
+  const plain = await startBackend(t, (socket) =>
     socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')),
   )
   for (const kind of [SSL, HTTPS, HTTP2, GRPC_WITH_TLS]) {
     assert.equal(await probe(plain, kind), 'TLS handshake failed: wrong version number', kind.kind)
   }
-  const closing = await startPeer(t, (socket) => socket.once('data', () => socket.end()))
+  const closing = await startBackend(t, (socket) => socket.once('data', () => socket.end()))
   assert.equal(await probe(closing, SSL), 'closed during the TLS handshake')
 })
 
@@ -278,7 +288,7 @@ test('a probe ends with a FIN and takes what still comes, so that no app sees a 
     socket.resume()
     socket.write('220 a banner that nobody asked for\r\n')
   }
-  const ports = [await startPeer(t, serve), await startTls(t, { allowHalfOpen: true } as object, serve)]
+  const ports = [await startBackend(t, serve), await startTls(t, { allowHalfOpen: true } as object, serve)]
   for (const [index, port] of ports.entries()) {
     const before = openSockets()
     assert.equal(await probe(port, index === 0 ? TCP : SSL), 'success')
@@ -288,7 +298,7 @@ test('a probe ends with a FIN and takes what still comes, so that no app sees a 
 })
 
 test('a peer that does not close is left at once when it was late, and after a second when it was not', async (t) => {
-  const port = await startPeer(t, (socket) => socket.resume())
+  const port = await startBackend(t, (socket) => socket.resume())
   const before = openSockets()
   assert.equal(await probe(port, PING, IMPATIENT), 'accepted, but no answer within 60 ms')
   await eventually('only the side of the peer is open', () => openSockets() === before + 1, 500)
@@ -306,7 +316,7 @@ test('what no conversation gets to see is bounded, too', async (t) => {
       socket.resume().on('drain', pour)
       pour()
     }
-    const port = isTls ? await startTls(t, {}, flood) : await startPeer(t, flood)
+    const port = isTls ? await startTls(t, {}, flood) : await startBackend(t, flood)
     assert.equal(await probe(port, isTls ? HTTPS : HTTP), 'the backend sent more than 262144 bytes')
   }
 })
@@ -374,7 +384,7 @@ test('every status but 200 is a failure, and no redirect is followed', async (t)
 })
 
 test('an informational response is not the response', async (t) => {
-  const port = await startPeer(t, (socket) => {
+  const port = await startBackend(t, (socket) => {
     socket.once('data', () => void sendSlowly(socket, 'HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n'))
   })
   assert.equal(await probe(port, HTTP), 'success')
@@ -402,7 +412,7 @@ test('the expected text has to be in the first 1,024 bytes of the body', async (
 
 test('a page of HTTP/1.0, of LF alone, and one that ends with the connection are good enough', async (t) => {
   for (const page of ['HTTP/1.0 200 OK\r\n\r\nfine', 'HTTP/1.1 200 OK\n\nfine', 'HTTP/1.1 200\r\nx: y\r\n\r\nfine']) {
-    const port = await startPeer(t, (socket) => socket.once('data', () => socket.end(page)))
+    const port = await startBackend(t, (socket) => socket.once('data', () => socket.end(page)))
     assert.equal(await probe(port, { ...HTTP, response: 'fine' }), 'success', page)
   }
 })
@@ -416,7 +426,7 @@ test('what is no HTTP is a failure with a reason', async (t) => {
     ['HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n', /./],
   ]
   for (const [answer, expected] of answers) {
-    const port = await startPeer(t, (socket) => socket.once('data', () => socket.end(answer)))
+    const port = await startBackend(t, (socket) => socket.once('data', () => socket.end(answer)))
     assert.match(await probe(port, HTTP), expected, answer.slice(0, 40))
   }
 })
@@ -568,11 +578,11 @@ test('whatever a peer does, a probe ends, takes little, and leaves no socket ope
   })
   await t.test('peers', async (t) => {
     for (const peer of peers) {
-      const early = await startPeer(t, (socket) => {
+      const early = await startBackend(t, (socket) => {
         socket.resume().on('end', () => socket.destroy())
         peer(socket)
       })
-      const late = await startPeer(t, (socket) => {
+      const late = await startBackend(t, (socket) => {
         socket.on('end', () => socket.destroy()).once('data', () => peer(socket))
       })
       const tls = await startTls(t, { ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => {

@@ -1,4 +1,5 @@
 import type { HealthCheck, Probe } from '../../snapshot/snapshot.ts'
+import { messageOf } from '../../text/error-message.ts'
 import { type Conversation, converseWithin } from '../conversation/deadline.ts'
 import type { Line, LineTarget } from '../conversation/line.ts'
 import type { LoopLag } from '../conversation/loop-lag.ts'
@@ -30,7 +31,7 @@ export async function runProbe(
     return resultOf(await converseWithin({ timeoutMs, signal, lag }, (line) => talk(line, target)), timeoutMs)
   } catch (error) {
     // A path that cannot be sent, say: node throws for what it takes for a mistake of the caller.
-    return failure(`the probe could not be made: ${plainText(String(error))}`)
+    return failure(`the probe could not be made: ${plainText(messageOf(error))}`)
   }
 }
 

@@ -5,7 +5,7 @@ import { endpointOf, type TestSocket } from '../../dataplane/connection/test-loo
 import { crc32c } from '../../proxy-protocol/crc32c.ts'
 import type { Tlv } from '../../proxy-protocol/tlv.ts'
 import { writeProxyV2, writeProxyV2Local, writeProxyV2Unix } from '../../proxy-protocol/write-v2.ts'
-import type { ProxyHeader } from '../../snapshot/snapshot.ts'
+import type { HeaderSetting } from '../../snapshot/snapshot.ts'
 import { METRICS } from '../../telemetry/metrics.ts'
 import { TestEdge } from '../test-edge.ts'
 
@@ -54,7 +54,7 @@ test("the client of the header is the connection's client from then on", (t) => 
 })
 
 test('both versions are taken, and each is passed on as the frontend says', (t) => {
-  const cases: readonly [ProxyHeader, Buffer, string][] = [
+  const cases: readonly [HeaderSetting, Buffer, string][] = [
     [{ kind: 'PROXY_V1' }, v2(), Buffer.from(LINE).toString('hex')],
     [V2, Buffer.from(LINE), v2().toString('hex')],
     [V2, v2(), v2().toString('hex')],

@@ -113,12 +113,12 @@ export class EdgeEntrance implements Entrance {
     return this.#place.service
   }
 
-  writeHeader(connection: Connection, target: Uint8Array): number {
+  writeHeader(connection: Connection, into: Uint8Array): number {
     const { source, tlvs } = connection
     if (!this.writesHeader || source === null) return 0
     const tls = this.#outgoing.hasTlvs ? connection.client.tls : null
     const passedOn = tls === null ? tlvs : withTlsTlvs(tlvs, tls.info())
-    return this.#outgoing.write(target, source, this.#serverOf(connection), passedOn)
+    return this.#outgoing.write(into, source, this.#serverOf(connection), passedOn)
   }
 
   onEnd(connection: Connection, reason: EndReason): void {

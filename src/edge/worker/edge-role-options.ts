@@ -3,7 +3,7 @@
 import type { Timeouts } from '../../dataplane/connection/connection-state.ts'
 import type { Verbosity } from '../../dataplane/connection/report.ts'
 import type { Liveness } from '../../linux/liveness.ts'
-import type { BackendTls, ProxyHeader } from '../../snapshot/snapshot.ts'
+import type { BackendTls, HeaderSetting } from '../../snapshot/snapshot.ts'
 import type { TlsServerOptions } from '../../tls/server.ts'
 import type { BackendCells } from '../balance/backend-table.ts'
 import type { Plan } from '../balance/plan.ts'
@@ -36,7 +36,7 @@ export type EdgeEntranceOptions = {
   /** Where the listener listens; an unspecified address stands for all of this host. */
   readonly address: string
   readonly port: number
-  readonly proxyHeader: ProxyHeader
+  readonly proxyHeader: HeaderSetting
   /** Clients speak TLS; null: they do not. */
   readonly tls: TlsServerOptions | null
   /** The name of the service that it leads to. */

@@ -16,7 +16,7 @@ export class IncomingHeader {
 
   /** @param trusted subnets as CIDR texts; @param headerLengthMax bytes of a version 2 header behind its first 16 */
   constructor(trusted: readonly string[], headerLengthMax: number, counters: Counters) {
-    // The main thread has checked every text; one that is wrong all the same trusts nobody.
+    // The main thread has checked every text; one that is still wrong trusts nobody.
     this.#trusted = new CidrSet(trusted.map(parseCidr).filter((cidr) => cidr !== undefined))
     this.#limits = { v2LengthMax: headerLengthMax }
     this.#counters = counters

@@ -4,7 +4,7 @@ import { endpointOf } from '../../dataplane/connection/test-loop.ts'
 import { crc32c } from '../../proxy-protocol/crc32c.ts'
 import { readProxyHeader } from '../../proxy-protocol/read-proxy-header.ts'
 import { readTlvs, readUniqueId, type Tlv } from '../../proxy-protocol/tlv.ts'
-import type { ProxyHeader } from '../../snapshot/snapshot.ts'
+import type { HeaderSetting } from '../../snapshot/snapshot.ts'
 import { OutgoingHeader, tlvsToPassOn } from './outgoing-header.ts'
 
 const CLIENT = endpointOf('192.0.2.1:1025')
@@ -12,7 +12,7 @@ const SERVER = endpointOf('203.0.113.10:110')
 const CLIENT6 = endpointOf('[2001:db8::1]:1025')
 const SIGNATURE = '0d0a0d0a000d0a515549540a'
 const START4 = `${SIGNATURE}2111`
-const V2: ProxyHeader = { kind: 'PROXY_V2', crc32c: false, uniqueId: false }
+const V2: HeaderSetting = { kind: 'PROXY_V2', crc32c: false, uniqueId: false }
 
 function written(writer: OutgoingHeader, source = CLIENT, passedOn: readonly Tlv[] = []): Buffer {
   const target = Buffer.alloc(65_536)

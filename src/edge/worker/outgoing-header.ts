@@ -3,22 +3,22 @@ import type { Endpoint } from '../../address/endpoint.ts'
 import { firstTlvValue, type Tlv, TlvType, uniqueIdTlv } from '../../proxy-protocol/tlv.ts'
 import { writeProxyV1 } from '../../proxy-protocol/write-v1.ts'
 import { type ProxyV2Options, writeProxyV2 } from '../../proxy-protocol/write-v2.ts'
-import type { ProxyHeader } from '../../snapshot/snapshot.ts'
+import type { HeaderSetting } from '../../snapshot/snapshot.ts'
 
 const UNIQUE_ID_BYTES = 16
 /** The first bytes of an id are random, the same for all that one writer gives; the rest counts. */
 const RANDOM_BYTES = 10
 
-/** Writes the header that stands before the client's first byte on the way to a backend, as the frontend wants it. */
+/** Writes the header that comes before the client's first byte on the way to a backend, as the frontend wants it. */
 export class OutgoingHeader {
-  readonly #kind: ProxyHeader['kind']
+  readonly #kind: HeaderSetting['kind']
   readonly #hasChecksum: boolean
-  /** What stands in every header of version 2; the id's bytes change with each. */
+  /** What is in every header of version 2; the id's bytes change with each. */
   readonly #options: ProxyV2Options
   readonly #uniqueId: Uint8Array | undefined
   readonly #uniqueIdTlvs: readonly Tlv[]
 
-  constructor(header: ProxyHeader) {
+  constructor(header: HeaderSetting) {
     const isV2 = header.kind === 'PROXY_V2'
     this.#kind = header.kind
     this.#hasChecksum = isV2 && header.crc32c

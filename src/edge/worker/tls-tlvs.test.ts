@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readAlpn, readAuthority } from '../../proxy-protocol/text-tlvs.ts'
-import { readTlsClient } from '../../proxy-protocol/tls-tlv.ts'
+import { readClientTls } from '../../proxy-protocol/tls-tlv.ts'
 import type { TlsInfo } from '../../tls/session.ts'
 import { tlsTlvs } from './tls-tlvs.ts'
 
@@ -17,7 +17,7 @@ const INFO: TlsInfo = {
 test('version, cipher, name and protocol are told; without a certificate nothing counts as verified', () => {
   const tlvs = tlsTlvs(INFO)
   assert.deepEqual([readAlpn(tlvs), readAuthority(tlvs)], ['h2', 'a.example'])
-  const client = readTlsClient(tlvs)
+  const client = readClientTls(tlvs)
   assert.deepEqual([client?.isTls, client?.version, client?.cipher], [true, 'TLSv1.3', 'TLS_AES_128_GCM_SHA256'])
   assert.deepEqual(
     [client?.hasCertificateInConnection, client?.verifyResult, client?.commonName],
@@ -31,7 +31,7 @@ test('what is not known is left out', () => {
 })
 
 test('the common name of a certificate is told', () => {
-  const client = readTlsClient(tlsTlvs({ ...INFO, commonName: 'Client 1' }))
+  const client = readClientTls(tlsTlvs({ ...INFO, commonName: 'Client 1' }))
   assert.deepEqual(
     [client?.commonName, client?.hasCertificateInConnection, client?.verifyResult],
     ['Client 1', true, 0],

@@ -1,5 +1,5 @@
 import { alpnTlv, authorityTlv } from '../../proxy-protocol/text-tlvs.ts'
-import { tlsClientTlv } from '../../proxy-protocol/tls-tlv.ts'
+import { clientTlsTlv } from '../../proxy-protocol/tls-tlv.ts'
 import { type Tlv, TlvType } from '../../proxy-protocol/tlv.ts'
 import type { TlsInfo } from '../../tls/session.ts'
 
@@ -21,7 +21,7 @@ export function tlsTlvs(info: TlsInfo): Tlv[] {
   return [
     ...(protocol === '' ? [] : [alpnTlv(protocol)]),
     ...(serverName === '' ? [] : [authorityTlv(serverName)]),
-    tlsClientTlv({
+    clientTlsTlv({
       isTls: true,
       hasCertificateInConnection: hasCertificate,
       hasCertificateInSession: hasCertificate,

@@ -8,7 +8,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { LogForm } from '../telemetry/log-form.ts'
 
 /** The service manager (systemd) as this process sees it; without one, nothing happens. */
-export type Service = {
+export type ServiceManager = {
   readonly inherited: readonly InheritedSocket[]
   tell(state: ServiceState): void
   /** Tells the manager from now on, as often as it wants, that this process lives, as long as `isAlive`. */
@@ -20,7 +20,7 @@ export type Service = {
  *
  * @throws Error when it cannot be understood, or when a passed descriptor is no TCP socket
  */
-export function findService(log: Log): Service {
+export function findServiceManager(log: Log): ServiceManager {
   const intervalMs = watchdogIntervalMs(process.env, process.pid)
   const tell = (state: ServiceState): void => {
     const error = tellServiceManager(state)

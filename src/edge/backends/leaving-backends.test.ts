@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
-import { Drains, type Leaver } from './drain.ts'
+import { type Leaver, LeavingBackends } from './leaving-backends.ts'
 
 function leaver(id: number, drainingTimeoutMs: number): Leaver {
   const key = `web/group/b${id}`
@@ -8,9 +8,9 @@ function leaver(id: number, drainingTimeoutMs: number): Leaver {
 }
 
 /** What was done, in its order. */
-function startDrains(): { readonly drains: Drains; readonly done: string[] } {
+function startDrains(): { readonly drains: LeavingBackends; readonly done: string[] } {
   const done: string[] = []
-  const drains = new Drains({
+  const drains = new LeavingBackends({
     end: (ids) => done.push(`end ${ids.join(' ')}`),
     release: (idKey) => done.push(`release ${idKey.split(' ')[0]}`),
     open: (id) => id * 10,

@@ -13,7 +13,7 @@ export type Leaver = {
   readonly drainingTimeoutMs: number
 }
 
-/** What {@link Drains} does to the world. */
+/** What {@link LeavingBackends} does to the world. */
 export type DrainActions = {
   /** Ends the connections to these backends. */
   readonly end: (ids: readonly number[]) => void
@@ -25,7 +25,7 @@ export type DrainActions = {
 type Drain = { readonly leaver: Leaver; readonly endsAt: string; readonly timer: NodeJS.Timeout }
 
 /** The backends that have left their service: each one's connections go on for its draining time, and are then ended. */
-export class Drains {
+export class LeavingBackends {
   readonly #actions: DrainActions
   readonly #drains = new Map<string, Drain>()
 

@@ -70,7 +70,7 @@ export async function listen(t: TestContext, server: Server, host = '127.0.0.1')
 }
 
 /** A peer that does what `serve` says with every connection. */
-export function startPeer(t: TestContext, serve: (socket: Socket) => void): Promise<number> {
+export function startBackend(t: TestContext, serve: (socket: Socket) => void): Promise<number> {
   return listen(t, createServer({ allowHalfOpen: true }, serve))
 }
 
