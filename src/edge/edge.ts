@@ -45,7 +45,7 @@ const RELOAD_ROUND_MS = 5_000
 /** Lines that a refused configuration costs in the log, and names in one line. */
 const LISTED_MAX = 20
 /** How often it is tried whether a port that could not be opened can be. */
-const OPEN_AGAIN_MS = 10_000
+const OPEN_AGAIN_MS = 2_000
 /** How often it is looked whether an address that is no longer listened on still has connections. */
 const ADDRESS_SWEEP_MS = 1_000
 
