@@ -97,7 +97,7 @@ test('a page that cannot be made is answered with 500, and the next one is made'
   assert.deepEqual(await ask('GET', '/connections'), {
     status: 500,
     type: 'text/plain',
-    body: 'Error: no worker answers\n',
+    body: 'no worker answers\n',
   })
   assert.equal((await ask('GET', '/healthz')).status, 200)
 })

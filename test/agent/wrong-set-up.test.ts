@@ -104,7 +104,7 @@ test('a VPN that takes the answers away is noticed while the agent runs, and so 
   await shell(backend, 'ip route add default via 35.191.0.9 table 51820; ip rule add not fwmark 51820 table 51820')
   await agent.waitForLine(/"level":"warn".*Answers of an app on 127\.0\.0\.1 to IPv4 clients do not come back/)
   await truepeer(backend, 'host-setup apply --family ipv4')
-  await agent.waitForLine(/"level":"info".*No longer so: Answers of an app/)
+  await agent.waitForLine(/"level":"info".*Resolved: Answers of an app/)
   await agent.stop()
 })
 

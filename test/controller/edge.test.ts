@@ -42,6 +42,8 @@ async function callPort({ client }: DemoHosts, port: number): Promise<Answered> 
   try {
     const socket = await client.connect({ to: `${ADDRESS}:${port}` })
     assert.equal((await readToEnd(socket)).toString(), 'hello')
+    // The client's side is still open: an edge that ends would wait for it.
+    socket.destroy()
     return 'served'
   } catch (error) {
     assert.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED', String(error))
@@ -204,10 +206,17 @@ test('a controller with another, empty database closes no port, until it has som
 
   const wrong = await startController(hosts.edge, join(directory, 'wrong'), args)
   await edge.waitForLine(/another database, which has nothing to serve; the last configuration is still in use/)
-  await edgeIsAt(wrong, ({ report }) => report?.refused?.problems.join().includes('another database') === true)
-  // Versions without a difference for edges do not make it theirs.
+  let heldVersion = 0
+  const isHeld =
+    (before: number) =>
+    ({ report }: EdgeItem): boolean => {
+      heldVersion = report?.refused?.version ?? 0
+      return heldVersion > before && report?.refused?.problems.join().includes('another database') === true
+    }
+  await edgeIsAt(wrong, isHeld(0))
+  // Versions without a difference for edges do not make it theirs; the edge says that it has seen them.
   await change(wrong, 'POST', 'global/healthChecks', { name: 'other', type: 'TCP', tcpHealthCheck: { port: 1 } })
-  await edgeIsAt(wrong, ({ report }) => report?.refused?.problems.join().includes('another database') === true)
+  await edgeIsAt(wrong, isHeld(heldVersion))
   assert.equal(await callPort(hosts, 443), 'served')
   assert.equal(readFileSync(join(state, 'edge-edge-1.json'), 'utf8'), kept)
   await wrong.program.stop()

@@ -225,7 +225,7 @@ test('a viewer, an operator, an edge, an agent and strangers get nothing that is
       const told = `${client.name} ${what}: ${status} ${text.slice(0, 300)}`
       assert.ok([400, 401, 403, 404, 429].includes(status), told)
       // No answer that refuses says more than why.
-      assert.match(text, /^\{"error":\{"code":\d+,"message":"/, told)
+      assert.match(text, /^\{\s*"error": ?\{\s*"code": ?\d+,\s*"message": ?"/, told)
     }
   }
   const { body } = await controller.ask('GET', '/truepeer/v1/audit?count=1000')
