@@ -102,11 +102,11 @@ export class Api {
     return this.#tell(request, (called) => {
       if (request.path === OPENAPI_PATH && request.method === 'GET') {
         called('openapi')
-        return { status: 200, body: openApiDocument() }
+        return { status: 200, body: budget.use(openApiDocument) }
       }
       if (request.method === 'GET' && isDiscovery(request)) {
         called('discovery')
-        return { status: 200, body: discoveryDocument(request.baseUrl) }
+        return { status: 200, body: budget.use(() => discoveryDocument(request.baseUrl)) }
       }
       const route = this.#routeOf(request)
       called(route.method.id)
@@ -230,12 +230,13 @@ export class Api {
 
   async #answerOperation(call: Call): Promise<ApiResponse> {
     const { request, route } = call
-    const operation = storedOperation(call)
     if (route.method.action === 'delete') {
+      const operation = storedOperation(call)
       if (request.role === 'viewer') throw new ApiError(403, forbidden(request, route.method.id))
       await this.#deleteOperation(call, operation)
       return { status: 204, body: undefined }
     }
+    const operation = call.budget.use(() => storedOperation(call))
     const isAwaited = route.method.action === 'wait' && !operation.isDone
     const shown = isAwaited ? await this.#operations.wait(operation) : operation
     return { status: 200, body: shownOperation(shown, request.baseUrl) }
@@ -275,6 +276,8 @@ export class Api {
     const pending: Promise<void>[] = []
     // Each sees what those before it have stored; what only waits after that does not hold up the others.
     for (const [index, { contentId, request }] of parts.entries()) {
+      // What it asks to be changed is changed, as if it had waited.
+      if (request.isGone()) budget.end('The client of the batch has gone')
       await new Promise<void>((resolve) => {
         const answered = this.#answerOne(request, budget, resolve)
         pending.push(answered.then((response) => answer.set(index, contentId, response)).finally(resolve))

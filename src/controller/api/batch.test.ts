@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { OPENAPI_PATH } from '../methods/route.ts'
 import { SlowStore } from '../store/test-slow-store.ts'
 import { TestApi } from './test-api.ts'
 
@@ -191,4 +192,39 @@ test('a filter of many patterns over many resources keeps nobody waiting for lon
   assert.doesNotMatch(text, /^HTTP\/1\.1 200/m)
   assert.ok(performance.now() - beganMs < 30_000)
   assert.ok(longestMs < 5_000, `nobody else had a turn for ${longestMs} ms`)
+})
+
+test('documents count in the answers to a batch like all that is read', async () => {
+  const paths = ['/discovery/v1/apis/compute/v1/rest', OPENAPI_PATH]
+  for (const path of paths) {
+    const parts = Array.from({ length: 60 }, () => [`GET ${path}`, ''] as const)
+    const { text } = await new TestApi().batch(CONTENT_TYPE, batchOf(...parts))
+    const statuses = [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => status)
+    assert.deepEqual([statuses.length, statuses[0], statuses.at(-1)], [60, '200', '400'], path)
+    assert.ok(text.length < ANSWERS_LENGTH_MAX, `${text.length}`)
+  }
+})
+
+test('nothing is read for a batch whose client has gone; what it changes is changed', async () => {
+  const api = new TestApi()
+  api.isGone = true
+  const reads = [`${PREFIX}/h1`, '/discovery/v1/apis/compute/v1/rest', '/compute/v1/projects/p/global/operations/o']
+  const parts = reads.map((path) => [`GET ${path}`, ''] as const)
+  const { text } = await api.batch(CONTENT_TYPE, batchOf([`POST ${PREFIX}`, check('h1')], ...parts))
+  const statuses = [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => status)
+  assert.deepEqual(statuses, ['200', '400', '400', '400'])
+  assert.equal(text.match(/The client of the batch has gone/g)?.length, 6, 'each says it as message and as error')
+  assert.ok(api.store.get('p', 'healthChecks', 'global', 'h1'))
+})
+
+test('16 batches are answered at once', async () => {
+  const api = new TestApi()
+  const text = batchOf([`GET ${PREFIX}`, ''])
+  const answers = await Promise.all(Array.from({ length: 17 }, () => api.batch(CONTENT_TYPE, text)))
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [...Array<number>(16).fill(200), 429],
+  )
+  assert.match(answers[16].text, /16 batches are being answered; nothing was carried out, try again later/)
+  assert.equal((await api.batch(CONTENT_TYPE, text)).status, 200)
 })

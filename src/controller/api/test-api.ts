@@ -46,6 +46,8 @@ export class TestApi {
   readonly answers: string[] = []
   /** What was logged. */
   readonly logged: { readonly message: string; readonly fields: unknown }[] = []
+  /** The client has left. */
+  isGone = false
   #number = 0
   readonly #role: ApiRequest['role']
   readonly #ready: Promise<void>
@@ -95,6 +97,7 @@ export class TestApi {
       baseUrl: 'http://h',
       user: 'tester',
       role: this.#role,
+      isGone: () => this.isGone,
     })
     assert.ok('body' in response)
     return { status: response.status, body: (response.body ?? {}) as Mapping }
@@ -116,6 +119,7 @@ export class TestApi {
       baseUrl: 'http://h',
       user: 'tester',
       role: this.#role,
+      isGone: () => this.isGone,
     })
     const isJson = 'body' in response
     return {

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Log } from '../../telemetry/log.ts'
 import { jsonText } from '../methods/answer-text.ts'
 import type { ApiResponse } from '../methods/api-request.ts'
+import { HeldBytes } from './held-bytes.ts'
 
 const LIMITS: AnswerLimits = { unsentBytesMax: 128 * 1024 * 1024, sendMsMin: 30_000, bytesPerMs: 64 }
 /** A limit that bites is logged once in this time. */
@@ -9,7 +10,7 @@ const QUIET_MS = 60_000
 
 /** The bounds; tests have smaller ones. */
 export type AnswerLimits = {
-  /** Bytes of answers that clients have not taken yet; beyond it nothing more is carried out. */
+  /** Bytes of answers that clients have not taken yet; beyond it, or its part for a user, nothing more is carried out. */
   readonly unsentBytesMax: number
   /** For a client to take an answer: so long, and longer for what is long. */
   readonly sendMsMin: number
@@ -20,23 +21,28 @@ export type AnswerLimits = {
 export class Answers {
   readonly #log: Log
   readonly #limits: AnswerLimits
-  #unsentBytes = 0
+  readonly #unsent: HeldBytes
   readonly #quietUntilMs = new Map<string, number>()
 
   constructor(log: Log, limits: AnswerLimits = LIMITS) {
     this.#log = log
     this.#limits = limits
+    this.#unsent = new HeldBytes(limits.unsentBytesMax)
   }
 
-  /** Whether so much waits that a request should rather not be carried out; that is logged. */
-  isFull(): boolean {
-    if (this.#unsentBytes <= this.#limits.unsentBytesMax) return false
-    this.#tell('requests are refused: clients do not take their answers', { unsentBytes: this.#unsentBytes })
+  /** Whether so much waits that a request of this user should rather not be carried out; that is logged. */
+  isFull(user: string): boolean {
+    if (!this.#unsent.isFull(user)) return false
+    this.#tell('requests are refused: clients do not take their answers', { user, unsentBytes: this.#unsent.total })
     return true
   }
 
-  /** Sends an answer; a client that does not take it in time is cut off. */
-  send(response: ServerResponse, answer: ApiResponse): void {
+  /**
+   * Sends an answer; a client that does not take it in time is cut off.
+   *
+   * @param user whose share it counts for; empty: nobody was let in
+   */
+  send(response: ServerResponse, answer: ApiResponse, user: string): void {
     const isEmpty = answer.status === 204
     const [type, text] =
       'bytes' in answer ? [answer.contentType, answer.bytes] : ['application/json; charset=UTF-8', jsonText(answer)]
@@ -48,25 +54,32 @@ export class Answers {
       'x-frame-options': 'DENY',
       ...(bytes === undefined ? {} : { 'content-type': type, 'content-length': bytes.length }),
     })
-    if (bytes !== undefined) this.#watch(response, bytes.length)
+    if (bytes !== undefined) this.#watch(response, bytes.length, user)
     response.end(bytes)
   }
 
-  #watch(response: ServerResponse, length: number): void {
-    this.#unsentBytes += length
+  /** The answer is held until it was sent, or its connection has ended: what still waits behind another then has no end of its own. */
+  #watch(response: ServerResponse, length: number, user: string): void {
+    const { socket } = response.req
+    if (socket.destroyed) return
+    const release = (): void => {
+      clearTimeout(timer)
+      response.off('close', release)
+      socket.off('close', release)
+      this.#unsent.release(user, length)
+    }
     const timer = setTimeout(
       () => {
-        const peer = response.socket?.remoteAddress
-        this.#tell('a client was cut off: it does not take its answer', { peer, bytes: length })
-        response.destroy()
+        release()
+        this.#tell('a client was cut off: it does not take its answer', { peer: socket.remoteAddress, bytes: length })
+        socket.destroy()
       },
       this.#limits.sendMsMin + length / this.#limits.bytesPerMs,
     )
     timer.unref()
-    response.once('close', () => {
-      clearTimeout(timer)
-      this.#unsentBytes -= length
-    })
+    this.#unsent.hold(user, length)
+    response.once('close', release)
+    socket.once('close', release)
   }
 
   #tell(message: string, fields: Readonly<Record<string, string | number | undefined>>): void {

@@ -530,6 +530,18 @@ test('requests that are sent without waiting are answered one after the other, i
   )
 })
 
+test('behind an answer that is the last one of its connection nothing is carried out', async (t) => {
+  const { server, requests } = await serve(t, LOOPBACK)
+  const { host, port } = locationOf(server.url)
+  const change = 'POST /compute/v1/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}'
+  const socket = connect(port, host)
+  socket.write(`GET /first HTTP/1.1\r\nHost: evil.example\r\n\r\n${change}`)
+  let text = ''
+  for await (const part of socket) text += String(part)
+  assert.match(text, /^HTTP\/1\.1 403/)
+  assert.deepEqual([text.match(/HTTP\/1\.1/g)?.length, requests], [1, []])
+})
+
 test('a body may be compressed, and is bounded as it is when it is not', async (t) => {
   const { ask, requests } = await serve(t, LOOPBACK)
   const body = '{"name":"é"}'

@@ -67,16 +67,22 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   }
 }
 
-/** One after the other on each connection: who sends a second request before the first is answered means it to come after. */
+/**
+ * One after the other on each connection: who sends a second request before the first is answered means it to come after.
+ * So a connection holds one answer at most, and an answer that says that it is the last one is.
+ */
 function inOrder(handler: RequestHandler): RequestListener {
   const lastOf = new WeakMap<IncomingMessage['socket'], Promise<void>>()
   return (request, response) => {
     const { socket } = request
     const before = lastOf.get(socket) ?? Promise.resolve()
-    lastOf.set(
-      socket,
-      before.then(() => (socket.destroyed ? undefined : handler.handle(request, response))),
-    )
+    const isSent = new Promise<void>((resolve) => void response.once('close', resolve))
+    const next = before.then(async () => {
+      if (!socket.writable) return
+      await handler.handle(request, response)
+      await isSent
+    })
+    lastOf.set(socket, next)
   }
 }
 

@@ -68,6 +68,7 @@ export class RequestHandler {
 
   async #answer(request: IncomingMessage, response: ServerResponse, identity: Identity): Promise<void> {
     const { url = '/', headers } = request
+    const { user, role } = identity
     const method = methodOf(request)
     const [path, query = ''] = splitOnce(url, '?')
     if (!isDecodable(path)) return this.#refuse(response, 400, 'badRequest', 'The path is not a valid URL')
@@ -79,31 +80,30 @@ export class RequestHandler {
       const answer = await this.#options.ownRoutes.answer({ ...asked, identity, stream: () => response })
       if (answer === undefined) return
       this.#options.onAnswer?.('truepeer', answer.status, performance.now() - beganMs)
-      return this.#answers.send(response, answer)
+      return this.#answers.send(response, answer, user)
     }
-    const { user, role } = identity
     if (role === 'edge' || role === 'agent') {
       const what = 'may only follow the configuration; use one of viewer, operator or admin'
-      this.#options.onAnswer?.('none', 403, 0)
-      return this.#answers.send(response, refusal(403, 'forbidden', `A token of the role ${role} ${what}`))
+      return this.#refuse(response, 403, 'forbidden', `A token of the role ${role} ${what}`)
     }
-    if (this.#answers.isFull()) {
+    if (this.#answers.isFull(user)) {
       const message = 'Too many answers wait for clients that do not take them; try again later'
       return this.#refuse(response, 503, 'backendError', message)
     }
     const contentType = headers['content-type'] ?? ''
     const baseUrl = baseUrlFor(this.#access.scheme, headers.host ?? 'localhost')
-    const answer = await this.#options.api.handle({ ...asked, rawBody, contentType, baseUrl, user, role })
+    const isGone = (): boolean => request.socket.destroyed
+    const answer = await this.#options.api.handle({ ...asked, rawBody, contentType, baseUrl, user, role, isGone })
     // Nothing else is answered on this connection.
     if (this.#isClosing()) response.setHeader('connection', 'close')
-    this.#answers.send(response, answer)
+    this.#answers.send(response, answer, user)
   }
 
   /** Answers what has not been read whole; whatever may follow of it is not waited for. */
   #refuse(response: ServerResponse, status: number, reason: string, message: string): void {
     this.#options.onAnswer?.('none', status, 0)
     response.setHeader('connection', 'close')
-    this.#answers.send(response, refusal(status, reason, message))
+    this.#answers.send(response, refusal(status, reason, message), '')
   }
 
   /** What happened inside is in the log only. */
@@ -112,7 +112,7 @@ export class RequestHandler {
     logInternalError(this.#options.log, error, { method, path })
     this.#options.onAnswer?.('none', 500, 0)
     if (response.headersSent) response.destroy()
-    else this.#answers.send(response, refusal(500, 'internalError', 'Internal error'))
+    else this.#answers.send(response, refusal(500, 'internalError', 'Internal error'), '')
   }
 }
 

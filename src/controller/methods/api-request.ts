@@ -17,6 +17,8 @@ export type ApiRequest = {
   /** Who sent it, for operations and the audit log. */
   readonly user: string
   readonly role: Exclude<TokenRole, 'edge' | 'agent'>
+  /** Whether nobody waits for the answer any more. */
+  readonly isGone: () => boolean
 }
 
 /** An answer: JSON, for people or for programs, or bytes of another type; status 204 has neither. Errors are answers, too. */
