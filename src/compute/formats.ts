@@ -58,7 +58,8 @@ export const formats: Readonly<Record<string, Format>> = {
     remedyFor: (text) =>
       CERTIFICATE.test(text) && text.includes('PRIVATE KEY')
         ? 'give the certificates only, and the private key in a file or field of its own'
-        : foreignRemedy(text, 'give the certificate here, and a key only as the private key'),
+        : (foreignRemedy(text, 'give the certificate here, and a key only as the private key') ??
+          textRemedy(text, 'CERTIFICATE')),
   },
   'private-key-pem': {
     expected: 'a private key in PEM without a passphrase',
@@ -67,7 +68,8 @@ export const formats: Readonly<Record<string, Format>> = {
     remedyFor: (text) =>
       text.includes('ENCRYPTED')
         ? 'decrypt it with "openssl pkey -in KEY -out PLAIN"'
-        : foreignRemedy(text, 'give the private key here, and a certificate only as the certificate'),
+        : (foreignRemedy(text, 'give the private key here, and a certificate only as the certificate') ??
+          textRemedy(text, 'PRIVATE KEY')),
   },
 }
 
@@ -75,6 +77,13 @@ export const formats: Readonly<Record<string, Format>> = {
 function foreignRemedy(text: string, otherwise: string): string | undefined {
   const foreign = foreignFormat(text)
   return foreign && `this is ${foreign.what}; ${foreign.remedy ?? otherwise}`
+}
+
+/** What to do about a name of a file, or what an example has in place of a text: one line, where PEM has several. */
+function textRemedy(text: string, label: string): string | undefined {
+  return text.trim().includes('\n')
+    ? undefined
+    : `give the text of the file, not its name; it begins with "-----BEGIN ${label}-----"`
 }
 
 function readAddress(text: string): string | undefined {

@@ -234,6 +234,12 @@ test('what is given in place of a certificate or a key is named', () => {
       '0\ufffd\ufffd\u0002\u0001\u0000',
       /privateKey: .*; this is a private key in DER; convert it with "openssl pkey/,
     ],
+    [
+      'PEM OF fullchain.pem\n',
+      'privkey.pem',
+      /certificate: .*; give the text of the file, not its name; it begins with "-----BEGIN CERTIFICATE-----"$/,
+      /privateKey: .*; give the text of the file, not its name; it begins with "-----BEGIN PRIVATE KEY-----"$/,
+    ],
   ] as const) {
     const lines = told(certificate, key)
     assert.equal(lines.length, says.length, lines.join('\n'))

@@ -62,7 +62,8 @@ function rulesOf(firewall: Firewall): Rule[] {
   const toAppPort = (protocol: 'tcp' | 'udp') => ({
     match: { op: '==', left: { payload: { protocol, field: 'dport' } }, right: `@${PORTS}` },
   })
-  const ports: Rule[] = (['tcp', 'udp'] as const).map((protocol) => ({
+  const closed = firewall.appPorts.length === 0 ? [] : (['tcp', 'udp'] as const)
+  const ports: Rule[] = closed.map((protocol) => ({
     chain: 'input',
     comment: `${protocol}: ports of the app closed to the network`,
     expr: [fromOutside, toAppPort(protocol), counter, drop],
@@ -80,13 +81,12 @@ export async function loadFirewall(firewall: Firewall): Promise<void> {
   const hook = (name: string, prio: number) => ({
     add: { chain: { ...PLACE, name, type: 'filter', hook: name, prio, policy: 'accept' } },
   })
-  // An empty list of elements is no valid set.
-  const elements = firewall.appPorts.length > 0 ? { elem: [...firewall.appPorts] } : {}
+  const set = { ...PLACE, name: PORTS, type: 'inet_service', elem: [...firewall.appPorts] }
   await load([
     { add: { table: TABLE } },
     { delete: { table: TABLE } },
     { add: { table: TABLE } },
-    { add: { set: { ...PLACE, name: PORTS, type: 'inet_service', ...elements } } },
+    ...(firewall.appPorts.length > 0 ? [{ add: { set } }] : []),
     hook('input', -10),
     hook('output', 0),
     ...rulesOf(firewall).map((rule) => ({ add: { rule: { ...PLACE, ...rule } } })),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseEndpoint } from '../../src/address/endpoint.ts'
@@ -61,6 +61,15 @@ test('what was made by hand is recognised, and duplicates are removed', async (t
   assert.match(await succeeds(backend, 'host-setup status'), /warn +rule IPv4 +3 times/)
   await succeeds(backend, 'host-setup remove')
   assert.equal(await networkState(backend), before.replace('\n0\n', '\n1\n'), 'the setting was not changed by apply')
+})
+
+test('what install.md does by hand is all that status asks for', { skip: skipWithout('nft') }, async (t) => {
+  const { backend } = await bareHosts(t)
+  const page = readFileSync(new URL('../../../docs/guides/install.md', import.meta.url), 'utf8')
+  const byHand = /^```sh\n(ip rule add .*?)^```$/ms.exec(page)?.[1] ?? ''
+  await shell(backend, `set -e\n${byHand}`)
+  assert.doesNotMatch(await succeeds(backend, 'host-setup status'), /fail|warn/)
+  assert.match(await succeeds(backend, 'host-setup apply'), /in place already/)
 })
 
 test('rules and routes of others survive apply and remove', async (t) => {

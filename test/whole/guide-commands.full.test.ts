@@ -34,18 +34,13 @@ const SERVER =
 const AS_TRUEPEER = /^PATH=\/opt\/truepeer\/node/
 const SETPRIV = 'setpriv --reuid truepeer --regid truepeer --init-groups'
 
-/** Of a controller, without agents: the page has backends of its own. */
-const LOAD_BALANCER = commandsUnder('docs/guides/controller.md', 'Start it', 'Make a load balancer').filter(
-  (command) => !command.startsWith('truepeer agent'),
-)
+const LOAD_BALANCER = commandsUnder('docs/guides/controller.md', 'Start it', 'Make a load balancer')
 
 /** What a page takes for granted, as commands. */
 const BEFORE: Readonly<Record<string, readonly string[]>> = {
   'docs/guides/terminate-tls.md': [
     "ncat -lk 10.128.0.2 110 -c 'echo hello; sleep 1' > /dev/null 2>&1 &",
     ...LOAD_BALANCER,
-    'gcloud compute ssl-certificates create my-ssl-cert --certificate fullchain.pem --private-key privkey.pem',
-    'gcloud compute target-ssl-proxies create my-ssl-lb-target-proxy --backend-service my-tcp-lb --ssl-certificates my-ssl-cert --proxy-header PROXY_V1',
   ],
   'docs/guides/api.md': LOAD_BALANCER.slice(0, 1),
   'docs/guides/behind-google-cloud.md': LOAD_BALANCER,
@@ -69,6 +64,9 @@ cp "${ROOT_FOLDER}/package.json" /opt/truepeer/
 ln -s /opt/truepeer/bin /opt/truepeer/docs "$WORK/"; ln -s /opt/truepeer/bin/truepeer "$WORK/path/truepeer"
 cp "$WORK"/*.yaml /etc/truepeer/; echo 35.191.0.0/16 > /etc/truepeer/edges.txt; cp /etc/truepeer/edges.txt /etc/edges.txt
 echo id.secret > /etc/truepeer/token; chmod 600 /etc/truepeer/token
+# What a page says to copy to other hosts, once it is there.
+ln -s "$WORK/cert.pem" /etc/truepeer/controller.pem
+for name in alice edge-2; do ln -s "$WORK/$name.token" /etc/truepeer/$name.token; done
 echo 192.0.2.5 controller.example >> /etc/hosts
 echo ready; exec sleep infinity`
 
@@ -179,7 +177,7 @@ class PageShell implements Shell {
   async type(command: string): Promise<void> {
     if (ELSEWHERE.some(([pattern]) => pattern.test(command))) return
     if (/^gcloud /.test(command) && noGcloud !== false) return
-    if (command.startsWith('export ')) {
+    if (/^(?:export|unset|umask) /.test(command)) {
       this.#exports += `${command}\n`
       return
     }
@@ -206,10 +204,9 @@ class PageShell implements Shell {
   }
 
   #inside(command: string): string[] {
-    const typed = command
-      .replaceAll(/\bDIR\b/g, '/var/lib/truepeer/controller')
-      .replaceAll('/backup/', `${this.#work}/backup/`)
-    const environment = `export HOME=${this.#work} PATH=${this.#work}/path:$PATH CLOUDSDK_CORE_DISABLE_PROMPTS=1`
+    const typed = command.replaceAll('/backup/', `${this.#work}/backup/`)
+    // The authorities that a machine gives to Python come before those that a page gives to gcloud.
+    const environment = `unset REQUESTS_CA_BUNDLE CURL_CA_BUNDLE; export HOME=${this.#work} PATH=${this.#work}/path:$PATH CLOUDSDK_CORE_DISABLE_PROMPTS=1`
     const script = `cd ${this.#work}\n${environment}\n${this.#exports}${typed}`
     return ['--mount', '--target', String(this.#holder.pid), 'sh', '-c', script]
   }

@@ -123,6 +123,7 @@ test('a backup overwrites no file and makes none of a directory without a contro
   writeFileSync(file, 'precious')
   assert.throws(() => backUp(data, file), /exists already/)
   assert.throws(() => backUp(other, `${file}.2`), /controller\.db" does not exist/)
+  assert.throws(() => backUp(data, join(other, 'file')), /^StoreError: the directory ".*" does not exist; create it/)
   assert.ok(!existsSync(other) && !existsSync(`${file}.2`))
 })
 

@@ -1,4 +1,5 @@
 import { chmodSync, copyFileSync, existsSync, linkSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import Libsql, { type Database } from 'libsql'
 import { replaceFileBy } from '../../linux/replace-file.ts'
 import {
@@ -24,6 +25,9 @@ const NAME_A_BACKUP = 'give a file that "truepeer controller backup" wrote'
  */
 export function backUp(directory: string, file: string): void {
   if (existsSync(file)) throw new StoreError(`"${file}" exists already; give the name of a new file`)
+  if (!existsSync(dirname(file))) {
+    throw new StoreError(`the directory "${dirname(file)}" does not exist; create it, or give a file in another one`)
+  }
   requireDatabase(directory)
   const database = openDatabase(directory, false)
   try {
