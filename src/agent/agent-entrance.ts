@@ -27,8 +27,8 @@ export class AgentEntrance implements Entrance {
   readonly #place: ServicePlace<Service>
   readonly #options: AgentEntranceOptions
   readonly #load: Float64Array
-  readonly #target4: Endpoint
-  readonly #target6: Endpoint
+  readonly #target4: Endpoint | null
+  readonly #target6: Endpoint | null
   readonly #reporter: Reporter
   readonly #counters: Counters
   readonly #headerLimits: { readonly v2LengthMax: number }
@@ -49,8 +49,8 @@ export class AgentEntrance implements Entrance {
     this.#options = options
     this.#load = load
     this.headerTimeoutMs = options.headerTimeoutMs
-    this.#target4 = receivedEndpoint(options.target4)
-    this.#target6 = receivedEndpoint(options.target6)
+    this.#target4 = options.target4 && receivedEndpoint(options.target4)
+    this.#target6 = options.target6 && receivedEndpoint(options.target6)
     this.#reporter = new Reporter(context.log, options.verbosity)
     this.#counters = context.counters
     this.#openTotal = context.openTotal
@@ -83,7 +83,11 @@ export class AgentEntrance implements Entrance {
       return { kind: 'answer', bytes: this.#loadReport(connection.target), payloadStart: header.bytesRead }
     }
     if (connection.showsPeer && this.#options.local === 'check') {
-      return { kind: 'refused', reason: isAppListening(connection.target) ? 'local-probe' : 'app-down' }
+      return { kind: 'refused', reason: this.#hasApp(connection.target) ? 'local-probe' : 'app-down' }
+    }
+    if (connection.target === null) {
+      connection.refusal = 'no-app-for-family'
+      return { kind: 'refused', reason: 'connect-failed' }
     }
     return { kind: 'complete', payloadStart: header.bytesRead }
   }
@@ -100,16 +104,22 @@ export class AgentEntrance implements Entrance {
     this.#reporter.report(connection, reason)
   }
 
-  #loadReport(target: Endpoint): Uint8Array {
+  #loadReport(target: Endpoint | null): Uint8Array {
     return encodeLoadReport({
       cpu_utilization: this.#load[LoadCell.cpu],
       mem_utilization: this.#load[LoadCell.memory],
       open_connections: Atomics.load(this.#openTotal, 0),
-      app_listening: isAppListening(target),
+      app_listening: this.#hasApp(target),
     })
   }
 
-  #targetOf(source: Endpoint): Endpoint {
+  /** Who asks has an address family, too: where there is no app for it, the one for the other family is meant. */
+  #hasApp(target: Endpoint | null): boolean {
+    const app = target ?? this.#target4 ?? this.#target6
+    return app !== null && isAppListening(app)
+  }
+
+  #targetOf(source: Endpoint): Endpoint | null {
     return source.address.family === 4 ? this.#target4 : this.#target6
   }
 

@@ -14,9 +14,9 @@ export type AgentEntranceOptions = {
   readonly service: string
   /** From accept to the complete header, absolute. */
   readonly headerTimeoutMs: number
-  /** Where clients are connected to, by their address family. */
-  readonly target4: Endpoint
-  readonly target6: Endpoint
+  /** Where clients are connected to, by their address family; null: they are refused. */
+  readonly target4: Endpoint | null
+  readonly target6: Endpoint | null
   /** Trusted edges as CIDR texts; null: everyone. */
   readonly allowedSubnets: readonly string[] | null
   readonly denyPrivateSources: boolean

@@ -173,6 +173,20 @@ test('with --local check a connection without a client is answered by whether th
   assert.equal(client.result.kind, 'complete', 'a client is none of its business')
 })
 
+test('clients of an address family without a target are refused; probes are answered for the other target', (t) => {
+  const app = appAt(t)
+  const { read } = start({ target4: app.endpoint, target6: null })
+  const { connection, result } = read('PROXY TCP6 2600:1901::5 2001:db8::10 51234 110\r\n')
+  assert.deepEqual(result, { kind: 'refused', reason: 'connect-failed' })
+  assert.equal(connection.refusal, 'no-app-for-family')
+  assert.equal(read('PROXY TCP4 209.52.88.4 203.0.113.10 51234 110\r\n').result.kind, 'complete')
+  const checking = start({ local: 'check', target4: app.endpoint, target6: null })
+  assert.deepEqual(checking.read('PROXY UNKNOWN\r\n', EDGE6).result, { kind: 'refused', reason: 'local-probe' })
+  const answer = checking.read(loadQuestion(), EDGE6).result
+  assert.ok(answer.kind === 'answer')
+  assert.equal(parseLoadReport(Buffer.from(answer.bytes).toString())?.app_listening, true)
+})
+
 test('the load question is answered with the load of the host, of the app that the peer would get, and no app is asked', (t) => {
   const app = appAt(t)
   const load = new Float64Array(2)

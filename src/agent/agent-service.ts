@@ -20,15 +20,15 @@ export class AgentService implements Service {
   readonly sharesConnectTimeout = true
   readonly backendTls = undefined
   readonly #options: ConnectFromOptions
-  readonly #target4: Endpoint
-  readonly #target6: Endpoint
+  readonly #target4: Endpoint | null
+  readonly #target6: Endpoint | null
   readonly #counters: Counters
 
   constructor(options: AgentServiceOptions, counters: Counters) {
     this.timeouts = options.timeouts
     this.#options = options
-    this.#target4 = receivedEndpoint(options.target4)
-    this.#target6 = receivedEndpoint(options.target6)
+    this.#target4 = options.target4 && receivedEndpoint(options.target4)
+    this.#target6 = options.target6 && receivedEndpoint(options.target6)
     this.#counters = counters
   }
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { formatCidr } from '../address/cidr.ts'
-import { formatEndpoint } from '../address/endpoint.ts'
+import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import {
   type ConnectionPage,
   inheritedFor,
@@ -191,8 +191,8 @@ class Agent implements Program {
     return {
       listeners: [...this.#prepared.values()].map((prepared) => ({
         listen: formatEndpoint(prepared.listener.listen),
-        target4: formatEndpoint(prepared.listener.target4),
-        target6: formatEndpoint(prepared.listener.target6),
+        target4: formatTarget(prepared.listener.target4),
+        target6: formatTarget(prepared.listener.target6),
         trusted: prepared.entrance.allowedSubnets,
         isOpen: this.isOpen(prepared),
       })),
@@ -316,8 +316,12 @@ function isToBeOpen({ listener }: PreparedListener): boolean {
 function describe({ listener, entrance }: PreparedListener): LogFields {
   return {
     listen: formatEndpoint(listener.listen),
-    target4: formatEndpoint(listener.target4),
-    target6: formatEndpoint(listener.target6),
+    target4: formatTarget(listener.target4),
+    target6: formatTarget(listener.target6),
     allowedSubnets: entrance.allowedSubnets === null ? 'all' : entrance.allowedSubnets.length,
   }
+}
+
+function formatTarget(target: Endpoint | null): string {
+  return target === null ? 'none' : formatEndpoint(target)
 }

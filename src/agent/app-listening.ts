@@ -14,12 +14,16 @@ export function isAppListening(target: Endpoint): boolean {
 export type AppRefusal =
   /** It listens: a firewall has answered in its place. */
   | 'rejected-by-firewall'
-  /** It listens on the target of the other address family, at the same port. */
+  /** There is no target for the client's address family, or the app listens only on the one of the other, at the same port. */
   | 'no-app-for-family'
 
 /** Says why a target has refused; undefined: nothing says that the app is there, which may be restarting. */
-export function appRefusal(target: Endpoint, target4: Endpoint, target6: Endpoint): AppRefusal | undefined {
+export function appRefusal(
+  target: Endpoint,
+  target4: Endpoint | null,
+  target6: Endpoint | null,
+): AppRefusal | undefined {
   if (isAppListening(target)) return 'rejected-by-firewall'
-  const other = isSameEndpoint(target, target4) ? target6 : target4
-  return other.port === target.port && isAppListening(other) ? 'no-app-for-family' : undefined
+  const other = target4 !== null && isSameEndpoint(target, target4) ? target6 : target4
+  return other?.port === target.port && isAppListening(other) ? 'no-app-for-family' : undefined
 }

@@ -11,7 +11,8 @@ export function listenerWarnings(
 ): readonly string[] {
   const name = formatEndpoint(listen)
   const everyone = trust.kind === 'everyone' ? [] : (allowedSubnets ?? []).filter((subnet) => subnet.endsWith('/0'))
-  const own = [target4, target6].filter((target) =>
+  const targets = [target4, target6].filter((target) => target !== null)
+  const own = targets.filter((target) =>
     listens.some((one) =>
       classifyAddress(one.address) === 'unspecified' ? target.port === one.port : isSameEndpoint(target, one),
     ),

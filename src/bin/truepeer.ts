@@ -315,10 +315,15 @@ async function runVerify({
   return result.problems.length === 0 ? 0 : 1
 }
 
-async function runWhoami(listen: Endpoint): Promise<void> {
+async function runWhoami(listens: readonly Endpoint[]): Promise<void> {
   const { startWhoami } = await import('../verify/whoami.ts')
-  await startWhoami(listen, (line) => print(`${line}\n`))
-  print(`listening on ${formatEndpoint(listen)}\n`)
+  const { hasFamily } = await import('../host/routing.ts')
+  for (const listen of listens) {
+    // By default it is there for both address families, where the host has both.
+    if (listens.length > 1 && !hasFamily(listen.address.family)) continue
+    await startWhoami(listen, (line) => print(`${line}\n`))
+    print(`listening on ${formatEndpoint(listen)}\n`)
+  }
 }
 
 function isHelp(word: string): boolean {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { formatEndpoint } from '../address/endpoint.ts'
 import { agentConfigFile, parseAgent } from './agent.ts'
 import { parseAgentConfig } from './agent-config.ts'
 import { UsageError } from './flags.ts'
@@ -234,4 +235,18 @@ test('a flag beside --config is told with the key that the file has for it', () 
     const message = `With --config, all other settings belong in the file: write ${place}`
     assert.throws(() => agentConfigFile(['--config', 'f', word]), { name: 'UsageError', message })
   }
+})
+
+test('a file that names the target of one address family has none for the other; one that names neither has both defaults', () => {
+  const targetsOf = (named: string): unknown => {
+    const text = `listeners: [{listen: "10.0.0.1:1", allowAllSubnets: true${named}}]`
+    const [{ target4, target6 }] = parseAgentConfig(text, PATH).listeners
+    return [target4, target6].map((target) => target && formatEndpoint(target))
+  }
+  assert.deepEqual(targetsOf(', target4: 127.0.0.1:112'), ['127.0.0.1:112', null])
+  assert.deepEqual(targetsOf(', target6: "[::1]:112"'), [null, '[::1]:112'])
+  assert.deepEqual(targetsOf(', target4: none, target6: "[::1]:112"'), [null, '[::1]:112'])
+  assert.deepEqual(targetsOf(''), ['127.0.0.1:443', '[::1]:443'])
+  const none = 'listeners: [{listen: "10.0.0.1:1", allowAllSubnets: true, target4: none}]'
+  assert.match(problemsOf(none).join(), /^\/listeners\/0: Both targets are none/)
 })

@@ -119,8 +119,14 @@ class ConfigReader {
     this.#refuseUnknown(listener, at, LISTENER_KEYS, ROOT_KEYS, 'belongs beside "listeners", for all of them')
     if (listener.listen === undefined) this.#problem(`${at}/listen`, 'is missing')
     const trust = this.#readTrust(listener, at, hasController)
-    const values = this.#readFlags(listener, at, agentListenerFlags)
-    return values === undefined || trust === undefined ? undefined : agentListener(values, trust)
+    const values = this.#readFlags(withoutDefaultTarget(listener), at, agentListenerFlags)
+    if (values === undefined || trust === undefined) return undefined
+    try {
+      return agentListener(values, trust)
+    } catch (error) {
+      this.#problem(at, messageOf(error))
+      return undefined
+    }
   }
 
   #readTrust(listener: Mapping, at: string, hasController: boolean): AgentListenerCommand['trust'] | undefined {
@@ -213,6 +219,16 @@ class ConfigReader {
   #problem(at: string, what: string): void {
     this.problems.push(`${at}: ${what.trim()}`)
   }
+}
+
+/**
+ * A listener that names one target has no other: the default of the other one is somebody else's port, which clients of
+ * that address family would get.
+ */
+function withoutDefaultTarget(listener: Mapping): Mapping {
+  if (listener.target4 !== undefined && listener.target6 === undefined) return { ...listener, target6: 'none' }
+  if (listener.target6 !== undefined && listener.target4 === undefined) return { ...listener, target4: 'none' }
+  return listener
 }
 
 function isMapping(value: unknown): value is Mapping {

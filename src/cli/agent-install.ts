@@ -99,7 +99,7 @@ export function parseAgentInstall(
   const agent =
     action === 'install' ? installedAgent(agentArgv, (path) => readConfig(join(own.root[0], path))) : undefined
   if (agent === undefined && agentArgv.length > 0) {
-    throw new UsageError(`truepeer agent uninstall does not need ${agentArgv[0]}; the name of the service is enough`)
+    throw new UsageError(`agent uninstall does not need ${agentArgv[0]}; the name of the service is enough`)
   }
   return {
     action,
@@ -163,7 +163,7 @@ function portsToClose(listeners: readonly AgentListenerCommand[], family: 'both'
   const targets = listeners.flatMap(
     ({ target4, target6 }) => ({ both: [target4, target6], ipv4: [target4], ipv6: [target6] })[family],
   )
-  const ports = [...new Set(targets.map(({ port }) => port))]
+  const ports = [...new Set(targets.flatMap((target) => target?.port ?? []))]
   const taken = listeners.find(({ listen }) => ports.includes(listen.port))
   if (taken === undefined) return ports
   throw new UsageError(

@@ -25,6 +25,9 @@ import {
 
 const TARGET4_DEFAULT = '127.0.0.1:443'
 const TARGET6_DEFAULT = '[::1]:443'
+const TARGET_METAVAR = 'ADDR:PORT|none'
+const NO_TARGET =
+  'none: these clients are refused at once, which is also the default in a file that names the other target only'
 const LOCAL_MODES = ['forward', 'check'] as const
 const SOURCE_PORT_MODES = ['preserve-or-ephemeral', 'preserve', 'ephemeral'] as const
 const APP_CHECKS = ['none', 'close-port', 'on-demand'] as const
@@ -38,8 +41,8 @@ export const agentListenerFlags = {
     parseAddressPort,
     '0.0.0.0:8443',
   ),
-  target4: valueFlag('4', 'ADDR:PORT', 'The app for IPv4 clients', targetOf(4), TARGET4_DEFAULT),
-  target6: valueFlag('6', 'ADDR:PORT', 'The app for IPv6 clients', targetOf(6), TARGET6_DEFAULT),
+  target4: valueFlag('4', TARGET_METAVAR, `The app for IPv4 clients. ${NO_TARGET}`, targetOf(4), TARGET4_DEFAULT),
+  target6: valueFlag('6', TARGET_METAVAR, `The app for IPv6 clients. ${NO_TARGET}`, targetOf(6), TARGET6_DEFAULT),
   allowedSubnetsFile: valueFlag(
     'allowed-subnets',
     'FILE',
@@ -129,8 +132,9 @@ export const agentHelpFlags = { ...agentFlags, ...configFlag, ...checkFlag } as 
 /** One listening port of an agent. */
 export type AgentListenerCommand = ListenerSettings & {
   readonly listen: Endpoint
-  readonly target4: Endpoint
-  readonly target6: Endpoint
+  /** null: clients of this address family are refused; not both are null. */
+  readonly target4: Endpoint | null
+  readonly target6: Endpoint | null
   readonly trust:
     | { readonly kind: 'everyone' }
     | { readonly kind: 'subnets'; readonly subnets: readonly Cidr[] }
@@ -206,31 +210,34 @@ export function agentListener(
   values: FlagValues<typeof agentListenerFlags>,
   trust: AgentListenerCommand['trust'],
 ): AgentListenerCommand {
+  const [target4] = values.target4
+  const [target6] = values.target6
+  if (target4 === null && target6 === null) {
+    throw new UsageError('Both targets are none; give the address of the app for one address family at least')
+  }
   return {
     ...listenerSettings(values, {
       headerTimeoutMs: values.headerTimeout[0],
       idleTimeoutMs: values.idleTimeout[0],
     }),
     listen: values.listen[0],
-    target4: values.target4[0],
-    target6: values.target6[0],
+    target4,
+    target6,
     trust,
     mark: values.mark[0],
     sourcePort: values.sourcePort[0],
     denyPrivateSources: values.denyPrivateSources.length > 0,
     local: values.local[0],
     appCheck: values.appCheck[0],
-    appTargets: appTargets(values.target4[0], values.target6[0]),
+    appTargets: appTargets(target4, target6),
     headerLengthMax: values.headerLengthMax[0],
   }
 }
 
-function appTargets(target4: Endpoint, target6: Endpoint): readonly Endpoint[] {
-  const given = [
-    ...(formatEndpoint(target4) === TARGET4_DEFAULT ? [] : [target4]),
-    ...(formatEndpoint(target6) === TARGET6_DEFAULT ? [] : [target6]),
-  ]
-  return given.length > 0 ? given : [target4, target6]
+function appTargets(target4: Endpoint | null, target6: Endpoint | null): readonly Endpoint[] {
+  const targets = [target4, target6].filter((target) => target !== null)
+  const given = targets.filter((target) => ![TARGET4_DEFAULT, TARGET6_DEFAULT].includes(formatEndpoint(target)))
+  return given.length > 0 ? given : targets
 }
 
 function trustedEdges(

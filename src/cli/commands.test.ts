@@ -8,6 +8,7 @@ import { type AgentCommand, agentFlags, parseAgent } from './agent.ts'
 import { edgeFlags, parseEdge } from './edge.ts'
 import { spelled, UsageError } from './flags.ts'
 import { commandHelp, commands, programHelp } from './help.ts'
+import { parseWhoami } from './verify.ts'
 
 const TRUST = '--allow-all-subnets'
 const EDGE = ['--listen', '192.0.2.1:110', '--backend', '192.0.2.2:110']
@@ -37,7 +38,10 @@ function assertDropIn(command: AgentCommand): void {
   const { workers, listeners } = command
   assert.equal(listeners.length, 1)
   const { listen, target4, target6, trust, mark, verbosity } = listeners[0]
-  assert.deepEqual([listen, target4, target6].map(formatEndpoint), ['0.0.0.0:25577', '127.0.0.1:25578', '[::1]:25578'])
+  assert.deepEqual(
+    [listen, target4, target6].map((it) => it && formatEndpoint(it)),
+    ['0.0.0.0:25577', '127.0.0.1:25578', '[::1]:25578'],
+  )
   assert.deepEqual(
     { trust, mark, workers, verbosity },
     {
@@ -52,7 +56,10 @@ function assertDropIn(command: AgentCommand): void {
 test("an agent's defaults are go-mmproxy's, but trust has to be said", () => {
   const { workers, listeners } = parseAgent([TRUST])
   const { listen, target4, target6, mark, verbosity, sourcePort } = listeners[0]
-  assert.deepEqual([listen, target4, target6].map(formatEndpoint), ['0.0.0.0:8443', '127.0.0.1:443', '[::1]:443'])
+  assert.deepEqual(
+    [listen, target4, target6].map((it) => it && formatEndpoint(it)),
+    ['0.0.0.0:8443', '127.0.0.1:443', '[::1]:443'],
+  )
   assert.deepEqual(
     { workers, mark, verbosity, sourcePort },
     {
@@ -277,4 +284,16 @@ test('the help names every command, flag and default, within 100 columns', () =>
     }
     for (const line of help.split('\n')) assert.ok(line.length <= 100, line)
   }
+})
+
+test('a target may be none, so that its clients are refused; not both', () => {
+  const { target4, target6, appTargets } = parseAgent([TRUST, '-4', '127.0.0.1:112', '-6', 'none']).listeners[0]
+  assert.equal(target6, null)
+  assert.deepEqual(appTargets, [target4])
+  assert.throws(() => parseAgent([TRUST, '-4', 'none', '-6', 'none']), /Both targets are none; give the address/)
+})
+
+test('whoami listens on both loopback addresses, or where it is told to', () => {
+  assert.deepEqual(parseWhoami([]).map(formatEndpoint), ['127.0.0.1:112', '[::1]:112'])
+  assert.deepEqual(parseWhoami(['--listen', '192.0.2.1:7']).map(formatEndpoint), ['192.0.2.1:7'])
 })

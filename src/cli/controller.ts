@@ -4,7 +4,7 @@ import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import { parseAdmin } from './data-plane-flags.ts'
-import { listFlag, parseFlags, quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
+import { listFlag, parseFlags, quoted, switchFlag, takeAction, UsageError, valueFlag } from './flags.ts'
 import { NOT_CONNECTABLE, oneOf, parseCidrs, parseResourceName, parseSocketPath, parseText } from './values.ts'
 
 const FLAGS_OF = { create: ', --create, --user and --role', list: ' only', revoke: ' and --id' } as const
@@ -181,10 +181,8 @@ export type TokenCommand = { readonly directory: string } & (
 
 /** Reads the arguments behind `truepeer controller token`. @throws UsageError */
 export function parseToken(argv: readonly string[]): TokenCommand {
-  const [action, ...rest] = argv
-  if (action !== 'create' && action !== 'list' && action !== 'revoke') {
-    throw new UsageError('truepeer controller token needs an action: create, list or revoke')
-  }
+  const [word, ...rest] = argv
+  const action = takeAction('controller token', word, ['create', 'list', 'revoke'])
   const values = parseFlags(rest, tokenFlags)
   const directory = dataOf(values.data)
   const ofCreate = [...values.user, ...values.role, ...values.create]

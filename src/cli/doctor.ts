@@ -32,7 +32,7 @@ export type DoctorCommand = {
 export function parseDoctor(argv: readonly string[], readConfig: ReadAgentConfig): DoctorCommand {
   const [subject, ...rest] = argv
   if (subject !== 'agent') {
-    throw new UsageError('truepeer doctor needs "agent", and then the flags that the agent is started with')
+    throw new UsageError('doctor needs "agent", and then the flags that the agent is started with')
   }
   const { agentArgv, own } = splitAgentArgv(rest, ownFlags)
   const { listeners, controller, maxConnections } = readAgent(agentArgv, readConfig)

@@ -81,6 +81,34 @@ export function parseFlags<Table extends FlagTable>(argv: readonly string[], tab
   return values as FlagValues<Table>
 }
 
+/** Takes the first word out of `argv` that is neither a flag nor the value of one; undefined: there is none. */
+export function takeWord(
+  argv: readonly string[],
+  table: FlagTable,
+): { readonly word: string | undefined; readonly rest: readonly string[] } {
+  const withValue = Object.values(table).filter(({ metavar }) => metavar !== '')
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index]
+    if (!word.startsWith('-')) return { word, rest: argv.toSpliced(index, 1) }
+    if (!word.includes('=') && isFlag(word, withValue)) index += 1
+  }
+  return { word: undefined, rest: argv }
+}
+
+/** Says which of some actions a word is. @throws UsageError that names the action that was probably meant */
+export function takeAction<Action extends string>(
+  command: string,
+  word: string | undefined,
+  actions: readonly Action[],
+): Action {
+  const action = actions.find((name) => name === word)
+  if (action !== undefined) return action
+  const nearest = word === undefined ? undefined : nearestWord(word, actions)
+  const given = word === undefined ? '' : `${quoted(word)} is not an action of ${command}; `
+  const remedy = nearest === undefined ? `give one of ${actions.join(', ')}` : `did you mean "${nearest}"?`
+  throw new UsageError(given === '' ? `${command} needs an action; ${remedy}` : `${given}${remedy}`)
+}
+
 /** A word from the command line as messages show it: in double quotes, escaped, and not longer than a line. */
 export function quoted(word: string): string {
   return escapeControls(JSON.stringify(shortened(word, QUOTED_LENGTH_MAX)))

@@ -1,4 +1,4 @@
-import { listFlag, parseFlags, switchFlag, UsageError, valueFlag } from './flags.ts'
+import { listFlag, parseFlags, switchFlag, takeAction, UsageError, valueFlag } from './flags.ts'
 import { integerBetween, oneOf, parseText } from './values.ts'
 
 const ACTIONS = ['apply', 'remove', 'status'] as const
@@ -56,8 +56,7 @@ export type HostSetupCommand = {
 /** Reads the arguments behind `truepeer host-setup`. @throws UsageError */
 export function parseHostSetup(argv: readonly string[]): HostSetupCommand {
   const [word, ...rest] = argv
-  const action = ACTIONS.find((candidate) => candidate === word)
-  if (action === undefined) throw new UsageError(`truepeer host-setup needs an action: ${ACTIONS.join(', ')}`)
+  const action = takeAction('host-setup', word, ACTIONS)
   const values = parseFlags(rest, hostSetupFlags)
   const isKept = values.watch.length > 0
   if (isKept && action !== 'apply') throw new UsageError(`--watch can only be used with "apply", not with "${action}"`)

@@ -99,13 +99,13 @@ export function exampleAgentConfig(): string {
       index === 0 ? line.replace(/^ {4}/, '  - ') : line,
     ),
     '',
-    '  # A key that is left out has its default. The subnets can also be listed here.',
+    '  # Other keys that are left out have their defaults. The subnets can also be listed here.',
     '  - listen: "[2001:db8:10::2]:110"',
     '    target4: 127.0.0.1:112',
     '    target6: "[::1]:112"',
     '    allowedSubnets: [35.191.0.0/16, 130.211.0.0/22]',
     '',
-    '  # A listener that names no subnets trusts the edges of the controller.',
+    '  # A listener that names no subnets trusts the edges of the controller. IPv6 clients of this one are refused.',
     '  - listen: 10.128.0.2:25',
     '    target4: 127.0.0.1:2525',
     '',
@@ -174,7 +174,8 @@ function agentConfigSection(): string[] {
       'With `--config FILE` all settings are in the file, and one process can serve several ports. A value is written ' +
         'as on the command line; a switch is `true` or `false`. Each listener needs `listen`, and exactly one of ' +
         '`allowedSubnets` (a list of subnets, which has no flag), `allowedSubnetsFile` and `allowAllSubnets: true`; with ' +
-        '`controller`, one that has none of them trusts the edges of the controller. A key that is unknown, given twice, or has a wrong value is refused; all problems are named at once, each with its place. YAML ' +
+        '`controller`, one that has none of them trusts the edges of the controller. A listener that names one of `target4` ' +
+        'and `target6` has `none` for the other. A key that is unknown, given twice, or has a wrong value is refused; all problems are named at once, each with its place. YAML ' +
         'aliases are refused. Here every key is given, most with their defaults:',
     ),
     fenced('yaml', exampleAgentConfig()),

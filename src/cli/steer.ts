@@ -1,7 +1,7 @@
 import type { ListenAddress } from '../telemetry/listen.ts'
 import { withoutControls } from '../text/plain-text.ts'
 import { parseAdmin } from './data-plane-flags.ts'
-import { parseFlags, UsageError, valueFlag } from './flags.ts'
+import { parseFlags, takeWord, UsageError, valueFlag } from './flags.ts'
 
 /** The flags of `truepeer drain` and `truepeer enable`. */
 export const steerFlags = {
@@ -19,11 +19,9 @@ export type SteerCommand = { readonly admin: ListenAddress; readonly backend: st
 
 /** Reads the arguments behind `truepeer drain` or `truepeer enable`. @throws UsageError */
 export function parseSteer(action: 'drain' | 'enable', argv: readonly string[]): SteerCommand {
-  const [backend, ...rest] = argv
-  if (backend === undefined || backend === '' || backend.startsWith('-')) {
-    throw new UsageError(
-      `truepeer ${action} needs the name of a backend, such as 10.128.0.2:110; "truepeer status" lists them`,
-    )
+  const { word: backend, rest } = takeWord(argv, steerFlags)
+  if (backend === undefined || backend === '') {
+    throw new UsageError(`${action} needs a backend, such as 10.128.0.2:110; "truepeer status" lists them`)
   }
   return { backend, admin: parseFlags(rest, steerFlags).admin[0] }
 }

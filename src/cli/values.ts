@@ -55,9 +55,10 @@ export function parseTarget(text: string, flag: string): Endpoint {
   )
 }
 
-/** Makes a reader of targets of one address family. */
-export function targetOf(family: 4 | 6): (text: string, flag: string) => Endpoint {
+/** Makes a reader of targets of one address family; null: "none", there is no app for clients of it. */
+export function targetOf(family: 4 | 6): (text: string, flag: string) => Endpoint | null {
   return (text, flag) => {
+    if (text === 'none') return null
     const target = parseTarget(text, flag)
     if (unmapAddress(target.address).family === family) return target
     throw new UsageError(

@@ -39,3 +39,11 @@ test('a server name is a host name, and only asked for with TLS', () => {
   }
   assert.throws(() => parseVerify(['a:1', '--servername', 'a']), /are for TLS; give --tls with them/)
 })
+
+test('flags may come before the target, and after it', () => {
+  for (const words of ['--tls --servername x a:1', 'a:1 --tls --servername=x', '--servername=x a:1 --tls']) {
+    const { host, serverName } = parseVerify(words.split(' '))
+    assert.deepEqual([host, serverName], ['a', 'x'], words)
+  }
+  assert.throws(() => parseVerify(['--ca', 'a:1']), /^UsageError: verify needs an ADDR:PORT/)
+})

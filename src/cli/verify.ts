@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { Endpoint } from '../address/endpoint.ts'
-import { parseFlags, quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
+import { parseFlags, quoted, switchFlag, takeWord, UsageError, valueFlag } from './flags.ts'
 import { parseAddressPort, parseText } from './values.ts'
 
 const HOST_NAME_LENGTH_MAX = 253
@@ -42,10 +42,8 @@ export type VerifyCommand = {
 
 /** Reads the arguments behind `truepeer verify`. @throws UsageError */
 export function parseVerify(argv: readonly string[]): VerifyCommand {
-  const [target, ...rest] = argv
-  if (target === undefined || target.startsWith('-')) {
-    throw new UsageError('truepeer verify needs an ADDR:PORT, such as 203.0.113.10:110')
-  }
+  const { word: target, rest } = takeWord(argv, verifyFlags)
+  if (target === undefined) throw new UsageError('verify needs an ADDR:PORT, such as 203.0.113.10:110')
   const values = parseFlags(rest, verifyFlags)
   const [caPath] = values.ca
   const [serverName] = values.servername
@@ -80,18 +78,21 @@ function parseTargetName(text: string): { host: string; port: number } {
   return { host, port }
 }
 
+/** Where the app of the README listens. */
+const WHOAMI_LISTENS = ['127.0.0.1:112', '[::1]:112']
+
 /** The flags of `truepeer whoami`. */
 export const whoamiFlags = {
   listen: valueFlag(
     'listen',
     'ADDR:PORT',
-    'The address to listen on, such as that of an app behind an agent',
+    'The address to listen on, such as that of an app behind an agent. Without this flag: 127.0.0.1:112 and [::1]:112',
     parseAddressPort,
-    '127.0.0.1:112',
   ),
 } as const
 
-/** Reads the arguments behind `truepeer whoami`. @throws UsageError */
-export function parseWhoami(argv: readonly string[]): Endpoint {
-  return parseFlags(argv, whoamiFlags).listen[0]
+/** Reads the arguments behind `truepeer whoami`; more than one address is the default. @throws UsageError */
+export function parseWhoami(argv: readonly string[]): readonly Endpoint[] {
+  const [listen] = parseFlags(argv, whoamiFlags).listen
+  return listen === undefined ? WHOAMI_LISTENS.map((text) => parseAddressPort(text, '--listen')) : [listen]
 }

@@ -20,7 +20,15 @@ import type { ConfigurationStatus, EdgeControl, EdgeStatus, SteerResult } from '
 import type { LogFields } from '../telemetry/log.ts'
 import type { TicketKey } from '../tls/ticket-keys.ts'
 import { type BackendHealth, BackendStates } from './backends/backend-states.ts'
-import { frontendIdKey, idOf, type PlacedBackend, placedBackends, releaseIds, takeIds } from './backends/edge-ids.ts'
+import {
+  backendsNamed,
+  frontendIdKey,
+  idOf,
+  type PlacedBackend,
+  placedBackends,
+  releaseIds,
+  takeIds,
+} from './backends/edge-ids.ts'
 import { type Leaver, LeavingBackends } from './backends/leaving-backends.ts'
 import { BackendTable } from './balance/backend-table.ts'
 import { AssignedAddresses, type Assignment, NOTHING_ASSIGNED } from './frontends/assigned-addresses.ts'
@@ -289,11 +297,11 @@ class Edge implements RunningEdge {
 
   steer(name: string, action: 'drain' | 'enable'): SteerResult {
     const backends = placedBackends(this.#snapshot)
-    const full = backends.filter(({ key }) => key === name)
-    const found = full.length > 0 ? full : backends.filter(({ backend }) => backend.name === name)
+    const found = backendsNamed(backends, name)
     const [placed] = found
-    if (placed === undefined) return { kind: 'unknown' }
-    if (found.length > 1) return { kind: 'ambiguous', backends: listed(found.map(({ key }) => key)) }
+    const names = listed((found.length > 0 ? found : backends).map(({ key }) => key))
+    if (placed === undefined) return { kind: 'unknown', backends: names }
+    if (found.length > 1) return { kind: 'ambiguous', backends: names }
     const availability = availabilityName(this.#states.steer(placed, action))
     const open = this.#table.backends.open(idOf(this.#table.backends, placed.idKey))
     this.#context.log('info', `backend ${action}`, { backend: placed.key, availability, open })

@@ -30,6 +30,11 @@ export type AppSurroundings = {
   readonly names: SettingNames
 }
 
+/** The name of its findings. */
+export function appCheckName(family: Family): string {
+  return `app-${familyName(family).toLowerCase()}`
+}
+
 /** Checks that the app listens on this host, and that nobody outside can go round the agent to it. */
 export async function checkApp(
   family: Family,
@@ -37,7 +42,7 @@ export async function checkApp(
   appCheck: AppCheck,
   { listens, closedPorts, names }: AppSurroundings,
 ): Promise<Finding> {
-  const name = `app-${familyName(family).toLowerCase()}`
+  const name = appCheckName(family)
   const text = formatEndpoint(target)
   const { port } = target
   const loopback = family === 4 ? '127.0.0.1' : '::1'
@@ -97,10 +102,10 @@ async function checkAbsentApp(
   if (other !== undefined && isListening({ address: other, port })) {
     const [here, there] = target.address.family === 4 ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6']
     const detail = `nothing listens on ${text}, but on ${formatEndpoint({ address: other, port })}: the app serves ${here} only, and clients with ${there} are refused`
-    return fail(name, detail, `let the app listen on both, or name its address ${nameTarget}`)
+    return fail(name, detail, `let the app listen on both, or name its address, or none, ${nameTarget}`)
   }
   if (appCheck === 'on-demand') return ok(name, `nothing listens on ${text} now, which --app-check on-demand allows`)
-  const start = `start the app there, or name its address ${nameTarget}`
+  const start = `start the app there, or name its address, or none, ${nameTarget}`
   if (appCheck === 'none') return fail(name, `nothing listens on ${text}`, start)
   return warn(name, `nothing listens on ${text}, and the port of the agent is closed meanwhile`, start)
 }

@@ -7,7 +7,7 @@ import { isOwnAddress } from '../linux/route.ts'
 import { close, openStream, setTransparent } from '../linux/socket.ts'
 import { messageOf } from '../text/error-message.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './capabilities.ts'
-import { type AppCheck, type AppSurroundings, checkApp } from './check-app.ts'
+import { type AppCheck, type AppSurroundings, appCheckName, checkApp } from './check-app.ts'
 import { checkController, type DoctorController, type ParseLastEdges } from './check-controller.ts'
 import {
   checkConntrack,
@@ -25,7 +25,7 @@ import { type Finding, fail, findingsToJson, formatFindings, isAllRight, ok, war
 import { readFirewall } from './firewall.ts'
 import type { Family } from './policy-rules.ts'
 import { routeLocalnetInterfaces } from './published-ports.ts'
-import { hasFamily, IPV6_OFF } from './routing.ts'
+import { familyName, hasFamily, IPV6_OFF } from './routing.ts'
 import { FILE_NAMES, FLAG_NAMES, type SettingNames } from './setting-names.ts'
 import { readSetupState } from './setup-state.ts'
 import { readSysctl } from './sysctl.ts'
@@ -33,8 +33,9 @@ import { readSysctl } from './sysctl.ts'
 /** What a doctor has to know of one listening port of an agent. */
 export type DoctorListener = {
   readonly listen: Endpoint
-  readonly target4: Endpoint
-  readonly target6: Endpoint
+  /** null: clients of this address family are refused. */
+  readonly target4: Endpoint | null
+  readonly target6: Endpoint | null
   /** The subnets of trusted edges: none are needed, these, those in a file, or what a controller says. */
   readonly trust:
     | { readonly kind: 'everyone' }
@@ -97,7 +98,7 @@ export async function examineAgent(options: DoctorOptions, readers: AgentReaders
   const keepsClientPorts = listeners.some(({ sourcePort }) => sourcePort !== 'ephemeral')
   const isAppOnLoopback = listeners
     .flatMap((listener) => targetsOf(listener, families))
-    .every(({ target }) => classifyAddress(target.address) === 'loopback')
+    .every(({ target }) => target === null || classifyAddress(target.address) === 'loopback')
   const { readAllowedSubnets, parseLastEdges } = readers
   const context = { families, names, listens, keepsClientPorts, readAllowedSubnets, probes: new Map() }
   const closedPorts = await portsClosedByFirewall()
@@ -142,11 +143,12 @@ async function examineListener(listener: DoctorListener, context: Context): Prom
 
 async function examineTarget(
   family: Family,
-  target: Endpoint,
+  target: Endpoint | null,
   { appCheck, mark }: DoctorListener,
   context: Context,
 ): Promise<Finding[]> {
   const { names, probes } = context
+  if (target === null) return [ok(appCheckName(family), `none: ${familyName(family)} clients are refused`)]
   if (!hasFamily(family)) return [warn('ipv6', IPV6_OFF, 'give --family ipv4, unless your clients have such addresses')]
   const app = await checkApp(family, target, appCheck, context)
   // What follows would only be about an address that is nobody's here.
@@ -173,7 +175,7 @@ async function once(probes: Map<string, Finding>, key: string, check: () => Prom
 function targetsOf(
   { target4, target6 }: DoctorListener,
   families: readonly Family[],
-): { readonly family: Family; readonly target: Endpoint }[] {
+): { readonly family: Family; readonly target: Endpoint | null }[] {
   return families.map((family) => ({ family, target: family === 4 ? target4 : target6 }))
 }
 

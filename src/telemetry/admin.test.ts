@@ -105,14 +105,18 @@ test('a page that cannot be made is answered with 500, and the next one is made'
 test('an edge says which backends it does not know, or cannot tell from one another', async (t) => {
   const control: EdgeControl = {
     status: () => assert.fail('nobody asked for it'),
-    steer: (name) => (name === 'b' ? { kind: 'ambiguous', backends: ['s/g/b', 's/h/b'] } : { kind: 'unknown' }),
+    steer: (name) =>
+      name === 'b'
+        ? { kind: 'ambiguous', backends: ['s/g/b', 's/h/b'] }
+        : { kind: 'unknown', backends: ['s/g/a', 's/g/b'] },
   }
   const ask = await start(t, { ...SOURCE, edge: () => control })
   const unknown = await ask('POST', '/backends/c/drain')
   assert.equal(unknown.status, 404)
-  assert.match(unknown.body, /There is no backend \\"c\\"/)
+  assert.equal(JSON.parse(unknown.body).error, 'There is no backend "c"; give an address, or one of s/g/a, s/g/b')
   const ambiguous = await ask('POST', '/backends/b/enable')
   assert.equal(ambiguous.status, 409)
+  assert.equal(JSON.parse(ambiguous.body).error, '"b" is more than one backend; name one in full: s/g/b, s/h/b')
   assert.deepEqual(JSON.parse(ambiguous.body).backends, ['s/g/b', 's/h/b'])
   assert.equal((await ask('GET', '/backends/b/drain')).status, 405)
 })

@@ -167,10 +167,20 @@ function steer(edge: EdgeControl | undefined, encodedName: string, action: strin
     case 'done':
       return json(200, { backend: result.backend, availability: result.availability, open: result.open })
     case 'unknown':
-      return json(404, { error: `There is no backend "${name}"; "/status" lists them, as service/group/backend` })
+      return json(404, {
+        error: `There is no backend "${name}"; ${wordsOf(result.backends)}`,
+        backends: result.backends,
+      })
     case 'ambiguous':
-      return json(409, { error: `"${name}" is more than one backend; name one in full`, backends: result.backends })
+      return json(409, {
+        error: `"${name}" is more than one backend; name one in full: ${result.backends.join(', ')}`,
+        backends: result.backends,
+      })
   }
+}
+
+function wordsOf(backends: readonly string[]): string {
+  return backends.length === 0 ? 'there are none' : `give an address, or one of ${backends.join(', ')}`
 }
 
 /** Slashes in a name may be encoded or not. */

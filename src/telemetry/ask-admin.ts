@@ -9,6 +9,8 @@ const TIMEOUT_MS = 10_000
 /** Longer than the status of any edge. */
 const BODY_BYTES_MAX = 128 * 1024 * 1024
 const SHOWN_LENGTH_MAX = 200
+/** An error of ours may list the names of backends. */
+const ERROR_LENGTH_MAX = 4_000
 
 /**
  * Asks the admin server of a running edge or agent for a page.
@@ -31,17 +33,20 @@ export async function askAdmin(
     throw new Error(`Nothing answers on "${name}" (${cause.message}); ${remedy}`, { cause })
   })
   if (status === 200) return body
-  const shown = withoutControls(reasonIn(body).slice(0, SHOWN_LENGTH_MAX).trim())
+  const reason = reasonIn(body)
+  // A sentence for the operator needs no word of HTTP.
+  if (reason.isOurs) throw new Error(withoutControls(reason.text.slice(0, ERROR_LENGTH_MAX).trim()))
+  const shown = withoutControls(reason.text.slice(0, SHOWN_LENGTH_MAX).trim())
   throw new Error(`"${name}" answers "${path}" with status ${status}: ${shown}`)
 }
 
 /** The text of an error of ours, or of a controller's API; everything else as it is. */
-function reasonIn(body: string): string {
+function reasonIn(body: string): { readonly text: string; readonly isOurs: boolean } {
   try {
     const { error } = JSON.parse(body) as { readonly error?: string | { readonly message?: string } }
-    return (typeof error === 'string' ? error : error?.message) ?? body
+    return typeof error === 'string' ? { text: error, isOurs: true } : { text: error?.message ?? body, isOurs: false }
   } catch {
-    return body
+    return { text: body, isOurs: false }
   }
 }
 

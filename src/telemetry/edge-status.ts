@@ -144,8 +144,9 @@ export type LeavingBackend = {
 /** What `POST /backends/NAME/drain` and `enable` say. */
 export type SteerResult =
   | { readonly kind: 'done'; readonly backend: string; readonly availability: string; readonly open: number }
-  | { readonly kind: 'unknown' }
-  /** More than one backend has this name. */
+  /** Those that there are. */
+  | { readonly kind: 'unknown'; readonly backends: readonly string[] }
+  /** More than one backend has this name, or this address. */
   | { readonly kind: 'ambiguous'; readonly backends: readonly string[] }
 
 /** An edge as its admin server sees it. */
@@ -154,7 +155,7 @@ export type EdgeControl = {
   /**
    * Takes a backend out, or in again; connections that are open go on.
    *
-   * @param name its own name, or `service/group/backend`
+   * @param name `service/zone/group/name`, its own name, or its address and port
    */
   steer(name: string, action: 'drain' | 'enable'): SteerResult
 }

@@ -54,7 +54,8 @@ const rows = {
     record: 'each',
     meaning:
       'The connection to the backend or app broke while bytes were relayed; the client got what came before, then a reset.',
-    remedy: 'See the log of the app at that time: it crashed, was restarted, or closed without reading everything.',
+    remedy:
+      'See the log of the app at that time: it crashed, was restarted, or closed without reading everything. At an edge, at once and without a byte from the backend: its agent refuses this edge; look for "untrusted-peer" in the log of the agent. A sample of those is always in the log.',
   },
   'client-truncated': {
     role: 'edge',
@@ -213,7 +214,7 @@ const rows = {
     record: 'failure',
     meaning: 'No attempt to reach the backend or app succeeded, and no further one was allowed; the client was reset.',
     remedy:
-      'Start the app, or correct the target. If the app listens, check for a disabled address family and for a limit of open files. At an agent, "refusal" is "rejected-by-firewall" when the app listens and a firewall of this host refused the client\'s address for it, and "no-app-for-family" when the app listens for the other address family only: let it listen for both, or name its address with "-4" or "-6". At an edge, "refusal" is "no-source-port" when no address had a port left: give more with "--source-ranges".',
+      'Start the app, or correct the target. If the app listens, check for a disabled address family and for a limit of open files. At an agent, "refusal" is "rejected-by-firewall" when the app listens and a firewall of this host refused the client\'s address for it, and "no-app-for-family" when the target for it is "none", or the app listens for the other address family only: let it listen for both, or name its address with "-4" or "-6". At an edge, "refusal" is "no-source-port" when no address had a port left: give more with "--source-ranges".',
   },
   'backend-handshake-failed': {
     role: 'edge',

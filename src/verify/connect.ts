@@ -12,6 +12,9 @@ const CONNECT_MS = 10_000
 /** For the other side to end as well; an app that has more to say is not waited for. */
 const FINISH_MS = 1_000
 const CHAIN_MAX = 10
+/** What is known of a connection that was closed, or reset, with nothing from the app. */
+export const CLOSED_EARLY =
+  'The connection was closed before the app sent a byte; is a backend healthy, does its agent trust the edge, and is the app running?'
 const NAME_IS_WRONG = 'ERR_TLS_CERT_ALTNAME_INVALID'
 
 /** What is to be connected to, and how. */
@@ -109,12 +112,14 @@ export async function finish(socket: Socket): Promise<void> {
 
 function settled(socket: Socket, event: string, describe: (reason: string) => string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = (reason: string): void => {
+    const fail = (reason: string, code?: string): void => {
       clearTimeout(timer)
-      reject(new Error(describe(reason)))
+      reject(new Error(event === 'connect' && code === 'ECONNRESET' ? CLOSED_EARLY : describe(reason)))
     }
     const timer = setTimeout(() => fail(`no answer within ${CONNECT_MS / 1_000} s`), CONNECT_MS)
-    socket.once('error', (error: NodeJS.ErrnoException & { reason?: string }) => fail(error.reason ?? error.message))
+    socket.once('error', (error: NodeJS.ErrnoException & { reason?: string }) =>
+      fail(error.reason ?? error.message, error.code),
+    )
     socket.once('close', () => fail('it was closed'))
     socket.once(event, () => {
       clearTimeout(timer)

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { type Endpoint, formatEndpoint, isSameEndpoint, parseEndpoint } from '../address/endpoint.ts'
 import { isSameAddress, parseIpAddress, unmapAddress } from '../address/ip-address.ts'
-import { type Connected, connect, finish, type TlsFindings, type VerifyTarget } from './connect.ts'
+import { CLOSED_EARLY, type Connected, connect, finish, type TlsFindings, type VerifyTarget } from './connect.ts'
 import { LineReader } from './line-reader.ts'
 import { peerIn } from './whoami-protocol.ts'
 
@@ -153,7 +153,7 @@ function pause(durationMs: number): Promise<void> {
 
 function localEndpoint({ localAddress, localPort }: Socket): Endpoint {
   const address = parseIpAddress(localAddress ?? '')
-  if (address === undefined) throw new Error('The connection was closed at once; is a backend healthy?')
+  if (address === undefined) throw new Error(CLOSED_EARLY)
   return { address: unmapAddress(address), port: localPort ?? 0 }
 }
 
@@ -168,8 +168,7 @@ function appProblems(app: AppFindings, client: string, isClientFirst: boolean): 
     const reasons = 'give --tls if the frontend speaks TLS, and --client-first if the app waits for its client to speak'
     return [`Nothing came within ${SILENCE_MS / 1_000} s; is the app running? ${reasons}`]
   }
-  if (app.kind === 'none')
-    return ['The connection was closed before the app sent a byte; is a backend healthy, and is the app running?']
+  if (app.kind === 'none') return [CLOSED_EARLY]
   const header = app.header === undefined ? [] : ['A PROXY header reached the app; run an agent in front of it']
   if (app.isAddressKept) return header
   const remedy =

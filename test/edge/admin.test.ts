@@ -54,7 +54,7 @@ test('a backend that is drained gets no new connections, also after a reload, un
 test('a name that no backend has, or more than one, is refused with what to do', async (t) => {
   const { ask } = await start(t)
   const unknown = await ask('POST', '/backends/nobody/drain')
-  assert.deepEqual([unknown.status, Object.keys(JSON.parse(unknown.body))], [404, ['error']])
+  assert.deepEqual([unknown.status, Object.keys(JSON.parse(unknown.body))], [404, ['error', 'backends']])
   const ambiguous = await ask('POST', `/backends/${SECOND}/drain`)
   assert.equal(ambiguous.status, 409)
   assert.deepEqual(JSON.parse(ambiguous.body).backends, [

@@ -57,7 +57,8 @@ test('truepeer drain and enable do the same, and say how many connections are op
   assert.equal((await live.backend(FIRST_KEY)).isDrained, false)
   const unknown = await steer('drain', '192.0.2.1:1')
   assert.equal(unknown.exitCode, 1)
-  assert.match(unknown.stderr, /There is no backend .*192\.0\.2\.1:1/)
+  const keys = [FIRST, SECOND].map((name) => `app/us-central1-b/group/${name}`).join(', ')
+  assert.equal(unknown.stderr, `truepeer: There is no backend "192.0.2.1:1"; give an address, or one of ${keys}\n`)
 })
 
 test('with every backend drained a client is reset at once', async (t) => {

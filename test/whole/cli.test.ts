@@ -53,7 +53,7 @@ for (const [name, args, says] of [
     ['edge', '--listne', 'x'],
     /^truepeer: Unknown flag "--listne"; did you mean --listen\? --help lists/,
   ],
-  ['a backend to drain that is missing', ['drain'], /^truepeer: truepeer drain needs the name of a backend, such as/],
+  ['a backend to drain that is missing', ['drain'], /^truepeer: drain needs a backend, such as/],
   ['a flag in place of a command', ['--listen'], /^truepeer: Unknown command "--listen"; there are /],
   ['an unknown flag', ['agent', '--tls'], /^truepeer: Unknown flag "--tls"; --help lists the flags\n$/],
   ['a missing value', ['agent', TRUST, '-l'], /^truepeer: -l needs a value: ADDR:PORT\n$/],

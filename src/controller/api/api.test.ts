@@ -554,7 +554,7 @@ test('an operation that cannot be stored as done stays RUNNING, and is done when
     store.isFull = true
     return Promise.resolve(['e1'])
   }
-  const api = new TestApi({ store, hub: { applied, isHeldUp: () => false } })
+  const api = new TestApi({ store, hub: { applied, hasEdges: () => true, isHeldUp: () => false } })
   await api.change('POST', 'global/backendServices', { name: 's' })
   await api.change('POST', 'global/targetTcpProxies', { name: 't', service: 's' })
   const rule = { name: 'r', target: 'global/targetTcpProxies/t', portRange: '110' }
@@ -571,9 +571,18 @@ test('an operation that cannot be stored as done stays RUNNING, and is done when
   assert.deepEqual(api.errors, [])
 })
 
+test('a change of listeners says so when no edge follows', async () => {
+  const api = new TestApi({ hub: { applied: () => Promise.resolve([]), hasEdges: () => false, isHeldUp: () => false } })
+  const rule = { name: 'r', target: 'global/targetTcpProxies/t', portRange: '110' }
+  await api.change('POST', 'global/backendServices', { name: 's' })
+  await api.change('POST', 'global/targetTcpProxies', { name: 't', service: 'global/backendServices/s' })
+  const operation = await api.change('POST', 'global/forwardingRules', rule)
+  assert.match(JSON.stringify(operation.warnings), /No edge follows this controller, so nobody serves the change yet/)
+})
+
 test('while an edge cannot apply what it was sent, every change says so, with the reason', async () => {
   let isHeldUp = true
-  const hub = { applied: () => Promise.resolve(['e1 (in use)']), isHeldUp: () => isHeldUp }
+  const hub = { applied: () => Promise.resolve(['e1 (in use)']), hasEdges: () => true, isHeldUp: () => isHeldUp }
   const api = new TestApi({ hub })
   const operation = await api.change('POST', 'global/backendServices', { name: 's' })
   assert.match(JSON.stringify(operation.warnings), /have not applied the whole configuration yet: e1 \(in use\)/)
@@ -583,7 +592,7 @@ test('while an edge cannot apply what it was sent, every change says so, with th
 
 test('a change of listeners names the edges that have not applied it, and a restart finishes what was open', async () => {
   const api = new TestApi({
-    hub: { applied: () => Promise.resolve(['e1']), isHeldUp: () => false },
+    hub: { applied: () => Promise.resolve(['e1']), hasEdges: () => true, isHeldUp: () => false },
   })
   await api.makeGuide()
   const operation = await api.change('DELETE', 'global/forwardingRules/my-tcp-lb-ipv4-forwarding-rule')

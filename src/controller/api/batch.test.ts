@@ -73,7 +73,7 @@ test('each part sees what those before it have stored, and a part that waits for
       store.follow(look)
       look()
     })
-  const api = new TestApi({ store, hub: { applied, isHeldUp: () => false } })
+  const api = new TestApi({ store, hub: { applied, hasEdges: () => true, isHeldUp: () => false } })
   await api.change('POST', 'global/healthChecks', { name: 'h0', type: 'TCP', tcpHealthCheck: {} })
   await api.change('POST', 'global/backendServices', { name: 's', healthChecks: ['h0'] })
   await api.change('POST', 'global/targetTcpProxies', { name: 't', service: 's' })

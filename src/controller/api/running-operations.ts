@@ -43,7 +43,8 @@ export class RunningOperations {
   async end(operation: StoredOperation, revision: number): Promise<StoredOperation> {
     const path = String(operation.resource.targetLink)
     if (!this.#isForMachines(keyOfPath(path)?.collection ?? '')) {
-      return this.#finish(operation, lateEdges(await this.#options.hub.applied(revision)))
+      const late = await this.#options.hub.applied(revision)
+      return this.#finish(operation, this.#options.hub.hasEdges() ? lateEdges(late) : NO_EDGES)
     }
     void this.#options.machines?.tried(revision, path).then((error) => this.#finish(operation, { warnings: [], error }))
     return operation
@@ -96,6 +97,17 @@ export class RunningOperations {
     this.#unstored.delete(keyOf(done))
     return done
   }
+}
+
+const NO_EDGES: Outcome = {
+  warnings: [
+    {
+      code: 'UNREACHABLE',
+      message:
+        'No edge follows this controller, so nobody serves the change yet; start one with "truepeer edge --controller"',
+    },
+  ],
+  error: undefined,
 }
 
 function keyOf({ project, name }: StoredOperation): string {

@@ -71,7 +71,7 @@ export class TestApi {
       clock: () => this.now,
       random: (count) => this.#bytes(count),
       health: { stateOf: (key) => health[key] },
-      hub: { applied: () => Promise.resolve([]), isHeldUp: () => false },
+      hub: { applied: () => Promise.resolve([]), hasEdges: () => true, isHeldUp: () => false },
       edgeTls: edgeTls(),
       projects,
       addressPools: ['203.0.113.0/24', '2001:db8::/64'],

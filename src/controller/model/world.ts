@@ -36,6 +36,8 @@ export type Hub = {
    * with the names of the edges that have not, and why where they say so; never rejects.
    */
   applied(version: number): Promise<readonly string[]>
+  /** Reports whether an edge is connected. */
+  hasEdges(): boolean
   /** Reports whether an edge that is connected cannot apply what it was sent: every later change waits for that, too. */
   isHeldUp(): boolean
 }

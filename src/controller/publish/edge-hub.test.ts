@@ -213,7 +213,9 @@ test('nobody waits for an edge that has refused the version, or that goes', asyn
 
 test('what an edge leaves out of a version that it has applied is named, and logged once', async (t) => {
   const { hub, publish, applied, logged } = testHub(t)
+  assert.equal(hub.hasEdges(), false)
   hub.follow('e', undefined, new TestSink())
+  assert.equal(hub.hasEdges(), true)
   for (const version of [2, 3]) {
     const published = publish(`${version}`, true)
     applied('e', version, { refused: { generation: 'g', version, problems: ['in use'] } })

@@ -119,6 +119,10 @@ export class EdgeHub implements Hub, HealthSource {
     return awaited.filter((name) => isLate.has(name) || isIncomplete(name)).map((name) => this.#lateText(name))
   }
 
+  hasEdges(): boolean {
+    return [...this.#edges.values()].some(({ follower }) => follower !== undefined)
+  }
+
   isHeldUp(): boolean {
     for (const { follower, report } of this.#edges.values()) {
       if (follower !== undefined && report?.refused !== undefined) return true

@@ -98,6 +98,21 @@ test('failures are sampled where no records are asked for, and all reported wher
   }
 })
 
+test('a backend that resets before its first byte leaves a sample, one that has sent some is only a connection', () => {
+  const records: LogFields[] = []
+  const subject = new Reporter((_level, _message, fields = {}) => records.push(fields), 0)
+  const connection = new Connection(0)
+  connection.backend.receivedBytes = 1
+  subject.report(connection, 'backend-reset')
+  assert.equal(records.length, 0)
+  connection.backend.receivedBytes = 0
+  for (let time = 0; time < 3; time++) subject.report(connection, 'backend-reset')
+  assert.deepEqual(
+    records.map(({ end }) => end),
+    ['backend-reset'],
+  )
+})
+
 test('every end that shows a wrong set-up leaves a record where none are asked for', () => {
   const reasons = ['connect-timeout', 'connect-failed', 'app-down', 'untrusted-peer', 'out-of-resources'] as const
   for (const reason of [...reasons, 'no-backend', 'backend-handshake-failed', 'header-timeout'] as const) {

@@ -1,6 +1,6 @@
 import { formatEndpoint } from '../../address/endpoint.ts'
 import { formatIpAddress } from '../../address/ip-address.ts'
-import { END_REASONS, type EndReason } from '../../telemetry/end-reasons.ts'
+import { END_REASONS, type EndReason, type EndRecord } from '../../telemetry/end-reasons.ts'
 import type { Log, LogFields } from '../../telemetry/log.ts'
 import { escapeNonAscii } from '../../text/plain-text.ts'
 import { type Connection, phaseName } from './connection-state.ts'
@@ -35,7 +35,7 @@ export class Reporter {
 
   /** Logs the record of a connection that ends, or not. */
   report(connection: Connection, reason: EndReason): void {
-    const { record } = END_REASONS[reason]
+    const record = recordOf(connection, reason)
     if (record === 'sample') return this.#reportSample(connection, reason)
     // Probes come all the time, and all of them fail while the app is down.
     const isSampled = this.#verbosity === 0 || (this.#verbosity === 1 && connection.showsPeer)
@@ -78,6 +78,11 @@ export class Reporter {
       if (nowMs >= sample.untilMs) this.#samples.delete(key)
     }
   }
+}
+
+/** A backend that resets before its first byte is set up wrongly, such as an agent that does not trust the edge. */
+function recordOf({ backend }: Connection, reason: EndReason): EndRecord {
+  return reason === 'backend-reset' && backend.receivedBytes === 0 ? 'failure' : END_REASONS[reason].record
 }
 
 function sampleKey({ peer }: Connection, reason: EndReason): string {

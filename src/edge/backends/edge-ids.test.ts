@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { testBackend, testFrontend, testGroup, testService, testSnapshot } from '../../snapshot/test-snapshot.ts'
 import { BackendTable, FRONTENDS_MAX } from '../balance/backend-table.ts'
-import { frontendIdKey, placedBackends, releaseIds, takeIds } from './edge-ids.ts'
+import { backendsNamed, frontendIdKey, placedBackends, releaseIds, takeIds } from './edge-ids.ts'
 
 const FRONTEND = testFrontend()
 
@@ -40,4 +40,24 @@ test('more frontends than there can be are an error that leaves nothing taken', 
   const frontends = Array.from({ length: FRONTENDS_MAX + 1 }, (_, index) => testFrontend({ port: index + 1 }))
   assert.throws(() => takeIds(table, testSnapshot(frontends, [])), /more than 4096 frontends; spread them/)
   assert.equal(table.frontends.idOf(frontendIdKey(frontends[0])), undefined)
+})
+
+test('an operator names a backend by its key, its own name or its address, and by an address all that have it', () => {
+  const group = testGroup({
+    name: 'us-central1-b/g',
+    backends: [
+      testBackend({ name: 'my-backend', address: '10.128.0.3', port: 110 }),
+      testBackend({ name: '10.128.0.3:110', address: '2001:db8::1', port: 110 }),
+      testBackend({ name: 'other', address: '2001:db8::1', port: 111 }),
+    ],
+  })
+  const backends = placedBackends(testSnapshot([], [testService({ name: 's', groups: [group] })]))
+  const found = (name: string): string[] => backendsNamed(backends, name).map(({ backend }) => backend.name)
+  assert.deepEqual(found('s/us-central1-b/g/other'), ['other'])
+  assert.deepEqual(found('my-backend'), ['my-backend'])
+  assert.deepEqual(found('10.128.0.3:110'), ['10.128.0.3:110'], 'a name comes before an address')
+  assert.deepEqual(found('[2001:DB8:0::1]:111'), ['other'])
+  const twice = [...backends, ...backends]
+  assert.equal(backendsNamed(twice, '[2001:db8::1]:111').length, 2)
+  assert.deepEqual([found('10.128.0.9:110'), found('nobody')], [[], []])
 })

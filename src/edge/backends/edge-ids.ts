@@ -1,3 +1,5 @@
+import { parseEndpoint } from '../../address/endpoint.ts'
+import { formatIpAddress } from '../../address/ip-address.ts'
 import { backendKey } from '../../snapshot/backend-key.ts'
 import type { Backend, BackendGroup, BackendService, Frontend, Snapshot } from '../../snapshot/snapshot.ts'
 import type { BackendTable, IdSpace } from '../balance/backend-table.ts'
@@ -7,7 +9,7 @@ export type PlacedBackend = {
   readonly service: BackendService
   readonly group: BackendGroup
   readonly backend: Backend
-  /** `service/group/backend`: what an operator calls it. */
+  /** `service/zone/group/name`: what an operator calls it. */
   readonly key: string
   /** Address and port. */
   readonly endpoint: string
@@ -34,7 +36,7 @@ export function placedGroups(service: BackendService): readonly PlacedGroup[] {
     idKey: groupIdKey(service.name, group.name),
     backends: group.backends.map((backend) => {
       const key = backendKey(service.name, group.name, backend.name)
-      const endpoint = `${backend.address} ${backend.port}`
+      const endpoint = endpointText(backend.address, backend.port)
       return { service, group, backend, key, endpoint, idKey: `${key} ${endpoint}` }
     }),
   }))
@@ -45,6 +47,24 @@ export function placedGroups(service: BackendService): readonly PlacedGroup[] {
 /** Every backend of every service, in the snapshot's order. */
 export function placedBackends({ services }: Pick<Snapshot, 'services'>): PlacedBackend[] {
   return services.flatMap((service) => placedGroups(service).flatMap(({ backends }) => backends))
+}
+
+/**
+ * The backends that an operator means: by the key, else by the backend's own name, else by its address, all that have it.
+ * A backend's own name is that of its instance, and need not say the address that was typed in the configuration.
+ */
+export function backendsNamed(backends: readonly PlacedBackend[], name: string): readonly PlacedBackend[] {
+  const byKey = backends.filter(({ key }) => key === name)
+  if (byKey.length > 0) return byKey
+  const byName = backends.filter(({ backend }) => backend.name === name)
+  const address = parseEndpoint(name)
+  if (byName.length > 0 || address === undefined) return byName
+  const wanted = endpointText(formatIpAddress(address.address), address.port)
+  return backends.filter(({ endpoint }) => endpoint === wanted)
+}
+
+function endpointText(address: string, port: number): string {
+  return `${address} ${port}`
 }
 
 function groupIdKey(service: string, group: string): string {

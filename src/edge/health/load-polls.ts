@@ -7,6 +7,9 @@ import { LoopLag } from '../conversation/loop-lag.ts'
 import { beat, type Clock, Gate, REAL_CLOCK } from '../conversation/pace.ts'
 import { backendText } from './health-log.ts'
 
+const NO_LOAD =
+  'it does not answer the load question; is it an agent, and does its list of trusted edges have the address of this edge?'
+
 /** A backend that may be an agent, with its serving port. */
 export type LoadTarget = LineTarget & {
   /** Unique among the targets. */
@@ -118,6 +121,7 @@ export class LoadPolls {
     if (isKnown !== wasKnown) {
       this.#log(isKnown ? 'info' : 'warn', isKnown ? 'backend load is known' : 'backend load is unknown', {
         backend: backendText(polled.target),
+        ...(isKnown ? {} : { problem: NO_LOAD }),
       })
     }
     if (isKnown) this.#onChange(polled.target.key, answer.load)
