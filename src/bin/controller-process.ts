@@ -46,7 +46,9 @@ export async function runController({ tls, admin, ...command }: ControllerComman
     await startAdmin(admin, { metrics, isReady: () => controller !== undefined && !isStopping })
   }
   const onAnswer = metrics?.answered.bind(metrics)
-  controller = await startController({ ...command, readTls, edgeTls: edgeTls(), log, onAnswer })
+  const onRefusedConnection = metrics?.refusedConnection.bind(metrics)
+  const listeners = { onAnswer, onRefusedConnection }
+  controller = await startController({ ...command, readTls, edgeTls: edgeTls(), log, ...listeners })
   log('info', 'listening', { urls: controller.urls, data: command.directory, projects: command.projects })
   service.tell('ready')
   service.watch(() => true)

@@ -1,6 +1,11 @@
 // The pages of docs/reference: made from the tables that the program itself uses, so that they cannot say anything else.
 import { type FieldEntry, type ResourceEntry, resourceEntries } from '../compute/resource-entries.ts'
-import { CONTROLLER_METRICS, CONTROLLER_REQUESTS, CONTROLLER_SECONDS } from '../telemetry/controller-metrics.ts'
+import {
+  CONTROLLER_METRICS,
+  CONTROLLER_REFUSED_CONNECTIONS,
+  CONTROLLER_REQUESTS,
+  CONTROLLER_SECONDS,
+} from '../telemetry/controller-metrics.ts'
 import { EDGE_METRICS } from '../telemetry/edge-metrics.ts'
 import {
   END_REASON_NAMES,
@@ -213,6 +218,7 @@ function metricsPage(): string {
     ),
     ...countedSection(CONTROLLER_REQUESTS, 'Counter'),
     ...countedSection(CONTROLLER_SECONDS, 'Histogram'),
+    ...countedSection(CONTROLLER_REFUSED_CONNECTIONS, 'Counter'),
     ...CONTROLLER_METRICS.flatMap(statusMetricSection),
   ])
 }

@@ -8,7 +8,13 @@ import type { Log } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
 import { Api } from './api/api.ts'
 import { Door } from './http/door.ts'
-import { type HttpServer, isTrustedAddress, startHttpServer, type TlsIdentity } from './http/http-server.ts'
+import {
+  type HttpServer,
+  isTrustedAddress,
+  type RefusalListener,
+  startHttpServer,
+  type TlsIdentity,
+} from './http/http-server.ts'
 import { logInternalError } from './http/internal-error.ts'
 import { OwnRoutes } from './http/own-routes.ts'
 import { type Rate, RateLimit } from './http/rate-limit.ts'
@@ -52,6 +58,7 @@ export type ControllerOptions = {
   readonly makeProvider?: MakeProvider | undefined
   readonly log: Log
   readonly onAnswer?: AnswerListener | undefined
+  readonly onRefusedConnection?: RefusalListener | undefined
 }
 
 /** A running controller. */
@@ -65,7 +72,7 @@ export type Controller = {
 
 /** Starts a controller. Rejects with a StoreError or Error, each with its remedy; nothing is left running then. */
 export async function startController(options: ControllerOptions): Promise<Controller> {
-  const { addresses, readTls, log, onAnswer } = options
+  const { addresses, readTls, log, onAnswer, onRefusedConnection } = options
   const tls = readTls?.()
   // Beside an address that needs it, loopback goes without; by itself, it has the certificate that was given.
   const isLoopbackOnly = addresses.every(isTrustedAddress)
@@ -97,6 +104,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
         api,
         ownRoutes,
         onAnswer,
+        onRefusedConnection,
         log,
       })
       servers.push({ server, hasTls: needed && tls !== undefined })

@@ -35,6 +35,13 @@ export const CONTROLLER_SECONDS = {
   buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
 } as const
 
+/** Connections that a controller has closed for want of a place; counted by itself. */
+export const CONTROLLER_REFUSED_CONNECTIONS = {
+  name: 'truepeer_controller_connections_refused_total',
+  help: 'Connections that were closed for want of a place: "client-limit" for the oldest of a client that has shown no token and has more than its share, "limit" where a port has as many as it may have',
+  labels: ['reason'],
+} as const
+
 const OPERATION_STATES = ['done', 'running'] as const
 
 /** Every other metric that only a controller has. */

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client'
 import {
   CONTROLLER_METRICS,
+  CONTROLLER_REFUSED_CONNECTIONS,
   CONTROLLER_REQUESTS,
   CONTROLLER_SECONDS,
   type ControllerStatus,
@@ -12,6 +13,7 @@ export class ControllerMetrics implements Metrics {
   readonly #registry = new Registry()
   readonly #requests: Counter
   readonly #seconds: Histogram
+  readonly #refusedConnections: Counter
   readonly #status: () => ControllerStatus | undefined
   /** For the metrics of one scrape. */
   #current: ControllerStatus | undefined
@@ -24,6 +26,8 @@ export class ControllerMetrics implements Metrics {
     this.#requests = new Counter({ ...configurationOf(CONTROLLER_REQUESTS), registers })
     const buckets = [...CONTROLLER_SECONDS.buckets]
     this.#seconds = new Histogram({ ...configurationOf(CONTROLLER_SECONDS), buckets, registers })
+    this.#refusedConnections = new Counter({ ...configurationOf(CONTROLLER_REFUSED_CONNECTIONS), registers })
+    for (const reason of ['client-limit', 'limit'] as const) this.#refusedConnections.labels(reason).inc(0)
     for (const metric of CONTROLLER_METRICS) registerStatusMetric(this.#registry, metric, () => this.#current)
     registerLogDropped(this.#registry, droppedRecords)
     registerBuildInfo(this.#registry, version)
@@ -37,6 +41,11 @@ export class ControllerMetrics implements Metrics {
   answered(method: string, status: number, tookMs: number): void {
     this.#requests.labels(method, String(status)).inc()
     this.#seconds.labels(method).observe(tookMs / 1_000)
+  }
+
+  /** Counts a connection that was closed for want of a place. */
+  refusedConnection(reason: 'client-limit' | 'limit'): void {
+    this.#refusedConnections.labels(reason).inc()
   }
 
   text(): Promise<string> {

@@ -3,10 +3,9 @@ import type { Log } from '../../telemetry/log.ts'
 import { jsonText } from '../methods/answer-text.ts'
 import type { ApiResponse } from '../methods/api-request.ts'
 import { HeldBytes } from './held-bytes.ts'
+import { quietLog } from './quiet-log.ts'
 
 const LIMITS: AnswerLimits = { unsentBytesMax: 128 * 1024 * 1024, sendMsMin: 30_000, bytesPerMs: 64 }
-/** A limit that bites is logged once in this time. */
-const QUIET_MS = 60_000
 
 /** The bounds; tests have smaller ones. */
 export type AnswerLimits = {
@@ -19,13 +18,12 @@ export type AnswerLimits = {
 
 /** Sends answers, and bounds what of them waits for slow clients, and for how long. */
 export class Answers {
-  readonly #log: Log
+  readonly #tell: ReturnType<typeof quietLog>
   readonly #limits: AnswerLimits
   readonly #unsent: HeldBytes
-  readonly #quietUntilMs = new Map<string, number>()
 
   constructor(log: Log, limits: AnswerLimits = LIMITS) {
-    this.#log = log
+    this.#tell = quietLog(log)
     this.#limits = limits
     this.#unsent = new HeldBytes(limits.unsentBytesMax)
   }
@@ -80,12 +78,5 @@ export class Answers {
     this.#unsent.hold(user, length)
     response.once('close', release)
     socket.once('close', release)
-  }
-
-  #tell(message: string, fields: Readonly<Record<string, string | number | undefined>>): void {
-    const nowMs = performance.now()
-    if (nowMs < (this.#quietUntilMs.get(message) ?? 0)) return
-    this.#quietUntilMs.set(message, nowMs + QUIET_MS)
-    this.#log('warn', message, fields)
   }
 }

@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { Agent, type IncomingMessage, request as requestHttp } from 'node:http'
-import { connect } from 'node:net'
+import { Agent as HttpsAgent } from 'node:https'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -105,6 +106,114 @@ test('a request that is not let in is refused before its body has come', async (
   for await (const chunk of socket) text += String(chunk)
   assert.match(text, /^HTTP\/1.1 403 .*"reason":"forbidden"/s)
   assert.equal(requests.length, 0)
+})
+
+test('whoever may not do what he asks for is told before his body has come', async (t) => {
+  const { server, requests, token } = await serve(t, LOOPBACK)
+  const { host, port } = locationOf(server.url)
+  for (const [headers, path, status] of [
+    [token('agent'), '/compute/v1/a', 403],
+    [token('edge', 'e'), '/compute/v1/a', 403],
+    [token('agent'), '/truepeer/v1/edges/e/status', 403],
+    [token('edge', 'other'), '/truepeer/v1/edges/e/status', 403],
+    [token('edge', 'e'), '/truepeer/v1/watch?name=e', 405],
+    [token('viewer'), '/compute/v1/a', 413],
+  ] as const) {
+    const socket = connect(port, host)
+    const lines = ['Host: localhost', `Authorization: ${headers.authorization}`, 'Content-Length: 2000000']
+    socket.write(`POST ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\nfirst bytes`)
+    let text = ''
+    for await (const chunk of socket) text += String(chunk)
+    assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `), path)
+    assert.match(text, /^connection: close\r$/im)
+  }
+  assert.equal(requests.length, 0)
+})
+
+test('where hardly any body is due the limit is small', async (t) => {
+  const { ask, requests, token } = await serve(t, LOOPBACK)
+  const [read, viewer] = [64 * 1024, 1024 * 1024]
+  for (const [method, headers, bytes] of [
+    ['GET', {}, read],
+    ['DELETE', {}, read],
+    ['POST', token('viewer'), viewer],
+  ] as const) {
+    const send = (length: number) =>
+      ask(method, '/x', { ...headers, 'content-length': `${length}` }, Buffer.alloc(length))
+    assert.equal((await send(bytes)).status, 200)
+    assert.equal(reasonOf(await send(bytes + 1)), '413 uploadTooLarge')
+  }
+  assert.equal(requests.length, 3)
+})
+
+test('bodies that are read at once are bounded, inflated ones too, and a user has his share of that', async (t) => {
+  const { ask, requests, server, token } = await serve(t, LOOPBACK, undefined, { bodiesBytesMax: 4 * 1024 * 1024 })
+  const [first, second] = [token('operator', 'first'), token('operator', 'second')]
+  const slow = requestHttp({ ...locationOf(server.url), method: 'POST', path: '/x', agent: false, headers: first })
+  const answer = new Promise<IncomingMessage>((resolve, reject) => {
+    slow.on('response', resolve)
+    slow.on('error', reject)
+  })
+  slow.write(Buffer.alloc(2 * 1024 * 1024))
+  const { statusCode, headers } = (await answer).resume()
+  assert.deepEqual([statusCode, headers['retry-after'], headers.connection], [503, '1', 'close'])
+  slow.destroy()
+  const bomb = gzipSync(Buffer.alloc(2 * 1024 * 1024))
+  const encoded = { 'content-encoding': 'gzip' }
+  assert.equal(reasonOf(await ask('POST', '/x', { ...second, ...encoded }, bomb)), '503 backendError')
+  assert.equal(requests.length, 0)
+  for (const user of [first, second]) assert.equal((await ask('POST', '/x', user, Buffer.alloc(900_000))).status, 200)
+})
+
+test('a body counts until its request was answered', async (t) => {
+  const { ask, requests, answerWith, token } = await serve(t, LOOPBACK, undefined, { bodiesBytesMax: 1024 * 1024 })
+  let finish = (): void => {}
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  answerWith(async () => {
+    await finished
+    return { status: 200, body: {} }
+  })
+  const [user, other] = [token('operator', 'a'), token('operator', 'b')]
+  const body = Buffer.alloc(262_145)
+  const waiting = ask('POST', '/x', user, body)
+  await eventually(() => requests.length === 1)
+  assert.equal(reasonOf(await ask('POST', '/x', user, '{}')), '503 backendError')
+  const beside = ask('POST', '/x', other, '{}')
+  await eventually(() => requests.length === 2)
+  finish()
+  assert.deepEqual([(await waiting).status, (await beside).status], [200, 200])
+  assert.equal((await ask('POST', '/x', user, '{}')).status, 200)
+})
+
+test('an address has a share of the places of a port with TLS, for connections on which nobody is known', async (t) => {
+  const tls = certificate(t)
+  const { server, refusals, logged, token } = await serve(t, tcp('0.0.0.0:0'), tls, { connectionsMax: 32 })
+  const { host, port } = locationOf(server.url)
+  // Kept alive, as those of an edge: with a token they take nothing of the share.
+  const agents = Array.from({ length: 6 }, () => new HttpsAgent({ keepAlive: true }))
+  const silent: Socket[] = []
+  const get = (agent: HttpsAgent | false) =>
+    ask({ host, port, path: '/x', agent, headers: token('viewer') }, undefined, tls)
+  for (const agent of agents) assert.equal((await get(agent)).status, 200)
+  const open = (): Socket => {
+    const socket = connect(port, host)
+    socket.on('error', () => {})
+    silent.push(socket)
+    return socket.resume()
+  }
+  for (let count = 0; count < 2; count++) await once(open(), 'connect')
+  assert.deepEqual(refusals, [])
+  const isClosed = once(silent[0], 'close')
+  open()
+  await isClosed
+  assert.deepEqual(refusals, ['client-limit'])
+  assert.match(logged.join(), /connections of a client are closed: without a token, it may have no more of them/)
+  // Whoever has a token comes in beside them, and takes none of their places for long.
+  for (let count = 0; count < 3; count++) assert.equal((await get(false)).status, 200)
+  // Before the server is closed, which waits for them.
+  for (const one of [...agents, ...silent]) one.destroy()
 })
 
 test('a body that says nothing of its length is cut at the limit, too', async (t) => {
@@ -395,7 +504,9 @@ test('a report that is none is refused with the field', async (t) => {
     [{ applied, health: null }, 'health'],
     [{ applied, health: { a: 'GOOD' } }, 'health["a"]'],
     [{ applied, health: {}, refused: { ...applied, problems: 'x' } }, 'refused.problems'],
+    [{ applied, health: {}, refused: { ...applied, problems: [{ toString: 1 }] } }, 'refused.problems'],
     [{ applied, health: {}, zone: 'A B' }, 'zone'],
+    [{ applied, health: {}, sources: [{ toString: 1 }] }, 'sources'],
     [{ applied, health: {} }, 'sources'],
     [{ applied, health: {}, sources: ['0.0.0.0/0'] }, 'sources'],
     [{ applied, health: {}, sources: ['0.0.0.0'] }, 'sources'],
@@ -480,9 +591,7 @@ test('what is answered besides the API is told, too: refusals at the door, and t
 
 test('answers that are not read are bounded: nothing more is carried out, and who does not read is cut off', async (t) => {
   const { ask, answerWith, requests, logged, server } = await serve(t, LOOPBACK, undefined, {
-    unsentBytesMax: 1024 * 1024,
-    sendMsMin: 300,
-    bytesPerMs: Number.POSITIVE_INFINITY,
+    answerLimits: { unsentBytesMax: 1024 * 1024, sendMsMin: 300, bytesPerMs: Number.POSITIVE_INFINITY },
   })
   answerWith(() => ({ status: 200, contentType: 'text/plain', bytes: 'x'.repeat(32 * 1024 * 1024) }))
   const { host, port } = locationOf(server.url)

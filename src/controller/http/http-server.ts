@@ -3,7 +3,9 @@ import { createServer as createTlsServer, Server as TlsServer } from 'node:https
 import { classifyAddress } from '../../address/address-class.ts'
 import { formatEndpoint } from '../../address/endpoint.ts'
 import { type ListenAddress, listenOn } from '../../telemetry/listen.ts'
+import { ClientPlaces } from './client-places.ts'
 import type { Access } from './door.ts'
+import { quietLog } from './quiet-log.ts'
 import { RequestHandler, type RequestHandlerOptions } from './request-handler.ts'
 
 /** For the TLS handshake, and for the headers of a request, before anybody is known. */
@@ -17,7 +19,7 @@ const LIMITS = {
   // For the next request on a connection: longer than a proxy in between keeps one, so that it is not closed on a request.
   keepAliveTimeout: 72_000,
 } as const
-/** Connections at a time; more are closed. */
+/** Connections at a time; more are closed, and of those that nobody knows each address has a share. */
 export const CONNECTIONS_MAX = 4_096
 
 /** A certificate chain and its key in PEM. */
@@ -28,7 +30,13 @@ export type HttpServerOptions = RequestHandlerOptions & {
   readonly address: ListenAddress
   /** undefined: the API is served in the clear. */
   readonly tls: TlsIdentity | undefined
+  /** Told why a connection was closed. */
+  readonly onRefusedConnection?: RefusalListener | undefined
+  readonly connectionsMax?: number | undefined
 }
+
+/** `client-limit`: its client has more than its share, without a token; `limit`: all places are taken. */
+export type RefusalListener = (reason: 'client-limit' | 'limit') => void
 
 /** A server that answers. */
 export type HttpServer = {
@@ -47,15 +55,21 @@ export function isTrustedAddress(address: ListenAddress): boolean {
 
 /** Serves the API on one address. @throws Error with its remedy when it cannot be listened on */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { address, tls } = options
+  const { address, tls, connectionsMax = CONNECTIONS_MAX } = options
   const access: Access = {
     scheme: tls === undefined ? 'http' : 'https',
     isTrusted: isTrustedAddress(address),
     isLoopback: address.kind === 'tcp' && isTrustedAddress(address),
   }
-  const handler = new RequestHandler(options, access, () => !server.listening)
+  const places = new ClientPlaces(connectionsMax)
+  const handler = new RequestHandler(options, {
+    access,
+    isClosing: () => !server.listening,
+    onLetIn: ({ socket }) => places.know(socket),
+  })
   const server = makeServer(tls, inOrder(handler))
-  server.maxConnections = CONNECTIONS_MAX
+  server.maxConnections = connectionsMax
+  limitConnections(server, access.isTrusted ? undefined : places, options)
   await listenOn(server, address, 'The controller', 'kept')
   return {
     url: urlOf(server, address, access.scheme),
@@ -65,6 +79,27 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     // Closing what is closed is no error.
     close: () => new Promise((resolve) => void server.close(() => resolve())),
   }
+}
+
+/** Where no token is needed, all clients are on one host: a share for each address would be one for all of them. */
+function limitConnections(server: Server, places: ClientPlaces | undefined, options: HttpServerOptions): void {
+  const { log, onRefusedConnection } = options
+  const tell = quietLog(log)
+  server.on('drop', () => {
+    onRefusedConnection?.('limit')
+    tell('connections are closed: there are as many as there may be', { connectionsMax: server.maxConnections })
+  })
+  if (places === undefined) return
+  server.on('connection', (socket: IncomingMessage['socket']) => {
+    const { remoteAddress, remotePort } = socket
+    const peer = { remoteAddress, remotePort }
+    socket.once('close', () => places.leave(peer))
+    places.enter(peer, () => {
+      onRefusedConnection?.('client-limit')
+      tell('connections of a client are closed: without a token, it may have no more of them', { peer: remoteAddress })
+      socket.destroy()
+    })
+  })
 }
 
 /**

@@ -17,7 +17,8 @@ export type OwnRequest = {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
-  readonly body: unknown
+  /** Reads the body, once it is known that its sender may send one. */
+  readonly body: () => Promise<unknown>
   readonly identity: Identity
   /** Takes the response over, for an answer without end. */
   readonly stream: () => ServerResponse
@@ -97,7 +98,7 @@ export class OwnRoutes {
   }
 
   async #report(name: string, { body, query }: OwnRequest): Promise<ApiResponse> {
-    const { healthId, health = this.#hub.healthOf(name, healthId), ...rest } = readReport(body)
+    const { healthId, health = this.#hub.healthOf(name, healthId), ...rest } = readReport(await body())
     if (health === undefined) {
       const message = 'The healthId is unknown; report the health of all backends'
       throw new ApiError(409, { message, reason: 'conditionNotMet' })
@@ -228,7 +229,10 @@ function readReport(body: unknown): SentReport {
 function readRefused(value: unknown): EdgeReport['refused'] {
   const { problems } = mapping(value, 'refused')
   if (!Array.isArray(problems)) throw invalid('refused.problems', 'give a list of texts')
-  const lines = problems.slice(0, PROBLEMS_MAX).map((line) => String(line).slice(0, PROBLEM_LENGTH_MAX))
+  const lines = problems.slice(0, PROBLEMS_MAX).map((line: unknown) => {
+    if (typeof line !== 'string') throw invalid('refused.problems', 'give a list of texts')
+    return line.slice(0, PROBLEM_LENGTH_MAX)
+  })
   return { ...readId(value, 'refused'), problems: lines }
 }
 
@@ -266,7 +270,8 @@ function readSources(value: unknown): readonly string[] {
     const address = typeof text === 'string' ? parseIpAddress(text) : undefined
     if (address !== undefined && isEdgeSource(address)) return formatIpAddress(address)
     const remedy = 'give single addresses that only the host of the edge has, such as "192.0.2.1"'
-    throw invalid('sources', `"${String(text).slice(0, 80)}" is not an address that agents can trust; ${remedy}`)
+    const shownText = typeof text === 'string' ? `"${text.slice(0, 80)}"` : 'What is no text'
+    throw invalid('sources', `${shownText} is not an address that agents can trust; ${remedy}`)
   })
 }
 

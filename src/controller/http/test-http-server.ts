@@ -13,18 +13,20 @@ import { EdgeSources } from '../publish/edge-sources.ts'
 import { MemoryStore } from '../store/memory-store.ts'
 import type { TokenRole } from '../store/store.ts'
 import { makeToken } from '../store/token.ts'
-import type { AnswerLimits } from './answers.ts'
 import { Door } from './door.ts'
-import { startHttpServer, type TlsIdentity } from './http-server.ts'
+import { type HttpServerOptions, startHttpServer, type TlsIdentity } from './http-server.ts'
 import { OwnRoutes } from './own-routes.ts'
 
 export type Answer = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly text: string }
 
+type Limits = Pick<HttpServerOptions, 'answerLimits' | 'bodiesBytesMax' | 'connectionsMax'>
+
 /** A server in front of an API that says what it was asked. */
-export async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity, answerLimits?: AnswerLimits) {
+export async function serve(t: TestContext, address: ListenAddress, tls?: TlsIdentity, limits: Limits = {}) {
   const store = new MemoryStore()
   const requests: ApiRequest[] = []
   const answers: string[] = []
+  const refusals: string[] = []
   const logged: (readonly [message: string, fields: LogFields | undefined])[] = []
   let answer: (request: ApiRequest) => ApiResponse | Promise<ApiResponse> = () => ({ status: 200, body: {} })
   const log: Log = (_level, message, fields) => void logged.push([message, fields])
@@ -51,7 +53,8 @@ export async function serve(t: TestContext, address: ListenAddress, tls?: TlsIde
       },
     },
     ownRoutes: new OwnRoutes(hub, sources, store),
-    answerLimits,
+    ...limits,
+    onRefusedConnection: (reason) => void refusals.push(reason),
     onAnswer: (method, status) => void answers.push(`${method} ${status}`),
     log,
   })
@@ -68,6 +71,7 @@ export async function serve(t: TestContext, address: ListenAddress, tls?: TlsIde
     requests,
     logged,
     answers,
+    refusals,
     answerWith: (next: typeof answer): void => {
       answer = next
     },
