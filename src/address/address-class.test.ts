@@ -37,7 +37,7 @@ test('an IPv6 address has the class of its range, to the last address on either 
   assertClass('multicast', 'ff00:: ff02::1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff')
   assertClass('link-local', 'fe80:: fe80::1 febf:ffff::1')
   assertClass('private', 'fc00:: fd00::1 fdff:ffff::1 fec0::1 feff:ffff::1')
-  assertClass('ordinary', 'fbff:ffff::1 fe00::1 fe7f:ffff::1 2001:db8::1 2000:: 2600::1 64:ff9b:1::7f00:1 1::1')
+  assertClass('ordinary', 'fbff:ffff::1 fe00::1 fe7f:ffff::1 2001:db8::1 2000:: 2600::1 64:ff9b:2::7f00:1 1::1')
   assertClass(
     'ordinary',
     '0:1:: 0:0:1:: 0:0:0:1:: 0:0:0:0:1:: 0:0:0:0:0:1:: 0:1::1 0:0:1::1 0:0:0:1::1 ::1:0:0:1 ::1:0:1',
@@ -52,13 +52,17 @@ test('an IPv6 address that carries an IPv4 address has the class of that one', (
       const high = (carried.w3 >>> 16).toString(16)
       const low = (carried.w3 & 0xffff).toString(16)
       assertClass(expected, `::ffff:${text} 64:ff9b::${text} 2002:${high}:${low}::1 2002:${high}:${low}:ffff:1:2:3:4`)
+      assertClass(expected, `::ffff:0:${text} 64:ff9b:1::${text}`)
       if (text !== '0.0.0.1') assertClass(expected, `::${text}`)
     }
   }
 })
 
 test('a prefix that only resembles one that carries an IPv4 address is not seen through', () => {
-  assertClass('ordinary', '64:ff9b:0:1::127.0.0.1 2003:7f00:1::1 0:1::127.0.0.1 ::1:0:127.0.0.1 1::ffff:127.0.0.1')
+  assertClass(
+    'ordinary',
+    '64:ff9b:0:1::127.0.0.1 64:ff9b:1:1::127.0.0.1 ::fffe:0:127.0.0.1 2003:7f00:1::1 0:1::127.0.0.1 ::1:0:127.0.0.1 1::ffff:127.0.0.1',
+  )
   const resembling = parseIpAddress('64:ff9c::7f00:1')
   assert.ok(resembling)
   assert.equal(classifyAddress(resembling), 'ordinary', formatIpAddress(resembling))

@@ -25,8 +25,9 @@ export type AddressClass =
 /**
  * Says of which class an address is, seeing through the forms in which an IPv6 address carries an IPv4 address.
  *
- * Those are ::ffff:a.b.c.d (mapped), ::a.b.c.d (compatible), 64:ff9b::a.b.c.d (NAT64, RFC 6052) and 2002:ab:cd::/48
- * (6to4, RFC 3056): such an address has the class of the IPv4 address, unless its own is already worse than ordinary.
+ * Those are ::ffff:a.b.c.d (mapped), ::ffff:0:a.b.c.d (translated, RFC 2765), ::a.b.c.d (compatible), 64:ff9b::a.b.c.d
+ * (NAT64, RFC 6052), 64:ff9b:1::a.b.c.d (the same in a network's own prefix, RFC 8215) and 2002:ab:cd::/48 (6to4, RFC
+ * 3056): such an address has the class of the IPv4 address, unless its own is already worse than ordinary.
  */
 export function classifyAddress(address: IpAddress): AddressClass {
   const unmapped = unmapAddress(address)
@@ -60,12 +61,14 @@ function classifyIpv6({ w0, w1, w2, w3 }: IpAddress): AddressClass {
   return 'ordinary'
 }
 
-/** The IPv4 address inside an IPv6 address of the compatible, NAT64 or 6to4 form; undefined for any other address. */
+/** The IPv4 address inside an IPv6 address of the compatible, translated, NAT64 or 6to4 form; undefined for any other address. */
 export function tunnelledAddress({ family, w0, w1, w2, w3 }: IpAddress): IpAddress | undefined {
   if (family === 4) return undefined
   const isCompatible = w0 === 0 && w1 === 0 && w2 === 0
-  const isNat64 = w0 === 0x64ff9b && w1 === 0 && w2 === 0
-  if (isCompatible || isNat64) return ipv4Address(w3)
+  const isTranslated = w0 === 0 && w1 === 0 && w2 >>> 0 === 0xffff0000
+  // Of 64:ff9b:1::/48 the first /96: where other prefixes in it put the IPv4 address is known to their network alone.
+  const isNat64 = w0 === 0x64ff9b && (w1 === 0 || w1 === 0x10000) && w2 === 0
+  if (isCompatible || isTranslated || isNat64) return ipv4Address(w3)
   const is6to4 = w0 >>> 16 === 0x2002
   return is6to4 ? ipv4Address((w0 << 16) | (w1 >>> 16)) : undefined
 }

@@ -163,7 +163,9 @@ function generationOf(value: unknown): string {
 }
 
 /**
- * Takes single addresses of one host only: no controller makes an agent trust a whole network, or users of its own host.
+ * Takes single addresses of one host only: no controller makes an agent trust a whole network, or all who come from
+ * loopback. Another address of its own host may be among them, and makes users of that host edges; see "What remains" in
+ * docs/threat-model.md.
  *
  * @throws Error when one of them is none: half a list would be a guess
  */

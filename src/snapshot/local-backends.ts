@@ -6,8 +6,8 @@ import type { Snapshot } from './snapshot.ts'
 /** How an edge, and a controller, is told to take them. */
 const REMEDY = 'give the address of another host, or start the edge, and its controller, with --allow-local-backends'
 
-/** Addresses that lead to the edge's own host, or to what only its own link reaches, such as a cloud's metadata server. */
-export const LOCAL: ReadonlySet<AddressClass> = new Set(['loopback', 'link-local'])
+/** Addresses that lead to the edge's own host, as a connection to 0.0.0.0 or :: does, or to what only its own link reaches, such as a cloud's metadata server. */
+export const LOCAL: ReadonlySet<AddressClass> = new Set(['unspecified', 'loopback', 'link-local'])
 /** The same for an edge whose operator writes its file: what listens on loopback is his own. */
 export const LINK_LOCAL: ReadonlySet<AddressClass> = new Set(['link-local'])
 
@@ -19,7 +19,7 @@ export function localBackendRule(text: string, refused = LOCAL): { rule: string;
   const address = parseIpAddress(text)
   const addressClass = address && classifyAddress(address)
   if (addressClass === undefined || !refused.has(addressClass)) return undefined
-  const where = addressClass === 'loopback' ? "the edge's own host" : "what only the edge's own link reaches"
+  const where = addressClass === 'link-local' ? "what only the edge's own link reaches" : "the edge's own host"
   return { rule: `of the class "${addressClass}", which leads to ${where}`, remedy: REMEDY }
 }
 

@@ -1,5 +1,6 @@
 // What signals do to a program that is still starting. SIGUSR1 opens the inspector of an ordinary node, by which any
-// user of the host runs code in the process; SIGHUP ends it.
+// user of the host runs code in the process; SIGHUP ends it, and does so still in the moments in which node
+// itself starts, which gives every signal its default action.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -52,7 +53,7 @@ function servers(t: TestContext): readonly (readonly string[])[] {
   ]
 }
 
-test('a reload that is asked for while edge, agent or controller starts does not end it', async (t) => {
+test('a reload that is asked for before node starts, or once the program runs, does not end edge, agent or controller', async (t) => {
   const { edge: host } = await agentHosts(t)
   for (const argv of servers(t)) {
     const program = host.start(TRUEPEER, argv)
