@@ -232,7 +232,9 @@ export class TestLoop {
       counters: this.counters,
       openTotal: new Int32Array(new SharedArrayBuffer(4)),
       log: (level, message) => this.logged.push(`${level}: ${message}`),
-      clock: () => this.nowMs,
+      clock: (_waitMs, time) => {
+        time[0] = this.nowMs
+      },
       wakeupFd: openWakeup(),
     })
     const listener = openListener(listen, NO_LIVENESS)

@@ -12,6 +12,7 @@ import { PipePool } from '../connection/pipe-pool.ts'
 import type { Timed } from '../connection/timer-wheel.ts'
 import { TimerWheel } from '../connection/timer-wheel.ts'
 import { Listener } from './listener.ts'
+import type { LoopClock } from './loop-clock.ts'
 import type { ConnectionLimits, WorkerLoop } from './worker-loop.ts'
 
 /** The largest read; small messages pass through this one buffer and stay in the processor's cache. */
@@ -40,8 +41,7 @@ export type EventLoopOptions = {
   /** One cell, shared by all workers: connections open now. */
   readonly openTotal: Int32Array
   readonly log: Log
-  /** Monotonic milliseconds, after a wait that was asked to take at most so long (-1: for ever); see `loop-clock.ts`. */
-  readonly clock: (waitMs: number) => number
+  readonly clock: LoopClock
   /** An eventfd by which the main thread interrupts {@link EventLoop.step}. */
   readonly wakeupFd: number
 }
@@ -60,10 +60,9 @@ export class EventLoop implements WorkerLoop {
   /** Shared by all connections: nothing in it outlives the handling of one event. */
   readonly buffer = new Uint8Array(BUFFER_BYTES)
   readonly pipes = new PipePool()
-  /** The clock as of this turn. */
-  nowMs: number
-
   readonly #options: EventLoopOptions
+  /** Where the clock writes; a field of the object would be a new number on the heap at each turn. */
+  readonly #time = new Float64Array(1)
   readonly #poller = new Poller()
   /** By token; the place of one that was closed is used again. */
   readonly #listeners: (Listener | undefined)[] = []
@@ -84,11 +83,16 @@ export class EventLoop implements WorkerLoop {
     this.limits = options.limits
     this.counters = options.counters
     this.log = options.log
-    this.nowMs = options.clock(-1)
+    options.clock(-1, this.#time)
     this.timers = new TimerWheel(this.nowMs)
     this.#poller.addReadable(options.wakeupFd, WAKEUP_TOKEN)
     // To V8 an array that has never held an object is of another kind: what it compiles has to know the kind that lasts.
     this.#free.push(this.#addSlot())
+  }
+
+  /** The clock as of this turn. */
+  get nowMs(): number {
+    return this.#time[0]
   }
 
   /** Connections open now. */
@@ -129,7 +133,7 @@ export class EventLoop implements WorkerLoop {
     const shortestMs = timerMs === -1 || (waitMs !== -1 && waitMs < timerMs) ? waitMs : timerMs
     const askedMs = hasReady ? 0 : timerMs === -1 ? shortestMs : Math.min(shortestMs, WAIT_MS_MAX)
     const count = this.#poller.wait(askedMs)
-    this.nowMs = this.#options.clock(askedMs)
+    this.#options.clock(askedMs, this.#time)
     // Those of the last step first: who becomes ready now has had a turn.
     this.#continueReady()
     for (let index = 0; index < count; index++) this.#dispatch(index)
