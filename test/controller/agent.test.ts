@@ -16,11 +16,13 @@ import {
 import { testDirectory } from '../rig/directory.ts'
 import { eventually } from '../rig/eventually.ts'
 import { edgeHosts, routeForAgent } from '../rig/hosts.ts'
+import { exchange } from '../rig/recording-app.ts'
 import { NEEDS_ROOT } from '../rig/skip.ts'
 import { startTruepeer, TRUEPEER } from '../rig/truepeer.ts'
 
 const APP = '127.0.0.1:112'
 const AGENT_PORT = 110
+const AGENT = `${IPV4.backend}:${AGENT_PORT}`
 
 /** An app behind an agent that says who its peer is. */
 async function startAgent({ backend }: DemoHosts, controller: string, state: string): Promise<Program> {
@@ -59,9 +61,7 @@ test('an agent trusts the edges of its controller, and knows them after a restar
   await eventually('the client is served as itself', async () => (await peerSeen(hosts)) === IPV4.client)
   assert.equal(statSync(join(state, 'agent-backend.json')).mode & 0o777, 0o600)
   // Not everybody who reaches the port is an edge.
-  const foreign = await hosts.backend.connect({ to: `${IPV4.backend}:${AGENT_PORT}` })
-  foreign.write('PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n')
-  assert.equal((await readToEnd(foreign).catch(() => Buffer.alloc(0))).length, 0)
+  assert.equal(await exchange(hosts.backend, AGENT, 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n'), '')
 
   controller.program.kill()
   await agent.stop()
@@ -77,9 +77,7 @@ test('an agent whose controller was never there trusts nobody', async (t) => {
   const hosts = await hostsWithApp(t)
   const directory = testDirectory(t)
   await startAgent(hosts, `unix:${join(directory, 'none.sock')}`, join(directory, 'state'))
-  const edge = await hosts.edge.connect({ to: `${IPV4.backend}:${AGENT_PORT}` })
-  edge.write('PROXY TCP4 209.52.88.4 203.0.113.10 1 2\r\n')
-  assert.equal((await readToEnd(edge).catch(() => Buffer.alloc(0))).length, 0)
+  assert.equal(await exchange(hosts.edge, AGENT, 'PROXY TCP4 209.52.88.4 203.0.113.10 1 2\r\n'), '')
 })
 
 test('an edge that the controller has forgotten is not trusted any more', async (t) => {
@@ -101,11 +99,7 @@ async function reportEdge(controller: LiveController, sources: readonly string[]
 
 /** Whether the agent takes a header from the host of the edge. */
 async function isServed(hosts: DemoHosts): Promise<boolean> {
-  const edge = await hosts.edge.connect({ to: `${IPV4.backend}:${AGENT_PORT}` })
-  edge.write(`PROXY TCP4 ${IPV4.client} 203.0.113.10 1234 2\r\n`)
-  const answer = (await readToEnd(edge).catch(() => '')).toString()
-  edge.destroy()
-  return answer === IPV4.client
+  return (await exchange(hosts.edge, AGENT, `PROXY TCP4 ${IPV4.client} 203.0.113.10 1234 2\r\n`)) === IPV4.client
 }
 
 /** The user of a service, with what the unit of `truepeer agent install` gives it. */
