@@ -81,6 +81,11 @@ test('many bad lines and very long ones make a short message', () => {
   )
 })
 
+test('a subnet in place of the file is told apart from a file that is missing', () => {
+  const message = '"35.191.0.0/16" is a subnet; give a file that has subnets, one per line'
+  assert.throws(() => readAllowedSubnets('35.191.0.0/16'), { name: AllowedSubnetsError.name, message })
+})
+
 test('a file that cannot be read is an error with its name, the reason and what to give instead', () => {
   for (const [path, reason] of [
     ['/nonexistent/edges.txt', 'ENOENT: no such file or directory'],

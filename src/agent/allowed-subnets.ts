@@ -61,6 +61,9 @@ function readText(path: string): string {
   } catch (cause) {
     // "EISDIR: illegal operation on a directory, read": what comes behind the comma names the file only sometimes.
     const reason = messageOf(cause).replace(/,.*/s, '')
+    if (reason.startsWith('ENOENT') && parseCidr(path) !== undefined) {
+      throw new AllowedSubnetsError(`"${path}" is a subnet; give a file that has subnets, one per line`, { cause })
+    }
     throw new AllowedSubnetsError(
       `The allowed subnets in ${JSON.stringify(path)} cannot be read (${reason}); give a readable file`,
       { cause },

@@ -58,9 +58,6 @@ export async function runController({ tls, admin, ...command }: ControllerComman
 function readTlsFiles({ certFile, keyFile }: TlsFiles, log: Log): TlsIdentity {
   const { text: cert } = readNamedFile('--tls-cert', certFile)
   const { text: key, isReadableByOthers } = readNamedFile('--tls-key', keyFile)
-  if (isReadableByOthers) {
-    throw new UsageError(`--tls-key ${quoted(keyFile)} can be read by others; run "chmod 600 ${keyFile}"`)
-  }
   try {
     const certificate = readCertificate(certFile, cert, key)
     for (const warning of certificateWarnings(certificate, Date.now()))
@@ -70,6 +67,10 @@ function readTlsFiles({ certFile, keyFile }: TlsFiles, log: Log): TlsIdentity {
     const { part, rule, remedy } = error
     const file = part === 'certificate' ? `--tls-cert ${quoted(certFile)}` : `--tls-key ${quoted(keyFile)}`
     throw new UsageError(`${file}: ${rule}; ${remedy}`)
+  }
+  // Last: where the two files were swapped, that is what is wrong.
+  if (isReadableByOthers) {
+    throw new UsageError(`--tls-key ${quoted(keyFile)} can be read by others; run "chmod 600 ${keyFile}"`)
   }
   return { cert, key }
 }

@@ -116,7 +116,10 @@ function readPair({ name, certificatePath, keyPath }: CertificateFiles): ReadRes
   const problems = [
     ...(typeof certificate === 'string' ? [fileProblem(certificatePath, certificate, resource)] : []),
     ...(typeof key === 'string' ? [fileProblem(keyPath, key, resource)] : []),
-    ...(typeof key !== 'string' && key.isReadableByOthers ? [readableProblem(keyPath, 'a private key', resource)] : []),
+    // One that holds none is another file, whose problem is told by what is in it.
+    ...(typeof key !== 'string' && key.isReadableByOthers && HOLDS_KEY.test(key.text)
+      ? [readableProblem(keyPath, 'a private key', resource)]
+      : []),
   ]
   if (typeof certificate === 'string' || typeof key === 'string') return { resources: [], problems }
   const value = { name, certificate: certificate.text, privateKey: key.text }

@@ -9,7 +9,14 @@ import { parseLastEdges, TrustedEdges } from '../agent/trusted-edges.ts'
 import { type AgentCommand, readAgent, takeCheck } from '../cli/agent.ts'
 import { parseAgentConfig } from '../cli/agent-config.ts'
 import { parseAgentInstall } from '../cli/agent-install.ts'
-import { parseBackup, parseController, parseRestore, parseToken, type TokenCommand } from '../cli/controller.ts'
+import {
+  formatTokens,
+  parseBackup,
+  parseController,
+  parseRestore,
+  parseToken,
+  type TokenCommand,
+} from '../cli/controller.ts'
 import { parseDoctor, parseEdgeDoctor } from '../cli/doctor.ts'
 import { type EdgeCommand, parseEdge } from '../cli/edge.ts'
 import type { EdgeControllerSettings } from '../cli/edge-controller.ts'
@@ -251,7 +258,7 @@ async function runToken(command: TokenCommand): Promise<void> {
       if (revokeToken(directory, command.id)) return
       throw new Error(`There is no token ${quoted(command.id)}; "truepeer controller token list" shows them`)
     case 'list':
-      for (const { id, user, role, created } of listTokens(directory)) print(`${id}  ${role}  ${user}  ${created}\n`)
+      return print(formatTokens(listTokens(directory)))
   }
 }
 

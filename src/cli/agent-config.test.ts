@@ -250,3 +250,12 @@ test('a file that names the target of one address family has none for the other;
   const none = 'listeners: [{listen: "10.0.0.1:1", allowAllSubnets: true, target4: none}]'
   assert.match(problemsOf(none).join(), /^\/listeners\/0: Both targets are none/)
 })
+
+test('a problem names the key of the file, and no flag', () => {
+  const text = 'listeners: [{listen: "10.0.0.1:1", allowAllSubnets: true, local: cheque, target4: "[::1]:1"}]'
+  assert.deepEqual(problemsOf(`{workers: 0, ${text}}`), [
+    '/workers: "0" is not a whole number from 1 to 256',
+    '/listeners/0/target4: "[::1]:1" is not IPv4; write an IPv4 address, and the other one as the target of IPv6',
+    '/listeners/0/local: "cheque" is not one of forward, check',
+  ])
+})

@@ -6,7 +6,7 @@ import { shortened, withoutControls } from '../text/plain-text.ts'
 import { type AgentCommand, type AgentListenerCommand, agentFlags, agentListener, agentListenerFlags } from './agent.ts'
 import { agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
 import { processFlags, processSettings } from './data-plane-flags.ts'
-import { type FlagTable, type FlagValues, quoted, spelled, UsageError } from './flags.ts'
+import { type FlagTable, type FlagValues, quoted, UsageError } from './flags.ts'
 import type { FollowerSettings } from './follower-flags.ts'
 
 // The keys of the file are the names of the flag tables, and each value is checked by the flag's own parser: what the
@@ -171,11 +171,12 @@ class ConfigReader {
       values[key] = []
       try {
         if (given === undefined) {
-          if (flag.defaultText !== undefined) values[key].push(flag.parse(flag.defaultText, spelled(flag)))
+          if (flag.defaultText !== undefined) values[key].push(flag.parse(flag.defaultText, key))
         } else if (isSwitch && typeof given === 'boolean') {
           if (given) values[key].push(true)
         } else if (!isSwitch && (typeof given === 'string' || typeof given === 'number')) {
-          values[key].push(flag.parse(String(given), spelled(flag)))
+          // Its place names the key already.
+          values[key].push(flag.parse(String(given), ''))
         } else {
           this.#problem(
             `${at}/${key}`,

@@ -209,8 +209,14 @@ for (const [argv, message] of [
   [['--allowed-subnets', ''], '--allowed-subnets is empty; give a value'],
   [['-l', 'localhost:110', TRUST], /^-l "localhost:110" is not ADDR:PORT; write an address such as/],
   [['-l', '0.0.0.0:0', TRUST], /^-l "0\.0\.0\.0:0" has port 0; give one/],
-  [['-4', '[::1]:443', TRUST], '-4 "[::1]:443" is not IPv4; write an IPv4 address, and give -6 the other one'],
-  [['-6', '127.0.0.1:443', TRUST], '-6 "127.0.0.1:443" is not IPv6; write an IPv6 address, and give -4 the other one'],
+  [
+    ['-4', '[::1]:443', TRUST],
+    '-4 "[::1]:443" is not IPv4; write an IPv4 address, and the other one as the target of IPv6',
+  ],
+  [
+    ['-6', '127.0.0.1:443', TRUST],
+    '-6 "127.0.0.1:443" is not IPv6; write an IPv6 address, and the other one as the target of IPv4',
+  ],
   [['-6', '[::ffff:127.0.0.1]:443', TRUST], /^-6 "\[::ffff:127\.0\.0\.1\]:443" is not IPv6; /],
   [['-4', '0.0.0.0:443', TRUST], /^-4 "0\.0\.0\.0:443" is not an address to connect to; write that of the app/],
   [['-6', '[ff02::1]:443', TRUST], /^-6 "\[ff02::1\]:443" is not an address to connect to; /],

@@ -5,6 +5,7 @@ import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-a
 import type { ListenAddress } from '../telemetry/listen.ts'
 import { parseAdmin } from './data-plane-flags.ts'
 import { listFlag, parseFlags, quoted, switchFlag, takeAction, UsageError, valueFlag } from './flags.ts'
+import { table } from './table.ts'
 import { NOT_CONNECTABLE, oneOf, parseCidrs, parseResourceName, parseSocketPath, parseText } from './values.ts'
 
 const FLAGS_OF = { create: ', --create, --user and --role', list: ' only', revoke: ' and --id' } as const
@@ -202,6 +203,14 @@ export function parseToken(argv: readonly string[]): TokenCommand {
       return { directory, action, role, creates, user: required(values.user, '--user', 'who will use it') }
     }
   }
+}
+
+/** Tokens as an aligned table for a terminal. */
+export function formatTokens(
+  tokens: readonly { readonly id: string; readonly user: string; readonly role: string; readonly created: string }[],
+): string {
+  const rows = tokens.map(({ id, role, user, created }) => [id, role, user, created])
+  return `${table(['ID', 'ROLE', 'USER', 'CREATED'], rows)}\n`
 }
 
 function dataOf(given: readonly string[]): string {

@@ -62,7 +62,7 @@ export function targetOf(family: 4 | 6): (text: string, flag: string) => Endpoin
     const target = parseTarget(text, flag)
     if (unmapAddress(target.address).family === family) return target
     throw new UsageError(
-      `${flag} ${quoted(text)} is not IPv${family}; write an IPv${family} address, and give -${10 - family} the other one`,
+      `${flag} ${quoted(text)} is not IPv${family}; write an IPv${family} address, and the other one as the target of IPv${10 - family}`,
     )
   }
 }

@@ -169,7 +169,7 @@ export class ControllerClient {
       return response
     } catch (error) {
       // An answer that is cut off says only that it was.
-      throw late ?? error
+      throw late ?? withRemedy(asError(error))
     } finally {
       clearTimeout(timer)
     }
@@ -188,6 +188,16 @@ export class ControllerClient {
     const ca = this.#secrets.readCa()
     return requestHttps(target, ca === undefined ? options : { ...options, ca })
   }
+}
+
+/** What OpenSSL calls a chain that leads to no authority that is known (openssl-verification-options(1)). */
+const UNKNOWN_AUTHORITY =
+  /^(?:UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(?:_LOCALLY)?|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT)$/
+
+function withRemedy(error: NodeJS.ErrnoException): Error {
+  if (!UNKNOWN_AUTHORITY.test(error.code ?? '')) return error
+  const remedy = 'give the authority of its certificate with --controller-ca, or "controllerCa" in the file of an agent'
+  return new Error(`${error.message}; ${remedy}`, { cause: error })
 }
 
 function answerTo(asked: ClientRequest): Promise<IncomingMessage> {

@@ -1,4 +1,5 @@
-import { dirname, isAbsolute } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, isAbsolute, join } from 'node:path'
 import type { Endpoint } from '../address/endpoint.ts'
 import { type AgentUnitsOptions, agentUnitFileNames, agentUnits } from './agent-units.ts'
 import { HostError } from './tools.ts'
@@ -73,7 +74,7 @@ export function runAgentInstall(
   }
   const units = agentUnits(unitsOptions(options, options.agent, installation))
   if (options.isDryRun) print(units.map(({ fileName, text }) => `==> ${fileName} <==\n${markedText(text)}\n`).join(''))
-  else print(formatChanges(writeUnits(root, units, isForced)) + stepsAfterInstallation(options))
+  else print(formatChanges(writeUnits(root, units, isForced)) + missingText(options) + stepsAfterInstallation(options))
   return 0
 }
 
@@ -143,6 +144,24 @@ function hostSetupArgv({ table, family, closedPorts, user }: AgentInstallOptions
 
 function formatChanges(changes: readonly UnitChange[]): string {
   return changes.map(({ path, change }) => `${change.padEnd(10)}${path}\n`).join('')
+}
+
+/** What the service will miss: it may be made after the units, so that it is no error. */
+function missingText({ root, user, agent }: AgentInstallOptions): string {
+  const files = [...(agent?.readFiles ?? []), agent?.controller?.tokenFile ?? []].flat()
+  const missing = files.filter((path) => !existsSync(join(root, path))).map((path) => `"${path}" does not exist`)
+  if (user !== undefined && !hasUser(join(root, '/etc/passwd'), user)) missing.push(`there is no user "${user}"`)
+  return missing.map((problem) => `warning: ${problem}; the service does not start without it\n`).join('')
+}
+
+/** Without the file, nobody is known to be missing. */
+function hasUser(path: string, user: string): boolean {
+  if (!existsSync(path)) return true
+  const users = readFileSync(path, 'utf8').split('\n')
+  return users.some((line) => {
+    const [name, , uid] = line.split(':')
+    return name === user || uid === user
+  })
 }
 
 function stepsAfterInstallation({ name, root, hasSocketUnit }: AgentInstallOptions): string {

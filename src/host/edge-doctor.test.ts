@@ -54,7 +54,7 @@ test('an edge whose backends can be reached is well', async () => {
 test('a service of which some backends cannot be reached is a warning, and one without any fails', async () => {
   const isV6 = ({ address: { family } }: Endpoint): boolean => family === 6
   const some = await examine('backends', { reach: async (it) => (isV6(it) ? 'ECONNREFUSED' : undefined) })
-  assert.match(some.found[0].detail, /^mail: 1 of 2 do not .*: \[2001:db8::1\]:110 \(ECONNREFUSED\)$/)
+  assert.match(some.found[0].detail, /^mail: 1 of 2 does not .*: \[2001:db8::1\]:110 \(ECONNREFUSED\)$/)
   assert.deepEqual([some.found[0].status, some.exitCode], ['warn', 0])
   const none = await examine('backends', { reach: async () => 'ETIMEDOUT' })
   assert.deepEqual([none.found[0].status, none.exitCode], ['fail', 1])

@@ -111,8 +111,12 @@ async function checkService(
       if (problem !== undefined) problems.push(`${formatEndpoint(some[index])} (${problem})`)
     }
   }
-  if (problems.length === 0) return ok(name, `${service}: all ${backends.length} accept a connection`)
-  const detail = `${service}: ${problems.length} of ${backends.length} do not accept a connection: ${named(problems)}`
+  const { length: count } = backends
+  if (problems.length === 0) {
+    return ok(name, `${service}: ${count === 1 ? '1 of 1 accepts' : `all ${count} accept`} a connection`)
+  }
+  const verb = problems.length === 1 ? 'does' : 'do'
+  const detail = `${service}: ${problems.length} of ${count} ${verb} not accept a connection: ${named(problems)}`
   const remedy = 'start the app or the agent there, and open its port to this host in the firewalls between'
   return problems.length < backends.length ? warn(name, detail, remedy) : fail(name, detail, remedy)
 }

@@ -127,7 +127,13 @@ export async function whereAnswersLeave(
     ...(flow.fromPort === undefined ? [] : ['sport', String(flow.fromPort)]),
     ...(flow.toPort === undefined ? [] : ['dport', String(flow.toPort)]),
   ])
-  if (exitCode !== 0) return stderr.trim().split('\n')[0]
+  if (exitCode !== 0) {
+    const [reason] = stderr
+      .trim()
+      .replace(/^RTNETLINK answers: /, '')
+      .split('\n')
+    return `the kernel has no route for them (${reason})`
+  }
   const [route] = parseRules(stdout)
   return route !== undefined && route['type'] === 'local' ? undefined : formatRoute(route ?? {})
 }

@@ -1,7 +1,16 @@
 import { type Finding, fail, ok, warn } from './finding.ts'
 import { describeFirewall, PLAIN_FIREWALL, readFirewall } from './firewall.ts'
 import { type Family, formatRule } from './policy-rules.ts'
-import { familyName, hasFamily, IPV6_OFF, readRouting, routeWords, ruleWords, whereAnyAnswersLeave } from './routing.ts'
+import {
+  familyName,
+  hasFamily,
+  IPV6_OFF,
+  type RoutingState,
+  readRouting,
+  routeWords,
+  ruleWords,
+  whereAnyAnswersLeave,
+} from './routing.ts'
 import { type SetupOptions, wantedFirewall } from './setup-options.ts'
 import { readSetupState } from './setup-state.ts'
 import { readSysctl, TCP_MIGRATE_REQ } from './sysctl.ts'
@@ -22,30 +31,39 @@ export async function hostSetupStatus(options: SetupOptions): Promise<Finding[]>
 }
 
 async function routingStatus(family: Family, table: number, remedy: string): Promise<Finding[]> {
-  const { rulePriorities, hasRoute, otherRoutes, inFront } = await readRouting(family, table)
-  const name = familyName(family)
-  const rule = ruleWords(family, table).join(' ')
+  const state = await readRouting(family, table)
+  return [await ruleStatus(family, table, state, remedy), routeStatus(family, table, state, remedy)]
+}
+
+function routeStatus(family: Family, table: number, { hasRoute, otherRoutes }: RoutingState, remedy: string): Finding {
+  const name = `route ${familyName(family)}`
   const route = routeWords(family, table).join(' ')
-  const count = rulePriorities.length
-  const findings = [
-    count === 0 ? fail(`rule ${name}`, `missing: ${rule}`, remedy) : ok(`rule ${name}`, rule),
-    hasRoute ? ok(`route ${name}`, route) : fail(`route ${name}`, `missing: ${route}`, remedy),
-  ]
-  if (otherRoutes.length > 0) {
-    const text = `table ${table} also has: ${otherRoutes.join(', ')}`
-    findings.push(fail(`route ${name}`, text, 'give another table with --table, or remove that route'))
-  } else if (count > 0 && hasRoute) {
+  if (!hasRoute) return fail(name, `missing: ${route}`, remedy)
+  if (otherRoutes.length === 0) return ok(name, route)
+  const text = `table ${table} also has: ${otherRoutes.join(', ')}`
+  return fail(name, text, 'give another table with --table, or remove that route')
+}
+
+/** The worst that is wrong with the rule: one line says it. */
+async function ruleStatus(
+  family: Family,
+  table: number,
+  { rulePriorities, hasRoute, otherRoutes, inFront }: RoutingState,
+  remedy: string,
+): Promise<Finding> {
+  const name = `rule ${familyName(family)}`
+  const rule = ruleWords(family, table).join(' ')
+  if (rulePriorities.length === 0) return fail(name, `missing: ${rule}`, remedy)
+  if (hasRoute && otherRoutes.length === 0) {
     const elsewhere = await whereAnyAnswersLeave(family, inFront)
     const rules = inFront.map(formatRule).join('", "')
-    if (elsewhere !== undefined) {
-      const text = `in place, but answers to clients go elsewhere: ${elsewhere}`
-      findings.push(fail(`rule ${name}`, text, `${remedy}, which puts it in front of "${rules}"`))
-    } else if (inFront.length > 0) {
-      findings.push(warn(`rule ${name}`, `in place, but others come before it: "${rules}"`, remedy))
-    }
+    const inFrontOf = inFront.length === 0 ? remedy : `${remedy}, which puts it in front of "${rules}"`
+    if (elsewhere !== undefined)
+      return fail(name, `in place, but answers to clients go elsewhere: ${elsewhere}`, inFrontOf)
+    if (inFront.length > 0) return warn(name, `in place, but others come before it: "${rules}"`, remedy)
   }
-  if (count > 1) findings.push(warn(`rule ${name}`, `${count} times`, 'harmless; "remove" takes all of them away'))
-  return findings
+  if (rulePriorities.length === 1) return ok(name, rule)
+  return warn(name, `${rulePriorities.length} times: ${rule}`, 'harmless; "remove" takes all of them away')
 }
 
 async function firewallStatus(options: SetupOptions): Promise<Finding> {

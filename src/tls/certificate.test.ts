@@ -124,6 +124,15 @@ test('a key of another certificate is refused', () => {
   assert.match(problemOf(issue().certificatePem, issue().keyPem), /does not belong to the first certificate/)
 })
 
+test('a chain that begins with its root is told where the server is in it', () => {
+  const root = issue({ commonName: 'Root', isAuthority: true })
+  const leaf = issue({ issuer: root })
+  assert.match(
+    problemOf(root.certificatePem + leaf.certificatePem, leaf.keyPem),
+    /to the first certificate, but to certificate 2; put the server's certificate first, and the issuer/,
+  )
+})
+
 test('an expired certificate, and one of the future, are taken with a warning', () => {
   const past = issue({ notAfter: new Date(NOW_MS - DAY_MS), notBefore: new Date(NOW_MS - 2 * DAY_MS) })
   assert.match(warningsOf(readCertificate('x', past.certificatePem, past.keyPem)), /it expired on/)

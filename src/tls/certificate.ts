@@ -71,9 +71,13 @@ export function readCertificate(name: string, chainPem: string, keyPem: string):
   const [leaf] = all
   const key = readKey(name, keyPem)
   if (!leaf.checkPrivateKey(key)) {
-    throw new CertificateError(name, 'privateKey', {
-      rule: 'the private key does not belong to the first certificate',
-      remedy: 'give the pair that was issued together',
+    const owner = all.findIndex((certificate) => certificate.checkPrivateKey(key))
+    throw new CertificateError(name, owner < 0 ? 'privateKey' : 'certificate', {
+      rule: `the private key does not belong to the first certificate${owner < 0 ? '' : `, but to certificate ${owner + 1}`}`,
+      remedy:
+        owner < 0
+          ? 'give the pair that was issued together'
+          : "put the server's certificate first, and the issuer of each certificate after it",
     })
   }
   const keyKind = kindOf(name, key)

@@ -125,8 +125,8 @@ test('a token lets its user in until it is revoked, without a restart', async (t
   assert.equal((await get()).status, 200)
   assert.equal((await post('by-viewer')).status, 403)
   const { stdout } = await truepeer('controller', 'token', 'list', '--data', directory)
-  const [id] = stdout.split(/\s/)
-  assert.match(stdout, /^[0-9a-f]{12} {2}viewer {2}alice {2}20/)
+  const [id] = stdout.split('\n')[1].split(/\s/)
+  assert.match(stdout, /^[0-9a-f]{12} {2}viewer {2}alice {2}20/m)
   assert.equal((await truepeer('controller', 'token', 'revoke', '--data', directory, '--id', id)).exitCode, 0)
   assert.equal((await get()).status, 401)
   assert.ok(!controller.program.texts().join().includes(token.slice(16)))
@@ -146,6 +146,7 @@ test('a key that others can read, a pair that does not fit, and a port in use, e
   for (const [pair, message] of [
     [['--tls-cert', otherCert, '--tls-key', key], /--tls-key ".*": the private key does not belong to the first cert/],
     [['--tls-cert', cert, '--tls-key', otherKey], /--tls-key ".*": the PEM of the key has no end; give the whole file/],
+    [['--tls-cert', key, '--tls-key', cert], /--tls-cert ".*": it is a private key in PEM, and not a certificate; /],
     [['--tls-cert', key, '--tls-key', key], /--tls-cert ".*": it is a private key in PEM, and not a certificate; /],
   ] as const) {
     const { exitCode, stderr } = await truepeer('controller', '--data', directory, '--listen', '0.0.0.0:0', ...pair)
@@ -179,7 +180,9 @@ test('an edge follows over TLS with a token of its own, with no other, and not p
   await (await follow('edge-1', 'edge', trusted)).waitForLine(/following the controller/)
   await (await follow('edge-2', 'edge', trusted)).waitForLine(/status 403: This token may not speak/)
   await (await follow('edge-1', 'operator', trusted)).waitForLine(/status 403/)
-  await (await follow('edge-1', 'edge', [])).waitForLine(/self-signed certificate/)
+  await (await follow('edge-1', 'edge', [])).waitForLine(
+    /self-signed certificate; give the authority .*--controller-ca/,
+  )
   assert.equal((await controller.ask('GET', '/truepeer/v1/edges')).status, 200)
 })
 

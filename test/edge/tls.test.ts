@@ -158,6 +158,10 @@ test('a key that others can read is refused, as a file of its own and inside a c
   const { exitCode, stderr } = await edge.run(TRUEPEER, ['edge', ...USUAL, ...flags])
   assert.match(stderr, /key\.pem: .*other users can read it; "chmod 600 .*key\.pem"/)
   assert.equal(exitCode, 2)
+  chmodSync(flags[1], 0o644)
+  const swapped = await edge.run(TRUEPEER, ['edge', ...USUAL, '--tls-cert', key, '--tls-key', flags[1], '--check'])
+  assert.match(swapped.stderr, /privateKey: .*this is a certificate in PEM/)
+  assert.doesNotMatch(swapped.stderr, /other users can read it/)
   const file = join(dirname(key), 'lb.yaml')
   const certificate = { kind: 'compute#sslCertificate', name: 'mine', certificate: LEAF.certificatePem }
   writeFileSync(file, JSON.stringify({ ...certificate, privateKey: LEAF.keyPem }), { mode: 0o644 })

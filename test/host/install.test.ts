@@ -106,6 +106,20 @@ test('the flags of install shape the units', (t) => {
   assert.deepEqual(readdirSync(join(root, UNITS)), [])
 })
 
+test('what the service will miss on its host is a warning, and no error', (t) => {
+  const root = testDirectory(t)
+  mkdirSync(join(root, 'etc/truepeer'), { recursive: true })
+  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\n')
+  const list = '/etc/truepeer/edges.txt'
+  const words = ['--user', 'web', ...AGENT.slice(0, -1), '--allowed-subnets', list]
+  const printed = run('install', root, words)
+  assert.match(printed, new RegExp(`^warning: "${list}" does not exist; the service does not start without it$`, 'm'))
+  assert.match(printed, /^warning: there is no user "web"; /m)
+  writeFileSync(join(root, list), '192.0.2.0/24\n')
+  writeFileSync(join(root, 'etc/passwd'), 'web:x:999:999::/:/bin/false\n')
+  assert.doesNotMatch(run('install', root, words), /warning/)
+})
+
 const TWO_PORTS = `
 workers: 2
 drainTimeout: 1m

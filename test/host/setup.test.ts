@@ -171,6 +171,7 @@ test('status finds a rule that comes before ours and sends answers elsewhere', a
   await succeeds(backend, 'host-setup apply')
   await backend.ip('rule add from 127.0.0.0/8 lookup main')
   await fails(backend, 'host-setup status', /fail +rule IPv4 +in place, but answers to clients go elsewhere/)
+  assert.equal(await linesWith(backend, `${TRUEPEER} host-setup status; true`, 'rule IPv4'), 1, 'one line says it')
 })
 
 test('without the privilege nothing is changed, and the message names it', async (t) => {

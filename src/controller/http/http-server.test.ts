@@ -479,6 +479,7 @@ test('an agent follows the addresses of edges, and an edge that is connected is 
   events.onEnd()
   assert.equal((await ask('DELETE', '/truepeer/v1/edges/edge-1', token('admin'))).status, 200)
   assert.deepEqual([sources.addresses(), hub.edges()], [[], []])
+  assert.equal(reasonOf(await ask('DELETE', '/truepeer/v1/edges/edge-1', token('admin'))), '404 notFound')
 })
 
 test('addresses beyond a limit are answered with 429, and the rest of the report counts', async (t) => {

@@ -146,6 +146,10 @@ export class OwnRoutes {
 
   async #forget(name: string, { identity }: OwnRequest): Promise<ApiResponse> {
     if (identity.role !== 'admin') throw forbidden(identity, 'Only an admin may make the controller forget an edge')
+    if (!this.#hub.knows(name) && !this.#sources.has(name)) {
+      const message = `There is no edge "${name}"; "GET /truepeer/v1/edges" lists them`
+      throw new ApiError(404, { message, reason: 'notFound' })
+    }
     if (!this.#hub.forget(name))
       throw new ApiError(409, { message: `"${name}" is connected`, reason: 'conditionNotMet' })
     await this.#sources.set(name, [])

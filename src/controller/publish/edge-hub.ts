@@ -238,6 +238,11 @@ export class EdgeHub implements Hub, HealthSource {
       .sort((a, b) => compareTexts(a.name, b.name))
   }
 
+  /** Reports whether an edge of this name has followed, and was not forgotten. */
+  knows(name: string): boolean {
+    return this.#edges.has(name)
+  }
+
   /** @returns false: it is connected */
   forget(name: string): boolean {
     if (this.#edges.get(name)?.follower !== undefined) return false

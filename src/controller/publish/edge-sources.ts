@@ -68,6 +68,11 @@ export class EdgeSources {
     return undefined
   }
 
+  /** Reports whether an edge is trusted. */
+  has(edge: string): boolean {
+    return this.#addresses.has(edge)
+  }
+
   /** An edge that has left must always be forgotten. */
   #limitOf(edge: string, addresses: readonly string[]): string | undefined {
     if (addresses.length === 0) return undefined
