@@ -274,7 +274,7 @@ function readSources(value: unknown): readonly string[] {
     const address = typeof text === 'string' ? parseIpAddress(text) : undefined
     if (address !== undefined && isEdgeSource(address)) return formatIpAddress(address)
     const remedy = 'give single addresses that only the host of the edge has, such as "192.0.2.1"'
-    const shownText = typeof text === 'string' ? `"${text.slice(0, 80)}"` : 'What is no text'
+    const shownText = typeof text === 'string' ? `"${text.slice(0, 80)}"` : 'What is not a text'
     throw invalid('sources', `${shownText} is not an address that agents can trust; ${remedy}`)
   })
 }
