@@ -227,6 +227,22 @@ test('a client that does not read cannot have us keep more and more answers to w
   assert.ok(waitingMax <= produced.length + 16 * 1024, `${waitingMax}`)
 })
 
+test('an answer that nobody has asked for goes behind what waits for a slow client already', async (t) => {
+  const { app, loop } = start(t)
+  const { socket, records, backend } = await establish(loop, app)
+  const { client } = loop.loop.openConnections()[0]
+  const block = new Uint8Array(64 * 1024)
+  for (let idle = 0; idle < 3; idle = backend.send(block) === 0 ? idle + 1 : 0) loop.settle()
+  const waiting = (): Buffer => Buffer.from(client.queue?.subarray(client.queueStart) ?? [])
+  const before = waiting()
+  assert.ok(before.length > 0, 'something waits for the client')
+  socket.send(Buffer.concat([records.keyUpdates(32, true), records.payload('x')]))
+  loop.advance(20)
+  const after = waiting()
+  assert.ok(after.length > before.length)
+  assert.ok(after.subarray(0, before.length).equals(before))
+})
+
 test("a client's second hello in records of one byte takes several turns of the loop", async (t) => {
   const { app, loop } = start(t, ONE_GROUP)
   const ALPNProtocols = Array.from({ length: 50 }, (_, index) => `protocol-with-a-long-name-${index}`)
