@@ -58,7 +58,7 @@ test('sslscan finds exactly what each policy says', { skip: skipWithout('sslscan
       assert.deepEqual([...found].sort(), expected.sort(), stdout)
       const warned = live.program
         .texts()
-        .filter((line) => line.includes('this OpenSSL does not have'))
+        .filter((line) => line.includes('this OpenSSL does not support'))
         .join('\n')
       for (const name of tls.unavailable) assert.match(warned, new RegExp(name))
     })
