@@ -78,8 +78,14 @@ test('a certificate that edges refuse is refused, with the field, the rule and t
     [
       'the key of another',
       pemOf(leaf, authority),
-      authority.keyPem,
+      issue().keyPem,
       /'resource.privateKey': ''. the private key does not belong to the first certificate; give the pair/,
+    ],
+    [
+      'the key of a later certificate',
+      pemOf(authority, leaf),
+      leaf.keyPem,
+      /'resource.certificate': ''. the private key does not .*, but to certificate 2; put the server's certificate first/,
     ],
   ]
   const keyKinds: readonly (readonly [keyKind: string, refusal: RegExp])[] = [
