@@ -197,7 +197,9 @@ const UNKNOWN_AUTHORITY =
 function withRemedy(error: NodeJS.ErrnoException): Error {
   if (!UNKNOWN_AUTHORITY.test(error.code ?? '')) return error
   const remedy = 'give the authority of its certificate with --controller-ca, or "controllerCa" in the file of an agent'
-  return new Error(`${error.message}; ${remedy}`, { cause: error })
+  // Later versions of node put an advice of their own behind what OpenSSL says.
+  const [said] = error.message.split(';', 1)
+  return new Error(`${said}; ${remedy}`, { cause: error })
 }
 
 function answerTo(asked: ClientRequest): Promise<IncomingMessage> {
