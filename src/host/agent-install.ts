@@ -177,7 +177,7 @@ function stepsAfterRemoval({ name, root, table }: AgentInstallOptions): string {
     'Next:',
     `  systemctl stop ${name}.socket ${name}.service; systemctl daemon-reload`,
     '  # if no other agent on this host needs the routing:',
-    `  truepeer host-setup remove --table ${table}`,
+    `  systemctl stop ${name}-setup.service; truepeer host-setup remove --table ${table}`,
     '  # what an agent with a controller has saved of its edges:',
     `  rm -rf /var/lib/${name} /var/lib/private/${name}`,
     '',

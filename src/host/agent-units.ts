@@ -78,7 +78,7 @@ function setupText({ name, program, nodeDirectory, hostSetupArgv }: AgentUnitsOp
     ...environment(nodeDirectory),
     `ExecStart=${quoteCommandLine([program, 'host-setup', 'apply', '--watch', ...hostSetupArgv])}`,
     '# There is no ExecStop: taking the routing away would cut the connections of clients.',
-    '# To remove it for good, run: truepeer host-setup remove',
+    '# To remove it for good, stop this service, and run: truepeer host-setup remove',
     'RuntimeDirectory=truepeer',
     'RuntimeDirectoryPreserve=yes',
     'CapabilityBoundingSet=CAP_NET_ADMIN',
