@@ -2,24 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isSnapshot } from './is-snapshot.ts'
 import { EMPTY_SNAPSHOT, type Probe, type Snapshot } from './snapshot.ts'
-import { testFrontend, testGroup, testService } from './test-snapshot.ts'
+import { testFrontend, testGroup, testHealthCheck, testService } from './test-snapshot.ts'
 
 const PROBES: readonly Probe[] = [
   { kind: 'SSL', request: '', response: '' },
   { kind: 'HTTP2', host: '', requestPath: '/', response: '' },
   { kind: 'GRPC', serviceName: '' },
 ]
-const CHECK: Snapshot['healthChecks'][number] = {
-  name: 'my-tcp-health-check',
-  checkIntervalMs: 5_000,
-  timeoutMs: 5_000,
-  healthyThreshold: 2,
-  unhealthyThreshold: 2,
-  port: undefined,
-  sendsProxyHeader: false,
-  logsTransitions: false,
-  probe: { kind: 'TCP', request: '', response: '' },
-}
+const CHECK = testHealthCheck({ name: 'my-tcp-health-check' })
 const WHOLE: Snapshot = {
   frontends: [
     testFrontend({

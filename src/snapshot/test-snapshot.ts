@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { Backend, BackendGroup, BackendService, Frontend, Snapshot } from './snapshot.ts'
+import type { Backend, BackendGroup, BackendService, Frontend, HealthCheck, Snapshot } from './snapshot.ts'
 
 /** A frontend that differs from the guide's in what is given. */
 export function testFrontend(fields: Partial<Frontend> = {}): Frontend {
@@ -99,4 +99,20 @@ function services(): fc.Arbitrary<BackendService> {
       groups,
     })
     .map((fields) => testService(fields))
+}
+
+/** A patient TCP check. */
+export function testHealthCheck(fields: Partial<HealthCheck> = {}): HealthCheck {
+  return {
+    name: 'my-check',
+    checkIntervalMs: 5_000,
+    timeoutMs: 5_000,
+    healthyThreshold: 2,
+    unhealthyThreshold: 2,
+    port: undefined,
+    sendsProxyHeader: false,
+    logsTransitions: false,
+    probe: { kind: 'TCP', request: '', response: '' },
+    ...fields,
+  }
 }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { Duplex } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect } from 'node:tls'
@@ -12,6 +11,7 @@ import { TicketKeys } from '../../tls/ticket-keys.ts'
 import type { Connection } from './connection-state.ts'
 import { isBackedUp } from './side.ts'
 import { LineRole, TestApp, type TestLimits, TestLoop, type TestSocket } from './test-loop.ts'
+import { Wire } from './test-wire.ts'
 
 const TIMEOUT_MS = 30_000
 /** The wheel's grain, and more. */
@@ -61,23 +61,6 @@ function plainPair(t: TestContext, from: 'client' | 'backend', limits: Partial<T
   const sockets = loop.establish(app)
   const to = from === 'client' ? sockets.backend : sockets.client
   return { loop, from: sockets[from], to, connection: loop.loop.openConnections()[0] }
-}
-
-/** Carries node's TLS over a socket of a test's. */
-class Wire extends Duplex {
-  readonly socket: TestSocket
-
-  constructor(socket: TestSocket) {
-    super()
-    this.socket = socket
-  }
-
-  override _read(): void {}
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    assert.equal(this.socket.send(chunk), chunk.length)
-    done()
-  }
 }
 
 /** As {@link plainPair}, from the backend to a client with TLS, whose records are looked at as they come. */

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { Duplex } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ConnectionOptions, connect, createSecureContext, TLSSocket } from 'node:tls'
@@ -13,6 +12,7 @@ import { RECORD_WRITER_SUITE, RecordWriter } from '../../tls/test-records.ts'
 import { TicketKeys } from '../../tls/ticket-keys.ts'
 import type { BackendTls } from './connection-state.ts'
 import { LineRole, TestApp, TestLoop, type TestSocket } from './test-loop.ts'
+import { Wire } from './test-wire.ts'
 
 const DEADLINE_MS = 20_000
 const CERTIFICATE = serverCertificate({ commonName: 'a.example' })
@@ -43,25 +43,19 @@ function start(t: TestContext, policy: SslPolicy = DEFAULT_POLICY) {
   return { app, loop, failures }
 }
 
-/** What stands between node's TLS and a socket of a test's: one of its writes goes out in records of one byte. */
-class Wire extends Duplex {
-  readonly socket: TestSocket
+/** One of its writes goes out in records of one byte. */
+class TinyWire extends Wire {
   readonly #tinyWrite: number
   #writes = 0
 
   constructor(socket: TestSocket, tinyWrite = -1) {
-    super()
-    this.socket = socket
+    super(socket)
     this.#tinyWrite = tinyWrite
   }
 
-  override _read(): void {}
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    const bytes = this.#writes === this.#tinyWrite ? inTinyRecords(chunk) : chunk
+  protected override transmit(bytes: Buffer): void {
+    super.transmit(this.#writes === this.#tinyWrite ? inTinyRecords(bytes) : bytes)
     this.#writes += 1
-    assert.equal(this.socket.send(bytes), bytes.length)
-    done()
   }
 
   /** Hands on what has arrived. */
@@ -73,7 +67,7 @@ class Wire extends Duplex {
 }
 
 /** The same records, but those of the handshake cut into records of one byte. */
-function inTinyRecords(records: Buffer): Uint8Array {
+function inTinyRecords(records: Buffer): Buffer {
   const parts: Uint8Array[] = []
   for (let at = 0; at < records.length; ) {
     const payloadStart = at + RECORD_HEADER_BYTES
@@ -89,13 +83,13 @@ function inTinyRecords(records: Buffer): Uint8Array {
 
 /** A client whose handshake is node's, and whose records are then the test's. */
 class RawClient {
-  readonly wire: Wire
+  readonly wire: TinyWire
   readonly #tls: TLSSocket
   #secret = ''
   isOpen = false
 
   constructor(loop: TestLoop, options: ConnectionOptions = {}, tinyWrite = -1) {
-    this.wire = new Wire(loop.connect(), tinyWrite)
+    this.wire = new TinyWire(loop.connect(), tinyWrite)
     this.#tls = connect({ socket: this.wire, ciphers: RECORD_WRITER_SUITE, rejectUnauthorized: false, ...options })
     this.#tls.on('error', () => undefined)
     this.#tls.on('keylog', (line: Buffer) => {
@@ -113,7 +107,7 @@ class RawClient {
 }
 
 /** Lets node and the loop work until `isTrue` holds; returns the number of the loop's steps. */
-async function until(loop: TestLoop, what: string, wire: Wire, isTrue: () => boolean): Promise<number> {
+async function until(loop: TestLoop, what: string, wire: TinyWire, isTrue: () => boolean): Promise<number> {
   let steps = 0
   for (const deadlineMs = performance.now() + DEADLINE_MS; !isTrue(); steps++) {
     assert.ok(performance.now() < deadlineMs, `never: ${what}`)
@@ -263,7 +257,7 @@ test("a backend's flight in records of one byte takes several turns of the loop"
     app.close()
   })
   loop.connect()
-  const wire = new Wire(loop.accept(app), 0)
+  const wire = new TinyWire(loop.accept(app), 0)
   const secureContext = createSecureContext({ cert: APP.certificatePem, key: APP.keyPem, maxVersion: 'TLSv1.2' })
   const server = new TLSSocket(wire, { isServer: true, secureContext })
   let isOpen = false

@@ -15,6 +15,7 @@ import { TicketKeys } from '../../tls/ticket-keys.ts'
 import type { Connection } from './connection-state.ts'
 import { tlsRecord } from './report.ts'
 import { LineRole, TestApp, TestLoop, type TestSocket } from './test-loop.ts'
+import { Wire } from './test-wire.ts'
 
 const HANDSHAKE_TIMEOUT_MS = 1_000
 const DEADLINE_MS = 20_000
@@ -343,23 +344,6 @@ test('a client that leaves during the handshake is counted, closed or reset', as
   await until(loop, 'reset', () => loop.ended.length === 2)
   assert.equal(failures(loop, 'reset'), 1)
 })
-
-/** Carries node's TLS over a socket of the test's own. */
-class Wire extends Duplex {
-  readonly socket: TestSocket
-
-  constructor(socket: TestSocket) {
-    super()
-    this.socket = socket
-  }
-
-  override _read(): void {}
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    assert.equal(this.socket.send(chunk), chunk.length)
-    done()
-  }
-}
 
 test('what a client says behind its handshake is delivered, also where its reset is heard before either', async (t) => {
   const { app, loop, tls } = start(t)

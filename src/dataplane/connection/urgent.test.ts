@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { Duplex } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect } from 'node:tls'
@@ -9,6 +8,7 @@ import { serverCertificate } from '../../tls/test-certificates.ts'
 import { TicketKeys } from '../../tls/ticket-keys.ts'
 import { relay } from './relay.ts'
 import { LineRole, TestApp, TestLoop, type TestSocket } from './test-loop.ts'
+import { Wire } from './test-wire.ts'
 
 const SIDES = ['client', 'backend'] as const
 /** More than one read takes, so that what follows goes through a pipe. */
@@ -161,20 +161,10 @@ test('a header with an urgent byte in it is read, and the payload behind it', (t
   assert.equal(parts.join(''), 'payload!')
 })
 
-/** Carries node's TLS over a socket of a test's; the last byte of whatever it writes is urgent. */
-class UrgentWire extends Duplex {
-  readonly socket: TestSocket
-
-  constructor(socket: TestSocket) {
-    super()
-    this.socket = socket
-  }
-
-  override _read(): void {}
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    assert.equal(this.socket.sendUrgent(chunk.toString('latin1')), chunk.length)
-    done()
+/** The last byte of whatever is written is urgent. */
+class UrgentWire extends Wire {
+  protected override transmit(bytes: Buffer): void {
+    assert.equal(this.socket.sendUrgent(bytes.toString('latin1')), bytes.length)
   }
 }
 

@@ -4,23 +4,19 @@ import { type TestContext, test } from 'node:test'
 import { eventually } from '../../../test/rig/eventually.ts'
 import type { LoadReport } from '../../proxy-protocol/load-report.ts'
 import { type BackendGroup, EMPTY_SNAPSHOT, type HealthCheck, type Snapshot } from '../../snapshot/snapshot.ts'
-import { testBackend, testFrontend, testGroup, testService } from '../../snapshot/test-snapshot.ts'
+import { testBackend, testFrontend, testGroup, testHealthCheck, testService } from '../../snapshot/test-snapshot.ts'
 import { Availability } from '../balance/availability.ts'
 import { BackendTable } from '../balance/backend-table.ts'
 import { BackendStates } from './backend-states.ts'
 import { idOf, placedBackends, takeIds } from './edge-ids.ts'
 
-const CHECK: HealthCheck = {
+const CHECK = testHealthCheck({
   name: 'check',
   checkIntervalMs: 60_000,
   timeoutMs: 1_000,
   healthyThreshold: 1,
   unhealthyThreshold: 1,
-  port: undefined,
-  sendsProxyHeader: false,
-  logsTransitions: false,
-  probe: { kind: 'TCP', request: '', response: '' },
-}
+})
 const LOAD: LoadReport = { cpu_utilization: 0.5, mem_utilization: 0, open_connections: 0, app_listening: true }
 /** Full above 0.4. */
 const BALANCING = { mode: 'UTILIZATION', maxUtilization: 0.8, maxConnections: undefined, capacityScaler: 0.5 } as const

@@ -6,6 +6,7 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { HealthCheck, Probe } from '../../snapshot/snapshot.ts'
+import { testHealthCheck } from '../../snapshot/test-snapshot.ts'
 import type { LoopLag } from '../conversation/loop-lag.ts'
 import { runProbe } from './probe.ts'
 
@@ -29,18 +30,7 @@ export function makeCertificate(): { readonly key: string; readonly cert: string
 
 /** A check that differs from a patient TCP check in what is given. */
 export function testCheck(probe: Probe, fields: Partial<HealthCheck> = {}): HealthCheck {
-  return {
-    name: 'my-check',
-    checkIntervalMs: 5_000,
-    timeoutMs: 5_000,
-    healthyThreshold: 2,
-    unhealthyThreshold: 2,
-    port: undefined,
-    sendsProxyHeader: false,
-    logsTransitions: false,
-    probe,
-    ...fields,
-  }
+  return testHealthCheck({ probe, ...fields })
 }
 
 export const TCP: Probe = { kind: 'TCP', request: '', response: '' }
