@@ -453,7 +453,7 @@ class Edge implements RunningEdge {
     for (const problem of listed(problems)) this.#context.log('error', problem)
     this.#context.log('warn', 'Some frontends are not served; the rest of the configuration is in use', {
       frontends: problems.length,
-      remedy: 'free their ports, which are tried again every 10 s, or change their forwarding rules',
+      remedy: `free their ports, which are tried again every ${OPEN_AGAIN_MS / 1_000} s, or change their forwarding rules`,
     })
   }
 

@@ -4,8 +4,8 @@ import { dirname } from 'node:path'
 /**
  * Makes a directory and those above it that are missing. One that exists already is no error.
  *
- * Not mkdirSync's own `recursive`: it never returns for a path such as /proc/x, whose parent exists and which cannot be
- * still made (ENOENT).
+ * Not mkdirSync's own `recursive`: it never returns for a path such as /proc/x, whose parent exists, but which still
+ * cannot be made (ENOENT).
  *
  * @throws Error of mkdir(2)
  */

@@ -13,14 +13,16 @@ export type PortSharer = {
 
 /** Looks for another process behind each of these ports. @throws SystemCallError */
 export function portSharers(endpoints: readonly Endpoint[]): PortSharer[] {
-  const own = inodesOf('self')
-  const found = endpoints.flatMap((endpoint) => {
-    const inode = listenerInodes(endpoint).find((one) => !own.has(one))
+  const listening = endpoints.map((endpoint) => ({ endpoint, inodes: listenerInodes(endpoint) }))
+  const all = new Set(listening.flatMap(({ inodes }) => inodes))
+  const own = heldBy('self', all)
+  const foreign = listening.flatMap(({ endpoint, inodes }) => {
+    const inode = inodes.find((one) => !own.has(one))
     return inode === undefined ? [] : [{ endpoint, inode }]
   })
-  if (found.length === 0) return []
-  const owners = ownersOf(new Set(found.map(({ inode }) => inode)))
-  return found.map(({ endpoint, inode }) => {
+  if (foreign.length === 0) return []
+  const owners = ownersOf(new Set(foreign.map(({ inode }) => inode)))
+  return foreign.map(({ endpoint, inode }) => {
     const pid = owners.get(inode)
     return { endpoint, pid, program: pid === undefined ? undefined : programOf(pid) }
   })
@@ -29,25 +31,30 @@ export function portSharers(endpoints: readonly Endpoint[]): PortSharer[] {
 function ownersOf(inodes: ReadonlySet<number>): ReadonlyMap<number, number> {
   const owners = new Map<number, number>()
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    for (const inode of inodesOf(pid)) if (inodes.has(inode)) owners.set(inode, Number(pid))
+    for (const inode of heldBy(pid, inodes)) owners.set(inode, Number(pid))
     if (owners.size === inodes.size) break
   }
   return owners
 }
 
-/** The inodes of the sockets of a process; none where it has ended or is somebody else's. */
-function inodesOf(pid: string): Set<number> {
-  const inodes = new Set<number>()
+/**
+ * Those of the sockets that a process has open; none where it has ended or is somebody else's. Looks no further once it
+ * has found all: a process has a descriptor for each of its connections, and listened before it had any.
+ */
+function heldBy(pid: string, inodes: ReadonlySet<number>): Set<number> {
+  const held = new Set<number>()
+  if (inodes.size === 0) return held
   try {
     const folder = `/proc/${pid}/fd`
     for (const fd of readdirSync(folder)) {
-      const match = /^socket:\[(\d+)\]$/.exec(linkOf(`${folder}/${fd}`))
-      if (match !== null) inodes.add(Number(match[1]))
+      const inode = Number(/^socket:\[(\d+)\]$/.exec(linkOf(`${folder}/${fd}`))?.[1])
+      if (inodes.has(inode)) held.add(inode)
+      if (held.size === inodes.size) break
     }
   } catch {
-    return inodes
+    return held
   }
-  return inodes
+  return held
 }
 
 /** Empty for a descriptor that has been closed meanwhile. */

@@ -45,19 +45,12 @@ export function listenerUid(target: Endpoint): number | undefined {
 
 /** The inodes of all sockets that listen on exactly this address and port. @throws SystemCallError */
 export function listenerInodes({ address, port }: Endpoint): number[] {
-  const fd = checked('socket(AF_NETLINK)', native.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG))
-  try {
-    return listeners(fd, address.family, port)
-      .filter((one) => isSameAddress(one.address, address))
-      .map(({ inode }) => inode)
-  } finally {
-    native.close(fd)
-  }
+  const found = withSocketTable((fd) => listeners(fd, address.family, port))
+  return found.filter((one) => isSameAddress(one.address, address)).map(({ inode }) => inode)
 }
 
 function findListener(target: Endpoint): ListeningSocket | undefined {
-  const fd = checked('socket(AF_NETLINK)', native.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG))
-  try {
+  return withSocketTable((fd) => {
     const own = listeners(fd, target.address.family, target.port)
     const any = target.address.family === 4 ? ANY4 : ANY6
     const exact = own.find(({ address }) => isSameAddress(address, target.address))
@@ -65,6 +58,13 @@ function findListener(target: Endpoint): ListeningSocket | undefined {
     // A listener on [::] takes IPv4 connections too, unless it is restricted to IPv6.
     if (found !== undefined || target.address.family === 6) return found
     return listeners(fd, 6, target.port).find((one) => isSameAddress(one.address, ANY6) && !one.isIpv6Only)
+  })
+}
+
+function withSocketTable<T>(use: (fd: number) => T): T {
+  const fd = checked('socket(AF_NETLINK)', native.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG))
+  try {
+    return use(fd)
   } finally {
     native.close(fd)
   }

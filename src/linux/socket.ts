@@ -56,10 +56,9 @@ const KEEPALIVE_PROBES = 4
 const sockaddr = new Uint8Array(SOCKADDR_BYTES_MAX)
 
 const LINGER_RESET = new Uint8Array(8)
+LINGER_RESET[endianness() === 'LE' ? 0 : 3] = 1
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer)
 const drained = new Uint8Array(8)
-
-LINGER_RESET[endianness() === 'LE' ? 0 : 3] = 1
 
 /** Opens a non-blocking TCP socket; returns the descriptor or a negated errno. */
 export function openStream(family: 4 | 6): number {
@@ -189,12 +188,20 @@ export function unsentBytes(fd: number): number {
   return native.unsentBytes(fd)
 }
 
+/** Where `native.tcpInfo` writes what. */
+const TcpInfo = {
+  roundTripUs: 0,
+  segmentsInFlight: 1,
+  sinceSentMs: 2,
+  sinceAcknowledgedMs: 3,
+  acknowledgedBytes: 4,
+} as const
 const tcpInfo = new Int32Array(5)
 
 /** What TCP has measured of the round trip to the peer, in milliseconds; undefined when the kernel will not say. */
 export function roundTripMs(fd: number): number | undefined {
   if (native.tcpInfo(fd, tcpInfo) < 0) return undefined
-  const [roundTripUs] = tcpInfo
+  const roundTripUs = tcpInfo[TcpInfo.roundTripUs]
   return roundTripUs > 0 ? roundTripUs / 1_000 : undefined
 }
 
@@ -207,11 +214,11 @@ export const progress: { acknowledgedBytes: number; sinceMs: number } = { acknow
 /** Asks the kernel for {@link progress}; reports whether it could say. */
 export function readProgress(fd: number): boolean {
   if (native.tcpInfo(fd, tcpInfo) < 0) return false
-  const inFlight = tcpInfo[1]
-  progress.acknowledgedBytes = tcpInfo[4]
+  progress.acknowledgedBytes = tcpInfo[TcpInfo.acknowledgedBytes]
   // Acknowledgements also answer the probes of a window that stays closed. With nothing in flight, all that was sent has
   // been acknowledged: soon after it was sent, for the window had room for it.
-  progress.sinceMs = inFlight === 0 ? tcpInfo[2] : tcpInfo[3]
+  const since = tcpInfo[TcpInfo.segmentsInFlight] === 0 ? TcpInfo.sinceSentMs : TcpInfo.sinceAcknowledgedMs
+  progress.sinceMs = tcpInfo[since]
   return true
 }
 

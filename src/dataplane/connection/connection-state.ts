@@ -151,8 +151,8 @@ export type BackendTls = { readonly client: TlsClient; readonly headerPlace: 'be
  * client gets. Methods never block.
  *
  * A connection holds its entrance until its client is known. It goes on to name it, but what {@link Entrance.uses} closes
- * may be gone then: only {@link Entrance.writesHeader}, {@link Entrance.writeHeader} and {@link Entrance.onEnd} may still
- * be used.
+ * may be gone then: only {@link Entrance.successor}, {@link Entrance.route}, {@link Entrance.writesHeader},
+ * {@link Entrance.writeHeader} and {@link Entrance.onEnd} may still be used.
  */
 export type Entrance = {
   /** Connections whose client is not known yet; later they hold their service. */
@@ -173,7 +173,7 @@ export type Entrance = {
   admit(connection: Connection, peer: IpAddress): EndReason | undefined
   /** Reads the header from `[0, end)`; sets the connection's source and destination when it is complete. */
   readHeader(connection: Connection, bytes: Uint8Array, end: number): HeaderRead
-  /** The service for a client that is known by now; asked once for each connection that comes so far. */
+  /** The service for a client that is known by now; asked then, and after a failed attempt. Changes nothing. */
   route(connection: Connection): Service
   /**
    * Writes what comes before the client's first byte at the front of `into`, which has 64 KiB; returns its length in

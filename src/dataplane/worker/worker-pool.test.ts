@@ -56,6 +56,16 @@ test('workers that are stuck are told, once for each time, and so is that they a
   assert.equal(pool.liveness().stalls, 2)
 })
 
+test('who asks for connections before a worker is found to be stuck does not wait for it', async (t) => {
+  const { pool } = await start(t, 250)
+  const until = new Int32Array(new SharedArrayBuffer(4))
+  pool.define('stuck', { until })
+  assert.deepEqual(await pool.connections(10), { connections: [], next: undefined })
+  assert.equal(pool.liveness().stuck.length, 2)
+  Atomics.store(until, 0, 1)
+  Atomics.notify(until, 0)
+})
+
 test('a worker that is stuck from its first message on is found out', async (t) => {
   const { pool } = await start(t, 1_000)
   const until = new Int32Array(new SharedArrayBuffer(4))

@@ -52,6 +52,13 @@ export type ServeOptions<Options extends RoleOptions> = {
 type WorkerAnswer = Pick<Extract<FromWorker, { readonly kind: 'answer' }>, 'connections' | 'next'>
 type Question = { readonly kind: 'ping' } | { readonly kind: 'list'; readonly from: number; readonly countMax: number }
 
+/** A question that has not been answered yet. */
+type Pending = {
+  readonly worker: number
+  readonly kind: Question['kind']
+  readonly resolve: (answer: WorkerAnswer) => void
+}
+
 const NO_ANSWER: WorkerAnswer = { connections: [], next: -1 }
 
 type Member = {
@@ -73,7 +80,8 @@ export class WorkerPool<Options extends RoleOptions> {
   readonly #members: Member[] = []
   readonly #log: Log
   readonly #watchdog: Watchdog
-  readonly #requests = new Map<number, (answer: WorkerAnswer) => void>()
+  readonly #pending = new Map<number, Pending>()
+  readonly #left = new Set<number>()
   #nextRequest = 0
 
   constructor(options: WorkerPoolOptions<Options>) {
@@ -84,8 +92,18 @@ export class WorkerPool<Options extends RoleOptions> {
     }
     const watched = this.#members.map(({ pulse, wakeupFd }) => ({ pulse, wake: () => wake(wakeupFd) }))
     const { timeoutMs, onStuck } = options.watchdog
-    this.#watchdog = new Watchdog(watched, timeoutMs, options.log, onStuck)
-    for (const [index, { exited }] of this.#members.entries()) void exited.then(() => this.#watchdog.leave(index))
+    this.#watchdog = new Watchdog(watched, timeoutMs, options.log, (worker) => {
+      this.#giveUp(worker, 'list')
+      onStuck?.(worker)
+    })
+    for (const [index, { exited }] of this.#members.entries()) {
+      void exited.then(() => {
+        this.#watchdog.leave(index)
+        this.#left.add(index)
+        this.#giveUp(index, 'list')
+        this.#giveUp(index, 'ping')
+      })
+    }
   }
 
   /** Gives a name to a service, for connections to come; one that has the name is replaced. */
@@ -171,16 +189,24 @@ export class WorkerPool<Options extends RoleOptions> {
   }
 
   #ask(index: number, question: Question): Promise<WorkerAnswer> {
-    const member = this.#members[index]
-    // It would be asked again and again, and hear all of that once it is back.
-    if (question.kind === 'list' && this.#watchdog.stuck.includes(index)) return Promise.resolve(NO_ANSWER)
+    // A worker that has left will not answer. One that is stuck would be asked again and again, and hear all of that
+    // once it is back.
+    const isStuck = question.kind === 'list' && this.#watchdog.stuck.includes(index)
+    if (isStuck || this.#left.has(index)) return Promise.resolve(NO_ANSWER)
     return new Promise((resolve) => {
       const request = this.#nextRequest++
-      this.#requests.set(request, resolve)
-      tell(member, { ...question, request })
-      // A worker that has left will not answer.
-      void member.exited.then(() => resolve(NO_ANSWER))
+      this.#pending.set(request, { worker: index, kind: question.kind, resolve })
+      tell(this.#members[index], { ...question, request })
     })
+  }
+
+  /** Answers what a worker was asked and will not answer in time, if ever. */
+  #giveUp(worker: number, kind: Question['kind']): void {
+    for (const [request, pending] of this.#pending) {
+      if (pending.worker !== worker || pending.kind !== kind) continue
+      this.#pending.delete(request)
+      pending.resolve(NO_ANSWER)
+    }
   }
 
   /** Stops listening and resolves once the last connection has ended. */
@@ -198,8 +224,8 @@ export class WorkerPool<Options extends RoleOptions> {
 
   readonly #receive = (message: FromWorker): void => {
     if (message.kind === 'log') return this.#log(message.level, message.message, message.fields)
-    this.#requests.get(message.request)?.(message)
-    this.#requests.delete(message.request)
+    this.#pending.get(message.request)?.resolve(message)
+    this.#pending.delete(message.request)
   }
 }
 

@@ -53,8 +53,9 @@ export class AssignedAddresses {
     const wanted = unheld.filter((address) => !foreign.has(address) && !needed.has(formatIpAddress(address)))
     const missing = wanted.filter((address) => !isPresent(address))
     const inherited = wanted.filter(isPresent)
-    const refused = new Map([...needed, ...(await put(missing))])
+    // Before anything is put on the host: a note that cannot be written is an error, which takes nothing back.
     for (const address of inherited) writeNote(address)
+    const refused = new Map([...needed, ...(await put(missing))])
     const added = wanted.filter((address) => !refused.has(formatIpAddress(address)))
     for (const address of added) this.#held.set(formatIpAddress(address), address)
     return { added: added.map(formatIpAddress), refused }
