@@ -157,6 +157,29 @@ test('a filter that takes long gives short pages that lead through the whole lis
   )
 })
 
+test('a page is as long however much was to be prepared or skipped for it', () => {
+  const first = slowBudget(10_000, 5)
+  const { items, nextPageToken } = first.use(() => pageOf(MANY, query(), first))
+  assert.ok(items.length > 10 && items.length < 100, `${items.length}`)
+  const prepared = slowBudget(10_000, 5)
+  const after = prepared.use(() => {
+    for (let step = 0; step < 100; step++) prepared.check()
+    return pageOf(MANY, query(), prepared)
+  })
+  assert.deepEqual(after.items, items)
+  const slower = slowBudget(10_000, 10)
+  const half = slower.use(() => pageOf(MANY, query(`pageToken=${nextPageToken}`), slower))
+  const whole = slowBudget(10_000, 10)
+  assert.equal(half.items.length, whole.use(() => pageOf(MANY, query(), whole)).items.length)
+})
+
+test('what is skipped counts in the budget', () => {
+  const { nextPageToken } = pageOf(MANY, query('maxResults=199'), budget())
+  const spent = slowBudget(1_000, 10)
+  const refused = { status: 400, message: /more than 1000 ms of work; ask for less/ }
+  assert.throws(() => spent.use(() => pageOf(MANY, query(`pageToken=${nextPageToken}`), spent)), refused)
+})
+
 test('what cannot be told in parts is refused once the budget is spent', () => {
   const byTime = readListQuery(new URLSearchParams({ orderBy: 'creationTimestamp desc' }))
   const spent = slowBudget(1_000, 10)

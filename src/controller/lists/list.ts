@@ -42,7 +42,7 @@ export function readListQuery(query: URLSearchParams): ListQuery {
 /**
  * Takes a page out of items that are in the order of the query.
  *
- * It looks at no more than {@link SEEN_MAX}, for no longer than {@link PAGE_MS_MAX}: where a filter leaves few of many, or
+ * It looks at no more than {@link SEEN_MAX}, for no longer than {@link PAGE_MS_MAX} from the first on: where a filter leaves few of many, or
  * takes long, a page can be short and yet have a next. So can one of large resources.
  *
  * @throws ApiError 400 when the budget of the request is spent
@@ -56,15 +56,18 @@ export function pageOf(
   let length = 0
   let last: Key | undefined
   let seenCount = 0
+  let beganMs: number | undefined
   for (const item of items) {
+    budget.check()
     const key = keyOf(item, orderBy !== 'name')
     if (after !== undefined && compareKeys(key, after) <= 0) continue
-    budget.check()
+    // What came before has its time, too: with that counted, each page after a long one would have one item.
+    beganMs ??= budget.sinceBeginMs()
     const isWanted = filter(item.view)
     if (isWanted) length += JSON.stringify(item.view).length
     // One more than fits: there is another page.
     const isFull = isWanted ? page.length === maxResults || length > PAGE_LENGTH_MAX : seenCount >= SEEN_MAX
-    if ((isFull || budget.sinceBeginMs() > PAGE_MS_MAX) && last !== undefined) {
+    if ((isFull || budget.sinceBeginMs() - beganMs > PAGE_MS_MAX) && last !== undefined) {
       return { items: page, nextPageToken: writePageToken(last) }
     }
     if (isWanted) page.push(item)

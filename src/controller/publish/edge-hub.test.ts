@@ -211,6 +211,17 @@ test('nobody waits for an edge that has refused the version, or that goes', asyn
   assert.deepEqual(await publish('c', true), [])
 })
 
+test('an edge that has refused a version and leaves while others are awaited is not named', async (t) => {
+  const { hub, publish, applied } = testHub(t)
+  const leaving = letIn(hub.follow('e', undefined, new TestSink()))
+  hub.follow('f', undefined, new TestSink())
+  const published = publish('b', true)
+  applied('e', 1, { refused: { generation: 'g', version: 2, problems: ['in use'] } })
+  leaving.onEnd()
+  applied('f', 2)
+  assert.deepEqual(await published, [])
+})
+
 test('what an edge leaves out of a version that it has applied is named, and logged once', async (t) => {
   const { hub, publish, applied, logged } = testHub(t)
   assert.equal(hub.hasEdges(), false)

@@ -113,10 +113,8 @@ export class EdgeHub implements Hub, HealthSource {
     const late = (): string[] => awaited.filter((name) => !this.#hasApplied(name, version))
     const isSettled = (): boolean => late().every((name) => this.#hasGivenUp(name, version))
     if (!isSettled()) await this.#until(isSettled, APPLY_WAIT_MS)
-    // Who has applied the version may have left some of it out.
-    const isIncomplete = (name: string): boolean => this.#edges.get(name)?.report?.refused !== undefined
-    const isLate = new Set(late())
-    return awaited.filter((name) => isLate.has(name) || isIncomplete(name)).map((name) => this.#lateText(name))
+    const named = awaited.filter((name) => !this.#hasApplied(name, version) || this.#isIncomplete(name))
+    return named.map((name) => this.#lateText(name))
   }
 
   hasEdges(): boolean {
@@ -124,10 +122,7 @@ export class EdgeHub implements Hub, HealthSource {
   }
 
   isHeldUp(): boolean {
-    for (const { follower, report } of this.#edges.values()) {
-      if (follower !== undefined && report?.refused !== undefined) return true
-    }
-    return false
+    return [...this.#edges.keys()].some((name) => this.#isIncomplete(name))
   }
 
   #lateText(name: string): string {
@@ -278,6 +273,12 @@ export class EdgeHub implements Hub, HealthSource {
     const { follower, report } = this.#edges.get(name) ?? {}
     // Who has left does not hold anybody up.
     return follower === undefined || (report !== undefined && this.#reaches(report.applied, version))
+  }
+
+  /** Who has applied a version may have left some of it out. */
+  #isIncomplete(name: string): boolean {
+    const { follower, report } = this.#edges.get(name) ?? {}
+    return follower !== undefined && report?.refused !== undefined
   }
 
   #hasGivenUp(name: string, version: number): boolean {

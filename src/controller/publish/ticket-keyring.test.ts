@@ -9,7 +9,14 @@ const STARTED_MS = 1_800_000_000_000
 function testKeyrings(t: TestContext) {
   mock.timers.enable({ apis: ['setTimeout'] })
   t.after(() => mock.timers.reset())
-  const state = { nowMs: STARTED_MS, made: 0, kept: undefined as KeptTicketKeys | undefined, isFull: false, changes: 0 }
+  const state = {
+    nowMs: STARTED_MS,
+    made: 0,
+    kept: undefined as KeptTicketKeys | undefined,
+    isFull: false,
+    changes: 0,
+    saved: 0,
+  }
   const logged: string[] = []
   const start = (): TicketKeyring => {
     const keyring = new TicketKeyring({
@@ -19,6 +26,7 @@ function testKeyrings(t: TestContext) {
         write: (kept) => {
           if (state.isFull) throw new Error('no space left')
           state.kept = kept
+          state.saved += 1
         },
       },
       log: (level, message) => void logged.push(`${level} ${message}`),
@@ -95,6 +103,21 @@ test('keys grow older while no controller runs, and a clock that was set back ma
     assert.notEqual(numbers(keyring)[0], expected[0])
     mock.timers.reset()
   }
+})
+
+test('a key that was due while no controller ran has sealed since then, however often one starts', (t) => {
+  const { state, start, pass } = testKeyrings(t)
+  start().close()
+  state.nowMs += 1.5 * TICKET_PERIOD_MS
+  start().close()
+  assert.equal(state.kept?.rotatedMs, STARTED_MS + TICKET_PERIOD_MS)
+  assert.equal(state.saved, 2)
+  state.nowMs += 0.25 * TICKET_PERIOD_MS
+  const keyring = start()
+  assert.equal(state.saved, 2, 'nothing has changed')
+  pass(0.25 * TICKET_PERIOD_MS)
+  assert.deepEqual(numbers(keyring), [3, 4, 2, 1])
+  assert.equal(state.saved, 3)
 })
 
 test('on a full disk keys still change, and it is said', (t) => {

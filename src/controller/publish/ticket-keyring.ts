@@ -33,12 +33,17 @@ export class TicketKeyring {
 
   constructor(options: TicketKeyringOptions) {
     this.#options = options
-    this.#kept = this.#readKept() ?? { rotatedMs: options.clock(), keys: [this.#makeKey(), this.#makeKey()] }
+    const nowMs = options.clock()
+    const kept = this.#readKept()
+    this.#kept = kept ?? { rotatedMs: nowMs, keys: [this.#makeKey(), this.#makeKey()] }
     // A clock that was set back makes a key older by a period at most.
-    const ageMs = Math.max(0, options.clock() - this.#kept.rotatedMs)
-    for (let due = Math.min(Math.floor(ageMs / TICKET_PERIOD_MS), KEYS); due > 0; due--) this.#rotate()
-    this.#save()
-    this.#timer = this.#rotateIn(TICKET_PERIOD_MS - (ageMs % TICKET_PERIOD_MS))
+    const ageMs = Math.max(0, nowMs - this.#kept.rotatedMs)
+    const ageOfNextMs = ageMs % TICKET_PERIOD_MS
+    const due = Math.min(Math.floor(ageMs / TICKET_PERIOD_MS), KEYS)
+    // The rhythm goes on as if the controller had run.
+    for (let done = 0; done < due; done++) this.#rotate(nowMs - ageOfNextMs)
+    if (kept === undefined || due > 0) this.#save()
+    this.#timer = this.#rotateIn(TICKET_PERIOD_MS - ageOfNextMs)
   }
 
   /** In hexadecimal; the first one seals, and all of them open. Another object whenever there is another key. */
@@ -52,17 +57,17 @@ export class TicketKeyring {
 
   #rotateIn(delayMs: number): NodeJS.Timeout {
     return setTimeout(() => {
-      this.#rotate()
+      this.#rotate(this.#options.clock())
       this.#save()
       this.#timer = this.#rotateIn(TICKET_PERIOD_MS)
       this.#options.onChange()
     }, delayMs).unref()
   }
 
-  #rotate(): void {
+  #rotate(rotatedMs: number): void {
     const [current, next, ...previous] = this.#kept.keys
     const keys = [next, this.#makeKey(), current, ...previous].slice(0, KEYS)
-    this.#kept = { rotatedMs: this.#options.clock(), keys }
+    this.#kept = { rotatedMs, keys }
   }
 
   #makeKey(): string {

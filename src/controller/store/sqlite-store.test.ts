@@ -187,3 +187,18 @@ test('audit records of large resources are read a few at a time, and one in any 
   assert.deepEqual(targets(9), ['g', 'f'])
   store.close()
 })
+
+test('an audit read that stops at its bound in bytes keeps no transaction open', async () => {
+  const directory = newDirectory()
+  const store = new SqliteStore(directory, clock)
+  const record = { time: CREATED, user: 'me', action: 'a', target: 't', before: 'x'.repeat(64 * 1024), after: null }
+  await store.commit({ changes: [], audit: Array.from({ length: 250 }, () => record) })
+  assert.equal(store.audit(250).length, 127)
+  // What is committed after the read is what its transaction would hold back.
+  await store.commit({ changes: [], meta: { number: '7' } })
+  const other = new Libsql(databasePath(directory), { timeout: 0 })
+  const [{ busy }] = other.pragma('wal_checkpoint(TRUNCATE)') as readonly { readonly busy: number }[]
+  other.close()
+  store.close()
+  assert.equal(busy, 0)
+})

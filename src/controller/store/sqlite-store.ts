@@ -26,8 +26,8 @@ import {
   type StoreSize,
 } from './store.ts'
 
-/** Characters of audit records that are read at once. */
-const AUDIT_LENGTH_MAX = 8 * 1024 * 1024
+/** Bytes of audit records that are read at once. */
+const AUDIT_BYTES_MAX = 8 * 1024 * 1024
 const DAY_MS = 86_400_000
 /** As long as Compute Engine does. */
 const OPERATION_DAYS = 14
@@ -174,16 +174,18 @@ export class SqliteStore implements Store {
   }
 
   audit(count: number): readonly AuditRecord[] {
-    const records: AuditRecord[] = []
-    let length = 0
-    // One by one: a record holds a resource as it was and as it is, and each may be large.
-    for (const row of this.#statements.audit.iterate(count)) {
-      const { before, after } = row as AuditRow
-      length += before.length + after.length
-      if (records.length > 0 && length > AUDIT_LENGTH_MAX) break
-      records.push(readAudit(row as AuditRow))
+    // A record holds a resource as it was and as it is, and each may be large: first how many fit. Both statements run to
+    // their end, as one that does not would keep its read transaction open, and the write-ahead log could not be emptied.
+    const sizes = this.#statements.auditSizes.all(count) as readonly AuditSize[]
+    if (sizes.length === 0) return []
+    let fitting = 0
+    let bytes = 0
+    for (const size of sizes) {
+      bytes += size.bytes
+      if (fitting > 0 && bytes > AUDIT_BYTES_MAX) break
+      fitting += 1
     }
-    return records
+    return this.#statements.audit.all(sizes[0].sequence, fitting).map((row) => readAudit(row as AuditRow))
   }
 
   meta(name: string): string | undefined {
@@ -301,7 +303,11 @@ function statementTexts() {
     removeOperation: 'DELETE FROM operations WHERE project = ? AND scope = ? AND name = ?',
     removeOldOperations: 'DELETE FROM operations WHERE is_done = 1 AND inserted < ?',
     addAudit: ADD_AUDIT,
-    audit: 'SELECT time, user, action, target, before, after FROM audit ORDER BY sequence DESC LIMIT ?',
+    // SQLite takes octet_length out of the head of a row, without reading the text.
+    auditSizes: `SELECT sequence, octet_length(before) + octet_length(after) AS bytes FROM audit
+      ORDER BY sequence DESC LIMIT ?`,
+    audit: `SELECT time, user, action, target, before, after FROM audit WHERE sequence <= ?
+      ORDER BY sequence DESC LIMIT ?`,
     removeOldAudit: 'DELETE FROM audit WHERE time < ?',
     meta: 'SELECT value FROM meta WHERE name = ?',
     putMeta: 'INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)',
@@ -326,6 +332,7 @@ type OperationRow = Omit<StoredOperation, 'isDone' | 'request' | 'resource'> & {
   readonly request: string | null
   readonly resource: string
 }
+type AuditSize = { readonly sequence: number; readonly bytes: number }
 type AuditRow = Omit<AuditRecord, 'before' | 'after'> & { readonly before: string; readonly after: string }
 
 function readResource(row: ResourceRow): StoredResource {
