@@ -58,15 +58,12 @@ export function readYamlDocuments(text: string): readonly YamlDocument[] {
       logLevel: 'silent',
     } as const
     return [...parseAllDocuments(text, options)].map((document) => {
-      const wrong = [...document.errors, ...document.warnings].slice(0, 1)
-      const exhausted = document.errors.find(({ code }) => code === 'RESOURCE_EXHAUSTION')
-      if (exhausted !== undefined) return { errors: [describe(exhausted)] }
-      const repeated = repeatedKeys(document).map((offset) => ({
-        rule: `${at(offset)}: the same field is given twice in one mapping`,
-        remedy: 'remove one of them',
-      }))
-      const errors = wrong.length > 0 ? wrong.map(describe) : repeated.slice(0, REPEATED_MAX)
-      return errors.length > 0 ? { errors } : { value: document.toJS() }
+      const wrong = document.errors.at(0) ?? document.warnings.at(0)
+      if (wrong !== undefined) return { errors: [describe(wrong)] }
+      const repeated = repeatedKeys(document).slice(0, REPEATED_MAX)
+      if (repeated.length === 0) return { value: document.toJS() }
+      const rule = 'the same field is given twice in one mapping'
+      return { errors: repeated.map((offset) => ({ rule: `${at(offset)}: ${rule}`, remedy: 'remove one of them' })) }
     })
   } catch (error) {
     // RangeError: the stack of a parser that calls itself; ReferenceError: aliases that stand for too much.

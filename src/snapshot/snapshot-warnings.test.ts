@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readResources } from '../compute/read-resources.ts'
 import { compile } from './compile.ts'
+import type { BackendService } from './snapshot.ts'
 import { type Place, snapshotWarnings } from './snapshot-warnings.ts'
 
 const RULE = '{kind: compute#forwardingRule, name: a, IPAddress: 192.0.2.1, portRange: "110", target: a}'
@@ -74,6 +75,39 @@ for (const [what, backends, endpoints, place, warning] of [
     assert.match(warnings[0], warning)
   })
 }
+
+test('a backend on a port of a frontend is the edge itself at the same address, or on its own host where all listen', () => {
+  const frontend = { name: 'f', proxy: 'p', service: 's', proxyHeader: { kind: 'NONE' }, tls: undefined } as const
+  const ofService: BackendService = {
+    name: 's',
+    idleTimeoutMs: 1,
+    drainingTimeoutMs: 0,
+    healthCheck: undefined,
+    logSampleRate: 0,
+    groups: [],
+    tls: undefined,
+  }
+  const balancing = {
+    mode: 'CONNECTION',
+    maxUtilization: undefined,
+    maxConnections: undefined,
+    capacityScaler: 1,
+  } as const
+  const named = (listening: readonly string[], address: string, port = 110): number => {
+    const frontends = listening.map((it) => ({ ...frontend, address: it, port: 110 }))
+    const groups = [{ name: 'g', region: '', zone: '', balancing, backends: [{ name: 'b', address, port }] }]
+    const snapshot = { frontends, services: [{ ...ofService, groups }], healthChecks: [] }
+    return snapshotWarnings(snapshot, NOWHERE).filter((text) => text.includes('is this edge itself')).length
+  }
+  for (const everywhere of ['0.0.0.0', '::']) {
+    for (const own of ['127.0.0.1', '127.8.9.10', '::1', '0.0.0.0', '::']) {
+      assert.equal(named(['192.0.2.1', everywhere], own), 1, `${own} of ${everywhere}`)
+      assert.equal(named(['192.0.2.1', everywhere], own, 111), 0)
+    }
+    assert.equal(named([everywhere], '192.0.2.9'), 0)
+  }
+  assert.deepEqual([named(['192.0.2.1', '192.0.2.2'], '192.0.2.2'), named(['192.0.2.1'], '127.0.0.1')], [1, 0])
+})
 
 test('without a forwarding rule, no port is opened', () => {
   assert.match(

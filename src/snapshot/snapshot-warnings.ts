@@ -1,5 +1,7 @@
+import { classifyAddress } from '../address/address-class.ts'
+import { parseIpAddress } from '../address/ip-address.ts'
 import { nearestWord } from '../compute/nearest-word.ts'
-import type { Snapshot } from './snapshot.ts'
+import type { Backend, BackendService, Snapshot } from './snapshot.ts'
 
 /** What the command line says about where an edge is, and who may connect to it. */
 export type Place = {
@@ -16,15 +18,14 @@ export function snapshotWarnings(snapshot: Snapshot, place: Place): string[] {
 }
 
 function serviceWarnings({ frontends, services }: Snapshot): string[] {
-  const empty = services.filter(({ groups }) => groups.every(({ backends }) => backends.length === 0))
+  const isEmpty = ({ groups }: BackendService): boolean => groups.every(({ backends }) => backends.length === 0)
+  const empty = services.filter(isEmpty)
   const closed = services.filter(
-    (service) => !empty.includes(service) && service.groups.every(({ balancing }) => balancing.capacityScaler === 0),
+    (service) => !isEmpty(service) && service.groups.every(({ balancing }) => balancing.capacityScaler === 0),
   )
+  const isThisEdge = backendsOfEdge(frontends)
   const loops = services.flatMap(({ name, groups }) =>
-    groups
-      .flatMap(({ backends }) => backends)
-      .filter(({ address, port }) => frontends.some((it) => it.port === port && isReachedBy(it.address, address)))
-      .map((backend) => ({ ...backend, service: name })),
+    groups.flatMap(({ backends }) => backends.filter(isThisEdge).map((backend) => ({ ...backend, service: name }))),
   )
   return [
     ...(frontends.length > 0 ? [] : ['there is no forwarding rule, so no port is opened']),
@@ -40,8 +41,26 @@ function serviceWarnings({ frontends, services }: Snapshot): string[] {
   ]
 }
 
-function isReachedBy(listening: string, address: string): boolean {
-  return listening === address || ((listening === '0.0.0.0' || listening === '::') && /^127\.|^::1$/.test(address))
+/** Says of a backend whether a connection to it comes to one of these frontends. */
+function backendsOfEdge(frontends: Snapshot['frontends']): (backend: Backend) => boolean {
+  // There may be tens of thousands of backends, and thousands of frontends.
+  const addressesByPort = new Map<number, Set<string>>()
+  for (const { address, port } of frontends) {
+    addressesByPort.set(port, (addressesByPort.get(port) ?? new Set()).add(address))
+  }
+  return ({ address, port }) => {
+    const listening = addressesByPort.get(port)
+    if (listening === undefined) return false
+    const isEverywhere = listening.has('0.0.0.0') || listening.has('::')
+    return listening.has(address) || (isEverywhere && isOwnHost(address))
+  }
+}
+
+/** connect(2) takes an unspecified address for this host, too. */
+function isOwnHost(text: string): boolean {
+  const address = parseIpAddress(text)
+  const addressClass = address && classifyAddress(address)
+  return addressClass === 'loopback' || addressClass === 'unspecified'
 }
 
 function regionWarnings({ services }: Snapshot, region: string | undefined): string[] {

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { partOf, readFields } from '../lists/partial-response.ts'
-import { checkPrettyPrint, isPretty } from '../methods/answer-text.ts'
+import { checkAnswerForm, isPretty } from '../methods/answer-text.ts'
 import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
 import type { Call } from '../methods/call.ts'
 import { DISCOVERY_PATHS, discoveryDocument } from '../methods/discovery.ts'
 import { openApiDocument } from '../methods/openapi.ts'
 import { OPENAPI_PATH, type Route, routeOf } from '../methods/route.ts'
-import { ApiError, errorBody, notFound, shown } from '../model/api-error.ts'
+import { ApiError, errorBody, notFound } from '../model/api-error.ts'
 import type { ReferenceIndex } from '../model/reference-index.ts'
 import { pathOf } from '../model/resource-paths.ts'
 import { WorkBudget } from '../model/work-budget.ts'
@@ -143,8 +143,7 @@ export class Api {
 
   async #answer(request: ApiRequest, route: Route, budget: WorkBudget, onStored: () => void): Promise<ApiResponse> {
     const fields = readFields(request.query)
-    checkAlt(request.query)
-    checkPrettyPrint(request.query)
+    checkAnswerForm(request.query)
     const response = await this.#answerWhole(request, route, budget, onStored)
     if (fields === undefined || !('body' in response)) return response
     const { body } = response
@@ -303,16 +302,6 @@ export class Api {
 /** The newer of the two places has a version, which is that of all else here. */
 function isDiscovery({ path, query }: ApiRequest): boolean {
   return DISCOVERY_PATHS.includes(path) && ['v1', ''].includes(query.get('version') ?? '')
-}
-
-/** There is one form of answers. */
-function checkAlt(query: URLSearchParams): void {
-  for (const parameter of ['alt', '$alt']) {
-    const alt = query.get(parameter) ?? 'json'
-    if (alt === 'json' || alt === '') continue
-    const message = `Invalid value '${shown(alt)}' for '${parameter}': answers are JSON; give json, or leave it out`
-    throw new ApiError(400, { message, reason: 'invalidParameter', parameter })
-  }
 }
 
 function storeRefusal(error: unknown): ApiError | undefined {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { parseIpAddress, unmapAddress } from '../../address/ip-address.ts'
 
-/** As at an edge: a part of the places that are free when a client comes. */
+/** As at an edge (src/edge/worker/client-limit.ts): a part of the places that are free when a client comes. */
 const FAIR_PART = 1 / 8
 
 /** Who has a connection: the other end of it. */

@@ -2,14 +2,13 @@ import type { Schema } from '../../compute/json-schema.ts'
 import type { Mapping } from '../../compute/json-value.ts'
 import { definitions, isCollectionName } from '../../compute/resources.ts'
 import { collectionNames } from '../model/collections.ts'
-import { type MethodPlace, nameParameter, pathOf, schemaName } from './method-path.ts'
-import { type Method, methods, methodsOfNothing, storedCollection } from './methods.ts'
+import { LIST_PARAMETERS, type MethodPlace, nameParameter, pathOf, schemaName } from './method-path.ts'
+import { everyMethod, type Method, methods, wholeResource } from './methods.ts'
 
 /** Where Google's client libraries look for the document: the old place of all of its APIs, and the one of each server. */
 export const DISCOVERY_PATHS: readonly string[] = ['/discovery/v1/apis/compute/v1/rest', '/$discovery/rest']
 
 const API = '/compute/v1/'
-const LIST_PARAMETERS = ['filter', 'maxResults', 'orderBy', 'pageToken', 'returnPartialSuccess']
 /** Query parameters of single methods. */
 const OWN_PARAMETERS: Readonly<Record<string, readonly string[]>> = {
   'instances.addAccessConfig': ['networkInterface'],
@@ -28,6 +27,10 @@ const TYPES: Readonly<Record<string, Mapping>> = {
 }
 /** Collections that Google's libraries call by their bare name where they are regional or zonal, not global. */
 const BARE_BELOW_GLOBAL = ['addresses', 'forwardingRules', 'operations']
+/** Collections that are not only in regions: their regional methods have a name of their own. */
+const BEYOND_REGIONS: ReadonlySet<string> = new Set(
+  everyMethod.filter(({ scopes }) => scopes.some((scope) => scope !== 'region')).map(({ collection }) => collection),
+)
 const SCOPES = ['https://www.googleapis.com/auth/cloud-platform', 'https://www.googleapis.com/auth/compute']
 
 /**
@@ -38,7 +41,7 @@ const SCOPES = ['https://www.googleapis.com/auth/cloud-platform', 'https://www.g
  */
 export function discoveryDocument(baseUrl: string): Mapping {
   const resources: Record<string, { methods: Record<string, Mapping> }> = {}
-  for (const method of [...methods, ...methodsOfNothing]) {
+  for (const method of everyMethod) {
     // A list over all scopes is one method, whatever its scopes are.
     const scopes = method.shape === 'aggregated' ? method.scopes.slice(0, 1) : method.scopes
     for (const scope of scopes) {
@@ -77,12 +80,7 @@ function resourceName({ collection, shape }: Method, scope: MethodPlace): string
   if (collection === 'operations') return `${shape === 'aggregated' ? 'global' : scope}${capital}`
   if (shape === 'aggregated' || collection === 'projects') return collection
   if (BARE_BELOW_GLOBAL.includes(collection)) return scope === 'global' ? `global${capital}` : collection
-  return scope === 'region' && !onlyRegional(collection) ? `region${capital}` : collection
-}
-
-function onlyRegional(collection: string): boolean {
-  const own = [...methods, ...methodsOfNothing].filter((method) => method.collection === collection)
-  return own.every(({ scopes }) => scopes.every((scope) => scope === 'region'))
+  return scope === 'region' && BEYOND_REGIONS.has(collection) ? `region${capital}` : collection
 }
 
 function methodOf(method: Method, scope: MethodPlace, resource: string): Mapping {
@@ -114,8 +112,8 @@ function parameters(names: readonly string[], location: 'path' | 'query'): Mappi
 }
 
 function requestName(method: Method): string {
-  const collection = storedCollection(method)
-  if (collection !== undefined && method.body === definitions[collection].schema) return schemaName(collection)
+  const collection = wholeResource(method)
+  if (collection !== undefined) return schemaName(collection)
   const capitals = method.id.replace(/(^|\.)([a-z])/g, (_, _dot: string, letter: string) => letter.toUpperCase())
   return `${capitals}Request`
 }

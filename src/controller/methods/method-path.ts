@@ -1,6 +1,9 @@
 import { type CollectionName, definitions } from '../../compute/resources.ts'
 import type { Method } from './methods.ts'
 
+/** What every list takes in its query. */
+export const LIST_PARAMETERS = ['filter', 'maxResults', 'orderBy', 'pageToken', 'returnPartialSuccess'] as const
+
 /** Where a method is: one of its scopes. */
 export type MethodPlace = Method['scopes'][number]
 

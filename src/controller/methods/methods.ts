@@ -65,9 +65,10 @@ export const methods: readonly Method[] = [
 ]
 
 /** Methods of collections that nothing is ever in: they can be listed, and nothing is found. */
-export const methodsOfNothing: readonly Method[] = emptyCollections.flatMap(emptyMethods)
+const methodsOfNothing: readonly Method[] = emptyCollections.flatMap(emptyMethods)
 
-const everyMethod = [...methods, ...methodsOfNothing]
+/** The methods of what there is and those of nothing. */
+export const everyMethod: readonly Method[] = [...methods, ...methodsOfNothing]
 const methodsByPlace = new Map(everyMethod.map((method) => [`${method.http} ${placeOf(method)}`, method]))
 const places = new Set(everyMethod.map(placeOf))
 
@@ -90,6 +91,12 @@ export function isCollectionAction(collection: string, word: string): boolean {
 /** The collection of a method about stored resources. */
 export function storedCollection({ collection }: Method): CollectionName | undefined {
   return isCollectionName(collection) ? collection : undefined
+}
+
+/** The collection of a method whose body is a whole resource of it. */
+export function wholeResource(method: Method): CollectionName | undefined {
+  const collection = storedCollection(method)
+  return collection !== undefined && method.body === definitions[collection].schema ? collection : undefined
 }
 
 function placeOf({ shape, collection, action }: Method): string {

@@ -1,10 +1,8 @@
 import type { Mapping } from '../../compute/json-value.ts'
 import { definitions } from '../../compute/resources.ts'
 import { collectionNames } from '../model/collections.ts'
-import { pathOf, schemaName } from './method-path.ts'
-import { type Method, methods, storedCollection } from './methods.ts'
-
-const LIST_PARAMETERS = ['filter', 'maxResults', 'orderBy', 'pageToken', 'returnPartialSuccess']
+import { LIST_PARAMETERS, pathOf, schemaName } from './method-path.ts'
+import { type Method, methods, storedCollection, wholeResource } from './methods.ts'
 
 /** The API as an OpenAPI 3.1 document, made of the schemas of `src/compute` and of the table of methods. Pure. */
 export function openApiDocument(): Mapping {
@@ -57,9 +55,8 @@ function json(schema: unknown): Mapping {
 }
 
 function bodySchema(method: Method): unknown {
-  const collection = storedCollection(method)
-  const isWhole = collection !== undefined && method.body === definitions[collection].schema
-  return isWhole ? { $ref: `#/components/schemas/${schemaName(collection)}` } : plain(method.body)
+  const collection = wholeResource(method)
+  return collection === undefined ? plain(method.body) : { $ref: `#/components/schemas/${schemaName(collection)}` }
 }
 
 function answerSchema(method: Method): unknown {

@@ -13,19 +13,22 @@ const SIZE_GB = '10'
  * them, but a client that was told of one looks it up (Libcloud before it hands out an instance).
  *
  * @param idOf the id of a path, the same at any time
+ * @param only the name of the one that is wanted; undefined: all are
  */
-export function disksIn(call: Call, scope: string, idOf: (path: string) => string): readonly ListItem[] {
+export function disksIn(call: Call, scope: string, idOf: (path: string) => string, only?: string): readonly ListItem[] {
   const { world, route, request } = call
-  const disks = new Map<string, Mapping & { readonly users: readonly string[] }>()
+  const disks = new Map<string, Mapping & { readonly users: string[] }>()
   for (const instance of world.store.list(route.project, 'instances', scope)) {
     const user = urlOf(request.baseUrl, pathOf(instance))
     for (const disk of attachedDisks(instance)) {
       const { name } = disk.key
-      const users = [...(disks.get(name)?.users ?? []), user]
-      disks.set(name, { ...(disks.get(name) ?? describe(disk, instance, call, idOf)), users })
+      if (only !== undefined && name !== only) continue
+      const known = disks.get(name)
+      if (known === undefined) disks.set(name, { ...describe(disk, instance, call, idOf), users: [user] })
+      else known.users.push(user)
     }
   }
-  return [...disks.keys()].sort().map((name) => ({ scope, name, view: disks.get(name) ?? {} }))
+  return [...disks].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, view]) => ({ scope, name, view }))
 }
 
 type AttachedDisk = { readonly key: NonNullable<ReturnType<typeof keyOfPath>>; readonly fields: Mapping }

@@ -27,7 +27,7 @@ export function getPlace(call: Call): Mapping {
   const { project, scope, name } = call.route
   const path = `projects/${project}/${placePath(collection, scope, name)}`
   if (collection === 'disks') {
-    return disksIn(call, scope, idOf).find((disk) => disk.name === name)?.view ?? fail(path)
+    return disksIn(call, scope, idOf, name).at(0)?.view ?? fail(path)
   }
   const isNowhere =
     collection === 'instanceGroupManagers' ||

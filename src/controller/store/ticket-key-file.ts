@@ -9,6 +9,7 @@ export type KeptTicketKeys = {
   readonly keys: readonly string[]
 }
 
+/** TICKET_KEY_BYTES of src/feed/feed.ts in hexadecimal: the store knows nothing of feeds. */
 const KEY_FORM = /^[0-9a-f]{160}$/
 
 /**
