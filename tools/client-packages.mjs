@@ -1,6 +1,6 @@
 /** The npm packages of other people's clients, which tests of the full run try against a controller. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { repositoryRoot } from './program.mjs'
 
@@ -8,17 +8,22 @@ import { repositoryRoot } from './program.mjs'
 const folder = join(repositoryRoot, 'build/clients')
 const packages = { '@google-cloud/compute': '6.15.0', '@googleapis/compute': '42.0.0' }
 
-/** Installs what is missing; says so where npm cannot, and the tests of it are skipped. */
+/** Installs what is missing or of another version; says so where npm cannot, and the tests of it are skipped. */
 export function installClientPackages() {
-  const isMissing = Object.keys(packages).some((name) => !existsSync(join(folder, 'node_modules', name)))
-  if (!isMissing) return
+  const manifest = join(folder, 'package.json')
+  const wanted = JSON.stringify({ private: true, dependencies: packages })
+  const isThere = Object.keys(packages).every((name) => existsSync(join(folder, 'node_modules', name)))
+  if (isThere && existsSync(manifest) && readFileSync(manifest, 'utf8') === wanted) return
   console.log('set-up: installing the npm packages of other clients')
   mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies: packages }))
+  writeFileSync(manifest, wanted)
   const options = ['--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error']
   const { status } = spawnSync('npm', ['install', ...options, '--prefix', folder], {
     stdio: 'inherit',
     timeout: 300_000,
   })
-  if (status !== 0) console.log('set-up: npm could not install them; their tests are skipped')
+  if (status === 0) return
+  console.log('set-up: npm could not install them; their tests are skipped')
+  // The next run finds that they are missing.
+  rmSync(manifest, { force: true })
 }

@@ -39,7 +39,8 @@ export const rooms = [
   {
     floor: 0,
     folder: 'text',
-    holds: 'text: order, escaping, the message of an error',
+    holds:
+      'text: order, escaping, words for counts, the message of an error, and the format of a file given by mistake',
     mayImport: [],
     packages: [],
     because: 'it is ground floor: everything may import it, so it imports nothing',
@@ -282,7 +283,7 @@ export const rooms = [
   {
     floor: 4,
     folder: 'controller/methods',
-    holds: 'the table of methods, and the OpenAPI document of it',
+    holds: 'the table of methods, the OpenAPI and discovery documents of it, and the text of answers',
     mayImport: ['compute', 'controller/store', 'controller/model'],
     packages: [],
     because: 'the table says what there is, not how it is done',
@@ -391,7 +392,7 @@ export const rooms = [
   {
     floor: 4,
     folder: 'verify',
-    holds: 'a client that looks at a frontend, and an app that tells what it sees',
+    holds: 'a client that looks at a frontend or connects to a backend, and an app that tells what it sees',
     mayImport: ['address', 'text'],
     packages: ['node', 'node:net', 'node:tls'],
     because: 'it is a client and an app like any other, so that it finds what others would',
@@ -399,7 +400,7 @@ export const rooms = [
   {
     floor: 4,
     folder: 'cli',
-    holds: 'flags and help',
+    holds: 'flags, help, and the tables of a status',
     mayImport: ['address', 'text', 'compute', 'snapshot', 'tls', 'telemetry'],
     packages: ['node', 'node:net'],
     because: 'a command asks the controller or the kernel; it does not run the data plane',

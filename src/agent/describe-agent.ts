@@ -1,3 +1,4 @@
+import { counted } from '../text/counts.ts'
 import { type AgentListener, prepareListener } from './agent-listener.ts'
 import { listenerWarnings } from './listener-warnings.ts'
 
@@ -7,6 +8,7 @@ export function describeAgent(listeners: readonly AgentListener[]): string {
   const warnings = listeners.flatMap((listener) =>
     listenerWarnings(listener, prepareListener(listener, []).entrance, listens),
   )
-  const count = `${listeners.length} listener${listeners.length === 1 ? '' : 's'}`
-  return [...warnings.map((warning) => `warning: ${warning}`), `${count}: ok`].map((line) => `${line}\n`).join('')
+  return [...warnings.map((warning) => `warning: ${warning}`), `${counted(listeners.length, 'listener')}: ok`]
+    .map((line) => `${line}\n`)
+    .join('')
 }

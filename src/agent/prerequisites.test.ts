@@ -1,22 +1,13 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readlinkSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { openSockets } from '../../test/rig/process.ts'
 import { checkPrerequisites } from './prerequisites.ts'
 
-function openSockets(): number {
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
-    } catch {
-      return false
-    }
-  }).length
-}
-
 test('an agent that has what it needs starts, and no socket of the question is left', () => {
-  const before = openSockets()
+  const before = openSockets(process.pid)
   checkPrerequisites()
-  assert.equal(openSockets(), before)
+  assert.equal(openSockets(process.pid), before)
 })
 
 for (const family of ['ipv4', 'ipv6']) {

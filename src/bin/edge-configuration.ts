@@ -11,6 +11,7 @@ import { compile } from '../snapshot/compile.ts'
 import { LINK_LOCAL, localBackendProblems } from '../snapshot/local-backends.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { type Place, snapshotWarnings } from '../snapshot/snapshot-warnings.ts'
+import { counted } from '../text/counts.ts'
 import { messageOf } from '../text/error-message.ts'
 import { readTicketKeys, type TicketKey } from '../tls/ticket-keys.ts'
 
@@ -65,22 +66,37 @@ export function configurationPaths(configuration: LocalConfiguration): readonly 
   return pairs.concat(ticketKeys)
 }
 
-/** The lines that `--check` prints about a configuration that is right: warnings, and how much there is. @throws ConfigurationError as {@link readSnapshot} */
+/** Reads all that an edge needs of its configuration, and checks what it would do with it. @throws ConfigurationError */
+export function readChecked(configuration: LocalConfiguration, allowsLocalBackends: boolean): Snapshot {
+  const snapshot = servable(readSnapshot(configuration, allowsLocalBackends))
+  readTicketKeyFile(configuration)
+  return snapshot
+}
+
+/** A snapshot whose TLS this host can serve. @throws ConfigurationError for any other */
+export function servable(snapshot: Snapshot): Snapshot {
+  const refused = tlsProblems(snapshot)
+  if (refused.length > 0) throw new ConfigurationError(refused)
+  return snapshot
+}
+
+/** Sentences of what is right in a configuration, and perhaps not meant. */
+export function warningsOf(snapshot: Snapshot, place: Place): readonly string[] {
+  return [...snapshotWarnings(snapshot, place), ...tlsWarnings(snapshot)]
+}
+
+/** The lines that `--check` prints about a configuration that is right: warnings, and how much there is. @throws ConfigurationError as {@link readChecked} */
 export function describeConfiguration(
   configuration: LocalConfiguration,
   allowsLocalBackends: boolean,
   place: Place,
 ): string {
-  const snapshot = readSnapshot(configuration, allowsLocalBackends)
-  const refused = tlsProblems(snapshot)
-  if (refused.length > 0) throw new ConfigurationError(refused)
-  readTicketKeyFile(configuration)
+  const snapshot = readChecked(configuration, allowsLocalBackends)
   const { frontends, services } = snapshot
   const backends = services.flatMap(({ groups }) => groups.flatMap((group) => group.backends))
   const name = nameOf(configuration)
   const counts = `${counted(frontends.length, 'frontend')}, ${counted(backends.length, 'backend')}`
-  const warnings = [...snapshotWarnings(snapshot, place), ...tlsWarnings(snapshot)]
-  return [...warnings.map((warning) => `warning: ${warning}`), `${counts}: ok`]
+  return [...warningsOf(snapshot, place).map((warning) => `warning: ${warning}`), `${counts}: ok`]
     .map((line) => `${name}: ${line}\n`)
     .join('')
 }
@@ -145,8 +161,4 @@ function fileProblem(source: string, reason: string, resource = ''): Problem {
 function readableProblem(source: string, contents: string, resource = ''): Problem {
   const rule = `the file contains ${contents}, and other users can read it`
   return { source, resource, path: '', code: 'invalid', rule, remedy: `"chmod 600 ${source}"` }
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

@@ -2,15 +2,12 @@ import type { Endpoint } from '../address/endpoint.ts'
 import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
 import type { EdgeCommand } from '../cli/edge.ts'
 import { readLastGood } from '../edge/follow/last-good.ts'
-import { ConfigurationError } from '../edge/frontends/configuration-error.ts'
-import { tlsProblems, tlsWarnings } from '../edge/frontends/frontend-tls.ts'
+import { linesOf } from '../edge/frontends/configuration-error.ts'
 import type { EdgeDoctorOptions } from '../host/edge-doctor.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from '../snapshot/snapshot.ts'
-import { snapshotWarnings } from '../snapshot/snapshot-warnings.ts'
-import { messageOf } from '../text/error-message.ts'
 import { reach } from '../verify/reach.ts'
-import { askAboutInstance } from './controller-connection.ts'
-import { readSnapshot } from './edge-configuration.ts'
+import { askAsEdge } from './controller-connection.ts'
+import { readChecked, servable, warningsOf } from './edge-configuration.ts'
 
 const REACH_MS = 3_000
 
@@ -23,7 +20,7 @@ export function edgeToExamine(command: EdgeCommand): EdgeDoctorOptions {
   const isSilent = problems.length > 0 || (isFollower && snapshot.frontends.length === 0)
   return {
     problems,
-    warnings: isSilent ? [] : [...snapshotWarnings(snapshot, command), ...tlsWarnings(snapshot)],
+    warnings: isSilent ? [] : warningsOf(snapshot, command),
     frontends: snapshot.frontends.flatMap(endpointOf),
     services: snapshot.services.map(({ name, groups }) => ({
       name,
@@ -31,7 +28,7 @@ export function edgeToExamine(command: EdgeCommand): EdgeDoctorOptions {
     })),
     sourceAddresses,
     assignsAddresses,
-    controller: isFollower ? { file: configuration.file, ask: () => askAboutInstance(configuration) } : undefined,
+    controller: isFollower ? { ...configuration, ask: () => askAsEdge(configuration) } : undefined,
     maxConnections,
     reach: ({ address, port }) => reach(formatIpAddress(address), port, REACH_MS),
   }
@@ -44,13 +41,11 @@ function readForDoctor({ configuration, allowsLocalBackends }: EdgeCommand): {
   try {
     const snapshot =
       configuration.kind === 'controller'
-        ? (readLastGood(configuration.file)?.snapshot ?? EMPTY_SNAPSHOT)
-        : readSnapshot(configuration, allowsLocalBackends)
-    const refused = tlsProblems(snapshot)
-    if (refused.length > 0) throw new ConfigurationError(refused)
+        ? servable(readLastGood(configuration.file)?.snapshot ?? EMPTY_SNAPSHOT)
+        : readChecked(configuration, allowsLocalBackends)
     return { snapshot, problems: [] }
   } catch (error) {
-    return { snapshot: EMPTY_SNAPSHOT, problems: messageOf(error).split('\n') }
+    return { snapshot: EMPTY_SNAPSHOT, problems: linesOf(error) }
   }
 }
 

@@ -33,8 +33,9 @@ export async function serve(
 ): Promise<void> {
   const { log, dropped, flush } = openLog(logForm())
   let program: Program | undefined
+  const liveness = (): WorkerLiveness => program?.liveness() ?? NO_WORKERS
   const exit = (status: number): never => {
-    const isStuck = (program?.liveness().stuck.length ?? 0) > 0
+    const isStuck = liveness().stuck.length > 0
     program?.stopNow()
     flush()
     // Exiting waits for every thread.
@@ -56,13 +57,12 @@ export async function serve(
   let isReady = false
   let running: Program | undefined
   const problem = (): string | undefined => {
-    const stuck = program?.liveness().stuck ?? []
+    const { stuck } = liveness()
     return stuck.length === 0 ? undefined : `workers that do not answer: ${stuck.join(', ')}`
   }
   // Before the ports of clients: whoever has seen "listening" can ask for the metrics.
   if (options.admin !== undefined) {
     const read = (slot: number): number => program?.read(slot) ?? 0
-    const liveness = (): WorkerLiveness => program?.liveness() ?? NO_WORKERS
     const connections: AdminSource['connections'] = async (countMax, after) =>
       program === undefined ? NO_CONNECTIONS : program.connections(countMax, after)
     const { edge } = options

@@ -1,4 +1,4 @@
-import { agentHelpFlags } from './agent.ts'
+import { agentStartFlags } from './agent.ts'
 import { type Flag, type FlagTable, type FlagValues, parseFlags, spelled } from './flags.ts'
 
 /**
@@ -13,7 +13,7 @@ export function splitAgentArgv<Table extends FlagTable>(
   ownFlags: Table,
 ): { readonly agentArgv: readonly string[]; readonly own: FlagValues<Table> } {
   const agentTexts = Object.fromEntries(
-    Object.entries<Flag<unknown>>(agentHelpFlags).map(([key, flag]) => [`agent.${key}`, asText(flag)]),
+    Object.entries<Flag<unknown>>(agentStartFlags).map(([key, flag]) => [`agent.${key}`, asText(flag)]),
   )
   const values: FlagValues<FlagTable> = parseFlags(argv, { ...agentTexts, ...ownFlags })
   const agentArgv = Object.entries(agentTexts).flatMap(([key, flag]) =>

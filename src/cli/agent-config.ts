@@ -1,4 +1,5 @@
 import { type Cidr, parseCidr } from '../address/cidr.ts'
+import { isMapping, type Mapping } from '../compute/json-value.ts'
 import { nearestWord } from '../compute/nearest-word.ts'
 import { readYamlDocuments } from '../compute/yaml-documents.ts'
 import { messageOf } from '../text/error-message.ts'
@@ -55,8 +56,6 @@ function configError(path: string, problems: readonly string[]): UsageError {
   const lines = more > 0 ? [...named, `  and ${more} more`] : named
   return new UsageError(`${quoted(path)} cannot be used:\n${lines.join('\n')}`)
 }
-
-type Mapping = Readonly<Record<string, unknown>>
 
 class ConfigReader {
   readonly problems: string[] = []
@@ -230,8 +229,4 @@ function withoutDefaultTarget(listener: Mapping): Mapping {
   if (listener.target4 !== undefined && listener.target6 === undefined) return { ...listener, target6: 'none' }
   if (listener.target6 !== undefined && listener.target4 === undefined) return { ...listener, target4: 'none' }
   return listener
-}
-
-function isMapping(value: unknown): value is Mapping {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -4,7 +4,7 @@ import {
   type AgentCommand,
   type AgentListenerCommand,
   agentConfigFile,
-  agentHelpFlags,
+  agentStartFlags,
   type ReadAgentConfig,
   readAgent,
 } from './agent.ts'
@@ -42,11 +42,11 @@ const ownFlags = {
 } as const
 
 const config = {
-  ...agentHelpFlags.config,
-  help: `${agentHelpFlags.config.help}. It is read and checked now (with --root, below that folder), and read again by the service`,
+  ...agentStartFlags.config,
+  help: `${agentStartFlags.config.help}. It is read and checked now (with --root, below that folder), and read again by the service`,
 } as const
-/** The flags of `truepeer agent install`: its own, and all of `truepeer agent`. */
-export const agentInstallFlags = { ...ownFlags, ...agentHelpFlags, config } as const
+/** The flags of `truepeer agent install`: its own, and all that an agent is started with. */
+export const agentInstallFlags = { ...ownFlags, ...agentStartFlags, config } as const
 
 const { name, table, root, dryRun, force } = ownFlags
 /** The flags of `truepeer agent uninstall`. */

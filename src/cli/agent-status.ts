@@ -1,5 +1,6 @@
 import { isFlag, isListOf, isNumber, isObjectOf, isText } from '../snapshot/shape.ts'
 import type { AgentStatus } from '../telemetry/agent-status.ts'
+import { firstOf } from '../text/counts.ts'
 import { table } from './table.ts'
 
 /** As much of an {@link AgentStatus} as its tables cannot do without. */
@@ -43,6 +44,5 @@ export function formatAgentStatus({ listeners, connections }: AgentStatus): stri
 function edges(trusted: readonly string[] | null): string {
   if (trusted === null) return 'everyone'
   if (trusted.length === 0) return 'nobody'
-  const more = trusted.length - SUBNETS_MAX
-  return `${trusted.slice(0, SUBNETS_MAX).join(', ')}${more > 0 ? `, and ${more} more` : ''}`
+  return firstOf(trusted, SUBNETS_MAX)
 }

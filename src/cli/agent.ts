@@ -126,8 +126,11 @@ const checkFlag = {
   check: switchFlag('check', 'Check the settings, print what is wrong with them or that they are valid, and exit'),
 } as const
 
-/** All that may follow `truepeer agent`; {@link readAgent} says what goes together. */
-export const agentHelpFlags = { ...agentFlags, ...configFlag, ...checkFlag } as const
+/** What an agent is started with, for every command that is about one; {@link readAgent} says what goes together. */
+export const agentStartFlags = { ...agentFlags, ...configFlag } as const
+
+/** All that may follow `truepeer agent`. */
+export const agentHelpFlags = { ...agentStartFlags, ...checkFlag } as const
 
 /** One listening port of an agent. */
 export type AgentListenerCommand = ListenerSettings & {

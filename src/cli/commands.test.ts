@@ -5,6 +5,8 @@ import { formatIpAddress } from '../address/ip-address.ts'
 import { compile } from '../snapshot/compile.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { type AgentCommand, agentFlags, parseAgent } from './agent.ts'
+import { parseAgentInstall } from './agent-install.ts'
+import { parseDoctor, parseEdgeDoctor } from './doctor.ts'
 import { edgeFlags, parseEdge } from './edge.ts'
 import { spelled, UsageError } from './flags.ts'
 import { commandHelp, commands, programHelp } from './help.ts'
@@ -290,6 +292,18 @@ test('the help names every command, flag and default, within 100 columns', () =>
     }
     for (const line of help.split('\n')) assert.ok(line.length <= 100, line)
   }
+})
+
+test('--check is for starts of an edge and an agent, and no command about one has it', () => {
+  const message = /^Unknown flag "--check"; .*--help lists the flags$/
+  const readConfig = (): AgentCommand => assert.fail('no file is read')
+  assert.throws(() => parseDoctor(['agent', TRUST, '--check'], readConfig), { name: UsageError.name, message })
+  assert.throws(() => parseAgentInstall('install', [TRUST, '--check'], readConfig), { name: UsageError.name, message })
+  assert.throws(() => parseEdgeDoctor([...EDGE, '--check']), { name: UsageError.name, message })
+  for (const name of ['agent install', 'doctor agent', 'doctor edge'] as const) {
+    assert.doesNotMatch(commandHelp(commands[name]), /^ {2}--check$/m)
+  }
+  for (const name of ['agent', 'edge'] as const) assert.match(commandHelp(commands[name]), /^ {2}--check$/m)
 })
 
 test('a target may be none, so that its clients are refused; not both', () => {

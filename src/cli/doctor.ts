@@ -1,4 +1,10 @@
-import { type AgentListenerCommand, agentConfigFile, agentHelpFlags, type ReadAgentConfig, readAgent } from './agent.ts'
+import {
+  type AgentListenerCommand,
+  agentConfigFile,
+  agentStartFlags,
+  type ReadAgentConfig,
+  readAgent,
+} from './agent.ts'
 import { splitAgentArgv } from './agent-argv.ts'
 import { type EdgeCommand, edgeFlags, parseEdge } from './edge.ts'
 import { parseFlags, switchFlag, UsageError } from './flags.ts'
@@ -11,11 +17,12 @@ const ownFlags = {
   ...jsonFlag,
 } as const
 
-/** The flags of `truepeer doctor edge`: its own, and all of `truepeer edge`. */
-export const edgeDoctorFlags = { ...jsonFlag, ...edgeFlags } as const
+const { check: _check, ...edgeStartFlags } = edgeFlags
+/** The flags of `truepeer doctor edge`: its own, and all that an edge is started with. */
+export const edgeDoctorFlags = { ...jsonFlag, ...edgeStartFlags } as const
 
-/** The flags of `truepeer doctor agent`: its own, and all of `truepeer agent`. */
-export const doctorFlags = { ...ownFlags, ...agentHelpFlags } as const
+/** The flags of `truepeer doctor agent`: its own, and all that an agent is started with. */
+export const doctorFlags = { ...ownFlags, ...agentStartFlags } as const
 
 /** What the command line of `truepeer doctor agent` says. */
 export type DoctorCommand = {

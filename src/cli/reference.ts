@@ -181,7 +181,7 @@ function agentConfigSection(): string[] {
         '`allowedSubnets` (a list of subnets, which has no flag), `allowedSubnetsFile` and `allowAllSubnets: true`; with ' +
         '`controller`, one that has none of them trusts the edges of the controller. A listener that names one of `target4` ' +
         'and `target6` has `none` for the other. A key that is unknown, given twice, or has a wrong value is refused; all problems are named at once, each with its place. YAML ' +
-        'aliases are refused. Here every key is given, most with their defaults:',
+        'aliases that expand to too much are refused. Here every key is given, most with their defaults:',
     ),
     fenced('yaml', exampleAgentConfig()),
   ]

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BackendStatus, EdgeStatus } from '../telemetry/edge-status.ts'
 import { formatStatus, readStatus } from './status.ts'
+import { formatSteered } from './steer.ts'
 
 const TRAFFIC = {
   open: 2,
@@ -153,6 +154,17 @@ test('an answer that is no status of an edge is an error, not an empty table', (
       /not one of an edge or agent of this version; compare "truepeer --version" of both/,
       body,
     )
+  }
+})
+
+test('what an edge says of a backend that was drained is one line, and any other answer is refused', () => {
+  const steered = { backend: 'app/zone/group/192.0.2.1:110', availability: 'draining', open: 3 }
+  assert.equal(
+    formatSteered(JSON.stringify(steered)),
+    'app/zone/group/192.0.2.1:110 gets no new connections; open connections: 3\n',
+  )
+  for (const body of ['', 'null', '[]', '<html>', JSON.stringify({ ...steered, open: null })]) {
+    assert.throws(() => formatSteered(body), /not one of an edge or agent of this version/, body)
   }
 })
 

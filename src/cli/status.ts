@@ -2,7 +2,9 @@ import { isListOf, isNumber, isObjectOf, isOptional, isText } from '../snapshot/
 import type { AgentStatus } from '../telemetry/agent-status.ts'
 import type { BackendStatus, EdgeStatus } from '../telemetry/edge-status.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
+import { firstOf } from '../text/counts.ts'
 import { withoutControls } from '../text/plain-text.ts'
+import { readAdminAnswer } from './admin-answer.ts'
 import { formatAgentStatus, isAgentStatus } from './agent-status.ts'
 import { CONNECTIONS_MAX, parseAdmin } from './data-plane-flags.ts'
 import { parseFlags, switchFlag, valueFlag } from './flags.ts'
@@ -77,17 +79,7 @@ const isStatus = isObjectOf({
  * @throws Error when it is not the status of an edge or an agent
  */
 export function readStatus(body: string): EdgeStatus | AgentStatus {
-  let status: unknown
-  try {
-    status = JSON.parse(body)
-  } catch {
-    // Not even JSON: the same message says what to do.
-  }
-  if (isAgentStatus(status)) return status as AgentStatus
-  if (!isStatus(status)) {
-    throw new Error('The answer is not one of an edge or agent of this version; compare "truepeer --version" of both')
-  }
-  return status as EdgeStatus
+  return readAdminAnswer<EdgeStatus | AgentStatus>(body, (status) => isAgentStatus(status) || isStatus(status))
 }
 
 /** The parts of an edge or an agent as aligned tables for a terminal. */
@@ -174,9 +166,7 @@ function certificateBlocks(frontends: EdgeStatus['frontends']): string[] {
     it.keyKind,
     it.expiresAt,
     Math.floor(it.expiresInSec / SECONDS_PER_DAY),
-    it.names.length > NAMES_MAX
-      ? `${it.names.slice(0, NAMES_MAX).join(', ')}, and ${it.names.length - NAMES_MAX} more`
-      : it.names.join(', '),
+    firstOf(it.names, NAMES_MAX),
   ])
   const certificates = rows.flatMap(({ it }) => it.warnings.map((warning) => `  ${it.name}: ${warning}`))
   const policies = frontends.flatMap(({ tls }) => {

@@ -1,17 +1,13 @@
+import { isNumber, isObjectOf, isText } from '../snapshot/shape.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import { withoutControls } from '../text/plain-text.ts'
-import { parseAdmin } from './data-plane-flags.ts'
-import { parseFlags, takeWord, UsageError, valueFlag } from './flags.ts'
+import { readAdminAnswer } from './admin-answer.ts'
+import { parseFlags, takeWord, UsageError } from './flags.ts'
+import { statusFlags } from './status.ts'
 
 /** The flags of `truepeer drain` and `truepeer enable`. */
 export const steerFlags = {
-  admin: valueFlag(
-    'admin',
-    'HOST:PORT|unix:PATH',
-    'The address of the admin server of the edge, as given to its --admin',
-    parseAdmin,
-    '127.0.0.1:9112',
-  ),
+  admin: { ...statusFlags.admin, help: 'The address of the admin server of the edge, as given to its --admin' },
 } as const
 
 /** What the command line of `truepeer drain` or `truepeer enable` says. */
@@ -26,9 +22,14 @@ export function parseSteer(action: 'drain' | 'enable', argv: readonly string[]):
   return { backend, admin: parseFlags(rest, steerFlags).admin[0] }
 }
 
-/** The answer of the edge as a line. */
+/** What the edge says of the backend now. */
+type Steered = { readonly backend: string; readonly availability: string; readonly open: number }
+
+const isSteered = isObjectOf({ backend: isText, availability: isText, open: isNumber })
+
+/** The answer of the edge as a line. @throws Error when it is not the answer of an edge */
 export function formatSteered(body: string): string {
-  const { backend, availability, open } = JSON.parse(body) as Readonly<Record<string, string | number>>
-  const state = String(availability) === 'draining' ? 'gets no new connections' : `is ${availability}`
+  const { backend, availability, open } = readAdminAnswer<Steered>(body, isSteered)
+  const state = availability === 'draining' ? 'gets no new connections' : `is ${availability}`
   return `${withoutControls(`${backend} ${state}; open connections: ${open}`)}\n`
 }

@@ -21,6 +21,13 @@ export type DoctorController = {
 /** What came of asking a controller about a host; the edges are their addresses. */
 export type ControllerAnswer =
   | { readonly kind: 'answered'; readonly instances: readonly string[]; readonly edges: readonly string[] }
+  | NoAnswer
+
+/** What came of asking a controller as an edge; `known`: the token is one of this edge. */
+export type EdgeAnswer = { readonly kind: 'known' } | NoAnswer
+
+/** Why a controller has not said what it was asked for. */
+export type NoAnswer =
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
   | { readonly kind: 'unreachable'; readonly message: string }
 
@@ -41,27 +48,36 @@ export async function checkController(
 }
 
 function answerFindings(answer: ControllerAnswer, name: string, names: SettingNames): Finding[] {
-  switch (answer.kind) {
-    case 'unreachable':
-      return [
-        fail(
-          'controller',
-          `does not answer (${answer.message})`,
-          `start the controller, or correct ${names.controller}, ${names.tokenFile} or ${names.controllerCa}`,
-        ),
-      ]
-    case 'refused':
-      return [fail('controller', `refuses (${answer.message})`, refusalRemedy(answer.status, name, names))]
-    case 'answered': {
-      const { edges, instances } = answer
-      return [ok('controller', 'answers with this token'), checkEdges(edges), checkInstance(instances, name, names)]
-    }
-  }
+  if (answer.kind !== 'answered') return [noAnswerFinding(answer, { name, role: 'agent' }, names)]
+  const { edges, instances } = answer
+  return [answersFinding(), checkEdges(edges), checkInstance(instances, name, names)]
 }
 
-function refusalRemedy(status: number, name: string, names: SettingNames): string {
+/** A controller that takes the token. */
+export function answersFinding(): Finding {
+  return ok('controller', 'answers with this token')
+}
+
+/** A controller that cannot be asked, or that refuses. @param asker whose token it has to be */
+export function noAnswerFinding(
+  answer: NoAnswer,
+  asker: { readonly name: string; readonly role: 'agent' | 'edge' },
+  names: SettingNames,
+): Finding {
+  if (answer.kind === 'refused') {
+    return fail('controller', `refuses (${answer.message})`, refusalRemedy(answer.status, asker, names))
+  }
+  const remedy = `start the controller, or correct ${names.controller}, ${names.tokenFile} or ${names.controllerCa}`
+  return fail('controller', `does not answer (${answer.message})`, remedy)
+}
+
+function refusalRemedy(
+  status: number,
+  { name, role }: { readonly name: string; readonly role: 'agent' | 'edge' },
+  names: SettingNames,
+): string {
   if (status !== 401 && status !== 403) return 'see the log of the controller'
-  return `put the token that "truepeer controller token create --user ${name} --role agent" prints into the file of ${names.tokenFile}`
+  return `put the token that "truepeer controller token create --user ${name} --role ${role}" prints into the file of ${names.tokenFile}`
 }
 
 function checkEdges(edges: readonly string[]): Finding {

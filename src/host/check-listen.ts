@@ -10,6 +10,8 @@ import type { SettingNames } from './setting-names.ts'
 import { readSysctl } from './sysctl.ts'
 
 const NAME = 'listen'
+const NEEDS_CAPABILITY = 'run this as root or with CAP_NET_BIND_SERVICE'
+const OTHER_RULE = 'give the forwarding rule another address or port'
 /** The program's first file, as node is given it; earlier versions began with the second one. */
 const ENTRY = /\/bin\/(?:start|truepeer)\.js$/
 
@@ -20,7 +22,7 @@ export async function checkListen(listen: Endpoint, keepsClientPorts: boolean, n
   if (result === EADDRINUSE) return await explainInUse(listen, 'agent', `name another address with ${names.listen}`)
   if (result < 0) {
     const remedies: Record<string, string> = {
-      EACCES: 'run this as root or with CAP_NET_BIND_SERVICE',
+      EACCES: NEEDS_CAPABILITY,
       EADDRNOTAVAIL: `name an address of this host with ${names.listen}; "ip address" lists them`,
     }
     const error = errnoName(result)
@@ -48,11 +50,11 @@ function tryBind(listen: Endpoint): number {
 export async function checkFrontend(listen: Endpoint, isAssigned: boolean): Promise<Finding> {
   const text = formatEndpoint(listen)
   const result = tryBind(listen)
-  if (result === EADDRINUSE)
-    return await explainInUse(listen, 'edge', 'give the forwarding rule another address or port')
+  if (result === EADDRINUSE) return await explainInUse(listen, 'edge', OTHER_RULE)
   if (result >= 0) return ok(NAME, `${text} is free`)
   const error = errnoName(result)
-  if (error !== 'EADDRNOTAVAIL') return fail(NAME, `${text}: ${error}`, 'run this as root or with CAP_NET_BIND_SERVICE')
+  if (error === 'EACCES') return fail(NAME, `${text}: ${error}`, NEEDS_CAPABILITY)
+  if (error !== 'EADDRNOTAVAIL') return fail(NAME, `${text}: ${error}`, OTHER_RULE)
   if (isAssigned) return ok(NAME, `${text}: the edge adds the address to this host`)
   const detail = `${text}: this host does not have the address, so clients reach it only once it is routed here`
   return warn(NAME, detail, 'add the address to this host, or give --assign-addresses')

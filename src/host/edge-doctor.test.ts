@@ -77,6 +77,15 @@ test('the port of a frontend is free, or taken, or at an address that is not the
   assert.equal(assigned.found[0].status, 'ok')
 })
 
+test('only a port for which a privilege is missing is said to need it', async () => {
+  // A link-local address without its interface is not one that can be listened on.
+  const { found } = await examine('listen', { frontends: [endpoint('[fe80::1]:40110')] })
+  assert.deepEqual(
+    found.map(({ status, detail, remedy }) => [status, detail, remedy]),
+    [['fail', '[fe80::1]:40110: EINVAL', 'give the forwarding rule another address or port']],
+  )
+})
+
 test('sources have to be addresses of this host', async () => {
   const { found, exitCode } = await examine('source-ranges', {
     sourceAddresses: [address('127.0.0.1'), address('203.0.113.254')],
@@ -92,17 +101,20 @@ test('problems of the configuration fail, and warnings do not', async () => {
   assert.deepEqual([wrong.found.length, wrong.exitCode], [2, 1])
 })
 
-for (const [what, answer, status] of [
-  ['that answers', { kind: 'answered', instances: [], edges: [] }, 'ok'],
-  ['that lets an edge only follow', { kind: 'refused', status: 403, message: '' }, 'ok'],
-  ['that does not know the token', { kind: 'refused', status: 401, message: '' }, 'fail'],
-  ['that does not answer', { kind: 'unreachable', message: 'ECONNREFUSED' }, 'fail'],
+const TOKEN = /^put the token that "truepeer controller token create --user edge-1 --role edge" prints into the file/
+for (const [what, answer, status, remedy] of [
+  ['that knows the edge', { kind: 'known' }, 'ok', /^$/],
+  ['for which the token is not that of this edge', { kind: 'refused', status: 403, message: '' }, 'fail', TOKEN],
+  ['that does not know the token', { kind: 'refused', status: 401, message: '' }, 'fail', TOKEN],
+  ['that cannot answer now', { kind: 'refused', status: 503, message: '' }, 'fail', /^see the log of the controller$/],
+  ['that does not answer', { kind: 'unreachable', message: 'ECONNREFUSED' }, 'fail', /^start the controller, or/],
 ] as const) {
   test(`a controller ${what}: ${status}`, async () => {
     const { found } = await examine('controller', {
-      controller: { file: '/var/lib/truepeer/x', ask: async () => answer },
+      controller: { name: 'edge-1', file: '/var/lib/truepeer/x', ask: async () => answer },
     })
     assert.equal(found[0].status, status)
+    assert.match(found[0].remedy, remedy)
   })
 }
 

@@ -3,8 +3,9 @@ import { dirname } from 'node:path'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress, type IpAddress } from '../address/ip-address.ts'
 import { isOwnAddress } from '../linux/route.ts'
+import { counted, firstOf } from '../text/counts.ts'
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './capabilities.ts'
-import { type ControllerAnswer, checkStateDirectory } from './check-controller.ts'
+import { answersFinding, checkStateDirectory, type EdgeAnswer, noAnswerFinding } from './check-controller.ts'
 import { checkConntrack, checkOpenFiles, checkPipes, type ReadSetting } from './check-kernel.ts'
 import { checkBindCapability, checkFrontend } from './check-listen.ts'
 import { type Finding, fail, findingsToJson, formatFindings, isAllRight, ok, warn } from './finding.ts'
@@ -20,8 +21,17 @@ export type EdgeDoctorOptions = {
   readonly services: readonly { readonly name: string; readonly backends: readonly Endpoint[] }[]
   readonly sourceAddresses: readonly IpAddress[]
   readonly assignsAddresses: boolean
-  /** undefined: it follows none; `file` is where the last configuration is kept, and `ask` never rejects. */
-  readonly controller: { readonly file: string; readonly ask: () => Promise<ControllerAnswer> } | undefined
+  /** undefined: it follows none. */
+  readonly controller:
+    | {
+        /** How the edge is called there. */
+        readonly name: string
+        /** Where the last configuration is kept. */
+        readonly file: string
+        /** Asks it with the token of the edge. Never rejects. */
+        readonly ask: () => Promise<EdgeAnswer>
+      }
+    | undefined
   /** 0: no limit of its own. */
   readonly maxConnections: number
   /** Connects to a backend; resolves with why it cannot be done. */
@@ -68,25 +78,15 @@ function checkConfiguration({ problems, warnings, frontends, controller }: EdgeD
   const remedy = controller === undefined ? 'correct the configuration' : 'correct it at the controller'
   if (problems.length > 0) return problems.map((problem) => fail(name, problem, remedy))
   if (warnings.length > 0) return warnings.map((warning) => warn(name, warning, `${remedy}, unless it is meant so`))
-  const count = `${frontends.length} frontend${frontends.length === 1 ? '' : 's'}`
+  const count = counted(frontends.length, 'frontend')
   return [ok(name, controller === undefined ? count : `${count} in the last configuration of the controller`)]
 }
 
-async function checkController({ file, ask }: NonNullable<EdgeDoctorOptions['controller']>): Promise<Finding[]> {
-  return [controllerFinding(await ask()), checkStateDirectory(dirname(file), FLAG_NAMES)]
-}
-
-function controllerFinding(answer: ControllerAnswer): Finding {
-  const name = 'controller'
-  if (answer.kind === 'unreachable') {
-    const remedy = 'start the controller, or correct --controller, --token-file or --controller-ca'
-    return fail(name, `does not answer (${answer.message})`, remedy)
-  }
-  // The token of an edge may not ask about instances, and that it is refused for that says that it is known.
-  if (answer.kind === 'answered' || answer.status === 403) return ok(name, 'answers with this token')
-  const remedy =
-    'put the token that "truepeer controller token create --role edge" prints into the file of --token-file'
-  return fail(name, `refuses (${answer.message})`, remedy)
+async function checkController({ name, file, ask }: NonNullable<EdgeDoctorOptions['controller']>): Promise<Finding[]> {
+  const answer = await ask()
+  const finding =
+    answer.kind === 'known' ? answersFinding() : noAnswerFinding(answer, { name, role: 'edge' }, FLAG_NAMES)
+  return [finding, checkStateDirectory(dirname(file), FLAG_NAMES)]
 }
 
 function checkSources(addresses: readonly IpAddress[]): Finding[] {
@@ -94,7 +94,7 @@ function checkSources(addresses: readonly IpAddress[]): Finding[] {
   const name = 'source-ranges'
   const foreign = addresses.filter((address) => !isOwnAddress(address)).map(formatIpAddress)
   if (foreign.length === 0) return [ok(name, `this host has all ${addresses.length}`)]
-  const detail = `${named(foreign)} ${foreign.length === 1 ? 'is not an address' : 'are not addresses'} of this host`
+  const detail = `${firstOf(foreign, NAMED_MAX)} ${foreign.length === 1 ? 'is not an address' : 'are not addresses'} of this host`
   return [fail(name, detail, `"ip address add ${foreign[0]} dev INTERFACE", or leave it out of --source-ranges`)]
 }
 
@@ -116,7 +116,7 @@ async function checkService(
     return ok(name, `${service}: ${count === 1 ? '1 of 1 accepts' : `all ${count} accept`} a connection`)
   }
   const verb = problems.length === 1 ? 'does' : 'do'
-  const detail = `${service}: ${problems.length} of ${count} ${verb} not accept a connection: ${named(problems)}`
+  const detail = `${service}: ${problems.length} of ${count} ${verb} not accept a connection: ${firstOf(problems, NAMED_MAX)}`
   const remedy = 'start the app or the agent there, and open its port to this host in the firewalls between'
   return problems.length < backends.length ? warn(name, detail, remedy) : fail(name, detail, remedy)
 }
@@ -133,9 +133,4 @@ export function checkPortsForBackends(read: ReadSetting, sources: number, maxCon
     `${detail}, and --max-connections is ${maxConnections}`,
     'give further addresses with --source-ranges, or widen net.ipv4.ip_local_port_range',
   )
-}
-
-function named(words: readonly string[]): string {
-  const more = words.length > NAMED_MAX ? `, and ${words.length - NAMED_MAX} more` : ''
-  return `${words.slice(0, NAMED_MAX).join(', ')}${more}`
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { type IpAddress, isSameAddress, parseIpAddress } from '../address/ip-address.ts'
@@ -39,8 +40,7 @@ export type SelfConnection =
  * @param mark firewall mark of the packets; 0: none
  */
 export async function connectToSelf(address: IpAddress, mark: number): Promise<SelfConnection> {
-  const client = parseIpAddress(CLIENTS[address.family])
-  if (client === undefined) throw new TypeError('a constant is an address')
+  const client = clientOf(address.family)
   let listener = -1
   let stream = -1
   try {
@@ -65,8 +65,7 @@ export async function connectToSelf(address: IpAddress, mark: number): Promise<S
  */
 export async function reachesSelfAsApp(address: IpAddress): Promise<boolean> {
   if (address.family === 4) return false
-  const client = parseIpAddress(CLIENTS[address.family])
-  if (client === undefined) throw new TypeError('a constant is an address')
+  const client = clientOf(address.family)
   const listener = openListener(
     { address: client, port: 0 },
     { keepaliveMs: 0, userTimeoutMs: 0 },
@@ -95,6 +94,12 @@ export async function reachesSelfAsApp(address: IpAddress): Promise<boolean> {
     if (stream >= 0) closeWithReset(stream)
     close(listener)
   }
+}
+
+function clientOf(family: IpAddress['family']): IpAddress {
+  const client = parseIpAddress(CLIENTS[family])
+  assert(client !== undefined)
+  return client
 }
 
 function start(stream: number, client: IpAddress, target: Endpoint, mark: number): SelfConnection | undefined {

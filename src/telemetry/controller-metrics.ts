@@ -35,6 +35,11 @@ export const CONTROLLER_SECONDS = {
   buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
 } as const
 
+/** Why a controller closes a connection for want of a place: see the help of {@link CONTROLLER_REFUSED_CONNECTIONS}. */
+export const REFUSAL_REASONS = ['client-limit', 'limit'] as const
+
+export type RefusalReason = (typeof REFUSAL_REASONS)[number]
+
 /** Connections that a controller has closed for want of a place; counted by itself. */
 export const CONTROLLER_REFUSED_CONNECTIONS = {
   name: 'truepeer_controller_connections_refused_total',

@@ -5,8 +5,11 @@ import {
   CONTROLLER_REQUESTS,
   CONTROLLER_SECONDS,
   type ControllerStatus,
+  REFUSAL_REASONS,
+  type RefusalReason,
 } from './controller-metrics.ts'
-import { type Metrics, registerBuildInfo, registerLogDropped, registerStatusMetric } from './registry.ts'
+import { LOG_DROPPED } from './metrics.ts'
+import { type Metrics, registerBuildInfo, registerStatusMetric, registerTotal } from './registry.ts'
 
 /** The metrics of a controller: what it counts while it answers, and what it is like when somebody asks. */
 export class ControllerMetrics implements Metrics {
@@ -27,9 +30,9 @@ export class ControllerMetrics implements Metrics {
     const buckets = [...CONTROLLER_SECONDS.buckets]
     this.#seconds = new Histogram({ ...configurationOf(CONTROLLER_SECONDS), buckets, registers })
     this.#refusedConnections = new Counter({ ...configurationOf(CONTROLLER_REFUSED_CONNECTIONS), registers })
-    for (const reason of ['client-limit', 'limit'] as const) this.#refusedConnections.labels(reason).inc(0)
+    for (const reason of REFUSAL_REASONS) this.#refusedConnections.labels(reason).inc(0)
     for (const metric of CONTROLLER_METRICS) registerStatusMetric(this.#registry, metric, () => this.#current)
-    registerLogDropped(this.#registry, droppedRecords)
+    registerTotal(this.#registry, LOG_DROPPED, droppedRecords)
     registerBuildInfo(this.#registry, version)
   }
 
@@ -44,7 +47,7 @@ export class ControllerMetrics implements Metrics {
   }
 
   /** Counts a connection that was closed for want of a place. */
-  refusedConnection(reason: 'client-limit' | 'limit'): void {
+  refusedConnection(reason: RefusalReason): void {
     this.#refusedConnections.labels(reason).inc()
   }
 

@@ -33,7 +33,7 @@ export function dataPlaneMetrics(source: DataPlaneSource): Metrics {
   collectDefaultMetrics({ register: registry })
   for (const metric of Object.values<Metric>(METRICS)) register(registry, metric, source)
   if (source.edge !== undefined) for (const metric of EDGE_METRICS) registerStatusMetric(registry, metric, () => status)
-  registerLogDropped(registry, () => source.droppedRecords())
+  registerTotal(registry, LOG_DROPPED, () => source.droppedRecords())
   registerBuildInfo(registry, source.version)
   registerLiveness(registry, source)
   return {
@@ -51,14 +51,18 @@ export function registerBuildInfo(registry: Registry, version: string): void {
   new Gauge({ ...metric, labelNames: [...labels], registers: [registry] }).labels(version, process.versions.node).set(1)
 }
 
-/** Adds the counter of records that the log has dropped. */
-export function registerLogDropped(registry: Registry, droppedRecords: () => number): void {
+/** Adds a counter without labels, whose value is kept elsewhere. */
+export function registerTotal(
+  registry: Registry,
+  metric: { readonly name: string; readonly help: string },
+  total: () => number,
+): void {
   new Counter({
-    ...LOG_DROPPED,
+    ...metric,
     registers: [registry],
     collect() {
       this.reset()
-      this.inc(droppedRecords())
+      this.inc(total())
     },
   })
 }
@@ -74,14 +78,7 @@ function registerLiveness(registry: Registry, { liveness }: DataPlaneSource): vo
       for (let worker = 0; worker < workers; worker++) this.set({ worker }, stuck.includes(worker) ? 0 : 1)
     },
   })
-  new Counter({
-    ...WORKER_STALLS,
-    registers: [registry],
-    collect() {
-      this.reset()
-      this.inc(liveness().stalls)
-    },
-  })
+  registerTotal(registry, WORKER_STALLS, () => liveness().stalls)
 }
 
 /** The values live in the workers' shared memory; they are copied over when somebody asks. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { before, type TestContext, test } from 'node:test'
 import type { Finding } from '../../src/host/finding.ts'
 import { runProgram } from '../../src/linux/run.ts'
-import { change, type LiveController, startController, TEST_ZONE } from '../rig/controller.ts'
+import { change, edgesOf, type LiveController, startController, TEST_ZONE } from '../rig/controller.ts'
 import { testDirectory } from '../rig/directory.ts'
 import { TRUEPEER } from '../rig/truepeer.ts'
 
@@ -16,8 +16,8 @@ before(async () => assert.equal((await runProgram(TRUEPEER, ['host-setup', 'appl
 type Examined = Readonly<Record<string, Pick<Finding, 'status' | 'detail' | 'remedy'>>>
 
 /** Runs the doctor and returns what it found of the controller, by name. */
-async function examine(words: readonly string[]): Promise<Examined> {
-  const { stdout, stderr } = await runProgram(TRUEPEER, ['doctor', 'agent', ...words, '--json'])
+async function examine(words: readonly string[], subject: 'agent' | 'edge' = 'agent'): Promise<Examined> {
+  const { stdout, stderr } = await runProgram(TRUEPEER, ['doctor', subject, ...words, '--json'])
   assert.notEqual(stdout, '', stderr)
   const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] }
   const names = /^(controller|controller-edges|controller-instance|state-directory|last-edges)$/
@@ -98,6 +98,22 @@ test('a token that is wrong, or of another role, is found, and the remedy makes 
   assert.match(wrong.controller.remedy, /token create --user web-1 --role agent.* into the file of --token-file/)
   const none = await examine([...words, '--token-file', join(directory, 'none')])
   assert.match(none.controller.detail, /does not answer \(--token-file ".*none": ENOENT/)
+})
+
+test('only a token of this very edge is well for its doctor, which reports nothing in its name', async (t) => {
+  const { controller, directory } = await goodController(t)
+  const words = ['--controller', controller.url, '--name', 'web-1', '--state', join(directory, 'state')]
+  assert.deepEqual(problems(await examine([...words, ...(await tokenWords(controller, 'edge'))], 'edge')), {})
+  const { controller: agent } = await examine([...words, ...(await tokenWords(controller, 'agent'))], 'edge')
+  assert.equal(agent.status, 'fail')
+  assert.match(agent.detail, /status 403: This token may not speak for the edge "web-1"/)
+  assert.match(agent.remedy, /token create --user web-1 --role edge.* into the file of --token-file/)
+  const other = [...words.with(3, 'web-2'), '--token-file', join(controller.directory, 'token-edge')]
+  assert.deepEqual(problems(await examine(other, 'edge')), { controller: 'fail' })
+  assert.deepEqual(
+    (await edgesOf(controller)).map(({ name }) => name),
+    ['edge-1'],
+  )
 })
 
 test('a controller that is away, or is none, and one that no edge follows are found', async (t) => {

@@ -8,9 +8,10 @@ import { readToEnd } from '../../src/lab/sockets.ts'
 import { makeCertificate } from '../rig/certificate.ts'
 import {
   change,
+  type EdgeItem,
+  edgeIsAt,
   insertChain,
   insertRule,
-  type LiveController,
   PROJECT,
   startController,
   startFollowingEdge,
@@ -48,23 +49,6 @@ async function callPort({ client }: DemoHosts, port: number): Promise<Answered> 
   } catch (error) {
     assert.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED', String(error))
     return 'refused'
-  }
-}
-
-async function edgeIsAt(controller: LiveController, isThere: (edge: EdgeItem) => boolean): Promise<void> {
-  await eventually('the edge has reported', async () => {
-    const { body } = await controller.ask('GET', '/truepeer/v1/edges')
-    return (body as { readonly items: readonly EdgeItem[] }).items.some(isThere)
-  })
-}
-
-type EdgeItem = {
-  readonly name: string
-  readonly isConnected: boolean
-  readonly report?: {
-    readonly applied: { readonly version: number }
-    readonly refused?: { readonly version: number; readonly problems: readonly string[] }
-    readonly health: Readonly<Record<string, string>>
   }
 }
 

@@ -3,7 +3,16 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { runProgram } from '../../src/linux/run.ts'
-import { change, insertChain, insertRule, PROJECT, startController, startFollowingEdge } from '../rig/controller.ts'
+import {
+  change,
+  edgeIsAt,
+  edgesOf,
+  insertChain,
+  insertRule,
+  PROJECT,
+  startController,
+  startFollowingEdge,
+} from '../rig/controller.ts'
 import { testDirectory } from '../rig/directory.ts'
 import { eventually } from '../rig/eventually.ts'
 import { agentHosts, BACKEND } from '../rig/hosts.ts'
@@ -46,8 +55,7 @@ test('edges of one controller resume the sessions of one another, also after it 
     }),
   )
   await eventually('both edges have applied the configuration', async () => {
-    const { body } = await controller.ask('GET', '/truepeer/v1/edges')
-    const { items } = body as { readonly items: readonly EdgeItem[] }
+    const items = await edgesOf(controller)
     return items.filter(({ report }) => (report?.applied.version ?? 0) > 0).length === 2
   })
   const sessions = [join(folder, 'tls1_2'), join(folder, 'tls1_3')]
@@ -88,14 +96,7 @@ test('edges of one controller resume the sessions of one another, also after it 
   controller = await start()
   const args = ['--assign-addresses', '--name', 'edge-1']
   const later = await startFollowingEdge(edge, controller.url, join(folder, 'edge-1'), args)
-  await eventually('the edge has reported', async () => {
-    const { body } = await controller.ask('GET', '/truepeer/v1/edges')
-    return (body as { readonly items: readonly EdgeItem[] }).items.some(({ report }) => report !== undefined)
-  })
+  await edgeIsAt(controller, ({ report }) => report !== undefined)
   assert.ok(later.program.isRunning)
   for (const index of [0, 1] as const) assert.equal(await meet(edge, index, { from: sessions[index] }), 'resumed')
 })
-
-type EdgeItem = {
-  readonly report?: { readonly applied: { readonly version: number } }
-}

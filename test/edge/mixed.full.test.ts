@@ -1,6 +1,6 @@
 // Ten minutes of everything at once: no wrong byte, no connection that ends but as it was meant to, nothing left behind.
 import assert from 'node:assert/strict'
-import { readdirSync, readlinkSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
@@ -11,7 +11,7 @@ import { testDirectory } from '../rig/directory.ts'
 import { type LiveEdge, startConfiguredEdge, untilNothingIsLeft } from '../rig/edge.ts'
 import { eventually, pause } from '../rig/eventually.ts'
 import { edgeHosts, routeForAgent } from '../rig/hosts.ts'
-import { openSockets, residentBytes } from '../rig/process.ts'
+import { descriptors, openSockets, residentBytes } from '../rig/process.ts'
 import { LOG_ALL } from '../rig/resources.ts'
 import { secure, sslResources } from '../rig/ssl-resources.ts'
 import { TRUEPEER } from '../rig/truepeer.ts'
@@ -213,17 +213,6 @@ class Holdings {
 function leastOfQuarters(samples: readonly number[]): number[] {
   const length = Math.floor(samples.length / 4)
   return [0, 1, 2, 3].map((quarter) => Math.min(...samples.slice(quarter * length, (quarter + 1) * length)))
-}
-
-/** What each descriptor of a process leads to (proc(5)). */
-function descriptors(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/fd`).map((fd) => {
-    try {
-      return readlinkSync(`/proc/${pid}/fd/${fd}`)
-    } catch {
-      return 'closed meanwhile'
-    }
-  })
 }
 
 function pipes(open: readonly string[]): number {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { Host } from '../../src/lab/host.ts'
 import { Program } from '../../src/lab/program.ts'
 import { askSocket } from './admin.ts'
+import { eventually } from './eventually.ts'
 import { freshSocketPath, type Running, type StartOptions, startTruepeer, TRUEPEER } from './truepeer.ts'
 
 /** What a controller has answered. */
@@ -53,6 +54,28 @@ export function startFollowingEdge(
 async function askController(socketPath: string, method: string, path: string, document?: unknown): Promise<Answer> {
   const { status, body } = await askSocket(socketPath, method, path, document)
   return { status, body: body === '' ? undefined : (JSON.parse(body) as unknown) }
+}
+
+/** An edge as a controller lists it. */
+export type EdgeItem = {
+  readonly name: string
+  readonly isConnected: boolean
+  readonly report?: {
+    readonly applied: { readonly version: number }
+    readonly refused?: { readonly version: number; readonly problems: readonly string[] }
+    readonly health: Readonly<Record<string, string>>
+  }
+}
+
+/** The edges that a controller knows. */
+export async function edgesOf(controller: LiveController): Promise<readonly EdgeItem[]> {
+  const { body } = await controller.ask('GET', '/truepeer/v1/edges')
+  return (body as { readonly items: readonly EdgeItem[] }).items
+}
+
+/** Waits for an edge to be as it should. */
+export async function edgeIsAt(controller: LiveController, isThere: (edge: EdgeItem) => boolean): Promise<void> {
+  await eventually('the edge has reported', async () => (await edgesOf(controller)).some(isThere))
 }
 
 /** Sends a change, and holds that its operation is done without an error. */

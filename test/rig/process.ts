@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { join } from 'node:path'
 
 /** The resident memory of a process in bytes (proc(5), VmRSS). */
 export function residentBytes(pid: number): number {
@@ -9,16 +8,18 @@ export function residentBytes(pid: number): number {
 
 /** How many sockets a process has open, listening ones and those of the admin server included (proc(5)). */
 export function openSockets(pid: number): number {
-  const directory = `/proc/${pid}/fd`
-  return readdirSync(directory).filter((fd) => isSocket(join(directory, fd))).length
+  return descriptors(pid).filter((target) => target.startsWith('socket:')).length
 }
 
-function isSocket(path: string): boolean {
-  try {
-    return readlinkSync(path).startsWith('socket:')
-  } catch {
-    return false
-  }
+/** What each descriptor of a process leads to (proc(5)). */
+export function descriptors(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`)
+    } catch {
+      return 'closed meanwhile'
+    }
+  })
 }
 
 /** CPU time of a process so far in milliseconds (proc(5), utime and stime of `stat`, in ticks of 10 ms). */

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import { classifyAddress } from '../../address/address-class.ts'
 import { formatEndpoint } from '../../address/endpoint.ts'
+import type { RefusalReason } from '../../telemetry/controller-metrics.ts'
 import { type ListenAddress, listenOn } from '../../telemetry/listen.ts'
 import { ClientPlaces } from './client-places.ts'
 import type { Access } from './door.ts'
@@ -35,8 +36,8 @@ export type HttpServerOptions = RequestHandlerOptions & {
   readonly connectionsMax?: number | undefined
 }
 
-/** `client-limit`: its client has more than its share, without a token; `limit`: all places are taken. */
-export type RefusalListener = (reason: 'client-limit' | 'limit') => void
+/** Told why a connection was closed. */
+export type RefusalListener = (reason: RefusalReason) => void
 
 /** A server that answers. */
 export type HttpServer = {

@@ -44,8 +44,9 @@ export function isOwnPath(path: string): boolean {
 
 /**
  * The routes that Compute Engine does not have: `GET watch`, which edges follow, `POST edges/NAME/status`, by which they
- * report, `GET sources`, which agents follow, `GET instances/NAME`, by which an agent's doctor asks what is known of its
- * host, and for people `GET edges`, `DELETE edges/NAME` and `GET audit`.
+ * report, and by which an edge's doctor asks whether its token may, `GET sources`, which agents follow,
+ * `GET instances/NAME`, by which an agent's doctor asks what is known of its host, and for people `GET edges`,
+ * `DELETE edges/NAME` and `GET audit`.
  */
 export class OwnRoutes {
   readonly #hub: EdgeHub

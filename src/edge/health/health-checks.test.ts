@@ -3,11 +3,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { eventually } from '../../../test/rig/eventually.ts'
+import { openSockets } from '../../../test/rig/process.ts'
 import type { LogFields } from '../../telemetry/log.ts'
 import type { ProbeResult } from '../conversation/probe-result.ts'
 import { HealthChecks, type HealthStatus, type HealthTarget } from './health-checks.ts'
 import type { ProbeTarget } from './probe.ts'
-import { openSockets, startBackend, TCP, testCheck } from './test-backends.ts'
+import { startBackend, TCP, testCheck } from './test-backends.ts'
 import { TestClock } from './test-clock.ts'
 
 const INTERVAL_MS = 5_000
@@ -374,14 +375,14 @@ async function firstRound(targets: readonly HealthTarget[]): Promise<{ cpuMs: nu
 
 test('1,000 backends, a quarter of them dead, are probed with less than 2 s of the processor and without a leak', async (t) => {
   const port = await startFarm(t)
-  const before = openSockets()
+  const before = openSockets(process.pid)
   const targets = Array.from({ length: 1_000 }, (_, index): HealthTarget => {
     const address = `127.0.${1 + Math.floor(index / 250)}.${1 + (index % 250)}`
     return { key: `1 ${address}`, check: testCheck(TCP), address, port: index % 4 === 0 ? 1 : port }
   })
   const { cpuMs, states } = await firstRound(targets)
   assert.ok(states.every((state, index) => state === (index % 4 === 0 ? 'UNHEALTHY' : 'HEALTHY')))
-  await eventually('all sockets are closed', () => openSockets() <= before)
+  await eventually('all sockets are closed', () => openSockets(process.pid) <= before)
   t.diagnostic(`${cpuMs.toFixed()} ms of the processor`)
   assert.ok(cpuMs < 2_000, `${cpuMs} ms`)
 })

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { eventually } from '../../../test/rig/eventually.ts'
+import { openSockets } from '../../../test/rig/process.ts'
 import { type LoadReport, loadQuestion } from '../../proxy-protocol/load-report.ts'
 import { askForLoad, type LoadAnswer, LoadPolls } from './load-polls.ts'
-import { NEVER, NO_LAG, openSockets, startBackend } from './test-backends.ts'
+import { NEVER, NO_LAG, startBackend } from './test-backends.ts'
 import { TestClock } from './test-clock.ts'
 
 const LOAD: LoadReport = { cpu_utilization: 0.25, mem_utilization: 0.5, open_connections: 3, app_listening: true }
@@ -135,7 +136,7 @@ test('many agents are asked without any time passing: who has answered makes roo
 })
 
 test('an agent is asked with a LOCAL header and answers with one line; everything else is no answer', async (t) => {
-  const before = openSockets()
+  const before = openSockets(process.pid)
   const report = JSON.stringify(LOAD)
   const cases: [string, (socket: Socket) => void, boolean][] = [
     ['a report', (socket) => socket.end(`${report}\n`), true],
@@ -170,5 +171,5 @@ test('an agent is asked with a LOCAL header and answers with one line; everythin
     const refused = await askForLoad({ key: '', address: '127.0.0.1', port: 1 }, NEVER, NO_LAG)
     assert.deepEqual(refused, NO_ANSWER)
   })
-  await eventually('all sockets are closed', () => openSockets() <= before)
+  await eventually('all sockets are closed', () => openSockets(process.pid) <= before)
 })

@@ -8,21 +8,12 @@ import type { Server, Socket } from 'node:net'
 import { before, type TestContext, test } from 'node:test'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import { eventually, pause } from '../../../test/rig/eventually.ts'
+import { openSockets } from '../../../test/rig/process.ts'
 import { TestApp } from '../../dataplane/connection/test-loop.ts'
 import type { Probe } from '../../snapshot/snapshot.ts'
 import { LoopLag } from '../conversation/loop-lag.ts'
 import { runProbe } from './probe.ts'
-import {
-  listen,
-  makeCertificate,
-  NEVER,
-  NO_LAG,
-  openSockets,
-  probe,
-  startBackend,
-  TCP,
-  testCheck,
-} from './test-backends.ts'
+import { listen, makeCertificate, NEVER, NO_LAG, probe, startBackend, TCP, testCheck } from './test-backends.ts'
 
 let certificate: TlsOptions
 
@@ -290,21 +281,21 @@ test('a probe ends with a FIN and takes what still comes, so that no app sees a 
   }
   const ports = [await startBackend(t, serve), await startTls(t, { allowHalfOpen: true } as object, serve)]
   for (const [index, port] of ports.entries()) {
-    const before = openSockets()
+    const before = openSockets(process.pid)
     assert.equal(await probe(port, index === 0 ? TCP : SSL), 'success')
-    await eventually('closed', () => openSockets() <= before, 500)
+    await eventually('closed', () => openSockets(process.pid) <= before, 500)
   }
   assert.deepEqual(seen, ['FIN', 'FIN'])
 })
 
 test('a peer that does not close is left at once when it was late, and after a second when it was not', async (t) => {
   const port = await startBackend(t, (socket) => socket.resume())
-  const before = openSockets()
+  const before = openSockets(process.pid)
   assert.equal(await probe(port, PING, IMPATIENT), 'accepted, but no answer within 60 ms')
-  await eventually('only the side of the peer is open', () => openSockets() === before + 1, 500)
+  await eventually('only the side of the peer is open', () => openSockets(process.pid) === before + 1, 500)
   assert.equal(await probe(port, TCP), 'success')
-  assert.equal(openSockets(), before + 3)
-  await eventually('only the sides of the peer are open', () => openSockets() === before + 2)
+  assert.equal(openSockets(process.pid), before + 3)
+  await eventually('only the sides of the peer are open', () => openSockets(process.pid) === before + 2)
 })
 
 test('what no conversation gets to see is bounded, too', async (t) => {
@@ -538,7 +529,7 @@ test('a gRPC server that is anything but SERVING is down, with a reason', async 
 // Hostile peers
 
 test('whatever a peer does, a probe ends, takes little, and leaves no socket open', async (t) => {
-  const before = openSockets()
+  const before = openSockets(process.pid)
   const flood = Buffer.alloc(64 * 1024, 'HTTP/1.1 200 OK\r\nx: y\r\n')
   const headers = 'HTTP/1.1 200 OK\r\n\r\n'
   let sentBytes = 0
@@ -596,9 +587,9 @@ test('whatever a peer does, a probe ends, takes little, and leaves no socket ope
       const kinds = [...ALL, PING, { ...HTTP, response: 'fine' } as Probe]
       await Promise.all([early, late, tls].flatMap((port) => kinds.map((kind) => probe(port, kind, { timeoutMs: 80 }))))
     }
-    await eventually('all probes have left', () => openSockets() <= before + 3 * peers.length)
+    await eventually('all probes have left', () => openSockets(process.pid) <= before + 3 * peers.length)
   })
-  await eventually('no socket is open', () => openSockets() <= before)
+  await eventually('no socket is open', () => openSockets(process.pid) <= before)
   assert.deepEqual(uncaught, [])
   assert.ok(sentBytes < 2 ** 30, `${sentBytes}`)
 })

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { setMaxListeners } from 'node:events'
-import { readdirSync, readlinkSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { HealthCheck, Probe } from '../../snapshot/snapshot.ts'
@@ -62,15 +61,4 @@ export async function listen(t: TestContext, server: Server, host = '127.0.0.1')
 /** A peer that does what `serve` says with every connection. */
 export function startBackend(t: TestContext, serve: (socket: Socket) => void): Promise<number> {
   return listen(t, createServer({ allowHalfOpen: true }, serve))
-}
-
-/** Sockets that this process has open. */
-export function openSockets(): number {
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
-    } catch {
-      return false
-    }
-  }).length
 }
