@@ -34,6 +34,7 @@ export function compileBackends(
       name,
       region,
       zone,
+      isPreferred: false,
       balancing,
       backends: backends.toSorted((a, b) => compareTexts(a.name, b.name)),
     })

@@ -6,6 +6,7 @@ import { CERTIFICATE, PRIVATE_KEY } from '../compute/test-pem.ts'
 import { compile } from './compile.ts'
 import { isSnapshot } from './is-snapshot.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts'
+import { DEFAULT_SPREADING } from './spreading.ts'
 import { type Fields, GUIDE, guideWith, readChecked, resourceOf } from './test-resources.ts'
 
 const GUIDE_SNAPSHOT: Snapshot = {
@@ -28,11 +29,18 @@ const GUIDE_SNAPSHOT: Snapshot = {
       healthCheck: 'my-tcp-health-check',
       logSampleRate: 0,
       tls: undefined,
+      spreading: DEFAULT_SPREADING,
+      locality: { kind: 'ROUND_ROBIN' },
+      affinity: 'NONE',
+      maxConnections: undefined,
+      outlierDetection: undefined,
+      closeOnFailureMs: undefined,
       groups: [
         {
           name: 'us-central1-b/my-instance-group',
           region: 'us-central1',
           zone: 'us-central1-b',
+          isPreferred: false,
           balancing: { mode: 'UTILIZATION', maxUtilization: 0.8, maxConnections: undefined, capacityScaler: 1 },
           backends: [{ name: 'my-backend', address: '10.128.0.2', port: 110 }],
         },

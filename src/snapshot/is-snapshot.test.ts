@@ -24,6 +24,19 @@ const WHOLE: Snapshot = {
   services: [
     testService({
       tls: { serverName: '', names: { dnsNames: ['a'], uris: ['b:'] }, roots: '', headerPlace: 'inside-tls' },
+      locality: { kind: 'RING_HASH', minimumRingSize: 1024 },
+      maxConnections: 1_000,
+      outlierDetection: {
+        intervalMs: 1_000,
+        baseEjectionMs: 30_000,
+        maxEjectedPart: 0.5,
+        consecutiveErrors: 5,
+        enforcedConsecutiveErrors: 0,
+        consecutiveGatewayFailures: 3,
+        enforcedConsecutiveGatewayFailures: 1,
+        successRate: { minimumBackends: 5, minimumConnections: 100, deviations: 1.9, enforced: 1 },
+      },
+      closeOnFailureMs: 10_000,
     }),
   ],
   healthChecks: [CHECK],
@@ -59,6 +72,12 @@ const BOUNDS: readonly (readonly [path: string, taken: readonly number[], refuse
   ['services.0.groups.0.balancing.capacityScaler', [0, 1], [-0.01, 1.01]],
   ['services.0.groups.0.balancing.maxUtilization', [0, 1], [-0.01, 1.01]],
   ['services.0.groups.0.backends.0.port', [1, 65_535], [0, 65_536, 80.5]],
+  ['services.0.spreading.failoverHealthThreshold', [0, 1], [-0.01, 1.01]],
+  ['services.0.locality.minimumRingSize', [1, 8_388_608], [0, 8_388_609, 1.5]],
+  ['services.0.maxConnections', [0, 2_147_483_647], [-1, 2_147_483_648, 1.5]],
+  ['services.0.outlierDetection.intervalMs', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
+  ['services.0.outlierDetection.successRate.minimumBackends', [0, 2_147_483_647], [-1, 2_147_483_648]],
+  ['services.0.closeOnFailureMs', [0, 2_147_483_647], [-1, 2_147_483_648]],
   ['healthChecks.0.checkIntervalMs', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
   ['healthChecks.0.timeoutMs', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
   ['healthChecks.0.healthyThreshold', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
@@ -74,7 +93,7 @@ for (const [path, taken, refused] of BOUNDS) {
 }
 
 test('no field may be missing but those that say nothing by that', () => {
-  const optional = /\.(tls|tls\.names|healthCheck|maxUtilization|maxConnections)$/
+  const optional = /\.(tls|tls\.names|healthCheck|maxUtilization|maxConnections|outlierDetection|closeOnFailureMs)$/
   for (const path of pathsOf(WHOLE)) {
     const name = path.join('.')
     const isElement = /^\d+$/.test(path.at(-1) ?? '0')

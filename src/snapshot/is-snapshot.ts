@@ -5,6 +5,10 @@ import type { Snapshot } from './snapshot.ts'
 
 /** setTimeout(3) counts milliseconds in 31 bits. */
 const TIMER_MS_MAX = 2 ** 31 - 1
+/** Counts of the API are integers of 32 bits. */
+const INTEGER_MAX = 2 ** 31 - 1
+/** That of `consistentHash.minimumRingSize`. */
+const RING_SIZE_MAX = 8_388_608
 
 const isAddress: Shape = (value) => {
   const address = typeof value === 'string' ? parseIpAddress(value) : undefined
@@ -14,6 +18,7 @@ const isPort = isWhole(1, 65_535)
 const isPart: Shape = (value) => typeof value === 'number' && value >= 0 && value <= 1
 const isTime = isWhole(0, Number.MAX_SAFE_INTEGER)
 const isBeat = isWhole(1, TIMER_MS_MAX)
+const isCount = isWhole(0, INTEGER_MAX)
 
 const isProxyHeader: Shape = (value) =>
   isObjectOf({ kind: isOneOf('NONE', 'PROXY_V1') })(value) ||
@@ -44,6 +49,7 @@ const isGroup = isObjectOf({
   name: isText,
   region: isText,
   zone: isText,
+  isPreferred: isFlag,
   balancing: isObjectOf({
     mode: isOneOf('CONNECTION', 'UTILIZATION'),
     maxUtilization: isOptional(isPart),
@@ -53,6 +59,34 @@ const isGroup = isObjectOf({
   backends: isListOf(isObjectOf({ name: isText, address: isAddress, port: isPort })),
 })
 
+const isSpreading = isObjectOf({
+  policy: isText,
+  algorithm: isOneOf('WATERFALL_BY_REGION', 'WATERFALL_BY_ZONE', 'SPRAY_TO_REGION', 'SPRAY_TO_WORLD'),
+  failoverHealthThreshold: isPart,
+  drainsUnhealthy: isFlag,
+  isolation: isOneOf('NONE', 'NEAREST', 'STRICT'),
+})
+
+const isLocality: Shape = (value) =>
+  isObjectOf({ kind: isOneOf('ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'MAGLEV') })(value) ||
+  isObjectOf({ kind: isOneOf('RING_HASH'), minimumRingSize: isWhole(1, RING_SIZE_MAX) })(value)
+
+const isOutlierDetection = isObjectOf({
+  intervalMs: isBeat,
+  baseEjectionMs: isTime,
+  maxEjectedPart: isPart,
+  consecutiveErrors: isCount,
+  enforcedConsecutiveErrors: isPart,
+  consecutiveGatewayFailures: isCount,
+  enforcedConsecutiveGatewayFailures: isPart,
+  successRate: isObjectOf({
+    minimumBackends: isCount,
+    minimumConnections: isCount,
+    deviations: isNumber,
+    enforced: isPart,
+  }),
+})
+
 const isService = isObjectOf({
   name: isText,
   idleTimeoutMs: isTime,
@@ -60,6 +94,12 @@ const isService = isObjectOf({
   healthCheck: isOptional(isText),
   logSampleRate: isPart,
   groups: isListOf(isGroup),
+  spreading: isSpreading,
+  locality: isLocality,
+  affinity: isOneOf('NONE', 'CLIENT_IP', 'CLIENT_IP_PROTO', 'CLIENT_IP_PORT_PROTO'),
+  maxConnections: isOptional(isCount),
+  outlierDetection: isOptional(isOutlierDetection),
+  closeOnFailureMs: isOptional(isWhole(0, TIMER_MS_MAX)),
   tls: isOptional(
     isObjectOf({
       serverName: isText,

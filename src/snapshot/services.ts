@@ -6,6 +6,7 @@ import { compileHealthChecks } from './health-checks.ts'
 import { resolve } from './resolve.ts'
 import { type ResourceIn, scopedName } from './resource-index.ts'
 import type { BackendService, BackendTls, HealthCheck } from './snapshot.ts'
+import { DEFAULT_SPREADING } from './spreading.ts'
 
 /** A service with what a snapshot lists beside it. */
 export type CompiledService = { readonly service: BackendService; readonly healthCheck: HealthCheck | undefined }
@@ -18,13 +19,19 @@ export function compileServices(compilation: Compilation): ReadonlyMap<ResourceI
   for (const checked of compilation.resources.all('backendServices')) {
     const { timeoutSec, connectionDraining, logConfig } = checked.resource
     const healthCheck = findHealthCheck(compilation, checked, healthChecks)
-    const service = {
+    const service: BackendService = {
       name: scopedName(checked),
       idleTimeoutMs: timeoutSec * 1000,
       drainingTimeoutMs: connectionDraining.drainingTimeoutSec * 1000,
       healthCheck: healthCheck?.name,
       logSampleRate: logConfig?.enable ? logConfig.sampleRate : 0,
       groups: compileBackends(compilation, checked, groups),
+      spreading: DEFAULT_SPREADING,
+      locality: { kind: 'ROUND_ROBIN' },
+      affinity: 'NONE',
+      maxConnections: undefined,
+      outlierDetection: undefined,
+      closeOnFailureMs: undefined,
       tls: compileTls(checked.resource),
     }
     services.set(checked, { service, healthCheck })

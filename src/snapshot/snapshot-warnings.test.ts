@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readResources } from '../compute/read-resources.ts'
 import { compile } from './compile.ts'
-import type { BackendService } from './snapshot.ts'
 import { type Place, snapshotWarnings } from './snapshot-warnings.ts'
+import { testBackend, testFrontend, testGroup, testService, testSnapshot } from './test-snapshot.ts'
 
 const RULE = '{kind: compute#forwardingRule, name: a, IPAddress: 192.0.2.1, portRange: "110", target: a}'
 const PROXY = '{kind: compute#targetTcpProxy, name: a, service: a}'
@@ -77,26 +77,10 @@ for (const [what, backends, endpoints, place, warning] of [
 }
 
 test('a backend on a port of a frontend is the edge itself at the same address, or on its own host where all listen', () => {
-  const frontend = { name: 'f', proxy: 'p', service: 's', proxyHeader: { kind: 'NONE' }, tls: undefined } as const
-  const ofService: BackendService = {
-    name: 's',
-    idleTimeoutMs: 1,
-    drainingTimeoutMs: 0,
-    healthCheck: undefined,
-    logSampleRate: 0,
-    groups: [],
-    tls: undefined,
-  }
-  const balancing = {
-    mode: 'CONNECTION',
-    maxUtilization: undefined,
-    maxConnections: undefined,
-    capacityScaler: 1,
-  } as const
   const named = (listening: readonly string[], address: string, port = 110): number => {
-    const frontends = listening.map((it) => ({ ...frontend, address: it, port: 110 }))
-    const groups = [{ name: 'g', region: '', zone: '', balancing, backends: [{ name: 'b', address, port }] }]
-    const snapshot = { frontends, services: [{ ...ofService, groups }], healthChecks: [] }
+    const frontends = listening.map((it) => testFrontend({ address: it }))
+    const groups = [testGroup({ backends: [testBackend({ address, port })] })]
+    const snapshot = testSnapshot(frontends, [testService({ groups })])
     return snapshotWarnings(snapshot, NOWHERE).filter((text) => text.includes('is this edge itself')).length
   }
   for (const everywhere of ['0.0.0.0', '::']) {

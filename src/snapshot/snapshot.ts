@@ -74,8 +74,64 @@ export type BackendService = {
   /** The part of connections that is logged, 0 to 1 (`logConfig`); 0: none. */
   readonly logSampleRate: number
   readonly groups: readonly BackendGroup[]
+  readonly spreading: Spreading
+  readonly locality: LocalityPolicy
+  readonly affinity: Affinity
+  /** Open connections above which there are no more (`circuitBreakers.maxConnections`); undefined: no limit. */
+  readonly maxConnections: number | undefined
+  /** Backends are ejected for failed connections; undefined: never. */
+  readonly outlierDetection: OutlierDetection | undefined
+  /** How long the health check of a backend has failed when its connections are ended; undefined: they go on. */
+  readonly closeOnFailureMs: number | undefined
   /** Backends speak TLS (protocol SSL); undefined: they get the client's bytes as they are. */
   readonly tls: BackendTls | undefined
+}
+
+/** How new connections are spread over groups: what a service LB policy says. */
+export type Spreading = {
+  /** The name of the policy; empty: the defaults, which are no resource. */
+  readonly policy: string
+  readonly algorithm: 'WATERFALL_BY_REGION' | 'WATERFALL_BY_ZONE' | 'SPRAY_TO_REGION' | 'SPRAY_TO_WORLD'
+  /** The part of a group's backends, 0 to 1, below which some of its connections go to others. */
+  readonly failoverHealthThreshold: number
+  /** A group with too few healthy backends counts as one without capacity (`autoCapacityDrain`). */
+  readonly drainsUnhealthy: boolean
+  /** Whether connections leave the region: `NEAREST` only where it has no healthy backend, `STRICT` never. */
+  readonly isolation: 'NONE' | 'NEAREST' | 'STRICT'
+}
+
+/** How a backend is chosen inside its group. */
+export type LocalityPolicy =
+  | { readonly kind: 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RANDOM' | 'MAGLEV' }
+  | { readonly kind: 'RING_HASH'; readonly minimumRingSize: number }
+
+/**
+ * Which connections go to the same backend: those with the same source and destination address (`CLIENT_IP`), and the
+ * same protocol (`CLIENT_IP_PROTO`), and the same ports (`CLIENT_IP_PORT_PROTO`).
+ */
+export type Affinity = 'NONE' | 'CLIENT_IP' | 'CLIENT_IP_PROTO' | 'CLIENT_IP_PORT_PROTO'
+
+/** When a backend gets no new connections because those before have failed. Parts are 0 to 1. */
+export type OutlierDetection = {
+  readonly intervalMs: number
+  /** Of the first ejection; times the number of ejections. */
+  readonly baseEjectionMs: number
+  readonly maxEjectedPart: number
+  /** Failures in a row that eject a backend, and the part of such cases in which they do. */
+  readonly consecutiveErrors: number
+  readonly enforcedConsecutiveErrors: number
+  /** The same for failures to connect. */
+  readonly consecutiveGatewayFailures: number
+  readonly enforcedConsecutiveGatewayFailures: number
+  /** Backends whose part of successes is this much below the mean of their service. */
+  readonly successRate: {
+    readonly minimumBackends: number
+    /** Connections to a backend in one interval, below which it is left out. */
+    readonly minimumConnections: number
+    /** In standard deviations. */
+    readonly deviations: number
+    readonly enforced: number
+  }
 }
 
 /** How backends are spoken to in TLS. */
@@ -95,7 +151,10 @@ export type BackendGroup = {
   /** Unique within its service: `us-central1-b/my-instance-group`. */
   readonly name: string
   readonly region: string
+  /** Empty for a regional group. */
   readonly zone: string
+  /** It is filled before groups that are not (`preference`). */
+  readonly isPreferred: boolean
   readonly balancing: Balancing
   readonly backends: readonly Backend[]
 }
@@ -105,7 +164,7 @@ export type Balancing = {
   readonly mode: 'CONNECTION' | 'UTILIZATION'
   /** Part of the processors in use, 0 to 1, times the capacity scaler. */
   readonly maxUtilization: number | undefined
-  /** Connections open to the whole group, times the capacity scaler. */
+  /** Connections open to the whole group, of all edges together, times the capacity scaler. */
   readonly maxConnections: number | undefined
   /** 0: the group gets nothing. */
   readonly capacityScaler: number

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import type { Backend, BackendGroup, BackendService, Frontend, HealthCheck, Snapshot } from './snapshot.ts'
+import { DEFAULT_SPREADING } from './spreading.ts'
 
 /** A frontend that differs from the guide's in what is given. */
 export function testFrontend(fields: Partial<Frontend> = {}): Frontend {
@@ -21,6 +22,7 @@ export function testGroup(fields: Partial<BackendGroup> = {}): BackendGroup {
     name: 'us-central1-b/my-instance-group',
     region: 'us-central1',
     zone: 'us-central1-b',
+    isPreferred: false,
     balancing: { mode: 'UTILIZATION', maxUtilization: 0.8, maxConnections: undefined, capacityScaler: 1 },
     backends: [testBackend()],
     ...fields,
@@ -41,6 +43,12 @@ export function testService(fields: Partial<BackendService> = {}): BackendServic
     healthCheck: 'my-tcp-health-check',
     logSampleRate: 0,
     groups: [testGroup()],
+    spreading: DEFAULT_SPREADING,
+    locality: { kind: 'ROUND_ROBIN' },
+    affinity: 'NONE',
+    maxConnections: undefined,
+    outlierDetection: undefined,
+    closeOnFailureMs: undefined,
     tls: undefined,
     ...fields,
   }
