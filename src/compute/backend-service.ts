@@ -1,5 +1,8 @@
 import { backend } from './backend.ts'
+import type { Report } from './json-schema.ts'
+import { isMapping } from './json-value.ts'
 import { loadBalancingScheme } from './load-balancing-scheme.ts'
+import { outlierDetection } from './outlier-detection.ts'
 import { NAME_PATTERN } from './reference.ts'
 import { defineResource } from './resource.ts'
 import {
@@ -19,6 +22,10 @@ import {
 import { serverDefaults } from './server-defaults.ts'
 
 const added = serverDefaults.backendServices
+const INTEGER_MAX = 2 ** 31 - 1
+const CLOSE_SEC_MAX = 3600
+/** Of Envoy, whose ring it is. */
+const RING_SIZE_MAX = 8_388_608
 const PEM_LENGTH_MAX = 1 << 20
 /** Labels of letters, digits and hyphens, with dots between them (RFC 1123 §2.1). */
 const HOST_NAME_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$'
@@ -27,25 +34,13 @@ const URI_PATTERN = '^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$'
 const HTTP_ONLY = 'For HTTP load balancers.'
 const PASSTHROUGH_ONLY = 'For load balancers that are not proxies.'
 const OTHER_AFFINITIES = [
-  'CLIENT_IP',
   'CLIENT_IP_NO_DESTINATION',
-  'CLIENT_IP_PORT_PROTO',
-  'CLIENT_IP_PROTO',
   'GENERATED_COOKIE',
   'HEADER_FIELD',
   'HTTP_COOKIE',
   'STRONG_COOKIE_AFFINITY',
 ]
-const OTHER_POLICIES = [
-  'LEAST_REQUEST',
-  'MAGLEV',
-  'ORIGINAL_DESTINATION',
-  'RANDOM',
-  'RING_HASH',
-  'WEIGHTED_GCP_RENDEZVOUS',
-  'WEIGHTED_MAGLEV',
-  'WEIGHTED_ROUND_ROBIN',
-]
+const OTHER_POLICIES = ['ORIGINAL_DESTINATION', 'WEIGHTED_GCP_RENDEZVOUS', 'WEIGHTED_MAGLEV', 'WEIGHTED_ROUND_ROBIN']
 
 const logConfig = object('The log of connections.', {
   enable: flag('Whether connections are logged.', { default: false }),
@@ -143,6 +138,46 @@ const connectionDraining = object(
   { default: {} },
 )
 
+// How a backend is chosen; most of it only the managed proxy has.
+const choice = {
+  serviceLbPolicy: optional(
+    reference('How connections are spread over regions, zones and groups; only for global services.', [
+      'serviceLbPolicies',
+    ]),
+  ),
+  localityLbPolicy: optional(
+    oneOf(
+      'How a backend is chosen inside a group: in turn, the less loaded of two, at random, or by a hash; `MAGLEV` with a session affinity and `ROUND_ROBIN` without, unless given.',
+      ['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'RING_HASH', 'MAGLEV'],
+      { unsupported: OTHER_POLICIES, remedy: 'give ROUND_ROBIN or remove it' },
+    ),
+  ),
+  consistentHash: optional(
+    object('How the hash of `RING_HASH` works.', {
+      minimumRingSize: optional(
+        text('Number of places on the ring; 1024 unless given.', { format: 'int64', examples: ['1024'] }),
+      ),
+      httpCookie: unsupported(HTTP_ONLY),
+      httpHeaderName: unsupported(HTTP_ONLY),
+    }),
+  ),
+  circuitBreakers: optional(
+    object('Limits, beyond which there are no connections.', {
+      maxConnections: optional(
+        integer('Maximum number of connections to the service; without it there is no limit.', 1, INTEGER_MAX, {
+          examples: [10_000],
+        }),
+      ),
+      maxPendingRequests: unsupported(HTTP_ONLY),
+      maxRequests: unsupported(HTTP_ONLY),
+      maxRequestsPerConnection: unsupported(HTTP_ONLY),
+      maxRetries: unsupported(HTTP_ONLY, [], 'remove it: the flag --retries of an edge says how often it tries again'),
+      connectTimeout: unsupported(HTTP_ONLY, [], 'remove it: an edge has the flag --connect-timeout'),
+    }),
+  ),
+  outlierDetection,
+} as const
+
 // What is not served here, and is accepted while it changes nothing.
 const otherFields = {
   port: recorded('Port of the backends in an older form; `portName` decides.'),
@@ -152,7 +187,6 @@ const otherFields = {
     'remove it and limit the clients by a firewall of the host',
   ),
   edgeSecurityPolicy: unsupported(HTTP_ONLY),
-  serviceLbPolicy: unsupported('How regions share connections.'),
   ipAddressSelectionPolicy: unsupported('Version of the address of a backend with both.', [
     'IPV4_ONLY',
     'IP_ADDRESS_SELECTION_POLICY_UNSPECIFIED',
@@ -163,14 +197,11 @@ const otherFields = {
   enableCDN: unsupported(HTTP_ONLY),
   cdnPolicy: unsupported(HTTP_ONLY),
   compressionMode: unsupported(HTTP_ONLY, ['DISABLED']),
-  consistentHash: unsupported(HTTP_ONLY),
   customRequestHeaders: unsupported(HTTP_ONLY),
   customResponseHeaders: unsupported(HTTP_ONLY),
   iap: unsupported(HTTP_ONLY),
   localityLbPolicies: unsupported('Policies for clients that speak gRPC.'),
   maxStreamDuration: unsupported(HTTP_ONLY),
-  circuitBreakers: unsupported('Bounds on connections and requests.'),
-  outlierDetection: unsupported('Ejection of backends after failed connections.'),
   customMetrics: unsupported('Metrics that backends report.'),
   securitySettings: unsupported('TLS of a service mesh.'),
   serviceBindings: unsupported('Services of a service mesh.'),
@@ -187,6 +218,24 @@ const otherFields = {
   externalManagedMigrationTestingPercentage: recorded('Migration between kinds of load balancers; not used.'),
   usedBy: outputOnly('URLs of what uses the service.'),
 } as const
+
+/**
+ * What the classic proxy does not have.
+ *
+ * Google's page says so of `localityLbPolicy` as a whole; `ROUND_ROBIN` is what there is without it.
+ */
+const MANAGED_ONLY = [
+  {
+    name: 'localityLbPolicy',
+    what: 'A locality load balancing policy',
+    isHarmless: (policy: unknown) => policy === 'ROUND_ROBIN',
+  },
+  { name: 'consistentHash', what: 'Consistent hashing', isHarmless: isEmpty },
+  { name: 'circuitBreakers', what: 'A circuit breaker', isHarmless: isEmpty },
+  // An empty one is one with all of its defaults.
+  { name: 'outlierDetection', what: 'Outlier detection', isHarmless: () => false },
+] as const
+const TO_MANAGED = 'remove it, or give EXTERNAL_MANAGED as loadBalancingScheme'
 
 /** Backend services (`compute#backendService`). */
 export const backendServices = defineResource(
@@ -218,21 +267,42 @@ export const backendServices = defineResource(
     connectionDraining,
     logConfig: optional(logConfig),
     loadBalancingScheme: loadBalancingScheme({ default: added.loadBalancingScheme }),
-    sessionAffinity: oneOf('Which connections go to the same backend.', ['NONE'], {
-      default: added.sessionAffinity,
-      unsupported: OTHER_AFFINITIES,
-      remedy: 'give NONE',
-    }),
-    localityLbPolicy: optional(
-      oneOf('How a backend is chosen inside a group.', ['ROUND_ROBIN'], {
-        unsupported: OTHER_POLICIES,
-        remedy: 'give ROUND_ROBIN or remove it',
-      }),
+    sessionAffinity: oneOf(
+      'Which connections go to the same backend: those with the same source and destination address, also with the same protocol, or with the same ports, too.',
+      ['NONE', 'CLIENT_IP', 'CLIENT_IP_PROTO', 'CLIENT_IP_PORT_PROTO'],
+      {
+        default: added.sessionAffinity,
+        unsupported: OTHER_AFFINITIES,
+        remedy: 'give NONE or CLIENT_IP: a TCP proxy sees no requests',
+      },
+    ),
+    ...choice,
+    closeOnFailureSec: optional(
+      integer(
+        'Extension of this project: seconds for which the health check of a backend may have failed before its connections are ended; without it, they go on.',
+        0,
+        CLOSE_SEC_MAX,
+        { examples: [30] },
+      ),
     ),
     ...otherFields,
   },
   {
     rules: (rule) => [
+      ...MANAGED_ONLY.map(({ name, what, isHarmless }) =>
+        rule(['loadBalancingScheme', name], ({ loadBalancingScheme: scheme, [name]: value }, report) => {
+          if (scheme !== 'EXTERNAL' || value === undefined || isHarmless(value)) return
+          report(name, `${what} is not supported with the load balancing scheme EXTERNAL`, TO_MANAGED, 'conflict')
+        }),
+      ),
+      rule(['loadBalancingScheme', 'backends'], ({ loadBalancingScheme: scheme, backends }, report) => {
+        for (const [index, { preference }] of backends.entries()) {
+          if (scheme !== 'EXTERNAL' || preference !== 'PREFERRED') continue
+          const problem = 'A preferred backend is not supported with the load balancing scheme EXTERNAL'
+          report(`backends[${index}].preference`, problem, TO_MANAGED, 'conflict')
+        }
+      }),
+      rule(['localityLbPolicy', 'sessionAffinity', 'consistentHash'], checkHash),
       rule(['protocol', 'tlsSettings'], ({ protocol, tlsSettings: settings }, report) => {
         if (settings === undefined) return
         if (protocol !== 'SSL') {
@@ -276,3 +346,28 @@ export const backendServices = defineResource(
     ],
   },
 )
+
+function isEmpty(value: unknown): boolean {
+  return isMapping(value) && Object.keys(value).length === 0
+}
+
+type HashFields = {
+  readonly localityLbPolicy?: string
+  readonly sessionAffinity: string
+  readonly consistentHash?: { readonly minimumRingSize?: string }
+}
+
+function checkHash({ localityLbPolicy, sessionAffinity, consistentHash }: HashFields, report: Report): void {
+  if (consistentHash === undefined || isEmpty(consistentHash)) return
+  const policy = localityLbPolicy ?? (sessionAffinity === 'NONE' ? 'ROUND_ROBIN' : 'MAGLEV')
+  if (policy !== 'MAGLEV' && policy !== 'RING_HASH') {
+    const problem = 'it is only applicable when localityLbPolicy is set to MAGLEV or RING_HASH'
+    report('consistentHash', problem, 'remove it, or give one of these', 'conflict')
+  }
+  const { minimumRingSize } = consistentHash
+  if (minimumRingSize === undefined) return
+  const size = Number(minimumRingSize)
+  if (size >= 1 && size <= RING_SIZE_MAX) return
+  const problem = `${minimumRingSize} is not between 1 and ${RING_SIZE_MAX}`
+  report('consistentHash.minimumRingSize', problem, 'give a number such as 1024')
+}

@@ -1,4 +1,5 @@
 import type { Report } from './json-schema.ts'
+import { parseReference } from './reference.ts'
 import { fraction, integer, object, oneOf, optional, recorded, reference, text, unsupported } from './schema.ts'
 import { serverDefaults } from './server-defaults.ts'
 
@@ -34,7 +35,13 @@ export const backend = object(
     }),
     description: optional(text('Free text.')),
     failover: unsupported('Whether the group is used only when others fail.'),
-    preference: unsupported('Whether the group is filled first.', ['DEFAULT', 'PREFERENCE_UNSPECIFIED']),
+    preference: optional(
+      oneOf(
+        'Whether the group is filled before those that are not preferred.',
+        ['PREFERRED', 'DEFAULT', 'PREFERENCE_UNSPECIFIED'],
+        {},
+      ),
+    ),
     trafficDuration: unsupported('The duration of requests.', ['TRAFFIC_DURATION_UNSPECIFIED', 'SHORT']),
     maxRate: unsupported(RATES, [], NO_RATES),
     maxRatePerInstance: unsupported(RATES, [], NO_RATES),
@@ -52,7 +59,7 @@ export const backend = object(
         report('capacityScaler', `${capacityScaler} is neither 0 nor between 0.1 and 1`, 'give 0 to drain the group')
       }),
       rule(
-        ['balancingMode', 'maxUtilization', 'maxConnections', 'maxConnectionsPerInstance', 'maxConnectionsPerEndpoint'],
+        ['group', 'balancingMode', 'maxConnections', 'maxConnectionsPerInstance', 'maxConnectionsPerEndpoint'],
         checkBounds,
       ),
     ],
@@ -60,8 +67,8 @@ export const backend = object(
 )
 
 type Bounds = {
+  readonly group: string
   readonly balancingMode: 'UTILIZATION' | 'CONNECTION'
-  readonly maxUtilization?: number
   readonly maxConnections?: number
   readonly maxConnectionsPerInstance?: number
   readonly maxConnectionsPerEndpoint?: number
@@ -80,7 +87,16 @@ function checkBounds(fields: Bounds, report: Report): void {
     return
   }
   if (given.length === 0) {
-    const remedy = `give one of ${CONNECTION_BOUNDS.join(', ')}`
-    report('', 'balancingMode CONNECTION needs a target number of connections', remedy, 'required')
+    const [last = '', ...others] = boundsOf(fields.group).toReversed()
+    const names = `${others.toReversed().join(', ')} or ${last}`
+    report('balancingMode', `Either ${names} should be set with CONNECTION mode`, `give one of them`)
   }
+}
+
+/** The bounds that a group may have, as far as its reference tells what it is. */
+function boundsOf(group: string): readonly string[] {
+  const collection = parseReference(group)?.collection
+  const [total, perInstance, perEndpoint] = CONNECTION_BOUNDS
+  if (collection === 'instanceGroups') return [total, perInstance]
+  return collection === 'networkEndpointGroups' ? [total, perEndpoint] : CONNECTION_BOUNDS
 }

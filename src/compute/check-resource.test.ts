@@ -17,6 +17,7 @@ const least: Record<CollectionName, Fields> = {
   sslCertificates: { name: 'c', certificate: CERTIFICATE, privateKey: PRIVATE_KEY },
   sslPolicies: { name: 'p' },
   backendServices: { name: 'b' },
+  serviceLbPolicies: { name: 'p' },
   healthChecks: { name: 'h', type: 'TCP', tcpHealthCheck: {} },
   instanceGroups: { name: 'g', zone: 'us-central1-b' },
   instances: { name: 'i', zone: 'us-central1-b' },
@@ -205,7 +206,11 @@ test('backend services: bounds, balancing modes and what goes with them', () => 
     [{ logConfig: { enable: 'yes' } }, 'logConfig.enable'],
     [{ protocol: 'HTTP' }, 'protocol', 'unsupported'],
     [{ protocol: 'tcp' }, 'protocol'],
-    [{ sessionAffinity: 'CLIENT_IP' }, 'sessionAffinity', 'unsupported'],
+    [{ sessionAffinity: 'CLIENT_IP_NO_DESTINATION' }, 'sessionAffinity', 'unsupported'],
+    [{ sessionAffinity: 'HTTP_COOKIE' }, 'sessionAffinity', 'unsupported'],
+    [{ localityLbPolicy: 'WEIGHTED_MAGLEV' }, 'localityLbPolicy', 'unsupported'],
+    [{ serviceLbPolicy: 'global/healthChecks/h' }, 'serviceLbPolicy', 'wrongKind'],
+    [{ closeOnFailureSec: 3601 }, 'closeOnFailureSec'],
     [{ loadBalancingScheme: 'INTERNAL' }, 'loadBalancingScheme', 'unsupported'],
     [{ securityPolicy: 'global/securityPolicies/p' }, 'securityPolicy', 'unsupported'],
     [{ iap: { enabled: true } }, 'iap', 'unsupported'],
@@ -225,8 +230,9 @@ test('backend services: bounds, balancing modes and what goes with them', () => 
     [backend({ balancingMode: 'RATE' }), 'backends[0].balancingMode', 'unsupported'],
     [backend({ maxRate: 5 }), 'backends[0].maxRate', 'unsupported'],
     [backend({ failover: true }), 'backends[0].failover', 'unsupported'],
-    [backend({ preference: 'PREFERRED' }), 'backends[0].preference', 'unsupported'],
-    [connection({}), 'backends[0]', 'required'],
+    [backend({ preference: 'PREFERRED' }), 'backends[0].preference', 'conflict'],
+    [backend({ preference: 'FIRST' }), 'backends[0].preference'],
+    [connection({}), 'backends[0].balancingMode'],
     [
       connection({ maxConnections: 1, maxConnectionsPerInstance: 1 }),
       'backends[0].maxConnectionsPerInstance',
@@ -235,6 +241,129 @@ test('backend services: bounds, balancing modes and what goes with them', () => 
     [{ backends: [{ group: 'g' }, { group: 'g' }] }, 'backends[1].group', 'conflict'],
     [{ backends: {} }, 'backends'],
     [{ backends: [null] }, 'backends[0]'],
+  )
+})
+
+const MANAGED = { loadBalancingScheme: 'EXTERNAL_MANAGED' }
+
+test('backend services: what only the managed proxy has is refused for the classic one', () => {
+  const fields: readonly (readonly [Fields, string])[] = [
+    [{ localityLbPolicy: 'MAGLEV' }, 'localityLbPolicy'],
+    [{ localityLbPolicy: 'LEAST_REQUEST' }, 'localityLbPolicy'],
+    [{ circuitBreakers: { maxConnections: 10 } }, 'circuitBreakers'],
+    [{ outlierDetection: {} }, 'outlierDetection'],
+    [{ sessionAffinity: 'CLIENT_IP', consistentHash: { minimumRingSize: '10' } }, 'consistentHash'],
+    [{ backends: [{ group: 'g', preference: 'PREFERRED' }] }, 'backends[0].preference'],
+  ]
+  for (const [given, path] of fields) {
+    assertWrong(
+      'backendServices',
+      [given, path, 'conflict'],
+      [{ ...given, loadBalancingScheme: 'EXTERNAL' }, path, 'conflict'],
+    )
+    assertSound('backendServices', { ...given, ...MANAGED })
+    const [{ rule, remedy }] = problemsOf('backendServices', given)
+    assert.match(rule, / is not supported with the load balancing scheme EXTERNAL$/)
+    assert.match(remedy, /EXTERNAL_MANAGED/)
+  }
+  for (const scheme of ['EXTERNAL', 'EXTERNAL_MANAGED']) {
+    assertSound(
+      'backendServices',
+      ...['NONE', 'CLIENT_IP', 'CLIENT_IP_PROTO', 'CLIENT_IP_PORT_PROTO'].map((sessionAffinity) => {
+        return { loadBalancingScheme: scheme, sessionAffinity }
+      }),
+      // As without it.
+      { loadBalancingScheme: scheme, localityLbPolicy: 'ROUND_ROBIN' },
+      { loadBalancingScheme: scheme, serviceLbPolicy: 'p', closeOnFailureSec: 0 },
+      { loadBalancingScheme: scheme, backends: [{ group: 'g', preference: 'DEFAULT' }] },
+      { loadBalancingScheme: scheme, circuitBreakers: {}, consistentHash: {}, outlierDetection: null },
+    )
+  }
+})
+
+test('backend services: hash, limits and outliers have the bounds of Google', () => {
+  const outliers = (given: Fields): Fields => ({ ...MANAGED, outlierDetection: given })
+  const ring = (minimumRingSize: unknown, given: Fields = {}): Fields => {
+    return { ...MANAGED, localityLbPolicy: 'RING_HASH', consistentHash: { minimumRingSize }, ...given }
+  }
+  assertSound(
+    'backendServices',
+    ring('1024'),
+    ring(1),
+    ring(8_388_608, { localityLbPolicy: 'MAGLEV' }),
+    ring('9', { localityLbPolicy: undefined, sessionAffinity: 'CLIENT_IP' }),
+    outliers({ interval: { seconds: '2', nanos: 500_000_000 }, baseEjectionTime: { seconds: 315_576_000_000 } }),
+    outliers({ interval: { nanos: 1_000_000 }, maxEjectionPercent: 0, successRateStdevFactor: 0 }),
+  )
+  assertWrong(
+    'backendServices',
+    [ring('0'), 'consistentHash.minimumRingSize'],
+    [ring(8_388_609), 'consistentHash.minimumRingSize'],
+    [ring('-1'), 'consistentHash.minimumRingSize'],
+    [ring('9', { localityLbPolicy: 'RANDOM' }), 'consistentHash', 'conflict'],
+    [ring('9', { localityLbPolicy: undefined }), 'consistentHash', 'conflict'],
+    [{ ...MANAGED, circuitBreakers: { maxConnections: 0 } }, 'circuitBreakers.maxConnections'],
+    [{ ...MANAGED, circuitBreakers: { maxRequests: 1 } }, 'circuitBreakers.maxRequests', 'unsupported'],
+    [outliers({ maxEjectionPercent: 101 }), 'outlierDetection.maxEjectionPercent'],
+    [outliers({ consecutiveErrors: 0 }), 'outlierDetection.consecutiveErrors'],
+    [outliers({ interval: { seconds: '0' } }), 'outlierDetection.interval.seconds'],
+    [outliers({ interval: { nanos: 999_999 } }), 'outlierDetection.interval.nanos'],
+    [outliers({ interval: { seconds: '2147484' } }), 'outlierDetection.interval.seconds'],
+    [outliers({ baseEjectionTime: { seconds: '315576000001' } }), 'outlierDetection.baseEjectionTime.seconds'],
+    [outliers({ baseEjectionTime: { seconds: 'x' } }), 'outlierDetection.baseEjectionTime.seconds'],
+    [outliers({ baseEjectionTime: '30s' }), 'outlierDetection.baseEjectionTime'],
+  )
+  const { resource } = checkedResource('backendServices', ring(1024))
+  // As JSON of Google's APIs has numbers of 64 bits.
+  assert.equal(resource.consistentHash?.minimumRingSize, '1024')
+})
+
+test('a group without a target is refused in Google’s words for its kind', () => {
+  const rule = (group: string) => {
+    return problemsOf('backendServices', { backends: [{ group, balancingMode: 'CONNECTION' }] })[0]?.rule
+  }
+  const either = 'Either maxConnections or'
+  assert.equal(
+    rule('zones/z/instanceGroups/g'),
+    `${either} maxConnectionsPerInstance should be set with CONNECTION mode`,
+  )
+  assert.equal(
+    rule('zones/z/networkEndpointGroups/g'),
+    `${either} maxConnectionsPerEndpoint should be set with CONNECTION mode`,
+  )
+  assert.equal(
+    rule('g'),
+    'Either maxConnections, maxConnectionsPerInstance or maxConnectionsPerEndpoint should be set with CONNECTION mode',
+  )
+})
+
+test('service LB policies: a part of percent, and isolation by both of its fields', () => {
+  const threshold = (failoverHealthThreshold: unknown): Fields => ({ failoverConfig: { failoverHealthThreshold } })
+  const isolation = (isolationGranularity?: string, isolationMode?: string): Fields => {
+    return { isolationConfig: { isolationGranularity, isolationMode } }
+  }
+  assertSound(
+    'serviceLbPolicies',
+    { loadBalancingAlgorithm: 'SPRAY_TO_WORLD', autoCapacityDrain: { enable: true }, labels: { a: 'b' } },
+    { loadBalancingAlgorithm: 'LOAD_BALANCING_ALGORITHM_UNSPECIFIED', description: 'd'.repeat(1024) },
+    threshold(1),
+    threshold(99),
+    isolation('REGION', 'STRICT'),
+    isolation('REGION', 'NEAREST'),
+    isolation(),
+    isolation('ISOLATION_GRANULARITY_UNSPECIFIED', 'ISOLATION_MODE_UNSPECIFIED'),
+  )
+  assertWrong(
+    'serviceLbPolicies',
+    [{ loadBalancingAlgorithm: 'NEAREST' }, 'loadBalancingAlgorithm'],
+    [{ description: 'd'.repeat(1025) }, 'description'],
+    [threshold(0), 'failoverConfig.failoverHealthThreshold'],
+    [threshold(100), 'failoverConfig.failoverHealthThreshold'],
+    [isolation('REGION'), 'isolationConfig.isolationMode', 'required'],
+    [isolation(undefined, 'STRICT'), 'isolationConfig.isolationGranularity', 'required'],
+    [isolation('REGION', 'ISOLATION_MODE_UNSPECIFIED'), 'isolationConfig.isolationMode', 'required'],
+    [isolation('ZONE', 'STRICT'), 'isolationConfig.isolationGranularity'],
+    [{ failover: {} }, 'failover', 'unknownField'],
   )
 })
 
@@ -495,8 +624,8 @@ test('all problems of a resource are found at once, each with its rule and remed
     ],
   })
   assert.deepEqual(problems.map(formatProblem), [
-    'lb.yaml: backendServices/b: backends[0]: balancingMode CONNECTION needs a target number of connections; ' +
-      'give one of maxConnections, maxConnectionsPerInstance, maxConnectionsPerEndpoint',
+    'lb.yaml: backendServices/b: backends[0].balancingMode: Either maxConnections, maxConnectionsPerInstance or ' +
+      'maxConnectionsPerEndpoint should be set with CONNECTION mode; give one of them',
     'lb.yaml: backendServices/b: backends[1].maxUtilisation: there is no field of this name; ' +
       'give maxUtilization, if you meant that, or remove it',
     'lb.yaml: backendServices/b: timeoutSec: 0 is not between 1 and 2147483647; ' +

@@ -30,6 +30,10 @@ const cases: Record<string, { readonly kept: Record<string, string>; readonly re
   },
   'port-range': { kept: { '110': '110', '0-65535': '0-65535' }, refused: ['2-1', '1-65536', '-', '1-2-3', 'all'] },
   'ip-protocol': { kept: { tcp: 'tcp', TCP: 'tcp', all: 'all', '255': '255' }, refused: ['256', 'quic', '', '06'] },
+  int64: {
+    kept: { '0': '0', '007': '7', '315576000000': '315576000000' },
+    refused: ['', '-1', '1.5', '1e3', '9'.repeat(16)],
+  },
   ascii: { kept: { '': '', 'ping\r\n\0': 'ping\r\n\0' }, refused: ['é', '\ud800'] },
   'certificate-pem': {
     kept: {

@@ -50,6 +50,12 @@ export const formats: Readonly<Record<string, Format>> = {
     takesNumbers: true,
     read: (text) => (isIpProtocol(text.toLowerCase()) ? text.toLowerCase() : undefined),
   },
+  /** JSON of Google's APIs has whole numbers of 64 bits as texts, and clients fail at anything else. */
+  int64: {
+    expected: 'a whole number that is not negative',
+    takesNumbers: true,
+    read: (text) => (/^[0-9]{1,15}$/.test(text) ? String(Number(text)) : undefined),
+  },
   ascii: { expected: 'a text of ASCII characters', read: (text) => (/^\p{ASCII}*$/u.test(text) ? text : undefined) },
   'certificate-pem': {
     expected: 'a certificate in PEM without a private key',

@@ -12,6 +12,7 @@ const REMEDY = 'give EXTERNAL or EXTERNAL_MANAGED: the load balancer is an exter
 
 /** The field `loadBalancingScheme`, which several resources have. */
 export function loadBalancingScheme(options: { readonly default?: (typeof EXTERNAL_SCHEMES)[number] } = {}) {
-  const description = 'Kind of load balancer: the classic or the managed external proxy, which are the same here.'
+  const description =
+    'Kind of load balancer: the classic or the managed external proxy; some fields of backend services are for the managed one only.'
   return oneOf(description, EXTERNAL_SCHEMES, { ...options, unsupported: OTHER_SCHEMES, remedy: REMEDY })
 }

@@ -39,8 +39,9 @@ export function readResources(text: string, source: string): ReadResources {
     add('', '', 'required', 'there is no resource', 'add some, or write [] to have none')
   }
   const resources: CheckedResource[] = []
-  for (const [index, value] of values.entries()) {
+  for (const [index, given] of values.entries()) {
     const fallback = `resource ${index + 1}`
+    const value = withShortName(given)
     const collection = isMapping(value)
       ? readCollection(value, (...problem) => add(fallback, ...problem))
       : add(fallback, '', 'invalid', `${quoted(value)} is not a resource`, 'give a mapping with kind and name')
@@ -49,6 +50,16 @@ export function readResources(text: string, source: string): ReadResources {
     if (checked !== undefined) resources.push(checked)
   }
   return { resources, problems: problems.toArray() }
+}
+
+/**
+ * Google's newer APIs call a resource by its path, `projects/p/locations/global/serviceLbPolicies/n`, which says what
+ * `selfLink` says elsewhere.
+ */
+function withShortName(value: unknown): unknown {
+  if (!isMapping(value) || typeof value.name !== 'string') return value
+  const { collection, scope, name } = parseReference(value.name) ?? {}
+  return collection === 'serviceLbPolicies' && scope !== undefined ? { selfLink: value.name, ...value, name } : value
 }
 
 type Add = (path: string, code: Problem['code'], rule: string, remedy: string) => void

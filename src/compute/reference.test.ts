@@ -25,6 +25,11 @@ test('a reference is read in every form that clients send', () => {
   const name = 'n'
   const global: Scope = { kind: 'global' }
   assert.deepEqual(parseReference('global/backendServices/n'), { collection: 'backendServices', scope: global, name })
+  const policy = { collection: 'serviceLbPolicies', scope: global, name }
+  for (const start of ['https://networkservices.googleapis.com/v1/', '//networkservices.googleapis.com/', '']) {
+    assert.deepEqual(parseReference(`${start}projects/p/locations/global/serviceLbPolicies/n`), policy, start)
+  }
+  assert.equal(parseReference('projects/p/locations/us-central1/serviceLbPolicies/n'), undefined)
   const region: Scope = { kind: 'region', region: 'r' }
   assert.deepEqual(parseReference('regions/r/addresses/n'), { collection: 'addresses', scope: region, name })
   assert.deepEqual(parseReference('backendServices/n'), { collection: 'backendServices', scope: undefined, name })

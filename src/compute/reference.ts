@@ -27,7 +27,8 @@ export function isResourceName(text: string): boolean {
  * Reads a reference in any form; undefined for anything else.
  *
  * Forms: a full URL on any host, `projects/p/global/backendServices/n`, `global/backendServices/n`,
- * `zones/z/instances/n`, `regions/r/addresses/n`, `backendServices/n`, and the bare name.
+ * `zones/z/instances/n`, `regions/r/addresses/n`, `backendServices/n`, and the bare name. Google's newer APIs write
+ * `locations/global` for `global`.
  */
 export function parseReference(text: string): Reference | undefined {
   const segments = text.length > REFERENCE_LENGTH_MAX ? undefined : localSegments(text)
@@ -70,6 +71,7 @@ function localSegments(text: string): string[] | undefined {
 }
 
 function readScope([kind, location, ...rest]: readonly string[]): Scope | undefined {
+  if (kind === 'locations' && location === 'global') return rest.length === 0 ? { kind: 'global' } : undefined
   if (kind === 'global') return location === undefined ? { kind: 'global' } : undefined
   if (location === undefined || rest.length > 0 || !isResourceName(location)) return undefined
   if (kind === 'regions') return { kind: 'region', region: location }

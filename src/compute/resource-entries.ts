@@ -69,6 +69,7 @@ function takes(field: Schema): string {
   if (collections !== undefined) return `a reference to one of ${collections.map((name) => `\`${name}\``).join(', ')}`
   if (type === 'integer') return `a whole number from ${minimum} to ${maximum}`
   if (type === 'number') return `a number from ${minimum} to ${maximum}`
+  if (field.format === 'int64') return 'a whole number'
   if (items !== undefined) return items.type === 'object' ? 'a list' : `a list: ${takes(items)}`
   if (type === 'boolean') return '`true` or `false`'
   return type === 'string' ? 'a text' : 'a mapping'

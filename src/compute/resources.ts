@@ -8,6 +8,7 @@ import { instanceGroups } from './instance-group.ts'
 import type { ValueOf } from './json-schema.ts'
 import { networkEndpointGroups } from './network-endpoint-group.ts'
 import type { Scope } from './reference.ts'
+import { serviceLbPolicies } from './service-lb-policy.ts'
 import { sslCertificates } from './ssl-certificate.ts'
 import { sslPolicies } from './ssl-policy.ts'
 import { targetSslProxies } from './target-ssl-proxy.ts'
@@ -22,6 +23,7 @@ export const definitions = {
   sslCertificates,
   sslPolicies,
   backendServices,
+  serviceLbPolicies,
   healthChecks,
   instanceGroups,
   instances,

@@ -57,6 +57,8 @@ export const serverDefaults = {
     /** [doc] "The default value is 1.0", of a log that is given; [tf] */
     'logConfig.sampleRate': 1,
   },
+  /** Not known of any: Google says what holds without a field, and not that it is shown. */
+  serviceLbPolicies: {},
   healthChecks: {
     /** [doc] "The default value is 5 seconds"; [tf] */
     checkIntervalSec: 5,

@@ -13,6 +13,7 @@ const textsOfFormat: Readonly<Record<string, readonly unknown[]>> = {
   'one-port-range': ['110', '110-110', 443],
   'port-range': ['110', '8000-8999', 443],
   'ip-protocol': ['tcp', 'UDP', 6],
+  int64: ['30', '007', 1024],
   ascii: ['', 'ping\r\n'],
   'certificate-pem': [CERTIFICATE],
   'private-key-pem': [PRIVATE_KEY],

@@ -34,7 +34,7 @@ export function compileBackends(
       name,
       region,
       zone,
-      isPreferred: false,
+      isPreferred: entry.preference === 'PREFERRED',
       balancing,
       backends: backends.toSorted((a, b) => compareTexts(a.name, b.name)),
     })

@@ -323,6 +323,12 @@ test('a service without backends and health check is compiled: it refuses every 
       healthCheck: undefined,
       logSampleRate: 0.5,
       groups: [],
+      spreading: DEFAULT_SPREADING,
+      locality: { kind: 'ROUND_ROBIN' },
+      affinity: 'NONE',
+      maxConnections: undefined,
+      outlierDetection: undefined,
+      closeOnFailureMs: undefined,
       tls: undefined,
     },
   ])
@@ -394,6 +400,7 @@ test('a network endpoint group has its endpoints as backends, without any named 
     name: 'us-central1-b/my-neg',
     region: 'us-central1',
     zone: 'us-central1-b',
+    isPreferred: false,
     balancing: { mode: 'CONNECTION', maxUtilization: undefined, maxConnections: 200, capacityScaler: 1 },
     backends: [
       { name: '10.128.0.8:8080', address: '10.128.0.8', port: 8080 },

@@ -3,6 +3,7 @@ import type { CheckedResource } from '../compute/resources.ts'
 import { compareTexts } from '../text/compare-texts.ts'
 import { beginCompilation, type FoundProblem } from './compilation.ts'
 import { compileFrontends } from './frontends.ts'
+import { findMixedModes } from './shared-groups.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** A snapshot, or everything that is wrong with the resources. */
@@ -17,8 +18,9 @@ export type CompileResult = { readonly snapshot: Snapshot } | { readonly problem
  */
 export function compile(resources: readonly CheckedResource[], earlier: readonly Problem[] = []): CompileResult {
   const compiled = compileOrFind(resources, earlier)
-  if ('snapshot' in compiled && earlier.length === 0) return compiled
-  const findings = 'findings' in compiled ? compiled.findings : []
+  const mixed = findMixedModes(resources)
+  if ('snapshot' in compiled && earlier.length === 0 && mixed.length === 0) return compiled
+  const findings = ('findings' in compiled ? [...compiled.findings, ...mixed] : [...mixed]).sort(compareFindings)
   return { problems: [...earlier, ...findings.map(({ problem }) => problem)] }
 }
 
@@ -29,7 +31,7 @@ export function compileOrFind(
 ): { readonly snapshot: Snapshot } | { readonly findings: readonly FoundProblem[] } {
   const findings: FoundProblem[] = []
   const compiled = compileFrontends(beginCompilation(resources, findings, earlier))
-  if (findings.length > 0) return { findings: findings.toSorted((a, b) => compareProblems(a.problem, b.problem)) }
+  if (findings.length > 0) return { findings: findings.toSorted(compareFindings) }
   const backends = compiled.map(({ backend }) => backend)
   const healthChecks = backends.flatMap(({ healthCheck }) => healthCheck ?? [])
   return {
@@ -46,7 +48,7 @@ function eachOnce<Named extends { readonly name: string }>(items: readonly Named
   return [...new Set(items)].toSorted((a, b) => compareTexts(a.name, b.name))
 }
 
-function compareProblems(a: Problem, b: Problem): number {
+function compareFindings({ problem: a }: FoundProblem, { problem: b }: FoundProblem): number {
   return (
     compareTexts(a.source, b.source) ||
     compareTexts(a.resource, b.resource) ||

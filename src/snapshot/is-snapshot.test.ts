@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isSnapshot } from './is-snapshot.ts'
+import { isSnapshot, readSnapshot } from './is-snapshot.ts'
 import { EMPTY_SNAPSHOT, type Probe, type Snapshot } from './snapshot.ts'
-import { testFrontend, testGroup, testHealthCheck, testService } from './test-snapshot.ts'
+import { testFrontend, testGroup, testHealthCheck, testService, testSnapshot } from './test-snapshot.ts'
 
 const PROBES: readonly Probe[] = [
   { kind: 'SSL', request: '', response: '' },
@@ -131,6 +131,21 @@ test('names are unique and lead to something', () => {
     { ...WHOLE, frontends: [{ ...frontend, address: '2001:DB8::1' }] },
   ]) {
     assert.ok(!isSnapshot(wrong), JSON.stringify(wrong))
+  }
+})
+
+test('a snapshot of a version without a choice is completed, and nothing that was said is changed', () => {
+  const before = JSON.parse(JSON.stringify(testSnapshot([testFrontend()], [testService({ healthCheck: undefined })])))
+  for (const service of before.services) {
+    for (const field of ['spreading', 'locality', 'affinity']) delete service[field]
+    for (const group of service.groups) delete group.isPreferred
+  }
+  assert.ok(!isSnapshot(before))
+  const [service] = readSnapshot(before)?.services ?? []
+  assert.deepEqual(service, JSON.parse(JSON.stringify(testService({ healthCheck: undefined }))))
+  assert.deepEqual(readSnapshot(WHOLE), WHOLE)
+  for (const other of [null, 7, [], {}, { services: [null] }, { services: [{ groups: [7] }] }]) {
+    assert.equal(readSnapshot(other), undefined)
   }
 })
 

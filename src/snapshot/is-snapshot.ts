@@ -2,6 +2,7 @@ import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
 import { MIN_TLS_VERSIONS, PROFILES } from '../compute/ssl-features.ts'
 import { isFlag, isListOf, isNumber, isObjectOf, isOneOf, isOptional, isText, isWhole, type Shape } from './shape.ts'
 import type { Snapshot } from './snapshot.ts'
+import { DEFAULT_SPREADING } from './spreading.ts'
 
 /** setTimeout(3) counts milliseconds in 31 bits. */
 const TIMER_MS_MAX = 2 ** 31 - 1
@@ -133,9 +134,40 @@ const hasParts = isObjectOf({
   healthChecks: isListOf(isHealthCheck),
 })
 
+const hasServices = isObjectOf({ services: isListOf(isObjectOf({ groups: isListOf(isObjectOf({})) })) })
+
+/** How a service was before it could say otherwise. */
+const BEFORE_CHOICE: Pick<Snapshot['services'][number], 'spreading' | 'locality' | 'affinity'> = {
+  spreading: DEFAULT_SPREADING,
+  locality: { kind: 'ROUND_ROBIN' },
+  affinity: 'NONE',
+}
+
 /** Says whether a value from outside is a snapshot that a data plane can be given: complete, and consistent. */
 export function isSnapshot(value: unknown): value is Snapshot {
   return hasParts(value) && isConsistent(value as Snapshot)
+}
+
+/**
+ * A snapshot from outside: from a controller, or kept on disk; undefined: it is none.
+ *
+ * One of a version before there was a choice is completed, so that an edge can be updated before its controller, and
+ * starts with what it has kept.
+ */
+export function readSnapshot(value: unknown): Snapshot | undefined {
+  const whole = completed(value)
+  return isSnapshot(whole) ? whole : undefined
+}
+
+function completed(value: unknown): unknown {
+  if (!hasServices(value)) return value
+  const { services, ...rest } = value as { readonly services: readonly { readonly groups: readonly object[] }[] }
+  const whole = services.map(({ groups, ...service }) => ({
+    ...BEFORE_CHOICE,
+    ...service,
+    groups: groups.map((group) => ({ isPreferred: false, ...group })),
+  }))
+  return { ...rest, services: whole }
 }
 
 /** All names are unique in their list, and lead to something. */

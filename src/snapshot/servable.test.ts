@@ -23,7 +23,7 @@ const OTHER = [
     protocol: 'TCP',
     portName: 'tcp110',
     healthChecks: ['my-tcp-health-check'],
-    backends: [{ group: 'my-instance-group', balancingMode: 'CONNECTION', maxConnections: 10 }],
+    backends: [{ group: 'my-instance-group', maxConnections: 10 }],
   }),
 ]
 

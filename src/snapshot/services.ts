@@ -6,7 +6,7 @@ import { compileHealthChecks } from './health-checks.ts'
 import { resolve } from './resolve.ts'
 import { type ResourceIn, scopedName } from './resource-index.ts'
 import type { BackendService, BackendTls, HealthCheck } from './snapshot.ts'
-import { DEFAULT_SPREADING } from './spreading.ts'
+import { compileChoice, compileSpreading } from './spreading.ts'
 
 /** A service with what a snapshot lists beside it. */
 export type CompiledService = { readonly service: BackendService; readonly healthCheck: HealthCheck | undefined }
@@ -26,12 +26,8 @@ export function compileServices(compilation: Compilation): ReadonlyMap<ResourceI
       healthCheck: healthCheck?.name,
       logSampleRate: logConfig?.enable ? logConfig.sampleRate : 0,
       groups: compileBackends(compilation, checked, groups),
-      spreading: DEFAULT_SPREADING,
-      locality: { kind: 'ROUND_ROBIN' },
-      affinity: 'NONE',
-      maxConnections: undefined,
-      outlierDetection: undefined,
-      closeOnFailureMs: undefined,
+      spreading: compileSpreading(compilation, checked),
+      ...compileChoice(checked.resource),
       tls: compileTls(checked.resource),
     }
     services.set(checked, { service, healthCheck })

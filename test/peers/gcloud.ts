@@ -26,9 +26,15 @@ export class Gcloud {
 
   /** Runs `gcloud compute …`, whatever becomes of it. */
   run(...args: readonly string[]): Promise<GcloudRun> {
+    return this.runAny('compute', ...args)
+  }
+
+  /** The same with a command of any of Google's APIs that a controller has. */
+  runAny(...args: readonly string[]): Promise<GcloudRun> {
     const env = {
       ...process.env,
       CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: `${this.#url}/compute/v1/`,
+      CLOUDSDK_API_ENDPOINT_OVERRIDES_NETWORKSERVICES: `${this.#url}/ns/`,
       CLOUDSDK_AUTH_DISABLE_CREDENTIALS: 'true',
       CLOUDSDK_CORE_PROJECT: 'p',
       CLOUDSDK_CORE_DISABLE_PROMPTS: '1',
@@ -37,7 +43,7 @@ export class Gcloud {
       CLOUDSDK_CONFIG: this.#configuration,
     }
     return new Promise((resolve) => {
-      execFile('gcloud', ['compute', ...args], { env, timeout: 60_000 }, (error, stdout, stderr) => {
+      execFile('gcloud', args, { env, timeout: 60_000 }, (error, stdout, stderr) => {
         resolve({ status: error === null ? 0 : Number(error.code ?? 1), stdout, stderr })
       })
     })

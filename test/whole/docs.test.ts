@@ -18,6 +18,7 @@ import { parseSteer } from '../../src/cli/steer.ts'
 import { parseVerify, parseWhoami } from '../../src/cli/verify.ts'
 import { readResources } from '../../src/compute/read-resources.ts'
 import { methods } from '../../src/controller/methods/methods.ts'
+import { networkServicesMethods } from '../../src/controller/methods/network-services.ts'
 import { compile } from '../../src/snapshot/compile.ts'
 import { issue } from '../../src/tls/test-certificates.ts'
 
@@ -152,8 +153,12 @@ test('every example of a configuration in the documents is one that the agent or
 
 test('the page of the API has every method that a controller serves, and no other', () => {
   const served = new Map<string, string[]>()
-  for (const { collection, action } of methods) served.set(collection, [...(served.get(collection) ?? []), action])
-  const rows = [...read('docs/guides/api.md').matchAll(/^\| `(\w+)` +\| (`\w+`(?:, `\w+`)*) +\|$/gm)]
+  const add = (collection: string, action: string) => {
+    served.set(collection, [...(served.get(collection) ?? []), action])
+  }
+  for (const { collection, action } of methods) add(collection, action)
+  for (const { id, action } of networkServicesMethods) add(id.slice(0, -action.length - 1), action)
+  const rows = [...read('docs/guides/api.md').matchAll(/^\| `([\w.]+)` +\| (`\w+`(?:, `\w+`)*) +\|$/gm)]
   const told = rows.map(([, collection, actions]) => [collection, actions.match(/\w+/g)?.sort()])
   assert.deepEqual(Object.fromEntries(told), Object.fromEntries([...served].map(([name, all]) => [name, all.sort()])))
 })

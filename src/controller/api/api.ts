@@ -6,6 +6,8 @@ import { checkAnswerForm, isPretty } from '../methods/answer-text.ts'
 import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
 import type { Call } from '../methods/call.ts'
 import { DISCOVERY_PATHS, discoveryDocument } from '../methods/discovery.ts'
+import { isNetworkServicesPath, networkServicesRoute } from '../methods/network-services.ts'
+import { NETWORK_SERVICES_DISCOVERY_PATHS, networkServicesDiscovery } from '../methods/network-services-discovery.ts'
 import { openApiDocument } from '../methods/openapi.ts'
 import { OPENAPI_PATH, type Route, routeOf } from '../methods/route.ts'
 import { ApiError, errorBody, notFound } from '../model/api-error.ts'
@@ -14,12 +16,14 @@ import { pathOf } from '../model/resource-paths.ts'
 import { WorkBudget } from '../model/work-budget.ts'
 import type { AnswerListener, EdgeTls, HealthSource, Hub, World } from '../model/world.ts'
 import type { Machines } from '../publish/machines.ts'
-import { makeOperation, type NamedRequest, shownOperation } from '../resources/operations.ts'
+import { makeOperation, type NamedRequest } from '../resources/operations.ts'
 import { projectOfNumber } from '../resources/project.ts'
+import { shownOperation } from '../resources/shown-operation.ts'
 import { commitChecked } from '../store/commit-checked.ts'
 import { type Commit, type Store, type StoredOperation, StoreError, StoreFullError } from '../store/store.ts'
 import { ANSWER_LENGTH_MAX, BatchAnswer, type BatchPart, readBatch } from './batch.ts'
 import { makeChange } from './change-methods.ts'
+import { answerNetworkServices, statusBody } from './network-services.ts'
 import { answerRead, storedOperation } from './read-methods.ts'
 import { readActionBody, readBody } from './request-body.ts'
 import { readRequestId } from './request-id.ts'
@@ -106,7 +110,7 @@ export class Api {
       }
       if (request.method === 'GET' && isDiscovery(request)) {
         called('discovery')
-        return { status: 200, body: budget.use(() => discoveryDocument(request.baseUrl)) }
+        return { status: 200, body: budget.use(() => documentFor(request)) }
       }
       const route = this.#routeOf(request)
       called(route.method.id)
@@ -135,7 +139,7 @@ export class Api {
 
   /** A project may be named by its number, too. */
   #routeOf({ method, path }: ApiRequest): Route {
-    const route = routeOf(method, path)
+    const route = isNetworkServicesPath(path) ? networkServicesRoute(method, path) : routeOf(method, path)
     const { store, projects } = this.#options
     const named = /^[0-9]+$/.test(route.project) ? projectOfNumber(store, projects, route.project) : undefined
     return named === undefined ? route : { ...route, project: named }
@@ -162,6 +166,7 @@ export class Api {
     const isShared = IMAGE_COLLECTIONS.includes(method.collection)
     if (!isShared && !this.#options.projects.includes(project)) throw this.#noProject(project)
     const call: Call = { world: this.#world, request, route, budget, now: this.#options.clock() }
+    if (isNetworkServicesPath(request.path)) return this.#answerNetworkServices(call, onStored)
     if (method.collection === 'operations' && method.action !== 'list' && method.action !== 'aggregatedList') {
       return this.#answerOperation(call)
     }
@@ -169,6 +174,18 @@ export class Api {
     if (method.isRead) return { status: 200, body: budget.use(() => answerRead(call, body)) }
     if (request.role === 'viewer') throw new ApiError(403, forbidden(request, method.id))
     return { status: 200, body: await this.#change(call, onStored) }
+  }
+
+  async #answerNetworkServices(call: Call, onStored: () => void): Promise<ApiResponse> {
+    const { request, route, budget } = call
+    const { method } = route
+    if (method.isRead) return { status: 200, body: budget.use(() => answerNetworkServices(call)) }
+    if (request.role === 'viewer') throw new ApiError(403, forbidden(request, method.id))
+    if (method.collection !== 'operations') return { status: 200, body: await this.#change(call, onStored) }
+    const operation = storedOperation(call)
+    if (method.action === 'delete') await this.#deleteOperation(call, operation)
+    // As Google says of cancelling: it may come too late, and here it always does.
+    return { status: 200, body: {} }
   }
 
   #noProject(project: string): ApiError {
@@ -181,12 +198,12 @@ export class Api {
   }
 
   async #change(call: Call, onStored: () => void): Promise<Mapping> {
-    const { baseUrl } = call.request
+    const shown = (operation: StoredOperation) => shownOperation(this.#world, operation, call.request.baseUrl)
     const named = readRequestId(call)
     const { operation, revision } = await this.#turns.take(() => this.#store(call, named))
-    if (operation.isDone || revision === undefined) return shownOperation(operation, baseUrl)
+    if (operation.isDone || revision === undefined) return shown(operation)
     onStored()
-    return shownOperation(await this.#operations.end(operation, revision), baseUrl)
+    return shown(await this.#operations.end(operation, revision))
   }
 
   /**
@@ -209,7 +226,7 @@ export class Api {
   #commitOf(call: Call, named: NamedRequest | undefined): Commit & { readonly operation: StoredOperation } {
     const { request, route, now } = call
     const { method } = route
-    const hasOwnBody = ['insert', 'patch', 'update'].includes(method.action)
+    const hasOwnBody = ['insert', 'create', 'patch', 'update'].includes(method.action)
     const change = makeChange(call, hasOwnBody ? readBody(request) : readActionBody(call))
     const { target, changes, before, after, warnings, changesListeners } = change
     const operation = makeOperation({
@@ -238,7 +255,7 @@ export class Api {
     const operation = call.budget.use(() => storedOperation(call))
     const isAwaited = route.method.action === 'wait' && !operation.isDone
     const shown = isAwaited ? await this.#operations.wait(operation) : operation
-    return { status: 200, body: shownOperation(shown, request.baseUrl) }
+    return { status: 200, body: shownOperation(this.#world, shown, request.baseUrl) }
   }
 
   async #deleteOperation({ request, route, now }: Call, operation: StoredOperation): Promise<void> {
@@ -291,17 +308,23 @@ export class Api {
 
   #refuse(error: unknown, request: ApiRequest): ApiResponse {
     const known = error instanceof ApiError ? error : storeRefusal(error)
-    if (known !== undefined) return { status: known.status, body: errorBody(known) }
+    const inForm = isNetworkServicesPath(request.path) ? statusBody : errorBody
+    if (known !== undefined) return { status: known.status, body: inForm(known) }
     this.#options.onError?.(error, request)
     // It may have happened after a change was stored.
     const message = 'Internal error: the log of the controller says why, and the resource whether it was changed'
-    return { status: 500, body: errorBody(new ApiError(500, { message, reason: 'internalError' })) }
+    return { status: 500, body: inForm(new ApiError(500, { message, reason: 'internalError' })) }
   }
 }
 
 /** The newer of the two places has a version, which is that of all else here. */
 function isDiscovery({ path, query }: ApiRequest): boolean {
-  return DISCOVERY_PATHS.includes(path) && ['v1', ''].includes(query.get('version') ?? '')
+  const isPlace = DISCOVERY_PATHS.includes(path) || NETWORK_SERVICES_DISCOVERY_PATHS.includes(path)
+  return isPlace && ['v1', ''].includes(query.get('version') ?? '')
+}
+
+function documentFor({ path, baseUrl }: ApiRequest): Mapping {
+  return DISCOVERY_PATHS.includes(path) ? discoveryDocument(baseUrl) : networkServicesDiscovery(baseUrl)
 }
 
 function storeRefusal(error: unknown): ApiError | undefined {

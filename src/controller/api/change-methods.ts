@@ -8,6 +8,7 @@ import { actions } from '../resources/actions.ts'
 import { behaviours } from '../resources/behaviours.ts'
 import { mergePatch } from '../resources/merge-patch.ts'
 import { setCommonInstanceMetadata } from '../resources/project.ts'
+import { createPolicy, patchPolicy } from '../resources/service-lb-policies.ts'
 import { deleteResource, insertResource, replaceResource } from '../resources/write-resource.ts'
 import type { StoredResource } from '../store/store.ts'
 import { storedResource } from './read-methods.ts'
@@ -17,8 +18,10 @@ export function makeChange(call: Call, body: Mapping): ResourceChange {
   const { method } = call.route
   const collection = storedCollection(method)
   if (collection === undefined) return setCommonInstanceMetadata(call, body)
+  if (method.action === 'create') return createPolicy(call, body)
   if (method.action === 'insert') return insertResource(call, collection, body)
   const stored = storedResource(call)
+  if (collection === 'serviceLbPolicies' && method.action === 'patch') return patchPolicy(call, stored, body)
   switch (method.action) {
     case 'delete':
       return deleteResource(call, stored)

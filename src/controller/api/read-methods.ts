@@ -8,10 +8,10 @@ import { notFound } from '../model/api-error.ts'
 import { collectionFacts } from '../model/collections.ts'
 import { pathOf, scopeOf, urlOf } from '../model/resource-paths.ts'
 import { groupHealth, listedEndpoints, listedInstances } from '../resources/members.ts'
-import { shownOperation } from '../resources/operations.ts'
 import { allScopes, getPlace, listPlaces, placeListKind } from '../resources/places.ts'
 import { shownProject } from '../resources/project.ts'
 import { viewOf } from '../resources/resource-view.ts'
+import { shownOperation } from '../resources/shown-operation.ts'
 import type { StoredOperation, StoredResource } from '../store/store.ts'
 import { operationItems } from './operation-list.ts'
 
@@ -65,7 +65,7 @@ function fail(path: string): never {
 
 function getOne(call: Call): Mapping {
   const { collection } = call.route.method
-  if (collection === 'operations') return shownOperation(storedOperation(call), call.request.baseUrl)
+  if (collection === 'operations') return shownOperation(call.world, storedOperation(call), call.request.baseUrl)
   if (!isCollectionName(collection)) return getPlace(call)
   return viewOf(call.world, storedResource(call), call.request.baseUrl)
 }

@@ -18,8 +18,9 @@ export function readRequestId(call: Call): NamedRequest | undefined {
     const message = `Invalid value for field 'requestId': '${shown(requestId)}' is not a UUID other than zero; make a new one for each request`
     throw new ApiError(400, { message, reason: 'invalid' })
   }
-  // The name of a new resource is in the body only.
-  const name = method.action === 'insert' ? readBody(request).name : route.name
+  // The name of a new resource is in the body or in the query only.
+  const inQuery = method.action === 'create' ? request.query.get('serviceLbPolicyId') : route.name
+  const name = method.action === 'insert' ? readBody(request).name : inQuery
   const path = pathOf({ project, scope, collection: method.collection, name: typeof name === 'string' ? name : '' })
   return { requestId, key: `${requestId.toLowerCase()} ${method.id} ${path}` }
 }

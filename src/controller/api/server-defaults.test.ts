@@ -81,11 +81,10 @@ test('what is given and changes nothing is found again', async () => {
     customRequestHeaders: [],
     strongSessionAffinityCookie: null,
     securityPolicy: '',
-    circuitBreakers: {},
   })
   const shown = await api.get('global/backendServices/s')
   for (const [field, value] of Object.entries(given)) assert.deepEqual(shown[field], value, field)
-  for (const field of ['customRequestHeaders', 'strongSessionAffinityCookie', 'securityPolicy', 'circuitBreakers']) {
+  for (const field of ['customRequestHeaders', 'strongSessionAffinityCookie', 'securityPolicy']) {
     assert.ok(!(field in shown), field)
   }
   await api.change('PATCH', 'global/backendServices/s', {

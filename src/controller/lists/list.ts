@@ -113,7 +113,7 @@ type Key = readonly [order: string, scope: string, name: string]
 /** The latest comes first: each digit of a time is turned round. */
 function keyOf({ scope, name, view }: ListItem, isByTime: boolean): Key {
   if (!isByTime) return ['', scope, name]
-  const created = String(view.creationTimestamp ?? view.insertTime ?? '')
+  const created = String(view.creationTimestamp ?? view.createTime ?? view.insertTime ?? '')
   return [timeOfOrder(created), scope, name]
 }
 

@@ -1,7 +1,7 @@
 import type { Schema } from '../../compute/json-schema.ts'
 import type { Mapping } from '../../compute/json-value.ts'
 import { definitions, isCollectionName } from '../../compute/resources.ts'
-import { collectionNames } from '../model/collections.ts'
+import { computeCollections } from '../model/collections.ts'
 import { LIST_PARAMETERS, type MethodPlace, nameParameter, pathOf, schemaName } from './method-path.ts'
 import { everyMethod, type Method, methods, wholeResource } from './methods.ts'
 
@@ -130,8 +130,8 @@ function schemas(): Mapping {
     method.body === undefined ? [] : [[requestName(method), method.body] as const],
   )
   const all = new Map<string, Schema>(bodies)
-  for (const collection of collectionNames) all.set(schemaName(collection), definitions[collection].schema)
-  const described = [...all].map(([id, schema]) => [id, { id, ...plain(schema) }])
+  for (const collection of computeCollections) all.set(schemaName(collection), definitions[collection].schema)
+  const described = [...all].map(([id, schema]) => [id, { id, ...discoverySchema(schema) }])
   const any = { type: 'any' }
   const anything = { type: 'object', additionalProperties: any }
   // A library that finds nextPageToken in an answer can ask for the next page.
@@ -146,20 +146,25 @@ function schemas(): Mapping {
 }
 
 /** In the JSON Schema of discovery documents (draft 3): no lists of required fields, and `any` for what may be anything. */
-function plain(schema: Schema): Mapping {
-  const { description, properties, items, additionalProperties, readOnly, pattern } = schema
+export function discoverySchema(schema: Schema): Mapping {
+  const { description, properties, items, additionalProperties, readOnly, pattern, format } = schema
   const type = schema.type ?? (schema.enum === undefined ? 'any' : 'string')
   return {
     type,
     ...(type === 'integer' ? { format: 'int32' } : type === 'number' ? { format: 'double' } : {}),
+    ...(format === 'int64' ? { format } : {}),
     ...(description === undefined ? {} : { description }),
     ...(schema.enum === undefined ? {} : { enum: schema.enum }),
     ...(readOnly === true ? { readOnly } : {}),
     ...(pattern === undefined ? {} : { pattern }),
-    ...(items === undefined ? {} : { items: plain(items) }),
+    ...(items === undefined ? {} : { items: discoverySchema(items) }),
     ...(properties === undefined
       ? {}
-      : { properties: Object.fromEntries(Object.entries(properties).map(([name, one]) => [name, plain(one)])) }),
-    ...(typeof additionalProperties === 'object' ? { additionalProperties: plain(additionalProperties) } : {}),
+      : {
+          properties: Object.fromEntries(Object.entries(properties).map(([name, one]) => [name, discoverySchema(one)])),
+        }),
+    ...(typeof additionalProperties === 'object'
+      ? { additionalProperties: discoverySchema(additionalProperties) }
+      : {}),
   }
 }

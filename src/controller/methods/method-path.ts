@@ -43,6 +43,6 @@ export function nameParameter({ collection, action }: Method): string {
 
 /** `compute#healthCheck` is `HealthCheck`. */
 export function schemaName(collection: CollectionName): string {
-  const kind = definitions[collection].kind.slice('compute#'.length)
+  const kind = definitions[collection].kind.replace(/^[a-z]+#/, '')
   return kind.charAt(0).toUpperCase() + kind.slice(1)
 }

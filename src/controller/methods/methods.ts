@@ -1,6 +1,6 @@
 import type { Schema } from '../../compute/json-schema.ts'
 import { type CollectionName, definitions, isCollectionName } from '../../compute/resources.ts'
-import { collectionFacts, collectionNames } from '../model/collections.ts'
+import { collectionFacts, computeCollections } from '../model/collections.ts'
 import { actionBodies } from './action-bodies.ts'
 import { type EmptyCollection, emptyCollections } from './unserved.ts'
 
@@ -40,7 +40,7 @@ const EVERY_SCOPE = ['global', 'region', 'zone'] as const
 
 /** The methods of what there is. */
 export const methods: readonly Method[] = [
-  ...collectionNames.flatMap(resourceMethods),
+  ...computeCollections.flatMap(resourceMethods),
   ...actionMethods(),
   read('projects', 'get', 'project', ['global']),
   ...['zones', 'regions'].flatMap((collection) => readMethods(collection, ['global'])),

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Mapping } from '../../compute/json-value.ts'
 import { TestApi } from '../api/test-api.ts'
 import { methods } from './methods.ts'
+import { networkServicesMethods, networkServicesRoute } from './network-services.ts'
 import { openApiDocument } from './openapi.ts'
 import { routeOf } from './route.ts'
 
@@ -17,14 +18,17 @@ test('every method is there, for each of its scopes, under an id of its own', ()
   assert.equal(new Set(ids).size, ids.length)
   assert.equal(
     ids.length,
-    methods.reduce((sum, { scopes, shape }) => sum + (shape === 'aggregated' ? 1 : scopes.length), 0),
+    methods.reduce((sum, { scopes, shape }) => sum + (shape === 'aggregated' ? 1 : scopes.length), 0) +
+      networkServicesMethods.length,
   )
 })
 
 test('every path leads to the method that it is about', () => {
   for (const { path, http, operation } of operations) {
     const filled = path.replace('{project}', 'p').replace('{zone}', 'us-central1-b').replace('{region}', 'us-central1')
-    const { method } = routeOf(http.toUpperCase(), filled.replace('{name}', 'n'))
+    const named = filled.replace('{name}', path.endsWith('locations/{name}') ? 'global' : 'n')
+    const find = path.startsWith('/ns/') ? networkServicesRoute : routeOf
+    const { method } = find(http.toUpperCase(), named)
     assert.ok(operation.operationId.endsWith(method.id), `${http} ${path}: ${operation.operationId}, ${method.id}`)
   }
 })

@@ -3,6 +3,14 @@ import { definitions } from '../../compute/resources.ts'
 import { collectionNames } from '../model/collections.ts'
 import { LIST_PARAMETERS, pathOf, schemaName } from './method-path.ts'
 import { type Method, methods, storedCollection, wholeResource } from './methods.ts'
+import { networkServicesMethods, networkServicesPath } from './network-services.ts'
+
+const NETWORK_SERVICES_LIST = ['filter', 'orderBy', 'pageSize', 'pageToken']
+const NETWORK_SERVICES_QUERY: Readonly<Record<string, readonly string[]>> = {
+  create: ['serviceLbPolicyId', 'requestId'],
+  patch: ['updateMask', 'requestId'],
+  delete: ['requestId'],
+}
 
 /** The API as an OpenAPI 3.1 document, made of the schemas of `src/compute` and of the table of methods. Pure. */
 export function openApiDocument(): Mapping {
@@ -15,6 +23,12 @@ export function openApiDocument(): Mapping {
       paths.set(path, operations)
     }
   }
+  for (const method of networkServicesMethods) {
+    const path = networkServicesPath(method)
+    const operations = paths.get(path) ?? {}
+    operations[method.http.toLowerCase()] = networkServicesOperation(method, path)
+    paths.set(path, operations)
+  }
   const schemas = Object.fromEntries([
     ...collectionNames.map((collection) => [schemaName(collection), plain(definitions[collection].schema)]),
     ['Operation', { type: 'object', description: 'The state of a change.' }],
@@ -25,7 +39,7 @@ export function openApiDocument(): Mapping {
     info: {
       title: 'truepeer controller',
       version: 'v1',
-      description: 'The part of Compute Engine v1 that is served here.',
+      description: 'The parts of Compute Engine v1 and of Network Services v1 that are served here.',
     },
     paths: Object.fromEntries(paths),
     components: { schemas },
@@ -33,20 +47,37 @@ export function openApiDocument(): Mapping {
 }
 
 function operationOf(method: Method, scope: string, path: string): Mapping {
+  const isList = method.action === 'list' || method.action === 'aggregatedList'
+  const query = ['fields', ...(isList ? LIST_PARAMETERS : method.isRead ? [] : ['requestId'])]
+  return {
+    operationId: method.scopes.length > 1 ? `${scope}.${method.id}` : method.id,
+    parameters: parametersOf(path, query),
+    ...(method.body === undefined ? {} : { requestBody: { content: json(bodySchema(method)) } }),
+    responses: responses(answerSchema(method)),
+  }
+}
+
+function networkServicesOperation(method: Method, path: string): Mapping {
+  const query = method.action === 'list' ? NETWORK_SERVICES_LIST : (NETWORK_SERVICES_QUERY[method.action] ?? [])
+  return {
+    operationId: method.id,
+    parameters: parametersOf(path, ['fields', ...query]),
+    ...(method.body === undefined ? {} : { requestBody: { content: json(bodySchema(method)) } }),
+    responses: responses(method.action === 'cancel' ? { type: 'object' } : answerSchema(method)),
+  }
+}
+
+function parametersOf(path: string, query: readonly string[]): readonly Mapping[] {
   const inPath = [...path.matchAll(/\{([a-z]+)\}/g)].map(([, name]) => {
     return { name, in: 'path', required: true, schema: { type: 'string' } }
   })
-  const isList = method.action === 'list' || method.action === 'aggregatedList'
-  const query = ['fields', ...(isList ? LIST_PARAMETERS : method.isRead ? [] : ['requestId'])]
-  const inQuery = query.map((name) => ({ name, in: 'query', schema: { type: 'string' } }))
+  return [...inPath, ...query.map((name) => ({ name, in: 'query', schema: { type: 'string' } }))]
+}
+
+function responses(schema: unknown): Mapping {
   return {
-    operationId: method.scopes.length > 1 ? `${scope}.${method.id}` : method.id,
-    parameters: [...inPath, ...inQuery],
-    ...(method.body === undefined ? {} : { requestBody: { content: json(bodySchema(method)) } }),
-    responses: {
-      200: { description: 'The answer.', content: json(answerSchema(method)) },
-      default: { description: 'Refused.', content: json({ $ref: '#/components/schemas/Error' }) },
-    },
+    200: { description: 'The answer.', content: json(schema) },
+    default: { description: 'Refused.', content: json({ $ref: '#/components/schemas/Error' }) },
   }
 }
 

@@ -2,6 +2,8 @@ import { type CollectionName, definitions } from '../../compute/resources.ts'
 
 /** What the API says about a collection besides what `src/compute` says about its resources. */
 export type CollectionFacts = {
+  /** Which of Google's APIs has it; what else is said here is about Compute Engine's. */
+  readonly api: 'compute' | 'networkservices'
   /** As error messages call one: `health_check`. */
   readonly noun: string
   readonly listKind: string
@@ -49,6 +51,7 @@ export const collectionFacts: Readonly<Record<CollectionName, CollectionFacts>> 
     hasFingerprint: true,
     needsFingerprint: true,
   }),
+  serviceLbPolicies: facts('service_lb_policy', { api: 'networkservices' }),
   healthChecks: facts('health_check', {
     aggregatedKind: 'compute#healthChecksAggregatedList',
     verbs: ['patch', 'update'],
@@ -76,9 +79,13 @@ export const collectionFacts: Readonly<Record<CollectionName, CollectionFacts>> 
 /** The names of the collections of stored resources. */
 export const collectionNames = Object.keys(definitions) as readonly CollectionName[]
 
+/** Those of Compute Engine. */
+export const computeCollections = collectionNames.filter((name) => collectionFacts[name].api === 'compute')
+
 function facts(noun: string, given: Partial<CollectionFacts> = {}): CollectionFacts {
   const singular = noun.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
   return {
+    api: 'compute',
     noun,
     listKind: `compute#${singular}List`,
     aggregatedKind: undefined,

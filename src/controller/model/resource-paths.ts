@@ -6,6 +6,9 @@ const GOOGLE_SERVER = 'https://www.googleapis.com'
 export const GOOGLE_API = `${GOOGLE_SERVER}/compute/v1/`
 const GOOGLE_NAME = /^(?:[a-z0-9-]+\.)*googleapis\.com\.?(?::[0-9]+)?$/i
 
+/** The scope that Compute Engine calls `global`, in the words of Google's newer APIs, in which their resources are stored. */
+export const LOCATION = 'locations/global'
+
 /** A resource without host and version: `projects/p/global/healthChecks/hc`. Links are stored in this form. */
 export function pathOf({ project, scope, collection, name }: ResourceKey): string {
   return `projects/${project}/${scope}/${collection}/${name}`
@@ -36,6 +39,11 @@ export function baseUrlFor(scheme: 'http' | 'https', host: string): string {
 /** The URL of a path: `http://HOST/compute/v1/projects/…`. */
 export function urlOf(baseUrl: string, path: string): string {
   return `${baseUrl}/compute/v1/${path}`
+}
+
+/** What a client sees as a link: a URL of the server that it asked; of another API's resource, its name in all of Google. */
+export function linkTo(baseUrl: string, path: string): string {
+  return path.includes(`/${LOCATION}/`) ? `//networkservices.googleapis.com/${path}` : urlOf(baseUrl, path)
 }
 
 /** A link to what has no schema, as a path; what is no such link stays as it is. */

@@ -130,7 +130,13 @@ function prefixed(snapshot: Snapshot, project: string): Snapshot {
       return { ...one, name: long(one.name), proxy: long(one.proxy), service: long(one.service) }
     }),
     services: snapshot.services.map((one) => {
-      return { ...one, name: long(one.name), healthCheck: one.healthCheck && long(one.healthCheck) }
+      const { policy } = one.spreading
+      return {
+        ...one,
+        name: long(one.name),
+        healthCheck: one.healthCheck && long(one.healthCheck),
+        spreading: { ...one.spreading, policy: policy && long(policy) },
+      }
     }),
     healthChecks: snapshot.healthChecks.map((one) => ({ ...one, name: long(one.name) })),
   }

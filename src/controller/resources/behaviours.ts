@@ -21,11 +21,16 @@ export const behaviours: Readonly<Record<CollectionName, Behaviour>> = {
     // gcloud's edit puts a service without its scheme, which never changes by being left out.
     keep: (body, { resource }) => ({ loadBalancingScheme: resource.loadBalancingScheme, ...body }),
   },
+  serviceLbPolicies: { complete: completeServiceLbPolicy },
   healthChecks: {},
   instanceGroups,
   instances,
   networkEndpointGroups,
   firewalls: { complete: completeFirewall },
+}
+
+function completeServiceLbPolicy({ fields }: Draft, { now }: Call): void {
+  fields.updateTime = new Date(now).toISOString()
 }
 
 /** As with Google, a rule for everybody is one whose sources were left out. */

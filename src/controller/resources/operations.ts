@@ -1,6 +1,5 @@
-import type { Mapping } from '../../compute/json-value.ts'
 import { hex, randomId } from '../model/random-id.ts'
-import { locationLinks, pathOf, urlOf } from '../model/resource-paths.ts'
+import { locationLinks, pathOf } from '../model/resource-paths.ts'
 import type { Warning } from '../model/world.ts'
 import type { JsonObject, ResourceKey, StoredOperation } from '../store/store.ts'
 
@@ -33,8 +32,6 @@ export type Outcome = {
   /** Why its change has not become what was asked for; undefined: it has. */
   readonly error: string | undefined
 }
-
-const LINKS = ['targetLink', 'selfLink', 'zone', 'region'] as const
 
 /** Makes the operation of a change. */
 export function makeOperation(facts: OperationFacts): StoredOperation {
@@ -69,15 +66,6 @@ export function finishOperation(operation: StoredOperation, now: number, outcome
   const { resource, ...rest } = withWarnings(operation, outcome.warnings)
   const done = { status: 'DONE', progress: 100, endTime: new Date(now).toISOString() }
   return { ...rest, isDone: true, resource: { ...resource, ...done, ...errorFields(outcome.error) } }
-}
-
-/** The operation as clients see it. */
-export function shownOperation({ resource }: StoredOperation, baseUrl: string): Mapping {
-  const links = LINKS.flatMap((field) => {
-    const link = resource[field]
-    return typeof link === 'string' ? [[field, urlOf(baseUrl, link)] as const] : []
-  })
-  return { ...resource, ...Object.fromEntries(links) }
 }
 
 /** As Google's operations say it; what failed is somebody behind the API, and the request was right. */

@@ -1,6 +1,13 @@
 import { checkResource } from '../../compute/check-resource.ts'
+import { isMapping } from '../../compute/json-value.ts'
 import type { Problem } from '../../compute/problem.ts'
-import { type CheckedResource, type CollectionName, isCollectionName } from '../../compute/resources.ts'
+import { formatScope } from '../../compute/reference.ts'
+import {
+  type CheckedResource,
+  type CheckedResourceOf,
+  type CollectionName,
+  isCollectionName,
+} from '../../compute/resources.ts'
 import { compile } from '../../snapshot/compile.ts'
 import { linksOf } from '../model/reference-index.ts'
 import { keyOfPath, pathOf, scopeOf } from '../model/resource-paths.ts'
@@ -24,7 +31,8 @@ export function checkedOf(stored: StoredResource): CheckedResource | undefined {
 }
 
 /**
- * What is wrong with a resource together with everything that it refers to, directly or not.
+ * What is wrong with a resource together with everything that it refers to, directly or not, and with other services that
+ * use the same groups.
  *
  * Left out is what the API allows, because it is a step on the way: an instance group that has no port of the service's
  * name yet, and a forwarding rule of a kind that edges do not serve.
@@ -36,14 +44,37 @@ export function problemsInContext(world: World, candidate: CheckedResource): rea
     const key = found.has(link) ? undefined : keyOfPath(link)
     const stored = key && world.store.get(key.project, key.collection, key.scope, key.name)
     const checked = stored && checkedOf(stored)
-    if (stored === undefined || checked === undefined) continue
+    if (stored === undefined || checked === undefined || isSamePlace(checked, candidate)) continue
     found.set(pathOf(stored), checked)
-    open.push(...linksOf(stored, stored.resource))
+    if (candidate.collection === 'backendServices') open.push(...servicesOfOtherMode(world, candidate, pathOf(stored)))
+    // What other services name is not looked at.
+    const isOther = candidate.collection === 'backendServices' && stored.collection === 'backendServices'
+    if (!isOther) open.push(...linksOf(stored, stored.resource))
   }
   const result = compile([candidate, ...found.values()])
   if (!('problems' in result)) return []
   const own = `${candidate.collection}/${candidate.name}`
   return result.problems.filter((problem) => problem.resource === own && !isAllowed(problem))
+}
+
+/** The services that use a group of a candidate in another balancing mode; there may be many that use it as it does. */
+function servicesOfOtherMode(
+  { store, references }: World,
+  { resource: { backends } }: CheckedResourceOf<'backendServices'>,
+  group: string,
+): readonly string[] {
+  const own = backends.find((backend) => backend.group === group)
+  if (own === undefined) return []
+  return references.usersOf(group).filter((path) => {
+    const { project = '', collection = '', scope = '', name = '' } = keyOfPath(path) ?? {}
+    const used = store.get(project, collection, scope, name)?.resource.backends
+    const entries = Array.isArray(used) ? used.filter(isMapping) : []
+    return entries.some((entry) => entry.group === group && entry.balancingMode !== own.balancingMode)
+  })
+}
+
+function isSamePlace(a: CheckedResource, b: CheckedResource): boolean {
+  return a.collection === b.collection && a.name === b.name && formatScope(a.scope) === formatScope(b.scope)
 }
 
 /** Says whether the API allows what keeps a resource from being served. */

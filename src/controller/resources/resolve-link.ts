@@ -1,8 +1,9 @@
 import { parseReference } from '../../compute/reference.ts'
 import type { Call } from '../methods/call.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
+import { collectionFacts } from '../model/collections.ts'
 import type { LinkField } from '../model/links.ts'
-import { otherLink, pathOf } from '../model/resource-paths.ts'
+import { LOCATION, otherLink, pathOf } from '../model/resource-paths.ts'
 import type { ResourceKey, StoredResource } from '../store/store.ts'
 
 const DEFAULT_NETWORK = 'default'
@@ -35,7 +36,9 @@ export function resolveResource(call: Call, from: ResourceKey, text: string, fie
   const { store } = call.world
   const { project, scope: own } = from
   const { name } = reference
-  const scopes = reference.scope === undefined ? [own, 'global'] : [scopeText(reference.scope)]
+  const isElsewhere = collectionFacts[collection].api === 'networkservices'
+  const near = isElsewhere ? [LOCATION] : [own, 'global']
+  const scopes = reference.scope === undefined || isElsewhere ? near : [scopeText(reference.scope)]
   for (const scope of scopes) {
     const found = wanted.map((one) => store.get(project, one, scope, name)).find((one) => one !== undefined)
     if (found !== undefined) return found

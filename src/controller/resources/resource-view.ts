@@ -2,7 +2,7 @@ import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { type CollectionName, definitions, isCollectionName } from '../../compute/resources.ts'
 import { shownResource } from '../model/links.ts'
 import { addressLink } from '../model/reference-index.ts'
-import { keyOfPath, locationLinks, pathOf, urlOf } from '../model/resource-paths.ts'
+import { keyOfPath, linkTo, locationLinks, pathOf, urlOf } from '../model/resource-paths.ts'
 import type { World } from '../model/world.ts'
 import type { StoredResource } from '../store/store.ts'
 
@@ -21,7 +21,7 @@ export function viewOf(world: World, stored: StoredResource, baseUrl: string): M
 }
 
 function makeView(stored: StoredResource, collection: CollectionName, baseUrl: string): Mapping {
-  const toUrl = (link: string) => (link.startsWith('projects/') ? urlOf(baseUrl, link) : link)
+  const toUrl = (link: string) => (link.startsWith('projects/') ? linkTo(baseUrl, link) : link)
   const shown = shownResource(collection, stored.resource, toUrl)
   const location = Object.entries(locationLinks(stored.project, stored.scope))
   return {

@@ -12,7 +12,7 @@ import {
 } from '../../feed/feed.ts'
 import { makeWritableDirectory } from '../../linux/make-directory.ts'
 import { sourceTowards } from '../../linux/route.ts'
-import { isSnapshot } from '../../snapshot/is-snapshot.ts'
+import { readSnapshot } from '../../snapshot/is-snapshot.ts'
 import { localBackendProblems } from '../../snapshot/local-backends.ts'
 import { isListOf, isText } from '../../snapshot/shape.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../snapshot/snapshot.ts'
@@ -185,14 +185,15 @@ export class ControllerFollower {
         this.#wanted = { ...this.#wanted, generation: line.generation, version: line.version }
         break
       case 'snapshot': {
-        const { format, generation, version, digest, snapshot } = line
+        const { format, generation, version, digest } = line
         if (format !== FEED_FORMAT) {
           const sent = String(format).slice(0, FORMAT_LENGTH_MAX)
           throw new Error(
             `The controller sent format ${sent}, and this edge understands format ${FEED_FORMAT}; update the older of the two`,
           )
         }
-        if (!isConfigurationId(line) || !isSnapshot(snapshot)) {
+        const snapshot = readSnapshot(line.snapshot)
+        if (!isConfigurationId(line) || snapshot === undefined) {
           throw new Error('The controller sent an invalid configuration; update the older of the two')
         }
         if (this.#isHeld({ generation, version, snapshot })) return this.#hold(line)

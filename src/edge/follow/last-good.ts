@@ -4,7 +4,7 @@ import { FEED_FORMAT, FEED_LINE_BYTES_MAX, type HeldConfiguration, isConfigurati
 import { makeDirectory } from '../../linux/make-directory.ts'
 import { replaceFile } from '../../linux/replace-file.ts'
 import { readPrivateTextFile } from '../../linux/text-file.ts'
-import { isSnapshot } from '../../snapshot/is-snapshot.ts'
+import { readSnapshot } from '../../snapshot/is-snapshot.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
 import { tlsProblems } from '../frontends/frontend-tls.ts'
 
@@ -25,9 +25,10 @@ export function readLastGood(path: string): IdentifiedSnapshot | undefined {
     throw error
   }
   const value = parse(text) as Partial<IdentifiedSnapshot & { readonly format: number }> | null
-  const { format, generation, version, digest, snapshot } = value ?? {}
+  const { format, generation, version, digest, snapshot: kept } = value ?? {}
   if (format !== FEED_FORMAT) throw new Error(`"${path}" has the format ${String(format)}, not ${FEED_FORMAT}`)
-  if (!isConfigurationId({ generation, version }) || !isSnapshot(snapshot)) throw damaged(path)
+  const snapshot = readSnapshot(kept)
+  if (!isConfigurationId({ generation, version }) || snapshot === undefined) throw damaged(path)
   // OpenSSL may be another one than the one that took these certificates.
   const problems = tlsProblems(snapshot).map(formatProblem)
   if (problems.length > 0) throw new Error(`"${path}" cannot be served: ${problems.join('; ')}`)

@@ -1,0 +1,79 @@
+import type { Schema } from '../../compute/json-schema.ts'
+import { isResourceName } from '../../compute/reference.ts'
+import { definitions } from '../../compute/resources.ts'
+import { ApiError, notFound, shown } from '../model/api-error.ts'
+import { LOCATION } from '../model/resource-paths.ts'
+import type { Method, MethodShape } from './methods.ts'
+import type { Route } from './route.ts'
+
+/** `/ns/v1/…` of the controller, and `/v1/…` of Google's server, whose name a client may have been given. */
+const PATH =
+  /^\/(?:ns\/)?v1(?:alpha1|beta1)?\/projects\/([^/]+)\/locations(?:\/([^/]+)(?:\/([A-Za-z]+)(?:\/([^/:]+))?(?::([A-Za-z]+))?)?)?\/?$/
+const START = /^\/(?:ns\/)?v1(?:alpha1|beta1)?\//
+
+/** What a location is called. */
+export const GLOBAL_LOCATION = 'global'
+
+/** The methods of Google's Network Services API that are served. */
+export const networkServicesMethods: readonly Method[] = [
+  method('serviceLbPolicies', 'list', 'GET', 'collection'),
+  method('serviceLbPolicies', 'create', 'POST', 'collection', definitions.serviceLbPolicies.schema),
+  method('serviceLbPolicies', 'get', 'GET', 'resource'),
+  method('serviceLbPolicies', 'patch', 'PATCH', 'resource', definitions.serviceLbPolicies.schema),
+  method('serviceLbPolicies', 'delete', 'DELETE', 'resource'),
+  method('operations', 'list', 'GET', 'collection'),
+  method('operations', 'get', 'GET', 'resource'),
+  method('operations', 'delete', 'DELETE', 'resource'),
+  method('operations', 'cancel', 'POST', 'resource-action'),
+  method('locations', 'list', 'GET', 'collection'),
+  method('locations', 'get', 'GET', 'resource'),
+]
+
+/** Says whether a path is of the Network Services API. */
+export function isNetworkServicesPath(path: string): boolean {
+  return START.test(path)
+}
+
+/**
+ * Finds the method of a request and what it is about, as `routeOf` does for Compute Engine.
+ *
+ * @throws ApiError 404, 405 or 501
+ */
+export function networkServicesRoute(http: string, path: string): Route {
+  const [, project, location, collection, name = '', action = ''] = PATH.exec(path) ?? []
+  if (project === undefined) throw notFound(path)
+  if (collection === undefined) {
+    const found = findMethod(http, 'locations', location === undefined ? 'collection' : 'resource', '', path)
+    return { method: found, project, scope: LOCATION, name: location ?? '' }
+  }
+  if (location !== GLOBAL_LOCATION) throw notFound(`projects/${project}/locations/${location}`)
+  const shape = name === '' ? 'collection' : action === '' ? 'resource' : 'resource-action'
+  const found = findMethod(http, collection, shape, action, path)
+  if (name !== '' && !isResourceName(name)) throw notFound(path.replace(START, ''))
+  return { method: found, project, scope: LOCATION, name }
+}
+
+/** The path of a method as a template. */
+export function networkServicesPath({ collection, shape, action }: Method): string {
+  const locations = '/ns/v1/projects/{project}/locations'
+  const start = collection === 'locations' ? locations : `${locations}/${GLOBAL_LOCATION}/${collection}`
+  if (shape === 'collection') return start
+  return shape === 'resource' ? `${start}/{name}` : `${start}/{name}:${action}`
+}
+
+function findMethod(http: string, collection: string, shape: MethodShape, action: string, path: string): Method {
+  const here = networkServicesMethods.filter((one) => one.collection === collection && one.shape === shape)
+  const found = here.find((one) => one.http === http && (shape !== 'resource-action' || one.action === action))
+  if (found !== undefined) return found
+  if (here.length > 0 && shape !== 'resource-action') {
+    const message = `There is no ${shown(http)} for '${shown(path)}'`
+    throw new ApiError(405, { message, reason: 'httpMethodNotAllowed' })
+  }
+  const message = `Network Services' ${shown(http)} for '${shown(path)}' is not supported here: only serviceLbPolicies and their operations are`
+  throw new ApiError(501, { message, reason: 'notImplemented' })
+}
+
+function method(collection: string, action: string, http: Method['http'], shape: MethodShape, body?: Schema): Method {
+  const id = `projects.locations.${collection === 'locations' ? '' : `${collection}.`}${action}`
+  return { id, http, shape, collection, action, scopes: ['global'], isRead: http === 'GET', body }
+}
