@@ -62,6 +62,14 @@ export const rooms = [
     because: 'it is bytes in and values out, so that it can be tested without a socket',
   },
   {
+    floor: 0,
+    folder: 'balancing',
+    holds: 'which group and which backend a connection gets: one file for each policy; where regions are',
+    mayImport: GROUND,
+    packages: [],
+    because: 'it is pure, so that edges, the simulator and the explanation decide by the same code',
+  },
+  {
     floor: 1,
     folder: 'compute',
     holds: 'resources of the Compute API: schemas, defaults, checks, references, files of them',

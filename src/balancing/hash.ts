@@ -1,0 +1,39 @@
+// Murmur3's 32-bit hash (public domain), of words and of texts, for choices that all edges and workers have to make
+// equally. Hashes are SIGNED 32-bit integers, so that V8 keeps them unboxed; nothing here allocates.
+
+/** The one seed of all choices: with another one every client would go elsewhere. */
+export const SEED = 0x7e33
+
+/** Takes one more word into a hash that was begun with a seed. */
+export function mixWord(hash: number, word: number): number {
+  let k = Math.imul(word, 0xcc9e2d51)
+  k = (k << 15) | (k >>> 17)
+  const mixed = hash ^ Math.imul(k, 0x1b873593)
+  return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0
+}
+
+/** Ends a hash: every bit of what was taken in has changed every bit of it with the same probability. */
+export function finishHash(hash: number): number {
+  let h = hash ^ (hash >>> 16)
+  h = Math.imul(h, 0x85ebca6b)
+  h ^= h >>> 13
+  h = Math.imul(h, 0xc2b2ae35)
+  return h ^ (h >>> 16)
+}
+
+/** The hash of a hash and a number: a choice that has nothing to do with others by the same hash. */
+export function rehash(hash: number, word: number): number {
+  return finishHash(mixWord(hash, word))
+}
+
+/** The hash of a text, by its UTF-16 code units. */
+export function hashText(text: string, seed: number): number {
+  let hash = seed
+  for (let index = 0; index < text.length; index++) hash = mixWord(hash, text.charCodeAt(index))
+  return finishHash(mixWord(hash, text.length))
+}
+
+/** Where a hash is among all hashes: from 0 up to, and without, 1. */
+export function fractionOf(hash: number): number {
+  return (hash >>> 0) / 0x1_0000_0000
+}

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { LeastRequest } from './least-request.ts'
+import { buildLocalityTable, makeMemberChoice } from './locality.ts'
+import type { MemberChoice } from './members.ts'
+import { LOCALITY_POLICIES } from './policy.ts'
+import { RandomChoice } from './random.ts'
+import { RoundRobin } from './round-robin.ts'
+import { groupMembers, memberNames } from './test-members.ts'
+
+const COUNT = 12
+
+for (const name of LOCALITY_POLICIES) {
+  const policy = { name, affinity: 'NONE', minimumRingSize: 1024 } as const
+  const table = buildLocalityTable(policy, memberNames(COUNT))
+  const make = (): MemberChoice => makeMemberChoice(policy, table, 7)
+
+  test(`${name}: whoever may be chosen and was not tried is found, nobody else, and nothing else ends the search`, () => {
+    const places = fc.subarray([...Array(COUNT).keys()])
+    fc.assert(
+      fc.property(places, places, fc.array(fc.integer(), { minLength: 1, maxLength: 20 }), (up, tried, hashes) => {
+        const members = groupMembers(COUNT)
+        members.show((place) => up.includes(place))
+        const ids = tried.map((place) => members.ids[place])
+        const left = up.filter((place) => !tried.includes(place))
+        const choice = make()
+        assert.equal(members.has(ids), left.length > 0)
+        for (const hash of hashes) {
+          const place = choice.pick(members, hash, ids)
+          assert.ok(left.length === 0 ? place === -1 : left.includes(place), `${place}`)
+        }
+      }),
+    )
+  })
+}
+
+test('ROUND_ROBIN: no member is more than one connection ahead of another while nobody comes or goes', () => {
+  fc.assert(
+    fc.property(fc.subarray([...Array(COUNT).keys()], { minLength: 1 }), fc.integer({ min: 1, max: 99 }), (up, n) => {
+      const members = groupMembers(COUNT)
+      members.show((place) => up.includes(place))
+      const counts = new Map(up.map((place) => [place, 0]))
+      const policy = new RoundRobin(0)
+      for (let turn = 0; turn < n; turn++) {
+        const place = policy.pick(members, 0, [])
+        counts.set(place, (counts.get(place) ?? 0) + 1)
+      }
+      assert.ok(Math.max(...counts.values()) - Math.min(...counts.values()) <= 1)
+    }),
+  )
+})
+
+test('ROUND_ROBIN: the turn goes on behind the last one, whoever comes or goes', () => {
+  const members = groupMembers(5)
+  const policy = new RoundRobin(1)
+  const pick = (): number => policy.pick(members, 0, [])
+  assert.deepEqual([pick(), pick()], [1, 2])
+  members.show((place) => place !== 3)
+  assert.equal(pick(), 4)
+  members.show(() => true)
+  assert.deepEqual([pick(), pick()], [0, 1])
+})
+
+test('LEAST_REQUEST: never the fuller of two, and connections that stay are spread far better than at random', () => {
+  const two = groupMembers(2)
+  two.open[two.ids[0]] = 1
+  const policy = new LeastRequest(7)
+  for (let turn = 0; turn < 50; turn++) assert.equal(policy.pick(two, 0, []), 1)
+
+  const spreadOf = (choice: MemberChoice): number => {
+    const members = groupMembers(100)
+    for (let turn = 0; turn < 10_000; turn++) members.open[members.ids[choice.pick(members, 0, [])]]++
+    return Math.max(...members.ids.map((id) => members.open[id])) - 100
+  }
+  // Mitzenmacher: log log n above the average with two choices.
+  assert.ok(spreadOf(new LeastRequest(7)) <= 5, `${spreadOf(new LeastRequest(7))}`)
+  assert.ok(spreadOf(new RandomChoice(7)) > 15)
+})
+
+test('RANDOM: each has its part, within four standard deviations', () => {
+  const members = groupMembers(10)
+  const counts = new Int32Array(10)
+  const policy = new RandomChoice(1)
+  for (let turn = 0; turn < 100_000; turn++) counts[policy.pick(members, 0, [])]++
+  for (const count of counts) assert.ok(Math.abs(count - 10_000) < 4 * Math.sqrt(9000), `${counts}`)
+})

@@ -1,0 +1,75 @@
+import { compareTexts } from '../text/compare-texts.ts'
+import { hashText, rehash, SEED } from './hash.ts'
+import type { MemberChoice, Members } from './members.ts'
+
+const LOOKUP = 0x2169
+/** Points and places in one number, the hash in front: so they are sorted, and shared, as one array. */
+const PLACES = 65_536
+/** Points that are looked at behind that of a connection for one whose member may be chosen. */
+const ATTEMPTS = 256
+
+/**
+ * Builds the ring of members: the same number of points for each, in sum at least `minimumSize`, ascending.
+ *
+ * Names say who is who, as in a Maglev table.
+ *
+ * @returns in memory that threads can share
+ */
+export function buildRing(names: readonly string[], minimumSize: number): Float64Array {
+  const each = pointsOfEach(names.length, minimumSize)
+  const ring = new Float64Array(new SharedArrayBuffer(8 * each * names.length))
+  const order = [...names.keys()].sort((a, b) => compareTexts(names[a], names[b]))
+  let at = 0
+  const taken = new Set<number>()
+  for (const place of order) {
+    const seed = hashText(names[place], SEED)
+    for (let point = 0; point < each; point++) {
+      let hash = rehash(seed, point) >>> 0
+      // Two members at one point: the one whose name comes later goes on, whatever their places are.
+      while (taken.has(hash)) hash = (hash + 1) >>> 0
+      taken.add(hash)
+      ring[at++] = hash * PLACES + place
+    }
+  }
+  return ring.sort()
+}
+
+/** A power of two: so it is rarely another one when members come and go, for then many connections would move. */
+function pointsOfEach(members: number, minimumSize: number): number {
+  return members === 0 ? 0 : 2 ** Math.ceil(Math.log2(Math.max(1, minimumSize / members)))
+}
+
+/** RING_HASH: the first point at or behind the hash of a connection whose member may be chosen. */
+export class RingHash implements MemberChoice {
+  readonly #ring: Float64Array
+
+  /** @param ring of the members that {@link pick} gets */
+  constructor(ring: Float64Array) {
+    this.#ring = ring
+  }
+
+  pick(members: Members, hash: number, tried: readonly number[]): number {
+    const ring = this.#ring
+    if (members.size === 0) return -1
+    const start = firstFrom(ring, (rehash(hash, LOOKUP) >>> 0) * PLACES)
+    for (let step = 0, at = start; step < Math.min(ring.length, ATTEMPTS); step++, at++) {
+      if (at >= ring.length) at -= ring.length
+      const place = ring[at] % PLACES
+      if (members.may(place, tried)) return place
+    }
+    const index = members.indexFrom(ring[start === ring.length ? 0 : start] % PLACES)
+    return members.nextFrom(index === members.size ? 0 : index, tried)
+  }
+}
+
+/** The first index whose value is not below this one; the length: there is none. */
+function firstFrom(ring: Float64Array, value: number): number {
+  let low = 0
+  let high = ring.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (ring[middle] < value) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,144 @@
+import { type DrainMemory, updateDrained } from './auto-drain.ts'
+import { connectionLimit } from './capacity.ts'
+import { arrangeLevels, type Level } from './levels.ts'
+import { newUtilizationMemory, type UtilizationMemory, utilizationLimit } from './utilization.ts'
+import type { GroupView, ServiceView } from './view.ts'
+
+/** Where the new connections of a service go, of one edge, until something changes. */
+export type Spread = {
+  /** The first comes first. */
+  readonly levels: readonly SpreadLevel[]
+  /** By their places in the view. */
+  readonly groups: readonly GroupSpread[]
+}
+
+export type SpreadLevel = Level & {
+  /** The part of connections that begin here, 0 to 1; in sum 1, or 0 where no backend is healthy. */
+  readonly share: number
+}
+
+export type GroupSpread = {
+  /** The part of its level's connections that it gets while it is not full, relative to the others there. */
+  readonly weight: number
+  /** Connections of this edge at which it is full; infinite: never. */
+  readonly limit: number
+  readonly state: GroupState
+}
+
+/**
+ * - `serving`: it gets its part. `overflowing`: below the failover threshold, a part of its part goes on
+ * - `full-connections`, `full-utilization`: at the limit, by the one or the other bound
+ * - `unhealthy`: without a healthy member. `drained`: by `autoCapacityDrain`
+ * - `off`: its `capacityScaler` is 0. `isolated`: of a region that STRICT leaves out
+ */
+export type GroupState =
+  | 'serving'
+  | 'overflowing'
+  | 'full-connections'
+  | 'full-utilization'
+  | 'unhealthy'
+  | 'drained'
+  | 'off'
+  | 'isolated'
+
+/** What is remembered of a service from one {@link spread} to the next. */
+export type SpreadMemory = Map<string, GroupMemory>
+export type GroupMemory = { readonly drain: DrainMemory; readonly utilization: UtilizationMemory }
+
+/**
+ * Spreads the connections of a service over its groups. Pure but for `memory`, which it keeps up to date; to be called
+ * whenever something has changed, and at least once a second.
+ */
+export function spread(view: ServiceView, memory: SpreadMemory, nowMs: number): Spread {
+  forgetOthers(view, memory)
+  const memoryOf = (name: string): GroupMemory => memoryOfGroup(memory, name)
+  const used = view.groups.filter(({ capacityScaler }) => capacityScaler > 0)
+  if (view.policy.drainsCapacity) updateDrained(used, view.groups.length, (name) => memoryOf(name).drain, nowMs)
+  else for (const { drain } of memory.values()) drain.isDrained = false
+  const levels = arrangeLevels(view)
+  const placed = new Set(levels.flatMap(({ groups }) => groups))
+  // Numbers of connections and of members cannot be compared: where one group has no target, members count.
+  const weighsTargets = used.every(({ targetConnections }) => targetConnections !== undefined)
+  const groups = view.groups.map((group, index) =>
+    spreadGroup(view, group, memoryOf(group.name), { weighsTargets, isPlaced: placed.has(index) }),
+  )
+  const shares = sharesOf(levels.map((level) => healthOf(level, view, groups)))
+  return { levels: levels.map((level, index) => ({ ...level, share: shares[index] })), groups }
+}
+
+/**
+ * How connections flow down levels of such health, as through Envoy's priorities: each takes what is left up to its
+ * health; where all of them together are below 1, each has its part of the sum.
+ */
+export function sharesOf(healths: readonly number[]): number[] {
+  let left = 1
+  const shares = healths.map((health) => {
+    const share = Math.min(left, health)
+    left -= share
+    return share
+  })
+  const sum = 1 - left
+  return sum === 0 ? shares : shares.map((share) => share / sum)
+}
+
+/** The health of members, 1 from the threshold on: above it the healthy ones take what the others do not. */
+export function effectiveHealth(healthy: number, members: number, failoverHealthThreshold: number): number {
+  return members === 0 ? 0 : Math.min(1, (100 * healthy) / (members * failoverHealthThreshold))
+}
+
+/** Of all members that could get something. */
+function healthOf(level: Level, { groups, policy }: ServiceView, spreads: readonly GroupSpread[]): number {
+  let members = 0
+  let healthy = 0
+  for (const index of level.groups) {
+    if (spreads[index].state === 'off' || spreads[index].state === 'drained') continue
+    members += groups[index].members
+    healthy += groups[index].healthy
+  }
+  return effectiveHealth(healthy, members, policy.failoverHealthThreshold)
+}
+
+function spreadGroup(
+  view: ServiceView,
+  group: GroupView,
+  memory: GroupMemory,
+  { weighsTargets, isPlaced }: { readonly weighsTargets: boolean; readonly isPlaced: boolean },
+): GroupSpread {
+  const { members, healthy, capacityScaler, connections, maxUtilization } = group
+  const byConnections =
+    group.targetConnections === undefined
+      ? Number.POSITIVE_INFINITY
+      : connectionLimit(group.targetConnections, group.others, view.edges)
+  const byUtilization =
+    maxUtilization === undefined
+      ? Number.POSITIVE_INFINITY
+      : utilizationLimit(memory.utilization, group.utilization, maxUtilization * capacityScaler, connections)
+  const limit = Math.min(byConnections, byUtilization)
+  const without = (state: GroupState): GroupSpread => ({ weight: 0, limit, state })
+  if (capacityScaler === 0) return without('off')
+  if (!isPlaced) return without('isolated')
+  if (memory.drain.isDrained) return without('drained')
+  if (healthy === 0) return without('unhealthy')
+  const health = effectiveHealth(healthy, members, view.policy.failoverHealthThreshold)
+  const capacity = weighsTargets ? (group.targetConnections ?? 0) : members * capacityScaler
+  const weight = capacity * health
+  if (connections >= limit)
+    return { weight, limit, state: byUtilization < byConnections ? 'full-utilization' : 'full-connections' }
+  return { weight, limit, state: health < 1 ? 'overflowing' : 'serving' }
+}
+
+function memoryOfGroup(memory: SpreadMemory, name: string): GroupMemory {
+  const known = memory.get(name)
+  if (known !== undefined) return known
+  const group = {
+    drain: { isDrained: false, recoveredSinceMs: undefined },
+    utilization: newUtilizationMemory(),
+  }
+  memory.set(name, group)
+  return group
+}
+
+function forgetOthers({ groups }: ServiceView, memory: SpreadMemory): void {
+  const names = new Set(groups.map(({ name }) => name))
+  for (const name of memory.keys()) if (!names.has(name)) memory.delete(name)
+}
