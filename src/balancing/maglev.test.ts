@@ -69,25 +69,25 @@ test('with one member left of a thousand everybody finds it, and with none nobod
   assert.equal(maglev.pick(members, 0, []), -1)
 })
 
-/** Of those that were with others: the part that another name has after one of so many has left. */
-function disruption(count: number, leaves: number): number {
-  const names = memberNames(count)
-  const before = tableOf(names)
+/** Of those that were with others: the part that another name has after one of so many has left the configuration. */
+function disruption(names: readonly string[], before: Uint16Array, leaves: number): number {
   const left = names.filter((_, place) => place !== leaves)
   const after = tableOf(left)
   let moved = 0
   for (const [slot, place] of before.entries()) if (place !== leaves && left[after[slot]] !== names[place]) moved++
-  return moved / (MAGLEV_SIZE * (1 - 1 / count))
+  return moved / (MAGLEV_SIZE * (1 - 1 / names.length))
 }
 
-test('of the other clients few move when one of N leaves: no more than in the paper', (t: TestContext) => {
+test('of the other clients few move when one of N leaves the configuration, none when it is unhealthy', (t: TestContext) => {
   for (const count of [3, 10, 100, 1000]) {
-    const leavers = [...new Set([0, 1, 2, 3].map((part) => Math.floor((part * (count - 1)) / 3)))]
-    const moved = leavers.map((place) => disruption(count, place))
-    const average = moved.reduce((sum, one) => sum + one, 0) / moved.length
-    t.diagnostic(`N = ${count}: ${(100 * average).toFixed(2)} % of the others move when one leaves`)
-    // The paper has 0.54 % for one of 1000; with fewer backends a table of this size has less to fill up.
-    assert.ok(average < 0.0054 * 1.5, `${count}: ${average}`)
+    const names = memberNames(count)
+    const before = tableOf(names)
+    const leavers = [...new Set([0, 1, 2, 3, 4, 5, 6].map((part) => Math.floor((part * (count - 1)) / 6)))]
+    const moved = leavers.map((place) => disruption(names, before, place))
+    const percent = (100 * moved.reduce((sum, one) => sum + one, 0)) / moved.length
+    t.diagnostic(`N = ${count}: ${percent.toFixed(2)} % of the others move when one leaves the configuration`)
+    // For one of 1000 the paper's method gives 0.58 % with SHA-256 for a hash; which one leaves makes 0.05 % of it.
+    assert.ok(percent < 0.65, `${count}: ${percent}`)
   }
 })
 
