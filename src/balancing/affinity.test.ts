@@ -29,6 +29,7 @@ test('CLIENT_IP_PROTO is another hash of the same, CLIENT_IP_PORT_PROTO looks at
   const byPort = affinityHash('CLIENT_IP_PORT_PROTO', client, frontend)
   assert.notEqual(affinityHash('CLIENT_IP_PORT_PROTO', { ...client, port: 1 }, frontend), byPort)
   assert.notEqual(affinityHash('CLIENT_IP_PORT_PROTO', client, { ...frontend, port: 1 }), byPort)
+  assert.equal(affinityHash('NONE', client, frontend), byPort)
 })
 
 test('every word of an IPv6 address counts, and a hash is a signed integer of 32 bits', () => {

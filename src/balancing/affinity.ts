@@ -10,14 +10,15 @@ const PROTOCOL_TCP = 6
  * The hash by which a connection is sent where those before it went. Allocates nothing.
  *
  * CLIENT_IP is source and destination address, CLIENT_IP_PROTO also the protocol, which is TCP, and CLIENT_IP_PORT_PROTO
- * the ports as well.
+ * the ports as well; so is NONE, for policies that go by a hash: each connection goes its own way.
  *
  * @param destination where the client connected to: the address and port of the frontend
  */
 export function affinityHash(affinity: SessionAffinity, client: Endpoint, destination: Endpoint): number {
   let hash = mixAddress(mixAddress(SEED, client.address), destination.address)
   if (affinity !== 'CLIENT_IP') hash = mixWord(hash, PROTOCOL_TCP)
-  if (affinity === 'CLIENT_IP_PORT_PROTO') hash = mixWord(mixWord(hash, client.port), destination.port)
+  const hasPorts = affinity === 'CLIENT_IP_PORT_PROTO' || affinity === 'NONE'
+  if (hasPorts) hash = mixWord(mixWord(hash, client.port), destination.port)
   return finishHash(hash)
 }
 

@@ -2,9 +2,9 @@ import type { LiveEdges, OtherConnections } from './view.ts'
 
 /** How a backend of a service gives its target of connections; at most one of them. */
 export type ConnectionTarget = {
-  readonly maxConnections: number | undefined
-  readonly maxConnectionsPerInstance: number | undefined
-  readonly maxConnectionsPerEndpoint: number | undefined
+  readonly maxConnections?: number | undefined
+  readonly maxConnectionsPerInstance?: number | undefined
+  readonly maxConnectionsPerEndpoint?: number | undefined
 }
 
 /**
@@ -22,15 +22,32 @@ export function targetConnections(
   return all === undefined ? undefined : all * capacityScaler
 }
 
+/** The part of the room that is shared by what each edge has already; the rest is shared equally. */
+const PART_BY_USE = 0.75
+
 /**
  * The connections of this edge at which a group is full, so that the whole load balancer keeps within `target`.
  *
- * Edges share the room that is left, each to the connections that it had then; what does not divide goes to the first of
- * them. So the limits of all edges that looked at the same moment come to the target exactly. Where nobody knows the
- * connections of others, each edge has its part of the target.
+ * Edges share the room that is left. Most of it goes to those that use the group, in proportion, because they are the near
+ * ones and would fill it; the rest is shared equally, so that every edge can begin to. Above the target all of them go
+ * down in proportion. So the limits of edges that looked at the same moment never come to more than the target. Where
+ * nobody knows the connections of others, each edge has its part of the target.
+ *
+ * @param turn equal on all edges; what does not divide goes to other edges with another turn
  */
-export function connectionLimit(target: number, others: OtherConnections | undefined, edges: LiveEdges): number {
-  const own = others?.ownThen ?? 0
-  const room = Math.floor(target) - own - (others?.connections ?? 0)
-  return Math.max(0, own + Math.floor((room + edges.count - 1 - edges.index) / edges.count))
+export function connectionLimit(
+  target: number,
+  others: Pick<OtherConnections, 'connections' | 'ownThen'> | undefined,
+  { count, index }: LiveEdges,
+  turn: number,
+): number {
+  const equalPart = (room: number): number => Math.floor((room + ((index + turn) % count)) / count)
+  if (others === undefined) return equalPart(Math.floor(target))
+  const own = others.ownThen
+  // Below 0: the agents have not heard of all of ours.
+  const total = own + Math.max(0, others.connections)
+  const room = Math.floor(target) - total
+  if (room < 0) return Math.floor((own * target) / total)
+  const byUse = total === 0 ? 0 : Math.floor(PART_BY_USE * room)
+  return own + (byUse === 0 ? 0 : Math.floor((byUse * own) / total)) + equalPart(room - byUse)
 }

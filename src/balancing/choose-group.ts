@@ -1,4 +1,4 @@
-import { fractionOf, hashText, rehash, SEED } from './hash.ts'
+import { exponentialOf, fractionOf, hashText, rehash, SEED } from './hash.ts'
 import type { Spread } from './spread.ts'
 
 /** What a worker is told once of the groups of a service: it changes only with the configuration and the region order. */
@@ -188,7 +188,7 @@ export class GroupChooser {
       const place = groups[index]
       const weight = this.#weightOf(place, filter, isOverfilling)
       if (weight === 0) continue
-      const score = -Math.log1p(-fractionOf(rehash(this.#seeds[place], hash))) / weight
+      const score = exponentialOf(rehash(this.#seeds[place], hash)) / weight
       if (score >= bestScore) continue
       best = place
       bestScore = score

@@ -24,32 +24,30 @@ export type Level = {
 export function arrangeLevels(view: ServiceView): Level[] {
   const { isolation } = view.policy
   const ranks = new Map(view.regionOrder.map(({ region, rank }) => [region, rank]))
-  const rankOf = ({ region }: GroupView): number => ranks.get(region) ?? view.regionOrder.length
-  const levels = new Map<string, { readonly order: readonly number[]; readonly groups: number[] }>()
+  const levels = new Map<number, { readonly groups: number[]; readonly domain: number }>()
   for (const [index, group] of view.groups.entries()) {
     if (isolation === 'STRICT' && view.region !== undefined && group.region !== view.region) continue
-    const order = orderOf(view, group, rankOf(group))
-    const key = order.join()
-    const level = levels.get(key) ?? { order, groups: [] }
-    levels.set(key, level)
+    const rank = ranks.get(group.region) ?? view.regionOrder.length
+    const domain = isolation === undefined ? 0 : rank
+    const order = domain * ordersOfDomain(view) + orderInDomain(view, group, rank)
+    const level = levels.get(order) ?? { groups: [], domain }
+    levels.set(order, level)
     level.groups.push(index)
   }
-  return [...levels.values()]
-    .sort((a, b) => compareOrders(a.order, b.order))
-    .map(({ order: [domain], groups }) => ({ groups, domain }))
+  return [...levels].sort(([a], [b]) => a - b).map(([, level]) => level)
 }
 
-/** The domain, preferred or not, how far the region is, how far the zone is. */
-function orderOf({ policy, zone }: ServiceView, group: GroupView, rank: number): readonly number[] {
-  const domain = policy.isolation === undefined ? 0 : rank
-  if (group.preference === 'PREFERRED') return [domain, 0, rank, 0]
+/** By how much the orders of two domains differ: more than any two inside one. */
+function ordersOfDomain({ regionOrder }: ServiceView): number {
+  return 3 * (regionOrder.length + 1)
+}
+
+/** PREFERRED groups by region; then all others by region, and, with zones, those of other zones behind the own one. */
+function orderInDomain({ policy, zone, regionOrder }: ServiceView, group: GroupView, rank: number): number {
+  if (group.preference === 'PREFERRED') return rank
+  const first = regionOrder.length + 1
   // Where a region may not send to others, "the world" is what is near.
-  if (policy.algorithm === 'SPRAY_TO_WORLD') return [domain, 1, 0, 0]
+  if (policy.algorithm === 'SPRAY_TO_WORLD') return first
   const isBeyondZone = policy.algorithm === 'WATERFALL_BY_ZONE' && group.zone !== zone
-  return [domain, 1, rank, isBeyondZone ? 1 : 0]
-}
-
-function compareOrders(a: readonly number[], b: readonly number[]): number {
-  for (const [index, value] of a.entries()) if (value !== b[index]) return value - b[index]
-  return 0
+  return first + 2 * rank + (isBeyondZone ? 1 : 0)
 }

@@ -1,5 +1,6 @@
 import { type DrainMemory, updateDrained } from './auto-drain.ts'
 import { connectionLimit } from './capacity.ts'
+import { hashText, SEED } from './hash.ts'
 import { arrangeLevels, type Level } from './levels.ts'
 import { newUtilizationMemory, type UtilizationMemory, utilizationLimit } from './utilization.ts'
 import type { GroupView, ServiceView } from './view.ts'
@@ -43,7 +44,12 @@ export type GroupState =
 
 /** What is remembered of a service from one {@link spread} to the next. */
 export type SpreadMemory = Map<string, GroupMemory>
-export type GroupMemory = { readonly drain: DrainMemory; readonly utilization: UtilizationMemory }
+export type GroupMemory = {
+  readonly drain: DrainMemory
+  readonly utilization: UtilizationMemory
+  /** Another one for each group, the same on all edges. */
+  readonly firstTurn: number
+}
 
 /**
  * Spreads the connections of a service over its groups. Pure but for `memory`, which it keeps up to date; to be called
@@ -108,7 +114,7 @@ function spreadGroup(
   const byConnections =
     group.targetConnections === undefined
       ? Number.POSITIVE_INFINITY
-      : connectionLimit(group.targetConnections, group.others, view.edges)
+      : connectionLimit(group.targetConnections, group.others, view.edges, turnOf(group, memory))
   const byUtilization =
     maxUtilization === undefined
       ? Number.POSITIVE_INFINITY
@@ -127,12 +133,18 @@ function spreadGroup(
   return { weight, limit, state: health < 1 ? 'overflowing' : 'serving' }
 }
 
+/** Another one with each report, so that what does not divide is not always for the same edges. */
+function turnOf({ others }: GroupView, { firstTurn }: GroupMemory): number {
+  return firstTurn + Math.floor((others?.atMs ?? 0) / 1000)
+}
+
 function memoryOfGroup(memory: SpreadMemory, name: string): GroupMemory {
   const known = memory.get(name)
   if (known !== undefined) return known
   const group = {
     drain: { isDrained: false, recoveredSinceMs: undefined },
     utilization: newUtilizationMemory(),
+    firstTurn: hashText(name, SEED) >>> 1,
   }
   memory.set(name, group)
   return group

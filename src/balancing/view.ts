@@ -58,6 +58,6 @@ export type Utilization = {
 /**
  * Connections of all other edges at one moment, and those of this edge at the same moment.
  *
- * Targets hold exactly when all edges look at the same moments; see `connectionLimit` of capacity.ts.
+ * Targets hold exactly when all edges look at the same moments, such as whole multiples of five seconds; see `connectionLimit` of capacity.ts.
  */
-export type OtherConnections = { readonly connections: number; readonly ownThen: number }
+export type OtherConnections = { readonly connections: number; readonly ownThen: number; readonly atMs: number }
