@@ -205,6 +205,8 @@ static int serve(int fd, struct connection *c, uint32_t events) {
 
 static void run_app(void) {
   struct sockaddr_in address = loopback(port);
+  /* On every address: it stands for many backends. */
+  address.sin_addr.s_addr = htonl(INADDR_ANY);
   int listener = open_socket(SOCK_NONBLOCK), on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 16384) < 0) fail("listen");

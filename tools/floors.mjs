@@ -65,7 +65,7 @@ export const rooms = [
     floor: 0,
     folder: 'balancing',
     holds: 'which group and which backend a connection gets: one file for each policy; where regions are',
-    mayImport: GROUND,
+    mayImport: ['address', 'text'],
     packages: [],
     because: 'it is pure, so that edges, the simulator and the explanation decide by the same code',
   },
@@ -139,7 +139,7 @@ export const rooms = [
     floor: 4,
     folder: 'edge/balance',
     holds: 'both threads: cells, availability and plans of backends; a worker’s choice of one',
-    mayImport: ['address', 'snapshot'],
+    mayImport: ['address', 'balancing', 'snapshot', 'telemetry/region-reasons.ts'],
     packages: [],
     because: 'the choice is pure over cells and a plan: it opens no socket, and knows nothing of health',
   },
@@ -165,6 +165,7 @@ export const rooms = [
     holds: 'main thread: ids of backends, their availability from health and load, and those that leave',
     mayImport: [
       'address',
+      'balancing',
       'proxy-protocol',
       'snapshot',
       'telemetry',
@@ -182,6 +183,7 @@ export const rooms = [
       'worker threads: entrances and services of an edge, headers, connections to backends, records; also the options and cells that the main thread makes for them',
     mayImport: [
       'address',
+      'balancing',
       'proxy-protocol',
       'snapshot',
       'linux',
@@ -221,6 +223,7 @@ export const rooms = [
     holds: 'main thread: from one configuration to the next (`edge.ts`), and the status',
     mayImport: [
       'address',
+      'balancing',
       'snapshot',
       'linux',
       'tls/ticket-keys.ts',
@@ -427,6 +430,7 @@ export const rooms = [
     holds: 'argv and environment are read here and nowhere else',
     mayImport: [
       'address',
+      'balancing',
       'text',
       'compute',
       'snapshot',
@@ -436,6 +440,7 @@ export const rooms = [
       'feed',
       'dataplane/worker',
       'edge',
+      'edge/backends',
       'edge/frontends',
       'edge/follow',
       'agent',

@@ -93,6 +93,7 @@ export class AgentEntrance implements Entrance {
   }
 
   route(): Service {
+    Atomics.add(this.#options.portOpen, 0, 1)
     return this.#place.service
   }
 
@@ -101,6 +102,7 @@ export class AgentEntrance implements Entrance {
   }
 
   onEnd(connection: Connection, reason: EndReason): void {
+    if (connection.service !== null) Atomics.sub(this.#options.portOpen, 0, 1)
     this.#reporter.report(connection, reason)
   }
 
@@ -109,6 +111,7 @@ export class AgentEntrance implements Entrance {
       cpu_utilization: this.#load[LoadCell.cpu],
       mem_utilization: this.#load[LoadCell.memory],
       open_connections: Atomics.load(this.#openTotal, 0),
+      port_connections: Atomics.load(this.#options.portOpen, 0),
       app_listening: this.#hasApp(target),
     })
   }

@@ -19,7 +19,7 @@ export type AppCheck = 'none' | 'close-port' | 'on-demand'
 
 /** One port of an agent and what lies behind it, as the operator wrote it. */
 export type AgentListener = ConnectFromOptions &
-  Omit<AgentEntranceOptions, 'service' | 'headerTimeoutMs' | 'allowedSubnets' | 'keepsPort'> & {
+  Omit<AgentEntranceOptions, 'service' | 'headerTimeoutMs' | 'allowedSubnets' | 'keepsPort' | 'portOpen'> & {
     readonly listen: Endpoint
     readonly trust: Trust
     readonly timeouts: Timeouts & Pick<AgentEntranceOptions, 'headerTimeoutMs'>
@@ -33,7 +33,7 @@ export type PreparedListener = {
   /** Where it listens and what its sockets are made with: one that differs in this needs sockets of its own. */
   readonly name: string
   readonly listener: AgentListener
-  readonly entrance: AgentEntranceOptions
+  readonly entrance: Omit<AgentEntranceOptions, 'portOpen'>
   /** Nobody else's; it has the listener's name. */
   readonly service: AgentServiceOptions
 }

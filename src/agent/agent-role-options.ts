@@ -28,6 +28,8 @@ export type AgentEntranceOptions = {
   readonly headerLengthMax: number
   /** 0: no records of single connections; 1: of those that failed; 2: of all. */
   readonly verbosity: Verbosity
+  /** One cell for all workers: connections that came here and lead to an app. */
+  readonly portOpen: Int32Array
 }
 
 /** How the app behind one listener is connected to. */

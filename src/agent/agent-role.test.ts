@@ -58,6 +58,7 @@ function start({ load = new Float64Array(2), sourcePort = 'preserve-or-ephemeral
       local: 'forward',
       headerLengthMax: 536,
       verbosity: 0,
+      portOpen: new Int32Array(1),
       ...options,
     },
     services,
@@ -192,8 +193,10 @@ test('the load question is answered with the load of the host, of the app that t
   const load = new Float64Array(2)
   load[LoadCell.cpu] = 0.25
   load[LoadCell.memory] = 0.75
-  const { read, openTotal } = start({ load, target4: app.endpoint, local: 'check' })
+  const portOpen = new Int32Array(1)
+  const { read, openTotal } = start({ load, target4: app.endpoint, local: 'check', portOpen })
   openTotal[0] = 7
+  portOpen[0] = 3
   const question = loadQuestion()
   const { result } = read(Buffer.concat([question, Buffer.from('rest')]))
   assert.ok(result.kind === 'answer')
@@ -202,6 +205,7 @@ test('the load question is answered with the load of the host, of the app that t
     cpu_utilization: 0.25,
     mem_utilization: 0.75,
     open_connections: 7,
+    port_connections: 3,
     app_listening: true,
   })
   const six = read(question, EDGE6).result

@@ -70,6 +70,8 @@ export class AgentService implements Service {
     return true
   }
 
+  onReach(): void {}
+
   onLeave(): void {}
 }
 

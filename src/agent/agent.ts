@@ -114,6 +114,8 @@ class Agent implements Program {
   #prepared = new Map<string, PreparedListener>()
   /** The names whose ports are open. */
   readonly #open = new Set<string>()
+  /** By name: the connections of a port, whatever becomes of its entrance. */
+  readonly #portOpen = new Map<string, Int32Array>()
   #followed: Followed | undefined
 
   constructor(options: AgentOptions, context: ProgramContext, pool: WorkerPool<AgentRoleOptions>, load: HostLoad) {
@@ -276,7 +278,7 @@ class Agent implements Program {
     const inheritedFds = inheritedFor(endpoint, this.#context.inherited)
     this.#pool.define(prepared.name, prepared.service)
     try {
-      this.#pool.listen(prepared.name, { endpoint, liveness, inheritedFds }, serveOptions(prepared))
+      this.#pool.listen(prepared.name, { endpoint, liveness, inheritedFds }, this.#serveOptions(prepared))
     } catch (error) {
       this.#pool.remove(prepared.name)
       throw error
@@ -289,7 +291,13 @@ class Agent implements Program {
   #change(before: PreparedListener, after: PreparedListener): void {
     const { name, entrance, service } = after
     if (!isDeepStrictEqual(before.service, service)) this.#pool.define(name, service)
-    if (!isDeepStrictEqual(before.entrance, entrance)) this.#pool.change(name, serveOptions(after))
+    if (!isDeepStrictEqual(before.entrance, entrance)) this.#pool.change(name, this.#serveOptions(after))
+  }
+
+  #serveOptions({ name, entrance }: PreparedListener): ServeOptions<AgentRoleOptions> {
+    const portOpen = this.#portOpen.get(name) ?? new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+    this.#portOpen.set(name, portOpen)
+    return { service: name, options: { ...entrance, portOpen } }
   }
 
   #unlisten(name: string): void {
@@ -303,10 +311,6 @@ class Agent implements Program {
 function prepareAll(listeners: readonly AgentListener[], followed: Followed | undefined): readonly PreparedListener[] {
   const edges = followed?.edges.subnets() ?? []
   return listeners.map((listener) => prepareListener(listener, edges))
-}
-
-function serveOptions({ name, entrance }: PreparedListener): ServeOptions<AgentRoleOptions> {
-  return { service: name, options: entrance }
 }
 
 function isToBeOpen({ listener }: PreparedListener): boolean {

@@ -22,6 +22,7 @@ test('whoever finds the port of a warm-up reaches nothing but its app', () => {
     local: 'check',
     headerLengthMax: 4_096,
     verbosity: 0,
+    portOpen: new Int32Array(1),
   }
   const service: AgentRoleOptions['service'] = {
     mark: 7,

@@ -21,6 +21,7 @@ export function warmUpOptions(
       allowedSubnets: null,
       denyPrivateSources: false,
       local: 'forward',
+      portOpen: new Int32Array(1),
     },
     service: { ...service, target4: app, target6: NOWHERE6, mark: 0 },
   }

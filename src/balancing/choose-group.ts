@@ -43,7 +43,7 @@ export function writeSpread({ levels, groups }: Spread, cells: SpreadCells): voi
     // However little it is, it is not nothing.
     const part = weight === 0 ? 0 : Math.max(1, Math.round((weight / greatest) * WHOLE))
     Atomics.store(cells.weights, index, part)
-    Atomics.store(cells.limits, index, Math.min(NO_LIMIT, Math.max(0, Math.ceil(limit))))
+    Atomics.store(cells.limits, index, Math.min(NO_LIMIT, Math.max(0, Math.round(limit))))
   }
   for (const [index, { share }] of levels.entries()) Atomics.store(cells.shares, index, Math.round(share * WHOLE))
 }

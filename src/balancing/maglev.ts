@@ -52,6 +52,11 @@ export function populate(offsets: Int32Array, skips: Int32Array, size: number): 
   return table
 }
 
+/** The slot of a hash in a table of this size; another one for each further attempt. */
+export function maglevSlot(hash: number, attempt: number, size: number): number {
+  return Math.floor(fractionOf(rehash(hash, LOOKUP + attempt)) * size)
+}
+
 /**
  * MAGLEV: by a table of all members, also of those that may not be chosen now.
  *
@@ -70,7 +75,7 @@ export class Maglev implements MemberChoice {
     if (members.size === 0) return -1
     let slot = 0
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      slot = Math.floor(fractionOf(rehash(hash, LOOKUP + attempt)) * this.#table.length)
+      slot = maglevSlot(hash, attempt, this.#table.length)
       if (members.may(this.#table[slot], tried)) return this.#table[slot]
     }
     // Hardly anybody is left: the next one behind the last slot, by places.

@@ -6,6 +6,8 @@ export type UtilizationMemory = {
   limit: number
   /** That of the average which was seen last. */
   seenAtMs: number
+  /** Averages in a row by which nothing would have to be held back. */
+  calmAverages: number
 }
 
 /** Of the way from the limit to what the last average says is right: averages are late, and one overshoots. */
@@ -15,10 +17,12 @@ const GROWTH = 0.1
 const GROWTH_CONNECTIONS = 1
 /** Below this part of the target, and with so few of the connections that are let in, nothing is held back any more. */
 const RELEASED_BELOW = 0.9
+/** For so many averages in a row: with few connections one of them may end just when it is looked. */
+const RELEASED_AFTER = 2
 
 /** The memory of a group that was not seen before. */
 export function newUtilizationMemory(): UtilizationMemory {
-  return { limit: Number.POSITIVE_INFINITY, seenAtMs: Number.NEGATIVE_INFINITY }
+  return { limit: Number.POSITIVE_INFINITY, seenAtMs: Number.NEGATIVE_INFINITY, calmAverages: 0 }
 }
 
 /**
@@ -43,12 +47,16 @@ export function utilizationLimit(
   memory.seenAtMs = utilization.atMs
   const { average } = utilization
   const isHeld = memory.limit !== Number.POSITIVE_INFINITY
+  const isCalm = isHeld && average < RELEASED_BELOW * target && connections < RELEASED_BELOW * memory.limit
+  memory.calmAverages = isCalm ? memory.calmAverages + 1 : 0
   if (average > target) {
     const from = isHeld ? memory.limit : connections
     memory.limit = from + DAMPING * ((connections * target) / average - from)
   } else if (isHeld) {
-    const isReleased = average < RELEASED_BELOW * target && connections < RELEASED_BELOW * memory.limit
-    memory.limit = isReleased ? Number.POSITIVE_INFINITY : grown(memory.limit, (connections * target) / average)
+    memory.limit =
+      memory.calmAverages >= RELEASED_AFTER
+        ? Number.POSITIVE_INFINITY
+        : grown(memory.limit, (connections * target) / average)
   }
   return memory.limit
 }
@@ -56,6 +64,6 @@ export function utilizationLimit(
 /** @param right what the average says, infinite where nothing is used */
 function grown(limit: number, right: number): number {
   const step = Math.min(DAMPING * (right - limit), GROWTH * limit + GROWTH_CONNECTIONS)
-  // With few connections the average says little about one more of them: near 0 the limit grows all the same.
+  // With few connections the average says little about one more of them: near 0 the limit still grows.
   return limit + Math.max(step, limit < GROWTH_CONNECTIONS ? GROWTH_CONNECTIONS : 0)
 }

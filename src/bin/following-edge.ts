@@ -6,14 +6,13 @@ import { controllerClient } from './controller-connection.ts'
 
 type FollowingEdgeOptions = {
   readonly edge: Omit<EdgeOptions, 'strayedSockets' | 'unopenedFrontends' | 'readSnapshot'>
-  readonly zone: string | undefined
   readonly allowsLocalBackends: boolean
   readonly controller: EdgeControllerSettings
 }
 
 /** Starts an edge with the last configuration that it had, and lets it follow its controller. @throws Error */
 export async function startFollowingEdge(
-  { edge: options, zone, allowsLocalBackends, controller }: FollowingEdgeOptions,
+  { edge: options, allowsLocalBackends, controller }: FollowingEdgeOptions,
   context: ProgramContext,
 ): Promise<RunningEdge> {
   const client = controllerClient(controller)
@@ -21,8 +20,8 @@ export async function startFollowingEdge(
     client,
     allowsLocalBackends,
     name: controller.name,
-    region: options.localRegion,
-    zone,
+    region: options.place.region,
+    zone: options.place.zone,
     sourceAddresses: options.sourceAddresses,
     file: controller.file,
     log: context.log,

@@ -24,9 +24,10 @@ import { quoted, UsageError } from '../cli/flags.ts'
 import type { FollowerSettings } from '../cli/follower-flags.ts'
 import { type CommandName, commandHelp, commands, programHelp } from '../cli/help.ts'
 import { parseHostSetup } from '../cli/host-setup.ts'
-import { formatStatus, parseStatus, readStatus, type StatusCommand } from '../cli/status.ts'
+import { formatStatus, parseStatus, readStatus, type StatusCommand, whyPath } from '../cli/status.ts'
 import { formatSteered, parseSteer } from '../cli/steer.ts'
 import { parseVerify, parseWhoami, type VerifyCommand } from '../cli/verify.ts'
+import { formatWhy, readWhy } from '../cli/why.ts'
 import { nearestWord } from '../compute/nearest-word.ts'
 import type { ProgramContext } from '../dataplane/worker/program.ts'
 import type { RunningEdge } from '../edge/edge.ts'
@@ -37,6 +38,7 @@ import type { Log } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
 import { connectionLimits } from './connection-limits.ts'
 import { askAboutInstance, controllerClient } from './controller-connection.ts'
+import { edgePlace } from './edge-place.ts'
 import { readNamedFile, readNamedRoots } from './named-file.ts'
 import { programVersion } from './program-version.ts'
 import { serve } from './serve.ts'
@@ -189,22 +191,25 @@ function readAgentConfig(path: string): AgentCommand {
 }
 
 async function runEdge(command: EdgeCommand): Promise<void> {
-  const { configuration, isOnlyChecked, allowsLocalBackends, localZone: _zone, ...settings } = command
+  const { configuration, isOnlyChecked, allowsLocalBackends, ...settings } = command
   if (configuration.kind === 'controller') return runFollowingEdge(command, configuration)
   // Only here: reading resources takes 16 MB and a tenth of a second, which an agent should not pay.
   const { configurationPaths, describeConfiguration, readSnapshot, readTicketKeyFile } = await import(
     './edge-configuration.ts'
   )
   if (isOnlyChecked) {
+    await edgePlace(command)
     return print(describeConfiguration(configuration, allowsLocalBackends, command))
   }
   const { startEdge } = await import('../edge/edge.ts')
   const { FileWatcher } = await import('./file-watcher.ts')
+  const place = await edgePlace(command)
   const watcher = configuration.isWatched ? new FileWatcher(configurationPaths(configuration)) : null
   const limits = connectionLimits(command)
   await serveEdge(command, async (context) => {
     const options = {
       ...settings,
+      place,
       limits,
       strayedSockets: 'refused',
       unopenedFrontends: 'refused',
@@ -263,18 +268,13 @@ async function runToken(command: TokenCommand): Promise<void> {
 }
 
 async function runFollowingEdge(command: EdgeCommand, configuration: EdgeControllerSettings): Promise<void> {
-  const {
-    configuration: _configuration,
-    isOnlyChecked: _checked,
-    localZone,
-    allowsLocalBackends,
-    ...settings
-  } = command
+  const { configuration: _configuration, isOnlyChecked: _checked, allowsLocalBackends, ...settings } = command
   const { startFollowingEdge } = await import('./following-edge.ts')
+  const place = await edgePlace(command)
   const limits = connectionLimits(command)
   await serveEdge(command, (context) =>
     startFollowingEdge(
-      { edge: { ...settings, limits }, zone: localZone, allowsLocalBackends, controller: configuration },
+      { edge: { ...settings, place, limits }, allowsLocalBackends, controller: configuration },
       context,
     ),
   )
@@ -292,7 +292,11 @@ async function serveEdge(
   })
 }
 
-async function runStatus({ admin, json }: StatusCommand): Promise<void> {
+async function runStatus({ admin, json, why }: StatusCommand): Promise<void> {
+  if (why !== undefined) {
+    const answer = await askAdmin(admin, 'GET', whyPath(why))
+    return print(json ? answer : formatWhy(readWhy(answer)))
+  }
   const body = await askAdmin(admin, 'GET', '/status')
   const status = readStatus(body)
   print(json ? body : formatStatus(status))

@@ -48,6 +48,8 @@ import {
   parseText,
 } from './values.ts'
 
+/** What makes a region near. */
+const PROXIMITIES = ['distance', 'measured'] as const
 const PROXY_HEADERS = ['PROXY_V1', 'PROXY_V2', 'NONE'] as const
 /** CUSTOM lists its suites, which only a file can. */
 const TLS_PROFILES = PROFILES.filter((profile) => profile !== 'CUSTOM')
@@ -182,6 +184,19 @@ const commonFlags = {
     'The zone of this edge, such as us-central1-b; it also gives the region',
     parseResourceName,
   ),
+  regions: valueFlag(
+    'regions',
+    'FILE',
+    'A YAML or JSON file with the positions of regions that Google does not have: a list "regions" with name, latitude and longitude of each',
+    parseText,
+  ),
+  proximity: valueFlag(
+    'proximity',
+    PROXIMITIES.join('|'),
+    'What makes a region near: the distance on the globe, or the shortest time in which health checks connect to its backends',
+    oneOf(PROXIMITIES),
+    'distance',
+  ),
   retries: valueFlag(
     'retries',
     'N',
@@ -271,6 +286,9 @@ export type EdgeCommand = ProcessSettings &
     /** undefined: everything is equally near. */
     readonly localRegion: string | undefined
     readonly localZone: string | undefined
+    /** The path of a file with positions of regions. */
+    readonly regionFile: string | undefined
+    readonly proximity: (typeof PROXIMITIES)[number]
     readonly retriesMax: number
     readonly sourceAddresses: readonly IpAddress[]
     /** CIDR texts; null: clients connect directly. */
@@ -299,6 +317,8 @@ export function parseEdge(argv: readonly string[]): EdgeCommand {
     allowsLocalBackends: values.allowLocalBackends.length > 0,
     localRegion: regionOf(values.region[0], values.zone[0]),
     localZone: values.zone[0],
+    regionFile: values.regions[0],
+    proximity: values.proximity[0],
     retriesMax: values.retries[0],
     sourceAddresses: values.sourceRanges[0] ?? [],
     acceptProxyFrom: values.acceptProxy[0]?.map(formatCidr) ?? null,

@@ -23,6 +23,7 @@ function backend(fields: Partial<BackendStatus>): BackendStatus {
     health: 'HEALTHY',
     availability: 'up',
     isDrained: false,
+    isEjected: false,
     probes: undefined,
     utilization: undefined,
     ...fields,
@@ -36,6 +37,16 @@ const STATUS: EdgeStatus = {
     reloads: { ok: 6, failed: 1 },
     unopened: [],
     problems: ['lb.yaml: it is wrong; fix it'],
+  },
+  place: {
+    region: 'us-central1',
+    zone: 'us-central1-b',
+    proximity: 'measured',
+    edges: 2,
+    regions: [
+      { region: 'us-central1', rank: 0, kilometres: 0, connectMs: 0.42 },
+      { region: 'europe-west1', rank: 1, kilometres: 7_179, connectMs: undefined },
+    ],
   },
   frontends: [
     {
@@ -78,6 +89,11 @@ const STATUS: EdgeStatus = {
           region: 'us-central1',
           zone: 'us-central1-b',
           balancing: { mode: 'UTILIZATION', maxUtilization: 0.8, maxConnections: undefined, capacityScaler: 0.5 },
+          state: 'full-utilization',
+          limit: 41.5,
+          utilization: 0.412,
+          openElsewhere: 7,
+          chosen: { nearest: 12_000, full: 345 },
           open: 2,
           backends: [
             backend({ utilization: 0.412 }),
@@ -110,7 +126,7 @@ test('a bound on connections that no edge can reach is shown as none', () => {
   const targetOf = (maxConnections: number): string | undefined => {
     const balancing = { mode: 'CONNECTION', maxUtilization: undefined, maxConnections, capacityScaler: 1 } as const
     const services = [{ ...service, groups: [{ ...group, balancing }] }]
-    return /CONNECTION +(.*?) +2$/m.exec(formatStatus({ ...STATUS, services }))?.[1]
+    return /CONNECTION +(.*?) +41%/m.exec(formatStatus({ ...STATUS, services }))?.[1]
   }
   assert.deepEqual([targetOf(200), targetOf(2 * (2 ** 31 - 1))], ['200 connections', '-'])
 })
@@ -122,6 +138,12 @@ test('a status is aligned tables, and what a backend said cannot move the cursor
     'The last reload was refused:',
     '  lb.yaml: it is wrong; fix it',
     '',
+    'In us-central1-b; regions are near by measured; targets are shared by 2 edges',
+    '',
+    'NEAREST FIRST  KILOMETRES  CONNECT MS',
+    'us-central1             0  0.4',
+    'europe-west1         7179  -',
+    '',
     'FRONTEND  ADDRESS             PROXY     TLS              HEADER    SERVICE    OPEN  TOTAL  REFUSED',
     'my-rule   [2001:db8::10]:110  my-proxy  MODERN, TLSv1.2  PROXY_V1  my-tcp-lb     2  12345        9',
     '',
@@ -132,8 +154,8 @@ test('a status is aligned tables, and what a backend said cannot move the cursor
     '  my-cert: it has expired',
     '  my-policy: this OpenSSL does not support TLS_RSA_WITH_3DES_EDE_CBC_SHA',
     '',
-    'SERVICE    GROUP                   REGION       HEALTHY  MODE         TARGET     OPEN',
-    'my-tcp-lb  us-central1-b/my-group  us-central1  2/3      UTILIZATION  80% x 0.5     2',
+    'SERVICE    GROUP                   REGION       HEALTHY  MODE         TARGET     LOAD  STATE             LIMIT  ELSEWHERE  OPEN',
+    'my-tcp-lb  us-central1-b/my-group  us-central1  2/3      UTILIZATION  80% x 0.5  41%   full-utilization     42          7     2',
     '',
     'BACKEND                                 ADDRESS         HEALTH     AVAILABLE  LOAD  OPEN  TOTAL  FAILED  LAST ERROR',
     'my-tcp-lb/us-central1-b/my-group/vm     10.128.0.2:110  HEALTHY    up         41%      2  12345       3',

@@ -1,14 +1,18 @@
+import { parseEndpoint } from '../address/endpoint.ts'
+import { parseIpAddress } from '../address/ip-address.ts'
 import { isListOf, isNumber, isObjectOf, isOptional, isText } from '../snapshot/shape.ts'
 import type { AgentStatus } from '../telemetry/agent-status.ts'
 import type { BackendStatus, EdgeStatus } from '../telemetry/edge-status.ts'
+import type { WhyQuestion } from '../telemetry/edge-why.ts'
 import type { ListenAddress } from '../telemetry/listen.ts'
 import { firstOf } from '../text/counts.ts'
 import { withoutControls } from '../text/plain-text.ts'
 import { readAdminAnswer } from './admin-answer.ts'
 import { formatAgentStatus, isAgentStatus } from './agent-status.ts'
 import { CONNECTIONS_MAX, parseAdmin } from './data-plane-flags.ts'
-import { parseFlags, switchFlag, valueFlag } from './flags.ts'
+import { parseFlags, quoted, switchFlag, UsageError, valueFlag } from './flags.ts'
 import { table } from './table.ts'
+import { parseText } from './values.ts'
 
 /** The flags of `truepeer status`. */
 export const statusFlags = {
@@ -20,6 +24,18 @@ export const statusFlags = {
     '127.0.0.1:9112',
   ),
   json: switchFlag('json', 'Print JSON instead of tables'),
+  why: valueFlag(
+    'why',
+    'CLIENT',
+    'Explain which backend of an edge a client at this address gets now, and why: the order of regions, targets, loads and states of groups, and the choice. ADDR or ADDR:PORT',
+    parseClient,
+  ),
+  frontend: valueFlag(
+    'frontend',
+    'NAME',
+    'With --why: the forwarding rule that the client connects to; without this flag, each is explained',
+    parseText,
+  ),
 } as const
 
 const SECONDS_PER_DAY = 86_400
@@ -27,12 +43,33 @@ const SECONDS_PER_DAY = 86_400
 const NAMES_MAX = 3
 
 /** What the command line of `truepeer status` says. */
-export type StatusCommand = { readonly admin: ListenAddress; readonly json: boolean }
+export type StatusCommand = {
+  readonly admin: ListenAddress
+  readonly json: boolean
+  /** undefined: the status is asked for. */
+  readonly why: WhyQuestion | undefined
+}
 
 /** Reads the arguments behind `truepeer status`. @throws UsageError */
 export function parseStatus(argv: readonly string[]): StatusCommand {
   const values = parseFlags(argv, statusFlags)
-  return { admin: values.admin[0], json: values.json.length > 0 }
+  const [client] = values.why
+  const [frontend] = values.frontend
+  if (client === undefined && frontend !== undefined) {
+    throw new UsageError('--frontend is for --why; give --why CLIENT with it, or leave it out')
+  }
+  const why = client === undefined ? undefined : { client, frontend }
+  return { admin: values.admin[0], json: values.json.length > 0, why }
+}
+
+/** What an admin server, and a controller of an edge, is asked for an explanation. */
+export function whyPath({ client, frontend }: WhyQuestion): string {
+  return `/why?${new URLSearchParams({ client, ...(frontend === undefined ? {} : { frontend }) })}`
+}
+
+function parseClient(text: string, flag: string): string {
+  if (parseIpAddress(text) !== undefined || parseEndpoint(text) !== undefined) return text
+  throw new UsageError(`${flag} ${quoted(text)} is not a client; write its address, such as 192.0.2.7`)
 }
 
 const isEndpoint = { address: isText, port: isNumber, open: isNumber } as const
@@ -57,6 +94,10 @@ const isGroup = isObjectOf({
   name: isText,
   region: isText,
   balancing: isObjectOf({ mode: isText, capacityScaler: isNumber }),
+  state: isText,
+  limit: isOptional(isNumber),
+  utilization: isOptional(isNumber),
+  openElsewhere: isOptional(isNumber),
   backends: isListOf(isBackend),
 })
 /** As much of an {@link EdgeStatus} as the tables cannot do without. */
@@ -67,6 +108,15 @@ const isStatus = isObjectOf({
     reloads: isObjectOf({ ok: isNumber, failed: isNumber }),
     problems: isListOf(isText),
     unopened: isOptional(isListOf(isText)),
+  }),
+  place: isObjectOf({
+    region: isOptional(isText),
+    zone: isOptional(isText),
+    proximity: isText,
+    edges: isNumber,
+    regions: isListOf(
+      isObjectOf({ region: isText, kilometres: isOptional(isNumber), connectMs: isOptional(isNumber) }),
+    ),
   }),
   frontends: isListOf(isFrontend),
   services: isListOf(isObjectOf({ name: isText, groups: isListOf(isGroup) })),
@@ -87,7 +137,7 @@ export function formatStatus(status: EdgeStatus | AgentStatus): string {
   return 'listeners' in status ? formatAgentStatus(status) : formatEdgeStatus(status)
 }
 
-function formatEdgeStatus({ configuration, frontends, services, leaving }: EdgeStatus): string {
+function formatEdgeStatus({ configuration, place, frontends, services, leaving }: EdgeStatus): string {
   const { version, appliedAt, reloads, problems, unopened = [] } = configuration
   const groups = services.flatMap((service) => service.groups.map((group) => ({ service, group })))
   const blocks = [
@@ -98,6 +148,7 @@ function formatEdgeStatus({ configuration, frontends, services, leaving }: EdgeS
     ]
       .map(withoutControls)
       .join('\n'),
+    ...placeBlocks(place),
     table(
       ['FRONTEND', 'ADDRESS', 'PROXY', 'TLS', 'HEADER', 'SERVICE', 'OPEN', 'TOTAL', 'REFUSED'],
       frontends.map((it) => [
@@ -114,7 +165,7 @@ function formatEdgeStatus({ configuration, frontends, services, leaving }: EdgeS
     ),
     ...certificateBlocks(frontends),
     table(
-      ['SERVICE', 'GROUP', 'REGION', 'HEALTHY', 'MODE', 'TARGET', 'OPEN'],
+      ['SERVICE', 'GROUP', 'REGION', 'HEALTHY', 'MODE', 'TARGET', 'LOAD', 'STATE', 'LIMIT', 'ELSEWHERE', 'OPEN'],
       groups.map(({ service, group }) => [
         service.name,
         group.name,
@@ -122,6 +173,10 @@ function formatEdgeStatus({ configuration, frontends, services, leaving }: EdgeS
         `${group.backends.filter(({ health }) => health === 'HEALTHY').length}/${group.backends.length}`,
         group.balancing.mode,
         targetCapacity(group.balancing),
+        group.utilization === undefined ? '-' : percent(group.utilization),
+        group.state,
+        group.limit === undefined ? '-' : Math.round(group.limit),
+        group.openElsewhere ?? '-',
         group.open,
       ]),
     ),
@@ -151,6 +206,22 @@ function formatEdgeStatus({ configuration, frontends, services, leaving }: EdgeS
         ]),
   ]
   return `${blocks.join('\n\n')}\n`
+}
+
+/** Where the edge is; nothing where it has no region, and no other edges. */
+function placeBlocks({ region, zone, proximity, edges, regions }: EdgeStatus['place']): string[] {
+  if (region === undefined && edges === 1 && proximity === 'distance') return []
+  const where = region === undefined ? 'Without a region' : `In ${zone ?? region}`
+  const shared = edges === 1 ? '' : `; targets are shared by ${edges} edges`
+  const rows = regions.map(({ region: name, kilometres, connectMs }) => [
+    name === '' ? '-' : name,
+    kilometres ?? '-',
+    connectMs === undefined ? '-' : connectMs.toFixed(1),
+  ])
+  return [
+    withoutControls(`${where}; regions are near by ${proximity}${shared}`),
+    ...(rows.length < 2 ? [] : [table(['NEAREST FIRST', 'KILOMETRES', 'CONNECT MS'], rows)]),
+  ]
 }
 
 /** A table of the certificates that clients are shown, and what deserves a look. */
@@ -194,7 +265,8 @@ function isUnbounded(maxConnections: number | undefined): boolean {
   return maxConnections === undefined || maxConnections > CONNECTIONS_MAX
 }
 
-function availability({ availability: state, isDrained }: BackendStatus): string {
+function availability({ availability: state, isDrained, isEjected }: BackendStatus): string {
+  if (isEjected) return 'ejected'
   return isDrained ? 'drained' : state
 }
 

@@ -1,4 +1,5 @@
 import { formatIpAddress, type IpAddress } from '../address/ip-address.ts'
+import type { LiveEdges } from '../balancing/view.ts'
 import {
   type ConnectionPage,
   type Program,
@@ -17,6 +18,7 @@ import { type Difference, diff } from '../snapshot/diff.ts'
 import { reuseParts } from '../snapshot/reuse.ts'
 import { EMPTY_SNAPSHOT, type Frontend, type Snapshot } from '../snapshot/snapshot.ts'
 import type { ConfigurationStatus, EdgeControl, EdgeStatus, SteerResult } from '../telemetry/edge-status.ts'
+import type { WhyAnswer, WhyQuestion } from '../telemetry/edge-why.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import type { TicketKey } from '../tls/ticket-keys.ts'
 import { type BackendHealth, BackendStates } from './backends/backend-states.ts'
@@ -30,6 +32,10 @@ import {
   takeIds,
 } from './backends/edge-ids.ts'
 import { type Leaver, LeavingBackends } from './backends/leaving-backends.ts'
+import { LookupTables } from './backends/lookup-tables.ts'
+import { Outliers } from './backends/outliers.ts'
+import { type EdgePlace, RegionDistances } from './backends/region-distances.ts'
+import { Spreads } from './backends/spreads.ts'
 import { BackendTable } from './balance/backend-table.ts'
 import { AssignedAddresses, type Assignment, NOTHING_ASSIGNED } from './frontends/assigned-addresses.ts'
 import { BackendServices } from './frontends/backend-services.ts'
@@ -39,6 +45,7 @@ import { addressesOf, describeFrontend, endpointOf, Frontends, type UnopenedFron
 import { findNeeded, type NeededAddresses } from './frontends/needed-addresses.ts'
 import { frontendsAt, mergedFrontends, without } from './frontends/unopened.ts'
 import { availabilityName, edgeStatus } from './status.ts'
+import { explain } from './why.ts'
 import { makeClientCells } from './worker/client-counts.ts'
 import type { ClientLimitOptions } from './worker/client-limit.ts'
 import type { EdgeRoleOptions, EdgeWorkerOptions } from './worker/edge-role-options.ts'
@@ -67,8 +74,7 @@ export type EdgeOptions = Omit<
   readonly clientLimit: Pick<ClientLimitOptions, 'connectionsPerClientMax' | 'unlimitedClients'>
   /** But for the idle timeout, which is the service's. */
   readonly timeouts: EdgeWorkerOptions['timeouts'] & Pick<EdgeWorkerOptions, 'headerTimeoutMs'>
-  /** Where the edge runs: groups of this region come first; undefined: all groups are equally near. */
-  readonly localRegion: string | undefined
+  readonly place: EdgePlace
   /** For the TLS handshake with a client, from accept or the end of its header, absolute. */
   readonly handshakeTimeoutMs: number
   readonly limits: ConnectionLimits
@@ -103,6 +109,8 @@ export type EdgeOptions = Omit<
 /** A running edge. */
 export type RunningEdge = Program &
   EdgeControl & {
+    /** Says how many edges there are that share the targets of services, and which of them this one is. */
+    shareWith(edges: LiveEdges): void
     /** A part of the status that costs nothing. */
     configuration(): ConfigurationStatus
     /** Changes whenever {@link health} may say something else. */
@@ -166,6 +174,10 @@ class Edge implements RunningEdge {
   readonly #frontends: Frontends
   readonly #states: BackendStates
   readonly #leaving: LeavingBackends
+  readonly #tables = new LookupTables()
+  readonly #distances: RegionDistances
+  readonly #spreads: Spreads
+  readonly #outliers: Outliers
   readonly #addresses = new AssignedAddresses()
   /** Frontends that were closed, for as long as their address has to stay for the sake of connections. */
   #closing: readonly { readonly address: string; readonly id: number }[] = []
@@ -190,10 +202,23 @@ class Edge implements RunningEdge {
     this.#context = context
     this.#pool = pool
     this.#table = table
-    this.#services = new BackendServices(pool, table, options.localRegion)
     this.#tls = new FrontendTlsStore(options.handshakeTimeoutMs, context.log)
     this.#frontends = new Frontends(options, pool, table, this.#tls, context.inherited)
-    this.#states = new BackendStates(table, context.log, options.sourceAddresses)
+    this.#states = new BackendStates(table, context.log, options.sourceAddresses, {
+      onChange: () => this.#spreads.touch(),
+      onFailed: (id) => pool.endConnections([id], 'backend-unhealthy'),
+      onReach: (region, connectMs) => this.#distances.observe(region, connectMs),
+    })
+    this.#distances = new RegionDistances(options.place)
+    this.#spreads = new Spreads({
+      table,
+      tables: this.#tables,
+      distances: this.#distances,
+      factsOf: (groupKey) => this.#states.factsOf(groupKey),
+      onRearranged: (service) => this.#services.define([service]),
+    })
+    this.#outliers = new Outliers(table, this.#states, context.log)
+    this.#services = new BackendServices(pool, this.#spreads)
     this.#leaving = new LeavingBackends({
       end: (ids) => pool.endConnections(ids, 'drained'),
       release: (idKey) => void table.releaseBackend(idKey),
@@ -229,14 +254,14 @@ class Edge implements RunningEdge {
     this.#isStopping = true
     this.#options.onDrain?.()
     await this.#pool.drain()
-    this.#states.stop()
+    this.#stopDeciding()
   }
 
   stopNow(): void {
     this.#isStopping = true
     clearInterval(this.#sweep)
     clearInterval(this.#retry)
-    this.#states.stop()
+    this.#stopDeciding()
     this.#leaving.stop()
     this.#tls.stop()
     this.#pool.stopNow()
@@ -248,6 +273,12 @@ class Edge implements RunningEdge {
         `Some addresses could not be removed from the loopback interface: ${linesOf(error).join('; ')}`,
       )
     }
+  }
+
+  #stopDeciding(): void {
+    this.#states.stop()
+    this.#spreads.stop()
+    this.#outliers.stop()
   }
 
   liveness(): WorkerLiveness {
@@ -284,11 +315,27 @@ class Edge implements RunningEdge {
     this.#tls.shareTickets(keys, true)
   }
 
+  shareWith(edges: LiveEdges): void {
+    this.#states.sharesTargets = edges.count > 1
+    this.#spreads.shareWith(edges)
+  }
+
+  why(question: WhyQuestion): WhyAnswer {
+    return explain(question, {
+      snapshot: this.#snapshot,
+      table: this.#table,
+      spreads: this.#spreads,
+      distances: this.#distances,
+    })
+  }
+
   status(): EdgeStatus {
     return edgeStatus({
       snapshot: this.#snapshot,
       table: this.#table,
       states: this.#states,
+      spreads: this.#spreads,
+      distances: this.#distances,
       tls: this.#tls,
       configuration: this.configuration(),
       leaving: this.#leaving.list(),
@@ -358,7 +405,7 @@ class Edge implements RunningEdge {
       if (this.#options.assignsAddresses) assignment = await this.#assign(whole)
       const unassigned = frontendsAt(assignment.refused, whole)
       this.#refuse(assignment.refused.values())
-      await this.#states.prepare(whole, roundMsMax)
+      await Promise.all([this.#states.prepare(whole, roundMsMax), this.#tables.prepare(whole)])
       if (this.#isStopping) return undefined
       applied = this.#open(before, without(whole, unassigned))
       this.#unassigned = unassigned
@@ -377,6 +424,8 @@ class Edge implements RunningEdge {
     this.#services.remove(difference.services.removed)
     this.#snapshot = snapshot
     this.#tls.use(snapshot)
+    this.#tables.keepOnly(snapshot)
+    this.#outliers.use(snapshot)
     // Until every worker has taken its messages, clients still come to the backends that leave.
     await this.#pool.respond()
     this.#leave(before, snapshot, difference)
@@ -418,6 +467,7 @@ class Edge implements RunningEdge {
       throw error
     }
     this.#states.use(snapshot)
+    this.#spreads.use(snapshot)
     // Those that have changed stay as they are for as long as something can fail.
     this.#services.define(services.added)
     try {
@@ -425,6 +475,7 @@ class Edge implements RunningEdge {
     } catch (error) {
       this.#services.remove(services.added)
       this.#states.use(before)
+      this.#spreads.use(before)
       for (const id of this.#leaving.ids()) this.#table.leave(id)
       throw error
     }

@@ -1,15 +1,23 @@
+import type { GroupSpread } from '../balancing/spread.ts'
+import type { GroupView, RankedRegion } from '../balancing/view.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type {
   BackendStatus,
   ConfigurationStatus,
   EdgeStatus,
   FrontendStatus,
+  GroupStatus,
   LeavingBackend,
+  PlaceStatus,
   ServiceStatus,
   Traffic,
 } from '../telemetry/edge-status.ts'
+import type { RegionStatus } from '../telemetry/edge-why.ts'
+import { REGION_REASONS } from '../telemetry/region-reasons.ts'
 import type { BackendStates } from './backends/backend-states.ts'
 import { frontendIdKey, idOf, type PlacedBackend, placedGroups } from './backends/edge-ids.ts'
+import type { RegionDistances } from './backends/region-distances.ts'
+import type { Spreads } from './backends/spreads.ts'
 import { Availability } from './balance/availability.ts'
 import { BackendCounter, type BackendTable, FrontendCounter, type IdSpace } from './balance/backend-table.ts'
 import type { FrontendTlsStore } from './frontends/frontend-tls.ts'
@@ -19,6 +27,8 @@ export type StatusSource = {
   readonly snapshot: Snapshot
   readonly table: BackendTable
   readonly states: BackendStates
+  readonly spreads: Pick<Spreads, 'stateOf' | 'edges'>
+  readonly distances: RegionDistances
   readonly tls: Pick<FrontendTlsStore, 'status'>
   readonly configuration: ConfigurationStatus
   readonly leaving: readonly LeavingBackend[]
@@ -29,6 +39,7 @@ export function edgeStatus(source: StatusSource): EdgeStatus {
   const { snapshot, configuration, leaving } = source
   return {
     configuration,
+    place: placeStatus(source),
     frontends: snapshot.frontends.map((frontend) => frontendStatus(frontend, source)),
     services: snapshot.services.map((service) => serviceStatus(service, source)),
     leaving,
@@ -40,8 +51,6 @@ export function availabilityName(availability: Availability): BackendStatus['ava
   switch (availability) {
     case Availability.up:
       return 'up'
-    case Availability.full:
-      return 'full'
     case Availability.draining:
     case Availability.leaving:
       return 'draining'
@@ -69,18 +78,52 @@ function frontendStatus(frontend: Snapshot['frontends'][number], { table, tls }:
 
 function serviceStatus(service: Snapshot['services'][number], source: StatusSource): ServiceStatus {
   const { groups } = source.table
+  const { view, spread } = source.spreads.stateOf(service)
   return {
     name: service.name,
     healthCheck: service.healthCheck,
-    groups: placedGroups(service).map(({ group, idKey, backends }) => ({
+    groups: placedGroups(service).map(({ group, idKey, backends }, place) => ({
       name: group.name,
       region: group.region,
       zone: group.zone,
       balancing: group.balancing,
+      ...spreadStatus(view.groups[place], spread.groups[place]),
+      chosen: chosen(source.table, idOf(groups, idKey)),
       open: groups.open(idOf(groups, idKey)),
       backends: backends.map((placed) => backendStatus(placed, source)),
     })),
   }
+}
+
+function spreadStatus(
+  { utilization, others }: GroupView,
+  { state, limit }: GroupSpread,
+): Pick<GroupStatus, 'state' | 'limit' | 'utilization' | 'openElsewhere'> {
+  return {
+    state,
+    limit: Number.isFinite(limit) ? limit : undefined,
+    utilization: utilization?.average,
+    openElsewhere: others?.connections,
+  }
+}
+
+function chosen(table: BackendTable, id: number): GroupStatus['chosen'] {
+  return Object.fromEntries(REGION_REASONS.map((reason, code) => [reason, table.readGroup(id, code)]))
+}
+
+function placeStatus({ distances, spreads }: StatusSource): PlaceStatus {
+  return {
+    region: distances.region,
+    zone: distances.zone,
+    proximity: distances.proximity,
+    edges: spreads.edges.count,
+    regions: distances.order.map((ranked) => regionStatus(ranked, distances)),
+  }
+}
+
+/** A region as status and explanations show it. */
+export function regionStatus({ region, rank, kilometres }: RankedRegion, distances: RegionDistances): RegionStatus {
+  return { region, rank, kilometres, connectMs: distances.connectMsTo(region) }
 }
 
 function backendStatus({ backend, idKey }: PlacedBackend, { table, states }: StatusSource): BackendStatus {
@@ -93,6 +136,7 @@ function backendStatus({ backend, idKey }: PlacedBackend, { table, states }: Sta
     health: state?.health ?? 'UNKNOWN',
     availability: availabilityName(state?.availability ?? Availability.down),
     isDrained: state?.isDrained ?? false,
+    isEjected: state?.isEjected ?? false,
     probes: probes && {
       total: probes.probes,
       failures: probes.failures,

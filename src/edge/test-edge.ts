@@ -16,35 +16,13 @@ import type { LogFields } from '../telemetry/log.ts'
 import { Counters, METRICS } from '../telemetry/metrics.ts'
 import { Availability } from './balance/availability.ts'
 import { type BackendCells, BackendCounter, BackendTable, FrontendCounter } from './balance/backend-table.ts'
-import { compilePlan, type IdentifiedGroup } from './balance/plan.ts'
+import type { Plan } from './balance/plan.ts'
+import { type TestGroup, TestPlan, type TestPlanOptions } from './test-plan.ts'
 import { makeClientCells } from './worker/client-counts.ts'
 import type { EdgeEntrance } from './worker/edge-entrance.ts'
 import { EdgeRole } from './worker/edge-role.ts'
 import type { EdgeRoleOptions, EdgeWorkerOptions } from './worker/edge-role-options.ts'
 import type { EdgeService } from './worker/edge-service.ts'
-
-/** A group of a test; everything but the number of backends has a default. */
-export type TestGroup = {
-  readonly name?: string
-  readonly region?: string
-  readonly maxConnections?: number
-  readonly capacityScaler?: number
-  readonly count: number
-}
-
-/** Describes groups whose backends are at `addressOf(id)`; ids count from 0 on over all groups. */
-export function testGroups(
-  groups: readonly TestGroup[],
-  addressOf: (id: number) => { readonly address: string; readonly port: number },
-): IdentifiedGroup[] {
-  let nextId = 0
-  return groups.map(({ name, region = 'here', maxConnections, capacityScaler = 1, count }, index) => {
-    const backendIds = Array.from({ length: count }, () => nextId++)
-    const balancing = { mode: 'CONNECTION', maxUtilization: undefined, maxConnections, capacityScaler } as const
-    const backends = backendIds.map((id) => ({ name: `backend-${id}`, ...addressOf(id) }))
-    return { id: index, backendIds, group: { name: name ?? `group-${index}`, region, balancing, backends } }
-  })
-}
 
 /** What a test wants otherwise. */
 export type TestEdgeOptions = Partial<Omit<EdgeWorkerOptions, 'cells'>> & {
@@ -55,6 +33,7 @@ export type TestEdgeOptions = Partial<Omit<EdgeWorkerOptions, 'cells'>> & {
   readonly logSampleRate?: number
   /** Where the loop listens; default 127.0.0.1. */
   readonly listen?: string
+  readonly plan?: TestPlanOptions
 }
 
 /** An edge in front of real backends, all of them up as far as it knows. */
@@ -68,8 +47,8 @@ export class TestEdge {
   readonly records: LogFields[] = []
   readonly #table = new BackendTable(1)
   readonly #services = new Services<EdgeService>()
-  readonly #makeService: (groups: readonly IdentifiedGroup[]) => EdgeService
-  readonly #groups: readonly IdentifiedGroup[]
+  readonly #makeService: (plan: Plan) => EdgeService
+  readonly #planned: TestPlan
 
   constructor(
     t: TestContext,
@@ -81,14 +60,19 @@ export class TestEdge {
     const total = described.reduce((sum, { count }) => sum + count, 0)
     this.apps = Array.from({ length: total }, () => new TestApp())
     this.cells = this.#table.cells
-    const identified = testGroups(described, (id) => {
-      const { address, port } = this.apps[id].endpoint
-      return { address: formatIpAddress(address), port }
-    })
-    for (const { id, backendIds } of identified) {
-      for (const backend of backendIds) this.#table.show(this.#table.takeBackend(`${backend}`, id), Availability.up)
+    this.#planned = new TestPlan(
+      described,
+      (id) => {
+        const { address, port } = this.apps[id].endpoint
+        return { address: formatIpAddress(address), port }
+      },
+      options.plan,
+    )
+    for (const [id, groupId] of this.#planned.groupOf.entries()) {
+      this.#table.show(this.#table.takeBackend(`${id}`, groupId), Availability.up)
     }
-    const { proxyHeader, logSampleRate, listen, frontendAddress, frontendPort, ...worker } = options
+    this.#planned.spread(this.cells)
+    const { proxyHeader, logSampleRate, listen, frontendAddress, frontendPort, plan: _, ...worker } = options
     const { headerTimeoutMs, ...timeouts } = { ...WIDE_LIMITS, ...limits }
     const role = new EdgeRole(
       {
@@ -118,16 +102,15 @@ export class TestEdge {
         openTotal: new Int32Array(1),
       },
     )
-    this.#groups = identified
-    this.#makeService = (planned) =>
+    this.#makeService = (plan) =>
       role.makeService({
         name: 'my-service',
         idleTimeoutMs: timeouts.idleTimeoutMs,
         tls: undefined,
         logSampleRate: logSampleRate ?? 0,
-        plan: compilePlan(planned, undefined),
+        plan,
       })
-    this.service = this.#makeService(identified)
+    this.service = this.#makeService(this.#planned.plan)
     this.#services.set('my-service', this.service)
     this.entrance = role.makeEntrance(
       {
@@ -151,11 +134,12 @@ export class TestEdge {
   /** Sets what the workers read of each backend, by id. */
   show(...availabilities: readonly Availability[]): void {
     for (const [id, availability] of availabilities.entries()) this.#table.show(id, availability)
+    this.#planned.spread(this.cells)
   }
 
   /** As a reload does: from now on the service has only the backends of this group. */
   leaveGroup(index: number): void {
-    this.#services.set('my-service', this.#makeService([this.#groups[index]]))
+    this.#services.set('my-service', this.#makeService(this.#planned.only(index)))
   }
 
   /** Connects `count` clients that stay; returns how many of them each app got. */

@@ -1,6 +1,7 @@
 // What goes between a controller and the edges that follow it: lines of JSON one way, reports the other.
 import { isObjectOf, isText, isWhole } from '../snapshot/shape.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
+import type { WhyQuestion } from '../telemetry/edge-why.ts'
 
 /** Longer than the text of a configuration that an edge could serve, and so much that an edge can bear it. */
 export const FEED_LINE_BYTES_MAX = 64 * 1024 * 1024
@@ -23,6 +24,9 @@ export type HeldConfiguration = ConfigurationId & { readonly digest?: string | u
 /** Says whether a value from outside is a {@link ConfigurationId}. */
 export const isConfigurationId = isObjectOf({ generation: isText, version: isWhole(0, Number.MAX_SAFE_INTEGER) })
 
+/** Says whether a value from outside names a place among edges. */
+export const isEdgeCount = isObjectOf({ count: isWhole(1, 1_000_000), index: isWhole(0, 999_999) })
+
 /** One line from the controller. */
 export type FeedLine =
   | (HeldConfiguration & { readonly type: 'snapshot'; readonly format: number; readonly snapshot: Snapshot })
@@ -30,6 +34,10 @@ export type FeedLine =
   | { readonly type: 'tickets'; readonly keys: readonly string[] }
   /** Nothing is different for edges in this version. */
   | (ConfigurationId & { readonly type: 'version' })
+  /** How many edges follow now, and which of them this one is, in the order of their names: they share targets. */
+  | { readonly type: 'edges'; readonly count: number; readonly index: number }
+  /** Why does a client get the backend that it gets? The answer is posted under this id. */
+  | ({ readonly type: 'why'; readonly id: string } & WhyQuestion)
   /** Only says that the connection lives. */
   | { readonly type: 'alive' }
 

@@ -25,6 +25,8 @@ export type LoadReport = {
   readonly mem_utilization: number
   /** Connections that this agent has open. */
   readonly open_connections: number
+  /** Those of them that came to the port which was asked, and lead to an app; undefined: an older agent. */
+  readonly port_connections?: number
   /** Whether the app listens. */
   readonly app_listening: boolean
 }
@@ -49,11 +51,13 @@ export function parseLoadReport(text: string): LoadReport | undefined {
 
 function isLoadReport(value: unknown): value is LoadReport {
   if (typeof value !== 'object' || value === null) return false
-  const { cpu_utilization, mem_utilization, open_connections, app_listening } = value as Record<string, unknown>
+  const fields = value as Record<string, unknown>
+  const { cpu_utilization, mem_utilization, open_connections, port_connections, app_listening } = fields
   return (
     isFraction(cpu_utilization) &&
     isFraction(mem_utilization) &&
     Number.isSafeInteger(open_connections) &&
+    (port_connections === undefined || Number.isSafeInteger(port_connections)) &&
     typeof app_listening === 'boolean'
   )
 }

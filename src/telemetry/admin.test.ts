@@ -89,7 +89,10 @@ test('what is not there is answered with what is', async (t) => {
   assert.equal(await pagesOf(controller), 'Here are /metrics, /healthz, /readyz\n')
   assert.equal((await (await start(t, controller))('GET', '/connections')).status, 404)
   assert.equal(await pagesOf(SOURCE), 'Here are /metrics, /healthz, /readyz, /connections\n')
-  assert.match(await pagesOf({ ...SOURCE, edge: () => undefined }), /\/connections, \/status and, with POST, /)
+  assert.match(
+    await pagesOf({ ...SOURCE, edge: () => undefined }),
+    /\/connections, \/status, \/why\?client=ADDRESS and, with POST, /,
+  )
 })
 
 test('a page that cannot be made is answered with 500, and the next one is made', async (t) => {
@@ -109,6 +112,7 @@ test('an edge says which backends it does not know, or cannot tell from one anot
       name === 'b'
         ? { kind: 'ambiguous', backends: ['s/g/b', 's/h/b'] }
         : { kind: 'unknown', backends: ['s/g/a', 's/g/b'] },
+    why: () => assert.fail('nobody asked for it'),
   }
   const ask = await start(t, { ...SOURCE, edge: () => control })
   const unknown = await ask('POST', '/backends/c/drain')
@@ -137,10 +141,13 @@ test('only an edge has /status, the metrics of an edge, and backends to drain', 
         problems: [],
         unopened: ['taken'],
       },
+      place: { region: undefined, zone: undefined, proximity: 'distance', edges: 1, regions: [] },
       frontends: [],
       services: [],
       leaving: [],
     }),
+    why: ({ client, frontend }) =>
+      frontend === 'x' ? { kind: 'refused', problem: `no x for ${client}` } : { kind: 'explained', explanations: [] },
     steer: (name, action) => {
       steered.push(`${action} ${name}`)
       return { kind: 'done', backend: name, availability: 'up', open: 0 }
@@ -156,6 +163,12 @@ test('only an edge has /status, the metrics of an edge, and backends to drain', 
   assert.equal(JSON.parse((await ask('GET', '/status')).body).configuration.version, 1)
   assert.equal((await ask('POST', '/backends/web%2Fzone%2Fg%2F%5B%3A%3A1%5D:80/drain')).status, 200)
   assert.equal((await ask('POST', '/backends/%zz/enable')).status, 200)
+  assert.deepEqual(JSON.parse((await ask('GET', '/why?client=192.0.2.7')).body), {
+    kind: 'explained',
+    explanations: [],
+  })
+  const refused = await ask('GET', '/why?client=192.0.2.7&frontend=x')
+  assert.deepEqual([refused.status, JSON.parse(refused.body)], [400, { error: 'no x for 192.0.2.7' }])
   assert.deepEqual(steered, ['drain web/zone/g/[::1]:80', 'enable %zz'])
   const scraped = (await ask('GET', '/metrics')).body
   assert.match(scraped, /^truepeer_configuration_reloads_total\{result="failed"\} 3$/m)

@@ -13,7 +13,8 @@ const CONNECTIONS_MAX = 24
 /** For whoever connects and says nothing. */
 const HEADERS_TIMEOUT_MS = 5_000
 const PAGES = ['/metrics', '/healthz', '/readyz']
-const EDGE_PAGES = '/status and, with POST, /backends/NAME/drain and /backends/NAME/enable'
+const EDGE_PAGES = '/status, /why?client=ADDRESS and, with POST, /backends/NAME/drain and /backends/NAME/enable'
+const WHY_PATH = /^\/why(\?|$)/
 const STEER_PATH = /^\/backends\/(.+)\/(drain|enable)$/
 
 /** Connections of one answer. */
@@ -48,7 +49,7 @@ export type AdminSource = {
 /**
  * Serves `/metrics` (Prometheus text), `/healthz` (the process and its workers live) and `/readyz` (it accepts
  * connections); of an edge and an agent also `/connections` (those that are open, JSON) and `/status` (JSON); of an edge
- * also `POST /backends/NAME/drain` and `enable`.
+ * also `/why` (JSON), `POST /backends/NAME/drain` and `enable`.
  *
  * @param address of TCP only loopback: there is no login
  * @throws Error with its remedy when the address cannot be listened on
@@ -112,6 +113,7 @@ class AdminAnswers {
         if (agentStatus !== undefined) return this.#paced.take(url, () => agentReply(agentStatus()))
         break
     }
+    if (edge !== undefined && WHY_PATH.test(url)) return whyReply(edge(), url)
     if (connections !== undefined && /^\/connections(\?|$)/.test(url)) {
       const list = readList(url)
       return list === undefined ? LIST_REFUSED : this.#paced.take(url, () => listReply(list, connections))
@@ -153,6 +155,13 @@ function statusReply(edge: EdgeControl | undefined): Reply {
   return edge === undefined
     ? json(503, { error: 'The edge is starting; ask again' })
     : bytes('application/json', `${JSON.stringify(edge.status())}\n`)
+}
+
+function whyReply(edge: EdgeControl | undefined, url: string): Reply {
+  if (edge === undefined) return statusReply(edge)
+  const query = new URLSearchParams(url.slice('/why'.length))
+  const answer = edge.why({ client: query.get('client') ?? '', frontend: query.get('frontend') ?? undefined })
+  return answer.kind === 'refused' ? json(400, { error: answer.problem }) : json(200, answer)
 }
 
 function agentReply(status: AgentStatus | undefined): Reply {

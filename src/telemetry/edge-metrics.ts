@@ -3,14 +3,18 @@ import {
   type BackendStatus,
   type EdgeStatus,
   type FrontendStatus,
+  GROUP_STATES,
+  type GroupStatus,
   HEALTHS,
   type Traffic,
 } from './edge-status.ts'
+import { REGION_REASONS } from './region-reasons.ts'
 import type { Sample, StatusMetric } from './status-metric.ts'
 
 type EdgeMetric = StatusMetric<EdgeStatus>
 
 const FRONTEND = ['frontend'] as const
+const GROUP = ['service', 'group', 'region'] as const
 const BACKEND = ['service', 'group', 'backend'] as const
 
 const DIRECTIONS: readonly (readonly [direction: string, read: (traffic: Traffic) => number])[] = [
@@ -44,6 +48,28 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
         [[name, 'peer-or-header'], refused],
         [[name, 'no-backend'], noBackend],
       ]),
+  },
+  {
+    name: 'truepeer_group_connections_total',
+    help: 'Connections that a group of backends was chosen for, by why its region was: it is the nearest one, or what was wrong with the nearest one',
+    kind: 'counter',
+    labels: [...GROUP, 'reason'],
+    values: REGION_REASONS,
+    samples: (status) =>
+      eachGroup(status).flatMap(([labels, { chosen }]) =>
+        REGION_REASONS.map((reason): Sample => [[...labels, reason], chosen[reason] ?? 0]),
+      ),
+  },
+  {
+    name: 'truepeer_group_state',
+    help: '1 for the state that decides what a group of backends gets of new connections, 0 for the others',
+    kind: 'gauge',
+    labels: [...GROUP, 'state'],
+    values: GROUP_STATES,
+    samples: (status) =>
+      eachGroup(status).flatMap(([labels, group]) =>
+        GROUP_STATES.map((state): Sample => [[...labels, state], group.state === state ? 1 : 0]),
+      ),
   },
   ofBackends('connections_total', 'Connections that a backend was chosen for', 'counter', (it) => it.connections),
   ofBackends('connections_open', 'Connections to a backend, open now', 'gauge', (it) => it.open),
@@ -86,7 +112,7 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
   },
   {
     name: 'truepeer_backend_availability',
-    help: '1 for the state that decides whether a backend gets new connections, 0 for the others; a full backend gets some only if all backends are full',
+    help: '1 for the state that decides whether a backend gets new connections, 0 for the others',
     kind: 'gauge',
     labels: [...BACKEND, 'state'],
     values: AVAILABILITIES,
@@ -186,6 +212,12 @@ function states<State extends string>(
 ): Sample[] {
   return eachBackend(status).flatMap(([labels, backend]) =>
     all.map((state): Sample => [[...labels, state], read(backend) === state ? 1 : 0]),
+  )
+}
+
+function eachGroup({ services }: EdgeStatus): [labels: readonly string[], group: GroupStatus][] {
+  return services.flatMap((service) =>
+    service.groups.map((group): [readonly string[], GroupStatus] => [[service.name, group.name, group.region], group]),
   )
 }
 

@@ -1,12 +1,27 @@
 // What an edge says about itself: the answer of `/status`, and the source of its metrics.
 
+import type { RegionStatus, WhyAnswer, WhyQuestion } from './edge-why.ts'
+
 /** An edge at one moment. */
 export type EdgeStatus = {
   readonly configuration: ConfigurationStatus
+  readonly place: PlaceStatus
   readonly frontends: readonly FrontendStatus[]
   readonly services: readonly ServiceStatus[]
   /** Backends that have left and still have connections, or will have them ended. */
   readonly leaving: readonly LeavingBackend[]
+}
+
+/** Where an edge is, and what it knows of the world around. */
+export type PlaceStatus = {
+  readonly region: string | undefined
+  readonly zone: string | undefined
+  /** `distance` or `measured`: what makes a region near. */
+  readonly proximity: string
+  /** Edges that share the targets of services, this one included. */
+  readonly edges: number
+  /** Those of all groups, nearest first. */
+  readonly regions: readonly RegionStatus[]
 }
 
 /** Which configuration is in use. */
@@ -100,12 +115,33 @@ export type GroupStatus = {
     readonly maxConnections: number | undefined
     readonly capacityScaler: number
   }
+  /** What becomes of new connections. */
+  readonly state: (typeof GROUP_STATES)[number]
+  /** Connections of this edge at which it is full; undefined: no number. */
+  readonly limit: number | undefined
+  /** Of its healthy backends on average, as agents say; undefined: none is asked, or answers. */
+  readonly utilization: number | undefined
+  /** Connections of other edges, as agents say; undefined: not known. */
+  readonly openElsewhere: number | undefined
+  /** Connections that came to it, by why its region was chosen. */
+  readonly chosen: Readonly<Record<string, number>>
   readonly open: number
   readonly backends: readonly BackendStatus[]
 }
 
+export const GROUP_STATES = [
+  'serving',
+  'overflowing',
+  'full-connections',
+  'full-utilization',
+  'unhealthy',
+  'drained',
+  'off',
+  'isolated',
+] as const
+
 export const HEALTHS = ['HEALTHY', 'UNHEALTHY', 'UNKNOWN'] as const
-export const AVAILABILITIES = ['up', 'full', 'draining', 'down'] as const
+export const AVAILABILITIES = ['up', 'draining', 'down'] as const
 
 export type BackendStatus = Traffic & {
   readonly name: string
@@ -114,6 +150,8 @@ export type BackendStatus = Traffic & {
   readonly health: (typeof HEALTHS)[number]
   /** Whether it gets new connections. */
   readonly availability: (typeof AVAILABILITIES)[number]
+  /** Outlier detection has taken it out for a while. */
+  readonly isEjected: boolean
   /** An operator has taken it out by `POST /backends/NAME/drain`. */
   readonly isDrained: boolean
   /** Of its health check; undefined: it has none, or was not probed yet. */
@@ -158,4 +196,6 @@ export type EdgeControl = {
    * @param name `service/zone/group/name`, its own name, or its address and port
    */
   steer(name: string, action: 'drain' | 'enable'): SteerResult
+  /** Why a client gets the backend that it gets. */
+  why(question: WhyQuestion): WhyAnswer
 }

@@ -232,6 +232,15 @@ const rows = {
     meaning: 'No backend is healthy; the client was reset.',
     remedy: 'Look for "backend health" in the log, and at the backends that are UNHEALTHY there.',
   },
+  'service-full': {
+    role: 'edge',
+    isCutOff: true,
+    isRefused: false,
+    record: 'failure',
+    meaning:
+      'The backend service has as many connections as `circuitBreakers.maxConnections` allows, or as many as are the part of this edge; the client was reset.',
+    remedy: 'Raise `circuitBreakers.maxConnections` if the backends can bear more.',
+  },
   'out-of-resources': {
     role: 'both',
     isCutOff: true,
@@ -249,6 +258,15 @@ const rows = {
     meaning:
       'Its backend had left the configuration, and "drainingTimeoutSec" of the backend service was over; both sides were reset.',
     remedy: 'Raise "connectionDraining.drainingTimeoutSec" if connections last longer.',
+  },
+  'backend-unhealthy': {
+    role: 'edge',
+    isCutOff: true,
+    isRefused: false,
+    record: 'each',
+    meaning:
+      'The health check of its backend had failed for as long as the backend service allows before connections are ended; both sides were reset.',
+    remedy: 'Look for "backend health" in the log, and at the backend.',
   },
   shutdown: {
     role: 'both',

@@ -9,11 +9,11 @@ import { buildAgents, configuration, FIRST, FRONTEND, SECOND } from './capacity.
 test('row 7: above 80 % utilization new traffic goes to another group, and below it comes back', async (t) => {
   const { client, edge, loads } = await buildAgents(t, [0.9, 0.3])
   const live = await startConfiguredEdge(t, edge, configuration(['us-central1-b', 'us-central1-c']))
-  const key = 'app/us-central1-b/one/first'
-  await eventually('it is full', async () => (await live.backend(key)).availability === 'full')
-  assert.ok(Math.abs(((await live.backend(key)).utilization ?? 0) - 0.9) < 0.05)
+  const key = 'app/us-central1-b/one'
+  await eventually('it is full', async () => (await live.group(key)).state === 'full-utilization')
+  assert.ok(Math.abs(((await live.group(key)).utilization ?? 0) - 0.9) < 0.05)
   assert.deepEqual(await answersOf(client, FRONTEND, 10), { [SECOND]: 10 })
   loads[0].utilization = 0.7
-  await eventually('it is not full', async () => (await live.backend(key)).availability === 'up', 10_000)
+  await eventually('nothing is held back', async () => (await live.group(key)).limit === undefined)
   assert.deepEqual(await answersOf(client, FRONTEND, 10), { [FIRST]: 5, [SECOND]: 5 })
 })

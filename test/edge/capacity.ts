@@ -56,7 +56,7 @@ const TICK_MS = 100
 const DIGITS = 12
 
 /** The load of a host as its programs read it in /proc/stat, which the test decides. */
-class MadeLoad {
+export class MadeLoad {
   /** Part of the processors in use from now on. */
   utilization: number
   readonly file: string
@@ -93,12 +93,13 @@ class MadeLoad {
 }
 
 /** Starts an agent that takes `load` for that of its host, and waits until it says so. */
-async function startLoadedAgent(
+export async function startLoadedAgent(
   backend: Host,
   load: MadeLoad,
-  { listen, target }: { readonly listen: string; readonly target: string },
+  { listen, target, target6 }: { readonly listen: string; readonly target: string; readonly target6?: string },
 ): Promise<void> {
-  const agent = `exec "$0" agent -l ${listen} -4 ${target} --allow-all-subnets`
+  const targets = target6 === undefined ? `-4 ${target}` : `-4 ${target} -6 ${target6}`
+  const agent = `exec "$0" agent -l ${listen} ${targets} --allow-all-subnets`
   const script = `mount --bind ${load.file} /proc/stat && ${agent}`
   const program = backend.start('unshare', ['--mount', 'sh', '-c', script, TRUEPEER])
   await program.waitForLine(/"msg":"listening"/)

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
-import type { BackendStatus, EdgeStatus } from '../../src/telemetry/edge-status.ts'
+import type { BackendStatus, EdgeStatus, GroupStatus } from '../../src/telemetry/edge-status.ts'
 import type { Reply } from './admin.ts'
 import { testDirectory } from './directory.ts'
 import { eventually } from './eventually.ts'
@@ -20,6 +20,8 @@ export type LiveEdge = Running & {
   readonly file: string
   /** The backend of this `service/group/backend`. */
   backend(key: string): Promise<BackendStatus>
+  /** The group of this `service/group`. */
+  group(key: string): Promise<GroupStatus>
   /** `POST /backends/NAME/drain` and `enable`. */
   steer(name: string, action: 'drain' | 'enable'): Promise<Reply>
   /** Writes the file, and does nothing more. */
@@ -43,6 +45,7 @@ export async function startConfiguredEdge(
   return {
     ...edge,
     file,
+    group: async (key) => groupIn(await edge.status(), key),
     backend: async (key) => backendIn(await edge.status(), key),
     steer: (name, action) => edge.ask('POST', `/backends/${name}/${action}`),
     write,
@@ -79,6 +82,15 @@ export async function untilNothingIsLeft({ program, status }: LiveEdge, sockets:
   }
   await eventually('no connection is open', async () => (await openNow()).every((open) => open === 0))
   await eventually('their sockets are closed', () => openSockets(program.pid) <= sockets)
+}
+
+/** The group of this `service/group` in a status. */
+export function groupIn({ services }: EdgeStatus, key: string): GroupStatus {
+  for (const service of services) {
+    const group = service.groups.find(({ name }) => `${service.name}/${name}` === key)
+    if (group !== undefined) return group
+  }
+  assert.fail(`there is no group ${key} in ${JSON.stringify(services)}`)
 }
 
 /** The backend of this `service/group/backend` in a status. */

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
+import { checkRegionFile } from '../../src/balancing/own-regions.ts'
 import { readAgent } from '../../src/cli/agent.ts'
 import { parseAgentConfig } from '../../src/cli/agent-config.ts'
 import { parseAgentInstall } from '../../src/cli/agent-install.ts'
@@ -17,6 +18,7 @@ import { parseStatus } from '../../src/cli/status.ts'
 import { parseSteer } from '../../src/cli/steer.ts'
 import { parseVerify, parseWhoami } from '../../src/cli/verify.ts'
 import { readResources } from '../../src/compute/read-resources.ts'
+import { readYamlDocuments } from '../../src/compute/yaml-documents.ts'
 import { methods } from '../../src/controller/methods/methods.ts'
 import { networkServicesMethods } from '../../src/controller/methods/network-services.ts'
 import { compile } from '../../src/snapshot/compile.ts'
@@ -136,6 +138,9 @@ test('every example of a configuration in the documents is one that the agent or
       if (/^listeners:/m.test(text)) {
         counts.agent += 1
         assert.doesNotThrow(() => parseAgentConfig(text, file))
+      } else if (/^regions:/m.test(text)) {
+        const [document] = readYamlDocuments(text)
+        assert.ok('value' in document && checkRegionFile(document.value).kind === 'regions', text)
       } else if (/compute#|^protocol:/m.test(text)) {
         counts.edge += 1
         const { resources, problems } = readResources(completed(text), file)

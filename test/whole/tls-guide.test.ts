@@ -34,8 +34,7 @@ function untilServed(live: LiveEdge): Promise<void> {
     'the backend gets connections',
     async () => {
       const { availability } = await live.backend('my-tcp-lb/us-central1-b/my-instance-group/my-backend')
-      // A busy machine makes it full, and it is the only one.
-      return availability === 'up' || availability === 'full'
+      return availability === 'up'
     },
     15_000,
   )

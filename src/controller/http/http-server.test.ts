@@ -482,6 +482,34 @@ test('an agent follows the addresses of edges, and an edge that is connected is 
   assert.equal(reasonOf(await ask('DELETE', '/truepeer/v1/edges/edge-1', token('admin'))), '404 notFound')
 })
 
+test('a person may ask an edge why, and the answer is that of this edge; nobody else may ask or answer', async (t) => {
+  const { ask, hub, token } = await serve(t, LOOPBACK)
+  const path = '/truepeer/v1/edges/edge-1/why?client=192.0.2.7'
+  assert.equal(reasonOf(await ask('GET', path, token('viewer'))), '503 backendError')
+  const lines: string[] = []
+  const sink = { write: (line: string) => lines.push(line) > 0, end: () => {} }
+  assert.equal(typeof hub.follow('edge-1', undefined, sink), 'object')
+  for (const role of ['edge', 'agent'] as const) {
+    assert.equal(reasonOf(await ask('GET', path, token(role, 'edge-1'))), '403 forbidden')
+  }
+  assert.equal(reasonOf(await ask('GET', '/truepeer/v1/edges/edge-1/why', token('viewer'))), '400 invalid')
+  for (const [answer, status] of [
+    [{ kind: 'explained', explanations: [] }, 200],
+    [{ kind: 'refused', problem: 'there is no such frontend' }, 400],
+  ] as const) {
+    const asked = ask('GET', path, token('viewer'))
+    await eventually(() => lines.some((line) => line.includes('"why"')))
+    const [question] = lines.splice(0).filter((line) => line.includes('"why"'))
+    const { id } = JSON.parse(question) as { readonly id: string }
+    const answers = `/truepeer/v1/edges/edge-1/answers/${id}`
+    const body = JSON.stringify(answer)
+    assert.equal(reasonOf(await ask('POST', answers, token('edge', 'edge-2'), body)), '403 forbidden')
+    assert.equal((await ask('POST', answers, token('edge', 'edge-1'), body)).status, 200)
+    assert.equal((await asked).status, status)
+    assert.equal(reasonOf(await ask('POST', answers, token('edge', 'edge-1'), body)), '404 notFound')
+  }
+})
+
 test('addresses beyond a limit are answered with 429, and the rest of the report counts', async (t) => {
   const { ask, hub, token, sources } = await serve(t, LOOPBACK)
   sources.set = () => Promise.resolve('too often')

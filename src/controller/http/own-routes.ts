@@ -26,8 +26,12 @@ export type OwnRequest = {
 
 const PREFIX = '/truepeer/v1/'
 const EDGE_STATUS = /^edges\/([^/]+)\/status$/
+const EDGE_WHY = /^edges\/([^/]+)\/why$/
+const EDGE_ANSWER = /^edges\/([^/]+)\/answers\/([-0-9a-f]{36})$/
 const EDGE = /^edges\/([^/]+)$/
 const INSTANCE = /^instances\/([^/]+)$/
+/** Longer than an address and port, and than a name. */
+const WHY_LENGTH_MAX = 128
 const AUDIT_COUNT_MAX = 1_000
 const AUDIT_COUNT = 100
 const PROBLEMS_MAX = 20
@@ -76,6 +80,16 @@ export class OwnRoutes {
       allowMethod(request, 'POST')
       return this.#report(edgeName(edge, request), request)
     }
+    const answered = EDGE_ANSWER.exec(route)
+    if (answered !== null) {
+      allowMethod(request, 'POST')
+      return this.#answerOfEdge(edgeName(answered[1], request), answered[2], request)
+    }
+    const explained = EDGE_WHY.exec(route)?.[1]
+    if (explained !== undefined) {
+      allowMethod(request, 'GET')
+      return this.#why(explained, request)
+    }
     const forgotten = EDGE.exec(route)?.[1]
     if (forgotten !== undefined) {
       allowMethod(request, 'DELETE')
@@ -110,6 +124,28 @@ export class OwnRoutes {
     if (limit === undefined) return { status: 200, body: {} }
     const message = `The addresses of "${name}" are not taken: ${limit}`
     throw new ApiError(429, { message, reason: 'rateLimitExceeded' })
+  }
+
+  /** Asks an edge on behalf of a person. */
+  async #why(name: string, request: OwnRequest): Promise<ApiResponse> {
+    allowPeople(request)
+    const client = request.query.get('client') ?? ''
+    if (client === '' || client.length > WHY_LENGTH_MAX) throw invalid('client', 'give an address, such as 192.0.2.7')
+    const frontend = request.query.get('frontend') ?? undefined
+    if (frontend !== undefined && frontend.length > WHY_LENGTH_MAX) throw invalid('frontend', 'give a forwarding rule')
+    const answer = await this.#hub.ask(name, { client, frontend })
+    if (answer === undefined) {
+      const message = `The edge "${name.slice(0, 80)}" is not connected or does not answer; GET ${PREFIX}edges lists those that are`
+      throw new ApiError(503, { message, reason: 'backendError' })
+    }
+    const { kind, problem } = mapping(answer, 'answer')
+    if (kind === 'refused') throw new ApiError(400, { message: String(problem).slice(0, 1_000), reason: 'invalid' })
+    return { status: 200, body: answer }
+  }
+
+  async #answerOfEdge(name: string, id: string, { body }: OwnRequest): Promise<ApiResponse> {
+    if (this.#hub.answer(name, id, await body())) return { status: 200, body: {} }
+    throw new ApiError(404, { message: 'Nobody waits for this answer', reason: 'notFound' })
   }
 
   #watch(name: string, { query, stream }: OwnRequest): undefined {

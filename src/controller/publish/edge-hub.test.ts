@@ -10,6 +10,8 @@ const NO_REPORT = { region: undefined, zone: undefined, refused: undefined, heal
 
 class TestSink implements FeedSink {
   readonly lines: Record<string, unknown>[] = []
+  /** How many edges there are, as {@link taken} has seen it. */
+  readonly edges: Record<string, unknown>[] = []
   isFull = false
   hasEnded = false
 
@@ -25,7 +27,11 @@ class TestSink implements FeedSink {
 
   /** What came since the last time: `snapshot 3`, `version 4`, `alive`. */
   taken(): string[] {
-    return this.lines.splice(0).map(({ type, version }) => (version === undefined ? `${type}` : `${type} ${version}`))
+    const lines = this.lines.splice(0)
+    this.edges.push(...lines.filter(({ type }) => type === 'edges'))
+    return lines
+      .filter(({ type }) => type !== 'edges')
+      .map(({ type, version }) => (version === undefined ? `${type}` : `${type} ${version}`))
   }
 }
 
@@ -344,4 +350,37 @@ test('what is left out of the configuration is logged once', async (t) => {
   hub.follow('e', undefined, new TestSink())
   await publish('b')
   assert.equal(logged.filter((message) => message.includes('cannot be served')).length, 1)
+})
+
+test('each edge hears how many they are, and which one it is, whenever that changes', (t) => {
+  const { hub } = testHub(t)
+  const [b, a] = [new TestSink(), new TestSink()]
+  const heard = (sink: TestSink): unknown[] => {
+    sink.taken()
+    return sink.edges.splice(0).map(({ count, index }) => [count, index])
+  }
+  letIn(hub.follow('b', undefined, b))
+  assert.deepEqual(heard(b), [[1, 0]])
+  const events = letIn(hub.follow('a', undefined, a))
+  assert.deepEqual([heard(a), heard(b)], [[[2, 0]], [[2, 1]]])
+  events.onEnd()
+  assert.deepEqual(heard(b), [[1, 0]])
+})
+
+test('a question goes to its edge, and its answer to whoever asked; nobody waits for ever', async (t) => {
+  const { hub } = testHub(t)
+  const sink = new TestSink()
+  assert.equal(await hub.ask('a', { client: '192.0.2.7', frontend: undefined }), undefined, 'it is not connected')
+  letIn(hub.follow('a', undefined, sink))
+  const answer = hub.ask('a', { client: '192.0.2.7', frontend: 'rule' })
+  const line = sink.lines.find(({ type }) => type === 'why')
+  assert.deepEqual([line?.client, line?.frontend], ['192.0.2.7', 'rule'])
+  const id = String(line?.id)
+  assert.equal(hub.answer('b', id, {}), false, 'another edge was asked')
+  assert.equal(hub.answer('a', id, { kind: 'explained' }), true)
+  assert.deepEqual(await answer, { kind: 'explained' })
+  assert.equal(hub.answer('a', id, {}), false)
+  const late = hub.ask('a', { client: '192.0.2.7', frontend: undefined })
+  mock.timers.tick(5_000)
+  assert.equal(await late, undefined)
 })

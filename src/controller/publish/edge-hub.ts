@@ -10,6 +10,7 @@ import {
   type HeldConfiguration,
   type ReportedHealth,
 } from '../../feed/feed.ts'
+import type { WhyQuestion } from '../../telemetry/edge-why.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { compareTexts } from '../../text/compare-texts.ts'
 import type { HealthSource, Hub, Publication } from '../model/world.ts'
@@ -22,6 +23,10 @@ const EDGES_MAX = 10_000
 const LINES_LOGGED_MAX = 20
 /** For a snapshot in its line. */
 const SNAPSHOT_BYTES_MAX = FEED_LINE_BYTES_MAX - 1_024
+
+/** How long somebody who asks an edge waits, and how many may at once. */
+const ANSWER_WAIT_MS = 5_000
+const QUESTIONS_MAX = 100
 
 /** Where lines for an edge go. */
 export type FeedSink = {
@@ -40,6 +45,8 @@ type Follower = {
   version: number
   /** The ticket keys it has; undefined: none of this controller. */
   ticketKeys: readonly string[] | undefined
+  /** What it was told of the number of edges. */
+  edges: string
   lastHeardMs: number
 }
 
@@ -91,6 +98,8 @@ export class EdgeHub implements Hub, HealthSource {
   #leftOut = ''
   /** Called whenever an edge reports or goes. */
   readonly #watchers = new Set<() => void>()
+  /** Questions that edges have not answered yet, by id. */
+  readonly #questions = new Map<string, { readonly edge: string; readonly answer: (answer: unknown) => void }>()
 
   constructor(options: EdgeHubOptions) {
     this.#options = options
@@ -169,19 +178,23 @@ export class EdgeHub implements Hub, HealthSource {
       body: isCurrent ? this.#body : undefined,
       version: -1,
       ticketKeys: undefined,
+      edges: '',
       lastHeardMs: this.#options.monotonicClock(),
     }
     edge.follower = follower
     this.#send(follower)
+    this.#tellEdges()
     return {
       onDrain: () => {
         follower.isBlocked = false
         this.#send(follower)
+        this.#tellEdges()
       },
       onEnd: () => {
         if (edge.follower !== follower) return
         edge.follower = undefined
         this.#options.log('info', 'edge disconnected', { edge: name })
+        this.#tellEdges()
         this.#wake()
       },
     }
@@ -209,6 +222,49 @@ export class EdgeHub implements Hub, HealthSource {
     if (edge.follower !== undefined) edge.follower.lastHeardMs = this.#options.monotonicClock()
     this.#wake()
     return undefined
+  }
+
+  /**
+   * Asks an edge why a client gets the backend that it gets.
+   *
+   * @returns its answer, unchecked; undefined: it is not connected, does not answer in time, or too many ask
+   */
+  ask(name: string, { client, frontend }: WhyQuestion): Promise<unknown> {
+    const follower = this.#edges.get(name)?.follower
+    if (follower === undefined || follower.isBlocked || this.#questions.size >= QUESTIONS_MAX) {
+      return Promise.resolve(undefined)
+    }
+    const id = crypto.randomUUID()
+    return new Promise((resolve) => {
+      const answer = (value: unknown): void => {
+        clearTimeout(timer)
+        this.#questions.delete(id)
+        resolve(value)
+      }
+      const timer = setTimeout(() => answer(undefined), ANSWER_WAIT_MS).unref()
+      this.#questions.set(id, { edge: name, answer })
+      this.#write(follower, JSON.stringify({ type: 'why', id, client, frontend } satisfies FeedLine))
+    })
+  }
+
+  /** Takes the answer of an edge. @returns false: nobody waits for it */
+  answer(name: string, id: string, answer: unknown): boolean {
+    const question = this.#questions.get(id)
+    if (question?.edge !== name) return false
+    question.answer(answer)
+    return true
+  }
+
+  /** Edges share the targets of services: each hears how many they are, and which one it is. */
+  #tellEdges(): void {
+    const followers = [...this.#edges].flatMap(([name, { follower }]) => (follower ? [{ name, follower }] : []))
+    followers.sort((a, b) => compareTexts(a.name, b.name))
+    for (const [index, { follower }] of followers.entries()) {
+      const line = JSON.stringify({ type: 'edges', count: followers.length, index } satisfies FeedLine)
+      if (follower.isBlocked || follower.edges === line) continue
+      follower.edges = line
+      this.#write(follower, line)
+    }
   }
 
   /** It tries again every few seconds, and is logged once. */

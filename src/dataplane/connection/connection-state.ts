@@ -78,6 +78,8 @@ export class Connection implements Timed {
   /** Which backend of which group the service has chosen, and those whose attempts failed; its own to use. */
   choice = -1
   choiceGroup = -1
+  /** Why the service chose the place of the backend; its own to use. */
+  choiceReason = 0
   readonly tried: number[] = []
   /** What the peer's header named beside the source; its own to use. */
   destination: Endpoint | null = null
@@ -197,6 +199,8 @@ export type Service = {
   dial(connection: Connection): Dial
   /** Called after each failed attempt with its negated errno; `remainingMs` is what is left of the connect timeout. */
   afterFailure(connection: Connection, error: number, remainingMs: number): AfterFailure
+  /** Called once for each connection that reaches its backend. */
+  onReach(connection: Connection): void
   /** Called at the end of each of its connections, after {@link Entrance.onEnd}. */
-  onLeave(connection: Connection): void
+  onLeave(connection: Connection, reason: EndReason): void
 }

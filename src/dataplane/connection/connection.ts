@@ -30,6 +30,7 @@ import {
   orderlyEnd,
   readHeader,
   sendFirstBytes,
+  serviceOf,
 } from './stages.ts'
 import { sendTo } from './transfer.ts'
 
@@ -48,6 +49,7 @@ export function begin(loop: Loop, connection: Connection, fd: number, peer: Endp
   connection.entranceId = -1
   connection.choice = -1
   connection.choiceGroup = -1
+  connection.choiceReason = 0
   if (connection.tried.length > 0) connection.tried.length = 0
   connection.destination = null
   connection.refusal = ''
@@ -196,6 +198,7 @@ export function drive(loop: Loop, connection: Connection): void {
           return
         }
         loop.timers.clear(connection)
+        serviceOf(connection).onReach(connection)
         connection.phase = Phase.Relaying
         continue
       }
@@ -298,7 +301,7 @@ export function end(
   connection.endedMs = loop.nowMs
   // The sockets can still be asked.
   entrance.onEnd(connection, reason)
-  service?.onLeave(connection)
+  service?.onLeave(connection, reason)
   const { uses } = service ?? entrance
   uses.release()
   // Before a socket is closed: whoever has seen the end of a connection finds it counted.

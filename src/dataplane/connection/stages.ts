@@ -264,7 +264,7 @@ export function entranceOf(connection: Connection): Entrance {
 }
 
 /** Where the connection is led to. */
-function serviceOf(connection: Connection): Service {
+export function serviceOf(connection: Connection): Service {
   assert(connection.service !== null, 'Who looks for a backend has a service')
   return connection.service
 }

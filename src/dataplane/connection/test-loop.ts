@@ -167,6 +167,8 @@ export class LineRole implements Entrance, Service {
 
   onEnd(_connection?: Connection, _reason?: EndReason): void {}
 
+  onReach(): void {}
+
   onLeave(): void {}
 }
 

@@ -10,7 +10,7 @@ import type { ConnectionPage, WorkerLiveness } from './program.ts'
 import type { RoleOptions } from './role.ts'
 import { makePulse, type Pulse, Watchdog } from './watchdog.ts'
 import type { ConnectionLimits } from './worker-loop.ts'
-import type { FromWorker, ToWorker, WorkerData } from './worker-thread.ts'
+import type { CutOffReason, FromWorker, ToWorker, WorkerData } from './worker-thread.ts'
 
 /** Connections that a worker describes before its clients have their turn. */
 const LIST_PIECE = 50
@@ -145,7 +145,7 @@ export class WorkerPool<Options extends RoleOptions> {
   }
 
   /** Ends the connections to these backends (ids of the role's own) at once, with resets. */
-  endConnections(backendIds: readonly number[], reason: 'drained'): void {
+  endConnections(backendIds: readonly number[], reason: CutOffReason): void {
     for (const member of this.#members) tell(member, { kind: 'end-connections', backendIds, reason })
   }
 

@@ -32,6 +32,9 @@ export type WorkerData = {
   readonly role: unknown
 }
 
+/** Why the main thread has connections ended. */
+export type CutOffReason = Extract<EndReason, 'drained' | 'backend-unhealthy'>
+
 /** Main thread to worker; each is followed by a wake-up. Connections that have begun notice nothing of a change. */
 export type ToWorker<Options extends RoleOptions> =
   /** Make a service under this name, or put it in the place of the one that has it. */
@@ -54,7 +57,7 @@ export type ToWorker<Options extends RoleOptions> =
   /** Answer. */
   | { readonly kind: 'ping'; readonly request: number }
   /** End the connections whose `choice` is one of these. */
-  | { readonly kind: 'end-connections'; readonly backendIds: readonly number[]; readonly reason: 'drained' }
+  | { readonly kind: 'end-connections'; readonly backendIds: readonly number[]; readonly reason: CutOffReason }
   /** Stop listening altogether and leave once the last connection has ended. */
   | { readonly kind: 'drain' }
   /** End every connection and leave. */

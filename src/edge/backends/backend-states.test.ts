@@ -8,7 +8,7 @@ import { testBackend, testFrontend, testGroup, testHealthCheck, testService } fr
 import { Availability } from '../balance/availability.ts'
 import { BackendTable } from '../balance/backend-table.ts'
 import { BackendStates } from './backend-states.ts'
-import { idOf, placedBackends, takeIds } from './edge-ids.ts'
+import { idOf, placedBackends, placedGroups, takeIds } from './edge-ids.ts'
 
 const CHECK = testHealthCheck({
   name: 'check',
@@ -18,7 +18,7 @@ const CHECK = testHealthCheck({
   unhealthyThreshold: 1,
 })
 const LOAD: LoadReport = { cpu_utilization: 0.5, mem_utilization: 0, open_connections: 0, app_listening: true }
-/** Full above 0.4. */
+const NO_ACTIONS = { onChange: () => {}, onFailed: () => {}, onReach: () => {} }
 const BALANCING = { mode: 'UTILIZATION', maxUtilization: 0.8, maxConnections: undefined, capacityScaler: 0.5 } as const
 
 /** An app; with a load it is an agent that answers everyone with it. */
@@ -51,7 +51,7 @@ function snapshotOf(port: number, check: HealthCheck | undefined, group: Partial
 
 function makeStates(t: TestContext): { readonly table: BackendTable; readonly states: BackendStates } {
   const table = new BackendTable(1)
-  const states = new BackendStates(table, () => {}, [])
+  const states = new BackendStates(table, () => {}, [], NO_ACTIONS)
   t.after(() => states.stop())
   return { table, states }
 }
@@ -94,10 +94,9 @@ test('a backend stays up while a changed health check has no result, and one tha
   await eventually('it is known', () => availability(table, added) === Availability.down)
 })
 
-test('above maxUtilization times capacityScaler a backend is full; one whose app does not listen is down', async (t) => {
+test('a backend whose app does not listen is down, as its agent says; how busy it is counts for its group only', async (t) => {
   for (const [load, expected] of [
-    [LOAD, Availability.full],
-    [{ ...LOAD, cpu_utilization: 0.3 }, Availability.up],
+    [{ ...LOAD, cpu_utilization: 0.9 }, Availability.up],
     [{ ...LOAD, app_listening: false }, Availability.down],
   ] as const) {
     const { port } = await startApp(t, load)
@@ -173,4 +172,48 @@ test('services that ask one backend for different names have probes of their own
   await eventually('both are known', () => states.health().every(({ health }) => health === 'HEALTHY'))
   const [first, second] = placedBackends(snapshot).map(({ idKey }) => states.state(idKey)?.probes)
   assert.notEqual(first, second)
+})
+
+test('connections of a backend that fails for too long are ended; those of a service that does not say so go on', async (t) => {
+  const closed = await startApp(t)
+  await new Promise((resolve) => closed.server.close(resolve))
+  for (const [closeOnFailureMs, expected] of [
+    [1, true],
+    [undefined, false],
+  ] as const) {
+    const table = new BackendTable(1)
+    const failed: number[] = []
+    const states = new BackendStates(table, () => {}, [], { ...NO_ACTIONS, onFailed: (id) => failed.push(id) })
+    t.after(() => states.stop())
+    const { services, ...rest } = snapshotOf(closed.port, CHECK)
+    const snapshot = { ...rest, services: [{ ...services[0], closeOnFailureMs }] }
+    takeIds(table, snapshot)
+    await states.prepare(snapshot, 1_000)
+    states.use(snapshot)
+    const [{ idKey }] = placedBackends(snapshot)
+    if (expected) await eventually('it is told', () => failed.length > 0)
+    assert.deepEqual(failed, expected ? [idOf(table.backends, idKey)] : [])
+  }
+})
+
+test('a group is what its members are: healthy, drained, ejected, and how busy on average', async (t) => {
+  const { port } = await startApp(t, { ...LOAD, port_connections: 7 })
+  const { table, states } = makeStates(t)
+  const snapshot = snapshotOf(port, CHECK, { balancing: BALANCING })
+  const [placed] = placedBackends(snapshot)
+  const [{ idKey: groupKey }] = snapshot.services.flatMap(placedGroups)
+  takeIds(table, snapshot)
+  await states.prepare(snapshot, 1_000)
+  states.use(snapshot)
+  const counts = (): number[] => [states.factsOf(groupKey).members, states.factsOf(groupKey).healthy]
+  assert.deepEqual(counts(), [1, 1])
+  await eventually('its load is known', () => states.factsOf(groupKey).utilization !== undefined)
+  const { utilization, others } = states.factsOf(groupKey)
+  assert.equal(utilization?.average, 0.5)
+  assert.deepEqual([others?.connections, others?.ownThen], [7, 0])
+  states.eject(placed, true)
+  assert.deepEqual(counts(), [1, 0])
+  states.eject(placed, false)
+  states.steer(placed, 'drain')
+  assert.deepEqual(counts(), [0, 0])
 })

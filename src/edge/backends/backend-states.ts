@@ -1,22 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatIpAddress, type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import type { LoadReport } from '../../proxy-protocol/load-report.ts'
-import type { Snapshot } from '../../snapshot/snapshot.ts'
+import { EMPTY_SNAPSHOT, type Snapshot } from '../../snapshot/snapshot.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { Availability } from '../balance/availability.ts'
 import type { BackendTable } from '../balance/backend-table.ts'
 import type { LineTarget } from '../conversation/line.ts'
 import { HealthChecks, type HealthStatus, type HealthTarget } from '../health/health-checks.ts'
 import { LoadPolls, type LoadTarget } from '../health/load-polls.ts'
-import { idOf, type PlacedBackend, placedBackends } from './edge-ids.ts'
+import { idOf, type PlacedBackend, placedBackends, placedGroups } from './edge-ids.ts'
+import { FailingBackends } from './failing-backends.ts'
+import { gatherFacts, type KnownLoad, NOTHING_KNOWN } from './group-facts.ts'
+import type { GroupFacts } from './service-view.ts'
 
 /** What is known of one backend of the configuration in use. */
 type Tracked = {
   readonly placed: PlacedBackend
   readonly id: number
+  readonly group: TrackedGroup
   /** undefined: its service has no health check. */
   readonly healthKey: string | undefined
-  readonly loadKey: string | undefined
+  loadKey: string | undefined
   /** What its latest health check has found; the one before, as long as a new check has found nothing. */
   health: HealthStatus['state']
 }
@@ -26,8 +30,26 @@ export type BackendState = {
   readonly health: HealthStatus['state']
   readonly availability: Availability
   readonly isDrained: boolean
+  readonly isEjected: boolean
   readonly probes: HealthStatus | undefined
   readonly load: LoadReport | undefined
+}
+
+/** What follows from what is found out, beside the availability of backends. */
+export type StateActions = {
+  /** A backend has another availability. */
+  readonly onChange: () => void
+  /** The health check of a backend has failed for as long as its service allows connections to go on. */
+  readonly onFailed: (id: number) => void
+  /** A backend of this region has accepted the connection of a probe, within so many milliseconds. */
+  readonly onReach: (region: string, connectMs: number) => void
+}
+
+type TrackedGroup = {
+  members: Tracked[]
+  facts: Omit<GroupFacts, 'connections'>
+  /** Something of its members has changed since. */
+  isStale: boolean
 }
 
 /** What a controller is told of a backend. */
@@ -47,25 +69,37 @@ export type BackendHealth = {
 export class BackendStates {
   readonly #table: BackendTable
   readonly #log: Log
+  readonly #actions: StateActions
   readonly #sourceAddresses: readonly IpAddress[]
   readonly #checks: HealthChecks
   readonly #polls: LoadPolls
-  #loads = new Map<string, LoadReport>()
+  #loads = new Map<string, KnownLoad>()
   #tracked = new Map<string, Tracked>()
   #byHealthKey = new Map<string, Tracked[]>()
   #byLoadKey = new Map<string, Tracked[]>()
+  #byEndpoint = new Map<string, Tracked[]>()
+  /** By `idKey`; kept while the group is in the configuration. */
+  #groups = new Map<string, TrackedGroup>()
+  #snapshot = EMPTY_SNAPSHOT
+  /** There are other edges: how many connections those have is asked of agents, too. */
+  #sharesTargets = false
+  readonly #failing: FailingBackends
   /** Probed for the configuration in use. */
   #targets: ReadonlyMap<string, HealthTarget> = new Map()
   /** Probed now: also for a configuration that is about to be used. */
   #probed: ReadonlyMap<string, HealthTarget> = new Map()
   /** Keys of backends that an operator has taken out. */
   readonly #drained = new Set<string>()
+  /** Those that outlier detection has taken out for a while, by `idKey`. */
+  readonly #ejected = new Set<string>()
   #healthRevision = 0
 
   /** @param sourceAddresses the addresses that questions are asked from; for a family without one the kernel chooses */
-  constructor(table: BackendTable, log: Log, sourceAddresses: readonly IpAddress[]) {
+  constructor(table: BackendTable, log: Log, sourceAddresses: readonly IpAddress[], actions: StateActions) {
     this.#table = table
     this.#log = log
+    this.#actions = actions
+    this.#failing = new FailingBackends(actions.onFailed)
     this.#sourceAddresses = sourceAddresses
     this.#checks = new HealthChecks({ log, onChange: (key) => this.#show(this.#byHealthKey.get(key)) })
     this.#polls = new LoadPolls({ log, onChange: (key, load) => this.#onLoad(key, load) })
@@ -90,24 +124,34 @@ export class BackendStates {
     const before = this.#tracked
     this.#tracked = new Map()
     this.#byHealthKey = new Map()
-    this.#byLoadKey = new Map()
-    const polled = polledServices(snapshot)
+    this.#byEndpoint = new Map()
+    this.#snapshot = snapshot
+    const groupsBefore = this.#groups
+    this.#groups = new Map()
     this.#targets = this.#targetsOf(snapshot)
-    for (const placed of placedBackends(snapshot)) {
-      const tracked: Tracked = {
-        placed,
-        id: idOf(this.#table.backends, placed.idKey),
-        healthKey: healthKeyOf(placed),
-        loadKey: isPolled(placed, polled) ? placed.endpoint : undefined,
-        health: before.get(placed.idKey)?.health ?? 'UNKNOWN',
+    for (const { idKey: groupKey, backends } of snapshot.services.flatMap(placedGroups)) {
+      const { facts } = groupsBefore.get(groupKey) ?? { facts: NOTHING_KNOWN }
+      const group: TrackedGroup = { members: [], facts, isStale: true }
+      this.#groups.set(groupKey, group)
+      for (const placed of backends) {
+        const tracked: Tracked = {
+          placed,
+          id: idOf(this.#table.backends, placed.idKey),
+          group,
+          healthKey: healthKeyOf(placed),
+          loadKey: undefined,
+          health: before.get(placed.idKey)?.health ?? 'UNKNOWN',
+        }
+        this.#tracked.set(placed.idKey, tracked)
+        group.members.push(tracked)
+        collect(this.#byHealthKey, tracked.healthKey, tracked)
+        collect(this.#byEndpoint, placed.endpoint, tracked)
       }
-      this.#tracked.set(placed.idKey, tracked)
-      collect(this.#byHealthKey, tracked.healthKey, tracked)
-      collect(this.#byLoadKey, tracked.loadKey, tracked)
     }
     const isSame = this.#tracked.size === before.size && [...before.keys()].every((key) => this.#tracked.has(key))
     if (!isSame) this.#healthRevision += 1
     this.#forgetDrained()
+    for (const { placed, id } of before.values()) if (!this.#tracked.has(placed.idKey)) this.#forgetBackend(placed, id)
     void this.#probe(this.#targets)
     this.#pollLoads()
     this.#show([...this.#tracked.values()])
@@ -122,6 +166,38 @@ export class BackendStates {
     if (tracked === undefined) return Availability.down
     this.#show([tracked])
     return this.#availabilityOf(tracked)
+  }
+
+  /** Takes a backend out because its connections fail, or in again. */
+  eject({ idKey }: PlacedBackend, isEjected: boolean): void {
+    const tracked = this.#tracked.get(idKey)
+    if (tracked === undefined || this.#ejected.has(idKey) === isEjected) return
+    if (isEjected) this.#ejected.add(idKey)
+    else this.#ejected.delete(idKey)
+    this.#show([tracked])
+  }
+
+  /** Says whether targets of connections are shared with other edges: their connections are asked of agents then. */
+  set sharesTargets(sharesTargets: boolean) {
+    if (sharesTargets === this.#sharesTargets) return
+    this.#sharesTargets = sharesTargets
+    this.#pollLoads()
+  }
+
+  /** What is known of a group of the configuration in use. */
+  factsOf(groupKey: string): Omit<GroupFacts, 'connections'> {
+    const group = this.#groups.get(groupKey)
+    if (group === undefined) return NOTHING_KNOWN
+    if (group.isStale) {
+      group.isStale = false
+      const members = group.members.map((tracked) => ({
+        isDrained: this.#drained.has(tracked.placed.key),
+        isUp: this.#availabilityOf(tracked) === Availability.up,
+        load: this.#loadOf(tracked),
+      }))
+      group.facts = gatherFacts(members, group.facts.utilization, Date.now())
+    }
+    return group.facts
   }
 
   /** Reports whether the backend is one of the configuration in use. */
@@ -144,19 +220,21 @@ export class BackendStates {
   state(idKey: string): BackendState | undefined {
     const tracked = this.#tracked.get(idKey)
     if (tracked === undefined) return undefined
-    const { healthKey, loadKey, health, placed } = tracked
+    const { healthKey, health, placed } = tracked
     return {
       health,
       availability: this.#availabilityOf(tracked),
       isDrained: this.#drained.has(placed.key),
+      isEjected: this.#ejected.has(idKey),
       probes: healthKey === undefined ? undefined : this.#checks.state(healthKey),
-      load: loadKey === undefined ? undefined : this.#loads.get(loadKey),
+      load: this.#loadOf(tracked)?.report,
     }
   }
 
   stop(): void {
     this.#checks.stop()
     this.#polls.stop()
+    this.#failing.stop()
   }
 
   /** Probes these targets and no others; resolves when each has a first result. */
@@ -176,10 +254,10 @@ export class BackendStates {
       const check = checks.get(placed.service.healthCheck ?? '')
       if (key === undefined || check === undefined) continue
       const known = this.#targets.get(key) ?? this.#probed.get(key)
-      targets.set(
-        key,
-        known?.check === check ? known : { key, check, serverName: serverNameOf(placed), ...this.#lineTo(placed) },
-      )
+      const { region } = placed.group
+      const onConnect = (durationMs: number): void => this.#actions.onReach(region, durationMs)
+      const target = { key, check, serverName: serverNameOf(placed), onConnect, ...this.#lineTo(placed) }
+      targets.set(key, known?.check === check ? known : target)
     }
     return targets
   }
@@ -192,6 +270,14 @@ export class BackendStates {
   }
 
   #pollLoads(): void {
+    const services = servicesWithHeader(this.#snapshot)
+    this.#byLoadKey = new Map()
+    for (const tracked of this.#tracked.values()) {
+      const { endpoint } = tracked.placed
+      tracked.loadKey = isPolled(tracked.placed, services, this.#sharesTargets) ? endpoint : undefined
+      tracked.group.isStale = true
+      collect(this.#byLoadKey, tracked.loadKey, tracked)
+    }
     const targets = [...this.#byLoadKey].map(([key, [{ placed }]]): LoadTarget => {
       return { key, ...this.#lineTo(placed) }
     })
@@ -199,12 +285,20 @@ export class BackendStates {
     this.#polls.update(targets)
   }
 
-  #onLoad(key: string, load: LoadReport | undefined): void {
-    const isListening = load?.app_listening ?? true
-    const wasListening = this.#loads.get(key)?.app_listening ?? true
+  #loadOf({ loadKey }: Tracked): KnownLoad | undefined {
+    return loadKey === undefined ? undefined : this.#loads.get(loadKey)
+  }
+
+  #onLoad(key: string, report: LoadReport | undefined): void {
+    const isListening = report?.app_listening ?? true
+    const wasListening = this.#loads.get(key)?.report.app_listening ?? true
     if (isListening !== wasListening) this.#logApp(key, isListening)
-    if (load === undefined) this.#loads.delete(key)
-    else this.#loads.set(key, load)
+    if (report === undefined) this.#loads.delete(key)
+    else {
+      const sharers = this.#byEndpoint.get(key) ?? []
+      const ownThen = sharers.reduce((sum, { id }) => sum + this.#table.backends.open(id), 0)
+      this.#loads.set(key, { report, atMs: performance.now(), ownThen })
+    }
     this.#show(this.#byLoadKey.get(key))
   }
 
@@ -217,26 +311,32 @@ export class BackendStates {
   }
 
   #show(changed: readonly Tracked[] | undefined): void {
+    let hasChanged = false
     for (const tracked of changed ?? []) {
       const state = tracked.healthKey === undefined ? 'HEALTHY' : this.#checks.state(tracked.healthKey)?.state
       if (state !== undefined && state !== 'UNKNOWN' && state !== tracked.health) {
         tracked.health = state
         this.#healthRevision += 1
       }
-      this.#table.show(tracked.id, this.#availabilityOf(tracked))
+      tracked.group.isStale = true
+      this.#failing.note(tracked.id, tracked.health === 'UNHEALTHY', tracked.placed.service.closeOnFailureMs)
+      hasChanged = this.#table.show(tracked.id, this.#availabilityOf(tracked)) || hasChanged
     }
+    // What else there is to know, such as a load, can wait for the next look.
+    if (hasChanged) this.#actions.onChange()
   }
 
-  #availabilityOf({ placed, health, loadKey }: Tracked): Availability {
+  #availabilityOf(tracked: Tracked): Availability {
+    const { placed, health } = tracked
     if (this.#drained.has(placed.key)) return Availability.draining
-    if (health !== 'HEALTHY') return Availability.down
-    const load = loadKey === undefined ? undefined : this.#loads.get(loadKey)
-    if (load === undefined) return Availability.up
+    if (health !== 'HEALTHY' || this.#ejected.has(placed.idKey)) return Availability.down
     // An agent accepts whatever its app does; it says so itself.
-    if (!load.app_listening) return Availability.down
-    const { maxUtilization, capacityScaler } = placed.group.balancing
-    const isFull = maxUtilization !== undefined && load.cpu_utilization > maxUtilization * capacityScaler
-    return isFull ? Availability.full : Availability.up
+    return this.#loadOf(tracked)?.report.app_listening === false ? Availability.down : Availability.up
+  }
+
+  #forgetBackend({ idKey }: PlacedBackend, id: number): void {
+    this.#ejected.delete(idKey)
+    this.#failing.forget(id)
   }
 
   /** A backend that comes back after it had left the configuration begins anew. */
@@ -258,14 +358,19 @@ function serverNameOf({ service }: PlacedBackend): string {
 }
 
 /** Services whose backends see a header, so that some of them may be agents. */
-function polledServices({ frontends }: Snapshot): Set<string> {
+function servicesWithHeader({ frontends }: Snapshot): Set<string> {
   return new Set(frontends.filter(({ proxyHeader }) => proxyHeader.kind !== 'NONE').map(({ service }) => service))
 }
 
-function isPolled({ service, group: { balancing } }: PlacedBackend, polled: ReadonlySet<string>): boolean {
+function isPolled(
+  { service, group: { balancing } }: PlacedBackend,
+  servicesWithHeader: ReadonlySet<string>,
+  sharesTargets: boolean,
+): boolean {
   // A question in the clear is garbage where everything else is inside TLS.
-  if (service.tls?.headerPlace === 'inside-tls') return false
-  return balancing.mode === 'UTILIZATION' && balancing.maxUtilization !== undefined && polled.has(service.name)
+  if (service.tls?.headerPlace === 'inside-tls' || !servicesWithHeader.has(service.name)) return false
+  const isBoundByLoad = balancing.mode === 'UTILIZATION' && balancing.maxUtilization !== undefined
+  return isBoundByLoad || (sharesTargets && balancing.maxConnections !== undefined)
 }
 
 function collect(lists: Map<string, Tracked[]>, key: string | undefined, tracked: Tracked): void {

@@ -7,30 +7,38 @@ export const GROUPS_MAX = 16_384
 /** Frontends of one edge. */
 export const FRONTENDS_MAX = 4_096
 
-/** What each worker counts for a backend; all but the bytes count connections or attempts. */
-export const BackendCounter = {
-  /** Connections that it was chosen for. */
+/** What each worker counts for a backend and for a frontend; all but the bytes count connections or attempts. */
+const TrafficCounter = {
+  /** Connections that it was chosen for, or that it took. */
   connections: 0,
   /** Attempts that failed, those that timed out included. */
   connectFailures: 1,
-  /** Attempts that it did not answer within the connect timeout. */
+  /** Attempts that were not answered within the connect timeout. */
   connectTimeouts: 2,
-  /** Attempts that came here because another backend had failed. */
+  /** Attempts that came after another backend had failed. */
   retries: 3,
   bytesFromClient: 4,
   bytesFromBackend: 5,
 } as const
+
+export const BackendCounter = {
+  ...TrafficCounter,
+  /** Connections that it broke before it said anything. */
+  broken: 6,
+} as const
 export type BackendCounter = (typeof BackendCounter)[keyof typeof BackendCounter]
 
-/** What each worker counts for a frontend; the first six as for a backend. */
 export const FrontendCounter = {
-  ...BackendCounter,
+  ...TrafficCounter,
   /** Connections for which no backend was healthy. */
   noBackend: 6,
   /** Connections that were refused before a backend was looked for: `isRefused` in the table of end reasons. */
   refused: 7,
 } as const
 export type FrontendCounter = (typeof FrontendCounter)[keyof typeof FrontendCounter]
+
+/** Any of them, or a code of `RegionCode` for a group. */
+type Counter = number
 
 /** Counters of one id; with doubles, a cache line. */
 const STRIDE = 8
@@ -48,21 +56,28 @@ export type BackendCells = {
   readonly open: Int32Array
   readonly groupOpen: Int32Array
   readonly frontendOpen: Int32Array
-  /** One for each worker, who alone writes it; read with {@link BackendTable.readBackend} and `readFrontend`. */
+  /** By backend: attempts to connect that have failed in a row; connections that it broke, in a row, before it said anything. */
+  readonly failuresInRow: Int32Array
+  readonly brokenInRow: Int32Array
+  /** One for each worker, who alone writes it; read with {@link BackendTable.readBackend} and the like. */
   readonly counters: readonly Float64Array[]
   readonly frontendCounters: readonly Float64Array[]
+  /** By group and why its region was chosen: connections. */
+  readonly groupCounters: readonly Float64Array[]
 }
 
 /** Adds to a counter of one id, in the array of the calling worker. */
-export function count(counters: Float64Array, id: number, counter: FrontendCounter, amount = 1): void {
+export function count(counters: Float64Array, id: number, counter: Counter, amount = 1): void {
   counters[id * STRIDE + counter] += amount
 }
 
-/** Shows the workers another availability of a backend of a group. */
-export function setAvailability(cells: BackendCells, id: number, groupId: number, availability: Availability): void {
+/** Shows the workers the availability of a backend of a group. @returns whether it was another one before */
+export function setAvailability(cells: BackendCells, id: number, groupId: number, availability: Availability): boolean {
   // In this order: who sees the version sees the availability.
   const before = Atomics.exchange(cells.availability, id, availability)
-  if (before !== availability) Atomics.add(cells.groupVersion, groupId, 1)
+  if (before === availability) return false
+  Atomics.add(cells.groupVersion, groupId, 1)
+  return true
 }
 
 /** Makes the cells for so many workers. */
@@ -75,8 +90,11 @@ export function makeCells(workers: number): BackendCells {
     open: sharedInts(BACKENDS_MAX),
     groupOpen: sharedInts(GROUPS_MAX),
     frontendOpen: sharedInts(FRONTENDS_MAX),
+    failuresInRow: sharedInts(BACKENDS_MAX),
+    brokenInRow: sharedInts(BACKENDS_MAX),
     counters: perWorker(BACKENDS_MAX),
     frontendCounters: perWorker(FRONTENDS_MAX),
+    groupCounters: perWorker(GROUPS_MAX),
   })
 }
 
@@ -85,8 +103,20 @@ export function makeCells(workers: number): BackendCells {
  * those of a warm-up is good for these, too.
  */
 export function receivedCells(cells: BackendCells): BackendCells {
-  const { groupVersion, availability, open, groupOpen, frontendOpen, counters, frontendCounters } = cells
-  return { groupVersion, availability, open, groupOpen, frontendOpen, counters, frontendCounters }
+  const { groupVersion, availability, open, groupOpen, frontendOpen } = cells
+  const { failuresInRow, brokenInRow, counters, frontendCounters, groupCounters } = cells
+  return {
+    groupVersion,
+    availability,
+    open,
+    groupOpen,
+    frontendOpen,
+    failuresInRow,
+    brokenInRow,
+    counters,
+    frontendCounters,
+    groupCounters,
+  }
 }
 
 /**
@@ -107,7 +137,7 @@ export class BackendTable {
     const cells = makeCells(workers)
     this.cells = cells
     this.backends = new IdSpace('backends', BACKENDS_MAX, cells.open, cells.counters)
-    this.groups = new IdSpace('groups of backends', GROUPS_MAX, cells.groupOpen, [])
+    this.groups = new IdSpace('groups of backends', GROUPS_MAX, cells.groupOpen, cells.groupCounters)
     this.frontends = new IdSpace('frontends', FRONTENDS_MAX, cells.frontendOpen, cells.frontendCounters)
   }
 
@@ -117,13 +147,16 @@ export class BackendTable {
     const id = this.backends.take(key)
     // One that has kept its id comes back under another group when that one had left as a whole.
     this.#groupOf[id] = groupId
-    if (isNew) this.show(id, Availability.down)
+    if (isNew) {
+      this.show(id, Availability.down)
+      this.forgiveBackend(id)
+    }
     return id
   }
 
-  /** Shows the workers another availability of a backend. */
-  show(id: number, availability: Availability): void {
-    setAvailability(this.cells, id, this.#groupOf[id], availability)
+  /** Shows the workers the availability of a backend. @returns whether it was another one before */
+  show(id: number, availability: Availability): boolean {
+    return setAvailability(this.cells, id, this.#groupOf[id], availability)
   }
 
   /** A backend has left the configuration. */
@@ -140,6 +173,12 @@ export class BackendTable {
     return id
   }
 
+  /** What has failed in a row counts from now on. */
+  forgiveBackend(id: number): void {
+    Atomics.store(this.cells.failuresInRow, id, 0)
+    Atomics.store(this.cells.brokenInRow, id, 0)
+  }
+
   /** A counter of a backend, since its key has the id. */
   readBackend(id: number, counter: BackendCounter): number {
     return this.backends.read(id, counter)
@@ -148,6 +187,11 @@ export class BackendTable {
   /** A counter of a frontend, since its key has the id. */
   readFrontend(id: number, counter: FrontendCounter): number {
     return this.frontends.read(id, counter)
+  }
+
+  /** Connections that came to a group for this reason (a code of `RegionCode`), since its key has the id. */
+  readGroup(id: number, code: number): number {
+    return this.groups.read(id, code)
   }
 }
 
@@ -198,7 +242,7 @@ export class IdSpace {
     return Atomics.load(this.#open, id)
   }
 
-  read(id: number, counter: FrontendCounter): number {
+  read(id: number, counter: Counter): number {
     return this.#total(id, counter) - (this.#countedBefore.get(id)?.[counter] ?? 0)
   }
 
@@ -208,12 +252,12 @@ export class IdSpace {
     const [id] = this.#released.splice(at, 1)
     this.#countedBefore.set(
       id,
-      Object.values(FrontendCounter).map((counter) => this.#total(id, counter)),
+      Array.from({ length: STRIDE }, (_, counter) => this.#total(id, counter)),
     )
     return id
   }
 
-  #total(id: number, counter: FrontendCounter): number {
+  #total(id: number, counter: Counter): number {
     return this.#counters.reduce((sum, values) => sum + values[id * STRIDE + counter], 0)
   }
 }

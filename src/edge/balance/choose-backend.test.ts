@@ -3,28 +3,31 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { formatEndpoint } from '../../address/endpoint.ts'
 import { endpointOf } from '../../dataplane/connection/test-loop.ts'
-import { type TestGroup, testGroups } from '../test-edge.ts'
+import { REGION_REASONS } from '../../telemetry/region-reasons.ts'
+import { type TestGroup, TestPlan, type TestPlanOptions } from '../test-plan.ts'
 import { Availability } from './availability.ts'
 import { type BackendCells, makeCells, setAvailability } from './backend-table.ts'
 import { BackendChooser, type Candidate } from './choose-backend.ts'
-import { compilePlan } from './plan.ts'
 
-const { down, up, full, draining, leaving } = Availability
+const { down, up, draining, leaving } = Availability
 
 const CLIENT = endpointOf('192.0.2.7:1007')
+const SERVER = endpointOf('203.0.113.10:110')
 
 /** A chooser over these groups, all backends up; its connections stay open. */
-function start(groups: readonly TestGroup[], localRegion?: string, turn = 0) {
-  const described = testGroups(groups, (id) => ({ address: '127.0.0.1', port: id + 1 }))
+function start(groups: readonly TestGroup[], options: TestPlanOptions = {}, turn = 0) {
+  const planned = new TestPlan(groups, (id) => ({ address: '127.0.0.1', port: id + 1 }), options)
   const cells = makeCells(1)
-  const groupOf = new Map(
-    described.flatMap(({ id, backendIds }) => backendIds.map((backend) => [backend, id] as const)),
-  )
-  const show = (id: number, value: Availability): void => setAvailability(cells, id, groupOf.get(id) ?? -1, value)
-  for (const id of groupOf.keys()) show(id, up)
-  const chooser = new BackendChooser(compilePlan(described, localRegion), cells, turn)
-  const take = (): number => occupy(cells, chooser.first(CLIENT))
-  return { cells, chooser, take, show }
+  const show = (id: number, value: Availability): void => {
+    setAvailability(cells, id, planned.groupOf[id], value)
+    planned.spread(cells)
+  }
+  for (const id of planned.groupOf.keys()) show(id, up)
+  const chooser = new BackendChooser(planned.plan, cells, turn)
+  const take = (client = CLIENT): number => occupy(cells, chooser.first(client, SERVER))
+  const another = (tried: readonly number[], group: number) => chooser.another(tried, group, CLIENT, SERVER)
+  const reason = () => REGION_REASONS[chooser.regionCode]
+  return { cells, chooser, take, another, show, reason, plan: planned.plan }
 }
 
 function occupy(cells: BackendCells, candidate: Candidate | undefined): number {
@@ -47,7 +50,7 @@ test('the backends of a group have their turns one after the other', () => {
 
 test('workers begin with different backends', () => {
   assert.deepEqual(
-    [0, 1, 2, 3].map((turn) => start([{ count: 3 }], undefined, turn).take()),
+    [0, 1, 2, 3].map((turn) => start([{ count: 3 }], {}, turn).take()),
     [0, 1, 2, 0],
   )
 })
@@ -156,7 +159,7 @@ test('groups of the own region come first, the others when those are full or hav
       { count: 1, region: 'there', maxConnections: 5 },
       { count: 1, region: 'here', maxConnections: 2 },
     ],
-    'here',
+    { localRegion: 'here' },
   )
   assert.deepEqual(times(5, take), [1, 1, 0, 0, 0])
   Atomics.sub(cells.groupOpen, 1, 1)
@@ -170,28 +173,14 @@ test('a region of which the edge is not a part is as near as any other', () => {
     { count: 1, region: 'there', maxConnections: 10 },
     { count: 1, region: 'here', maxConnections: 10 },
   ]
-  assert.deepEqual(countEach(times(4, start(groups, 'elsewhere').take), 2), [2, 2])
+  assert.deepEqual(countEach(times(4, start(groups, { localRegion: 'elsewhere' }).take), 2), [2, 2])
   assert.deepEqual(countEach(times(4, start(groups).take), 2), [2, 2])
 })
 
-test('a full backend gets connections only if its group has no other and every group is full', () => {
-  const { take, show } = start([{ count: 2 }, { count: 2 }])
-  show(0, full)
-  assert.deepEqual(countEach(times(90, take), 4)[0], 0)
-  show(1, full)
-  assert.deepEqual(countEach(times(10, take), 4), [0, 0, 5, 5])
-  show(2, full)
-  show(3, full)
-  assert.deepEqual(countEach(times(8, take), 4), [2, 2, 2, 2])
-  show(2, down)
-  show(3, down)
-  assert.deepEqual(countEach(times(8, take), 4), [4, 4, 0, 0])
-})
-
 test('after a failure the same group comes first, then the others, each backend once', () => {
-  const { chooser } = start([{ count: 2 }, { count: 2 }])
+  const { chooser, another } = start([{ count: 2 }, { count: 2 }])
   const tried: number[] = []
-  for (let next = chooser.first(CLIENT); next !== undefined; next = chooser.another(tried, next.groupId)) {
+  for (let next = chooser.first(CLIENT, SERVER); next !== undefined; next = another(tried, next.groupId)) {
     tried.push(next.id)
   }
   assert.deepEqual([...tried].sort(), [0, 1, 2, 3])
@@ -199,20 +188,12 @@ test('after a failure the same group comes first, then the others, each backend 
   assert.equal(chooser.hasAnother(tried), false)
 })
 
-test('after a failure a full backend is better than none', () => {
-  const { chooser, show } = start([{ count: 2 }])
-  show(1, full)
-  assert.equal(chooser.first(CLIENT)?.id, 0)
-  assert.equal(chooser.hasAnother([0]), true)
-  assert.equal(chooser.another([0], 0)?.id, 1)
-})
-
 test('a backend that comes up while others are tried is tried as well', () => {
-  const { chooser, show } = start([{ count: 2 }])
+  const { chooser, another, show } = start([{ count: 2 }])
   show(1, down)
   assert.equal(chooser.hasAnother([0]), false)
   show(1, up)
-  assert.equal(chooser.another([0], 0)?.id, 1)
+  assert.equal(another([0], 0)?.id, 1)
 })
 
 test('a backend has the name of its group before its own', () => {
@@ -223,11 +204,12 @@ test('a backend has the name of its group before its own', () => {
 })
 
 test('a candidate is the same object each time, with the endpoint of its backend in either family', () => {
-  const described = testGroups([{ count: 2 }], (id) => ({ address: ['192.0.2.9', '2001:db8::9'][id], port: 65_535 }))
+  const planned = new TestPlan([{ count: 2 }], (id) => ({ address: ['192.0.2.9', '2001:db8::9'][id], port: 65_535 }))
   const cells = makeCells(1)
   for (const id of [0, 1]) setAvailability(cells, id, 0, up)
-  const chooser = new BackendChooser(compilePlan(described, undefined), cells, 0)
-  const taken = times(4, () => chooser.first(CLIENT))
+  planned.spread(cells)
+  const chooser = new BackendChooser(planned.plan, cells, 0)
+  const taken = times(4, () => chooser.first(CLIENT, SERVER))
   assert.deepEqual(
     taken.map((candidate) => candidate && formatEndpoint(candidate.endpoint)),
     ['192.0.2.9:65535', '[2001:db8::9]:65535', '192.0.2.9:65535', '[2001:db8::9]:65535'],
@@ -247,7 +229,7 @@ test('a change of one group is looked at by its choosers only', () => {
 })
 
 test('a backend that has left serves where there is no other, also for a further attempt', () => {
-  const { chooser, take, show } = start([{ count: 2 }, { count: 2 }])
+  const { chooser, another, take, show } = start([{ count: 2 }, { count: 2 }])
   show(0, leaving)
   show(1, down)
   show(2, leaving)
@@ -255,7 +237,87 @@ test('a backend that has left serves where there is no other, also for a further
   show(3, draining)
   assert.equal(take(), 0)
   assert.equal(chooser.hasAnother([0]), true)
-  assert.equal(chooser.another([0], 0)?.id, 2)
+  assert.equal(another([0], 0)?.id, 2)
   assert.equal(chooser.hasAnother([0, 2]), false)
-  assert.equal(chooser.another([0, 2], 0), undefined)
+  assert.equal(another([0, 2], 0), undefined)
+})
+
+const MAGLEV: TestPlanOptions = { locality: { name: 'MAGLEV', affinity: 'CLIENT_IP', minimumRingSize: 1 } }
+
+test('with an affinity every worker gives a client the same backend, whatever its port, and takes it back to it', () => {
+  const groups = [{ count: 20 }, { count: 10 }]
+  const [one, other] = [start(groups, MAGLEV, 0), start(groups, MAGLEV, 3)]
+  const client = (number: number, port = 1_007) => endpointOf(`192.0.2.${number}:${port}`)
+  const before = times(200, () => 0).map((_, number) => one.take(client(number)))
+  assert.deepEqual(
+    before.map((_, number) => other.take(client(number, 2_000 + number))),
+    before,
+  )
+  assert.ok(new Set(before).size > 20)
+  const gone = before[0]
+  one.show(gone, down)
+  const during = before.map((_, number) => one.take(client(number)))
+  assert.notEqual(during[0], gone)
+  for (const [number, id] of before.entries()) if (id !== gone) assert.equal(during[number], id)
+  one.show(gone, up)
+  assert.deepEqual(
+    before.map((_, number) => one.take(client(number))),
+    before,
+  )
+})
+
+test('a further attempt of a sticky client goes to another backend, and to its own group first', () => {
+  const { chooser, another } = start([{ count: 3 }, { count: 3 }], MAGLEV)
+  const first = chooser.first(CLIENT, SERVER)
+  assert.ok(first !== undefined)
+  const second = another([first.id], first.groupId)
+  assert.ok(second !== undefined && second.id !== first.id)
+  assert.equal(second.groupId, first.groupId)
+})
+
+test('why a region was chosen: it is the nearest, or what was wrong with that one', () => {
+  const groups = [
+    { count: 2, region: 'here', maxConnections: 1 },
+    { count: 1, region: 'there', maxConnections: 10 },
+  ]
+  const { take, reason, show, another, chooser } = start(groups, { localRegion: 'here' })
+  take()
+  assert.equal(reason(), 'nearest')
+  take()
+  assert.equal(reason(), 'full')
+  show(0, down)
+  show(1, down)
+  take()
+  assert.equal(reason(), 'unhealthy')
+  show(0, up)
+  show(1, up)
+  chooser.first(CLIENT, SERVER)
+  another([0, 1], 0)
+  assert.equal(reason(), 'retry')
+  const drained = start([{ ...groups[0], capacityScaler: 0 }, groups[1]], { localRegion: 'here' })
+  drained.take()
+  assert.equal(drained.reason(), 'drained')
+  const preferred = start([groups[0], { ...groups[1], isPreferred: true }], { localRegion: 'here' })
+  preferred.take()
+  assert.equal(preferred.reason(), 'preferred')
+  const spray = { localRegion: 'here', spreading: { algorithm: 'SPRAY_TO_WORLD' } } as const
+  const sprayed = start([{ ...groups[0], maxConnections: 10 }, groups[1]], spray)
+  assert.deepEqual(new Set(times(4, () => `${sprayed.take()} ${sprayed.reason()}`)).size, 3)
+})
+
+test('one choice more allocates nothing, whatever the policy and the number of backends', () => {
+  for (const name of ['ROUND_ROBIN', 'MAGLEV', 'LEAST_REQUEST'] as const) {
+    const locality = { name, affinity: name === 'MAGLEV' ? 'CLIENT_IP' : 'NONE', minimumRingSize: 1 } as const
+    const { chooser } = start([{ count: 500 }, { count: 500 }], { locality })
+    // V8 compiles what is hot when it has time: until then it allocates numbers.
+    const bytes = Math.min(
+      ...times(10, () => {
+        const before = process.memoryUsage().heapUsed
+        for (let index = 0; index < 20_000; index++) chooser.first(CLIENT, SERVER)
+        return (process.memoryUsage().heapUsed - before) / 20_000
+        // Less than before: what was allocated was collected meanwhile.
+      }).filter((measured) => measured >= 0),
+    )
+    assert.ok(bytes < 16, `${name}: ${bytes} bytes for each`)
+  }
 })

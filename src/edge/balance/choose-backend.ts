@@ -1,9 +1,18 @@
 import { classifyAddress } from '../../address/address-class.ts'
 import type { Endpoint } from '../../address/endpoint.ts'
 import { type IpAddress, ipv4Address, ipv6Address } from '../../address/ip-address.ts'
+import { affinityHash } from '../../balancing/affinity.ts'
+import { GroupChooser, type GroupFilter, type SpreadCells } from '../../balancing/choose-group.ts'
+import { makeMemberChoice } from '../../balancing/locality.ts'
+import { MAGLEV_SIZE, maglevSlot } from '../../balancing/maglev.ts'
+import { type MemberChoice, Members } from '../../balancing/members.ts'
+import type { LocalityPolicy, SessionAffinity } from '../../balancing/policy.ts'
+import { RoundRobin } from '../../balancing/round-robin.ts'
+import { RegionCode } from '../../telemetry/region-reasons.ts'
 import { Availability } from './availability.ts'
 import type { BackendCells } from './backend-table.ts'
 import type { Plan, PlannedBackends, PlannedGroup } from './plan.ts'
+import { ServiceCell } from './service-cells.ts'
 
 /** A backend as connections are given to it. Made when it is first chosen: everything about it never changes. */
 export type Candidate = {
@@ -15,42 +24,88 @@ export type Candidate = {
 }
 
 const NONE_TRIED: readonly number[] = []
+const NO_HASH = 0
 
 /**
- * Spreads the connections of one service, in one worker, over groups and their backends, as its plan says.
+ * Spreads the connections of one service, in one worker, over groups and their backends, as its plan and its cells say.
  *
- * Among the groups of the first rank that are not full in proportion to their weights, inside a group in turn; then the
- * next rank. Where every group is full, all get more in the same proportions: target capacity is no circuit breaker.
  * Costs a few steps per group, whatever the number of backends, and allocates nothing but each candidate once; when the
  * availability of a backend has changed, the next choice looks at all of its group.
  */
 export class BackendChooser {
-  readonly #ranks: readonly (readonly GroupState[])[]
-  /** Of all ranks. */
+  /** By place. */
   readonly #groups: readonly GroupState[]
+  readonly #chooser: GroupChooser
+  readonly #filter: Untried
+  readonly #affinity: SessionAffinity
+  readonly #spread: SpreadCells
+  readonly #service: Int32Array
+  /** Backends are looked up by a hash of the connection. */
+  readonly #hashesBackends: boolean
+  readonly #hasSlots: boolean
+  /** Why the backend that was chosen last is where it is, a code of `RegionCode`. */
+  regionCode: number = RegionCode.nearest
 
   /** @param turn where the first round begins, so that several workers do not all begin with the same backend */
   constructor(plan: Plan, cells: BackendCells, turn: number) {
-    this.#ranks = plan.ranks.map((rank) => rank.map((group) => new GroupState(group, cells, turn)))
-    this.#groups = this.#ranks.flat()
+    const { name, affinity } = plan.locality
+    this.#groups = plan.groups.map((group) => new GroupState(group, cells, plan.locality, turn))
+    this.#filter = new Untried(this.#groups)
+    this.#affinity = affinity
+    this.#spread = plan.spread
+    this.#service = plan.service
+    this.#hashesBackends = name === 'MAGLEV' || name === 'RING_HASH'
+    this.#hasSlots = name === 'MAGLEV'
+    const names = plan.groups.map(({ name }) => name)
+    const ids = Int32Array.from(plan.groups, ({ id }) => id)
+    const levels = plan.levels.map(({ groups, domain }) => ({ groups, domain }))
+    this.#chooser = new GroupChooser({ levels, names, ids }, plan.spread, cells.groupOpen)
   }
 
-  /** The backend for the new connection of a client; undefined when none is healthy. */
-  first(_client: Endpoint): Candidate | undefined {
+  /** Who connects, and where to, decides about the backend. */
+  get usesHash(): boolean {
+    return this.#hashesBackends || this.#affinity !== 'NONE'
+  }
+
+  /**
+   * The backend for the new connection of a client; undefined when none is healthy.
+   *
+   * @param destination where the client connected to; looked at only with {@link usesHash}
+   */
+  first(client: Endpoint, destination: Endpoint): Candidate | undefined {
     this.#look()
-    return this.#inTurn(NONE_TRIED) ?? this.#leaving(NONE_TRIED)
+    return this.#choose(this.#hashOf(client, destination), NONE_TRIED) ?? this.#leaving(NONE_TRIED)
   }
 
   /** One that is not among those `tried`: of this group, if it has one. */
-  another(tried: readonly number[], groupId: number): Candidate | undefined {
+  another(tried: readonly number[], groupId: number, client: Endpoint, destination: Endpoint): Candidate | undefined {
     this.#look()
-    return this.#group(groupId)?.take(tried, false) ?? this.#inTurn(tried) ?? this.#leaving(tried)
+    const hash = this.#hashOf(client, destination)
+    const same = this.#group(groupId)?.take(tried, hash)
+    // The region stays, and why it is this one.
+    return same ?? this.#choose(hash, tried) ?? this.#leaving(tried)
   }
 
   /** Reports whether {@link another} would find one. */
   hasAnother(tried: readonly number[]): boolean {
     this.#look()
-    return this.#groups.some((group) => group.has(tried, true) || group.hasLeaving(tried))
+    for (let place = 0; place < this.#groups.length; place++) {
+      const group = this.#groups[place]
+      if (group.hasLeaving(tried)) return true
+      if (group.has(tried) && Atomics.load(this.#spread.weights, place) > 0) return true
+    }
+    return false
+  }
+
+  /** What a policy of hashes makes of a connection, for an explanation; undefined: hashes have no say. */
+  explainHash(
+    client: Endpoint,
+    destination: Endpoint,
+  ): { readonly hash: string; readonly slot: number | undefined } | undefined {
+    if (!this.usesHash) return undefined
+    const hash = this.#hashOf(client, destination)
+    const text = (hash >>> 0).toString(16).padStart(8, '0')
+    return { hash: text, slot: this.#hasSlots ? maglevSlot(hash, 0, MAGLEV_SIZE) : undefined }
   }
 
   /** What records call a backend of these groups: `us-central1-b/my-group/my-backend`. */
@@ -58,99 +113,115 @@ export class BackendChooser {
     return this.#group(groupId)?.nameOf(id)
   }
 
+  /** The region of a group; undefined: it is none of these. */
+  regionOf(groupId: number): string | undefined {
+    return this.#group(groupId)?.region
+  }
+
   #group(id: number): GroupState | undefined {
-    for (let index = 0; index < this.#groups.length; index++) {
-      if (this.#groups[index].id === id) return this.#groups[index]
+    for (let place = 0; place < this.#groups.length; place++) {
+      if (this.#groups[place].id === id) return this.#groups[place]
     }
     return undefined
   }
 
   #look(): void {
-    for (let index = 0; index < this.#groups.length; index++) this.#groups[index].look()
+    for (let place = 0; place < this.#groups.length; place++) this.#groups[place].look()
+  }
+
+  /** Without affinity every connection is looked up by itself: all of it is hashed, which is different for each. */
+  #hashOf(client: Endpoint, destination: Endpoint): number {
+    if (this.#affinity !== 'NONE') return affinityHash(this.#affinity, client, destination)
+    return this.#hashesBackends ? affinityHash('CLIENT_IP_PORT_PROTO', client, destination) : NO_HASH
+  }
+
+  #choose(hash: number, tried: readonly number[]): Candidate | undefined {
+    const filter = this.#filter
+    filter.tried = tried
+    const place = this.#affinity === 'NONE' ? this.#chooser.inTurn(filter) : this.#chooser.byHash(hash, filter)
+    if (place < 0) return undefined
+    this.regionCode = this.#regionCodeOf(place, tried)
+    return this.#groups[place].take(tried, hash)
+  }
+
+  #regionCodeOf(place: number, tried: readonly number[]): number {
+    if (this.#groups[place].isNearest) return RegionCode.nearest
+    if (tried.length > 0) return RegionCode.retry
+    return this.#isNearestFull() ? RegionCode.full : Atomics.load(this.#service, ServiceCell.awayReason)
+  }
+
+  /** Reports whether the nearest region has groups to choose, all of them at their targets. */
+  #isNearestFull(): boolean {
+    let isFull = false
+    for (let place = 0; place < this.#groups.length; place++) {
+      const group = this.#groups[place]
+      if (!group.isNearest || Atomics.load(this.#spread.weights, place) === 0 || !group.has(NONE_TRIED)) continue
+      if (!this.#chooser.isFull(place)) return false
+      isFull = true
+    }
+    return isFull
   }
 
   /** The last resort: this plan is an older one, and its backends still serve. */
   #leaving(tried: readonly number[]): Candidate | undefined {
-    for (let index = 0; index < this.#groups.length; index++) {
-      const candidate = this.#groups[index].takeLeaving(tried)
+    for (let place = 0; place < this.#groups.length; place++) {
+      const candidate = this.#groups[place].takeLeaving(tried)
       if (candidate !== undefined) return candidate
     }
     return undefined
   }
-
-  #inTurn(tried: readonly number[]): Candidate | undefined {
-    for (let rank = 0; rank < this.#ranks.length; rank++) {
-      const group = nextInProportion(this.#ranks[rank], tried, false)
-      if (group !== undefined) return group.take(tried, false)
-    }
-    return nextInProportion(this.#groups, tried, true)?.take(tried, true)
-  }
 }
 
-/** Smooth weighted round robin: every group gets its part, as evenly spread as can be. */
-function nextInProportion(
-  groups: readonly GroupState[],
-  tried: readonly number[],
-  isOverfilling: boolean,
-): GroupState | undefined {
-  let best: GroupState | undefined
-  let total = 0
-  for (let index = 0; index < groups.length; index++) {
-    const group = groups[index]
-    if (!group.has(tried, isOverfilling) || (!isOverfilling && group.isAtCapacity)) continue
-    group.credit += group.weight
-    total += group.weight
-    if (best === undefined || group.credit > best.credit) best = group
+/** Groups with a backend that was not tried. */
+class Untried implements GroupFilter {
+  readonly #groups: readonly GroupState[]
+  tried: readonly number[] = NONE_TRIED
+
+  constructor(groups: readonly GroupState[]) {
+    this.#groups = groups
   }
-  if (best !== undefined) best.credit -= total
-  return best
+
+  has(place: number): boolean {
+    return this.#groups[place].has(this.tried)
+  }
 }
 
 /** A group, and what a worker knows of it. */
 class GroupState {
-  readonly id: number
-  /** The part of the connections that it gets, relative to other groups of its rank. */
-  weight = 0
-  /** What it has not got yet of its part. */
-  credit = 0
   // Not the plan itself: V8 has compiled for the hidden class of a warm-up's, and one from another thread has another.
+  readonly id: number
+  readonly region: string
+  readonly isNearest: boolean
   readonly #name: string
-  readonly #connectionsMax: number
-  readonly #ownWeight: number
-  readonly #backendWeight: number
   readonly #ids: Int32Array
   readonly #backends: PlannedBackends
   readonly #cells: BackendCells
-  readonly #up: Ring
-  readonly #full: Ring
-  readonly #leaving: Ring
+  readonly #up: Members
+  readonly #choice: MemberChoice
+  readonly #leaving: Members
+  readonly #leavingTurn: RoundRobin
   #seenVersion: number
   /** By the place in the group; made when it is first taken. */
   readonly #candidates: (Candidate | undefined)[]
   /** As they are in the plan, one by one; made for the first record. */
   #names: readonly string[] | undefined
 
-  constructor(plan: PlannedGroup, cells: BackendCells, turn: number) {
+  constructor(plan: PlannedGroup, cells: BackendCells, locality: LocalityPolicy, turn: number) {
     const { ids } = plan.backends
     this.id = plan.id
+    this.region = plan.region
+    this.isNearest = plan.isNearest
     this.#name = plan.name
-    this.#connectionsMax = plan.connectionsMax
-    this.#ownWeight = plan.ownWeight
-    this.#backendWeight = plan.backendWeight
     this.#ids = ids
     this.#backends = plan.backends
     this.#cells = cells
-    this.#up = new Ring(ids, turn)
-    this.#full = new Ring(ids, turn)
-    this.#leaving = new Ring(ids, turn)
+    this.#up = new Members(ids, cells.open)
+    this.#choice = makeMemberChoice(locality, plan.table, turn)
+    this.#leaving = new Members(ids, cells.open)
+    this.#leavingTurn = new RoundRobin(turn)
     this.#candidates = new Array(ids.length).fill(undefined)
     // Not what it is now: the first choice looks.
     this.#seenVersion = Atomics.load(cells.groupVersion, plan.id) - 1
-  }
-
-  get isAtCapacity(): boolean {
-    const max = this.#connectionsMax
-    return max !== Number.POSITIVE_INFINITY && Atomics.load(this.#cells.groupOpen, this.id) >= max
   }
 
   /** Reads the availability of every backend again, if one of them may have another. */
@@ -166,27 +237,22 @@ class GroupState {
     const { availability } = this.#cells
     const ids = this.#ids
     this.#up.empty()
-    this.#full.empty()
     this.#leaving.empty()
-    for (let index = 0; index < ids.length; index++) {
-      const state = Atomics.load(availability, ids[index])
-      if (state === Availability.up) this.#up.add(index)
-      else if (state === Availability.full) this.#full.add(index)
-      else if (state === Availability.leaving) this.#leaving.add(index)
+    for (let place = 0; place < ids.length; place++) {
+      const state = Atomics.load(availability, ids[place])
+      if (state === Availability.up) this.#up.add(place)
+      else if (state === Availability.leaving) this.#leaving.add(place)
     }
-    this.weight = this.#ownWeight + this.#backendWeight * (this.#up.size + this.#full.size)
   }
 
-  /** Reports whether there is a backend that was not tried; a full one counts only when `isOverfilling`. */
-  has(tried: readonly number[], isOverfilling: boolean): boolean {
-    return this.#up.has(tried) || (isOverfilling && this.#full.has(tried))
+  /** Reports whether there is a backend that was not tried. */
+  has(tried: readonly number[]): boolean {
+    return this.#up.has(tried)
   }
 
-  /** The next backend in turn that was not tried; a full one only when `isOverfilling`, and only if all are. */
-  take(tried: readonly number[], isOverfilling: boolean): Candidate | undefined {
-    let index = this.#up.take(tried)
-    if (index < 0 && isOverfilling) index = this.#full.take(tried)
-    return this.#candidate(index)
+  /** A backend that was not tried. */
+  take(tried: readonly number[], hash: number): Candidate | undefined {
+    return this.#candidate(this.#up.size === 0 ? -1 : this.#choice.pick(this.#up, hash, tried))
   }
 
   hasLeaving(tried: readonly number[]): boolean {
@@ -195,89 +261,34 @@ class GroupState {
 
   /** The next backend in turn that has left the configuration and was not tried. */
   takeLeaving(tried: readonly number[]): Candidate | undefined {
-    return this.#candidate(this.#leaving.take(tried))
+    return this.#leaving.size === 0 ? undefined : this.#candidate(this.#leavingTurn.pick(this.#leaving, NO_HASH, tried))
   }
 
-  #candidate(index: number): Candidate | undefined {
-    if (index < 0) return undefined
-    const known = this.#candidates[index]
+  #candidate(place: number): Candidate | undefined {
+    if (place < 0) return undefined
+    const known = this.#candidates[place]
     if (known !== undefined) return known
-    const candidate = candidateAt(this.#backends, index, this.id)
-    this.#candidates[index] = candidate
+    const candidate = candidateAt(this.#backends, place, this.id)
+    this.#candidates[place] = candidate
     return candidate
   }
 
   nameOf(id: number): string | undefined {
-    const index = this.#ids.indexOf(id)
-    if (index < 0) return undefined
+    const place = this.#ids.indexOf(id)
+    if (place < 0) return undefined
     this.#names ??= this.#backends.names.split('\n')
-    return `${this.#name}/${this.#names[index]}`
+    return `${this.#name}/${this.#names[place]}`
   }
 }
 
-/** The backends of a group that are in one state, by their places in the group, and whose turn it is. */
-class Ring {
-  /** Of all backends of the group. */
-  readonly #ids: Int32Array
-  /** Places, ascending; the first `size` count. */
-  readonly #members: Int32Array
-  size = 0
-  #next = 0
-  #isNextFound = false
-  /** The place of whoever had the last turn: the turn goes on behind it, whoever is in the ring then. */
-  #last: number
-
-  constructor(ids: Int32Array, turn: number) {
-    this.#ids = ids
-    this.#members = new Int32Array(ids.length)
-    this.#last = ids.length === 0 ? -1 : (turn + ids.length - 1) % ids.length
-  }
-
-  /** Begins anew; {@link add} follows for each member, by ascending places. */
-  empty(): void {
-    this.size = 0
-    this.#next = 0
-    this.#isNextFound = false
-  }
-
-  add(place: number): void {
-    if (!this.#isNextFound && place > this.#last) {
-      this.#next = this.size
-      this.#isNextFound = true
-    }
-    this.#members[this.size++] = place
-  }
-
-  has(tried: readonly number[]): boolean {
-    if (tried.length === 0) return this.size > 0
-    for (let at = 0; at < this.size; at++) {
-      if (!tried.includes(this.#ids[this.#members[at]])) return true
-    }
-    return false
-  }
-
-  /** The place of the next member in turn that was not tried; -1: there is none. */
-  take(tried: readonly number[]): number {
-    for (let step = 0; step < this.size; step++) {
-      const place = this.#members[this.#next]
-      const next = this.#next + 1
-      this.#next = next === this.size ? 0 : next
-      if (tried.length > 0 && tried.includes(this.#ids[place])) continue
-      this.#last = place
-      return place
-    }
-    return -1
-  }
+function candidateAt(backends: PlannedBackends, place: number, groupId: number): Candidate {
+  const endpoint = { address: addressAt(backends, place), port: backends.ports[place] }
+  return { id: backends.ids[place], groupId, endpoint, isLoopback: classifyAddress(endpoint.address) === 'loopback' }
 }
 
-function candidateAt(backends: PlannedBackends, index: number, groupId: number): Candidate {
-  const endpoint = { address: addressAt(backends, index), port: backends.ports[index] }
-  return { id: backends.ids[index], groupId, endpoint, isLoopback: classifyAddress(endpoint.address) === 'loopback' }
-}
-
-function addressAt({ families, words }: PlannedBackends, index: number): IpAddress {
-  const at = 4 * index
-  return families[index] === 4
+function addressAt({ families, words }: PlannedBackends, place: number): IpAddress {
+  const at = 4 * place
+  return families[place] === 4
     ? ipv4Address(words[at + 3])
     : ipv6Address(words[at], words[at + 1], words[at + 2], words[at + 3])
 }

@@ -1,23 +1,33 @@
 import { type IpAddress, parseIpAddress, wordAt } from '../../address/ip-address.ts'
+import type { SpreadCells } from '../../balancing/choose-group.ts'
+import type { Level } from '../../balancing/levels.ts'
+import type { LocalityTable } from '../../balancing/locality.ts'
+import type { LocalityPolicy } from '../../balancing/policy.ts'
 import type { BackendGroup } from '../../snapshot/snapshot.ts'
 
 /** How a service spreads connections over its backends: plain and compact, so that it can be given to a thread. */
 export type Plan = {
-  /** Groups of the first rank get connections first, those of the next one when none of it has room. */
-  readonly ranks: readonly (readonly PlannedGroup[])[]
+  /** By their places in {@link groups}; the first level comes first. */
+  readonly levels: readonly Level[]
+  readonly groups: readonly PlannedGroup[]
+  readonly locality: LocalityPolicy
+  /** What the main thread changes while the plan is in use. */
+  readonly spread: SpreadCells
+  /** By {@link ServiceCell}; the same for every plan of a service. */
+  readonly service: Int32Array
 }
 
 /** What a worker knows of a group. */
 export type PlannedGroup = {
   /** In the cells. */
   readonly id: number
-  /** As records have it. */
+  /** As records have it, and the same on all edges. */
   readonly name: string
-  /** Connections at which it is full; infinite: it never is. */
-  readonly connectionsMax: number
-  /** The part of its rank's connections that it gets: this, and so much for each backend that may be chosen. */
-  readonly ownWeight: number
-  readonly backendWeight: number
+  readonly region: string
+  /** No region of the service is nearer to this edge. */
+  readonly isNearest: boolean
+  /** What the policy looks backends up in, in memory that all workers share. */
+  readonly table: LocalityTable
   readonly backends: PlannedBackends
 }
 
@@ -35,38 +45,23 @@ export type PlannedBackends = {
 
 /** A group of a service, and the ids of what is in it. */
 export type IdentifiedGroup = {
-  readonly group: Pick<BackendGroup, 'name' | 'region' | 'balancing' | 'backends'>
+  readonly group: Pick<BackendGroup, 'name' | 'region' | 'backends'>
   readonly id: number
   /** In the order of the group's backends. */
   readonly backendIds: readonly number[]
+  readonly isNearest: boolean
+  readonly table: LocalityTable
 }
 
-/**
- * Plans how connections are spread over groups. Pure; see docs/decisions/0011-own-region-first-and-overfill.md.
- *
- * @param localRegion where the edge runs: groups of this region come first; undefined: all are equally near
- */
-export function compilePlan(groups: readonly IdentifiedGroup[], localRegion: string | undefined): Plan {
-  const used = groups.filter(({ group }) => group.balancing.capacityScaler > 0)
-  // Numbers of connections and of backends cannot be compared: where one group has no target, backends count.
-  const weighsTargets = used.every(({ group }) => group.balancing.maxConnections !== undefined)
-  const isNear = ({ group }: IdentifiedGroup): boolean => localRegion === undefined || group.region === localRegion
-  const ranks = [used.filter(isNear), used.filter((one) => !isNear(one))]
-  return {
-    ranks: ranks.filter(({ length }) => length > 0).map((rank) => rank.map((one) => planGroup(one, weighsTargets))),
-  }
-}
-
-function planGroup({ group, id, backendIds }: IdentifiedGroup, weighsTargets: boolean): PlannedGroup {
-  const { maxConnections = Number.POSITIVE_INFINITY, capacityScaler } = group.balancing
+/** Describes a group as workers need it. */
+export function planGroup({ group, id, backendIds, isNearest, table }: IdentifiedGroup): PlannedGroup {
   const addresses = group.backends.map(addressOf)
-  const connectionsMax = maxConnections * capacityScaler
   return {
     id,
     name: group.name,
-    connectionsMax,
-    ownWeight: weighsTargets ? connectionsMax : 0,
-    backendWeight: weighsTargets ? 0 : capacityScaler,
+    region: group.region,
+    isNearest,
+    table,
     backends: {
       ids: Int32Array.from(backendIds),
       families: Uint8Array.from(addresses, ({ family }) => family),

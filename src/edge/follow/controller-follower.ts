@@ -8,6 +8,7 @@ import {
   FEED_FORMAT,
   type FeedLine,
   isConfigurationId,
+  isEdgeCount,
   type ReportedHealth,
 } from '../../feed/feed.ts'
 import { makeWritableDirectory } from '../../linux/make-directory.ts'
@@ -175,6 +176,14 @@ export class ControllerFollower {
         return
       case 'tickets':
         return this.#shareTickets(line.keys)
+      case 'edges':
+        if (!isEdgeCount(line))
+          throw new Error('The controller sent an invalid number of edges; update the older of the two')
+        this.#edge?.shareWith({ count: line.count, index: line.index })
+        return
+      case 'why':
+        void this.#explain(line)
+        return
       case 'version':
         if (!isConfigurationId(line)) throw new Error('The controller sent a version without a number')
         if (line.generation === this.#held?.generation) return this.#hold(line)
@@ -214,6 +223,19 @@ export class ControllerFollower {
       throw new Error('The controller sent invalid ticket keys; update the older of the two')
     }
     this.#edge?.shareTickets(keys)
+  }
+
+  /** Somebody asks the controller, who asks this edge. */
+  async #explain({ id, client, frontend }: Extract<FeedLine, { type: 'why' }>): Promise<void> {
+    const edge = this.#edge
+    if (edge === undefined || !isText(id) || !isText(client)) return
+    const { name, log } = this.#options
+    const path = `/truepeer/v1/edges/${name}/answers/${encodeURIComponent(id)}?process=${this.#process}`
+    try {
+      await this.#client.post(path, JSON.stringify(edge.why({ client, frontend })), this.#end.signal)
+    } catch (error) {
+      log('warn', 'The controller did not accept an explanation', { problem: String(error) })
+    }
   }
 
   /**

@@ -15,6 +15,8 @@ export type ProbeTarget = LineTarget & {
   readonly check: HealthCheck
   /** The name that clients' connections ask the backend for (SNI), which a probe with TLS asks for, too; none without it. */
   readonly serverName?: string | undefined
+  /** Called with how long it took until the backend accepted, in milliseconds. */
+  readonly onConnect?: ((durationMs: number) => void) | undefined
 }
 
 /** What a health check with `proxyHeader: PROXY_V1` sends: a header that names no client (proxy-protocol.txt §2.1). */
@@ -48,8 +50,10 @@ export function isCostly({ kind }: Probe): boolean {
 async function talk(line: Line, target: ProbeTarget): Promise<ProbeResult> {
   const { check, address, serverName = '' } = target
   const { probe } = check
+  const startedMs = performance.now()
   const refused = await line.connect({ ...target, port: probedPort(target) })
   if (refused !== undefined) return refused
+  target.onConnect?.(performance.now() - startedMs)
   if (check.sendsProxyHeader) line.write(PROXY_UNKNOWN)
   switch (probe.kind) {
     case 'TCP':

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Connection } from '../../dataplane/connection/connection-state.ts'
 import { endpointOf } from '../../dataplane/connection/test-loop.ts'
-import { logEntry, Sampler } from './connection-log.ts'
+import { logEntry, type RecordContext, Sampler } from './connection-log.ts'
 
-const CONTEXT = {
+const CONTEXT: RecordContext = {
   frontend: 'my-rule',
   backendService: 'my-service',
   backend: 'us-central1-b/my-group/my-backend',
+  place: { region: 'us-central1', reason: 'full' },
   server: endpointOf('203.0.113.10:110'),
   endedAtMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
 }
@@ -49,6 +50,8 @@ test('the record has the names, units and types of a LoadBalancerLogEntry', () =
     frontend: 'my-rule',
     backendService: 'my-service',
     backend: 'us-central1-b/my-group/my-backend',
+    region: 'us-central1',
+    regionReason: 'full',
   })
 })
 
@@ -68,7 +71,7 @@ test('of a connection whose client is not known the record names the peer and th
   const connection = new Connection(0)
   connection.peer = endpointOf('198.51.100.7:4000')
   connection.refusal = 'v1-syntax'
-  const entry = logEntry(connection, 'header-malformed', { ...CONTEXT, backend: undefined })
+  const entry = logEntry(connection, 'header-malformed', { ...CONTEXT, backend: undefined, place: undefined })
   assert.equal(entry.peer, '198.51.100.7:4000')
   assert.equal(entry.refusal, 'v1-syntax')
   assert.equal((entry.connection as { clientIp: unknown }).clientIp, undefined)

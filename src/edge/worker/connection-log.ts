@@ -5,6 +5,7 @@ import { tlsRecord } from '../../dataplane/connection/report.ts'
 import { roundTripOf } from '../../dataplane/connection/side-io.ts'
 import type { EndReason } from '../../telemetry/end-reasons.ts'
 import type { LogFields } from '../../telemetry/log.ts'
+import type { RegionReason } from '../../telemetry/region-reasons.ts'
 
 /** IANA's number, as Google's records have it. */
 const PROTOCOL_TCP = 6
@@ -35,6 +36,8 @@ export type RecordContext = {
   readonly backendService: string
   /** Group and name; undefined where none was chosen. */
   readonly backend: string | undefined
+  /** Where that is, and why it is there. */
+  readonly place: { readonly region: string; readonly reason: RegionReason } | undefined
   /** Where the client connected to. */
   readonly server: Endpoint
   /** The end of the connection on the clock on the wall, in milliseconds since 1970. */
@@ -68,6 +71,8 @@ export function logEntry(connection: Connection, reason: EndReason, context: Rec
     frontend: context.frontend,
     backendService: context.backendService,
     backend: context.backend,
+    region: context.place?.region,
+    regionReason: context.place?.reason,
     peer: hasOtherPeer ? formatEndpoint(peer) : undefined,
     ...tlsRecord(connection),
   }

@@ -109,8 +109,10 @@ export class EdgeEntrance implements Entrance {
   }
 
   /** Every client gets the same service. */
-  route(): EdgeService {
-    return this.#place.service
+  route(connection: Connection): EdgeService {
+    const { service } = this.#place
+    if (service.looksAtDestination) connection.destination = this.#serverOf(connection)
+    return service
   }
 
   writeHeader(connection: Connection, into: Uint8Array): number {
@@ -141,6 +143,7 @@ export class EdgeEntrance implements Entrance {
       frontend: this.#name,
       backendService: service.name,
       backend: service.backendOf(connection),
+      place: service.regionOf(connection),
       server: this.#serverOf(connection),
       endedAtMs: Date.now(),
     })

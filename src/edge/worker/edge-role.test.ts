@@ -7,7 +7,7 @@ import { METRICS } from '../../telemetry/metrics.ts'
 import { Availability } from '../balance/availability.ts'
 import { TestEdge } from '../test-edge.ts'
 
-const { down, up, full, draining } = Availability
+const { down, up, draining } = Availability
 const PROXY_V1 = { kind: 'PROXY_V1' } as const
 
 test('connections go to the backends in turn', (t) => {
@@ -211,14 +211,6 @@ test('a client that resets while its backend does not answer frees the connectio
   assert.deepEqual(edge.open(), { backends: [0], frontend: 0 })
 })
 
-test('a full backend gets connections only if all are full', (t) => {
-  const edge = new TestEdge(t, 3)
-  edge.show(full, up, full)
-  assert.deepEqual(edge.spread(4), [0, 4, 0])
-  edge.show(full, down, full)
-  assert.deepEqual(edge.spread(4), [2, 0, 2])
-})
-
 test('every healthy backend is tried once, each for its own connect timeout, then the client is reset', (t) => {
   const edge = new TestEdge(t, 4, {}, { connectTimeoutMs: 2_000 })
   const failures = (): number => edge.loop.counters.read(METRICS.connectFailures.slot)
@@ -375,6 +367,8 @@ test('a sampled connection gives one record, with its backend and the round trip
     serverBytesSent: '0',
     end: 'finished',
     refusal: undefined,
+    region: 'here',
+    regionReason: 'nearest',
     frontend: 'my-rule',
     backendService: 'my-service',
     backend: 'us-central1-b/my-group/backend-0',
@@ -416,4 +410,46 @@ test('a connection that failed before its place is used again leaves nothing beh
   edge.loop.connect()
   edge.loop.accept(edge.apps[1])
   assert.deepEqual(edge.backendCounters(1).retries, 0)
+})
+
+test('a service never has more connections than its limit: who comes then is reset, and who ends makes room', (t) => {
+  const edge = new TestEdge(t, 2, { plan: { maxConnections: 2 } })
+  const first = edge.loop.establish(edge.apps[0])
+  edge.loop.establish(edge.apps[1])
+  const third = edge.loop.connect()
+  assert.equal(edge.loop.read(third), 'ECONNRESET')
+  assert.deepEqual(edge.loop.ended, ['service-full'])
+  assert.deepEqual(edge.open(), { backends: [1, 1], frontend: 2 })
+  first.client.reset()
+  edge.loop.until('ended', () => edge.loop.ended.length === 2)
+  edge.loop.establish(edge.apps[0])
+})
+
+test('failures in a row are counted until a connection reaches its backend; so are those that it breaks at once', (t) => {
+  const edge = new TestEdge(t, 2, { retriesMax: 1 })
+  const { failuresInRow, brokenInRow } = edge.cells
+  edge.apps[0].close()
+  for (let connection = 1; connection <= 4; connection++) edge.loop.establish(edge.apps[1])
+  assert.deepEqual([failuresInRow[0], failuresInRow[1]], [4, 0])
+  const broken = edge.loop.establish(edge.apps[1])
+  broken.backend.reset()
+  edge.loop.until('ended', () => edge.loop.ended.length === 1)
+  assert.deepEqual([brokenInRow[0], brokenInRow[1], edge.backendCounters(1).broken], [0, 1, 1])
+  const spoken = edge.loop.establish(edge.apps[1])
+  spoken.backend.send('hello')
+  assert.equal(edge.loop.read(spoken.client), 'hello')
+  spoken.backend.reset()
+  edge.loop.until('ended', () => edge.loop.ended.length === 2)
+  assert.equal(brokenInRow[1], 0)
+})
+
+test('with an affinity a client is sent by its address and that of the frontend, whatever its port', (t) => {
+  const edge = new TestEdge(t, 5, {
+    plan: { locality: { name: 'MAGLEV', affinity: 'CLIENT_IP', minimumRingSize: 1 } },
+  })
+  const counts = edge.spread(10)
+  assert.deepEqual(
+    counts.filter((count) => count > 0),
+    [10],
+  )
 })

@@ -3,15 +3,20 @@ import type { AfterFailure, Connection, Dial, Service, Timeouts } from '../../da
 import { Phase } from '../../dataplane/connection/connection-state.ts'
 import { Uses } from '../../dataplane/connection/uses.ts'
 import { EADDRNOTAVAIL, ETIMEDOUT, isOutOfResources } from '../../linux/errno.ts'
+import type { EndReason } from '../../telemetry/end-reasons.ts'
+import { REGION_REASONS, type RegionReason } from '../../telemetry/region-reasons.ts'
 import { TlsClient } from '../../tls/client.ts'
 import { type BackendCells, BackendCounter, count } from '../balance/backend-table.ts'
 import { BackendChooser, type Candidate } from '../balance/choose-backend.ts'
+import { enterService, leaveService } from '../balance/service-cells.ts'
 import { BackendConnector } from './connect-backend.ts'
 import { Sampler } from './connection-log.ts'
 import type { EdgeServiceOptions, EdgeWorkerOptions } from './edge-role-options.ts'
 
 /** How soon a connection for which there was no descriptor is tried again. */
 const RESOURCE_RETRY_MS = 50
+const NO_BACKEND: Dial = { kind: 'refused', reason: 'no-backend' }
+const SERVICE_FULL: Dial = { kind: 'refused', reason: 'service-full' }
 
 /** A backend service on one worker, for all frontends that lead to it: chooses backends and connects to them. */
 export class EdgeService implements Service {
@@ -23,11 +28,14 @@ export class EdgeService implements Service {
   /** Which of its connections are logged. */
   readonly sampler: Sampler
   readonly #cells: BackendCells
+  /** By `ServiceCell`. */
+  readonly #serviceCells: Int32Array
   readonly #retriesMax: number
   readonly #chooser: BackendChooser
   readonly #connector: BackendConnector
   readonly #counters: Float64Array
   readonly #frontendCounters: Float64Array
+  readonly #groupCounters: Float64Array
 
   constructor(options: EdgeServiceOptions, edge: EdgeWorkerOptions, cells: BackendCells, workerIndex: number) {
     const { name, tls, plan, logSampleRate, idleTimeoutMs } = options
@@ -38,19 +46,31 @@ export class EdgeService implements Service {
     this.uses = new Uses(() => client?.close())
     this.sampler = new Sampler(logSampleRate)
     this.#cells = cells
+    this.#serviceCells = plan.service
     this.#retriesMax = edge.retriesMax
     this.#chooser = new BackendChooser(plan, cells, workerIndex)
     this.#connector = new BackendConnector(edge.liveness, edge.sourceAddresses, workerIndex)
     this.#counters = cells.counters[workerIndex]
     this.#frontendCounters = cells.frontendCounters[workerIndex]
+    this.#groupCounters = cells.groupCounters[workerIndex]
+  }
+
+  /** Where the client connected to has a say in the choice. */
+  get looksAtDestination(): boolean {
+    return this.#chooser.usesHash
   }
 
   dial(connection: Connection): Dial {
-    const { source, tried, choiceGroup, entranceId } = connection
+    const { source, destination, tried, choiceGroup, entranceId } = connection
     assert(source !== null, 'Who is led to a service is known')
+    if (!enterService(this.#serviceCells)) return SERVICE_FULL
     const isFirst = tried.length === 0
-    const candidate = isFirst ? this.#chooser.first(source) : this.#chooser.another(tried, choiceGroup)
-    if (candidate === undefined) return { kind: 'refused', reason: 'no-backend' }
+    const to = destination ?? source
+    const candidate = isFirst ? this.#chooser.first(source, to) : this.#chooser.another(tried, choiceGroup, source, to)
+    if (candidate === undefined) {
+      leaveService(this.#serviceCells)
+      return NO_BACKEND
+    }
     this.#enter(connection, candidate)
     if (!isFirst) this.#countBoth(candidate.id, entranceId, BackendCounter.retries)
     return this.#connector.connect(candidate)
@@ -64,6 +84,7 @@ export class EdgeService implements Service {
       return connection.attempts * RESOURCE_RETRY_MS < remainingMs ? RESOURCE_RETRY_MS : 'give-up'
     }
     tried.push(choice)
+    Atomics.add(this.#cells.failuresInRow, choice, 1)
     this.#countBoth(choice, entranceId, BackendCounter.connectFailures)
     if (error === ETIMEDOUT) this.#countBoth(choice, entranceId, BackendCounter.connectTimeouts)
     if (tried.length <= this.#retriesMax && this.#chooser.hasAnother(tried)) return 0
@@ -71,9 +92,14 @@ export class EdgeService implements Service {
     return 'give-up'
   }
 
-  onLeave(connection: Connection): void {
+  onReach({ choice }: Connection): void {
+    if (Atomics.load(this.#cells.failuresInRow, choice) !== 0) Atomics.store(this.#cells.failuresInRow, choice, 0)
+  }
+
+  onLeave(connection: Connection, reason: EndReason): void {
     const { client, backend, headerBytes, choice, entranceId } = connection
     if (connection.phase >= Phase.Relaying) {
+      this.#noteEnd(connection, reason)
       this.#countBoth(choice, entranceId, BackendCounter.bytesFromClient, client.receivedBytes - headerBytes)
       this.#countBoth(choice, entranceId, BackendCounter.bytesFromBackend, backend.receivedBytes)
     }
@@ -85,10 +111,32 @@ export class EdgeService implements Service {
     return this.#chooser.nameOf(choice >= 0 ? choice : (tried.at(-1) ?? -1), choiceGroup)
   }
 
+  /** The region of the backend that a connection has, or had last, and why it is this one; undefined: none was chosen. */
+  regionOf({
+    choiceGroup,
+    choiceReason,
+  }: Connection): { readonly region: string; readonly reason: RegionReason } | undefined {
+    const region = this.#chooser.regionOf(choiceGroup)
+    return region === undefined ? undefined : { region, reason: REGION_REASONS[choiceReason] }
+  }
+
+  #noteEnd({ choice, backend }: Connection, reason: EndReason): void {
+    const { brokenInRow } = this.#cells
+    if (reason === 'backend-reset' && backend.receivedBytes === 0) {
+      Atomics.add(brokenInRow, choice, 1)
+      count(this.#counters, choice, BackendCounter.broken)
+    } else if (Atomics.load(brokenInRow, choice) !== 0) Atomics.store(brokenInRow, choice, 0)
+  }
+
   /** The connection counts as the backend's from now on, until {@link #leave}. */
   #enter(connection: Connection, { id, groupId, endpoint }: Candidate): void {
     connection.choice = id
-    connection.choiceGroup = groupId
+    // Another backend of the same group is where it is for the same reason.
+    if (connection.choiceGroup !== groupId) {
+      connection.choiceGroup = groupId
+      connection.choiceReason = this.#chooser.regionCode
+      count(this.#groupCounters, groupId, this.#chooser.regionCode)
+    }
     connection.target = endpoint
     Atomics.add(this.#cells.open, id, 1)
     Atomics.add(this.#cells.groupOpen, groupId, 1)
@@ -97,6 +145,7 @@ export class EdgeService implements Service {
 
   /** The group is remembered: the next attempt goes there first. */
   #leave(connection: Connection): void {
+    leaveService(this.#serviceCells)
     Atomics.sub(this.#cells.open, connection.choice, 1)
     Atomics.sub(this.#cells.groupOpen, connection.choiceGroup, 1)
     connection.choice = -1

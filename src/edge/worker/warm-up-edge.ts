@@ -1,8 +1,11 @@
 import type { Endpoint } from '../../address/endpoint.ts'
 import { formatIpAddress } from '../../address/ip-address.ts'
+import { makeSpreadCells, writeSpread } from '../../balancing/choose-group.ts'
+import { buildLocalityTable } from '../../balancing/locality.ts'
 import { Availability } from '../balance/availability.ts'
 import { makeCells, setAvailability } from '../balance/backend-table.ts'
-import { compilePlan } from '../balance/plan.ts'
+import { type Plan, planGroup } from '../balance/plan.ts'
+import { makeServiceCells } from '../balance/service-cells.ts'
 import { makeClientCells } from './client-counts.ts'
 import type { EdgeRoleOptions } from './edge-role-options.ts'
 
@@ -19,12 +22,6 @@ export function warmUpOptions(
 ): EdgeRoleOptions {
   const cells = makeCells(workerIndex + 1)
   setAvailability(cells, ID, ID, Availability.up)
-  const balancing = {
-    mode: 'CONNECTION',
-    maxConnections: NEVER_REACHED,
-    maxUtilization: undefined,
-    capacityScaler: 1,
-  } as const
   // Each is counted, and none refused.
   const clientLimit = {
     cells: makeClientCells(),
@@ -33,10 +30,26 @@ export function warmUpOptions(
     unlimitedClients: [],
   }
   const backends = [{ name: 'warm-up', address: formatIpAddress(app.address), port: app.port }]
-  const group = { name: 'warm-up', region: '', balancing, backends }
+  const group = { name: 'warm-up', region: '', backends }
+  const table = buildLocalityTable(service.plan.locality, ['warm-up'])
+  const spread = makeSpreadCells(1, 1)
+  writeSpread(
+    {
+      levels: [{ groups: [0], domain: 0, share: 1 }],
+      groups: [{ weight: 1, limit: NEVER_REACHED, state: 'serving' }],
+    },
+    spread,
+  )
+  const plan: Plan = {
+    levels: [{ groups: [0], domain: 0 }],
+    groups: [planGroup({ group, id: ID, backendIds: [ID], isNearest: true, table })],
+    locality: service.plan.locality,
+    spread,
+    service: makeServiceCells(),
+  }
   return {
     worker: { ...worker, cells, clientLimit, sourceAddresses: [], acceptProxyFrom: null },
     entrance: { ...entrance, id: ID },
-    service: { ...service, plan: compilePlan([{ group, id: ID, backendIds: [ID] }], undefined), tls: undefined },
+    service: { ...service, plan, tls: undefined },
   }
 }

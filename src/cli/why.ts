@@ -1,0 +1,178 @@
+import { isFlag, isListOf, isNumber, isObjectOf, isOneOf, isOptional, isText } from '../snapshot/shape.ts'
+import type { ExplainedGroup, Explanation } from '../telemetry/edge-why.ts'
+import { withoutControls } from '../text/plain-text.ts'
+import { table } from './table.ts'
+
+const isRegion = isObjectOf({
+  region: isText,
+  rank: isNumber,
+  kilometres: isOptional(isNumber),
+  connectMs: isOptional(isNumber),
+})
+const isGroup = isObjectOf({
+  name: isText,
+  region: isText,
+  zone: isText,
+  level: isOptional(isNumber),
+  share: isNumber,
+  part: isNumber,
+  state: isText,
+  members: isNumber,
+  healthy: isNumber,
+  target: isOptional(isNumber),
+  maxUtilization: isOptional(isNumber),
+  utilization: isOptional(isNumber),
+  open: isNumber,
+  openElsewhere: isOptional(isNumber),
+  limit: isOptional(isNumber),
+})
+const isExplanation = isObjectOf({
+  client: isText,
+  frontend: isText,
+  address: isText,
+  service: isText,
+  edge: isObjectOf({ region: isOptional(isText), zone: isOptional(isText), edges: isNumber }),
+  policy: isObjectOf({
+    algorithm: isText,
+    failoverHealthThreshold: isNumber,
+    isolation: isText,
+    locality: isText,
+    affinity: isText,
+  }),
+  regions: isListOf(isRegion),
+  groups: isListOf(isGroup),
+  affinity: isOptional(isObjectOf({ hash: isText, slot: isOptional(isNumber) })),
+  open: isNumber,
+  openMax: isOptional(isNumber),
+  choice: isOptional(
+    isObjectOf({
+      group: isText,
+      backend: isText,
+      endpoint: isText,
+      region: isText,
+      reason: isText,
+      isSure: isFlag,
+    }),
+  ),
+})
+const isAnswer = isObjectOf({ kind: isOneOf('explained'), explanations: isListOf(isExplanation) })
+
+/** Why a region got a connection, in words. */
+const REASONS: Readonly<Record<string, string>> = {
+  nearest: 'it is the nearest region of the service',
+  full: 'the nearest region is at its target',
+  unhealthy: 'the nearest region has too few healthy backends',
+  drained: 'the nearest region is drained',
+  preferred: 'its group is preferred',
+  spray: 'SPRAY_TO_WORLD prefers no region',
+  affinity: 'SPRAY_TO_WORLD prefers no region, and the affinity of the client chose the group',
+}
+
+/** Reads what `/why` answers. @throws Error when it is no explanation of this version */
+export function readWhy(body: string): readonly Explanation[] {
+  let answer: unknown
+  try {
+    answer = JSON.parse(body)
+  } catch {
+    // Not even JSON: the same message says what to do.
+  }
+  if (!isAnswer(answer)) {
+    throw new Error('The answer is not one of an edge of this version; compare "truepeer --version" of both')
+  }
+  return (answer as { readonly explanations: readonly Explanation[] }).explanations
+}
+
+/** Explanations for a terminal. */
+export function formatWhy(explanations: readonly Explanation[]): string {
+  return `${explanations.map(formatOne).join('\n\n\n')}\n`
+}
+
+function formatOne(it: Explanation): string {
+  return [
+    [
+      `Client ${it.client} at ${it.frontend} (${it.address}), backend service ${it.service}`,
+      `Edge ${placeOf(it.edge)}; targets are shared by ${it.edge.edges === 1 ? 'this edge alone' : `${it.edge.edges} edges`}`,
+      policyLine(it),
+      ...(it.openMax === undefined ? [] : [`Connections of the service: ${it.open} of ${it.openMax}`]),
+    ]
+      .map(withoutControls)
+      .join('\n'),
+    table(
+      ['NEAREST FIRST', 'KILOMETRES', 'CONNECT MS'],
+      it.regions.map(({ region, kilometres, connectMs }) => [
+        region === '' ? '-' : region,
+        kilometres ?? '-',
+        connectMs === undefined ? '-' : connectMs.toFixed(1),
+      ]),
+    ),
+    table(
+      [
+        'LEVEL',
+        'BEGIN HERE',
+        'GROUP',
+        'REGION',
+        'HEALTHY',
+        'PART',
+        'TARGET',
+        'LOAD',
+        'OPEN',
+        'ELSEWHERE',
+        'LIMIT',
+        'STATE',
+      ],
+      it.groups.map(groupRow),
+    ),
+    withoutControls(choiceLine(it)),
+  ].join('\n\n')
+}
+
+function policyLine({ policy, affinity }: Explanation): string {
+  const { algorithm, failoverHealthThreshold, isolation, locality, affinity: kind } = policy
+  const limits = isolation === 'none' ? '' : `, isolation ${isolation}`
+  const hash = affinity === undefined ? '' : `; hash ${affinity.hash}`
+  const slot = affinity?.slot === undefined ? '' : `, slot ${affinity.slot}`
+  const spreading = `${algorithm}, failover below ${failoverHealthThreshold} % healthy${limits}`
+  return `Policy ${spreading}; ${locality}, affinity ${kind}${hash}${slot}`
+}
+
+function groupRow(it: ExplainedGroup): (string | number)[] {
+  return [
+    it.level === undefined ? '-' : it.level + 1,
+    percent(it.share),
+    it.name,
+    it.region === '' ? '-' : it.region,
+    `${it.healthy}/${it.members}`,
+    percent(it.part),
+    targetOf(it),
+    it.utilization === undefined ? '-' : percent(it.utilization),
+    it.open,
+    it.openElsewhere ?? '-',
+    it.limit === undefined ? '-' : Math.round(it.limit),
+    it.state,
+  ]
+}
+
+function targetOf({ target, maxUtilization }: ExplainedGroup): string {
+  const bounds = [
+    ...(maxUtilization === undefined ? [] : [percent(maxUtilization)]),
+    ...(target === undefined ? [] : [`${target} connections`]),
+  ]
+  return bounds.length === 0 ? '-' : bounds.join(', ')
+}
+
+function choiceLine({ choice, open, openMax }: Explanation): string {
+  if (openMax !== undefined && open >= openMax) return 'It is reset: the service has as many connections as it may'
+  if (choice === undefined) return 'It is reset: no backend is healthy'
+  const { group, backend, endpoint, region, reason, isSure } = choice
+  const who = isSure ? 'It gets' : 'Groups and backends have their turns; it may get'
+  return `${who} ${group}/${backend} at ${endpoint} in ${region === '' ? '-' : region}: ${REASONS[reason] ?? reason}`
+}
+
+function placeOf({ region, zone }: Explanation['edge']): string {
+  if (region === undefined) return 'without a region'
+  return zone === undefined ? `in ${region}` : `in ${zone}`
+}
+
+function percent(part: number): string {
+  return `${Math.round(part * 100)}%`
+}

@@ -1,0 +1,154 @@
+import { type Endpoint, formatEndpoint, parseEndpoint } from '../address/endpoint.ts'
+import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
+import type { GroupSpread, Spread } from '../balancing/spread.ts'
+import type { ServiceView } from '../balancing/view.ts'
+import type { BackendService, Frontend, Snapshot } from '../snapshot/snapshot.ts'
+import type { ExplainedGroup, Explanation, WhyAnswer, WhyQuestion } from '../telemetry/edge-why.ts'
+import { REGION_REASONS } from '../telemetry/region-reasons.ts'
+import type { RegionDistances } from './backends/region-distances.ts'
+import type { Spreads } from './backends/spreads.ts'
+import type { BackendTable } from './balance/backend-table.ts'
+import { BackendChooser } from './balance/choose-backend.ts'
+import type { Plan } from './balance/plan.ts'
+import { NO_CAP, ServiceCell } from './balance/service-cells.ts'
+import { endpointOf } from './frontends/frontends.ts'
+import { regionStatus } from './status.ts'
+
+/** An explanation looks at every backend of a service, on the thread that probes them. */
+const FRONTENDS_MAX = 20
+
+/** What an explanation is made of. */
+export type WhySource = {
+  readonly snapshot: Snapshot
+  readonly table: BackendTable
+  readonly spreads: Pick<Spreads, 'planOf' | 'stateOf' | 'edges'>
+  readonly distances: RegionDistances
+}
+
+/** Explains, by the code that workers choose with, which backend a client gets now, and why. */
+export function explain({ client: text, frontend: name }: WhyQuestion, source: WhySource): WhyAnswer {
+  const client = readClient(text)
+  if (client === undefined) {
+    return refused(`${JSON.stringify(text)} is not a client; give its address, such as 192.0.2.7 or 192.0.2.7:51234`)
+  }
+  const { frontends, services } = source.snapshot
+  const asked = name === undefined ? frontends : frontends.filter((frontend) => frontend.name === name)
+  if (asked.length === 0) {
+    const known = frontends.length === 0 ? 'it has none' : `it has ${listed(frontends.map((one) => one.name))}`
+    return refused(`The edge has no frontend ${JSON.stringify(name ?? '')}; ${known}`)
+  }
+  if (asked.length > FRONTENDS_MAX) {
+    return refused(`The edge has ${asked.length} frontends; name one of them`)
+  }
+  const byName = new Map(services.map((service) => [service.name, service]))
+  const explanations = asked.flatMap((frontend) => {
+    const service = byName.get(frontend.service)
+    return service === undefined ? [] : explainOne(client, frontend, service, source)
+  })
+  return { kind: 'explained', explanations }
+}
+
+function listed(names: readonly string[]): string {
+  if (names.length <= FRONTENDS_MAX) return names.join(', ')
+  return `${names.slice(0, FRONTENDS_MAX).join(', ')} and ${names.length - FRONTENDS_MAX} more`
+}
+
+function refused(problem: string): WhyAnswer {
+  return { kind: 'refused', problem }
+}
+
+function readClient(text: string): Endpoint | undefined {
+  const address = parseIpAddress(text)
+  return address === undefined ? parseEndpoint(text) : { address, port: 0 }
+}
+
+function explainOne(
+  client: Endpoint,
+  frontend: Frontend,
+  service: BackendService,
+  { table, spreads, distances }: WhySource,
+): Explanation {
+  const { view, spread } = spreads.stateOf(service)
+  const plan = spreads.planOf(service)
+  const destination = endpointOf(frontend)
+  const openMax = Atomics.load(plan.service, ServiceCell.openMax)
+  const { failoverHealthThreshold, algorithm, isolation = 'none' } = view.policy
+  const chooser = new BackendChooser(plan, table.cells, 0)
+  return {
+    client: client.port === 0 ? formatIpAddress(client.address) : formatEndpoint(client),
+    frontend: frontend.name,
+    address: formatEndpoint(destination),
+    service: service.name,
+    edge: { region: view.region, zone: view.zone, edges: view.edges.count },
+    policy: {
+      algorithm,
+      failoverHealthThreshold,
+      isolation,
+      locality: plan.locality.name,
+      affinity: plan.locality.affinity,
+    },
+    regions: view.regionOrder.map((ranked) => regionStatus(ranked, distances)),
+    groups: explainGroups(view, spread),
+    affinity: chooser.explainHash(client, destination),
+    open: Atomics.load(plan.service, ServiceCell.open),
+    openMax: openMax === NO_CAP ? undefined : openMax,
+    choice: explainChoice(chooser, plan, client, destination),
+  }
+}
+
+function explainGroups({ groups: views }: ServiceView, { levels, groups }: Spread): ExplainedGroup[] {
+  const levelOf = (place: number): number => levels.findIndex((level) => level.groups.includes(place))
+  return groups
+    .map((group, place) => {
+      const level = levels[levelOf(place)]
+      const total = level?.groups.reduce((sum, other) => sum + groups[other].weight, 0) ?? 0
+      return {
+        ...explainGroup(views[place], group),
+        level: level === undefined ? undefined : levels.indexOf(level),
+        share: level?.share ?? 0,
+        part: total === 0 ? 0 : group.weight / total,
+      }
+    })
+    .sort((a, b) => (a.level ?? levels.length) - (b.level ?? levels.length))
+}
+
+function explainGroup(
+  view: ServiceView['groups'][number],
+  { limit, state }: GroupSpread,
+): Omit<ExplainedGroup, 'level' | 'share' | 'part'> {
+  return {
+    name: view.name,
+    region: view.region,
+    zone: view.zone,
+    state,
+    members: view.members,
+    healthy: view.healthy,
+    target: view.targetConnections,
+    maxUtilization: view.maxUtilization === undefined ? undefined : view.maxUtilization * view.capacityScaler,
+    utilization: view.utilization?.average,
+    open: view.connections,
+    openElsewhere: view.others?.connections,
+    limit: Number.isFinite(limit) ? limit : undefined,
+  }
+}
+
+function explainChoice(
+  chooser: BackendChooser,
+  { groups, locality }: Plan,
+  client: Endpoint,
+  destination: Endpoint,
+): Explanation['choice'] {
+  const candidate = chooser.first(client, destination)
+  if (candidate === undefined) return undefined
+  const { id, groupId, endpoint } = candidate
+  const group = groups.find((one) => one.id === groupId)
+  const name = chooser.nameOf(id, groupId) ?? ''
+  return {
+    group: group?.name ?? '',
+    backend: name.slice((group?.name.length ?? 0) + 1),
+    endpoint: formatEndpoint(endpoint),
+    region: group?.region ?? '',
+    reason: REGION_REASONS[chooser.regionCode],
+    isSure: locality.affinity !== 'NONE',
+  }
+}

@@ -1,0 +1,85 @@
+// Why a client gets the backend that it gets: the answer of `/why`, of an edge and of a controller that asks one.
+
+/** Which connection is asked about. */
+export type WhyQuestion = {
+  /** The address of a client, or its address and port. */
+  readonly client: string
+  /** A forwarding rule; undefined: each. */
+  readonly frontend: string | undefined
+}
+
+export type WhyAnswer =
+  | { readonly kind: 'explained'; readonly explanations: readonly Explanation[] }
+  /** The question cannot be answered; `problem` says what to ask instead. */
+  | { readonly kind: 'refused'; readonly problem: string }
+
+/** A region as an edge sees it. */
+export type RegionStatus = {
+  readonly region: string
+  /** 0: the nearest. Regions of the same rank are equally near. */
+  readonly rank: number
+  /** By great circle; undefined: a position is not known. */
+  readonly kilometres: number | undefined
+  /** The shortest time to connect that health checks have seen lately; undefined: none has. */
+  readonly connectMs: number | undefined
+}
+
+/** One client at one frontend, now. */
+export type Explanation = {
+  readonly client: string
+  readonly frontend: string
+  readonly address: string
+  readonly service: string
+  readonly edge: { readonly region: string | undefined; readonly zone: string | undefined; readonly edges: number }
+  readonly policy: {
+    readonly algorithm: string
+    readonly failoverHealthThreshold: number
+    readonly isolation: string
+    readonly locality: string
+    readonly affinity: string
+  }
+  /** Nearest first. */
+  readonly regions: readonly RegionStatus[]
+  /** In the order in which connections come to their groups. */
+  readonly groups: readonly ExplainedGroup[]
+  /** What a policy of hashes makes of the client; undefined: it makes nothing of it. */
+  readonly affinity: { readonly hash: string; readonly slot: number | undefined } | undefined
+  /** Connections open to the service, and those above which there are no more; undefined: no limit. */
+  readonly open: number
+  readonly openMax: number | undefined
+  /** undefined: there is no backend, and the client is reset. */
+  readonly choice:
+    | {
+        readonly group: string
+        readonly backend: string
+        readonly endpoint: string
+        readonly region: string
+        readonly reason: string
+        /** This client gets it; else groups and backends have their turns, and this is one of them. */
+        readonly isSure: boolean
+      }
+    | undefined
+}
+
+export type ExplainedGroup = {
+  readonly name: string
+  readonly region: string
+  readonly zone: string
+  /** From 0 on; undefined: it is in none, and gets nothing. */
+  readonly level: number | undefined
+  /** The part of connections that begin at its level. */
+  readonly share: number
+  /** The part of those of its level that it gets while it has room. */
+  readonly part: number
+  readonly state: string
+  readonly members: number
+  readonly healthy: number
+  /** Connections of all edges; undefined: there is no such target. */
+  readonly target: number | undefined
+  readonly maxUtilization: number | undefined
+  readonly utilization: number | undefined
+  readonly open: number
+  readonly openElsewhere: number | undefined
+  /** Connections of this edge at which it is full; undefined: no number. */
+  readonly limit: number | undefined
+}
