@@ -1,6 +1,6 @@
 import { type DrainMemory, updateDrained } from './auto-drain.ts'
 import { connectionLimit } from './capacity.ts'
-import { hashText, SEED } from './hash.ts'
+import { hashText, rehash, SEED } from './hash.ts'
 import { arrangeLevels, type Level } from './levels.ts'
 import { newUtilizationMemory, type UtilizationMemory, utilizationLimit } from './utilization.ts'
 import type { GroupView, ServiceView } from './view.ts'
@@ -135,7 +135,8 @@ function spreadGroup(
 
 /** Another one with each report, so that what does not divide is not always for the same edges. */
 function turnOf({ others }: GroupView, { firstTurn }: GroupMemory): number {
-  return firstTurn + Math.floor((others?.atMs ?? 0) / 1000)
+  // Not a sum: moments come every five seconds, and so would only every fifth edge of five.
+  return rehash(firstTurn, Math.floor((others?.atMs ?? 0) / 1000)) >>> 1
 }
 
 function memoryOfGroup(memory: SpreadMemory, name: string): GroupMemory {
