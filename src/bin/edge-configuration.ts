@@ -6,7 +6,7 @@ import { type ReadResources, readResources } from '../compute/read-resources.ts'
 import { certificateProblems } from '../edge/frontends/certificate-problems.ts'
 import { ConfigurationError } from '../edge/frontends/configuration-error.ts'
 import { tlsProblems, tlsWarnings } from '../edge/frontends/frontend-tls.ts'
-import { type OwnedText, readOwnedTextFile } from '../linux/text-file.ts'
+import { type OwnedText, readOwnedTextFile, readWatchedTextFile } from '../linux/text-file.ts'
 import { compile } from '../snapshot/compile.ts'
 import { LINK_LOCAL, localBackendProblems } from '../snapshot/local-backends.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
@@ -47,9 +47,10 @@ export function readSnapshot(configuration: LocalConfiguration, allowsLocalBacke
  *
  * @throws ConfigurationError also when others may read the file: with its keys, recorded sessions can be decrypted
  */
-export function readTicketKeyFile({ ticketKeysPath: path }: LocalConfiguration): readonly TicketKey[] | undefined {
+export function readTicketKeyFile(configuration: LocalConfiguration): readonly TicketKey[] | undefined {
+  const { ticketKeysPath: path, isWatched } = configuration
   if (path === undefined) return undefined
-  const read = readOwned(path)
+  const read = readOwned(path, isWatched)
   if (typeof read === 'string') throw new ConfigurationError([fileProblem(path, read)])
   if (read.isReadableByOthers) throw new ConfigurationError([readableProblem(path, 'ticket keys')])
   const keys = readTicketKeys(read.text)
@@ -106,9 +107,12 @@ function nameOf(configuration: LocalConfiguration): string {
 }
 
 function readAll(configuration: LocalConfiguration): ReadResources {
+  const { isWatched } = configuration
   const isResources = configuration.kind === 'resources'
   const given = isResources ? [{ resources: configuration.resources, problems: [] }] : []
-  const read = isResources ? configuration.certificateFiles.map(readPair) : configuration.paths.map(readFile)
+  const read = isResources
+    ? configuration.certificateFiles.map((files) => readPair(files, isWatched))
+    : configuration.paths.map((path) => readFile(path, isWatched))
   const files = [...given, ...read]
   return {
     resources: files.flatMap(({ resources }) => resources),
@@ -116,8 +120,8 @@ function readAll(configuration: LocalConfiguration): ReadResources {
   }
 }
 
-function readFile(path: string): ReadResources {
-  const read = readOwned(path)
+function readFile(path: string, isWatched: boolean): ReadResources {
+  const read = readOwned(path, isWatched)
   if (typeof read === 'string') return { resources: [], problems: [fileProblem(path, read)] }
   const { resources, problems } = readResources(read.text, path)
   if (!read.isReadableByOthers || !HOLDS_KEY.test(read.text)) return { resources, problems }
@@ -125,9 +129,9 @@ function readFile(path: string): ReadResources {
 }
 
 /** The certificate that two files of the command line stand for. */
-function readPair({ name, certificatePath, keyPath }: CertificateFiles): ReadResources {
-  const certificate = readOwned(certificatePath)
-  const key = readOwned(keyPath)
+function readPair({ name, certificatePath, keyPath }: CertificateFiles, isWatched: boolean): ReadResources {
+  const certificate = readOwned(certificatePath, isWatched)
+  const key = readOwned(keyPath, isWatched)
   const resource = `sslCertificates/${name}`
   const problems = [
     ...(typeof certificate === 'string' ? [fileProblem(certificatePath, certificate, resource)] : []),
@@ -145,9 +149,9 @@ function readPair({ name, certificatePath, keyPath }: CertificateFiles): ReadRes
 }
 
 /** The text of a file, or why it cannot be read. */
-function readOwned(path: string): OwnedText | string {
+function readOwned(path: string, isWatched: boolean): OwnedText | string {
   try {
-    return readOwnedTextFile(path)
+    return isWatched ? readWatchedTextFile(path) : readOwnedTextFile(path)
   } catch (error) {
     return messageOf(error)
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -21,4 +22,11 @@ test('the doctor reads the ticket keys as an edge does at its start', (t) => {
   assert.equal(problems(), '')
   chmodSync(keys, 0o644)
   assert.match(problems(), /ticket-keys.*other users can read it/)
+})
+
+test('what is watched has to be a file', (t) => {
+  const config = join(testDirectory(t), 'edge.json')
+  execFileSync('mkfifo', [config])
+  const { problems } = edgeToExamine(parseEdge(['--config', config, '--watch']))
+  assert.match(problems.join(), /edge\.json: .*\(it is not a file, and only files can be watched\)/)
 })

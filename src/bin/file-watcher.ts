@@ -1,6 +1,6 @@
 import { watch } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { readOwnedTextFile } from '../linux/text-file.ts'
+import { readWatchedTextFile } from '../linux/text-file.ts'
 
 /** How long a folder has to be quiet before its files are compared: editors and package managers write in steps. */
 const QUIET_MS = 100
@@ -57,7 +57,7 @@ export class FileWatcher {
 
   #readOne(index: number): string | undefined {
     try {
-      const { text, isReadableByOthers } = readOwnedTextFile(this.#paths[index])
+      const { text, isReadableByOthers } = readWatchedTextFile(this.#paths[index])
       return (isReadableByOthers ? 'a' : 'o') + text
     } catch {
       return undefined

@@ -268,6 +268,11 @@ for (const [argv, message] of [
   [[...EDGE, '--tls-profile', 'MODERN'], '--tls-profile is for TLS; give --tls-cert and --tls-key with it'],
   [[...EDGE, '--tls-min-version', '1.2'], '--tls-min-version is for TLS; give --tls-cert and --tls-key with it'],
   [[...EDGE, '--tls-alpn', 'h2'], '--tls-alpn is for TLS; give --tls-cert and --tls-key with it'],
+  [[...EDGE, '--tls-alpn', 'h2,http/1.1'], /^--tls-alpn "h2,http\/1\.1" is more than one protocol; repeat the flag/],
+  [
+    [...EDGE, '--tls-cert', 'a', '--tls-key', 'b', '--tls-alpn', 'h2', '--tls-alpn', 'h2'],
+    '--tls-alpn "h2" is given twice; give it once',
+  ],
   [[...EDGE, '--tls-alpn', 'a b'], /^--tls-alpn "a b" is not a protocol name for ALPN; write /],
   [[...EDGE, '--tls-profile', 'CUSTOM'], /^--tls-profile "CUSTOM" is not one of COMPATIBLE, MODERN, RESTRICTED, FIPS/],
   [[...EDGE, '--tls-min-version', '1.4'], '--tls-min-version "1.4" is not one of 1.0, 1.1, 1.2, 1.3'],

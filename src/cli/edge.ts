@@ -432,11 +432,16 @@ function tlsOf(values: FlagValues<typeof edgeFlags>): OneLineTls | undefined {
   if (alpnProtocols.length > ALPN_PROTOCOLS_MAX) {
     throw new UsageError(`--tls-alpn is given ${alpnProtocols.length} times; give at most ${ALPN_PROTOCOLS_MAX}`)
   }
+  const repeated = alpnProtocols.find((protocol, index) => alpnProtocols.indexOf(protocol) !== index)
+  if (repeated !== undefined) throw new UsageError(`--tls-alpn ${quoted(repeated)} is given twice; give it once`)
   const minTlsVersion = MIN_TLS_VERSIONS[TLS_VERSIONS.indexOf(version)]
   return { certificateFiles, profile, minTlsVersion, alpnProtocols }
 }
 
 function parseAlpnProtocol(text: string, flag: string): string {
+  if (text.includes(',')) {
+    throw new UsageError(`${flag} ${quoted(text)} is more than one protocol; repeat the flag for each of them`)
+  }
   if (text.length <= ALPN_PROTOCOL_LENGTH_MAX && new RegExp(ALPN_PROTOCOL_PATTERN).test(text)) return text
   throw new UsageError(
     `${flag} ${quoted(text)} is not a protocol name for ALPN; write up to 255 printable characters, no spaces`,

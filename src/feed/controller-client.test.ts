@@ -62,13 +62,37 @@ test('a controller that ends each connection after a line is asked ever more sel
 })
 
 test('what is no line is named once, and nothing of it is repeated', async (t) => {
-  for (const text of ['secret', 'null', '7', '{"secret":']) {
+  for (const text of [
+    'secret',
+    'null',
+    '7',
+    '{"secret":',
+    '["secret"]',
+    '{}',
+    '{"type":null}',
+    '{"type":["secret"]}',
+  ]) {
     const { lines, problems } = await follow(
       t,
       (_request, response) => response.end(`${text}\n`),
       ({ asked }) => asked >= 2,
     )
     assert.deepEqual([lines, problems], [[], ['sent an invalid line; is it a controller?']])
+  }
+})
+
+test('a refusal without a word of its own says what the answer is', async (t) => {
+  for (const [status, headers, expected] of [
+    [
+      302,
+      { location: 'https://elsewhere.example/' },
+      'status 302: it is at "https://elsewhere.example/", which is not followed',
+    ],
+    [404, {}, 'status 404: Not Found'],
+  ] as const) {
+    const answer: RequestListener = (_request, response) => response.writeHead(status, headers).end()
+    const { problems } = await follow(t, answer, (said) => said.problems.length > 0)
+    assert.deepEqual(problems, [expected])
   }
 })
 
@@ -158,7 +182,7 @@ test('lines without end leave time for others', async (t) => {
 })
 
 test('a long line of a slow controller is waited for while it comes', async (t) => {
-  const line = `{"text":"${'x'.repeat(200_000)}"}\n`
+  const line = `{"type":"later","text":"${'x'.repeat(200_000)}"}\n`
   const slowly: RequestListener = (_request, response) => {
     let sent = 0
     const timer = setInterval(() => {

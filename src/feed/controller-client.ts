@@ -211,8 +211,11 @@ function answerTo(asked: ClientRequest): Promise<IncomingMessage> {
 }
 
 async function refusal(response: IncomingMessage): Promise<ControllerRefusal> {
-  const message = messageIn(await readText(response)).slice(0, MESSAGE_LENGTH_MAX)
-  return new ControllerRefusal(response.statusCode ?? 0, message)
+  const { statusCode = 0, statusMessage = '', headers } = response
+  const said = messageIn(await readText(response)).trim()
+  const elsewhere = headers.location === undefined ? '' : `it is at "${headers.location}", which is not followed`
+  const message = said || elsewhere || statusMessage
+  return new ControllerRefusal(statusCode, message.slice(0, MESSAGE_LENGTH_MAX))
 }
 
 async function readText(response: IncomingMessage): Promise<string> {
@@ -232,7 +235,8 @@ function parseLine(text: string): unknown {
   } catch {
     // Its message repeats a part of the text, which may be that of a key.
   }
-  if (typeof value !== 'object' || value === null) throw new Error('sent an invalid line; is it a controller?')
+  const type = typeof value === 'object' && value !== null && 'type' in value ? value.type : undefined
+  if (typeof type !== 'string') throw new Error('sent an invalid line; is it a controller?')
   return value
 }
 

@@ -1,5 +1,5 @@
 // What goes between a controller and the edges that follow it: lines of JSON one way, reports the other.
-import { isObjectOf, isText, isWhole } from '../snapshot/shape.ts'
+import { isObjectOf, isWhole, isWord } from '../snapshot/shape.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { WhyQuestion } from '../telemetry/edge-why.ts'
 
@@ -8,6 +8,11 @@ export const FEED_LINE_BYTES_MAX = 64 * 1024 * 1024
 
 /** The format of what is written here; an edge refuses one that it does not know. */
 export const FEED_FORMAT = 2
+
+/** How a format that another process names is shown. */
+export function shownFormat(format: unknown): string {
+  return typeof format === 'number' ? `format ${format}` : 'no format that is a number'
+}
 
 /** A name of 16 bytes, a key of HMAC-SHA256 and one of AES-256. */
 export const TICKET_KEY_BYTES = 80
@@ -22,7 +27,7 @@ export type ConfigurationId = { readonly generation: string; readonly version: n
 export type HeldConfiguration = ConfigurationId & { readonly digest?: string | undefined }
 
 /** Says whether a value from outside is a {@link ConfigurationId}. */
-export const isConfigurationId = isObjectOf({ generation: isText, version: isWhole(0, Number.MAX_SAFE_INTEGER) })
+export const isConfigurationId = isObjectOf({ generation: isWord, version: isWhole(0, Number.MAX_SAFE_INTEGER) })
 
 /** Says whether a value from outside names a place among edges. */
 export const isEdgeCount = isObjectOf({ count: isWhole(1, 1_000_000), index: isWhole(0, 999_999) })

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { NEEDS_ROOT } from '../../test/rig/skip.ts'
-import { readPrivateTextFile, readTextFile } from './text-file.ts'
+import { readPrivateTextFile, readTextFile, readWatchedTextFile } from './text-file.ts'
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'truepeer-text-'))
@@ -44,6 +44,15 @@ test('a pipe is read to its end, and one that nobody writes to is given up', (t)
   const writer = spawn('sh', ['-c', 'sleep 0.1; (printf one; sleep 0.1; printf two) > "$0"', path])
   t.after(() => writer.kill())
   assert.equal(readTextFile(path, { silenceMsMax: 5_000 }), 'onetwo')
+})
+
+test('a file that is watched is a file: nobody waits for a pipe', (t) => {
+  const path = join(folder(t), 'watched')
+  writeFileSync(path, 'text', { mode: 0o644 })
+  assert.deepEqual(readWatchedTextFile(path), { text: 'text', isReadableByOthers: true })
+  rmSync(path)
+  execFileSync('mkfifo', [path])
+  assert.throws(() => readWatchedTextFile(path), /^Error: it is not a file, and only files can be watched$/)
 })
 
 test('a file that others may have had in their hands is no text of our own', (t) => {

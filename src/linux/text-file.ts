@@ -15,14 +15,28 @@ const PAUSE_MS = 10
 export type OwnedText = { readonly text: string; readonly isReadableByOthers: boolean }
 
 /** How far a text is read. */
-export type TextLimits = { readonly bytesMax?: number; readonly silenceMsMax?: number }
+type TextLimits = { readonly bytesMax?: number; readonly silenceMsMax?: number }
 
 /** As {@link readTextFile}; a pipe or a device counts as its owner's alone. */
 export function readOwnedTextFile(path: string): OwnedText {
-  return withFile(path, (fd, stat) => ({
-    text: readText(fd, stat, {}),
-    isReadableByOthers: stat.isFile() && (stat.mode & READABLE_BY_OTHERS) !== 0,
-  }))
+  return withFile(path, readOwned)
+}
+
+/**
+ * As {@link readOwnedTextFile}, for a file that is read again and again while others wait: never a pipe.
+ *
+ * @throws Error also when it is not a file
+ */
+export function readWatchedTextFile(path: string): OwnedText {
+  return withFile(path, (fd, stat) => {
+    if (!stat.isFile()) throw new Error('it is not a file, and only files can be watched')
+    return readOwned(fd, stat)
+  })
+}
+
+function readOwned(fd: number, stat: Stats): OwnedText {
+  const isReadableByOthers = stat.isFile() && (stat.mode & READABLE_BY_OTHERS) !== 0
+  return { text: readText(fd, stat, {}), isReadableByOthers }
 }
 
 /**

@@ -4,6 +4,8 @@
 export type Shape = (value: unknown) => boolean
 
 export const isText: Shape = (value) => typeof value === 'string'
+/** What goes into URLs and headers: few letters, digits and signs that need no escape; empty: there is none. */
+export const isWord: Shape = (value) => typeof value === 'string' && /^[\w.~-]{0,64}$/.test(value)
 export const isFlag: Shape = (value) => typeof value === 'boolean'
 export const isNumber: Shape = (value) => typeof value === 'number'
 

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { makeTicketKey, readTicketKeys, TICKET_KEYS_MAX, type TicketKey, TicketKeys } from './ticket-keys.ts'
+import {
+  makeTicketKey,
+  parseTicketKeys,
+  readTicketKeys,
+  TICKET_KEYS_MAX,
+  type TicketKey,
+  TicketKeys,
+} from './ticket-keys.ts'
 
 // `struct ticket_table` of native/tls.h: which key seals, padding up to 16 bytes, eight keys of 80 bytes.
 const PLACES = 8
@@ -73,6 +80,16 @@ test('workers see each new key in the memory that they were given', () => {
   keys.rotate()
   assert.deepEqual(shared, keys.table)
   assert.ok(shared.buffer instanceof SharedArrayBuffer)
+})
+
+test('keys that are not all sound, too many, or called alike, are none', () => {
+  const texts = Array.from({ length: TICKET_KEYS_MAX + 1 }, () => hex(makeTicketKey()))
+  const [one, ...others] = texts
+  assert.deepEqual(parseTicketKeys(others)?.map(hex), others)
+  const sameName = one.slice(0, 32) + '0'.repeat(128)
+  for (const wrong of [[], texts, [one, 'x'], [one, one], [one, sameName]]) {
+    assert.equal(parseTicketKeys(wrong), undefined)
+  }
 })
 
 test('a file has a key in each line, and says what is wrong without a part of a key', () => {

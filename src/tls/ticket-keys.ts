@@ -75,8 +75,19 @@ export function makeTicketKey(): TicketKey {
   return randomFillSync(new Uint8Array(KEY_BYTES))
 }
 
+/** Reads one key or more, not too many, each with a name of its own; undefined: they are not that. */
+export function parseTicketKeys(texts: readonly string[]): readonly TicketKey[] | undefined {
+  const keys: TicketKey[] = []
+  for (const text of texts) {
+    const key = parseTicketKey(text)
+    if (key === undefined || keys.some((other) => isSameName(other, key))) return undefined
+    keys.push(key)
+  }
+  return keys.length >= 1 && keys.length <= TICKET_KEYS_MAX ? keys : undefined
+}
+
 /** Reads a key of 160 hexadecimal digits; undefined: it is none. */
-export function parseTicketKey(text: string): TicketKey | undefined {
+function parseTicketKey(text: string): TicketKey | undefined {
   return /^[0-9a-f]{160}$/i.test(text) ? new Uint8Array(Buffer.from(text, 'hex')) : undefined
 }
 

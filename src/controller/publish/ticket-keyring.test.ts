@@ -105,6 +105,22 @@ test('keys grow older while no controller runs, and a clock that was set back ma
   }
 })
 
+test('a clock that was set back makes a key begin anew once, and not at each start', (t) => {
+  const { state, start } = testKeyrings(t)
+  start().close()
+  state.nowMs -= 10 * TICKET_PERIOD_MS
+  for (const [laterMs, expected] of [
+    [0, [1, 2]],
+    [0.75 * TICKET_PERIOD_MS, [1, 2]],
+    [0.75 * TICKET_PERIOD_MS, [2, 3, 1]],
+  ] as const) {
+    state.nowMs += laterMs
+    const keyring = start()
+    assert.deepEqual(numbers(keyring), expected)
+    keyring.close()
+  }
+})
+
 test('a key that was due while no controller ran has sealed since then, however often one starts', (t) => {
   const { state, start, pass } = testKeyrings(t)
   start().close()

@@ -1,12 +1,10 @@
 import { TICKET_KEY_BYTES } from '../../feed/feed.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { messageOf } from '../../text/error-message.ts'
-import type { KeptTicketKeys, TicketKeyFile } from '../store/ticket-key-file.ts'
+import { type KeptTicketKeys, TICKET_KEYS_KEPT, type TicketKeyFile } from '../store/ticket-key-file.ts'
 
 /** For how long a key seals. */
 export const TICKET_PERIOD_MS = 3_600_000
-/** The one that seals, the next one, and three before: a ticket is good for two hours, and edges may hear of a key late. */
-const KEYS = 5
 
 /** What a keyring works with. */
 export type TicketKeyringOptions = {
@@ -35,14 +33,16 @@ export class TicketKeyring {
     this.#options = options
     const nowMs = options.clock()
     const kept = this.#readKept()
-    this.#kept = kept ?? { rotatedMs: nowMs, keys: [this.#makeKey(), this.#makeKey()] }
-    // A clock that was set back makes a key older by a period at most.
-    const ageMs = Math.max(0, nowMs - this.#kept.rotatedMs)
+    // Where the clock was set back, the key begins anew, once: it is used for a period longer at most.
+    const isAhead = kept !== undefined && kept.rotatedMs > nowMs
+    const keys = kept?.keys ?? [this.#makeKey(), this.#makeKey()]
+    this.#kept = { rotatedMs: isAhead ? nowMs : (kept?.rotatedMs ?? nowMs), keys }
+    const ageMs = nowMs - this.#kept.rotatedMs
     const ageOfNextMs = ageMs % TICKET_PERIOD_MS
-    const due = Math.min(Math.floor(ageMs / TICKET_PERIOD_MS), KEYS)
+    const due = Math.min(Math.floor(ageMs / TICKET_PERIOD_MS), TICKET_KEYS_KEPT)
     // The rhythm goes on as if the controller had run.
     for (let done = 0; done < due; done++) this.#rotate(nowMs - ageOfNextMs)
-    if (kept === undefined || due > 0) this.#save()
+    if (kept === undefined || isAhead || due > 0) this.#save()
     this.#timer = this.#rotateIn(TICKET_PERIOD_MS - ageOfNextMs)
   }
 
@@ -66,7 +66,7 @@ export class TicketKeyring {
 
   #rotate(rotatedMs: number): void {
     const [current, next, ...previous] = this.#kept.keys
-    const keys = [next, this.#makeKey(), current, ...previous].slice(0, KEYS)
+    const keys = [next, this.#makeKey(), current, ...previous].slice(0, TICKET_KEYS_KEPT)
     this.#kept = { rotatedMs, keys }
   }
 

@@ -31,6 +31,9 @@ test('a damaged file is told without a part of it', (t) => {
     '{"keys":["secret"',
     'null',
     JSON.stringify({ ...KEPT, rotatedMs: 'x' }),
+    JSON.stringify(KEPT).replace('"rotatedMs":1', '"rotatedMs":1e999'),
+    JSON.stringify({ ...KEPT, keys: ['1', '2', '3', '4', '5', '6'].map((digit) => digit.repeat(160)) }),
+    JSON.stringify({ ...KEPT, keys: [KEPT.keys[0], KEPT.keys[0].slice(0, 32) + '0'.repeat(128)] }),
     JSON.stringify({ ...KEPT, keys: [KEPT.keys[0]] }),
     JSON.stringify({ ...KEPT, keys: [KEPT.keys[0], 'secret'] }),
   ]) {

@@ -9,8 +9,16 @@ export type KeptTicketKeys = {
   readonly keys: readonly string[]
 }
 
+/**
+ * How many there are at most: the one that seals, the next one, and three before. A ticket is good for two hours, and
+ * edges may hear of a key late; they would not take more than TICKET_KEYS_MAX of src/tls/ticket-keys.ts.
+ */
+export const TICKET_KEYS_KEPT = 5
+
 /** TICKET_KEY_BYTES of src/feed/feed.ts in hexadecimal: the store knows nothing of feeds. */
 const KEY_FORM = /^[0-9a-f]{160}$/
+/** By which a ticket names its key. */
+const NAME_DIGITS = 32
 
 /**
  * The file of the ticket keys in the directory of a controller.
@@ -48,8 +56,11 @@ export class TicketKeyFile {
 function parsed(text: string): KeptTicketKeys | undefined {
   try {
     const { rotatedMs, keys } = JSON.parse(text) as Partial<KeptTicketKeys>
-    if (typeof rotatedMs !== 'number' || !Array.isArray(keys) || keys.length < 2) return undefined
-    return keys.every((key) => typeof key === 'string' && KEY_FORM.test(key)) ? { rotatedMs, keys } : undefined
+    if (!Number.isSafeInteger(rotatedMs) || !Array.isArray(keys)) return undefined
+    if (keys.length < 2 || keys.length > TICKET_KEYS_KEPT) return undefined
+    if (!keys.every((key) => typeof key === 'string' && KEY_FORM.test(key))) return undefined
+    const names = new Set(keys.map((key) => key.slice(0, NAME_DIGITS)))
+    return names.size === keys.length ? { rotatedMs: rotatedMs as number, keys } : undefined
   } catch {
     // Its message repeats a part of the text.
     return undefined

@@ -309,15 +309,14 @@ test('one choice more allocates nothing, whatever the policy and the number of b
   for (const name of ['ROUND_ROBIN', 'MAGLEV', 'LEAST_REQUEST'] as const) {
     const locality = { name, affinity: name === 'MAGLEV' ? 'CLIENT_IP' : 'NONE', minimumRingSize: 1 } as const
     const { chooser } = start([{ count: 500 }, { count: 500 }], { locality })
-    // V8 compiles what is hot when it has time: until then it allocates numbers.
-    const bytes = Math.min(
-      ...times(10, () => {
-        const before = process.memoryUsage().heapUsed
-        for (let index = 0; index < 20_000; index++) chooser.first(CLIENT, SERVER)
-        return (process.memoryUsage().heapUsed - before) / 20_000
-        // Less than before: what was allocated was collected meanwhile.
-      }).filter((measured) => measured >= 0),
-    )
+    // V8 compiles what is hot when it has time, on a busy machine much later: until then it allocates numbers. A round in
+    // which garbage was collected says nothing.
+    let bytes = Number.NaN
+    for (let round = 0; round < 200 && !(bytes >= 0 && bytes < 16); round++) {
+      const before = process.memoryUsage().heapUsed
+      for (let index = 0; index < 20_000; index++) chooser.first(CLIENT, SERVER)
+      bytes = (process.memoryUsage().heapUsed - before) / 20_000
+    }
     assert.ok(bytes < 16, `${name}: ${bytes} bytes for each`)
   }
 })

@@ -10,17 +10,18 @@ import {
   isConfigurationId,
   isEdgeCount,
   type ReportedHealth,
+  shownFormat,
 } from '../../feed/feed.ts'
 import { makeWritableDirectory } from '../../linux/make-directory.ts'
 import { sourceTowards } from '../../linux/route.ts'
 import { readSnapshot } from '../../snapshot/is-snapshot.ts'
 import { localBackendProblems } from '../../snapshot/local-backends.ts'
-import { isListOf, isText } from '../../snapshot/shape.ts'
+import { isListOf, isText, isWord } from '../../snapshot/shape.ts'
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../snapshot/snapshot.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { compareTexts } from '../../text/compare-texts.ts'
 import { messageOf } from '../../text/error-message.ts'
-import { parseTicketKey, TICKET_KEYS_MAX } from '../../tls/ticket-keys.ts'
+import { parseTicketKeys } from '../../tls/ticket-keys.ts'
 import type { RunningEdge } from '../edge.ts'
 import { ConfigurationError } from '../frontends/configuration-error.ts'
 import { type IdentifiedSnapshot, readLastGood, writeLastGood } from './last-good.ts'
@@ -35,8 +36,6 @@ const TRY_AGAIN_MS = 10_000
 const SOURCES_TICKS = 60
 /** Nothing is sent there. */
 const ANY_PORT = 9
-/** What is shown of a format that is not known. */
-const FORMAT_LENGTH_MAX = 20
 
 const isTexts = isListOf(isText)
 
@@ -196,9 +195,9 @@ export class ControllerFollower {
       case 'snapshot': {
         const { format, generation, version, digest } = line
         if (format !== FEED_FORMAT) {
-          const sent = String(format).slice(0, FORMAT_LENGTH_MAX)
+          const sent = shownFormat(format)
           throw new Error(
-            `The controller sent format ${sent}, and this edge understands format ${FEED_FORMAT}; update the older of the two`,
+            `The controller sent ${sent}, and this edge understands format ${FEED_FORMAT}; update the older of the two`,
           )
         }
         const snapshot = readSnapshot(line.snapshot)
@@ -207,7 +206,7 @@ export class ControllerFollower {
         }
         if (this.#isHeld({ generation, version, snapshot })) return this.#hold(line)
         this.#held = undefined
-        this.#wanted = { generation, version, digest: isText(digest) ? digest : undefined, snapshot }
+        this.#wanted = { generation, version, digest: isWord(digest) ? digest : undefined, snapshot }
         break
       }
       default:
@@ -218,8 +217,8 @@ export class ControllerFollower {
   }
 
   #shareTickets(texts: readonly string[]): void {
-    const keys = isTexts(texts) ? texts.flatMap((text) => parseTicketKey(text) ?? []) : []
-    if (keys.length === 0 || keys.length !== texts.length || keys.length > TICKET_KEYS_MAX) {
+    const keys = isTexts(texts) ? parseTicketKeys(texts) : undefined
+    if (keys === undefined) {
       throw new Error('The controller sent invalid ticket keys; update the older of the two')
     }
     this.#edge?.shareTickets(keys)

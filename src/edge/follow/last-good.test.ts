@@ -34,6 +34,29 @@ test('what was kept is read again; without a file there is nothing', (t) => {
   assert.deepEqual(JSON.parse(JSON.stringify(readLastGood(path))), JSON.parse(JSON.stringify(KEPT)))
 })
 
+test('a digest that cannot be sent to a controller is left out, and another format is named', (t) => {
+  const path = file(t)
+  for (const [digest, expected] of [
+    ['abc_-', 'abc_-'],
+    ['x'.repeat(65), undefined],
+    ['a b', undefined],
+  ] as const) {
+    writeLastGood(path, { ...KEPT, digest })
+    assert.equal(readLastGood(path)?.digest, expected)
+  }
+  for (const generation of ['x'.repeat(65), 'a b']) {
+    writeLastGood(path, { ...KEPT, generation })
+    assert.throws(() => readLastGood(path), { message: `"${path}" is damaged; remove it` })
+  }
+  for (const [format, shown] of [
+    [1, 'format 1'],
+    [{ toString: 1 }, 'no format that is a number'],
+  ] as const) {
+    writeFileSync(path, JSON.stringify({ format }))
+    assert.throws(() => readLastGood(path), { message: `"${path}" has ${shown}, not 2; remove it` })
+  }
+})
+
 test('a file that is cut off, garbage, or not what an edge can serve is refused, and nothing of it is repeated', (t) => {
   const path = file(t)
   writeLastGood(path, KEPT)
@@ -83,7 +106,7 @@ test('a file that others may read or write, or that is none, is refused', (t) =>
     chmodSync(path, mode)
     assert.throws(() => readLastGood(path), /other users have rights on it; remove it/)
   }
-  assert.throws(() => readLastGood('/proc'), /not a file/)
+  assert.throws(() => readLastGood('/proc'), { message: '"/proc" cannot be read: it is not a file; remove it' })
 })
 
 test('what lies where the next file is written is neither written through nor left open to others', (t) => {

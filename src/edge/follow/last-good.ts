@@ -1,11 +1,19 @@
 import { dirname } from 'node:path'
 import { formatProblem } from '../../compute/problem.ts'
-import { FEED_FORMAT, FEED_LINE_BYTES_MAX, type HeldConfiguration, isConfigurationId } from '../../feed/feed.ts'
+import {
+  FEED_FORMAT,
+  FEED_LINE_BYTES_MAX,
+  type HeldConfiguration,
+  isConfigurationId,
+  shownFormat,
+} from '../../feed/feed.ts'
 import { makeDirectory } from '../../linux/make-directory.ts'
 import { replaceFile } from '../../linux/replace-file.ts'
 import { readPrivateTextFile } from '../../linux/text-file.ts'
 import { readSnapshot } from '../../snapshot/is-snapshot.ts'
+import { isWord } from '../../snapshot/shape.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
+import { messageOf } from '../../text/error-message.ts'
 import { tlsProblems } from '../frontends/frontend-tls.ts'
 
 /** A configuration with what it is called. */
@@ -22,18 +30,18 @@ export function readLastGood(path: string): IdentifiedSnapshot | undefined {
     text = readPrivateTextFile(path, { bytesMax: FEED_LINE_BYTES_MAX })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+    throw new Error(`"${path}" cannot be read: ${messageOf(error)}`)
   }
   const value = parse(text) as Partial<IdentifiedSnapshot & { readonly format: number }> | null
   const { format, generation, version, digest, snapshot: kept } = value ?? {}
-  if (format !== FEED_FORMAT) throw new Error(`"${path}" has the format ${String(format)}, not ${FEED_FORMAT}`)
+  if (format !== FEED_FORMAT) throw new Error(`"${path}" has ${shownFormat(format)}, not ${FEED_FORMAT}; remove it`)
   const snapshot = readSnapshot(kept)
   if (!isConfigurationId({ generation, version }) || snapshot === undefined) throw damaged(path)
   // OpenSSL may be another one than the one that took these certificates.
   const problems = tlsProblems(snapshot).map(formatProblem)
   if (problems.length > 0) throw new Error(`"${path}" cannot be served: ${problems.join('; ')}`)
   const held = { generation: generation as string, version: version as number, snapshot }
-  return typeof digest === 'string' ? { ...held, digest } : held
+  return isWord(digest) ? { ...held, digest } : held
 
   function parse(json: string): unknown {
     try {
