@@ -24,6 +24,7 @@ import type { AgentRoleOptions } from './agent-role-options.ts'
 import { HostLoad } from './host-load.ts'
 import { type ExamineHost, HostProblems } from './host-problems.ts'
 import { listenerWarnings } from './listener-warnings.ts'
+import { PortCells } from './port-cells.ts'
 import { checkPrerequisites } from './prerequisites.ts'
 import type { TrustedEdges } from './trusted-edges.ts'
 
@@ -114,8 +115,8 @@ class Agent implements Program {
   #prepared = new Map<string, PreparedListener>()
   /** The names whose ports are open. */
   readonly #open = new Set<string>()
-  /** By name: the connections of a port, whatever becomes of its entrance. */
-  readonly #portOpen = new Map<string, Int32Array>()
+  /** The connections of each port, whatever becomes of its entrance. */
+  readonly #cells = new PortCells()
   #followed: Followed | undefined
 
   constructor(options: AgentOptions, context: ProgramContext, pool: WorkerPool<AgentRoleOptions>, load: HostLoad) {
@@ -235,6 +236,7 @@ class Agent implements Program {
     }
     for (const name of [...this.#open]) if (!names.has(name)) this.#unlisten(name)
     this.#prepared = new Map(wanted.map((prepared) => [prepared.name, prepared]))
+    this.#cells.keep(names)
     const listens = wanted.map(({ listener }) => listener.listen)
     for (const { listener, entrance } of wanted) {
       for (const warning of listenerWarnings(listener, entrance, listens)) this.#context.log('warn', warning)
@@ -295,9 +297,7 @@ class Agent implements Program {
   }
 
   #serveOptions({ name, entrance }: PreparedListener): ServeOptions<AgentRoleOptions> {
-    const portOpen = this.#portOpen.get(name) ?? new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
-    this.#portOpen.set(name, portOpen)
-    return { service: name, options: { ...entrance, portOpen } }
+    return { service: name, options: { ...entrance, portOpen: this.#cells.of(name) } }
   }
 
   #unlisten(name: string): void {
