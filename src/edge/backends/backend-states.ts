@@ -278,8 +278,8 @@ export class BackendStates {
       tracked.group.isStale = true
       collect(this.#byLoadKey, tracked.loadKey, tracked)
     }
-    const targets = [...this.#byLoadKey].map(([key, [{ placed }]]): LoadTarget => {
-      return { key, ...this.#lineTo(placed) }
+    const targets = [...this.#byLoadKey].map(([key, sharers]): LoadTarget => {
+      return { key, needsLoad: sharers.some(({ placed }) => isBoundByLoad(placed)), ...this.#lineTo(sharers[0].placed) }
     })
     this.#loads = new Map([...this.#loads].filter(([key]) => this.#byLoadKey.has(key)))
     this.#polls.update(targets)
@@ -362,15 +362,15 @@ function servicesWithHeader({ frontends }: Snapshot): Set<string> {
   return new Set(frontends.filter(({ proxyHeader }) => proxyHeader.kind !== 'NONE').map(({ service }) => service))
 }
 
-function isPolled(
-  { service, group: { balancing } }: PlacedBackend,
-  servicesWithHeader: ReadonlySet<string>,
-  sharesTargets: boolean,
-): boolean {
+function isPolled(placed: PlacedBackend, servicesWithHeader: ReadonlySet<string>, sharesTargets: boolean): boolean {
+  const { service, group } = placed
   // A question in the clear is garbage where everything else is inside TLS.
   if (service.tls?.headerPlace === 'inside-tls' || !servicesWithHeader.has(service.name)) return false
-  const isBoundByLoad = balancing.mode === 'UTILIZATION' && balancing.maxUtilization !== undefined
-  return isBoundByLoad || (sharesTargets && balancing.maxConnections !== undefined)
+  return isBoundByLoad(placed) || (sharesTargets && group.balancing.maxConnections !== undefined)
+}
+
+function isBoundByLoad({ group: { balancing } }: PlacedBackend): boolean {
+  return balancing.mode === 'UTILIZATION' && balancing.maxUtilization !== undefined
 }
 
 function collect(lists: Map<string, Tracked[]>, key: string | undefined, tracked: Tracked): void {

@@ -10,7 +10,7 @@ import { TestClock } from './test-clock.ts'
 
 const LOAD: LoadReport = { cpu_utilization: 0.25, mem_utilization: 0.5, open_connections: 3, app_listening: true }
 const NO_ANSWER: LoadAnswer = { kind: 'no-answer' }
-const AGENT = { key: 'a', address: '10.0.0.1', port: 110 }
+const AGENT = { key: 'a', address: '10.0.0.1', port: 110, needsLoad: true }
 
 /** Polls whose time and agents are those of the test. */
 class Bench {
@@ -71,6 +71,20 @@ test('whoever gives no proper answer is asked ever more seldom, down to every fi
   assert.ok(bench.askedAtMs.length >= 8 && bench.askedAtMs.length <= 10)
   assert.deepEqual(bench.changes, [])
   assert.deepEqual(bench.logged, ['warn: backend load is unknown 10.0.0.1:110'])
+})
+
+test('backends that need not be agents are told of once, and not as a problem', async (t) => {
+  const bench = new Bench(t)
+  bench.answer = NO_ANSWER
+  const plain = { ...AGENT, needsLoad: false }
+  bench.polls.update([plain, { ...plain, key: 'b', address: '10.0.0.2' }])
+  await bench.clock.advance(60_000, 250)
+  assert.deepEqual(bench.logged, ['info: a backend does not tell its connections 10.0.0.1:110'])
+  bench.answer = { kind: 'load', load: LOAD }
+  await bench.clock.advance(60_000, 250)
+  bench.answer = NO_ANSWER
+  await bench.clock.advance(6_000, 250)
+  assert.equal(bench.logged.filter((line) => line.startsWith('warn: backend load is unknown')).length, 2)
 })
 
 test('a load that is no longer told is unknown at once, and known again with the next answer', async (t) => {
@@ -163,12 +177,12 @@ test('an agent is asked with a LOCAL header and answers with one line; everythin
       })
       const isSilent = name === 'silence'
       const timeoutMs = isSilent ? 100 : 5_000
-      const result = await askForLoad({ key: '', address: '127.0.0.1', port }, NEVER, NO_LAG, timeoutMs)
+      const result = await askForLoad({ address: '127.0.0.1', port }, NEVER, NO_LAG, timeoutMs)
       assert.deepEqual(result, isProper ? { kind: 'load', load: LOAD } : NO_ANSWER, name)
       // On a busy machine, who is not waited for long may be left before it has heard the question.
       if (!isSilent) assert.deepEqual(questions, [Buffer.from(loadQuestion())], name)
     }
-    const refused = await askForLoad({ key: '', address: '127.0.0.1', port: 1 }, NEVER, NO_LAG)
+    const refused = await askForLoad({ address: '127.0.0.1', port: 1 }, NEVER, NO_LAG)
     assert.deepEqual(refused, NO_ANSWER)
   })
   await eventually('all sockets are closed', () => openSockets(process.pid) <= before)

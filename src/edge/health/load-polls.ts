@@ -14,7 +14,12 @@ const NO_LOAD =
 export type LoadTarget = LineTarget & {
   /** Unique among the targets. */
   readonly key: string
+  /** A target of its group is a load; otherwise only its connections are of interest, and it need not be an agent. */
+  readonly needsLoad: boolean
 }
+
+const NO_CONNECTIONS =
+  'it does not answer the load question, so each edge uses its part of a target of connections; agents answer it'
 
 /** What came of one question; `nothing`: this process or host was at fault. */
 export type LoadAnswer =
@@ -51,6 +56,7 @@ export class LoadPolls {
   readonly #surroundings: LoadSurroundings
   readonly #gate = new Gate(BEGINNING_MAX, BEGINNING_MS_MAX)
   #polled = new Map<string, Polled>()
+  #hasToldOfPlain = false
   #isStopped = false
 
   /** @param options `onChange` is called with every answer, and once with undefined when no proper one comes any more */
@@ -118,14 +124,22 @@ export class LoadPolls {
     const isKnown = answer.kind === 'load'
     const wasKnown = polled.isKnown
     polled.isKnown = isKnown
-    if (isKnown !== wasKnown) {
-      this.#log(isKnown ? 'info' : 'warn', isKnown ? 'backend load is known' : 'backend load is unknown', {
-        backend: backendText(polled.target),
-        ...(isKnown ? {} : { problem: NO_LOAD }),
-      })
-    }
+    if (isKnown !== wasKnown) this.#tell(polled.target, isKnown, wasKnown)
     if (isKnown) this.#onChange(polled.target.key, answer.load)
     else if (wasKnown === true) this.#onChange(polled.target.key, undefined)
+  }
+
+  #tell(target: LoadTarget, isKnown: boolean, wasKnown: boolean | undefined): void {
+    const backend = backendText(target)
+    if (isKnown) return this.#log('info', 'backend load is known', { backend })
+    // Who has answered before is an agent, and something has happened to it.
+    if (target.needsLoad || wasKnown === true) {
+      return this.#log('warn', 'backend load is unknown', { backend, problem: NO_LOAD })
+    }
+    // There may be thousands, and nothing is wrong with any of them.
+    if (!this.#hasToldOfPlain)
+      this.#log('info', 'a backend does not tell its connections', { backend, hint: NO_CONNECTIONS })
+    this.#hasToldOfPlain = true
   }
 }
 
@@ -138,7 +152,7 @@ type Polled = {
 
 /** Asks one agent for its load. Never rejects, and leaves nothing open longer than a second. */
 export async function askForLoad(
-  target: LoadTarget,
+  target: LineTarget,
   signal: AbortSignal,
   lag: Pick<LoopLag, 'watch'>,
   timeoutMs = TIMEOUT_MS,
