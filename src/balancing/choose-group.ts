@@ -66,6 +66,8 @@ export class GroupChooser {
   readonly #seeds: Int32Array
   /** By domain, in order: the places of all its groups. */
   readonly #domains: readonly { readonly domain: number; readonly groups: readonly number[] }[]
+  /** The group that was chosen last may be full, as all of its domain are. */
+  isOverfilling = false
 
   constructor(plan: GroupPlan, cells: SpreadCells, open: Int32Array) {
     this.#plan = plan
@@ -94,6 +96,20 @@ export class GroupChooser {
    */
   byHash(hash: number, filter: GroupFilter): number {
     return this.#from(this.#levelByHash(hash), hash, filter)
+  }
+
+  /**
+   * Counts one more connection of a group.
+   *
+   * @returns false: it is full, because another worker has taken its last place meanwhile, and nothing was counted
+   */
+  enter(place: number, mayOverfill: boolean): boolean {
+    const id = this.#plan.ids[place]
+    // Counted first, then compared: two workers cannot both take the last place.
+    const before = Atomics.add(this.#open, id, 1)
+    if (mayOverfill || before < Atomics.load(this.#cells.limits, place)) return true
+    Atomics.sub(this.#open, id, 1)
+    return false
   }
 
   /** Reports whether a group is at its limit. */
@@ -160,6 +176,7 @@ export class GroupChooser {
   }
 
   #among(groups: readonly number[], hash: number, filter: GroupFilter, isOverfilling: boolean): number {
+    this.isOverfilling = isOverfilling
     return hash === BY_TURN
       ? this.#nextInTurn(groups, filter, isOverfilling)
       : this.#bestByHash(groups, hash, filter, isOverfilling)

@@ -6,7 +6,7 @@ import { endpointOf } from '../../dataplane/connection/test-loop.ts'
 import { REGION_REASONS } from '../../telemetry/region-reasons.ts'
 import { type TestGroup, TestPlan, type TestPlanOptions } from '../test-plan.ts'
 import { Availability } from './availability.ts'
-import { type BackendCells, makeCells, setAvailability } from './backend-table.ts'
+import { makeCells, setAvailability } from './backend-table.ts'
 import { BackendChooser, type Candidate } from './choose-backend.ts'
 
 const { down, up, draining, leaving } = Availability
@@ -24,15 +24,15 @@ function start(groups: readonly TestGroup[], options: TestPlanOptions = {}, turn
   }
   for (const id of planned.groupOf.keys()) show(id, up)
   const chooser = new BackendChooser(planned.plan, cells, turn)
-  const take = (client = CLIENT): number => occupy(cells, chooser.first(client, SERVER))
+  const take = (client = CLIENT): number => occupy(chooser, chooser.first(client, SERVER))
   const another = (tried: readonly number[], group: number) => chooser.another(tried, group, CLIENT, SERVER)
   const reason = () => REGION_REASONS[chooser.regionCode]
   return { cells, chooser, take, another, show, reason, plan: planned.plan }
 }
 
-function occupy(cells: BackendCells, candidate: Candidate | undefined): number {
+function occupy(chooser: BackendChooser, candidate: Candidate | undefined): number {
   if (candidate === undefined) return -1
-  Atomics.add(cells.groupOpen, candidate.groupId, 1)
+  assert.ok(chooser.enter(), 'there is no other worker')
   return candidate.id
 }
 

@@ -45,6 +45,9 @@ export class BackendChooser {
   readonly #hasSlots: boolean
   /** Why the backend that was chosen last is where it is, a code of `RegionCode`. */
   regionCode: number = RegionCode.nearest
+  /** Where it is, and whether it may be one more than the limit of its group. */
+  #place = -1
+  #mayOverfill = false
 
   /** @param turn where the first round begins, so that several workers do not all begin with the same backend */
   constructor(plan: Plan, cells: BackendCells, turn: number) {
@@ -77,13 +80,21 @@ export class BackendChooser {
     return this.#choose(this.#hashOf(client, destination), NONE_TRIED) ?? this.#leaving(NONE_TRIED)
   }
 
-  /** One that is not among those `tried`: of this group, if it has one. */
+  /** One that is not among those `tried`: of this group, if it has one and is not full. */
   another(tried: readonly number[], groupId: number, client: Endpoint, destination: Endpoint): Candidate | undefined {
     this.#look()
     const hash = this.#hashOf(client, destination)
-    const same = this.#group(groupId)?.take(tried, hash)
     // The region stays, and why it is this one.
-    return same ?? this.#choose(hash, tried) ?? this.#leaving(tried)
+    return this.#same(tried, groupId, hash) ?? this.#choose(hash, tried) ?? this.#leaving(tried)
+  }
+
+  /**
+   * Counts a connection to the backend that was chosen last for its group.
+   *
+   * @returns false: another worker has taken the last place of the group meanwhile; to be chosen again
+   */
+  enter(): boolean {
+    return this.#chooser.enter(this.#place, this.#mayOverfill)
   }
 
   /** Reports whether {@link another} would find one. */
@@ -119,10 +130,13 @@ export class BackendChooser {
   }
 
   #group(id: number): GroupState | undefined {
-    for (let place = 0; place < this.#groups.length; place++) {
-      if (this.#groups[place].id === id) return this.#groups[place]
-    }
-    return undefined
+    const place = this.#placeOf(id)
+    return place < 0 ? undefined : this.#groups[place]
+  }
+
+  #placeOf(id: number): number {
+    for (let place = 0; place < this.#groups.length; place++) if (this.#groups[place].id === id) return place
+    return -1
   }
 
   #look(): void {
@@ -135,13 +149,25 @@ export class BackendChooser {
     return this.#hashesBackends ? affinityHash('CLIENT_IP_PORT_PROTO', client, destination) : NO_HASH
   }
 
+  #same(tried: readonly number[], groupId: number, hash: number): Candidate | undefined {
+    const place = this.#placeOf(groupId)
+    if (place < 0 || this.#chooser.isFull(place)) return undefined
+    return this.#chosen(place, false, this.#groups[place].take(tried, hash))
+  }
+
+  #chosen(place: number, mayOverfill: boolean, candidate: Candidate | undefined): Candidate | undefined {
+    this.#place = place
+    this.#mayOverfill = mayOverfill
+    return candidate
+  }
+
   #choose(hash: number, tried: readonly number[]): Candidate | undefined {
     const filter = this.#filter
     filter.tried = tried
     const place = this.#affinity === 'NONE' ? this.#chooser.inTurn(filter) : this.#chooser.byHash(hash, filter)
     if (place < 0) return undefined
     this.regionCode = this.#regionCodeOf(place, tried)
-    return this.#groups[place].take(tried, hash)
+    return this.#chosen(place, this.#chooser.isOverfilling, this.#groups[place].take(tried, hash))
   }
 
   #regionCodeOf(place: number, tried: readonly number[]): number {
@@ -166,7 +192,7 @@ export class BackendChooser {
   #leaving(tried: readonly number[]): Candidate | undefined {
     for (let place = 0; place < this.#groups.length; place++) {
       const candidate = this.#groups[place].takeLeaving(tried)
-      if (candidate !== undefined) return candidate
+      if (candidate !== undefined) return this.#chosen(place, true, candidate)
     }
     return undefined
   }

@@ -61,18 +61,15 @@ export class EdgeService implements Service {
   }
 
   dial(connection: Connection): Dial {
-    const { source, destination, tried, choiceGroup, entranceId } = connection
-    assert(source !== null, 'Who is led to a service is known')
+    const { tried, entranceId } = connection
     if (!enterService(this.#serviceCells)) return SERVICE_FULL
-    const isFirst = tried.length === 0
-    const to = destination ?? source
-    const candidate = isFirst ? this.#chooser.first(source, to) : this.#chooser.another(tried, choiceGroup, source, to)
+    const candidate = this.#choose(connection)
     if (candidate === undefined) {
       leaveService(this.#serviceCells)
       return NO_BACKEND
     }
     this.#enter(connection, candidate)
-    if (!isFirst) this.#countBoth(candidate.id, entranceId, BackendCounter.retries)
+    if (tried.length > 0) this.#countBoth(candidate.id, entranceId, BackendCounter.retries)
     return this.#connector.connect(candidate)
   }
 
@@ -128,7 +125,20 @@ export class EdgeService implements Service {
     } else if (Atomics.load(brokenInRow, choice) !== 0) Atomics.store(brokenInRow, choice, 0)
   }
 
-  /** The connection counts as the backend's from now on, until {@link #leave}. */
+  /** A backend, in whose group the connection is counted from now on. */
+  #choose({ source, destination, tried, choiceGroup }: Connection): Candidate | undefined {
+    assert(source !== null, 'Who is led to a service is known')
+    const chooser = this.#chooser
+    const to = destination ?? source
+    // Again only if another worker has taken the last place of a group, which is then seen to be full.
+    for (;;) {
+      const isFirst = tried.length === 0
+      const candidate = isFirst ? chooser.first(source, to) : chooser.another(tried, choiceGroup, source, to)
+      if (candidate === undefined || chooser.enter()) return candidate
+    }
+  }
+
+  /** The connection counts as the backend's, too, from now on, until {@link #leave}. */
   #enter(connection: Connection, { id, groupId, endpoint }: Candidate): void {
     connection.choice = id
     // Another backend of the same group is where it is for the same reason.
@@ -139,7 +149,6 @@ export class EdgeService implements Service {
     }
     connection.target = endpoint
     Atomics.add(this.#cells.open, id, 1)
-    Atomics.add(this.#cells.groupOpen, groupId, 1)
     count(this.#counters, id, BackendCounter.connections)
   }
 
