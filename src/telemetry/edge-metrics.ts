@@ -118,6 +118,9 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
     values: AVAILABILITIES,
     samples: (status) => states(status, AVAILABILITIES, ({ availability }) => availability),
   },
+  ofBackends('ejected', '1 while outlier detection keeps a backend out, 0 otherwise', 'gauge', ({ isEjected }) =>
+    isEjected ? 1 : 0,
+  ),
   ofBackends(
     'utilization_ratio',
     "Utilization of the processors of a backend's host, from 0 to 1, as its agent reports it; absent if no agent answers",

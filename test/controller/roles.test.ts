@@ -198,6 +198,10 @@ const ATTEMPTS: readonly Attempt[] = [
   ['reads resources', ['viewer', ...READ_AND_CHANGE], 'GET', `${PROJECT}/global/healthChecks`],
 ]
 
+const NS = `/ns/v1/${PROJECT.replace('/compute/v1/', '')}/locations`
+const POLICIES = `${NS}/global/serviceLbPolicies`
+const MAY_READ: readonly Who[] = ['viewer', ...READ_AND_CHANGE]
+
 async function insertProxy(controller: LiveController): Promise<void> {
   for (const [path, body] of [
     ['healthChecks', { name: 'check', type: 'TCP', tcpHealthCheck: { port: 1 } }],
@@ -265,6 +269,48 @@ test('ticket keys go to edges alone, and a batch gives nobody what its requests 
   }
   assert.deepEqual(followed, ['admin', 'edge'])
   assert.deepEqual(changed, READ_AND_CHANGE)
+})
+
+test('service LB policies are for those who may read and change other resources', async (t) => {
+  const { clients } = await startAll(t)
+  for (const client of clients) {
+    const who = client.name as Who
+    const told = async (allowed: readonly Who[], method: string, path: string, body?: unknown): Promise<void> => {
+      const { status, text } = await send(client, method, path, body)
+      const isAllowed = allowed.includes(who)
+      assert.ok(isAllowed ? status === 200 : status === 401 || status === 403, `${who} ${method} ${path}: ${text}`)
+    }
+    for (const path of [NS, `${NS}/global`, POLICIES, `${NS}/global/operations`]) await told(MAY_READ, 'GET', path)
+    await told(READ_AND_CHANGE, 'POST', `${POLICIES}?serviceLbPolicyId=pol`, {})
+    const isMade = READ_AND_CHANGE.includes(who)
+    const { status } = await send(client, 'GET', `${POLICIES}/pol`)
+    assert.equal(status, isMade ? 200 : who === 'viewer' ? 404 : status >= 401 && status <= 403 ? status : 0, who)
+    const mask = 'updateMask=description'
+    await told(READ_AND_CHANGE, 'PATCH', `${POLICIES}/pol?${mask}`, { description: who })
+    await told(READ_AND_CHANGE, 'DELETE', `${POLICIES}/pol`)
+  }
+})
+
+test('people may ask why an edge chooses as it does, and only that edge and an admin may answer', async (t) => {
+  const { clients } = await startAll(t)
+  const why = `${EDGES}/edge-1/why?client=192.0.2.7`
+  const answers = `${EDGES}/edge-1/answers/00000000-0000-4000-8000-000000000000`
+  const statuses = async (method: string, path: string, body?: unknown): Promise<Record<string, number>> =>
+    Object.fromEntries(
+      await Promise.all(clients.map(async (client) => [client.name, (await send(client, method, path, body)).status])),
+    )
+  const others = { 'stranger by TLS': 401, 'stranger on loopback': 401, 'gcloud on loopback': 401 }
+  // The edge is not connected, which only those hear who may ask; nobody waits for this answer, as the edge alone hears.
+  assert.deepEqual(await statuses('GET', why), {
+    ...{ viewer: 503, operator: 503, admin: 503, edge: 403, agent: 403 },
+    ...{ 'stranger by TLS': 401, 'stranger on loopback': 503, 'gcloud on loopback': 503 },
+  })
+  assert.deepEqual(await statuses('POST', answers, { kind: 'explained', explanations: [] }), {
+    ...{ viewer: 403, operator: 403, admin: 404, edge: 404, agent: 403 },
+    ...others,
+  })
+  const other = answers.replace('edge-1', 'edge-2')
+  assert.equal((await statuses('POST', other, {})).edge, 403)
 })
 
 test('who says nothing, or never ends, keeps nobody else from an answer', async (t) => {
