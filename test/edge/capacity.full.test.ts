@@ -96,8 +96,9 @@ test('row 7: the nearest region serves while it has capacity, the next one after
   const open = await Conversation.open(client, FRONTEND)
   assert.equal(await open.ask('before'), FIRST)
   loads[0].utilization = 0.95
-  await eventually('the next region serves', async () => (await whoAnswers(client, FRONTEND)) === SECOND, 10_000)
-  assert.deepEqual(await answersOf(client, FRONTEND, 10), { [SECOND]: 10 })
+  // Its share becomes smaller with each answer of the agent.
+  const isMoved = async (): Promise<boolean> => (await answersOf(client, FRONTEND, 10))[SECOND] === 10
+  await eventually('the next region serves', isMoved, 20_000)
   assert.equal(await open.ask('after'), FIRST, 'only new traffic moves')
   loads[1].utilization = 0.95
   await eventually('both are full', async () => (await live.group(keys[1])).state === 'full-utilization', 10_000)

@@ -81,6 +81,16 @@ test('levels are the regions, nearest first, and cells say where connections beg
   assert.deepEqual(shares(), [false, true, false])
 })
 
+test('what is told of a service is what is so now, not what was seen last', (t) => {
+  const { spreads, use, facts } = start(t)
+  const service = serviceOf()
+  use(service)
+  const stateOf = (place: number) => spreads.stateOf(service).spread.groups[place].state
+  assert.equal(stateOf(2), 'serving')
+  facts.set(keyOf(service, 2), { ...HEALTHY, healthy: 0 })
+  assert.equal(stateOf(2), 'unhealthy')
+})
+
 test('what was learnt of a group outlasts a reload, and the connections of a service are counted on', (t) => {
   const { spreads, use, facts, now } = start(t)
   const before = serviceOf({}, 0.8)

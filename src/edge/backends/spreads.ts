@@ -77,9 +77,12 @@ export class Spreads {
     return this.#spreadingOf(service).plan
   }
 
-  /** What is decided about a service of the snapshot in use, and of what. */
+  /** What is decided about a service of the snapshot in use, and of what, at this moment. */
   stateOf(service: BackendService): { readonly view: ServiceView; readonly spread: Spread } {
-    return this.#spreadingOf(service)
+    const spreading = this.#spreadingOf(service)
+    // Workers open connections all the time: what was seen last may no longer be what they choose by.
+    this.#spreadAgain(spreading)
+    return spreading
   }
 
   /** Something has changed: all is looked at again, once, as soon as what is being done now is done. */
