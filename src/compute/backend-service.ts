@@ -168,10 +168,13 @@ const choice = {
           examples: [10_000],
         }),
       ),
-      maxPendingRequests: unsupported(HTTP_ONLY),
-      maxRequests: unsupported(HTTP_ONLY),
+      // Terraform always sends these three.
+      maxPendingRequests: recorded(`${HTTP_ONLY} Not used.`),
+      maxRequests: recorded(`${HTTP_ONLY} Not used.`),
+      maxRetries: recorded(
+        'Retries of requests; not used: the flag `--retries` of an edge says how often it tries again.',
+      ),
       maxRequestsPerConnection: unsupported(HTTP_ONLY),
-      maxRetries: unsupported(HTTP_ONLY, [], 'remove it: the flag --retries of an edge says how often it tries again'),
       connectTimeout: unsupported(HTTP_ONLY, [], 'remove it: an edge has the flag --connect-timeout'),
     }),
   ),
@@ -235,6 +238,7 @@ const MANAGED_ONLY = [
   // An empty one is one with all of its defaults.
   { name: 'outlierDetection', what: 'Outlier detection', isHarmless: () => false },
 ] as const
+const TO_CAPACITY = 'give one of them a capacityScaler of 0.1 to 1'
 const TO_MANAGED = 'remove it, or give EXTERNAL_MANAGED as loadBalancingScheme'
 
 /** Backend services (`compute#backendService`). */
@@ -326,8 +330,9 @@ export const backendServices = defineResource(
         }
       }),
       rule(['backends'], ({ backends }, report) => {
-        if (backends.length !== 1 || backends[0].capacityScaler !== 0) return
-        report('backends[0].capacityScaler', '0 drains the only group', 'give 0.1 to 1, or add a group')
+        if (backends.length === 0 || backends.some(({ capacityScaler }) => capacityScaler !== 0)) return
+        if (backends.length > 1) report('backends', 'None of the backends have a valid capacity', TO_CAPACITY)
+        else report('backends[0].capacityScaler', '0 drains the only group', 'give 0.1 to 1, or add a group')
       }),
       rule(['backends'], ({ backends }, report) => {
         const seen = new Map<string, number>()

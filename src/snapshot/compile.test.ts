@@ -246,7 +246,6 @@ test('two forwarding rules share a service, which then stands in the snapshot on
         IPAddress: '0.0.0.0',
         ports: ['110'],
         target: 'my-tcp-lb-target-proxy',
-        loadBalancingScheme: 'EXTERNAL_MANAGED',
       },
     }),
   )

@@ -3,6 +3,7 @@ import type { CheckedResource } from '../compute/resources.ts'
 import { compareTexts } from '../text/compare-texts.ts'
 import { beginCompilation, type FoundProblem } from './compilation.ts'
 import { compileFrontends } from './frontends.ts'
+import { findMixedSchemes } from './schemes.ts'
 import { findMixedModes } from './shared-groups.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -18,9 +19,9 @@ export type CompileResult = { readonly snapshot: Snapshot } | { readonly problem
  */
 export function compile(resources: readonly CheckedResource[], earlier: readonly Problem[] = []): CompileResult {
   const compiled = compileOrFind(resources, earlier)
-  const mixed = findMixedModes(resources)
+  const mixed = [...findMixedModes(resources), ...findMixedSchemes(resources)]
   if ('snapshot' in compiled && earlier.length === 0 && mixed.length === 0) return compiled
-  const findings = ('findings' in compiled ? [...compiled.findings, ...mixed] : [...mixed]).sort(compareFindings)
+  const findings = ('findings' in compiled ? [...compiled.findings, ...mixed] : mixed).sort(compareFindings)
   return { problems: [...earlier, ...findings.map(({ problem }) => problem)] }
 }
 

@@ -20,9 +20,6 @@ export function snapshotWarnings(snapshot: Snapshot, place: Place): string[] {
 function serviceWarnings({ frontends, services }: Snapshot): string[] {
   const isEmpty = ({ groups }: BackendService): boolean => groups.every(({ backends }) => backends.length === 0)
   const empty = services.filter(isEmpty)
-  const closed = services.filter(
-    (service) => !isEmpty(service) && service.groups.every(({ balancing }) => balancing.capacityScaler === 0),
-  )
   const isThisEdge = backendsOfEdge(frontends)
   const loops = services.flatMap(({ name, groups }) =>
     groups.flatMap(({ backends }) => backends.filter(isThisEdge).map((backend) => ({ ...backend, service: name }))),
@@ -30,10 +27,6 @@ function serviceWarnings({ frontends, services }: Snapshot): string[] {
   return [
     ...(frontends.length > 0 ? [] : ['there is no forwarding rule, so no port is opened']),
     ...empty.map(({ name }) => `backendServices/${name} has no backends, so its clients are reset; add a backend`),
-    ...closed.map(
-      ({ name }) =>
-        `every group of backendServices/${name} has the capacityScaler 0, so its clients are reset; raise one`,
-    ),
     ...loops.map(
       ({ service, address, port }) =>
         `a backend of backendServices/${service} is this edge itself, at ${address} and port ${port}; give the address of its app or agent`,

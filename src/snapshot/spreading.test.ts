@@ -168,3 +168,19 @@ test('an instance group has one balancing mode in all services, and a group of e
     `lb.yaml: backendServices/other: backends[0].balancingMode: ${rule}; give both the same balancingMode`,
   ])
 })
+
+test('a forwarding rule of the managed scheme has a service of it; a classic one may have either', () => {
+  const rule = { IPAddress: '203.0.113.11', portRange: '110', target: 'my-tcp-lb-target-proxy' }
+  const withSchemes = (ofRule: string, ofService: string) =>
+    problemsOf(
+      guideWith({
+        'forwardingRules/other': { ...rule, loadBalancingScheme: ofRule },
+        [SERVICE]: { loadBalancingScheme: ofService },
+      }),
+    )
+  assert.deepEqual(withSchemes('EXTERNAL_MANAGED', 'EXTERNAL_MANAGED'), [])
+  assert.deepEqual(withSchemes('EXTERNAL', 'EXTERNAL_MANAGED'), [])
+  assert.deepEqual(withSchemes('EXTERNAL_MANAGED', 'EXTERNAL'), [
+    'lb.yaml: forwardingRules/other: target: Load balancing scheme EXTERNAL_MANAGED does not match the backend service load balancing scheme EXTERNAL; give backendServices/my-tcp-lb EXTERNAL_MANAGED, or forwardingRules/other EXTERNAL',
+  ])
+})

@@ -275,6 +275,30 @@ test('a group is not used in another balancing mode by a second service', async 
   await api.changeAsItIs('PATCH', 'global/backendServices/other', { backends: [{ group, maxUtilization: 0.5 }] })
 })
 
+test('a forwarding rule of the managed scheme never has a classic service, whichever of the two is changed', async () => {
+  const api = new TestApi()
+  await api.makeGuide()
+  const refused = async (field: string, method: string, path: string, body: Mapping): Promise<void> => {
+    const words = `400 invalid: Invalid value for field 'resource.${field}': .* Load balancing scheme EXTERNAL_MANAGED does not match the backend service load balancing scheme EXTERNAL; give backendServices/`
+    assert.match(await api.refusal(method, path, body), new RegExp(words))
+  }
+  const rule = { name: 'r', IPAddress: 'lb-static-ipv4', portRange: '111', loadBalancingScheme: 'EXTERNAL_MANAGED' }
+  await refused('target', 'POST', 'global/forwardingRules', { ...rule, target: 'my-tcp-lb-target-proxy' })
+  await api.change('POST', 'global/backendServices', { name: 'managed', loadBalancingScheme: 'EXTERNAL_MANAGED' })
+  await api.change('POST', 'global/targetTcpProxies', { name: 'proxy', service: 'managed' })
+  await api.change('POST', 'global/forwardingRules', { ...rule, target: 'proxy' })
+  const proxy = 'global/targetTcpProxies'
+  await refused('target', 'POST', 'global/forwardingRules/r/setTarget', { target: `${proxy}/my-tcp-lb-target-proxy` })
+  const service = 'global/backendServices/my-tcp-lb'
+  await refused('service', 'POST', `${proxy}/proxy/setBackendService`, { service })
+  const { fingerprint } = await api.get('global/backendServices/managed')
+  const classic = { loadBalancingScheme: 'EXTERNAL', fingerprint }
+  await refused('loadBalancingScheme', 'PATCH', 'global/backendServices/managed', classic)
+  // A classic rule is where a migration begins.
+  await api.changeAsItIs('PATCH', service, { loadBalancingScheme: 'EXTERNAL_MANAGED' })
+  await api.change('POST', `${proxy}/proxy/setBackendService`, { service })
+})
+
 test('what a service says about its choice is shown as it was given, and nothing more', async () => {
   const api = new TestApi()
   const given = {

@@ -9,6 +9,8 @@ import { TerraformInstance } from './test-terraform-instance.ts'
 
 const GUIDE = fileURLToPath(new URL('../../../../docs/guides/terraform.md', import.meta.url))
 const SERVICE = 'projects/p/global/backendServices/base'
+/** As the documentation of the provider writes it. */
+const POLICY = '//networkservices.googleapis.com/projects/p/locations/global/serviceLbPolicies/pol'
 const REGION = 'projects/p/regions/us-central1'
 const certificates = [makeCertificate(), makeCertificate()]
 
@@ -21,9 +23,14 @@ async function withBase(): Promise<TestApi> {
     await api.change('POST', 'global/healthChecks', { name, type: 'TCP', tcpHealthCheck: {} })
   }
   for (const name of ['base', 'base2']) await api.change('POST', 'global/backendServices', { name })
+  await api.change('POST', 'global/backendServices', { name: 'managed', loadBalancingScheme: 'EXTERNAL_MANAGED' })
   for (const name of ['proxy', 'proxy2']) {
-    await api.change('POST', 'global/targetTcpProxies', { name, service: 'base' })
+    await api.change('POST', 'global/targetTcpProxies', { name, service: 'managed' })
   }
+  assert.equal(
+    (await api.send('POST', '/ns/v1/projects/p/locations/global/serviceLbPolicies?serviceLbPolicyId=pol', {})).status,
+    200,
+  )
   const region = 'regions/us-central1'
   await api.change('POST', `${region}/healthChecks`, { name: 'hc', type: 'TCP', tcpHealthCheck: {} })
   await api.change('POST', `${region}/backendServices`, { name: 'base', loadBalancingScheme: 'EXTERNAL_MANAGED' })
@@ -97,6 +104,47 @@ const histories: readonly (readonly [type: string, ...configs: readonly Mapping[
       ],
     },
     { protocol: 'SSL', tls_settings: { sni: 'app.example.com' } },
+  ],
+  [
+    'google_compute_backend_service',
+    { session_affinity: 'CLIENT_IP' },
+    { session_affinity: 'CLIENT_IP', locality_lb_policy: 'RING_HASH', consistent_hash: { minimum_ring_size: 2048 } },
+    { session_affinity: 'CLIENT_IP_PORT_PROTO', locality_lb_policy: 'MAGLEV', service_lb_policy: POLICY },
+    { locality_lb_policy: 'LEAST_REQUEST', service_lb_policy: POLICY, circuit_breakers: { max_connections: 5_000 } },
+    { locality_lb_policy: 'RANDOM', circuit_breakers: { max_requests: 7 } },
+    {
+      outlier_detection: {
+        base_ejection_time: { seconds: 20 },
+        interval: { seconds: 1, nanos: 500_000_000 },
+        consecutive_errors: 4,
+        consecutive_gateway_failure: 2,
+        enforcing_consecutive_errors: 50,
+        enforcing_consecutive_gateway_failure: 100,
+        enforcing_success_rate: 10,
+        max_ejection_percent: 30,
+        success_rate_minimum_hosts: 3,
+        success_rate_request_volume: 50,
+        success_rate_stdev_factor: 1800,
+      },
+    },
+    {
+      backend: {
+        group: 'projects/p/zones/us-central1-b/instanceGroups/group',
+        balancing_mode: 'UTILIZATION',
+        max_utilization: 0.8,
+        max_connections_per_instance: 100,
+        preference: 'PREFERRED',
+      },
+    },
+    {},
+  ],
+  [
+    'google_network_services_service_lb_policies',
+    {},
+    { load_balancing_algorithm: 'SPRAY_TO_REGION', description: 'x', labels: { a: 'b' } },
+    { auto_capacity_drain: { enable: true }, failover_config: { failover_health_threshold: 60 } },
+    { isolation_config: { isolation_granularity: 'REGION', isolation_mode: 'STRICT' } },
+    { isolation_config: { isolation_granularity: 'REGION' }, load_balancing_algorithm: 'WATERFALL_BY_ZONE' },
   ],
   [
     'google_compute_target_tcp_proxy',

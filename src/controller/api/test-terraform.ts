@@ -33,6 +33,8 @@ type Table = {
   /** What is sent besides the arguments. */
   readonly encode?: (body: Mapping, config: Mapping) => Mapping
   readonly sendsFingerprint?: true
+  /** Of the Network Services API: with a name in the query, a mask of what is updated, and labels like other fields. */
+  readonly isNetworkService?: true
 }
 
 const FORCE = { forceNew: true } as const
@@ -50,6 +52,8 @@ const textProbe = (portDefault: number) =>
   probe({ proxy_header: { default: 'NONE' }, request: {}, response: {} }, portDefault)
 const httpProbe = (portDefault: number) =>
   probe({ host: {}, proxy_header: { default: 'NONE' }, request_path: { default: '/' }, response: {} }, portDefault)
+
+const duration: Argument = { block: { seconds: {}, nanos: {} } }
 
 const TYPES: Readonly<Record<string, string>> = { grpc_tls: 'GRPC_WITH_TLS' }
 
@@ -116,6 +120,31 @@ const globalTables = {
       session_affinity: COMPUTED,
       timeout_sec: COMPUTED,
       service_lb_policy: {},
+      circuit_breakers: {
+        block: {
+          max_connections: { default: 1024 },
+          max_pending_requests: { default: 1024 },
+          max_requests: { default: 1024 },
+          max_requests_per_connection: {},
+          max_retries: { default: 3 },
+        },
+      },
+      consistent_hash: { block: { http_header_name: {}, minimum_ring_size: { default: 1024 } } },
+      outlier_detection: {
+        block: {
+          base_ejection_time: duration,
+          interval: duration,
+          consecutive_errors: {},
+          consecutive_gateway_failure: {},
+          enforcing_consecutive_errors: {},
+          enforcing_consecutive_gateway_failure: {},
+          enforcing_success_rate: {},
+          max_ejection_percent: {},
+          success_rate_minimum_hosts: {},
+          success_rate_request_volume: {},
+          success_rate_stdev_factor: {},
+        },
+      },
       security_policy: {},
       tls_settings: {
         block: {
@@ -243,6 +272,19 @@ const globalTables = {
       network: { computed: true, forceNew: true },
     },
   },
+  google_network_services_service_lb_policies: {
+    collection: () => '/ns/v1/projects/p/locations/global/serviceLbPolicies',
+    update: 'PATCH',
+    isNetworkService: true,
+    arguments: {
+      description: {},
+      labels: {},
+      load_balancing_algorithm: {},
+      auto_capacity_drain: { block: { enable: {} } },
+      failover_config: { block: { failover_health_threshold: {} } },
+      isolation_config: { block: { isolation_granularity: {}, isolation_mode: { default: 'NEAREST' } } },
+    },
+  },
 } satisfies Readonly<Record<string, Table>>
 
 const healthCheck = globalTables.google_compute_health_check
@@ -336,6 +378,10 @@ export class TerraformResource {
 
   /** `terraform apply` of a new resource. */
   async create(): Promise<void> {
+    if (this.#table.isNetworkService) {
+      const path = this.path.replace(/\/[^/]+$/, `?serviceLbPolicyId=${this.#name}`)
+      return this.#changeService('POST', path, this.#body(this.#config))
+    }
     const { labels, private_key: privateKey, ...config } = this.#config
     const body = { name: this.#name, ...(privateKey === undefined ? {} : { privateKey }), ...this.#body(config) }
     await this.#api.change('POST', this.path.replace(/\/[^/]+$/, ''), body)
@@ -358,6 +404,10 @@ export class TerraformResource {
       await this.#api.change('POST', `${this.path}/${actions[argument]}`, body)
     }
     if (update === undefined || changed.every((one) => Object.hasOwn(actions, one))) return
+    if (this.#table.isNetworkService) {
+      const mask = changed.map((one) => apiPath(one, this.#table.arguments[one])[0]).join()
+      return this.#changeService(update, `${this.path}?updateMask=${mask}`, this.#body(config))
+    }
     const { fingerprint } = this.#state
     const body = { name: this.#name, ...this.#body(config), ...(sendsFingerprint === true ? { fingerprint } : {}) }
     await this.#api.change(update, this.path, body)
@@ -367,6 +417,12 @@ export class TerraformResource {
   async plan(): Promise<Plan> {
     this.#state = await this.#api.get(this.path)
     return differences(this.#table.arguments, this.#config, this.#state)
+  }
+
+  async #changeService(method: string, path: string, body: Mapping): Promise<void> {
+    const { status, body: operation } = await this.#api.send(method, path, body)
+    assert.deepEqual([status, operation.done], [200, true], JSON.stringify(operation))
+    assert.ok('response' in operation, JSON.stringify(operation))
   }
 
   #body(config: Mapping): Mapping {
@@ -430,8 +486,9 @@ function isSame(wanted: unknown, found: unknown, { suppressed }: Argument): bool
   return JSON.stringify(plain(wanted)) === JSON.stringify(plain(found))
 }
 
-/** Links are compared by their names, ports as ranges, and text is compared without the spaces around it. */
+/** Links are compared by their names, ports as ranges, numbers as text, and text without the spaces around it. */
 function plain(value: unknown): unknown {
+  if (typeof value === 'number') return plain(`${value}`)
   if (typeof value !== 'string') return value
   if (/^[0-9]+$/.test(value)) return `${value}-${value}`
   return value.includes('projects/') ? value.slice(value.lastIndexOf('/') + 1) : value.trim()

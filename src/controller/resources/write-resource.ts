@@ -12,6 +12,7 @@ import { behaviours } from './behaviours.ts'
 import { errorOfProblems } from './problem-errors.ts'
 import { problemsInContext } from './problems-in-context.ts'
 import { resolveLink } from './resolve-link.ts'
+import { schemeProblems } from './scheme-problems.ts'
 import { inUse, keyOf, withFingerprint } from './stored-form.ts'
 
 /** Makes the change that stores a new resource out of a client's body. */
@@ -94,7 +95,7 @@ function changeOf(call: Call, draft: Draft, stored: StoredResource | undefined):
   const { scope, name } = key
   const whole = { ...fields, ...draft.secret }
   const candidate = { collection, scope: scopeOf(scope), name, source: '', resource: whole } as CheckedResource
-  const problems = problemsInContext(call.world, candidate)
+  const problems = [...problemsInContext(call.world, candidate), ...schemeProblems(call.world, key, candidate)]
   if (problems.length > 0) throw errorOfProblems(problems, fields)
   const id = stored?.id ?? randomId(call.world.random)
   const resource = withFingerprint(key, fields)
