@@ -134,6 +134,17 @@ test('without a target for each of them groups weigh their members, as they are 
   assert.deepEqual(weights(targeted, groupView({ members: 4, capacityScaler: 0 })), [50, 0])
 })
 
+test('a group that was off begins without a limit, however busy its hosts were meanwhile', () => {
+  const memory = new Map()
+  const limitAt = (atMs: number, given: Partial<GroupView>): number => {
+    const group = groupView({ name: 'one', maxUtilization: 0.8, utilization: { average: 0.4, atMs }, ...given })
+    return spread(serviceView([group, groupView({ name: 'other' })]), memory, atMs).groups[0].limit
+  }
+  assert.equal(limitAt(1, { connections: 500 }), Number.POSITIVE_INFINITY)
+  for (let atMs = 2; atMs < 20; atMs++) limitAt(atMs, { connections: 500 - 25 * atMs, capacityScaler: 0 })
+  assert.equal(limitAt(20, { connections: 0 }), Number.POSITIVE_INFINITY)
+})
+
 test('what was remembered of a group is forgotten with the group', () => {
   const memory = new Map()
   const [a, b] = [groupView(), groupView()]

@@ -115,10 +115,12 @@ function spreadGroup(
     group.targetConnections === undefined
       ? Number.POSITIVE_INFINITY
       : connectionLimit(group.targetConnections, group.others, view.edges, turnOf(group, memory))
+  // What a group reports while it is off says nothing about what it takes once it is on again.
+  const utilization = capacityScaler === 0 ? undefined : group.utilization
   const byUtilization =
     maxUtilization === undefined
       ? Number.POSITIVE_INFINITY
-      : utilizationLimit(memory.utilization, group.utilization, maxUtilization * capacityScaler, connections)
+      : utilizationLimit(memory.utilization, utilization, maxUtilization * capacityScaler, connections)
   const limit = Math.min(byConnections, byUtilization)
   const without = (state: GroupState): GroupSpread => ({ weight: 0, limit, state })
   if (capacityScaler === 0) return without('off')

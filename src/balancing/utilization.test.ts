@@ -109,17 +109,26 @@ test('an edge without connections of its own to a full group waits, and gets som
   assert.ok(utilizationLimit(memory, { average: 0.7, atMs: 2 }, 0.8, 0) >= 1)
 })
 
+test('a host that was busy and is idle now, without connections of this edge, gets some again', () => {
+  const memory = newUtilizationMemory()
+  assert.equal(utilizationLimit(memory, { average: 0.9, atMs: 1 }, 0.8, 0), 0)
+  assert.equal(utilizationLimit(memory, { average: 0, atMs: 2 }, 0.8, 0), 1)
+  utilizationLimit(memory, { average: 0, atMs: 3 }, 0.8, 0)
+  assert.equal(utilizationLimit(memory, { average: 0, atMs: 4 }, 0.8, 0), INFINITE)
+})
+
 test('whatever is reported, a limit is a number that is not negative, and above the target never grows', () => {
-  const report = fc.record({ average: fc.double({ min: 0, max: 1, noNaN: true }), connections: fc.nat({ max: 1000 }) })
+  const average = fc.oneof(fc.constantFrom(0, 1), fc.double({ min: 0, max: 1, noNaN: true }))
+  const report = fc.record({ average, connections: fc.oneof(fc.constant(0), fc.nat({ max: 1000 })) })
   const target = fc.double({ min: 0.01, max: 1, noNaN: true })
   fc.assert(
     fc.property(target, fc.array(report), (bound, reports) => {
       const memory = newUtilizationMemory()
       let before = INFINITE
-      for (const [atMs, { average, connections }] of reports.entries()) {
-        const limit = utilizationLimit(memory, { average, atMs }, bound, connections)
+      for (const [atMs, { average: now, connections }] of reports.entries()) {
+        const limit = utilizationLimit(memory, { average: now, atMs }, bound, connections)
         assert.ok(limit >= 0)
-        if (average > bound) assert.ok(limit <= Math.max(before, connections))
+        if (now > bound) assert.ok(limit <= Math.max(before, connections))
         before = limit
       }
     }),

@@ -53,10 +53,9 @@ export function utilizationLimit(
     const from = isHeld ? memory.limit : connections
     memory.limit = from + DAMPING * ((connections * target) / average - from)
   } else if (isHeld) {
-    memory.limit =
-      memory.calmAverages >= RELEASED_AFTER
-        ? Number.POSITIVE_INFINITY
-        : grown(memory.limit, (connections * target) / average)
+    // An idle host says 0, also where this edge has no connections: no number of them would be too many.
+    const right = average === 0 ? Number.POSITIVE_INFINITY : (connections * target) / average
+    memory.limit = memory.calmAverages >= RELEASED_AFTER ? Number.POSITIVE_INFINITY : grown(memory.limit, right)
   }
   return memory.limit
 }
