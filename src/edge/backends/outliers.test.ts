@@ -18,15 +18,17 @@ const DETECTION: OutlierDetection = {
   successRate: { minimumBackends: 5, minimumConnections: 100, deviations: 1.9, enforced: 1 },
 }
 
-function start(t: TestContext) {
+function start(t: TestContext, backendCount = 2, detection: Partial<OutlierDetection> = {}) {
   let nowMs = 1_000_000
   mock.method(performance, 'now', () => nowMs)
   mock.timers.enable({ apis: ['setInterval'] })
   t.after(() => mock.reset())
   t.after(() => mock.timers.reset())
   const table = new BackendTable(1)
-  const backends = [1, 2].map((number) => testBackend({ name: `b${number}`, address: `192.0.2.${number}` }))
-  const service = testService({ outlierDetection: DETECTION, groups: [testGroup({ backends })] })
+  const backends = Array.from({ length: backendCount }, (_, index) =>
+    testBackend({ name: `b${index + 1}`, address: `192.0.2.${index + 1}` }),
+  )
+  const service = testService({ outlierDetection: { ...DETECTION, ...detection }, groups: [testGroup({ backends })] })
   takeIds(table, { frontends: [], services: [service], healthChecks: [] })
   const ejected = new Set<string>()
   const outliers = new Outliers(
@@ -39,12 +41,12 @@ function start(t: TestContext) {
     () => {},
   )
   t.after(() => outliers.stop())
-  const [first] = placedBackends({ services: [service] }).map(({ idKey }) => idOf(table.backends, idKey))
-  const fail = (cells: Int32Array, counter: BackendCounter, times: number): void => {
+  const ids = placedBackends({ services: [service] }).map(({ idKey }) => idOf(table.backends, idKey))
+  const fail = (cells: Int32Array, counter: BackendCounter, times: number, place = 0): void => {
     for (let time = 0; time < times; time++) {
-      Atomics.add(cells, first, 1)
-      count(table.cells.counters[0], first, BackendCounter.connections)
-      count(table.cells.counters[0], first, counter)
+      Atomics.add(cells, ids[place], 1)
+      count(table.cells.counters[0], ids[place], BackendCounter.connections)
+      count(table.cells.counters[0], ids[place], counter)
     }
   }
   const pass = (durationMs: number): void => {
@@ -81,4 +83,13 @@ test('so do three that it broke before it said anything; without outlier detecti
   assert.deepEqual([...ejected], ['b1'])
   outliers.use({ services: [{ ...service, outlierDetection: undefined }] })
   assert.deepEqual([...ejected], [])
+})
+
+test('29 percent of a hundred backends are 29', (t) => {
+  const { table, service, outliers, ejected, fail, pass } = start(t, 100, { maxEjectedPart: 29 / 100 })
+  outliers.use({ services: [service] })
+  pass(1_000)
+  for (let place = 0; place < 100; place++) fail(table.cells.failuresInRow, BackendCounter.connectFailures, 3, place)
+  pass(1_000)
+  assert.equal(ejected.size, 29)
 })

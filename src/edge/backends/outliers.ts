@@ -116,17 +116,19 @@ export class Outliers {
 
 function policyOf(detection: OutlierDetection): OutlierPolicy {
   const { successRate } = detection
+  // 0.29 times 100 is less than 29.
+  const percent = (part: number): number => Math.round(100 * part)
   return {
     intervalMs: detection.intervalMs,
     baseEjectionTimeMs: detection.baseEjectionMs,
-    maxEjectionPercent: 100 * detection.maxEjectedPart,
+    maxEjectionPercent: percent(detection.maxEjectedPart),
     consecutiveGatewayFailure: detection.consecutiveGatewayFailures,
-    enforcingConsecutiveGatewayFailure: 100 * detection.enforcedConsecutiveGatewayFailures,
+    enforcingConsecutiveGatewayFailure: percent(detection.enforcedConsecutiveGatewayFailures),
     consecutiveErrors: detection.consecutiveErrors,
-    enforcingConsecutiveErrors: 100 * detection.enforcedConsecutiveErrors,
+    enforcingConsecutiveErrors: percent(detection.enforcedConsecutiveErrors),
     successRateMinimumHosts: successRate.minimumBackends,
     successRateRequestVolume: successRate.minimumConnections,
     successRateStdevFactor: 1_000 * successRate.deviations,
-    enforcingSuccessRate: 100 * successRate.enforced,
+    enforcingSuccessRate: percent(successRate.enforced),
   }
 }

@@ -52,7 +52,8 @@ function groupView({ name, region, zone, isPreferred, balancing }: BackendGroup,
 function spreadPolicy({ algorithm, failoverHealthThreshold, drainsUnhealthy, isolation }: Spreading): SpreadPolicy {
   return {
     algorithm,
-    failoverHealthThreshold: 100 * failoverHealthThreshold,
+    // 0.57 times 100 is less than 57.
+    failoverHealthThreshold: Math.round(100 * failoverHealthThreshold),
     drainsCapacity: drainsUnhealthy,
     isolation: isolation === 'NONE' ? undefined : isolation,
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mock, type TestContext, test } from 'node:test'
 import { GOOGLE_REGIONS } from '../../balancing/google-regions.ts'
 import type { BackendService } from '../../snapshot/snapshot.ts'
+import { DEFAULT_SPREADING } from '../../snapshot/spreading.ts'
 import { testBackend, testGroup, testService } from '../../snapshot/test-snapshot.ts'
 import { BackendTable } from '../balance/backend-table.ts'
 import { NO_CAP, ServiceCell } from '../balance/service-cells.ts'
@@ -119,6 +120,15 @@ test('a limit of connections is divided among edges, and never more in sum', (t)
   const without = serviceOf()
   use(without)
   assert.equal(spreads.planOf(without).service[ServiceCell.openMax], NO_CAP)
+})
+
+test('a threshold is the whole number of percent that was given', (t) => {
+  const { spreads, use } = start(t)
+  for (let percent = 1; percent < 100; percent++) {
+    const service = serviceOf({ spreading: { ...DEFAULT_SPREADING, failoverHealthThreshold: percent / 100 } })
+    use(service)
+    assert.equal(spreads.stateOf(service).view.policy.failoverHealthThreshold, percent)
+  }
 })
 
 test('regions that are measured to be nearer come first after a while, and workers get another plan', (t) => {
