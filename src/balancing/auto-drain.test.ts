@@ -57,6 +57,14 @@ test('it comes back after 60 s with 35 %, without a break', () => {
   assert.equal(pass(100, 25), '---')
 })
 
+test('where nobody else has a healthy member, those of drained groups serve', () => {
+  const drain = new TestDrain()
+  assert.equal(drain.look([20, 20, 100, 100, 100]), 'dd---')
+  assert.equal(drain.look([20, 20, 0, 0, 0]), '-----')
+  assert.equal(drain.look([20, 20, 1, 0, 0]), 'dd---')
+  assert.equal(drain.look([20, 20, 100, 100, 100], [1, 1, 0, 0, 0]), '-----')
+})
+
 test('without the policy, and once it is taken away, nobody is drained', () => {
   const drain = new TestDrain()
   drain.look([0, 100, 100])

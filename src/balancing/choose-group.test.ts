@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { GroupChooser, type GroupFilter, makeSpreadCells, writeSpread } from './choose-group.ts'
+import { GroupChooser, type GroupFilter, makeSpreadCells, type SpreadCells, writeSpread } from './choose-group.ts'
 import { rehash } from './hash.ts'
 import type { SpreadPolicy } from './policy.ts'
 import { spread } from './spread.ts'
@@ -13,6 +13,7 @@ const ALL: GroupFilter = { has: () => true }
 /** Worker and main thread in one: connections that stay, and what the view says of those that are there. */
 class TestService {
   readonly chooser: GroupChooser
+  readonly cells: SpreadCells
   readonly open: Int32Array
 
   constructor(view: ServiceView) {
@@ -20,6 +21,7 @@ class TestService {
     const now = spread(view, new Map(), 0)
     const cells = makeSpreadCells(now.levels.length, groups.length)
     writeSpread(now, cells)
+    this.cells = cells
     const ids = Int32Array.from(groups, (_, place) => 2 * place + 1)
     this.open = new Int32Array(2 * groups.length + 1)
     for (const [place, { connections }] of groups.entries()) this.open[ids[place]] = connections
@@ -196,6 +198,24 @@ test('no group of a level that has room gets more than its share by more than th
         }
       },
     ),
+  )
+})
+
+test('nothing begins at a level that has no share any more, whatever it had left', () => {
+  const health = fc.tuple(fc.integer({ min: 1, max: 10 }), fc.integer({ min: 1, max: 10 }), fc.constant(10))
+  fc.assert(
+    fc.property(fc.array(fc.tuple(health, fc.nat({ max: 5 })), { minLength: 1 }), (steps) => {
+      const viewOf = (healthy: readonly number[]): ServiceView =>
+        serviceView(
+          healthy.map((number, place) => groupView({ name: `g${place}`, region: `r${place}`, healthy: number })),
+        )
+      const service = new TestService(viewOf([10, 10, 10]))
+      for (const [healthy, count] of steps) {
+        const now = spread(viewOf(healthy), new Map(), 0)
+        writeSpread(now, service.cells)
+        for (const [place, got] of service.come(count).entries()) assert.ok(got === 0 || now.levels[place].share > 0)
+      }
+    }),
   )
 })
 

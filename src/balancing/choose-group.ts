@@ -43,7 +43,7 @@ export function writeSpread({ levels, groups }: Spread, cells: SpreadCells): voi
     // However little it is, it is not nothing.
     const part = weight === 0 ? 0 : Math.max(1, Math.round((weight / greatest) * WHOLE))
     Atomics.store(cells.weights, index, part)
-    Atomics.store(cells.limits, index, Math.min(NO_LIMIT, Math.max(0, Math.round(limit))))
+    Atomics.store(cells.limits, index, Math.min(NO_LIMIT, limit))
   }
   for (const [index, { share }] of levels.entries()) Atomics.store(cells.shares, index, Math.round(share * WHOLE))
 }
@@ -156,7 +156,8 @@ export class GroupChooser {
       const share = Atomics.load(shares, level)
       credit[level] += share
       total += share
-      if (credit[level] > credit[best]) best = level
+      // What it has left from before gives nothing to a level that has no share any more.
+      if (share > 0 && (total === share || credit[level] > credit[best])) best = level
     }
     credit[best] -= total
     return best

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { sharesOf, spread } from './spread.ts'
+import { type SpreadMemory, sharesOf, spread } from './spread.ts'
 import { groupView, levelShares, serviceView } from './test-view.ts'
 import type { GroupView } from './view.ts'
 
@@ -123,6 +123,20 @@ test('each state of a group has its name, and a group that gets nothing weighs n
   const utilization = { average: 0.9, atMs: 0 }
   assert.equal(stateOf({ maxUtilization: 0.8, utilization, connections: 5 }), 'full-utilization true')
   assert.equal(stateOf({ maxUtilization: 0.8, utilization: undefined, connections: 5 }), 'serving true')
+})
+
+test('a limit is a whole number, and a group is full at it', () => {
+  const utilization = { average: 0.9, atMs: 0 }
+  const at = (connections: number, memory: SpreadMemory) => {
+    const group = groupView({ name: 'one', maxUtilization: 0.8, utilization, connections })
+    const { limit, state } = spread(serviceView([group]), memory, 0).groups[0]
+    return [limit, state]
+  }
+  const memory: SpreadMemory = new Map()
+  // 100 + 0.5 * (100 * 0.8 / 0.9 - 100) is 94.4.
+  assert.deepEqual(at(100, memory), [94, 'full-utilization'])
+  assert.deepEqual(at(94, memory), [94, 'full-utilization'])
+  assert.deepEqual(at(93, memory), [94, 'serving'])
 })
 
 test('without a target for each of them groups weigh their members, as they are scaled', () => {

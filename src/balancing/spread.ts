@@ -65,8 +65,17 @@ export function spread(view: ServiceView, memory: SpreadMemory, nowMs: number): 
   const placed = new Set(levels.flatMap(({ groups }) => groups))
   // Numbers of connections and of members cannot be compared: where one group has no target, members count.
   const weighsTargets = used.every(({ targetConnections }) => targetConnections !== undefined)
+  const couldServe = ({ healthy, capacityScaler }: GroupView, index: number): boolean =>
+    healthy > 0 && capacityScaler > 0 && placed.has(index)
+  const isDrained = ({ name }: GroupView): boolean => memoryOf(name).drain.isDrained
+  // Few healthy members are better than none: where nobody else has any, those of drained groups serve.
+  const drains = view.groups.some((group, index) => couldServe(group, index) && !isDrained(group))
   const groups = view.groups.map((group, index) =>
-    spreadGroup(view, group, memoryOf(group.name), { weighsTargets, isPlaced: placed.has(index) }),
+    spreadGroup(view, group, memoryOf(group.name), {
+      weighsTargets,
+      isPlaced: placed.has(index),
+      isDrained: drains && isDrained(group),
+    }),
   )
   const shares = sharesOf(levels.map((level) => healthOf(level, view, groups)))
   return { levels: levels.map((level, index) => ({ ...level, share: shares[index] })), groups }
@@ -108,7 +117,7 @@ function spreadGroup(
   view: ServiceView,
   group: GroupView,
   memory: GroupMemory,
-  { weighsTargets, isPlaced }: { readonly weighsTargets: boolean; readonly isPlaced: boolean },
+  { weighsTargets, isPlaced, isDrained }: { weighsTargets: boolean; isPlaced: boolean; isDrained: boolean },
 ): GroupSpread {
   const { members, healthy, capacityScaler, connections, maxUtilization } = group
   const byConnections =
@@ -121,11 +130,12 @@ function spreadGroup(
     maxUtilization === undefined
       ? Number.POSITIVE_INFINITY
       : utilizationLimit(memory.utilization, utilization, maxUtilization * capacityScaler, connections)
-  const limit = Math.min(byConnections, byUtilization)
+  // Whole, as workers have it: who explains a group must not call it full sooner or later than they do.
+  const limit = Math.round(Math.min(byConnections, byUtilization))
   const without = (state: GroupState): GroupSpread => ({ weight: 0, limit, state })
   if (capacityScaler === 0) return without('off')
   if (!isPlaced) return without('isolated')
-  if (memory.drain.isDrained) return without('drained')
+  if (isDrained) return without('drained')
   if (healthy === 0) return without('unhealthy')
   const health = effectiveHealth(healthy, members, view.policy.failoverHealthThreshold)
   const capacity = weighsTargets ? (group.targetConnections ?? 0) : members * capacityScaler
