@@ -7,7 +7,7 @@ import type { LocalityPolicy } from '../../src/balancing/policy.ts'
 import { orderRegions } from '../../src/balancing/region-order.ts'
 import { type SpreadMemory, spread } from '../../src/balancing/spread.ts'
 import type { RankedRegion, ServiceView } from '../../src/balancing/view.ts'
-import type { Group } from './group.ts'
+import type { Group, GroupReport } from './group.ts'
 import type { Scenario, SimulatedEdge } from './scenario.ts'
 
 /** An edge of a simulated world: a main thread and its one worker. */
@@ -26,6 +26,7 @@ export class Edge {
   readonly #choices: (MemberChoice | undefined)[]
   /** `open` when the load was reported. */
   readonly #openThen: Int32Array
+  #reports: readonly GroupReport[] = []
   #reportedAtMs = 0
   /** What of the next connection has come already. */
   #arriving = 0
@@ -64,8 +65,9 @@ export class Edge {
     return whole
   }
 
-  /** The load of all groups was reported. */
-  report(second: number): void {
+  /** All groups are asked for their load. */
+  ask(second: number): void {
+    this.#reports = this.#groups.map((group) => group.report(second))
     this.#reportedAtMs = 1000 * second
     this.#openThen.set(this.open)
   }
@@ -92,7 +94,7 @@ export class Edge {
       zone: this.given.zone,
       regionOrder: this.#regionOrder,
       edges: { count: edges.length, index: this.#index },
-      groups: this.#groups.map(({ given, capacityScaler, members, reported, reportedConnections }, index) => ({
+      groups: this.#groups.map(({ given, capacityScaler, members }, index) => ({
         name: given.name,
         region: given.region,
         zone: given.zone,
@@ -102,10 +104,10 @@ export class Edge {
         healthy: members.size,
         targetConnections: targetConnections(given, given.members, capacityScaler),
         maxUtilization: given.maxUtilization,
-        utilization: reported,
+        utilization: this.#reports[index]?.utilization,
         connections: this.open[index],
         others: {
-          connections: reportedConnections - this.#openThen[index],
+          connections: (this.#reports[index]?.connections ?? 0) - this.#openThen[index],
           ownThen: this.#openThen[index],
           atMs: this.#reportedAtMs,
         },

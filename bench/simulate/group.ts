@@ -4,6 +4,9 @@ import type { LocalityPolicy } from '../../src/balancing/policy.ts'
 import type { Utilization } from '../../src/balancing/view.ts'
 import type { SimulatedGroup } from './scenario.ts'
 
+/** What a group says of its load. */
+export type GroupReport = { readonly utilization: Utilization | undefined; readonly connections: number }
+
 /** A group of a simulated world: what is so, and what edges know of it. */
 export class Group {
   readonly given: SimulatedGroup
@@ -13,9 +16,6 @@ export class Group {
   capacityScaler = 1
   /** So many members work: the first ones. */
   working: number
-  /** What edges heard last. */
-  reported: Utilization | undefined
-  reportedConnections = 0
   #detectedAt = Number.NEGATIVE_INFINITY
 
   /** @param firstId its members have the ids from here on, in `open` */
@@ -56,9 +56,10 @@ export class Group {
     return Math.min(1, (this.connections * this.given.costOfConnection) / this.working)
   }
 
-  report(second: number): void {
-    this.reported = this.working === 0 ? undefined : { average: this.utilization, atMs: 1000 * second }
-    this.reportedConnections = this.connections
+  /** What an edge hears that asks now. */
+  report(second: number): GroupReport {
+    const utilization = this.working === 0 ? undefined : { average: this.utilization, atMs: 1000 * second }
+    return { utilization, connections: this.connections }
   }
 
   #seeAll(): void {

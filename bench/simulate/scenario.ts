@@ -11,7 +11,7 @@ export type Scenario = {
   readonly seconds: number
   /** Of the clock: what happens within one step happens at once. */
   readonly stepSeconds: number
-  /** How often edges hear of the load, and spread anew; they do at once when health changes. */
+  /** How often each edge hears of the load; it does at once when health changes. It spreads anew with every step. */
   readonly reportSeconds: number
   /** From a failure, or a recovery, until edges know: interval times threshold of the health check. */
   readonly detectSeconds: number

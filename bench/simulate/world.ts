@@ -12,6 +12,8 @@ import type { Scenario } from './scenario.ts'
 const ATTEMPTS = 4
 /** So many numbers are kept of the connections of each edge to each group, step by step; those of a large world are not. */
 const KEPT_MAX = 10_000_000
+/** Longer than a limit takes to rise; see `settledLimit`. */
+const LONG_STEP_SECONDS = 10
 const SEED = 20_261_129
 
 /** Lets a scenario happen. */
@@ -40,7 +42,8 @@ class World {
   /** By step: who ends then. */
   readonly #ends = new Map<number, Connection[]>()
   #eventsPast = 0
-  #reportDue = 0
+  /** By edge: when it asks for the load again. */
+  readonly #askDue: number[]
 
   constructor(scenario: Scenario, result: Result) {
     this.#scenario = scenario
@@ -58,17 +61,25 @@ class World {
       return group
     })
     this.#edges = scenario.edges.map((given, index) => new Edge(given, index, scenario, locality, this.#groups))
+    this.#askDue = this.#edges.map(() => 0)
     this.#regionOf = scenario.groups.map(({ region }) => result.regions.indexOf(region))
   }
 
   pass(step: number): void {
-    const second = step * this.#scenario.stepSeconds
+    const { stepSeconds } = this.#scenario
+    const second = step * stepSeconds
     for (const connection of this.#ends.get(step) ?? []) this.#count(connection, -1)
     this.#ends.delete(step)
     this.#happen(second)
     // Not some: each of them has to look.
     const changed = this.#groups.filter((group) => group.detect(second))
-    if (changed.length > 0 || second >= this.#reportDue) this.#report(second)
+    if (changed.length > 0) this.#askDue.fill(second)
+    for (const [index, edge] of this.#edges.entries()) {
+      this.#ask(index, second)
+      edge.spread(second)
+      // A limit that is higher now holds some seconds later: in a long step, for all that come.
+      if (stepSeconds > LONG_STEP_SECONDS) edge.spread(second + LONG_STEP_SECONDS)
+    }
     for (const [index, edge] of this.#edges.entries()) {
       for (let count = edge.arrivals(second); count > 0; count--) this.#connect(index, step)
       this.#result.keepEdge(step, index, edge.open)
@@ -89,7 +100,7 @@ class World {
         group.work(Math.round(workingPart * group.given.members), second + detectSeconds)
       }
       if (workingPart !== undefined) this.#loseConnections()
-      this.#reportDue = second
+      this.#askDue.fill(second)
     }
   }
 
@@ -102,11 +113,13 @@ class World {
     }
   }
 
-  #report(second: number): void {
-    this.#reportDue = second + this.#scenario.reportSeconds
-    for (const group of this.#groups) group.report(second)
-    for (const edge of this.#edges) edge.report(second)
-    for (const edge of this.#edges) edge.spread(second)
+  /** Not all edges ask at the same moments. */
+  #ask(index: number, second: number): void {
+    if (second < this.#askDue[index]) return
+    const { reportSeconds, edges } = this.#scenario
+    const isFirst = second === 0
+    this.#askDue[index] = second + reportSeconds + (isFirst ? Math.floor((index * reportSeconds) / edges.length) : 0)
+    this.#edges[index].ask(second)
   }
 
   #connect(edge: number, step: number): void {

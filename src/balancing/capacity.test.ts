@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { connectionLimit, targetConnections } from './capacity.ts'
+import { connectionLimit, newLimitMemory, settledLimit, targetConnections } from './capacity.ts'
 
 test("Google's formulae: X for the group, N times X for all members, healthy or not, and the scaler of all that", () => {
   assert.equal(targetConnections({}, 5, 1), undefined)
@@ -52,4 +52,57 @@ test('whoever wants a group finds its room, however many edges there are', () =>
   let looks = 0
   for (; own < 24; looks++) own = connectionLimit(24, { connections: 0, ownThen: own }, { count: 50, index: 7 }, looks)
   assert.ok(looks < 120, `${looks}`)
+})
+
+test('a lower limit holds at once, a higher one after six seconds in which it was never less', () => {
+  const memory = newLimitMemory()
+  const at = (second: number, limit: number, count = 2): number =>
+    settledLimit(memory, limit, { count, index: 0 }, 1000 * second)
+  assert.equal(at(0, 100), 100)
+  assert.equal(at(1, 60), 60)
+  assert.deepEqual([at(2, 90), at(5, 80), at(7, 95), at(8, 95)], [60, 60, 60, 80])
+  assert.deepEqual([at(9, 95), at(13, 95), at(14, 95)], [80, 80, 95])
+  assert.deepEqual([at(15, 120), at(20, 95), at(26, 120)], [95, 95, 95])
+  assert.deepEqual([at(31, 120), at(32, 120)], [95, 120])
+  // Alone there is nobody who could have used it.
+  assert.equal(at(33, 200, 1), 200)
+})
+
+/** Edges that each ask one agent every five seconds, at moments of their own, and look once a second. */
+class TestEdges {
+  readonly #limits = [newLimitMemory(), newLimitMemory()]
+  readonly #seen = [0, 0].map(() => ({ connections: 0, ownThen: 0 }))
+  readonly open = [0, 0]
+
+  /** @param come new connections of each edge, which stay */
+  pass(second: number, askedAt: readonly number[], come: readonly number[]): void {
+    for (const index of [0, 1]) {
+      const own = this.open[index]
+      if (second % 5 === askedAt[index]) this.#seen[index] = { connections: this.open[1 - index], ownThen: own }
+      const edges = { count: 2, index }
+      const limit = connectionLimit(200, this.#seen[index], edges, 0)
+      const holds = settledLimit(this.#limits[index], limit, edges, 1000 * second)
+      this.open[index] = Math.max(own, Math.min(holds, own + come[index]))
+    }
+  }
+}
+
+test('two edges that look at different moments keep within the target, however suddenly clients come', () => {
+  const ask = fc.tuple(fc.nat({ max: 4 }), fc.nat({ max: 4 }))
+  const bursts = fc.array(fc.tuple(fc.constantFrom(0, 1, 20, 500), fc.constantFrom(0, 1, 20, 500), fc.nat({ max: 9 })))
+  fc.assert(
+    fc.property(ask, bursts, (askedAt, rounds) => {
+      const edges = new TestEdges()
+      let second = 0
+      for (const [a, b, seconds] of rounds) {
+        for (let past = 0; past < seconds; past++) edges.pass(second++, askedAt, [a, b])
+        assert.ok(edges.open[0] + edges.open[1] <= 200, `${edges.open}`)
+      }
+      // One that wants all of what is left gets most of it in time.
+      const rest = edges.open[1]
+      for (let past = 0; past < 150; past++) edges.pass(second++, askedAt, [500, 0])
+      assert.ok(edges.open[0] + rest >= 0.85 * 200, `${edges.open}`)
+    }),
+    { numRuns: 1000 },
+  )
 })

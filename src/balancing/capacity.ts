@@ -30,8 +30,9 @@ const PART_BY_USE = 0.75
  *
  * Edges share the room that is left. Most of it goes to those that use the group, in proportion, because they are the near
  * ones and would fill it; the rest is shared equally, so that every edge can begin to. Above the target all of them go
- * down in proportion. So the limits of edges that looked at the same moment never come to more than the target. Where
- * nobody knows the connections of others, each edge has its part of the target.
+ * down in proportion. So the limits of edges that looked at the same moment never come to more than the target, and those
+ * of edges that looked at different ones do not after {@link settledLimit}. Where nobody knows the connections of others,
+ * each edge has its part of the target.
  *
  * @param turn equal on all edges; what does not divide goes to other edges with another turn
  */
@@ -50,4 +51,45 @@ export function connectionLimit(
   if (room < 0) return Math.floor((own * target) / total)
   const byUse = total === 0 ? 0 : Math.floor(PART_BY_USE * room)
   return own + (byUse === 0 ? 0 : Math.floor((byUse * own) / total)) + equalPart(room - byUse)
+}
+
+/** What is remembered of the limit of a group between two looks. */
+export type LimitMemory = {
+  /** undefined: nothing yet. */
+  limit: number | undefined
+  /** The lowest of those that were higher since then, without a break; undefined: the last one was not. */
+  higher: number
+  higherSinceMs: number | undefined
+}
+
+/** By then every other edge has looked again: agents are asked every five seconds, and a look is made once a second. */
+const SETTLES_MS = 6_000
+
+/**
+ * The limit that holds: a lower one at once, a higher one only after every other edge has seen what is used of the present
+ * one.
+ *
+ * Edges look at different moments. What one has used since another looked is room for that one until it looks again, and
+ * would be given away twice.
+ */
+export function settledLimit(memory: LimitMemory, limit: number, { count }: LiveEdges, nowMs: number): number {
+  if (memory.limit === undefined || count === 1 || limit <= memory.limit) {
+    memory.limit = limit
+    memory.higherSinceMs = undefined
+  } else if (memory.higherSinceMs === undefined) {
+    memory.higher = limit
+    memory.higherSinceMs = nowMs
+  } else {
+    memory.higher = Math.min(memory.higher, limit)
+    if (nowMs - memory.higherSinceMs < SETTLES_MS) return memory.limit
+    memory.limit = memory.higher
+    memory.higher = limit
+    memory.higherSinceMs = nowMs
+  }
+  return memory.limit
+}
+
+/** The memory of a group that was not seen before. */
+export function newLimitMemory(): LimitMemory {
+  return { limit: undefined, higher: 0, higherSinceMs: undefined }
 }

@@ -167,17 +167,20 @@ test('what was remembered of a group is forgotten with the group', () => {
   assert.deepEqual([...memory.keys()], [b.name])
 })
 
-test('what does not divide goes to each edge in turn, however often edges look and however many there are', () => {
+test('what does not divide goes to each edge in turn, however often they turn and however many there are', () => {
   for (const count of [2, 5, 12, 50]) {
     const memories = Array.from({ length: count }, () => new Map())
     const got = new Set<number>()
-    for (let atMs = 0; atMs < 5000 * 20 * count; atMs += 5000) {
+    for (let atMs = 0; atMs < 10_000 * 20 * count; atMs += 10_000) {
       const others = { connections: 0, ownThen: 0, atMs }
       const group = groupView({ name: 'one', targetConnections: 1, others })
-      const limits = memories.map((memory, index) => {
-        const view = serviceView([group], {}, { edges: { count, index } })
-        return spread(view, memory, atMs).groups[0].limit
-      })
+      const look = (nowMs: number): number[] =>
+        memories.map((memory, index) => {
+          const view = serviceView([group], {}, { edges: { count, index } })
+          return spread(view, memory, nowMs).groups[0].limit
+        })
+      assert.ok(look(atMs).reduce((sum, limit) => sum + limit, 0) <= 1)
+      const limits = look(atMs + 9_000)
       assert.equal(
         limits.reduce((sum, limit) => sum + limit, 0),
         1,

@@ -1,5 +1,5 @@
 import { type DrainMemory, updateDrained } from './auto-drain.ts'
-import { connectionLimit } from './capacity.ts'
+import { connectionLimit, type LimitMemory, newLimitMemory, settledLimit } from './capacity.ts'
 import { hashText, rehash, SEED } from './hash.ts'
 import { arrangeLevels, type Level } from './levels.ts'
 import { newUtilizationMemory, type UtilizationMemory, utilizationLimit } from './utilization.ts'
@@ -47,6 +47,7 @@ export type SpreadMemory = Map<string, GroupMemory>
 export type GroupMemory = {
   readonly drain: DrainMemory
   readonly utilization: UtilizationMemory
+  readonly limit: LimitMemory
   /** Another one for each group, the same on all edges. */
   readonly firstTurn: number
 }
@@ -75,6 +76,7 @@ export function spread(view: ServiceView, memory: SpreadMemory, nowMs: number): 
       weighsTargets,
       isPlaced: placed.has(index),
       isDrained: drains && isDrained(group),
+      nowMs,
     }),
   )
   const shares = sharesOf(levels.map((level) => healthOf(level, view, groups)))
@@ -113,17 +115,22 @@ function healthOf(level: Level, { groups, policy }: ServiceView, spreads: readon
   return effectiveHealth(healthy, members, policy.failoverHealthThreshold)
 }
 
+/** What `spread` has found out about a group beside its view. */
+type GroupSituation = {
+  readonly weighsTargets: boolean
+  readonly isPlaced: boolean
+  readonly isDrained: boolean
+  readonly nowMs: number
+}
+
 function spreadGroup(
   view: ServiceView,
   group: GroupView,
   memory: GroupMemory,
-  { weighsTargets, isPlaced, isDrained }: { weighsTargets: boolean; isPlaced: boolean; isDrained: boolean },
+  { weighsTargets, isPlaced, isDrained, nowMs }: GroupSituation,
 ): GroupSpread {
   const { members, healthy, capacityScaler, connections, maxUtilization } = group
-  const byConnections =
-    group.targetConnections === undefined
-      ? Number.POSITIVE_INFINITY
-      : connectionLimit(group.targetConnections, group.others, view.edges, turnOf(group, memory))
+  const byConnections = limitByConnections(view, group, memory, nowMs)
   // What a group reports while it is off says nothing about what it takes once it is on again.
   const utilization = capacityScaler === 0 ? undefined : group.utilization
   const byUtilization =
@@ -145,6 +152,13 @@ function spreadGroup(
   return { weight, limit, state: health < 1 ? 'overflowing' : 'serving' }
 }
 
+function limitByConnections({ edges }: ServiceView, group: GroupView, memory: GroupMemory, nowMs: number): number {
+  const { targetConnections, others } = group
+  if (targetConnections === undefined) return Number.POSITIVE_INFINITY
+  const limit = connectionLimit(targetConnections, others, edges, turnOf(group, memory))
+  return settledLimit(memory.limit, limit, edges, nowMs)
+}
+
 /** Another one with each report, so that what does not divide is not always for the same edges. */
 function turnOf({ others }: GroupView, { firstTurn }: GroupMemory): number {
   // Not a sum: moments come every five seconds, and so would only every fifth edge of five.
@@ -157,6 +171,7 @@ function memoryOfGroup(memory: SpreadMemory, name: string): GroupMemory {
   const group = {
     drain: { isDrained: false, recoveredSinceMs: undefined },
     utilization: newUtilizationMemory(),
+    limit: newLimitMemory(),
     firstTurn: hashText(name, SEED) >>> 1,
   }
   memory.set(name, group)
