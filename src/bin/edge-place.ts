@@ -8,11 +8,12 @@ import { readNamedFile } from './named-file.ts'
 
 /** Where an edge is, and where regions are. @throws UsageError, ConfigurationError */
 export async function edgePlace({ localRegion, localZone, proximity, regionFile }: EdgeCommand): Promise<EdgePlace> {
-  const positions = regionFile === undefined ? GOOGLE_REGIONS : await readRegions(regionFile)
+  const positions = regionFile === undefined ? GOOGLE_REGIONS : await readPositions(regionFile)
   return { region: localRegion, zone: localZone, proximity, positions }
 }
 
-async function readRegions(path: string): Promise<ReadonlyMap<string, Position>> {
+/** Reads a file of regions as it is now. @throws UsageError, ConfigurationError */
+export async function readPositions(path: string): Promise<ReadonlyMap<string, Position>> {
   const { text } = readNamedFile('--regions', path)
   // Only here: most edges have no such file, and need no YAML.
   const { readYamlDocuments } = await import('../compute/yaml-documents.ts')

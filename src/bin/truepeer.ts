@@ -38,7 +38,7 @@ import type { Log } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
 import { connectionLimits } from './connection-limits.ts'
 import { askAboutInstance, controllerClient } from './controller-connection.ts'
-import { edgePlace } from './edge-place.ts'
+import { edgePlace, readPositions } from './edge-place.ts'
 import { readNamedFile, readNamedRoots } from './named-file.ts'
 import { programVersion } from './program-version.ts'
 import { serve } from './serve.ts'
@@ -204,7 +204,9 @@ async function runEdge(command: EdgeCommand): Promise<void> {
   const { startEdge } = await import('../edge/edge.ts')
   const { FileWatcher } = await import('./file-watcher.ts')
   const place = await edgePlace(command)
-  const watcher = configuration.isWatched ? new FileWatcher(configurationPaths(configuration)) : null
+  const { regionFile } = command
+  const watched = configurationPaths(configuration).concat(regionFile ?? [])
+  const watcher = configuration.isWatched ? new FileWatcher(watched) : null
   const limits = connectionLimits(command)
   await serveEdge(command, async (context) => {
     const options = {
@@ -219,6 +221,7 @@ async function runEdge(command: EdgeCommand): Promise<void> {
         return snapshot
       },
       readTicketKeys: () => readTicketKeyFile(configuration),
+      readPositions: async () => (regionFile === undefined ? undefined : readPositions(regionFile)),
     } as const
     const edge = await startEdge(options, context)
     watcher?.start(() => void edge.reload())
@@ -274,7 +277,12 @@ async function runFollowingEdge(command: EdgeCommand, configuration: EdgeControl
   const limits = connectionLimits(command)
   await serveEdge(command, (context) =>
     startFollowingEdge(
-      { edge: { ...settings, place, limits }, allowsLocalBackends, controller: configuration },
+      {
+        edge: { ...settings, place, limits },
+        allowsLocalBackends,
+        controller: configuration,
+        regionFile: command.regionFile,
+      },
       context,
     ),
   )

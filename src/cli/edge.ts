@@ -68,7 +68,7 @@ const configFlags = {
   ),
   watch: switchFlag(
     'watch',
-    'Apply a file of --config, --tls-cert, --tls-key or --tls-ticket-keys as soon as it changes, without SIGHUP',
+    'Apply a file of --config, --tls-cert, --tls-key, --tls-ticket-keys or --regions as soon as it changes, without SIGHUP',
   ),
   tlsTicketKeys: valueFlag(
     'tls-ticket-keys',
@@ -187,7 +187,7 @@ const commonFlags = {
   regions: valueFlag(
     'regions',
     'FILE',
-    'A YAML or JSON file with the positions of regions that Google does not have: a list "regions" with name, latitude and longitude of each',
+    'A YAML or JSON file with the positions of regions that Google does not have: a list "regions" with name, latitude and longitude of each. SIGHUP reads it again',
     parseText,
   ),
   proximity: valueFlag(

@@ -1,4 +1,5 @@
 import { formatIpAddress, type IpAddress } from '../address/ip-address.ts'
+import type { Position } from '../balancing/google-regions.ts'
 import type { LiveEdges } from '../balancing/view.ts'
 import {
   type ConnectionPage,
@@ -104,6 +105,8 @@ export type EdgeOptions = Omit<
   readonly readSnapshot: () => Snapshot
   /** Reads the ticket keys that other edges have, too, as {@link EdgeOptions.readSnapshot}; undefined, or it returns that: there are none. */
   readonly readTicketKeys?: (() => readonly TicketKey[] | undefined) | undefined
+  /** Reads where regions are, as {@link EdgeOptions.readSnapshot}, for a reload; it returns undefined: as before. */
+  readonly readPositions?: (() => Promise<ReadonlyMap<string, Position> | undefined>) | undefined
 }
 
 /** A running edge. */
@@ -361,8 +364,10 @@ class Edge implements RunningEdge {
     const startedMs = performance.now()
     try {
       const ticketKeys = this.#options.readTicketKeys?.()
+      const positions = await this.#options.readPositions?.()
       const difference = await this.#apply(this.#options.readSnapshot(), RELOAD_ROUND_MS)
       if (difference === undefined) return
+      if (positions !== undefined) this.#spreads.locate(positions)
       if (ticketKeys !== undefined) this.#tls.shareTickets(ticketKeys, false)
       this.#configuration.ok += 1
       log('info', 'configuration applied', {

@@ -56,7 +56,10 @@ test('a forwarding rule is served when its insert returns, within a second, and 
   const hosts = await hostsWithApp(t)
   const directory = testDirectory(t)
   const controller = await startController(hosts.edge, join(directory, 'data'), ADDRESSES)
-  await startEdge(hosts, controller.url, join(directory, 'state'))
+  const regionFile = join(directory, 'regions.yaml')
+  writeFileSync(regionFile, 'regions: []\n')
+  const args = ['--zone', 'us-central1-b', '--regions', regionFile]
+  const edge = await startFollowingEdge(hosts.edge, controller.url, join(directory, 'state'), args)
   await insertChain(controller, IPV4.backend, APP_PORT)
   const times: number[] = []
   for (const port of [443, 465, 587, 993]) {
@@ -70,6 +73,13 @@ test('a forwarding rule is served when its insert returns, within a second, and 
   await change(controller, 'DELETE', 'global/forwardingRules/rule-443')
   assert.equal(await callPort(hosts, 443), 'refused')
   assert.equal(await callPort(hosts, 465), 'served')
+
+  // A mistake in a file of this host keeps no configuration away.
+  writeFileSync(regionFile, 'regions: [{ name: cellar }]\n')
+  edge.program.signal('SIGHUP')
+  await edge.program.waitForLine(/Regions stay where they were: .*regions\[0\]\.latitude: it is missing/)
+  await insertRule(controller, 'rule-995', ADDRESS, 995)
+  assert.equal(await callPort(hosts, 995), 'served')
 })
 
 test('an edge reports health, what it has applied, and why it could not', async (t) => {

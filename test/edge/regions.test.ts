@@ -1,7 +1,10 @@
 // One edge with files, and plain apps as regions: what takes no controller and no agents.
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { testDirectory } from '../rig/directory.ts'
 import { startConfiguredEdge } from '../rig/edge.ts'
 import { eventually } from '../rig/eventually.ts'
 import { edgeHosts } from '../rig/hosts.ts'
@@ -11,7 +14,7 @@ import { acceptSyns, refuseSyns } from './faults.ts'
 
 const FRONTEND = `${IPV4.edge}:110`
 const APPS = [1, 2, 3].map((number) => `${IPV4.backend}:${110 + number}`)
-const [NEAR, NEXT] = APPS
+const [NEAR, NEXT, FAR] = APPS
 const ZONES = ['us-central1-b', 'europe-west1-b', 'asia-east1-b']
 /** Of the health check below. */
 const FAILOVER_MS_MAX = 1_000 * 2 + 1_000
@@ -38,7 +41,9 @@ function configuration(nearScaler = 1): object[] {
 test('a region that fails, or is drained, gives its new connections to the next nearest, and gets them back', async (t) => {
   const { client, edge, backend } = await edgeHosts(t)
   await startLineApps(backend, APPS)
-  const live = await startConfiguredEdge(t, edge, configuration(), ['--zone', 'us-central1-b'])
+  const regionFile = join(testDirectory(t), 'regions.yaml')
+  writeFileSync(regionFile, 'regions: []\n')
+  const live = await startConfiguredEdge(t, edge, configuration(), ['--zone', 'us-central1-b', '--regions', regionFile])
   assert.deepEqual(await answersOf(client, FRONTEND, 6), { [NEAR]: 6 })
   const { regions } = (await live.status()).place
   assert.deepEqual(
@@ -78,6 +83,20 @@ test('a region that fails, or is drained, gives its new connections to the next 
   const unknown = await live.ask('GET', '/why?client=209.52.88.4&frontend=other')
   assert.equal(unknown.status, 400)
   assert.match(unknown.body, /has no frontend ..other..; it has rule/)
+
+  // Europe drifts away.
+  writeFileSync(regionFile, 'regions: [{ name: europe-west1, latitude: -45, longitude: 90 }]\n')
+  assert.equal(await live.reload(configuration(0)), 'ok')
+  const order = async () => (await live.status()).place.regions.map(({ region }) => region)
+  assert.deepEqual(await order(), ['us-central1', 'asia-east1', 'europe-west1'])
+  assert.deepEqual(await answersOf(client, FRONTEND, 3), { [FAR]: 3 })
+  writeFileSync(regionFile, 'regions: [{ name: europe-west1 }]\n')
+  assert.equal(await live.reload(configuration(0)), 'failed')
+  assert.match(
+    (await live.status()).configuration.problems.join(),
+    /regions\.yaml: regions\[0\]\.latitude: it is missing/,
+  )
+  assert.deepEqual(await order(), ['us-central1', 'asia-east1', 'europe-west1'])
   open.socket.destroy()
   elsewhere.socket.destroy()
   const name = (reasonOf: string) =>

@@ -12,6 +12,7 @@ export type EdgePlace = {
   /** undefined: not known. */
   readonly region: string | undefined
   readonly zone: string | undefined
+  /** As they are at the start. */
   readonly positions: ReadonlyMap<string, Position>
   readonly proximity: ProximityKind
 }
@@ -20,6 +21,9 @@ export type EdgePlace = {
 export class RegionDistances {
   readonly #place: EdgePlace
   readonly #measured = new Proximity()
+  #positions: ReadonlyMap<string, Position>
+  /** Of the configuration in use, some more than once. */
+  #regions: readonly string[] = []
   /** All regions of the configuration in use, as the great circle has them, and as they are near. */
   #byDistance: readonly RankedRegion[] = []
   #order: readonly RankedRegion[] = []
@@ -28,6 +32,7 @@ export class RegionDistances {
 
   constructor(place: EdgePlace) {
     this.#place = place
+    this.#positions = place.positions
   }
 
   get region(): string | undefined {
@@ -44,11 +49,14 @@ export class RegionDistances {
 
   /** Has an order for the regions of this snapshot. */
   use({ services }: Pick<Snapshot, 'services'>): void {
-    const { region: own, positions } = this.#place
-    const regions = services.flatMap(({ groups }) => groups.map(({ region }) => region))
-    this.#byDistance = orderRegions(regions, own, positions)
-    this.#order = this.#ordered()
-    this.#orders.clear()
+    this.#regions = services.flatMap(({ groups }) => groups.map(({ region }) => region))
+    this.#arrange()
+  }
+
+  /** Has an order by these positions from now on. */
+  locate(positions: ReadonlyMap<string, Position>): void {
+    this.#positions = positions
+    this.#arrange()
   }
 
   /** A backend of this region has accepted the connection of a probe, within so many milliseconds. */
@@ -87,6 +95,12 @@ export class RegionDistances {
   /** The shortest time to connect to a region lately; undefined: no probe has reached one of its backends. */
   connectMsTo(region: string): number | undefined {
     return this.#measured.smallestMs(region, performance.now())
+  }
+
+  #arrange(): void {
+    this.#byDistance = orderRegions(this.#regions, this.#place.region, this.#positions)
+    this.#order = this.#ordered()
+    this.#orders.clear()
   }
 
   #ordered(): readonly RankedRegion[] {

@@ -1,4 +1,5 @@
 import { makeSpreadCells, writeSpread } from '../../balancing/choose-group.ts'
+import type { Position } from '../../balancing/google-regions.ts'
 import type { Level } from '../../balancing/levels.ts'
 import { type Spread, type SpreadMemory, spread } from '../../balancing/spread.ts'
 import type { LiveEdges, ServiceView } from '../../balancing/view.ts'
@@ -69,6 +70,13 @@ export class Spreads {
     for (const [name, cells] of this.#serviceCells) {
       if (!names.has(name) && Atomics.load(cells, ServiceCell.open) === 0) this.#serviceCells.delete(name)
     }
+    this.#refresh()
+  }
+
+  /** Regions are at these positions from now on. */
+  locate(positions: ReadonlyMap<string, Position>): void {
+    this.#sources.distances.locate(positions)
+    this.#rearrange()
     this.#refresh()
   }
 
