@@ -13,7 +13,7 @@ const GROUP = ['--instance-group', 'g', '--instance-group-zone', 'us-central1-b'
 const MANAGED = ['--global', '--protocol', 'TCP', '--load-balancing-scheme', 'EXTERNAL_MANAGED']
 
 /** `gcloud network-services service-lb-policies …`, which has to succeed; returns what it printed. */
-async function policies(gcloud: Gcloud, command: string, track?: 'beta'): Promise<string> {
+async function policies(gcloud: Gcloud, command: string, track?: 'alpha' | 'beta'): Promise<string> {
   const group = ['network-services', 'service-lb-policies']
   const words = [...(track === undefined ? [] : [track]), ...group, ...command.split(' '), '--location=global']
   const { status, stdout, stderr } = await gcloud.runAny(...words)
@@ -77,10 +77,21 @@ test('service-lb-policies: create, describe, list, update, export, import, delet
       description: 'e',
       loadBalancingAlgorithm: 'SPRAY_TO_WORLD',
     })
+    await policies(gcloud, `import pol --source=${file}`)
     await policies(gcloud, `import copy --source=${file}`)
     assert.equal((await described(gcloud, 'copy')).description, 'e')
+    await policies(gcloud, 'update copy --no-auto-capacity-drain --failover-health-threshold=80 --description=f')
+    const { autoCapacityDrain, failoverConfig, description } = await described(gcloud, 'copy')
+    assert.ok(!(autoCapacityDrain as Json | undefined)?.enable)
+    assert.deepEqual([failoverConfig, description], [{ failoverHealthThreshold: 80 }, 'f'])
+    const nearest = '--isolation-config-granularity=region --isolation-config-mode=nearest'
+    await policies(gcloud, `update iso ${nearest}`, 'alpha')
+    assert.equal(((await described(gcloud, 'iso')).isolationConfig as Json).isolationMode, 'NEAREST')
+    await policies(gcloud, 'update iso --description=later --async')
+    assert.equal((await described(gcloud, 'iso')).description, 'later')
 
-    for (const name of ['pol', 'iso', 'copy']) await policies(gcloud, `delete ${name}`)
+    for (const name of ['pol', 'iso']) await policies(gcloud, `delete ${name}`)
+    await policies(gcloud, 'delete copy --async')
     assert.equal((await policies(gcloud, 'list --format=value(name)')).trim(), '')
     const lost = await gcloud.runAny('network-services', 'service-lb-policies', 'describe', 'pol', '--location=global')
     assert.equal(lost.status, 1)
@@ -155,6 +166,19 @@ test('backend-services: each flag of the choice of a backend', { skip: noGcloud 
       ['UTILIZATION', 0.7, 50, 'DEFAULT'],
     )
 
+    const neg = ['--network-endpoint-group', 'neg', '--network-endpoint-group-zone', 'us-central1-b']
+    const kind = ['--network-endpoint-type=non-gcp-private-ip-port', '--zone', 'us-central1-b']
+    await gcloud.succeed('network-endpoint-groups', 'create', 'neg', ...kind)
+    const perEndpoint = ['--balancing-mode=CONNECTION', '--max-connections-per-endpoint=7', '--capacity-scaler=0']
+    await gcloud.succeed('backend-services', 'add-backend', 'b', '--global', ...neg, ...perEndpoint)
+    const drained = ((await service()).backends as readonly Json[])[1]
+    assert.deepEqual([drained.maxConnectionsPerEndpoint, drained.capacityScaler], [7, 0])
+    const whole = ['--max-connections=9', '--capacity-scaler=1.0']
+    await gcloud.succeed('backend-services', 'update-backend', 'b', '--global', ...neg, ...whole)
+    const ready = ((await service()).backends as readonly Json[])[1]
+    assert.deepEqual([ready.maxConnections, ready.maxConnectionsPerEndpoint, ready.capacityScaler], [9, undefined, 1])
+    await gcloud.succeed('backend-services', 'remove-backend', 'b', '--global', ...neg)
+
     // There are no flags for these: a file has them.
     const file = join(directory, 'service.yaml')
     await gcloud.succeed('backend-services', 'export', 'b', '--global', `--destination=${file}`)
@@ -196,6 +220,7 @@ test('backend-services: what Google refuses is refused in its words', { skip: no
     await gcloud.succeed('backend-services', 'add-backend', 'one', '--global', ...GROUP, ...utilization)
     const add = ['backend-services', 'add-backend', 'two', '--global']
     const create = ['backend-services', 'create', 'three']
+    const rule = ['forwarding-rules', 'create', 'rule', '--global', '--target-tcp-proxy=proxy', '--ports=110']
     const refused: readonly (readonly [args: readonly string[], words: RegExp])[] = [
       [
         [...create, ...classic, '--locality-lb-policy=MAGLEV'],
@@ -212,7 +237,13 @@ test('backend-services: what Google refuses is refused in its words', { skip: no
       ],
       [[...add, ...GROUP, ...utilization, '--preference=PREFERRED'], /A preferred backend is not supported/],
       [[...add, ...GROUP, ...utilization, '--capacity-scaler=0.05'], /'resource.backends\[0\].capacityScaler': '0.05'/],
+      [[...add, ...GROUP, ...utilization, '--capacity-scaler=0'], /0 drains the only group/],
+      [
+        [...rule, '--load-balancing-scheme=EXTERNAL_MANAGED'],
+        /Load balancing scheme EXTERNAL_MANAGED does not match the backend service load balancing scheme EXTERNAL/,
+      ],
     ]
+    await gcloud.succeed('target-tcp-proxies', 'create', 'proxy', '--backend-service', 'one')
     for (const [args, words] of refused) assert.match(await gcloud.fail(...args), words)
   })
 })
