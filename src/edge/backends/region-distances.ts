@@ -64,14 +64,11 @@ export class RegionDistances {
     this.#measured.observe(region, connectMs, performance.now())
   }
 
-  /** Takes what was measured lately into account. @returns whether the order of regions is another now */
-  measure(): boolean {
-    if (this.#place.proximity === 'distance') return false
-    const before = this.#order
+  /** Takes what was measured lately into account. */
+  measure(): void {
+    if (this.#place.proximity === 'distance') return
     this.#order = this.#ordered()
-    const isSame = this.#order.every(({ region }, place) => before[place]?.region === region)
-    if (!isSame) this.#orders.clear()
-    return !isSame
+    this.#orders.clear()
   }
 
   /** Some of the regions of the configuration in use, nearest first; the nearest of these has the rank 0. */

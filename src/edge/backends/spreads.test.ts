@@ -49,13 +49,17 @@ function start(t: TestContext, proximity: 'distance' | 'measured' = 'distance') 
     takeIds(table, { frontends: [], services: [service], healthChecks: [] })
     spreads.use({ services: [service] })
   }
+  const withdraw = (): void => spreads.use({ services: [] })
   const pass = (durationMs: number): void => {
     for (let passed = 0; passed < durationMs; passed += 1_000) {
       nowMs += 1_000
       mock.timers.tick(1_000)
     }
   }
-  return { spreads, use, facts, distances, rearranged, pass, now: () => nowMs }
+  const sleep = (durationMs: number): void => {
+    nowMs += durationMs
+  }
+  return { spreads, use, facts, distances, rearranged, pass, sleep, withdraw, now: () => nowMs }
 }
 
 const keyOf = (service: BackendService, place: number): string => placedGroups(service)[place].idKey
@@ -107,6 +111,18 @@ test('what was learnt of a group outlasts a reload, and the connections of a ser
   assert.notEqual(spreads.planOf(after).spread, spreads.planOf(before).spread)
 })
 
+test('a snapshot that comes back after another could not be applied counts connections where its workers do', (t) => {
+  const { spreads, use, withdraw } = start(t)
+  const service = serviceOf({ maxConnections: 10 })
+  use(service)
+  const { service: cells } = spreads.planOf(service)
+  withdraw()
+  use(service)
+  const changed = serviceOf({ maxConnections: 20 })
+  use(changed)
+  assert.equal(spreads.planOf(changed).service, cells)
+})
+
 test('a limit of connections is divided among edges, and never more in sum', (t) => {
   const { spreads, use } = start(t)
   const service = serviceOf({ maxConnections: 10 })
@@ -147,4 +163,22 @@ test('regions that are measured to be nearer come first after a while, and worke
     [[0], [2], [1]],
   )
   assert.equal(distances.connectMsTo('asia-east1'), 5)
+})
+
+test('a reload that comes just when the order changes gives workers another plan, too', (t) => {
+  const { spreads, use, distances, rearranged, pass, sleep } = start(t, 'measured')
+  const service = serviceOf()
+  use(service)
+  for (const [region, ms] of Object.entries({ 'us-central1': 30, 'europe-west1': 100, 'asia-east1': 5 })) {
+    distances.observe(region, ms)
+  }
+  pass(60_000)
+  assert.deepEqual(rearranged, [])
+  // Before the next tick.
+  sleep(2_000)
+  use(service)
+  const order = (): (readonly number[])[] => spreads.planOf(service).levels.map(({ groups }) => groups)
+  assert.deepEqual([rearranged, order()], [[service.name], [[0], [2], [1]]])
+  pass(10_000)
+  assert.deepEqual([rearranged, order()], [[service.name], [[0], [2], [1]]])
 })

@@ -70,13 +70,13 @@ export class Spreads {
     for (const [name, cells] of this.#serviceCells) {
       if (!names.has(name) && Atomics.load(cells, ServiceCell.open) === 0) this.#serviceCells.delete(name)
     }
+    for (const service of services) this.#remember(this.#known.get(service))
     this.#refresh()
   }
 
   /** Regions are at these positions from now on. */
   locate(positions: ReadonlyMap<string, Position>): void {
     this.#sources.distances.locate(positions)
-    this.#rearrange()
     this.#refresh()
   }
 
@@ -87,10 +87,9 @@ export class Spreads {
 
   /** What is decided about a service of the snapshot in use, and of what, at this moment. */
   stateOf(service: BackendService): { readonly view: ServiceView; readonly spread: Spread } {
-    const spreading = this.#spreadingOf(service)
     // Workers open connections all the time: what was seen last may no longer be what they choose by.
-    this.#spreadAgain(spreading)
-    return spreading
+    this.#spreadAgain(this.#spreadingOf(service))
+    return this.#spreadingOf(service)
   }
 
   /** Something has changed: all is looked at again, once, as soon as what is being done now is done. */
@@ -121,7 +120,7 @@ export class Spreads {
   }
 
   #tick(): void {
-    if (this.#sources.distances.measure()) this.#rearrange()
+    this.#sources.distances.measure()
     this.#refresh()
   }
 
@@ -133,16 +132,12 @@ export class Spreads {
     }
   }
 
-  /** The order of regions is another. */
-  #rearrange(): void {
-    for (const service of this.#used) {
-      const known = this.#known.get(service)
-      if (known === undefined) continue
-      const now = this.#start(service, known.memory)
-      if (isSameArrangement(known.plan, now.plan)) continue
-      this.#known.set(service, now)
-      this.#sources.onRearranged(service)
-    }
+  /** A snapshot that comes back, because the next one could not be applied, goes on with what its workers have. */
+  #remember(spreading: Spreading | undefined): void {
+    if (spreading === undefined) return
+    const { service, memory, plan } = spreading
+    this.#memories.set(service.name, memory)
+    this.#serviceCells.set(service.name, plan.service)
   }
 
   #spreadingOf(service: BackendService): Spreading {
@@ -158,8 +153,7 @@ export class Spreads {
   #start(service: BackendService, memory: SpreadMemory): Spreading {
     const view = this.#viewOf(service)
     const spreading = spread(view, memory, performance.now())
-    const nearest = new Set(view.regionOrder.filter(({ rank }) => rank === 0).map(({ region }) => region))
-    const isNearest = service.groups.map(({ region }) => nearest.has(region))
+    const isNearest = nearestOf(view)
     const plan = this.#plan(service, spreading.levels, isNearest)
     const started = { service, memory, plan, isNearest, view, spread: spreading }
     this.#show(started)
@@ -189,10 +183,19 @@ export class Spreads {
     }
   }
 
+  /** Looks at a service anew; where the order of regions is another, workers need another plan. */
   #spreadAgain(spreading: Spreading): void {
-    spreading.view = this.#viewOf(spreading.service)
-    spreading.spread = spread(spreading.view, spreading.memory, performance.now())
-    this.#show(spreading)
+    const { service, memory, plan } = spreading
+    const view = this.#viewOf(service)
+    const now = spread(view, memory, performance.now())
+    if (isArranged(plan, now.levels, nearestOf(view))) {
+      spreading.view = view
+      spreading.spread = now
+      this.#show(spreading)
+      return
+    }
+    this.#known.set(service, this.#start(service, memory))
+    this.#sources.onRearranged(service)
   }
 
   #show({ service, plan, view, spread: now, isNearest }: Spreading): void {
@@ -223,8 +226,24 @@ function capOf({ maxConnections }: BackendService, { count, index }: LiveEdges):
   return maxConnections === undefined ? NO_CAP : Math.floor((maxConnections + count - 1 - index) / count)
 }
 
-function isSameArrangement(a: Plan, b: Plan): boolean {
-  const textOf = ({ levels, groups }: Plan): string =>
-    JSON.stringify([levels, groups.map(({ isNearest }) => isNearest)])
-  return textOf(a) === textOf(b)
+/** By place: whether a group is of the nearest region. */
+function nearestOf({ groups, regionOrder }: ServiceView): boolean[] {
+  const nearest = new Set(regionOrder.filter(({ rank }) => rank === 0).map(({ region }) => region))
+  return groups.map(({ region }) => nearest.has(region))
+}
+
+function isArranged(plan: Plan, levels: readonly Level[], isNearest: readonly boolean[]): boolean {
+  return (
+    plan.levels.length === levels.length &&
+    plan.levels.every((level, index) => isSameLevel(level, levels[index])) &&
+    plan.groups.every((group, place) => group.isNearest === isNearest[place])
+  )
+}
+
+function isSameLevel(a: Level, b: Level): boolean {
+  return (
+    a.domain === b.domain &&
+    a.groups.length === b.groups.length &&
+    a.groups.every((place, index) => place === b.groups[index])
+  )
 }
