@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Explanation } from '../telemetry/edge-why.ts'
+import type { ChoiceDecider, Explanation } from '../telemetry/edge-why.ts'
 import { UsageError } from './flags.ts'
 import { parseStatus, whyPath } from './status.ts'
 import { formatWhy, readWhy } from './why.ts'
@@ -67,7 +67,7 @@ const EXPLANATION: Explanation = {
     endpoint: '10.128.1.2:110',
     region: 'europe-west1',
     reason: 'full',
-    isSure: true,
+    decidedBy: 'client',
   },
 }
 
@@ -88,8 +88,28 @@ test('an explanation says in which order regions come, what each group has, and 
     'It gets europe-west1-b/far/vm at 10.128.1.2:110 in europe-west1: the nearest region is at its target',
     '',
   ])
-  assert.match(formatWhy([{ ...EXPLANATION, choice: undefined }]), /^It is reset: no backend is healthy$/m)
+  const sick = EXPLANATION.groups.map((group) => ({ ...group, healthy: 0 }))
+  assert.match(
+    formatWhy([{ ...EXPLANATION, groups: sick, choice: undefined }]),
+    /^It is reset: no backend is healthy$/m,
+  )
+  assert.match(
+    formatWhy([{ ...EXPLANATION, choice: undefined }]),
+    /^It is reset: no group with a healthy backend may be/m,
+  )
   assert.match(formatWhy([{ ...EXPLANATION, openMax: 6 }]), /^It is reset: the service has as many connections/m)
+})
+
+test('it says so when more decides than was asked about', () => {
+  const lineOf = (decidedBy: ChoiceDecider): string | undefined =>
+    formatWhy([{ ...EXPLANATION, choice: EXPLANATION.choice && { ...EXPLANATION.choice, decidedBy } }])
+      .split('\n')
+      .at(-2)
+  assert.match(
+    lineOf('connection') ?? '',
+    /^Its port, or the address that it connects to, decides, too; it may get europe/,
+  )
+  assert.match(lineOf('turns') ?? '', /^Groups and backends have their turns; it may get europe/)
 })
 
 test('an answer is read whole or refused', () => {

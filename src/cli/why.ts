@@ -1,5 +1,5 @@
-import { isFlag, isListOf, isNumber, isObjectOf, isOneOf, isOptional, isText } from '../snapshot/shape.ts'
-import type { ExplainedGroup, Explanation } from '../telemetry/edge-why.ts'
+import { isListOf, isNumber, isObjectOf, isOneOf, isOptional, isText } from '../snapshot/shape.ts'
+import { CHOICE_DECIDERS, type ChoiceDecider, type ExplainedGroup, type Explanation } from '../telemetry/edge-why.ts'
 import { withoutControls } from '../text/plain-text.ts'
 import { table } from './table.ts'
 
@@ -51,7 +51,7 @@ const isExplanation = isObjectOf({
       endpoint: isText,
       region: isText,
       reason: isText,
-      isSure: isFlag,
+      decidedBy: isOneOf(...CHOICE_DECIDERS),
     }),
   ),
 })
@@ -66,6 +66,13 @@ const REASONS: Readonly<Record<string, string>> = {
   preferred: 'its group is preferred',
   spray: 'SPRAY_TO_WORLD prefers no region',
   affinity: 'SPRAY_TO_WORLD prefers no region, and the affinity of the client chose the group',
+}
+
+/** How the sentence about the choice begins. */
+const DECIDED_BY: Readonly<Record<ChoiceDecider, string>> = {
+  client: 'It gets',
+  connection: 'Its port, or the address that it connects to, decides, too; it may get',
+  turns: 'Groups and backends have their turns; it may get',
 }
 
 /** Reads what `/why` answers. @throws Error when it is no explanation of this version */
@@ -160,12 +167,16 @@ function targetOf({ target, maxUtilization }: ExplainedGroup): string {
   return bounds.length === 0 ? '-' : bounds.join(', ')
 }
 
-function choiceLine({ choice, open, openMax }: Explanation): string {
+function choiceLine({ choice, groups, open, openMax }: Explanation): string {
   if (openMax !== undefined && open >= openMax) return 'It is reset: the service has as many connections as it may'
-  if (choice === undefined) return 'It is reset: no backend is healthy'
-  const { group, backend, endpoint, region, reason, isSure } = choice
-  const who = isSure ? 'It gets' : 'Groups and backends have their turns; it may get'
-  return `${who} ${group}/${backend} at ${endpoint} in ${region === '' ? '-' : region}: ${REASONS[reason] ?? reason}`
+  if (choice === undefined) {
+    const isAnyHealthy = groups.some(({ healthy }) => healthy > 0)
+    return isAnyHealthy
+      ? 'It is reset: no group with a healthy backend may be chosen, as their states say'
+      : 'It is reset: no backend is healthy'
+  }
+  const { group, backend, endpoint, region, reason, decidedBy } = choice
+  return `${DECIDED_BY[decidedBy]} ${group}/${backend} at ${endpoint} in ${region === '' ? '-' : region}: ${REASONS[reason] ?? reason}`
 }
 
 function placeOf({ region, zone }: Explanation['edge']): string {

@@ -1,9 +1,11 @@
+import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../address/endpoint.ts'
-import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { formatIpAddress, parseIpAddress, unmapAddress } from '../address/ip-address.ts'
+import type { LocalityPolicy } from '../balancing/policy.ts'
 import type { GroupSpread, Spread } from '../balancing/spread.ts'
 import type { ServiceView } from '../balancing/view.ts'
 import type { BackendService, Frontend, Snapshot } from '../snapshot/snapshot.ts'
-import type { ExplainedGroup, Explanation, WhyAnswer, WhyQuestion } from '../telemetry/edge-why.ts'
+import type { ChoiceDecider, ExplainedGroup, Explanation, WhyAnswer, WhyQuestion } from '../telemetry/edge-why.ts'
 import { REGION_REASONS } from '../telemetry/region-reasons.ts'
 import type { RegionDistances } from './backends/region-distances.ts'
 import type { Spreads } from './backends/spreads.ts'
@@ -59,7 +61,9 @@ function refused(problem: string): WhyAnswer {
 
 function readClient(text: string): Endpoint | undefined {
   const address = parseIpAddress(text)
-  return address === undefined ? parseEndpoint(text) : { address, port: 0 }
+  const client = address === undefined ? parseEndpoint(text) : { address, port: 0 }
+  // As a worker sees it, whose sockets take clients of both families.
+  return client && { address: unmapAddress(client.address), port: client.port }
 }
 
 function explainOne(
@@ -89,7 +93,7 @@ function explainOne(
     },
     regions: view.regionOrder.map((ranked) => regionStatus(ranked, distances)),
     groups: explainGroups(view, spread),
-    affinity: chooser.explainHash(client, destination),
+    affinity: isWhole(plan.locality, client, destination) ? chooser.explainHash(client, destination) : undefined,
     open: Atomics.load(plan.service, ServiceCell.open),
     openMax: openMax === NO_CAP ? undefined : openMax,
     choice: explainChoice(chooser, plan, client, destination),
@@ -149,6 +153,18 @@ function explainChoice(
     endpoint: formatEndpoint(endpoint),
     region: group?.region ?? '',
     reason: REGION_REASONS[chooser.regionCode],
-    isSure: locality.affinity !== 'NONE',
+    decidedBy: deciderOf(locality, client, destination),
   }
+}
+
+function deciderOf(locality: LocalityPolicy, client: Endpoint, destination: Endpoint): ChoiceDecider {
+  const isLookedUp = locality.name === 'MAGLEV' || locality.name === 'RING_HASH'
+  if (!isLookedUp || locality.affinity === 'NONE') return 'turns'
+  return isWhole(locality, client, destination) ? 'client' : 'connection'
+}
+
+/** Reports whether all that is hashed of a connection is known: ports may not be, nor the address behind a wildcard. */
+function isWhole({ affinity }: LocalityPolicy, client: Endpoint, destination: Endpoint): boolean {
+  if (classifyAddress(destination.address) === 'unspecified') return false
+  return client.port !== 0 || affinity === 'CLIENT_IP' || affinity === 'CLIENT_IP_PROTO'
 }

@@ -42,7 +42,7 @@ export type Explanation = {
   readonly regions: readonly RegionStatus[]
   /** In the order in which connections come to their groups. */
   readonly groups: readonly ExplainedGroup[]
-  /** What a policy of hashes makes of the client; undefined: it makes nothing of it. */
+  /** What a policy of hashes makes of the client; undefined: nothing, or it takes more than was asked about. */
   readonly affinity: { readonly hash: string; readonly slot: number | undefined } | undefined
   /** Connections open to the service, and those above which there are no more; undefined: no limit. */
   readonly open: number
@@ -55,11 +55,18 @@ export type Explanation = {
         readonly endpoint: string
         readonly region: string
         readonly reason: string
-        /** This client gets it; else groups and backends have their turns, and this is one of them. */
-        readonly isSure: boolean
+        readonly decidedBy: ChoiceDecider
       }
     | undefined
 }
+
+/**
+ * - `client`: what was asked about decides, so that this client gets it
+ * - `connection`: so does more than was asked about, its port or the address that it connects to
+ * - `turns`: groups and backends have their turns, and this is one of those that may be next
+ */
+export const CHOICE_DECIDERS = ['client', 'connection', 'turns'] as const
+export type ChoiceDecider = (typeof CHOICE_DECIDERS)[number]
 
 export type ExplainedGroup = {
   readonly name: string

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { ipv4Address } from '../address/ip-address.ts'
+import { GOOGLE_REGIONS } from '../balancing/google-regions.ts'
+import type { BackendService } from '../snapshot/snapshot.ts'
+import { testBackend, testFrontend, testGroup, testService, testSnapshot } from '../snapshot/test-snapshot.ts'
+import type { Explanation } from '../telemetry/edge-why.ts'
+import { idOf, placedBackends, takeIds } from './backends/edge-ids.ts'
+import { LookupTables } from './backends/lookup-tables.ts'
+import { RegionDistances } from './backends/region-distances.ts'
+import { Spreads } from './backends/spreads.ts'
+import { Availability } from './balance/availability.ts'
+import { BackendTable } from './balance/backend-table.ts'
+import { BackendChooser } from './balance/choose-backend.ts'
+import { explain } from './why.ts'
+
+const FRONTEND: Endpoint = { address: ipv4Address(0xcb00710a), port: 110 }
+
+/** An edge with one service of two groups of five backends each, all of them up. */
+function start(t: TestContext, fields: Partial<BackendService>, address = '203.0.113.10') {
+  const groups = ['a', 'b'].map((name, index) => {
+    const backends = [1, 2, 3, 4, 5].map((number) => {
+      return testBackend({ name: `vm-${number}`, address: `10.128.${index}.${number}` })
+    })
+    return testGroup({ name: `us-central1-b/${name}`, backends })
+  })
+  const service = testService({ groups, ...fields })
+  const snapshot = testSnapshot([testFrontend({ name: 'rule', address, port: 110 })], [service])
+  const table = new BackendTable(1)
+  takeIds(table, snapshot)
+  for (const { idKey } of placedBackends(snapshot)) table.show(idOf(table.backends, idKey), Availability.up)
+  const place = { region: 'us-central1', zone: undefined, positions: GOOGLE_REGIONS, proximity: 'distance' } as const
+  const distances = new RegionDistances(place)
+  const spreads = new Spreads({
+    table,
+    tables: new LookupTables(),
+    distances,
+    factsOf: () => ({ members: 5, healthy: 5, utilization: undefined, others: undefined }),
+    onRearranged: () => {},
+  })
+  t.after(() => spreads.stop())
+  spreads.use(snapshot)
+  const why = (client: string): Explanation => {
+    const answer = explain({ client, frontend: undefined }, { snapshot, table, spreads, distances })
+    assert.ok(answer.kind === 'explained')
+    return answer.explanations[0]
+  }
+  /** What a worker gives the client. */
+  const chosen = (client: Endpoint, turn = 0): string => {
+    const candidate = new BackendChooser(spreads.planOf(service), table.cells, turn).first(client, FRONTEND)
+    return candidate === undefined ? '' : formatEndpoint(candidate.endpoint)
+  }
+  return { why, chosen }
+}
+
+test('a client gets what was explained, from every worker, whatever its port; and so does its address inside IPv6', (t) => {
+  const { why, chosen } = start(t, { affinity: 'CLIENT_IP', locality: { kind: 'MAGLEV' } })
+  for (let number = 1; number <= 50; number++) {
+    const { choice, affinity } = why(`198.51.100.${number}`)
+    assert.equal(choice?.decidedBy, 'client')
+    for (const turn of [0, 1, 2]) {
+      assert.equal(chosen({ address: ipv4Address(0xc6336400 + number), port: 1000 + turn }, turn), choice.endpoint)
+    }
+    const mapped = why(`::ffff:198.51.100.${number}`)
+    assert.deepEqual([mapped.choice, mapped.affinity], [choice, affinity])
+  }
+})
+
+test('where ports are hashed, too, only who gives his port is sure of his backend', (t) => {
+  const { why, chosen } = start(t, {
+    affinity: 'CLIENT_IP_PORT_PROTO',
+    locality: { kind: 'RING_HASH', minimumRingSize: 1024 },
+  })
+  const { choice, affinity } = why('198.51.100.7')
+  assert.deepEqual([choice?.decidedBy, affinity], ['connection', undefined])
+  for (const port of [1, 1025, 65_535]) {
+    const whole = why(`198.51.100.7:${port}`)
+    assert.equal(whole.choice?.decidedBy, 'client')
+    assert.match(whole.affinity?.hash ?? '', /^[0-9a-f]{8}$/)
+    assert.equal(chosen({ address: ipv4Address(0xc6336407), port }), whole.choice.endpoint)
+  }
+})
+
+test('who connects to a wildcard may get another one: the address behind it is hashed', (t) => {
+  const { why } = start(t, { affinity: 'CLIENT_IP', locality: { kind: 'MAGLEV' } }, '0.0.0.0')
+  const { choice, affinity } = why('198.51.100.7')
+  assert.deepEqual([choice?.decidedBy, affinity], ['connection', undefined])
+})
+
+test('without an affinity, and where backends have their turns in spite of one, nobody is sure', (t) => {
+  const kinds = [
+    { locality: { kind: 'ROUND_ROBIN' } },
+    { locality: { kind: 'MAGLEV' } },
+    { affinity: 'CLIENT_IP', locality: { kind: 'LEAST_REQUEST' } },
+  ] as const
+  for (const fields of kinds) assert.equal(start(t, fields).why('198.51.100.7:1025').choice?.decidedBy, 'turns')
+})
