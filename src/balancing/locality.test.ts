@@ -85,3 +85,15 @@ test('RANDOM: each has its part, within four standard deviations', () => {
   for (let turn = 0; turn < 100_000; turn++) counts[policy.pick(members, 0, [])]++
   for (const count of counts) assert.ok(Math.abs(count - 10_000) < 4 * Math.sqrt(9000), `${counts}`)
 })
+
+test('LEAST_REQUEST, RANDOM: workers, and services that have changed, do not all begin with the same members', () => {
+  for (const name of ['LEAST_REQUEST', 'RANDOM'] as const) {
+    const members = groupMembers(10)
+    const policy = { name, affinity: 'NONE', minimumRingSize: 1024 } as const
+    for (let seed = 0; seed < 100; seed++) {
+      const choice = makeMemberChoice(policy, { kind: 'none' }, seed)
+      for (let turn = 0; turn < 2; turn++) members.open[members.ids[choice.pick(members, 0, [])]]++
+    }
+    for (const id of members.ids) assert.ok(members.open[id] < 40, `${name}: ${members.open}`)
+  }
+})

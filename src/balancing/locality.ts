@@ -1,3 +1,4 @@
+import { rehash, SEED } from './hash.ts'
 import { LeastRequest } from './least-request.ts'
 import { buildMaglevTable, MAGLEV_SIZE, Maglev } from './maglev.ts'
 import type { MemberChoice } from './members.ts'
@@ -33,6 +34,8 @@ export function buildLocalityTable({ name, minimumRingSize }: LocalityPolicy, na
 export function makeMemberChoice({ name }: LocalityPolicy, table: LocalityTable, seed: number): MemberChoice {
   if (table.kind === 'maglev') return new Maglev(table.slots)
   if (table.kind === 'ring') return new RingHash(table.points)
-  if (name === 'LEAST_REQUEST') return new LeastRequest(seed)
-  return name === 'RANDOM' ? new RandomChoice(seed) : new RoundRobin(seed)
+  if (name === 'ROUND_ROBIN') return new RoundRobin(seed)
+  // Random numbers that begin with small ones are small: every worker would begin with the first members.
+  const start = rehash(SEED, seed)
+  return name === 'LEAST_REQUEST' ? new LeastRequest(start) : new RandomChoice(start)
 }
