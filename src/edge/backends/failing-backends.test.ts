@@ -20,3 +20,30 @@ test('a backend that fails for so long is told of once; one that recovers or lea
   assert.deepEqual(failed, [1])
   failing.stop()
 })
+
+test('a time that is changed counts from the beginning of the failure', (t) => {
+  let nowMs = 50_000
+  mock.method(performance, 'now', () => nowMs)
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.after(() => mock.reset())
+  t.after(() => mock.timers.reset())
+  const pass = (durationMs: number): void => {
+    nowMs += durationMs
+    mock.timers.tick(durationMs)
+  }
+  const failed: number[] = []
+  const failing = new FailingBackends((id) => failed.push(id))
+  for (const id of [1, 2, 3]) failing.note(id, true, 3_600_000)
+  pass(10_000)
+  failing.note(1, true, 15_000)
+  failing.note(2, true, 5_000)
+  pass(1)
+  assert.deepEqual(failed, [2])
+  pass(4_998)
+  assert.deepEqual(failed, [2])
+  pass(1)
+  assert.deepEqual(failed, [2, 1])
+  pass(3_585_000)
+  assert.deepEqual(failed, [2, 1, 3])
+  failing.stop()
+})
