@@ -102,7 +102,7 @@ export class Edge {
         capacityScaler,
         members: given.members,
         healthy: members.size,
-        targetConnections: targetConnections(given, given.members, capacityScaler),
+        targetConnections: targetConnections(given.maxConnections, capacityScaler),
         maxUtilization: given.maxUtilization,
         utilization: this.#reports[index]?.utilization,
         connections: this.open[index],

@@ -1,25 +1,13 @@
 import type { LiveEdges, OtherConnections } from './view.ts'
 
-/** How a backend of a service gives its target of connections; at most one of them. */
-export type ConnectionTarget = {
-  readonly maxConnections?: number | undefined
-  readonly maxConnectionsPerInstance?: number | undefined
-  readonly maxConnectionsPerEndpoint?: number | undefined
-}
-
 /**
  * The connections of the whole load balancer at which a group is full; undefined: it has no such bound.
  *
- * That of each instance or endpoint counts for all members, not only for the healthy ones, as Google has it.
+ * @param maxConnections of the group: what is given for each instance or endpoint, times all members, not only the
+ * healthy ones, as Google has it
  */
-export function targetConnections(
-  target: ConnectionTarget,
-  members: number,
-  capacityScaler: number,
-): number | undefined {
-  const perMember = target.maxConnectionsPerInstance ?? target.maxConnectionsPerEndpoint
-  const all = target.maxConnections ?? (perMember === undefined ? undefined : perMember * members)
-  return all === undefined ? undefined : all * capacityScaler
+export function targetConnections(maxConnections: number | undefined, capacityScaler: number): number | undefined {
+  return maxConnections === undefined ? undefined : maxConnections * capacityScaler
 }
 
 /** The part of the room that is shared by what each edge has already; the rest is shared equally. */

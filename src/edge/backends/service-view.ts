@@ -1,3 +1,4 @@
+import { targetConnections } from '../../balancing/capacity.ts'
 import { type LocalityPolicy, MINIMUM_RING_SIZE, type SpreadPolicy } from '../../balancing/policy.ts'
 import type { GroupView, LiveEdges, RankedRegion, ServiceView } from '../../balancing/view.ts'
 import type { BackendGroup, BackendService, Spreading } from '../../snapshot/snapshot.ts'
@@ -41,7 +42,7 @@ function groupView({ name, region, zone, isPreferred, balancing }: BackendGroup,
     capacityScaler,
     members,
     healthy,
-    targetConnections: maxConnections === undefined ? undefined : maxConnections * capacityScaler,
+    targetConnections: targetConnections(maxConnections, capacityScaler),
     maxUtilization,
     utilization,
     connections,
