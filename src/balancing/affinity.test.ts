@@ -32,6 +32,25 @@ test('CLIENT_IP_PROTO is another hash of the same, CLIENT_IP_PORT_PROTO looks at
   assert.equal(affinityHash('NONE', client, frontend), byPort)
 })
 
+test('every version has the same hash of a connection: another one would send all clients elsewhere', () => {
+  const hashes = (['CLIENT_IP', 'CLIENT_IP_PROTO', 'CLIENT_IP_PORT_PROTO'] as const).map((affinity) => [
+    affinityHash(affinity, client, frontend),
+    affinityHash(affinity, endpoint('[2001:db8::7]:40000'), endpoint('[2001:db8::1]:443')),
+  ])
+  assert.deepEqual(hashes, [
+    [-515_815_409, -2_124_159_712],
+    [1_766_144_135, 880_934_312],
+    [73_633_738, 566_344_462],
+  ])
+})
+
+test('an IPv4 address inside IPv6 is the same client, and the same frontend', () => {
+  const hash = affinityHash('CLIENT_IP_PORT_PROTO', client, frontend)
+  const mapped = endpoint('[::ffff:198.51.100.7]:40000')
+  assert.equal(affinityHash('CLIENT_IP_PORT_PROTO', mapped, endpoint('[::ffff:203.0.113.10]:443')), hash)
+  assert.notEqual(affinityHash('CLIENT_IP_PORT_PROTO', endpoint('[::fffe:c633:6407]:40000'), frontend), hash)
+})
+
 test('every word of an IPv6 address counts, and a hash is a signed integer of 32 bits', () => {
   const words = fc.tuple(fc.integer(), fc.integer(), fc.integer(), fc.integer())
   fc.assert(

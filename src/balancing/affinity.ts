@@ -1,5 +1,5 @@
 import type { Endpoint } from '../address/endpoint.ts'
-import type { IpAddress } from '../address/ip-address.ts'
+import { type IpAddress, isMappedAddress } from '../address/ip-address.ts'
 import { finishHash, mixWord, SEED } from './hash.ts'
 import type { SessionAffinity } from './policy.ts'
 
@@ -22,6 +22,10 @@ export function affinityHash(affinity: SessionAffinity, client: Endpoint, destin
   return finishHash(hash)
 }
 
-function mixAddress(hash: number, { family, w0, w1, w2, w3 }: IpAddress): number {
-  return family === 4 ? mixWord(hash, w3) : mixWord(mixWord(mixWord(mixWord(hash, w0), w1), w2), w3)
+/** An IPv4 address inside IPv6, as a header may have it, is the same client as without. */
+function mixAddress(hash: number, address: IpAddress): number {
+  const { family, w0, w1, w2, w3 } = address
+  return family === 4 || isMappedAddress(address)
+    ? mixWord(hash, w3)
+    : mixWord(mixWord(mixWord(mixWord(hash, w0), w1), w2), w3)
 }
