@@ -3,9 +3,11 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { LeastRequest } from './least-request.ts'
 import { buildLocalityTable, makeMemberChoice } from './locality.ts'
+import { buildMaglevTable, MAGLEV_SIZE, maglevSlot } from './maglev.ts'
 import type { MemberChoice } from './members.ts'
 import { LOCALITY_POLICIES } from './policy.ts'
 import { RandomChoice } from './random.ts'
+import { buildRing } from './ring-hash.ts'
 import { RoundRobin } from './round-robin.ts'
 import { groupMembers, memberNames } from './test-members.ts'
 
@@ -96,4 +98,44 @@ test('LEAST_REQUEST, RANDOM: workers, and services that have changed, do not all
     }
     for (const id of members.ids) assert.ok(members.open[id] < 40, `${name}: ${members.open}`)
   }
+})
+
+for (const name of ['MAGLEV', 'RING_HASH'] as const) {
+  test(`${name}: who was tried is passed over as one that may not be chosen, so that every worker tries the same next`, () => {
+    const policy = { name, affinity: 'CLIENT_IP', minimumRingSize: 1024 } as const
+    const choice = makeMemberChoice(policy, buildLocalityTable(policy, memberNames(COUNT)), 0)
+    const members = groupMembers(COUNT)
+    for (let hash = 0; hash < 200; hash++) {
+      const tried: number[] = []
+      members.show(() => true)
+      const nexts = [0, 1, 2, 3].map(() => {
+        const place = choice.pick(members, hash, tried)
+        tried.push(members.ids[place])
+        return place
+      })
+      for (const [attempt, next] of nexts.entries()) {
+        members.show((place) => !nexts.slice(0, attempt).includes(place))
+        assert.equal(choice.pick(members, hash, []), next)
+      }
+    }
+  })
+}
+
+test('every version looks up the same: edges of two versions send a client to the same member', () => {
+  const slots = new Uint16Array(MAGLEV_SIZE)
+  buildMaglevTable(['a', 'b', 'c'], slots)
+  assert.deepEqual(
+    [0, 1, 2, 3, 1000, 65_536].map((slot) => slots[slot]),
+    [1, 2, 0, 0, 2, 2],
+  )
+  const slotsOf = (attempt: number): number[] => [1, 2, 3].map((hash) => maglevSlot(hash, attempt, MAGLEV_SIZE))
+  assert.deepEqual(
+    [slotsOf(0), slotsOf(1)],
+    [
+      [17_446, 37_551, 32_000],
+      [26_126, 26_701, 33_728],
+    ],
+  )
+  const points = [199_358_262_214_657, 203_530_154_737_664, 215_602_292_916_225, 270_219_571_691_520]
+  assert.deepEqual([...buildRing(['a', 'b'], 4)], points)
 })

@@ -5,6 +5,7 @@ import { eventually } from '../../../test/rig/eventually.ts'
 import type { LoadReport } from '../../proxy-protocol/load-report.ts'
 import { type BackendGroup, EMPTY_SNAPSHOT, type HealthCheck, type Snapshot } from '../../snapshot/snapshot.ts'
 import { testBackend, testFrontend, testGroup, testHealthCheck, testService } from '../../snapshot/test-snapshot.ts'
+import type { Log } from '../../telemetry/log.ts'
 import { Availability } from '../balance/availability.ts'
 import { BackendTable } from '../balance/backend-table.ts'
 import { BackendStates } from './backend-states.ts'
@@ -49,9 +50,12 @@ function snapshotOf(port: number, check: HealthCheck | undefined, group: Partial
   }
 }
 
-function makeStates(t: TestContext): { readonly table: BackendTable; readonly states: BackendStates } {
+function makeStates(
+  t: TestContext,
+  log: Log = () => {},
+): { readonly table: BackendTable; readonly states: BackendStates } {
   const table = new BackendTable(1)
-  const states = new BackendStates(table, () => {}, [], NO_ACTIONS)
+  const states = new BackendStates(table, log, [], NO_ACTIONS)
   t.after(() => states.stop())
   return { table, states }
 }
@@ -95,12 +99,19 @@ test('a backend stays up while a changed health check has no result, and one tha
 })
 
 test('a backend whose app does not listen is down, as its agent says; how busy it is counts for its group only', async (t) => {
-  for (const [load, expected] of [
-    [{ ...LOAD, cpu_utilization: 0.9 }, Availability.up],
-    [{ ...LOAD, app_listening: false }, Availability.down],
+  for (const [load, expected, says] of [
+    [{ ...LOAD, cpu_utilization: 0.9 }, Availability.up, []],
+    [
+      { ...LOAD, app_listening: false },
+      Availability.down,
+      ['the app of a backend does not listen: it gets no connections'],
+    ],
   ] as const) {
     const { port } = await startApp(t, load)
-    const { table, states } = makeStates(t)
+    const said: string[] = []
+    const { table, states } = makeStates(t, (_, message) => {
+      if (message.includes(' app ')) said.push(message)
+    })
     const snapshot = snapshotOf(port, CHECK, { balancing: BALANCING })
     takeIds(table, snapshot)
     await states.prepare(snapshot, 1_000)
@@ -108,6 +119,7 @@ test('a backend whose app does not listen is down, as its agent says; how busy i
     const [{ idKey }] = placedBackends(snapshot)
     await eventually('it is known', () => states.state(idKey)?.load !== undefined)
     assert.equal(availability(table, snapshot), expected)
+    assert.deepEqual(said, says)
   }
 })
 

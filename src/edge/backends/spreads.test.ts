@@ -112,15 +112,19 @@ test('what was learnt of a group outlasts a reload, and the connections of a ser
 })
 
 test('a snapshot that comes back after another could not be applied counts connections where its workers do', (t) => {
-  const { spreads, use, withdraw } = start(t)
-  const service = serviceOf({ maxConnections: 10 })
+  const { spreads, use, withdraw, facts, now } = start(t)
+  const service = serviceOf({ maxConnections: 10 }, 0.8)
+  facts.set(keyOf(service, 2), { ...HEALTHY, utilization: { average: 0.9, atMs: now() } })
   use(service)
   const { service: cells } = spreads.planOf(service)
   withdraw()
   use(service)
-  const changed = serviceOf({ maxConnections: 20 })
+  const changed = serviceOf({ maxConnections: 20 }, 0.8)
+  facts.clear()
+  facts.set(keyOf(service, 2), { ...HEALTHY, utilization: { average: 0.7, atMs: now() } })
   use(changed)
   assert.equal(spreads.planOf(changed).service, cells)
+  assert.equal(spreads.stateOf(changed).spread.groups[2].state, 'full-utilization', 'it is remembered')
 })
 
 test('a limit of connections is divided among edges, and never more in sum', (t) => {

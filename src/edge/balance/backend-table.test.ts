@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { RegionCode } from '../../telemetry/region-reasons.ts'
 import { Availability } from './availability.ts'
 import { BackendCounter, BackendTable, count, FRONTENDS_MAX, FrontendCounter, IdSpace } from './backend-table.ts'
 
@@ -59,6 +60,9 @@ test('counters are the sum over all workers', () => {
   assert.equal(table.readBackend(3, BackendCounter.bytesFromBackend), 0)
   count(table.cells.frontendCounters[1], FRONTENDS_MAX - 1, FrontendCounter.refused)
   assert.equal(table.readFrontend(FRONTENDS_MAX - 1, FrontendCounter.refused), 1)
+  count(table.cells.groupCounters[0], 5, RegionCode.full)
+  count(table.cells.groupCounters[1], 5, RegionCode.full, 2)
+  assert.deepEqual([table.readGroup(5, RegionCode.full), table.readGroup(5, RegionCode.nearest)], [3, 0])
 })
 
 test('an id comes to another key only when all are taken and no connection uses it, and its counters begin at 0', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { formatEndpoint } from '../../address/endpoint.ts'
+import type { LocalityPolicyName, SessionAffinity } from '../../balancing/policy.ts'
 import { endpointOf } from '../../dataplane/connection/test-loop.ts'
 import { REGION_REASONS } from '../../telemetry/region-reasons.ts'
 import { type TestGroup, TestPlan, type TestPlanOptions } from '../test-plan.ts'
@@ -264,6 +265,16 @@ test('with an affinity every worker gives a client the same backend, whatever it
     before.map((_, number) => one.take(client(number))),
     before,
   )
+})
+
+test('where a client connects to is asked for wherever it is hashed: for the group, for the backend, or for both', () => {
+  const usesHash = (name: LocalityPolicyName, affinity: SessionAffinity): boolean =>
+    start([{ count: 1 }], { locality: { name, affinity, minimumRingSize: 1 } }).chooser.usesHash
+  assert.equal(usesHash('ROUND_ROBIN', 'NONE'), false)
+  assert.equal(usesHash('MAGLEV', 'NONE'), true)
+  assert.equal(usesHash('RING_HASH', 'NONE'), true)
+  assert.equal(usesHash('ROUND_ROBIN', 'CLIENT_IP'), true)
+  assert.equal(usesHash('MAGLEV', 'CLIENT_IP'), true)
 })
 
 test('a further attempt of a sticky client goes to another backend, and to its own group first', () => {
