@@ -85,6 +85,23 @@ test('so do three that it broke before it said anything; without outlier detecti
   assert.deepEqual([...ejected], [])
 })
 
+test('connections that fail after their backend was ejected do not count when it is back', (t) => {
+  const { table, service, outliers, ejected, fail, pass } = start(t)
+  outliers.use({ services: [service] })
+  pass(1_000)
+  fail(table.cells.failuresInRow, BackendCounter.connectFailures, 3)
+  pass(1_000)
+  fail(table.cells.failuresInRow, BackendCounter.connectFailures, 50)
+  pass(31_000)
+  assert.deepEqual([...ejected], [])
+  fail(table.cells.failuresInRow, BackendCounter.connectFailures, 2)
+  pass(1_000)
+  assert.deepEqual([...ejected], [])
+  fail(table.cells.failuresInRow, BackendCounter.connectFailures, 1)
+  pass(1_000)
+  assert.deepEqual([...ejected], ['b1'])
+})
+
 test('29 percent of a hundred backends are 29', (t) => {
   const { table, service, outliers, ejected, fail, pass } = start(t, 100, { maxEjectedPart: 29 / 100 })
   outliers.use({ services: [service] })

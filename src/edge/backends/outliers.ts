@@ -85,6 +85,8 @@ export class Outliers {
       const isEjected = states.get(ids[index])?.ejectedAtMs !== undefined
       const wasEjected = this.#states.state(placed.idKey)?.isEjected ?? false
       if (isEjected === wasEjected) continue
+      // Connections that had begun before may have failed since: it begins anew.
+      if (!isEjected) this.#table.forgiveBackend(ids[index])
       this.#states.eject(placed, isEjected)
       const fields = { backend: placed.key }
       if (isEjected) this.#log('warn', 'backend ejected: too many of its connections fail', fields)
