@@ -208,7 +208,7 @@ class Edge implements RunningEdge {
     this.#tls = new FrontendTlsStore(options.handshakeTimeoutMs, context.log)
     this.#frontends = new Frontends(options, pool, table, this.#tls, context.inherited)
     this.#states = new BackendStates(table, context.log, options.sourceAddresses, {
-      onChange: () => this.#spreads.touch(),
+      onChange: (service) => this.#spreads.touch([service]),
       onFailed: (id) => pool.endConnections([id], 'backend-unhealthy'),
       onReach: (region, connectMs) => this.#distances.observe(region, connectMs),
     })

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatIpAddress, type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import type { LoadReport } from '../../proxy-protocol/load-report.ts'
-import { EMPTY_SNAPSHOT, type Snapshot } from '../../snapshot/snapshot.ts'
+import { type BackendService, EMPTY_SNAPSHOT, type Snapshot } from '../../snapshot/snapshot.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { Availability } from '../balance/availability.ts'
 import type { BackendTable } from '../balance/backend-table.ts'
@@ -37,8 +37,8 @@ export type BackendState = {
 
 /** What follows from what is found out, beside the availability of backends. */
 export type StateActions = {
-  /** A backend has another availability. */
-  readonly onChange: () => void
+  /** A backend of this service, in the configuration in use, has another availability. */
+  readonly onChange: (service: BackendService) => void
   /** The health check of a backend has failed for as long as its service allows connections to go on. */
   readonly onFailed: (id: number) => void
   /** A backend of this region has accepted the connection of a probe, within so many milliseconds. */
@@ -311,7 +311,6 @@ export class BackendStates {
   }
 
   #show(changed: readonly Tracked[] | undefined): void {
-    let hasChanged = false
     for (const tracked of changed ?? []) {
       const state = tracked.healthKey === undefined ? 'HEALTHY' : this.#checks.state(tracked.healthKey)?.state
       if (state !== undefined && state !== 'UNKNOWN' && state !== tracked.health) {
@@ -320,10 +319,10 @@ export class BackendStates {
       }
       tracked.group.isStale = true
       this.#failing.note(tracked.id, tracked.health === 'UNHEALTHY', tracked.placed.service.closeOnFailureMs)
-      hasChanged = this.#table.show(tracked.id, this.#availabilityOf(tracked)) || hasChanged
+      // What else there is to know, such as a load, can wait for the next look.
+      const hasChanged = this.#table.show(tracked.id, this.#availabilityOf(tracked))
+      if (hasChanged) this.#actions.onChange(tracked.placed.service)
     }
-    // What else there is to know, such as a load, can wait for the next look.
-    if (hasChanged) this.#actions.onChange()
   }
 
   #availabilityOf(tracked: Tracked): Availability {

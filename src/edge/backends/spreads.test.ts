@@ -30,6 +30,7 @@ function start(t: TestContext, proximity: 'distance' | 'measured' = 'distance') 
   t.after(() => mock.timers.reset())
   const table = new BackendTable(1)
   const facts = new Map<string, Omit<GroupFacts, 'connections'>>()
+  const asked = new Set<string>()
   const rearranged: string[] = []
   const distances = new RegionDistances({
     region: 'us-central1',
@@ -41,13 +42,16 @@ function start(t: TestContext, proximity: 'distance' | 'measured' = 'distance') 
     table,
     tables: new LookupTables(),
     distances,
-    factsOf: (key) => facts.get(key) ?? HEALTHY,
+    factsOf: (key) => {
+      asked.add(key)
+      return facts.get(key) ?? HEALTHY
+    },
     onRearranged: ({ name }) => rearranged.push(name),
   })
   t.after(() => spreads.stop())
-  const use = (service: BackendService): void => {
-    takeIds(table, { frontends: [], services: [service], healthChecks: [] })
-    spreads.use({ services: [service] })
+  const use = (...services: readonly BackendService[]): void => {
+    takeIds(table, { frontends: [], services, healthChecks: [] })
+    spreads.use({ services })
   }
   const withdraw = (): void => spreads.use({ services: [] })
   const pass = (durationMs: number): void => {
@@ -59,7 +63,7 @@ function start(t: TestContext, proximity: 'distance' | 'measured' = 'distance') 
   const sleep = (durationMs: number): void => {
     nowMs += durationMs
   }
-  return { spreads, use, facts, distances, rearranged, pass, sleep, withdraw, now: () => nowMs }
+  return { spreads, use, facts, asked, distances, rearranged, pass, sleep, withdraw, now: () => nowMs }
 }
 
 const keyOf = (service: BackendService, place: number): string => placedGroups(service)[place].idKey
@@ -80,8 +84,8 @@ test('levels are the regions, nearest first, and cells say where connections beg
   const shares = (): boolean[] => [...plan.spread.shares].map((share) => share > 0)
   assert.deepEqual(shares(), [true, false, false])
   facts.set(keyOf(service, 2), { ...HEALTHY, healthy: 0 })
-  spreads.touch()
-  spreads.touch()
+  spreads.touch([service])
+  spreads.touch([service])
   mock.timers.tick(0)
   assert.deepEqual(shares(), [false, true, false])
 })
@@ -94,6 +98,23 @@ test('what is told of a service is what is so now, not what was seen last', (t) 
   assert.equal(stateOf(2), 'serving')
   facts.set(keyOf(service, 2), { ...HEALTHY, healthy: 0 })
   assert.equal(stateOf(2), 'unhealthy')
+})
+
+test('a change of one service costs nothing for the others, nor for one that is no longer in use', (t) => {
+  const { spreads, use, facts, asked } = start(t)
+  const services = [serviceOf({ name: 'one' }), serviceOf({ name: 'two' })]
+  use(...services)
+  asked.clear()
+  facts.set(keyOf(services[0], 2), { ...HEALTHY, healthy: 0 })
+  spreads.touch([services[0]])
+  mock.timers.tick(0)
+  assert.deepEqual([...spreads.planOf(services[0]).spread.shares].map(Boolean), [false, true, false])
+  assert.deepEqual([...asked].sort(), [0, 1, 2].map((place) => keyOf(services[0], place)).sort())
+  spreads.touch([services[0]])
+  use(services[1])
+  asked.clear()
+  mock.timers.tick(0)
+  assert.deepEqual([...asked], [])
 })
 
 test('what was learnt of a group outlasts a reload, and the connections of a service are counted on', (t) => {

@@ -46,13 +46,14 @@ export class Spreads {
   readonly #sources: SpreadSources
   /** Those of snapshots that may still come back are kept, with the cells that workers have. */
   readonly #known = new WeakMap<BackendService, Spreading>()
-  #used: readonly BackendService[] = []
+  #used: ReadonlySet<BackendService> = new Set()
   /** By service: what is remembered of its groups, also when it changes. */
   #memories = new Map<string, SpreadMemory>()
   /** By service: its connections are counted there, whatever becomes of its plan. */
   readonly #serviceCells = new Map<string, Int32Array>()
   #edges: LiveEdges = { count: 1, index: 0 }
-  #isDue = false
+  /** To be looked at anew as soon as what is being done now is done. */
+  #due = new Set<BackendService>()
   readonly #timer: NodeJS.Timeout
 
   constructor(sources: SpreadSources) {
@@ -63,7 +64,7 @@ export class Spreads {
 
   /** Spreads the services of this snapshot, which all have ids, and no others from now on. */
   use({ services }: Pick<Snapshot, 'services'>): void {
-    this.#used = services
+    this.#used = new Set(services)
     this.#sources.distances.use({ services })
     const names = new Set(services.map(({ name }) => name))
     this.#memories = new Map([...this.#memories].filter(([name]) => names.has(name)))
@@ -71,13 +72,13 @@ export class Spreads {
       if (!names.has(name) && Atomics.load(cells, ServiceCell.open) === 0) this.#serviceCells.delete(name)
     }
     for (const service of services) this.#remember(this.#known.get(service))
-    this.#refresh()
+    this.#refresh(this.#used)
   }
 
   /** Regions are at these positions from now on. */
   locate(positions: ReadonlyMap<string, Position>): void {
     this.#sources.distances.locate(positions)
-    this.#refresh()
+    this.#refresh(this.#used)
   }
 
   /** The plan of a service of the snapshot in use. */
@@ -92,13 +93,19 @@ export class Spreads {
     return this.#spreadingOf(service)
   }
 
-  /** Something has changed: all is looked at again, once, as soon as what is being done now is done. */
-  touch(): void {
-    if (this.#isDue) return
-    this.#isDue = true
+  /**
+   * Something of these services has changed: they are looked at again, each once, as soon as what is being done now is
+   * done. Others cost nothing, so that many changes cost no more with many services.
+   */
+  touch(services: Iterable<BackendService>): void {
+    const isFirst = this.#due.size === 0
+    for (const service of services) this.#due.add(service)
+    if (!isFirst || this.#due.size === 0) return
     setImmediate(() => {
-      this.#isDue = false
-      this.#refresh()
+      const due = this.#due
+      this.#due = new Set()
+      // Another snapshot may be in use by now.
+      this.#refresh([...due].filter((service) => this.#used.has(service)))
     })
   }
 
@@ -106,7 +113,7 @@ export class Spreads {
   shareWith(edges: LiveEdges): void {
     if (edges.count === this.#edges.count && edges.index === this.#edges.index) return
     this.#edges = edges
-    this.touch()
+    this.touch(this.#used)
   }
 
   /** See {@link shareWith}. */
@@ -116,16 +123,16 @@ export class Spreads {
 
   stop(): void {
     clearInterval(this.#timer)
-    this.#used = []
+    this.#used = new Set()
   }
 
   #tick(): void {
     this.#sources.distances.measure()
-    this.#refresh()
+    this.#refresh(this.#used)
   }
 
-  #refresh(): void {
-    for (const service of this.#used) {
+  #refresh(services: Iterable<BackendService>): void {
+    for (const service of services) {
       const known = this.#known.get(service)
       if (known === undefined) this.#spreadingOf(service)
       else this.#spreadAgain(known)
