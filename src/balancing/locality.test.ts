@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { rehash } from './hash.ts'
 import { LeastRequest } from './least-request.ts'
 import { buildLocalityTable, makeMemberChoice } from './locality.ts'
 import { buildMaglevTable, MAGLEV_SIZE, maglevSlot } from './maglev.ts'
@@ -118,6 +119,18 @@ for (const name of ['MAGLEV', 'RING_HASH'] as const) {
         assert.equal(choice.pick(members, hash, []), next)
       }
     }
+  })
+}
+
+for (const name of ['MAGLEV', 'RING_HASH'] as const) {
+  test(`${name}: where hardly anybody is left, they share`, () => {
+    const policy = { name, affinity: 'CLIENT_IP', minimumRingSize: 1024 } as const
+    const choice = makeMemberChoice(policy, buildLocalityTable(policy, memberNames(1000)), 0)
+    const members = groupMembers(1000)
+    members.show((place) => place === 250 || place === 750)
+    let first = 0
+    for (let hash = 0; hash < 2000; hash++) if (choice.pick(members, rehash(hash, 1), []) === 250) first++
+    assert.ok(Math.abs(first - 1000) < 300, `${first}`)
   })
 }
 

@@ -53,6 +53,19 @@ test('the order of the names makes no difference', () => {
   }
 })
 
+test('members at one point are told apart by their names, and a large ring takes no time that clients would feel', (t) => {
+  const names = memberNames(30)
+  const began = performance.now()
+  const ring = buildRing(names, 2 ** 18)
+  t.diagnostic(`${ring.length} points in ${(performance.now() - began).toFixed(0)} ms`)
+  const reversed = buildRing(names.toReversed(), 2 ** 18)
+  const pointOf = (value: number): number => Math.floor(value / 65_536)
+  // Of so many some are at the same point, as the birthday problem has it.
+  assert.ok(ring.every((value, at) => at === 0 || pointOf(value) > pointOf(ring[at - 1])))
+  assert.ok(ring.every((value, at) => pointOf(value) === pointOf(reversed[at])))
+  assert.ok(ring.every((value, at) => (value % 65_536) + (reversed[at] % 65_536) === 29))
+})
+
 test('with one member left of a thousand everybody finds it, and with none nobody', () => {
   const members = groupMembers(1000)
   const ring = new RingHash(buildRing(memberNames(1000), 1024))

@@ -19,19 +19,18 @@ export function buildRing(names: readonly string[], minimumSize: number): Float6
   const each = pointsOfEach(names.length, minimumSize)
   const ring = new Float64Array(new SharedArrayBuffer(8 * each * names.length))
   const order = [...names.keys()].sort((a, b) => compareTexts(names[a], names[b]))
-  let at = 0
-  const taken = new Set<number>()
-  for (const place of order) {
+  for (const [rank, place] of order.entries()) {
     const seed = hashText(names[place], SEED)
-    for (let point = 0; point < each; point++) {
-      let hash = rehash(seed, point) >>> 0
-      // Two members at one point: the one whose name comes later goes on, whatever their places are.
-      while (taken.has(hash)) hash = (hash + 1) >>> 0
-      taken.add(hash)
-      ring[at++] = hash * PLACES + place
-    }
+    for (let point = 0; point < each; point++) ring[rank * each + point] = (rehash(seed, point) >>> 0) * PLACES + rank
   }
-  return ring.sort()
+  ring.sort()
+  for (let at = 0, last = -1; at < ring.length; at++) {
+    // Several members at one point: those whose names come later go on, whatever their places are.
+    const hash = Math.max(Math.floor(ring[at] / PLACES), last + 1)
+    ring[at] = hash * PLACES + order[ring[at] % PLACES]
+    last = hash
+  }
+  return ring
 }
 
 /** A power of two: so it is rarely another one when members come and go, for then many connections would move. */
