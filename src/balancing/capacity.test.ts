@@ -55,16 +55,18 @@ test('whoever wants a group finds its room, however many edges there are', () =>
 
 test('a lower limit holds at once, a higher one after six seconds in which it was never less', () => {
   const memory = newLimitMemory()
-  const at = (second: number, limit: number, count = 2): number =>
-    settledLimit(memory, limit, { count, index: 0 }, 1000 * second)
+  const at = (second: number, limit: number, count = 2, own = 0): number =>
+    settledLimit(memory, limit, own, { count, index: 0 }, 1000 * second)
   assert.equal(at(0, 100), 100)
   assert.equal(at(1, 60), 60)
   assert.deepEqual([at(2, 90), at(5, 80), at(7, 95), at(8, 95)], [60, 60, 60, 80])
   assert.deepEqual([at(9, 95), at(13, 95), at(14, 95)], [80, 80, 95])
   assert.deepEqual([at(15, 120), at(20, 95), at(26, 120)], [95, 95, 95])
   assert.deepEqual([at(31, 120), at(32, 120)], [95, 120])
+  // Others have to see what is used by then.
+  assert.deepEqual([at(33, 140), at(38, 140, 2, 20), at(40, 140, 2, 20), at(44, 140, 2, 20)], [120, 120, 120, 140])
   // Alone there is nobody who could have used it.
-  assert.equal(at(33, 200, 1), 200)
+  assert.equal(at(45, 200, 1), 200)
 })
 
 /** Edges that each ask one agent every five seconds, at moments of their own, and look once a second. */
@@ -80,7 +82,7 @@ class TestEdges {
       if (second % 5 === askedAt[index]) this.#seen[index] = { connections: this.open[1 - index], ownThen: own }
       const edges = { count: 2, index }
       const limit = connectionLimit(200, this.#seen[index], edges, 0)
-      const holds = settledLimit(this.#limits[index], limit, edges, 1000 * second)
+      const holds = settledLimit(this.#limits[index], limit, this.#seen[index].ownThen, edges, 1000 * second)
       this.open[index] = Math.max(own, Math.min(holds, own + come[index]))
     }
   }
@@ -102,6 +104,21 @@ test('two edges that look at different moments keep within the target, however s
       for (let past = 0; past < 150; past++) edges.pass(second++, askedAt, [500, 0])
       assert.ok(edges.open[0] + rest >= 0.85 * 200, `${edges.open}`)
     }),
-    { numRuns: 1000 },
+    // One edge has used little when it looks, and takes all that it may before the other looks.
+    {
+      numRuns: 1000,
+      examples: [
+        [
+          [0, 1],
+          [
+            [0, 1, 3],
+            [20, 0, 2],
+            [0, 500, 1],
+            [0, 0, 1],
+            [500, 500, 1],
+          ],
+        ],
+      ],
+    },
   )
 })

@@ -48,6 +48,8 @@ export type LimitMemory = {
   /** The lowest of those that were higher since then, without a break; undefined: the last one was not. */
   higher: number
   higherSinceMs: number | undefined
+  /** Connections of this edge, as they were known then. */
+  own: number
 }
 
 /** By then every other edge has looked again: agents are asked every five seconds, and a look is made once a second. */
@@ -59,25 +61,37 @@ const SETTLES_MS = 6_000
  *
  * Edges look at different moments. What one has used since another looked is room for that one until it looks again, and
  * would be given away twice.
+ *
+ * @param own connections of this edge when others were counted
  */
-export function settledLimit(memory: LimitMemory, limit: number, { count }: LiveEdges, nowMs: number): number {
+export function settledLimit(
+  memory: LimitMemory,
+  limit: number,
+  own: number,
+  { count }: LiveEdges,
+  nowMs: number,
+): number {
   if (memory.limit === undefined || count === 1 || limit <= memory.limit) {
     memory.limit = limit
     memory.higherSinceMs = undefined
-  } else if (memory.higherSinceMs === undefined) {
-    memory.higher = limit
-    memory.higherSinceMs = nowMs
+  } else if (memory.higherSinceMs === undefined || own > memory.own) {
+    beginHigher(memory, limit, own, nowMs)
   } else {
     memory.higher = Math.min(memory.higher, limit)
     if (nowMs - memory.higherSinceMs < SETTLES_MS) return memory.limit
     memory.limit = memory.higher
-    memory.higher = limit
-    memory.higherSinceMs = nowMs
+    beginHigher(memory, limit, own, nowMs)
   }
   return memory.limit
 }
 
+function beginHigher(memory: LimitMemory, limit: number, own: number, nowMs: number): void {
+  memory.higher = limit
+  memory.higherSinceMs = nowMs
+  memory.own = own
+}
+
 /** The memory of a group that was not seen before. */
 export function newLimitMemory(): LimitMemory {
-  return { limit: undefined, higher: 0, higherSinceMs: undefined }
+  return { limit: undefined, higher: 0, higherSinceMs: undefined, own: 0 }
 }

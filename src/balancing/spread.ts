@@ -156,7 +156,7 @@ function limitByConnections({ edges }: ServiceView, group: GroupView, memory: Gr
   const { targetConnections, others } = group
   if (targetConnections === undefined) return Number.POSITIVE_INFINITY
   const limit = connectionLimit(targetConnections, others, edges, turnOf(group, memory))
-  return settledLimit(memory.limit, limit, edges, nowMs)
+  return settledLimit(memory.limit, limit, others?.ownThen ?? 0, edges, nowMs)
 }
 
 /** Another one with each report, so that what does not divide is not always for the same edges. */
