@@ -139,6 +139,15 @@ test('a limit is a whole number, and a group is full at it', () => {
   assert.deepEqual(at(93, memory), [94, 'serving'])
 })
 
+test('members of groups that are off or drained make their level neither sick nor healthy', () => {
+  const [near, far] = [groupView({ region: 'near' }), groupView({ region: 'far' })]
+  const off = groupView({ region: 'near', healthy: 0, capacityScaler: 0 })
+  assert.deepEqual(levelShares(serviceView([near, off, far])), [1, 0])
+  const sick = groupView({ region: 'near', healthy: 2 })
+  assert.deepEqual(levelShares(serviceView([near, sick, far], { drainsCapacity: true })), [1, 0])
+  assert.equal(levelShares(serviceView([near, sick, far]))[0].toFixed(2), (12 / 14).toFixed(2))
+})
+
 test('without a target for each of them groups weigh their members, as they are scaled', () => {
   const weights = (...groups: readonly GroupView[]): number[] =>
     spread(serviceView(groups), new Map(), 0).groups.map(({ weight }) => weight)

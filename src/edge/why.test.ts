@@ -4,8 +4,9 @@ import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { ipv4Address } from '../address/ip-address.ts'
 import { GOOGLE_REGIONS } from '../balancing/google-regions.ts'
 import type { BackendService } from '../snapshot/snapshot.ts'
+import { DEFAULT_SPREADING } from '../snapshot/spreading.ts'
 import { testBackend, testFrontend, testGroup, testService, testSnapshot } from '../snapshot/test-snapshot.ts'
-import type { Explanation } from '../telemetry/edge-why.ts'
+import type { Explanation, WhyAnswer } from '../telemetry/edge-why.ts'
 import { idOf, placedBackends, takeIds } from './backends/edge-ids.ts'
 import { LookupTables } from './backends/lookup-tables.ts'
 import { RegionDistances } from './backends/region-distances.ts'
@@ -18,7 +19,7 @@ import { explain } from './why.ts'
 const FRONTEND: Endpoint = { address: ipv4Address(0xcb00710a), port: 110 }
 
 /** An edge with one service of two groups of five backends each, all of them up. */
-function start(t: TestContext, fields: Partial<BackendService>, address = '203.0.113.10') {
+function start(t: TestContext, fields: Partial<BackendService>, address = '203.0.113.10', frontends = ['rule']) {
   const groups = ['a', 'b'].map((name, index) => {
     const backends = [1, 2, 3, 4, 5].map((number) => {
       return testBackend({ name: `vm-${number}`, address: `10.128.${index}.${number}` })
@@ -26,7 +27,10 @@ function start(t: TestContext, fields: Partial<BackendService>, address = '203.0
     return testGroup({ name: `us-central1-b/${name}`, backends })
   })
   const service = testService({ groups, ...fields })
-  const snapshot = testSnapshot([testFrontend({ name: 'rule', address, port: 110 })], [service])
+  const snapshot = testSnapshot(
+    frontends.map((name, index) => testFrontend({ name, address, port: 110 + index })),
+    [service],
+  )
   const table = new BackendTable(1)
   takeIds(table, snapshot)
   for (const { idKey } of placedBackends(snapshot)) table.show(idOf(table.backends, idKey), Availability.up)
@@ -41,8 +45,10 @@ function start(t: TestContext, fields: Partial<BackendService>, address = '203.0
   })
   t.after(() => spreads.stop())
   spreads.use(snapshot)
+  const ask = (client: string, frontend?: string): WhyAnswer =>
+    explain({ client, frontend }, { snapshot, table, spreads, distances })
   const why = (client: string): Explanation => {
-    const answer = explain({ client, frontend: undefined }, { snapshot, table, spreads, distances })
+    const answer = ask(client)
     assert.ok(answer.kind === 'explained')
     return answer.explanations[0]
   }
@@ -51,7 +57,7 @@ function start(t: TestContext, fields: Partial<BackendService>, address = '203.0
     const candidate = new BackendChooser(spreads.planOf(service), table.cells, turn).first(client, FRONTEND)
     return candidate === undefined ? '' : formatEndpoint(candidate.endpoint)
   }
-  return { why, chosen }
+  return { ask, why, chosen }
 }
 
 test('a client gets what was explained, from every worker, whatever its port; and so does its address inside IPv6', (t) => {
@@ -95,4 +101,39 @@ test('without an affinity, and where backends have their turns in spite of one, 
     { affinity: 'CLIENT_IP', locality: { kind: 'LEAST_REQUEST' } },
   ] as const
   for (const fields of kinds) assert.equal(start(t, fields).why('198.51.100.7:1025').choice?.decidedBy, 'turns')
+})
+
+test('groups come in the order of their levels, with the part of each; those that are in none come last', (t) => {
+  const groups = [
+    { name: 'asia-east1-b/far', region: 'asia-east1' },
+    { name: 'us-central1-b/a', region: 'us-central1', backends: [testBackend({ name: 'a', address: '10.128.0.1' })] },
+    { name: 'us-central1-c/b', region: 'us-central1', backends: [testBackend({ name: 'b', address: '10.128.0.2' })] },
+  ].map(testGroup)
+  const shown = (isolation: 'NONE' | 'STRICT'): unknown[] =>
+    start(t, { groups, spreading: { ...DEFAULT_SPREADING, isolation } })
+      .why('198.51.100.7')
+      .groups.map(({ name, level, share, part, state }) => [name, level, share, part, state])
+  const near = [
+    ['us-central1-b/a', 0, 1, 0.5, 'serving'],
+    ['us-central1-c/b', 0, 1, 0.5, 'serving'],
+  ]
+  assert.deepEqual(shown('NONE'), [...near, ['asia-east1-b/far', 1, 0, 1, 'serving']])
+  assert.deepEqual(shown('STRICT'), [...near, ['asia-east1-b/far', undefined, 0, 0, 'isolated']])
+})
+
+test('what cannot be asked is refused, with what can', (t) => {
+  const names = Array.from({ length: 21 }, (_, index) => `rule-${index}`)
+  const problemOf = (answer: WhyAnswer): string => (answer.kind === 'refused' ? answer.problem : '')
+  const { ask } = start(t, {}, '203.0.113.10', names)
+  assert.match(problemOf(ask('my-client')), /^"my-client" is not a client; give its address/)
+  assert.equal(problemOf(ask('198.51.100.7')), 'The edge has 21 frontends; name one of them')
+  assert.match(
+    problemOf(ask('198.51.100.7', 'other')),
+    /^The edge has no frontend "other"; it has rule-0, .* rule-19 and 1 more$/,
+  )
+  assert.equal(ask('198.51.100.7', 'rule-20').kind, 'explained')
+  const few = start(t, {}, '203.0.113.10', ['one', 'two'])
+  assert.equal(problemOf(few.ask('198.51.100.7', 'other')), 'The edge has no frontend "other"; it has one, two')
+  const none = start(t, {}, '203.0.113.10', [])
+  assert.equal(problemOf(none.ask('198.51.100.7', 'other')), 'The edge has no frontend "other"; it has none')
 })
