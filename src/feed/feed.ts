@@ -1,5 +1,5 @@
 // What goes between a controller and the edges that follow it: lines of JSON one way, reports the other.
-import { isObjectOf, isWhole, isWord } from '../snapshot/shape.ts'
+import { isObjectOf, isOptional, isWhole, isWord, type Shape } from '../snapshot/shape.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { WhyQuestion } from '../telemetry/edge-why.ts'
 
@@ -29,8 +29,31 @@ export type HeldConfiguration = ConfigurationId & { readonly digest?: string | u
 /** Says whether a value from outside is a {@link ConfigurationId}. */
 export const isConfigurationId = isObjectOf({ generation: isWord, version: isWhole(0, Number.MAX_SAFE_INTEGER) })
 
+/** Of the edges of one controller. */
+const EDGES_MAX = 1_000_000
+
 /** Says whether a value from outside names a place among edges. */
-export const isEdgeCount = isObjectOf({ count: isWhole(1, 1_000_000), index: isWhole(0, 999_999) })
+export const isEdgeCount: Shape = (value) =>
+  isObjectOf({ count: isWhole(1, EDGES_MAX) })(value) &&
+  isObjectOf({ index: isWhole(0, (value as { readonly count: number }).count - 1) })(value)
+
+/** Longer than an address with its port, and than the name of a forwarding rule. */
+const ASKED_LENGTH_MAX = 128
+const QUESTION_ID = /^[-0-9a-f]{36}$/
+
+/** Says whether a value from outside can be a client, or a frontend, that is asked about. */
+export const isAsked: Shape = (value) =>
+  typeof value === 'string' && value.length > 0 && value.length <= ASKED_LENGTH_MAX
+
+/** Says whether a value from outside is an {@link AskedQuestion}. */
+export const isQuestion = isObjectOf({
+  id: (value) => typeof value === 'string' && QUESTION_ID.test(value),
+  client: isAsked,
+  frontend: isOptional(isAsked),
+})
+
+/** Why does a client get the backend that it gets? The answer is posted under this id, a UUID. */
+export type AskedQuestion = { readonly id: string } & WhyQuestion
 
 /** One line from the controller. */
 export type FeedLine =
@@ -41,8 +64,7 @@ export type FeedLine =
   | (ConfigurationId & { readonly type: 'version' })
   /** How many edges follow now, and which of them this one is, in the order of their names: they share targets. */
   | { readonly type: 'edges'; readonly count: number; readonly index: number }
-  /** Why does a client get the backend that it gets? The answer is posted under this id. */
-  | ({ readonly type: 'why'; readonly id: string } & WhyQuestion)
+  | ({ readonly type: 'why' } & AskedQuestion)
   /** Only says that the connection lives. */
   | { readonly type: 'alive' }
 

@@ -9,6 +9,7 @@ import {
   type FeedLine,
   isConfigurationId,
   isEdgeCount,
+  isQuestion,
   type ReportedHealth,
   shownFormat,
 } from '../../feed/feed.ts'
@@ -26,6 +27,7 @@ import type { RunningEdge } from '../edge.ts'
 import { ConfigurationError } from '../frontends/configuration-error.ts'
 import { type IdentifiedSnapshot, readLastGood, writeLastGood } from './last-good.ts'
 import { OwnAddresses } from './own-addresses.ts'
+import { Questions } from './questions.ts'
 import { Reports } from './reports.ts'
 
 /** How often it is looked whether there is something to report. */
@@ -86,6 +88,7 @@ export class ControllerFollower {
   #isConnected = false
   #edge: RunningEdge | undefined
   readonly #reports: Reports
+  readonly #questions: Questions
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -102,6 +105,13 @@ export class ControllerFollower {
         health: () => healthOf(this.#edge?.health() ?? []),
       },
     )
+    this.#questions = new Questions({
+      client,
+      pathOf: (id) => `/truepeer/v1/edges/${name}/answers/${id}?process=${this.#process}`,
+      explain: (question) => this.#edge?.why(question),
+      log,
+      signal: this.#end.signal,
+    })
   }
 
   /** What the edge has to serve, to be read whenever it loads its configuration. @throws ConfigurationError */
@@ -181,7 +191,8 @@ export class ControllerFollower {
         this.#edge?.shareWith({ count: line.count, index: line.index })
         return
       case 'why':
-        void this.#explain(line)
+        if (!isQuestion(line)) throw new Error('The controller sent an invalid question; update the older of the two')
+        void this.#questions.take(line)
         return
       case 'version':
         if (!isConfigurationId(line)) throw new Error('The controller sent a version without a number')
@@ -222,19 +233,6 @@ export class ControllerFollower {
       throw new Error('The controller sent invalid ticket keys; update the older of the two')
     }
     this.#edge?.shareTickets(keys)
-  }
-
-  /** Somebody asks the controller, who asks this edge. */
-  async #explain({ id, client, frontend }: Extract<FeedLine, { type: 'why' }>): Promise<void> {
-    const edge = this.#edge
-    if (edge === undefined || !isText(id) || !isText(client)) return
-    const { name, log } = this.#options
-    const path = `/truepeer/v1/edges/${name}/answers/${encodeURIComponent(id)}?process=${this.#process}`
-    try {
-      await this.#client.post(path, JSON.stringify(edge.why({ client, frontend })), this.#end.signal)
-    } catch (error) {
-      log('warn', 'The controller did not accept an explanation', { problem: String(error) })
-    }
   }
 
   /**
