@@ -63,6 +63,15 @@ test('it is the smallest time lately that counts: one fast answer in five minute
   assert.deepEqual(world.pass(240, { a: 400, b: 20, c: 30 }), ['abc', 'bca'])
 })
 
+test('of what comes in one moment the smallest counts, however often it is asked for, for five minutes', () => {
+  const proximity = new Proximity()
+  for (const ms of [9, 5, 7]) proximity.observe('a', ms, 1_000_000)
+  proximity.observe('a', 8, 1_000_001)
+  for (let time = 0; time < 3; time++) assert.equal(proximity.smallestMs('a', 1_000_002), 5)
+  assert.equal(proximity.smallestMs('a', 1_000_000 + 269_000), 5)
+  assert.equal(proximity.smallestMs('a', 1_000_000 + 300_000), undefined)
+})
+
 test('a region that no probe reaches any more stays behind those that one does', () => {
   const world = new TestWorld()
   world.pass(100, { a: 10, b: 20, c: 30 })

@@ -31,6 +31,7 @@ function start(t: TestContext, backendCount = 2, detection: Partial<OutlierDetec
   const service = testService({ outlierDetection: { ...DETECTION, ...detection }, groups: [testGroup({ backends })] })
   takeIds(table, { frontends: [], services: [service], healthChecks: [] })
   const ejected = new Set<string>()
+  const said: string[] = []
   const outliers = new Outliers(
     table,
     {
@@ -38,7 +39,7 @@ function start(t: TestContext, backendCount = 2, detection: Partial<OutlierDetec
         void (isEjected ? ejected.add(backend.name) : ejected.delete(backend.name)),
       state: (idKey) => ({ isEjected: ejected.has(idKey.split('/').at(-1)?.split(' ')[0] ?? '') }) as BackendState,
     },
-    () => {},
+    (_, message) => said.push(message),
   )
   t.after(() => outliers.stop())
   const ids = placedBackends({ services: [service] }).map(({ idKey }) => idOf(table.backends, idKey))
@@ -55,11 +56,11 @@ function start(t: TestContext, backendCount = 2, detection: Partial<OutlierDetec
       mock.timers.tick(1_000)
     }
   }
-  return { table, service, outliers, ejected, fail, pass }
+  return { table, service, outliers, ejected, said, fail, pass }
 }
 
 test('three refused connections in a row eject a backend for its time, and then count from 0 again', (t) => {
-  const { table, service, outliers, ejected, fail, pass } = start(t)
+  const { table, service, outliers, ejected, said, fail, pass } = start(t)
   outliers.use({ services: [service] })
   pass(1_000)
   fail(table.cells.failuresInRow, BackendCounter.connectFailures, 2)
@@ -72,6 +73,7 @@ test('three refused connections in a row eject a backend for its time, and then 
   assert.deepEqual([...ejected], ['b1'])
   pass(3_000)
   assert.deepEqual([...ejected], [])
+  assert.deepEqual(said, ['backend ejected: too many of its connections fail', 'backend no longer ejected'])
 })
 
 test('so do three that it broke before it said anything; without outlier detection nobody stays out', (t) => {
