@@ -7,9 +7,14 @@ const LOOKUP = 0x2169
 const PLACES = 65_536
 /** Points that are looked at behind that of a connection for one whose member may be chosen. */
 const ATTEMPTS = 256
+/** Points of a member at most: more than these make its part no more even that anybody would see. A power of two. */
+const EACH_MAX = 4096
+/** Points of a ring at most: so many are sorted in a tenth of a second, in which nobody is probed. A power of two. */
+const RING_MAX = 2 ** 18
 
 /**
- * Builds the ring of members: the same number of points for each, in sum at least `minimumSize`, ascending.
+ * Builds the ring of members: the same number of points for each, in sum at least `minimumSize`, ascending; fewer where
+ * that were more than {@link EACH_MAX} of a member or {@link RING_MAX} in all.
  *
  * Names say who is who, as in a Maglev table.
  *
@@ -35,7 +40,9 @@ export function buildRing(names: readonly string[], minimumSize: number): Float6
 
 /** A power of two: so it is rarely another one when members come and go, for then many connections would move. */
 function pointsOfEach(members: number, minimumSize: number): number {
-  return members === 0 ? 0 : 2 ** Math.ceil(Math.log2(Math.max(1, minimumSize / members)))
+  if (members === 0) return 0
+  const wanted = 2 ** Math.ceil(Math.log2(Math.max(1, minimumSize / members)))
+  return Math.min(wanted, EACH_MAX, 2 ** Math.floor(Math.log2(RING_MAX / members)))
 }
 
 /** RING_HASH: the first point at or behind the hash of a connection whose member may be chosen. */

@@ -155,7 +155,10 @@ const choice = {
   consistentHash: optional(
     object('How the hash of `RING_HASH` works.', {
       minimumRingSize: optional(
-        text('Number of places on the ring; 1024 unless given.', { format: 'int64', examples: ['1024'] }),
+        text(
+          'Minimum number of places on the ring; 1024 unless given. No backend has more than 4096, and no ring more than 262144.',
+          { format: 'int64', examples: ['1024'] },
+        ),
       ),
       httpCookie: unsupported(HTTP_ONLY),
       httpHeaderName: unsupported(HTTP_ONLY),
