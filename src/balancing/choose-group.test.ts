@@ -97,8 +97,16 @@ test('NEAREST: what a full region does not take stays there; what nobody healthy
   ]
   assert.deepEqual(come(groups(10), 30, { isolation: 'NEAREST' }), [30, 0, 0])
   assert.deepEqual(come(groups(0), 30, { isolation: 'NEAREST' }), [0, 30, 0])
-  // Below the failover threshold the region is not healthy enough for all of it.
-  assert.deepEqual(come(groups(1), 70, { isolation: 'NEAREST' }), [10, 60, 0])
+  // Far below the failover threshold, a region keeps everything, too.
+  assert.deepEqual(come(groups(1), 70, { isolation: 'NEAREST' }), [70, 0, 0])
+  // What its own zone is not healthy enough for stays in the region.
+  const zones = [
+    groupView({ region: 'near', zone: 'own', targetConnections: 100, healthy: 1 }),
+    groupView({ region: 'near', zone: 'other', targetConnections: 100 }),
+    groupView({ region: 'far', targetConnections: 100 }),
+  ]
+  const view = serviceView(zones, { isolation: 'NEAREST', algorithm: 'WATERFALL_BY_ZONE' }, { zone: 'own' })
+  assert.deepEqual(new TestService(view).come(70), [10, 60, 0])
 })
 
 test('STRICT: nothing leaves the own region, not even when nobody there is healthy', () => {

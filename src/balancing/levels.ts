@@ -4,7 +4,7 @@ import type { GroupView, ServiceView } from './view.ts'
 export type Level = {
   /** By their places in the view, ascending. */
   readonly groups: readonly number[]
-  /** Connections that find all of a level full go on inside its domain only. */
+  /** Connections that find all of a level full, or sick, go on inside its domain only. */
   readonly domain: number
 }
 
@@ -18,8 +18,8 @@ export type Level = {
  * - WATERFALL_BY_ZONE: the edge's own zone is a level of its own in front of its region.
  * - SPRAY_TO_WORLD: one level.
  *
- * Groups that are PREFERRED come first, by region, whatever the algorithm is. With isolation each region is a domain, and
- * comes before the next one with all that it has; STRICT leaves out every region but the edge's own.
+ * Groups that are PREFERRED come first, by region, whatever the algorithm is. With isolation each region is a domain:
+ * connections begin in the first one that has a healthy member; STRICT leaves out every region but the edge's own.
  */
 export function arrangeLevels(view: ServiceView): Level[] {
   const { isolation } = view.policy

@@ -79,8 +79,14 @@ export function spread(view: ServiceView, memory: SpreadMemory, nowMs: number): 
       nowMs,
     }),
   )
-  const shares = sharesOf(levels.map((level) => healthOf(level, view, groups)))
+  const shares = sharesOf(healthsWhereAny(levels.map((level) => ({ ...level, health: healthOf(level, view, groups) }))))
   return { levels: levels.map((level, index) => ({ ...level, share: shares[index] })), groups }
+}
+
+/** By level: its health; 0 beyond the first domain with any, which keeps what its sick members do not take. */
+function healthsWhereAny(levels: readonly (Level & { readonly health: number })[]): number[] {
+  const first = levels.find(({ health }) => health > 0)
+  return levels.map(({ domain, health }) => (domain === first?.domain ? health : 0))
 }
 
 /**
