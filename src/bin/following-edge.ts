@@ -3,6 +3,8 @@ import type { EdgeControllerSettings } from '../cli/edge-controller.ts'
 import type { ProgramContext } from '../dataplane/worker/program.ts'
 import { type EdgeOptions, type RunningEdge, startEdge } from '../edge/edge.ts'
 import { ControllerFollower } from '../edge/follow/controller-follower.ts'
+import type { Snapshot } from '../snapshot/snapshot.ts'
+import { type Place, snapshotWarnings } from '../snapshot/snapshot-warnings.ts'
 import { messageOf } from '../text/error-message.ts'
 import { controllerClient } from './controller-connection.ts'
 import { readPositions } from './edge-place.ts'
@@ -12,11 +14,13 @@ type FollowingEdgeOptions = {
   readonly allowsLocalBackends: boolean
   readonly controller: EdgeControllerSettings
   readonly regionFile: string | undefined
+  /** What warnings about a configuration depend on. */
+  readonly surroundings: Place
 }
 
 /** Starts an edge with the last configuration that it had, and lets it follow its controller. @throws Error */
 export async function startFollowingEdge(
-  { edge: options, allowsLocalBackends, controller, regionFile }: FollowingEdgeOptions,
+  { edge: options, allowsLocalBackends, controller, regionFile, surroundings }: FollowingEdgeOptions,
   context: ProgramContext,
 ): Promise<RunningEdge> {
   const client = controllerClient(controller)
@@ -30,10 +34,22 @@ export async function startFollowingEdge(
     file: controller.file,
     log: context.log,
   })
+  const said = new Set<string>()
+  /** Each warning once: every change of a resource at the controller is another configuration. */
+  const warnedOf = (snapshot: Snapshot): Snapshot => {
+    // A controller that has nothing to serve yet is no mistake of anybody.
+    const warnings = snapshot.frontends.length === 0 ? [] : snapshotWarnings(snapshot, surroundings)
+    for (const warning of warnings.filter((text) => !said.has(text))) {
+      said.add(warning)
+      context.log('warn', `The configuration: ${warning}`)
+    }
+    for (const text of said) if (!warnings.includes(text)) said.delete(text)
+    return snapshot
+  }
   const followed = {
     strayedSockets: 'wait',
     unopenedFrontends: 'left-out',
-    readSnapshot: () => follower.snapshot(),
+    readSnapshot: () => warnedOf(follower.snapshot()),
     readPositions: async () => (regionFile === undefined ? undefined : positionsNow(regionFile, context)),
     neededAddresses: () => client.addresses(),
     onDrain: () => follower.stop(),

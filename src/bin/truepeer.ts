@@ -198,8 +198,8 @@ async function runEdge(command: EdgeCommand): Promise<void> {
     './edge-configuration.ts'
   )
   if (isOnlyChecked) {
-    await edgePlace(command)
-    return print(describeConfiguration(configuration, allowsLocalBackends, command))
+    const { positions } = await edgePlace(command)
+    return print(describeConfiguration(configuration, allowsLocalBackends, { ...command, positions }))
   }
   const { startEdge } = await import('../edge/edge.ts')
   const { FileWatcher } = await import('./file-watcher.ts')
@@ -217,7 +217,9 @@ async function runEdge(command: EdgeCommand): Promise<void> {
       unopenedFrontends: 'refused',
       readSnapshot: () => {
         const snapshot = readSnapshot(configuration, allowsLocalBackends)
-        for (const warning of snapshotWarnings(snapshot, command)) context.log('warn', `The configuration: ${warning}`)
+        const { positions } = place
+        for (const warning of snapshotWarnings(snapshot, { ...command, positions }))
+          context.log('warn', `The configuration: ${warning}`)
         return snapshot
       },
       readTicketKeys: () => readTicketKeyFile(configuration),
@@ -282,6 +284,7 @@ async function runFollowingEdge(command: EdgeCommand, configuration: EdgeControl
         allowsLocalBackends,
         controller: configuration,
         regionFile: command.regionFile,
+        surroundings: { ...command, positions: place.positions },
       },
       context,
     ),

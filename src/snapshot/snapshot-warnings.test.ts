@@ -3,12 +3,18 @@ import { test } from 'node:test'
 import { readResources } from '../compute/read-resources.ts'
 import { compile } from './compile.ts'
 import { type Place, snapshotWarnings } from './snapshot-warnings.ts'
+import { DEFAULT_SPREADING } from './spreading.ts'
 import { testBackend, testFrontend, testGroup, testService, testSnapshot } from './test-snapshot.ts'
 
 const RULE = '{kind: compute#forwardingRule, name: a, IPAddress: 192.0.2.1, portRange: "110", target: a}'
 const PROXY = '{kind: compute#targetTcpProxy, name: a, service: a}'
 const GROUP = 'projects/p/zones/us-central1-a/networkEndpointGroups/g'
-const NOWHERE: Place = { localRegion: undefined, acceptProxyFrom: null, clientLimit: { unlimitedClients: [] } }
+const NOWHERE: Place = {
+  localRegion: undefined,
+  localZone: undefined,
+  acceptProxyFrom: null,
+  clientLimit: { unlimitedClients: [] },
+}
 
 /** The warnings about a frontend at 192.0.2.1:110 with one group. */
 function warningsOf(backends: string, endpoints: string, place: Partial<Place> = {}): readonly string[] {
@@ -95,4 +101,47 @@ test('without a forwarding rule, no port is opened', () => {
     snapshotWarnings({ frontends: [], services: [], healthChecks: [] }, NOWHERE).join(),
     /^there is no forwarding/,
   )
+})
+
+test('what a service asks for in vain is named, with the remedy', () => {
+  const of = (
+    service: Parameters<typeof testService>[0],
+    place: Partial<Place> = {},
+    kind: 'NONE' | 'PROXY_V1' = 'PROXY_V1',
+  ) =>
+    snapshotWarnings(testSnapshot([testFrontend({ proxyHeader: { kind } })], [testService(service)]), {
+      ...NOWHERE,
+      ...place,
+    })
+  const inside = { serverName: '', names: undefined, roots: '', headerPlace: 'inside-tls' } as const
+  const byZone = { ...DEFAULT_SPREADING, algorithm: 'WATERFALL_BY_ZONE' } as const
+  for (const kind of ['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM'] as const) {
+    const [warning] = of({ affinity: 'CLIENT_IP', locality: { kind } })
+    assert.match(warning, /^backendServices\/my-tcp-lb: sessionAffinity CLIENT_IP has no effect with localityLbPolicy /)
+  }
+  assert.match(of({}, {}, 'NONE').join(), /: maxUtilization has no effect with proxyHeader NONE, .*; give PROXY_V1/)
+  assert.match(of({ tls: inside }).join(), /: maxUtilization has no effect with proxyHeaderPlace INSIDE_TLS/)
+  assert.match(of({ spreading: byZone }).join(), /: WATERFALL_BY_ZONE has no effect on this edge, .*; give --zone$/)
+  const fine = { affinity: 'CLIENT_IP', locality: { kind: 'MAGLEV' }, spreading: byZone } as const
+  assert.deepEqual(of(fine, { localRegion: 'us-central1', localZone: 'us-central1-b' }), [])
+  const bounded = { mode: 'CONNECTION', maxUtilization: undefined, maxConnections: 9, capacityScaler: 1 } as const
+  assert.deepEqual(of({ groups: [testGroup({ balancing: bounded })] }, {}, 'NONE'), [])
+})
+
+test('a region whose position nobody knows is named where it matters', () => {
+  const positions = new Map([
+    ['us-central1', 0],
+    ['europe-west1', 0],
+  ])
+  const of = (regions: readonly string[], localRegion: string, localZone?: string): string => {
+    const groups = regions.map((region) => testGroup({ name: `${region}-b/g`, region }))
+    const snapshot = testSnapshot([testFrontend()], [testService({ groups })])
+    return snapshotWarnings(snapshot, { ...NOWHERE, localRegion, localZone, positions }).join()
+  }
+  const all = ['us-central1', 'europe-west1', 'cellar-1']
+  assert.match(of(all, 'cellar-1'), /^the position of the region "cellar-1" of this edge .* name a file .* --regions$/)
+  assert.match(of(all, 'us-central1'), /^no distance to "cellar-1" is known, so connections go there last; /)
+  assert.equal(of(['cellar-1', 'us-central1'], 'cellar-1'), '', 'there is only one way to go')
+  assert.match(of(['us-central1'], 'us-central1', 'us-central1'), /^--zone "us-central1" looks like a region, /)
+  assert.equal(of(['us-central1'], 'us-central1', 'us-central1-b'), '')
 })

@@ -1,12 +1,16 @@
 import { classifyAddress } from '../address/address-class.ts'
 import { parseIpAddress } from '../address/ip-address.ts'
 import { nearestWord } from '../compute/nearest-word.ts'
+import { ineffectiveWarnings } from './service-warnings.ts'
 import type { Backend, BackendService, Snapshot } from './snapshot.ts'
 
 /** What the command line says about where an edge is, and who may connect to it. */
 export type Place = {
   /** undefined: everything is equally near. */
   readonly localRegion: string | undefined
+  readonly localZone: string | undefined
+  /** Regions whose positions are known; undefined: nobody asks for distances here. */
+  readonly positions?: ReadonlyMap<string, unknown>
   /** Subnets of load balancers in front; null: clients connect directly. */
   readonly acceptProxyFrom: readonly string[] | null
   readonly clientLimit: { readonly unlimitedClients: readonly string[] }
@@ -14,7 +18,12 @@ export type Place = {
 
 /** What of a configuration can be served and is perhaps not what was meant, a sentence each. */
 export function snapshotWarnings(snapshot: Snapshot, place: Place): string[] {
-  return [...serviceWarnings(snapshot), ...regionWarnings(snapshot, place.localRegion), ...subnetWarnings(place)]
+  return [
+    ...serviceWarnings(snapshot),
+    ...ineffectiveWarnings(snapshot, place.localZone),
+    ...regionWarnings(snapshot, place),
+    ...subnetWarnings(place),
+  ]
 }
 
 function serviceWarnings({ frontends, services }: Snapshot): string[] {
@@ -56,12 +65,43 @@ function isOwnHost(text: string): boolean {
   return addressClass === 'loopback' || addressClass === 'unspecified'
 }
 
-function regionWarnings({ services }: Snapshot, region: string | undefined): string[] {
+function regionWarnings({ services }: Snapshot, { localRegion: region, localZone, positions }: Place): string[] {
   const regions = [...new Set(services.flatMap(({ groups }) => groups.map((group) => group.region)))].sort()
-  if (region === undefined || regions.length === 0 || regions.includes(region)) return []
+  if (region === undefined || regions.length === 0) return []
+  return [
+    ...zoneWarnings(localZone),
+    ...(regions.includes(region) ? [] : [strangeRegion(region, regions)]),
+    ...positionWarnings(region, regions, positions),
+  ]
+}
+
+function strangeRegion(region: string, regions: readonly string[]): string {
   const nearest = nearestWord(region, regions)
   const remedy = nearest === undefined ? 'check --region or --zone' : `did you mean "${nearest}"?`
-  return [`no group is in the region "${region}" of this edge: the groups are in ${regions.join(', ')}; ${remedy}`]
+  return `no group is in the region "${region}" of this edge: the groups are in ${regions.join(', ')}; ${remedy}`
+}
+
+/** Zones are regions with a letter behind them. */
+function zoneWarnings(zone: string | undefined): string[] {
+  if (zone === undefined || /-[a-z]$/.test(zone)) return []
+  return [
+    `--zone "${zone}" looks like a region, and counts as one, too; write a zone, such as "${zone}-a", or --region`,
+  ]
+}
+
+/** Distances matter as soon as connections can go to another region. */
+function positionWarnings(region: string, regions: readonly string[], positions: Place['positions']): string[] {
+  const others = regions.filter((other) => other !== region)
+  if (positions === undefined || others.length < 2) return []
+  const remedy = 'name a file with the position in --regions'
+  if (!positions.has(region)) {
+    return [
+      `the position of the region "${region}" of this edge is not known, so all others are equally far; ${remedy}`,
+    ]
+  }
+  const unknown = others.filter((other) => !positions.has(other))
+  const names = unknown.map((other) => `"${other}"`).join(', ')
+  return unknown.length === 0 ? [] : [`no distance to ${names} is known, so connections go there last; ${remedy}`]
 }
 
 /** Subnets that are every address, in lists that are there to name a few. */

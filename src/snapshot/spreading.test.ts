@@ -103,6 +103,10 @@ test('the choice inside a group is that of the service, or Google’s for its af
   const choice = ({ locality, affinity }: BackendService) => [locality, affinity]
   assert.deepEqual(choice(serviceOf({})), [{ kind: 'ROUND_ROBIN' }, 'NONE'])
   assert.deepEqual(choice(serviceOf({ sessionAffinity: 'CLIENT_IP' })), [{ kind: 'MAGLEV' }, 'CLIENT_IP'])
+  // EXTERNAL has no policies: the affinity holds.
+  const classic = { localityLbPolicy: 'ROUND_ROBIN', sessionAffinity: 'CLIENT_IP' }
+  assert.deepEqual(choice(serviceOf(classic)), [{ kind: 'MAGLEV' }, 'CLIENT_IP'])
+  assert.deepEqual(choice(serviceOf({ ...MANAGED, ...classic })), [{ kind: 'ROUND_ROBIN' }, 'CLIENT_IP'])
   assert.deepEqual(choice(serviceOf({ ...MANAGED, localityLbPolicy: 'LEAST_REQUEST', sessionAffinity: 'CLIENT_IP' })), [
     { kind: 'LEAST_REQUEST' },
     'CLIENT_IP',

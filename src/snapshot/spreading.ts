@@ -51,6 +51,7 @@ export function compileChoice({
   localityLbPolicy,
   consistentHash,
   sessionAffinity,
+  loadBalancingScheme,
   circuitBreakers,
   outlierDetection,
   closeOnFailureSec,
@@ -58,8 +59,9 @@ export function compileChoice({
   BackendService,
   'locality' | 'affinity' | 'maxConnections' | 'outlierDetection' | 'closeOnFailureMs'
 > {
-  // As with Google, affinity without a policy is that of Maglev.
-  const kind = localityLbPolicy ?? (sessionAffinity === 'NONE' ? 'ROUND_ROBIN' : 'MAGLEV')
+  // As with Google, affinity without a policy is that of Maglev; so it is always with EXTERNAL, which has no policies.
+  const isChosen = localityLbPolicy !== undefined && loadBalancingScheme !== 'EXTERNAL'
+  const kind = isChosen ? localityLbPolicy : sessionAffinity === 'NONE' ? 'ROUND_ROBIN' : 'MAGLEV'
   const minimumRingSize = Number(consistentHash?.minimumRingSize ?? RING_SIZE)
   return {
     locality: kind === 'RING_HASH' ? { kind, minimumRingSize } : { kind },

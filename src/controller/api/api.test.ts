@@ -785,3 +785,20 @@ test('a body in which a field stands twice is refused: which of the two is meant
   const text = '{"name":"h","type":"TCP","tcpHealthCheck":{"request":"\\",\\"name\\":{"},"description":"name"}'
   assert.equal((await api.send('POST', 'global/healthChecks', JSON.parse(text), text)).status, 200)
 })
+
+test('what has no effect is accepted as Google does, and the operation says so', async () => {
+  const api = new TestApi()
+  const fields = { loadBalancingScheme: 'EXTERNAL_MANAGED', sessionAffinity: 'CLIENT_IP' }
+  const made = await api.change('POST', 'global/backendServices', { ...fields, name: 'a', localityLbPolicy: 'RANDOM' })
+  assert.match(
+    JSON.stringify(made.warnings),
+    /sessionAffinity CLIENT_IP has no effect with localityLbPolicy RANDOM; give/,
+  )
+  assert.ok(!('warnings' in (await api.change('POST', 'global/backendServices', { ...fields, name: 'b' }))))
+  await api.makeGuide()
+  const group = `${zone}/instanceGroups/my-instance-group`
+  const backends = [{ group, balancingMode: 'CONNECTION', maxConnections: 9, maxUtilization: 0.8 }]
+  const { fingerprint } = await api.get('global/backendServices/my-tcp-lb')
+  const idle = await api.change('PATCH', 'global/backendServices/my-tcp-lb', { backends, fingerprint })
+  assert.match(JSON.stringify(idle.warnings), /maxUtilization has no effect with CONNECTION; give UTILIZATION/)
+})

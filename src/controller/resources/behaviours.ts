@@ -1,6 +1,8 @@
 import type { CollectionName } from '../../compute/resources.ts'
 import { serverDefaults } from '../../compute/server-defaults.ts'
 import { enabledFeatures } from '../../compute/ssl-features.ts'
+import { affinityWarning } from '../../snapshot/service-warnings.ts'
+import { compileChoice } from '../../snapshot/spreading.ts'
 import type { Call } from '../methods/call.ts'
 import { addresses } from './addresses.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
@@ -20,6 +22,7 @@ export const behaviours: Readonly<Record<CollectionName, Behaviour>> = {
   backendServices: {
     // gcloud's edit puts a service without its scheme, which never changes by being left out.
     keep: (body, { resource }) => ({ loadBalancingScheme: resource.loadBalancingScheme, ...body }),
+    complete: completeService,
   },
   serviceLbPolicies: { complete: completeServiceLbPolicy },
   healthChecks: {},
@@ -27,6 +30,17 @@ export const behaviours: Readonly<Record<CollectionName, Behaviour>> = {
   instances,
   networkEndpointGroups,
   firewalls: { complete: completeFirewall },
+}
+
+/** What has no effect is accepted, as with Google, and the operation says so. */
+function completeService({ fields, warnings }: Draft): void {
+  const service = fields as Parameters<typeof compileChoice>[0]
+  const isIdle = service.backends.some((one) => one.balancingMode === 'CONNECTION' && one.maxUtilization !== undefined)
+  const messages = [
+    affinityWarning(compileChoice(service)),
+    isIdle ? 'maxUtilization has no effect with CONNECTION; give UTILIZATION as balancingMode' : undefined,
+  ]
+  for (const message of messages) if (message !== undefined) warnings.push({ code: 'NOT_CRITICAL_ERROR', message })
 }
 
 function completeServiceLbPolicy({ fields }: Draft, { now }: Call): void {
