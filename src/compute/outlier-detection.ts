@@ -4,6 +4,8 @@ import { integer, object, optional, text } from './schema.ts'
 const COUNT_MAX = 2 ** 31 - 1
 /** Of google.protobuf.Duration, in seconds: about 10,000 years. */
 const DURATION_SEC_MAX = 315_576_000_000
+/** How long the first ejection of a backend may be. */
+export const BASE_EJECTION_MS_MAX = DURATION_SEC_MAX * 1_000
 /** A timer counts milliseconds in 31 bits. */
 const INTERVAL_MS_MAX = 2 ** 31 - 1
 const NANOS_MAX = 999_999_999
@@ -54,7 +56,7 @@ export const outlierDetection = optional(
       baseEjectionTime: duration(
         'How long a backend is ejected, times the number of its ejections; 30 s unless given.',
         (ms, report) => {
-          if (ms <= DURATION_SEC_MAX * 1_000) return
+          if (ms <= BASE_EJECTION_MS_MAX) return
           report('', `it is longer than ${DURATION_SEC_MAX} s`, 'give a time such as {seconds: 30}')
         },
       ),

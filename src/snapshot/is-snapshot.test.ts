@@ -55,7 +55,7 @@ test('no value that is deep inside can be replaced by something else', () => {
   assert.ok(paths.length > 50)
   for (const path of paths) {
     const refused = others.filter((other) => !isSnapshot(replaced(WHOLE, path, other)))
-    // A text may be any text, a number of connections any number.
+    // A text may be any text.
     assert.ok(
       refused.length >= 3,
       `${path.join('.')} takes ${JSON.stringify(others.filter((one) => !refused.includes(one)))}`,
@@ -69,15 +69,29 @@ const BOUNDS: readonly (readonly [path: string, taken: readonly number[], refuse
   ['services.0.idleTimeoutMs', [0, Number.MAX_SAFE_INTEGER], [-1, Number.MAX_SAFE_INTEGER + 1]],
   ['services.0.drainingTimeoutMs', [0, 2_147_483_647], [-1, 2_147_483_648]],
   ['services.0.logSampleRate', [0, 1], [-0.01, 1.01]],
-  ['services.0.groups.0.balancing.capacityScaler', [0, 1], [-0.01, 1.01]],
+  ['services.0.groups.0.balancing.capacityScaler', [0, 0.1, 1], [-0.01, 0.09, 1.01]],
+  ['services.0.groups.0.balancing.maxConnections', [0, Number.MAX_SAFE_INTEGER], [-5, 0.5, Number.POSITIVE_INFINITY]],
   ['services.0.groups.0.balancing.maxUtilization', [0, 1], [-0.01, 1.01]],
   ['services.0.groups.0.backends.0.port', [1, 65_535], [0, 65_536, 80.5]],
-  ['services.0.spreading.failoverHealthThreshold', [0, 1], [-0.01, 1.01]],
+  ['services.0.spreading.failoverHealthThreshold', [0.01, 0.99], [0, 1]],
   ['services.0.locality.minimumRingSize', [1, 8_388_608], [0, 8_388_609, 1.5]],
-  ['services.0.maxConnections', [0, 2_147_483_647], [-1, 2_147_483_648, 1.5]],
+  ['services.0.maxConnections', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
   ['services.0.outlierDetection.intervalMs', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
-  ['services.0.outlierDetection.successRate.minimumBackends', [0, 2_147_483_647], [-1, 2_147_483_648]],
-  ['services.0.closeOnFailureMs', [0, 2_147_483_647], [-1, 2_147_483_648]],
+  ['services.0.outlierDetection.baseEjectionMs', [0, 315_576_000_000_000], [-1, 315_576_000_000_001, 0.5]],
+  ['services.0.outlierDetection.maxEjectedPart', [0, 1], [-0.01, 1.01]],
+  ['services.0.outlierDetection.consecutiveErrors', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
+  ['services.0.outlierDetection.enforcedConsecutiveErrors', [0, 1], [-0.01, 1.01]],
+  ['services.0.outlierDetection.consecutiveGatewayFailures', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
+  ['services.0.outlierDetection.enforcedConsecutiveGatewayFailures', [0, 1], [-0.01, 1.01]],
+  ['services.0.outlierDetection.successRate.minimumBackends', [1, 2_147_483_647], [0, 2_147_483_648]],
+  ['services.0.outlierDetection.successRate.minimumConnections', [1, 2_147_483_647], [0, 2_147_483_648]],
+  [
+    'services.0.outlierDetection.successRate.deviations',
+    [0, 2_147_483.647],
+    [-0.1, 2_147_484, Number.POSITIVE_INFINITY],
+  ],
+  ['services.0.outlierDetection.successRate.enforced', [0, 1], [-0.01, 1.01]],
+  ['services.0.closeOnFailureMs', [0, 3_600_000], [-1, 3_600_001]],
   ['healthChecks.0.checkIntervalMs', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
   ['healthChecks.0.timeoutMs', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],
   ['healthChecks.0.healthyThreshold', [1, 2_147_483_647], [0, 2_147_483_648, 1.5]],

@@ -1,6 +1,7 @@
 import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { BASE_EJECTION_MS_MAX } from '../compute/outlier-detection.ts'
 import { MIN_TLS_VERSIONS, PROFILES } from '../compute/ssl-features.ts'
-import { isFlag, isListOf, isNumber, isObjectOf, isOneOf, isOptional, isText, isWhole, type Shape } from './shape.ts'
+import { isBetween, isFlag, isListOf, isObjectOf, isOneOf, isOptional, isText, isWhole, type Shape } from './shape.ts'
 import type { Snapshot } from './snapshot.ts'
 import { DEFAULT_SPREADING } from './spreading.ts'
 
@@ -8,6 +9,8 @@ import { DEFAULT_SPREADING } from './spreading.ts'
 const TIMER_MS_MAX = 2 ** 31 - 1
 /** Counts of the API are integers of 32 bits. */
 const INTEGER_MAX = 2 ** 31 - 1
+/** That of `closeOnFailureSec`. */
+const CLOSE_MS_MAX = 3_600_000
 /** That of `consistentHash.minimumRingSize`. */
 const RING_SIZE_MAX = 8_388_608
 
@@ -16,10 +19,12 @@ const isAddress: Shape = (value) => {
   return address !== undefined && formatIpAddress(address) === value
 }
 const isPort = isWhole(1, 65_535)
-const isPart: Shape = (value) => typeof value === 'number' && value >= 0 && value <= 1
+const isPart = isBetween(0, 1)
+/** A group is drained, or has a tenth of its target at least. */
+const isScaler: Shape = (value) => value === 0 || isBetween(0.1, 1)(value)
 const isTime = isWhole(0, Number.MAX_SAFE_INTEGER)
 const isBeat = isWhole(1, TIMER_MS_MAX)
-const isCount = isWhole(0, INTEGER_MAX)
+const isCount = isWhole(1, INTEGER_MAX)
 
 const isProxyHeader: Shape = (value) =>
   isObjectOf({ kind: isOneOf('NONE', 'PROXY_V1') })(value) ||
@@ -54,8 +59,9 @@ const isGroup = isObjectOf({
   balancing: isObjectOf({
     mode: isOneOf('CONNECTION', 'UTILIZATION'),
     maxUtilization: isOptional(isPart),
-    maxConnections: isOptional(isNumber),
-    capacityScaler: isPart,
+    // That of one backend, times their number.
+    maxConnections: isOptional(isWhole(0, Number.MAX_SAFE_INTEGER)),
+    capacityScaler: isScaler,
   }),
   backends: isListOf(isObjectOf({ name: isText, address: isAddress, port: isPort })),
 })
@@ -63,7 +69,7 @@ const isGroup = isObjectOf({
 const isSpreading = isObjectOf({
   policy: isText,
   algorithm: isOneOf('WATERFALL_BY_REGION', 'WATERFALL_BY_ZONE', 'SPRAY_TO_REGION', 'SPRAY_TO_WORLD'),
-  failoverHealthThreshold: isPart,
+  failoverHealthThreshold: isBetween(0.01, 0.99),
   drainsUnhealthy: isFlag,
   isolation: isOneOf('NONE', 'NEAREST', 'STRICT'),
 })
@@ -74,7 +80,7 @@ const isLocality: Shape = (value) =>
 
 const isOutlierDetection = isObjectOf({
   intervalMs: isBeat,
-  baseEjectionMs: isTime,
+  baseEjectionMs: isWhole(0, BASE_EJECTION_MS_MAX),
   maxEjectedPart: isPart,
   consecutiveErrors: isCount,
   enforcedConsecutiveErrors: isPart,
@@ -83,7 +89,7 @@ const isOutlierDetection = isObjectOf({
   successRate: isObjectOf({
     minimumBackends: isCount,
     minimumConnections: isCount,
-    deviations: isNumber,
+    deviations: isBetween(0, INTEGER_MAX / 1_000),
     enforced: isPart,
   }),
 })
@@ -100,7 +106,7 @@ const isService = isObjectOf({
   affinity: isOneOf('NONE', 'CLIENT_IP', 'CLIENT_IP_PROTO', 'CLIENT_IP_PORT_PROTO'),
   maxConnections: isOptional(isCount),
   outlierDetection: isOptional(isOutlierDetection),
-  closeOnFailureMs: isOptional(isWhole(0, TIMER_MS_MAX)),
+  closeOnFailureMs: isOptional(isWhole(0, CLOSE_MS_MAX)),
   tls: isOptional(
     isObjectOf({
       serverName: isText,

@@ -7,7 +7,13 @@ export const isText: Shape = (value) => typeof value === 'string'
 /** What goes into URLs and headers: few letters, digits and signs that need no escape; empty: there is none. */
 export const isWord: Shape = (value) => typeof value === 'string' && /^[\w.~-]{0,64}$/.test(value)
 export const isFlag: Shape = (value) => typeof value === 'boolean'
-export const isNumber: Shape = (value) => typeof value === 'number'
+/** JSON has a way to say infinity: 1e999. */
+export const isNumber: Shape = (value) => Number.isFinite(value)
+
+/** Numbers from `min` to `max`. */
+export function isBetween(min: number, max: number): Shape {
+  return (value) => typeof value === 'number' && value >= min && value <= max
+}
 
 /** Whole numbers from `min` to `max`. */
 export function isWhole(min: number, max: number): Shape {

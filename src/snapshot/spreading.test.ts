@@ -160,6 +160,34 @@ test('limits, outliers and the end of connections are off unless given, with Goo
   assert.deepEqual([outliers?.consecutiveErrors, outliers?.enforcedConsecutiveErrors], [7, 0.5])
 })
 
+test('the smallest and the largest that resources may say is what an edge takes', () => {
+  const most = 2 ** 31 - 1
+  for (const [count, percent, seconds, threshold] of [
+    [1, 0, '0', 1],
+    [most, 100, '315576000000', 99],
+  ] as const) {
+    const outlierDetection = {
+      interval: { nanos: 1_000_000 },
+      baseEjectionTime: { seconds },
+      maxEjectionPercent: percent,
+      consecutiveErrors: count,
+      enforcingConsecutiveErrors: percent,
+      consecutiveGatewayFailure: count,
+      enforcingConsecutiveGatewayFailure: percent,
+      successRateMinimumHosts: count,
+      successRateRequestVolume: count,
+      successRateStdevFactor: count === 1 ? 0 : most,
+      enforcingSuccessRate: percent,
+    }
+    const group = 'my-instance-group'
+    const backends = [{ group, balancingMode: 'CONNECTION', maxConnectionsPerInstance: count, capacityScaler: 0.1 }]
+    const circuitBreakers = { maxConnections: count }
+    const fields = { ...MANAGED, backends, circuitBreakers, outlierDetection, serviceLbPolicy: 'my-policy' }
+    const policy = resourceOf(POLICY, { failoverConfig: { failoverHealthThreshold: threshold } })
+    assert.equal(serviceOf(fields, policy).maxConnections, count)
+  }
+})
+
 test('an instance group has one balancing mode in all services, and a group of endpoints is not asked', () => {
   const group = 'zones/us-central1-b/instanceGroups/my-instance-group'
   const other = (fields: Fields) => {
