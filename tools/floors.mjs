@@ -105,7 +105,7 @@ export const rooms = [
     floor: 2,
     folder: 'telemetry',
     holds: 'log, metrics (their names in `*metrics.ts`), end reasons, the admin server',
-    mayImport: ['address', 'text', 'proxy-protocol', 'tls/handshake-names.ts'],
+    mayImport: ['address', 'text', 'proxy-protocol', 'snapshot/shape.ts', 'tls/handshake-names.ts'],
     packages: ['node', 'node:net', 'pino', 'prom-client'],
     because: 'every floor above logs and counts, so it knows none of them',
   },

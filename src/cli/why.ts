@@ -1,61 +1,6 @@
-import { isListOf, isNumber, isObjectOf, isOneOf, isOptional, isText } from '../snapshot/shape.ts'
-import { CHOICE_DECIDERS, type ChoiceDecider, type ExplainedGroup, type Explanation } from '../telemetry/edge-why.ts'
+import { type ChoiceDecider, type ExplainedGroup, type Explanation, isWhyAnswer } from '../telemetry/edge-why.ts'
 import { withoutControls } from '../text/plain-text.ts'
 import { table } from './table.ts'
-
-const isRegion = isObjectOf({
-  region: isText,
-  rank: isNumber,
-  kilometres: isOptional(isNumber),
-  connectMs: isOptional(isNumber),
-})
-const isGroup = isObjectOf({
-  name: isText,
-  region: isText,
-  zone: isText,
-  level: isOptional(isNumber),
-  share: isNumber,
-  part: isNumber,
-  state: isText,
-  members: isNumber,
-  healthy: isNumber,
-  target: isOptional(isNumber),
-  maxUtilization: isOptional(isNumber),
-  utilization: isOptional(isNumber),
-  open: isNumber,
-  openElsewhere: isOptional(isNumber),
-  limit: isOptional(isNumber),
-})
-const isExplanation = isObjectOf({
-  client: isText,
-  frontend: isText,
-  address: isText,
-  service: isText,
-  edge: isObjectOf({ region: isOptional(isText), zone: isOptional(isText), edges: isNumber }),
-  policy: isObjectOf({
-    algorithm: isText,
-    failoverHealthThreshold: isNumber,
-    isolation: isText,
-    locality: isText,
-    affinity: isText,
-  }),
-  regions: isListOf(isRegion),
-  groups: isListOf(isGroup),
-  affinity: isOptional(isObjectOf({ hash: isText, slot: isOptional(isNumber) })),
-  open: isNumber,
-  openMax: isOptional(isNumber),
-  choice: isOptional(
-    isObjectOf({
-      group: isText,
-      backend: isText,
-      endpoint: isText,
-      region: isText,
-      reason: isText,
-      decidedBy: isOneOf(...CHOICE_DECIDERS),
-    }),
-  ),
-})
-const isAnswer = isObjectOf({ kind: isOneOf('explained'), explanations: isListOf(isExplanation) })
 
 /** Why a region got a connection, in words. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -83,10 +28,10 @@ export function readWhy(body: string): readonly Explanation[] {
   } catch {
     // Not even JSON: the same message says what to do.
   }
-  if (!isAnswer(answer)) {
+  if (!isWhyAnswer(answer) || answer.kind !== 'explained') {
     throw new Error('The answer is not one of an edge of this version; compare "truepeer --version" of both')
   }
-  return (answer as { readonly explanations: readonly Explanation[] }).explanations
+  return answer.explanations
 }
 
 /** Explanations for a terminal. */

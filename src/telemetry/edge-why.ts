@@ -1,5 +1,7 @@
 // Why a client gets the backend that it gets: the answer of `/why`, of an edge and of a controller that asks one.
 
+import { isListOf, isNumber, isObjectOf, isOneOf, isOptional, isText } from '../snapshot/shape.ts'
+
 /** Which connection is asked about. */
 export type WhyQuestion = {
   /** The address of a client, or its address and port. */
@@ -89,4 +91,64 @@ export type ExplainedGroup = {
   readonly openElsewhere: number | undefined
   /** Connections of this edge at which it is full; undefined: no number. */
   readonly limit: number | undefined
+}
+
+const isRegion = isObjectOf({
+  region: isText,
+  rank: isNumber,
+  kilometres: isOptional(isNumber),
+  connectMs: isOptional(isNumber),
+})
+const isGroup = isObjectOf({
+  name: isText,
+  region: isText,
+  zone: isText,
+  level: isOptional(isNumber),
+  share: isNumber,
+  part: isNumber,
+  state: isText,
+  members: isNumber,
+  healthy: isNumber,
+  target: isOptional(isNumber),
+  maxUtilization: isOptional(isNumber),
+  utilization: isOptional(isNumber),
+  open: isNumber,
+  openElsewhere: isOptional(isNumber),
+  limit: isOptional(isNumber),
+})
+const isExplanation = isObjectOf({
+  client: isText,
+  frontend: isText,
+  address: isText,
+  service: isText,
+  edge: isObjectOf({ region: isOptional(isText), zone: isOptional(isText), edges: isNumber }),
+  policy: isObjectOf({
+    algorithm: isText,
+    failoverHealthThreshold: isNumber,
+    isolation: isText,
+    locality: isText,
+    affinity: isText,
+  }),
+  regions: isListOf(isRegion),
+  groups: isListOf(isGroup),
+  affinity: isOptional(isObjectOf({ hash: isText, slot: isOptional(isNumber) })),
+  open: isNumber,
+  openMax: isOptional(isNumber),
+  choice: isOptional(
+    isObjectOf({
+      group: isText,
+      backend: isText,
+      endpoint: isText,
+      region: isText,
+      reason: isText,
+      decidedBy: isOneOf(...CHOICE_DECIDERS),
+    }),
+  ),
+})
+const isExplained = isObjectOf({ kind: isOneOf('explained'), explanations: isListOf(isExplanation) })
+const isRefused = isObjectOf({ kind: isOneOf('refused'), problem: isText })
+
+/** Says whether a value from outside is an answer of this version. */
+export function isWhyAnswer(value: unknown): value is WhyAnswer {
+  return isExplained(value) || isRefused(value)
 }

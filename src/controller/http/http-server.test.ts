@@ -510,6 +510,47 @@ test('a person may ask an edge why, and the answer is that of this edge; nobody 
   }
 })
 
+test('what an edge says instead of an answer is refused, and whoever asked hears at once that there is none', async (t) => {
+  const { ask, hub, token } = await serve(t, LOOPBACK)
+  const path = '/truepeer/v1/edges/edge-1/why?client=192.0.2.7'
+  const ids: string[] = []
+  const write = (line: string): boolean => {
+    const { type, id } = JSON.parse(line) as { readonly type: string; readonly id: string }
+    if (type === 'why') ids.push(id)
+    return true
+  }
+  assert.equal(typeof hub.follow('edge-1', undefined, { write, end: () => {} }, 'a1'), 'object')
+  const [viewer, edge] = [token('viewer'), token('edge', 'edge-1')]
+  for (const query of ['client=', `client=${'x'.repeat(129)}`, 'client=192.0.2.7&frontend=']) {
+    assert.equal(reasonOf(await ask('GET', `/truepeer/v1/edges/edge-1/why?${query}`, viewer)), '400 invalid', query)
+  }
+  const deep = `{"kind":"explained","explanations":[],"more":${'['.repeat(200_000)}${']'.repeat(200_000)}}`
+  for (const body of [
+    '{"kind":"refused","problem":{"toString":1}}',
+    '{"kind":"refused"}',
+    '{"kind":"explained","explanations":[{}]}',
+    'null',
+    '[]',
+    '5',
+    '',
+    '{',
+    deep,
+  ]) {
+    const asked = ask('GET', path, viewer)
+    await eventually(() => ids.length > 0)
+    const answers = `/truepeer/v1/edges/edge-1/answers/${ids.shift()}`
+    const shownBody = body.slice(0, 50)
+    assert.equal(reasonOf(await ask('POST', `${answers}?process=b2`, edge, body)), '409 alreadyExists', shownBody)
+    assert.equal(reasonOf(await ask('POST', `${answers}?process=a1`, edge, body)), '400 invalid', shownBody)
+    const { status, text } = await asked
+    assert.equal(status, 502, shownBody)
+    assert.match(text, /has not given an answer of this version/)
+  }
+  const long = JSON.stringify({ kind: 'refused', problem: 'x'.repeat(1024 * 1024) })
+  const id = crypto.randomUUID()
+  assert.equal((await ask('POST', `/truepeer/v1/edges/edge-1/answers/${id}?process=a1`, edge, long)).status, 413)
+})
+
 test('addresses beyond a limit are answered with 429, and the rest of the report counts', async (t) => {
   const { ask, hub, token, sources } = await serve(t, LOOPBACK)
   sources.set = () => Promise.resolve('too often')

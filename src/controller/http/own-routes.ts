@@ -1,11 +1,20 @@
 import type { ServerResponse } from 'node:http'
 import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
+import { copyJson } from '../../compute/json-value.ts'
 import { isResourceName } from '../../compute/reference.ts'
 import { isEdgeSource, SOURCES_MAX } from '../../feed/edge-source.ts'
-import type { ConfigurationId, EdgeReport, InstanceAnswer, ReportedHealth, SentReport } from '../../feed/feed.ts'
+import {
+  type ConfigurationId,
+  type EdgeReport,
+  type InstanceAnswer,
+  isAsked,
+  type ReportedHealth,
+  type SentReport,
+} from '../../feed/feed.ts'
+import { isWhyAnswer, type WhyAnswer } from '../../telemetry/edge-why.ts'
 import type { ApiResponse } from '../methods/api-request.ts'
-import { ApiError, errorBody } from '../model/api-error.ts'
-import type { EdgeHub, FeedSink, FollowerEvents, HubRefusal } from '../publish/edge-hub.ts'
+import { ApiError, errorBody, shown } from '../model/api-error.ts'
+import type { EdgeHub, FeedSink, FollowerEvents, HubRefusal, NoAnswer } from '../publish/edge-hub.ts'
 import type { EdgeSources } from '../publish/edge-sources.ts'
 import type { Store } from '../store/store.ts'
 import type { Identity } from '../store/token.ts'
@@ -17,8 +26,8 @@ export type OwnRequest = {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
-  /** Reads the body, once it is known that its sender may send one. */
-  readonly body: () => Promise<unknown>
+  /** Reads the body, once it is known that its sender may send one; undefined: there is none, or it is not JSON. */
+  readonly body: (bytesMax?: number) => Promise<unknown>
   readonly identity: Identity
   /** Takes the response over, for an answer without end. */
   readonly stream: () => ServerResponse
@@ -30,8 +39,9 @@ const EDGE_WHY = /^edges\/([^/]+)\/why$/
 const EDGE_ANSWER = /^edges\/([^/]+)\/answers\/([-0-9a-f]{36})$/
 const EDGE = /^edges\/([^/]+)$/
 const INSTANCE = /^instances\/([^/]+)$/
-/** Longer than an address and port, and than a name. */
-const WHY_LENGTH_MAX = 128
+/** Longer than an explanation of the largest services, for each frontend that an edge explains at a time. */
+const ANSWER_BYTES_MAX = 1024 * 1024
+const ANSWER_PROBLEM_LENGTH_MAX = 1_000
 const AUDIT_COUNT_MAX = 1_000
 const AUDIT_COUNT = 100
 const PROBLEMS_MAX = 20
@@ -130,22 +140,25 @@ export class OwnRoutes {
   async #why(name: string, request: OwnRequest): Promise<ApiResponse> {
     allowPeople(request)
     const client = request.query.get('client') ?? ''
-    if (client === '' || client.length > WHY_LENGTH_MAX) throw invalid('client', 'give an address, such as 192.0.2.7')
+    if (!isAsked(client)) throw invalid('client', 'give an address, such as 192.0.2.7')
     const frontend = request.query.get('frontend') ?? undefined
-    if (frontend !== undefined && frontend.length > WHY_LENGTH_MAX) throw invalid('frontend', 'give a forwarding rule')
+    if (frontend !== undefined && !isAsked(frontend)) throw invalid('frontend', 'give a forwarding rule')
     const answer = await this.#hub.ask(name, { client, frontend })
-    if (answer === undefined) {
-      const message = `The edge "${name.slice(0, 80)}" is not connected or does not answer; GET ${PREFIX}edges lists those that are`
-      throw new ApiError(503, { message, reason: 'backendError' })
-    }
-    const { kind, problem } = mapping(answer, 'answer')
-    if (kind === 'refused') throw new ApiError(400, { message: String(problem).slice(0, 1_000), reason: 'invalid' })
-    return { status: 200, body: answer }
+    if (typeof answer === 'string') throw noAnswer(name, answer)
+    if (answer.kind === 'explained') return { status: 200, body: answer }
+    throw new ApiError(400, { message: answer.problem.slice(0, ANSWER_PROBLEM_LENGTH_MAX), reason: 'invalid' })
   }
 
-  async #answerOfEdge(name: string, id: string, { body }: OwnRequest): Promise<ApiResponse> {
-    if (this.#hub.answer(name, id, await body())) return { status: 200, body: {} }
-    throw new ApiError(404, { message: 'Nobody waits for this answer', reason: 'notFound' })
+  /** Who asked hears at once of an answer that is not one. */
+  async #answerOfEdge(name: string, id: string, { body, query }: OwnRequest): Promise<ApiResponse> {
+    const answer = readAnswer(await body(ANSWER_BYTES_MAX))
+    const refused = this.#hub.answer(name, id, answer, processOf(query))
+    if (refused === 'unasked') {
+      throw new ApiError(404, { message: 'Nobody waits for this answer', reason: 'notFound' })
+    }
+    if (refused !== undefined) throw hubError(name, refused)
+    if (answer === 'invalid') throw invalid('body', 'give an explanation, or why there is none')
+    return { status: 200, body: {} }
   }
 
   #watch(name: string, { query, stream }: OwnRequest): undefined {
@@ -252,6 +265,12 @@ function processOf(query: URLSearchParams): string {
   throw invalid('process', 'give a UUID')
 }
 
+/** What an edge says of a client, in the form and the depth of an answer: it is handed on to whoever asked. */
+function readAnswer(body: unknown): WhyAnswer | 'invalid' {
+  const answer = copyJson(body)
+  return isWhyAnswer(answer) ? answer : 'invalid'
+}
+
 /** Checks what an edge says of itself. @throws ApiError */
 function readReport(body: unknown): SentReport {
   const { region, zone, applied, refused, healthId, health, sources } = mapping(body, 'body')
@@ -343,6 +362,29 @@ function hubError(name: string, refusal: HubRefusal): ApiError {
   if (refusal === 'full') return tooMany('edges')
   const message = `Another edge follows as "${name}"; give each edge a --name of its own, or stop the other one`
   return new ApiError(409, { message, reason: 'alreadyExists' })
+}
+
+function noAnswer(name: string, why: NoAnswer): ApiError {
+  const edge = `The edge "${shown(name)}"`
+  const list = `GET ${PREFIX}edges lists those that are`
+  switch (why) {
+    case 'away':
+      return new ApiError(503, { message: `${edge} is not connected; ${list}`, reason: 'backendError' })
+    case 'busy':
+      return new ApiError(429, {
+        message: `${edge} has too much to answer already; ask again later`,
+        reason: 'rateLimitExceeded',
+      })
+    case 'late':
+      return new ApiError(504, { message: `${edge} does not answer`, reason: 'backendError' })
+    case 'invalid': {
+      const remedy = 'compare "truepeer --version" of both'
+      return new ApiError(502, {
+        message: `${edge} has not given an answer of this version; ${remedy}`,
+        reason: 'backendError',
+      })
+    }
+  }
 }
 
 function tooMany(followers: string): ApiError {

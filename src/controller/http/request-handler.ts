@@ -106,7 +106,7 @@ export class RequestHandler {
   /** These routes read a body once they know that one is due from this sender. */
   async #answerOwn(request: IncomingMessage, response: ServerResponse, asked: Asked, share: BodyShare): Promise<void> {
     const beganMs = performance.now()
-    const body = async () => parseJson(await readWhole(request, BODY_BYTES_MAX, share))
+    const body = async (bytesMax = BODY_BYTES_MAX) => parseJson(await readWhole(request, bytesMax, share))
     const answer = await this.#options.ownRoutes.answer({ ...asked, body, stream: () => response })
     if (answer === undefined) return
     this.#options.onAnswer?.('truepeer', answer.status, performance.now() - beganMs)

@@ -4,8 +4,11 @@ import { mock, type TestContext, test } from 'node:test'
 import type { Problem } from '../../compute/problem.ts'
 import { type EdgeReport, FEED_FORMAT } from '../../feed/feed.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
+import type { WhyAnswer } from '../../telemetry/edge-why.ts'
 import { EdgeHub, type FeedSink, type FollowerEvents, type HubRefusal } from './edge-hub.ts'
 
+const QUESTION = { client: '192.0.2.7', frontend: undefined }
+const EXPLAINED: WhyAnswer = { kind: 'explained', explanations: [] }
 const NO_REPORT = { region: undefined, zone: undefined, refused: undefined, health: {}, sources: [] }
 
 class TestSink implements FeedSink {
@@ -370,17 +373,44 @@ test('each edge hears how many they are, and which one it is, whenever that chan
 test('a question goes to its edge, and its answer to whoever asked; nobody waits for ever', async (t) => {
   const { hub } = testHub(t)
   const sink = new TestSink()
-  assert.equal(await hub.ask('a', { client: '192.0.2.7', frontend: undefined }), undefined, 'it is not connected')
-  letIn(hub.follow('a', undefined, sink))
+  assert.equal(await hub.ask('a', QUESTION), 'away')
+  letIn(hub.follow('a', undefined, sink, 'p'))
+  letIn(hub.follow('b', undefined, new TestSink()))
   const answer = hub.ask('a', { client: '192.0.2.7', frontend: 'rule' })
   const line = sink.lines.find(({ type }) => type === 'why')
   assert.deepEqual([line?.client, line?.frontend], ['192.0.2.7', 'rule'])
   const id = String(line?.id)
-  assert.equal(hub.answer('b', id, {}), false, 'another edge was asked')
-  assert.equal(hub.answer('a', id, { kind: 'explained' }), true)
-  assert.deepEqual(await answer, { kind: 'explained' })
-  assert.equal(hub.answer('a', id, {}), false)
-  const late = hub.ask('a', { client: '192.0.2.7', frontend: undefined })
+  assert.equal(hub.answer('b', id, EXPLAINED), 'unasked', 'another edge was asked')
+  assert.equal(hub.answer('a', id, EXPLAINED, 'q'), 'taken', 'another process was asked')
+  assert.equal(hub.answer('a', id, EXPLAINED, 'p'), undefined)
+  assert.deepEqual(await answer, EXPLAINED)
+  assert.equal(hub.answer('a', id, EXPLAINED, 'p'), 'unasked')
+  const late = hub.ask('a', QUESTION)
   mock.timers.tick(5_000)
-  assert.equal(await late, undefined)
+  assert.equal(await late, 'late')
+})
+
+test('so many questions wait for one edge, and those for another one do not wait behind them', async (t) => {
+  const { hub } = testHub(t)
+  const [a, b] = [new TestSink(), new TestSink()]
+  const { onDrain } = letIn(hub.follow('a', undefined, a))
+  letIn(hub.follow('b', undefined, b))
+  const asked = Array.from({ length: 100 }, () => hub.ask('a', QUESTION))
+  const other = hub.ask('b', QUESTION)
+  const questions = a.lines.filter(({ type }) => type === 'why')
+  assert.equal(questions.length, 10)
+  for (const { id } of questions) hub.answer('a', String(id), EXPLAINED)
+  const answers = await Promise.all(asked)
+  assert.deepEqual(answers.slice(0, 10), Array(10).fill(EXPLAINED))
+  assert.deepEqual(answers.slice(10), Array(90).fill('busy'))
+  hub.answer('b', String(b.lines.find(({ type }) => type === 'why')?.id), EXPLAINED)
+  assert.deepEqual(await other, EXPLAINED)
+  // One that cannot be told anything now is not asked.
+  a.isFull = true
+  mock.timers.tick(2_000)
+  assert.equal(await hub.ask('a', QUESTION), 'busy')
+  a.isFull = false
+  onDrain()
+  void hub.ask('a', QUESTION)
+  assert.equal(a.lines.at(-1)?.type, 'why')
 })

@@ -10,7 +10,7 @@ import {
   type HeldConfiguration,
   type ReportedHealth,
 } from '../../feed/feed.ts'
-import type { WhyQuestion } from '../../telemetry/edge-why.ts'
+import type { WhyAnswer, WhyQuestion } from '../../telemetry/edge-why.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { compareTexts } from '../../text/compare-texts.ts'
 import type { HealthSource, Hub, Publication } from '../model/world.ts'
@@ -24,9 +24,9 @@ const LINES_LOGGED_MAX = 20
 /** For a snapshot in its line. */
 const SNAPSHOT_BYTES_MAX = FEED_LINE_BYTES_MAX - 1_024
 
-/** How long somebody who asks an edge waits, and how many may at once. */
+/** How long somebody who asks an edge waits, and how many may wait for one edge. */
 const ANSWER_WAIT_MS = 5_000
-const QUESTIONS_MAX = 100
+const QUESTIONS_MAX = 10
 
 /** Where lines for an edge go. */
 export type FeedSink = {
@@ -58,7 +58,15 @@ type Edge = {
   reportedMs: number
   /** The process of the same name that was refused last. */
   refused: string | undefined
+  /** Those that it has not answered yet, by id. */
+  readonly questions: Map<string, (answer: WhyAnswer | NoAnswer) => void>
 }
+
+/**
+ * Why an edge does not answer a question: it is not connected, too many others wait for it, it does not answer in time, or
+ * what it says is not an answer.
+ */
+export type NoAnswer = 'away' | 'busy' | 'late' | 'invalid'
 
 /** Why an edge is not let in: there are too many others, or another one of its name is connected. */
 export type HubRefusal = 'full' | 'taken'
@@ -98,8 +106,6 @@ export class EdgeHub implements Hub, HealthSource {
   #leftOut = ''
   /** Called whenever an edge reports or goes. */
   readonly #watchers = new Set<() => void>()
-  /** Questions that edges have not answered yet, by id. */
-  readonly #questions = new Map<string, { readonly edge: string; readonly answer: (answer: unknown) => void }>()
 
   constructor(options: EdgeHubOptions) {
     this.#options = options
@@ -224,35 +230,37 @@ export class EdgeHub implements Hub, HealthSource {
     return undefined
   }
 
-  /**
-   * Asks an edge why a client gets the backend that it gets.
-   *
-   * @returns its answer, unchecked; undefined: it is not connected, does not answer in time, or too many ask
-   */
-  ask(name: string, { client, frontend }: WhyQuestion): Promise<unknown> {
-    const follower = this.#edges.get(name)?.follower
-    if (follower === undefined || follower.isBlocked || this.#questions.size >= QUESTIONS_MAX) {
-      return Promise.resolve(undefined)
-    }
+  /** Asks an edge why a client gets the backend that it gets. */
+  ask(name: string, { client, frontend }: WhyQuestion): Promise<WhyAnswer | NoAnswer> {
+    const { follower, questions } = this.#edges.get(name) ?? {}
+    if (follower === undefined || questions === undefined) return Promise.resolve('away')
+    if (follower.isBlocked || questions.size >= QUESTIONS_MAX) return Promise.resolve('busy')
     const id = crypto.randomUUID()
     return new Promise((resolve) => {
-      const answer = (value: unknown): void => {
+      const answer = (value: WhyAnswer | NoAnswer): void => {
         clearTimeout(timer)
-        this.#questions.delete(id)
+        questions.delete(id)
         resolve(value)
       }
-      const timer = setTimeout(() => answer(undefined), ANSWER_WAIT_MS).unref()
-      this.#questions.set(id, { edge: name, answer })
+      const timer = setTimeout(() => answer('late'), ANSWER_WAIT_MS).unref()
+      questions.set(id, answer)
       this.#write(follower, JSON.stringify({ type: 'why', id, client, frontend } satisfies FeedLine))
     })
   }
 
-  /** Takes the answer of an edge. @returns false: nobody waits for it */
-  answer(name: string, id: string, answer: unknown): boolean {
-    const question = this.#questions.get(id)
-    if (question?.edge !== name) return false
-    question.answer(answer)
-    return true
+  /**
+   * Takes the answer of an edge.
+   *
+   * @param process how the process of the edge calls itself; empty: it does not
+   * @returns why not: nobody waits for it, or another process follows as this edge; undefined: it was taken
+   */
+  answer(name: string, id: string, answer: WhyAnswer | 'invalid', process = ''): HubRefusal | 'unasked' | undefined {
+    const edge = this.#edges.get(name)
+    const take = edge?.questions.get(id)
+    if (edge === undefined || take === undefined) return 'unasked'
+    if (edge.follower !== undefined && edge.follower.process !== process) return this.#refuse(name, edge, process)
+    take(answer)
+    return undefined
   }
 
   /** Edges share the targets of services: each hears how many they are, and which one it is. */
@@ -320,6 +328,7 @@ export class EdgeHub implements Hub, HealthSource {
       healthId: undefined,
       reportedMs: 0,
       refused: undefined,
+      questions: new Map(),
     }
     this.#edges.set(name, edge)
     return edge
