@@ -102,6 +102,7 @@ export class Edge {
         capacityScaler,
         members: given.members,
         healthy: members.size,
+        drained: 0,
         targetConnections: targetConnections(given.maxConnections, capacityScaler),
         maxUtilization: given.maxUtilization,
         utilization: this.#reports[index]?.utilization,

@@ -199,3 +199,11 @@ test('what does not divide goes to each edge in turn, however often they turn an
     assert.equal(got.size, count)
   }
 })
+
+test('a group whose members an operator has all taken out is drained; one that has none at all is not', () => {
+  const stateOf = (given: Partial<GroupView>): string =>
+    spread(serviceView([groupView(given)]), new Map(), 0).groups[0].state
+  assert.equal(stateOf({ members: 0, drained: 2 }), 'drained')
+  assert.equal(stateOf({ members: 0 }), 'unhealthy')
+  assert.equal(stateOf({ members: 1, healthy: 0, drained: 2 }), 'unhealthy')
+})

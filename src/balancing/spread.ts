@@ -29,7 +29,7 @@ export type GroupSpread = {
 /**
  * - `serving`: it gets its part. `overflowing`: below the failover threshold, a part of its part goes on
  * - `full-connections`, `full-utilization`: at the limit, by the one or the other bound
- * - `unhealthy`: without a healthy member. `drained`: by `autoCapacityDrain`
+ * - `unhealthy`: without a healthy member. `drained`: by `autoCapacityDrain`, or by an operator, backend by backend
  * - `off`: its `capacityScaler` is 0. `isolated`: of a region that STRICT leaves out
  */
 export type GroupState =
@@ -135,7 +135,7 @@ function spreadGroup(
   memory: GroupMemory,
   { weighsTargets, isPlaced, isDrained, nowMs }: GroupSituation,
 ): GroupSpread {
-  const { members, healthy, capacityScaler, connections, maxUtilization } = group
+  const { members, healthy, drained, capacityScaler, connections, maxUtilization } = group
   const byConnections = limitByConnections(view, group, memory, nowMs)
   // What a group reports while it is off says nothing about what it takes once it is on again.
   const utilization = capacityScaler === 0 ? undefined : group.utilization
@@ -149,7 +149,7 @@ function spreadGroup(
   if (capacityScaler === 0) return without('off')
   if (!isPlaced) return without('isolated')
   if (isDrained) return without('drained')
-  if (healthy === 0) return without('unhealthy')
+  if (healthy === 0) return without(members === 0 && drained > 0 ? 'drained' : 'unhealthy')
   const health = effectiveHealth(healthy, members, view.policy.failoverHealthThreshold)
   const capacity = weighsTargets ? (group.targetConnections ?? 0) : members * capacityScaler
   const weight = capacity * health

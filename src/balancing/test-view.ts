@@ -17,6 +17,7 @@ export function groupView(given: Partial<GroupView> = {}): GroupView {
     capacityScaler: 1,
     members,
     healthy: members,
+    drained: 0,
     targetConnections: undefined,
     maxUtilization: undefined,
     utilization: undefined,

@@ -35,6 +35,8 @@ export type GroupView = {
   readonly capacityScaler: number
   readonly members: number
   readonly healthy: number
+  /** Those that an operator has taken out, beside its members. */
+  readonly drained: number
   /** Connections of the whole load balancer at which the group is full; undefined: no such bound. See `capacity.ts`. */
   readonly targetConnections: number | undefined
   /** Part of the processors in use at which the group is full, 0 to 1; undefined: no such bound. */

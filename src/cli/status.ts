@@ -72,6 +72,9 @@ function parseClient(text: string, flag: string): string {
   throw new UsageError(`${flag} ${quoted(text)} is not a client; write its address, such as 192.0.2.7`)
 }
 
+/** The health check behind an agent may succeed though it is so. */
+const APP_DOWN = 'the app does not listen, as its agent says'
+
 const isEndpoint = { address: isText, port: isNumber, open: isNumber } as const
 const isCertificate = isObjectOf({
   name: isText,
@@ -94,6 +97,8 @@ const isGroup = isObjectOf({
   name: isText,
   region: isText,
   balancing: isObjectOf({ mode: isText, capacityScaler: isNumber }),
+  members: isNumber,
+  healthy: isNumber,
   state: isText,
   limit: isOptional(isNumber),
   utilization: isOptional(isNumber),
@@ -170,7 +175,7 @@ function formatEdgeStatus({ configuration, place, frontends, services, leaving }
         service.name,
         group.name,
         group.region,
-        `${group.backends.filter(({ health }) => health === 'HEALTHY').length}/${group.backends.length}`,
+        `${group.healthy}/${group.members}`,
         group.balancing.mode,
         targetCapacity(group.balancing),
         group.utilization === undefined ? '-' : percent(group.utilization),
@@ -192,7 +197,7 @@ function formatEdgeStatus({ configuration, place, frontends, services, leaving }
           it.open,
           it.connections,
           it.connectFailures,
-          it.probes?.lastError ?? '',
+          it.isAppDown ? APP_DOWN : (it.probes?.lastError ?? ''),
         ]),
       ),
     ),

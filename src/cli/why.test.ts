@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ChoiceDecider, Explanation } from '../telemetry/edge-why.ts'
+import type { ChoiceDecider, ExplainedGroup, Explanation } from '../telemetry/edge-why.ts'
 import { UsageError } from './flags.ts'
 import { parseStatus, whyPath } from './status.ts'
 import { formatWhy, readWhy } from './why.ts'
+
+const NONE_OUT = { drained: 0, unhealthy: 0, unknown: 0, ejected: 0, appDown: 0 }
 
 const EXPLANATION: Explanation = {
   client: '209.52.88.4',
@@ -33,6 +35,7 @@ const EXPLANATION: Explanation = {
       state: 'full-connections',
       members: 3,
       healthy: 2,
+      out: { ...NONE_OUT, unhealthy: 1 },
       target: 10,
       maxUtilization: 0.8,
       utilization: 0.5,
@@ -50,6 +53,7 @@ const EXPLANATION: Explanation = {
       state: 'serving',
       members: 1,
       healthy: 1,
+      out: NONE_OUT,
       target: undefined,
       maxUtilization: undefined,
       utilization: undefined,
@@ -88,16 +92,32 @@ test('an explanation says in which order regions come, what each group has, and 
     'It gets europe-west1-b/far/vm at 10.128.1.2:110 in europe-west1: the nearest region is at its target',
     '',
   ])
-  const sick = EXPLANATION.groups.map((group) => ({ ...group, healthy: 0 }))
-  assert.match(
-    formatWhy([{ ...EXPLANATION, groups: sick, choice: undefined }]),
-    /^It is reset: no backend is healthy$/m,
-  )
-  assert.match(
-    formatWhy([{ ...EXPLANATION, choice: undefined }]),
-    /^It is reset: no group with a healthy backend may be/m,
-  )
   assert.match(formatWhy([{ ...EXPLANATION, openMax: 6 }]), /^It is reset: the service has as many connections/m)
+})
+
+test('who is reset is told why no backend can be chosen', () => {
+  const reset = (...given: readonly Partial<ExplainedGroup>[]): string | undefined => {
+    const [near] = EXPLANATION.groups
+    const groups = given.map((group) => ({ ...near, out: NONE_OUT, ...group }))
+    return formatWhy([{ ...EXPLANATION, groups, choice: undefined }])
+      .split('\n')
+      .at(-2)
+  }
+  const group = {
+    state: 'unhealthy',
+    members: 5,
+    out: { drained: 2, unhealthy: 1, unknown: 1, ejected: 2, appDown: 1 },
+  }
+  assert.equal(
+    reset(group),
+    'It is reset: no backend can be chosen; 2 are drained by an operator, 1 is unhealthy, 1 is not checked yet, ' +
+      '2 are ejected by outlier detection, 1 is behind an agent whose app does not listen',
+  )
+  assert.equal(
+    reset({ state: 'off', members: 2 }, { state: 'isolated', members: 1 }),
+    'It is reset: no backend can be chosen; 2 are in a group with capacityScaler 0, 1 is in another region (isolation STRICT)',
+  )
+  assert.equal(reset({ state: 'unhealthy', members: 0 }), 'It is reset: the service has no backends')
 })
 
 test('it says so when more decides than was asked about', () => {

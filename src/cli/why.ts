@@ -1,4 +1,10 @@
-import { type ChoiceDecider, type ExplainedGroup, type Explanation, isWhyAnswer } from '../telemetry/edge-why.ts'
+import {
+  type ChoiceDecider,
+  type ExplainedGroup,
+  type Explanation,
+  isWhyAnswer,
+  type OutReason,
+} from '../telemetry/edge-why.ts'
 import { withoutControls } from '../text/plain-text.ts'
 import { table } from './table.ts'
 
@@ -114,14 +120,29 @@ function targetOf({ target, maxUtilization }: ExplainedGroup): string {
 
 function choiceLine({ choice, groups, open, openMax }: Explanation): string {
   if (openMax !== undefined && open >= openMax) return 'It is reset: the service has as many connections as it may'
-  if (choice === undefined) {
-    const isAnyHealthy = groups.some(({ healthy }) => healthy > 0)
-    return isAnyHealthy
-      ? 'It is reset: no group with a healthy backend may be chosen, as their states say'
-      : 'It is reset: no backend is healthy'
-  }
+  if (choice === undefined) return `It is reset: ${whyNobody(groups)}`
   const { group, backend, endpoint, region, reason, decidedBy } = choice
   return `${DECIDED_BY[decidedBy]} ${group}/${backend} at ${endpoint} in ${region === '' ? '-' : region}: ${REASONS[reason] ?? reason}`
+}
+
+/** Why no backend gets connections: what the groups say, and in the others what their backends say. */
+function whyNobody(groups: readonly ExplainedGroup[]): string {
+  const inState = (state: string): number =>
+    groups.reduce((sum, it) => sum + (it.state === state ? it.members + it.out.drained : 0), 0)
+  const others = groups.filter(({ state }) => state !== 'off' && state !== 'isolated')
+  const out = (reason: OutReason): number => others.reduce((sum, it) => sum + it.out[reason], 0)
+  const counts: readonly (readonly [number, string])[] = [
+    [inState('off'), 'in a group with capacityScaler 0'],
+    [inState('isolated'), 'in another region (isolation STRICT)'],
+    [out('drained'), 'drained by an operator'],
+    [out('unhealthy'), 'unhealthy'],
+    [out('unknown'), 'not checked yet'],
+    [out('ejected'), 'ejected by outlier detection'],
+    [out('appDown'), 'behind an agent whose app does not listen'],
+  ]
+  const given = counts.filter(([count]) => count > 0)
+  if (given.length === 0) return 'the service has no backends'
+  return `no backend can be chosen; ${given.map(([count, what]) => `${count} ${count === 1 ? 'is' : 'are'} ${what}`).join(', ')}`
 }
 
 function placeOf({ region, zone }: Explanation['edge']): string {

@@ -329,6 +329,7 @@ class Edge implements RunningEdge {
       table: this.#table,
       spreads: this.#spreads,
       distances: this.#distances,
+      states: this.#states,
     })
   }
 

@@ -96,10 +96,12 @@ function serviceStatus(service: Snapshot['services'][number], source: StatusSour
 }
 
 function spreadStatus(
-  { utilization, others }: GroupView,
+  { members, healthy, utilization, others }: GroupView,
   { state, limit }: GroupSpread,
-): Pick<GroupStatus, 'state' | 'limit' | 'utilization' | 'openElsewhere'> {
+): Pick<GroupStatus, 'members' | 'healthy' | 'state' | 'limit' | 'utilization' | 'openElsewhere'> {
   return {
+    members,
+    healthy,
     state,
     limit: Number.isFinite(limit) ? limit : undefined,
     utilization: utilization?.average,
@@ -137,6 +139,7 @@ function backendStatus({ backend, idKey }: PlacedBackend, { table, states }: Sta
     availability: availabilityName(state?.availability ?? Availability.down),
     isDrained: state?.isDrained ?? false,
     isEjected: state?.isEjected ?? false,
+    isAppDown: state?.load?.app_listening === false,
     probes: probes && {
       total: probes.probes,
       failures: probes.failures,

@@ -128,6 +128,7 @@ export class TestPlan {
       return {
         members: groups[id].backends.length,
         healthy: this.#idsOf(id).filter(isUp).length,
+        drained: 0,
         utilization: undefined,
         connections: cells?.groupOpen[id] ?? 0,
         others: undefined,

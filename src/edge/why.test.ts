@@ -7,6 +7,7 @@ import type { BackendService } from '../snapshot/snapshot.ts'
 import { DEFAULT_SPREADING } from '../snapshot/spreading.ts'
 import { testBackend, testFrontend, testGroup, testService, testSnapshot } from '../snapshot/test-snapshot.ts'
 import type { Explanation, WhyAnswer } from '../telemetry/edge-why.ts'
+import type { BackendState } from './backends/backend-states.ts'
 import { idOf, placedBackends, takeIds } from './backends/edge-ids.ts'
 import { LookupTables } from './backends/lookup-tables.ts'
 import { RegionDistances } from './backends/region-distances.ts'
@@ -18,8 +19,23 @@ import { explain } from './why.ts'
 
 const FRONTEND: Endpoint = { address: ipv4Address(0xcb00710a), port: 110 }
 
+const UP: BackendState = {
+  health: 'HEALTHY',
+  availability: Availability.up,
+  isDrained: false,
+  isEjected: false,
+  probes: undefined,
+  load: undefined,
+}
+
 /** An edge with one service of two groups of five backends each, all of them up. */
-function start(t: TestContext, fields: Partial<BackendService>, address = '203.0.113.10', frontends = ['rule']) {
+function start(
+  t: TestContext,
+  fields: Partial<BackendService>,
+  address = '203.0.113.10',
+  frontends = ['rule'],
+  stateOf: (name: string) => Partial<BackendState> = () => ({}),
+) {
   const groups = ['a', 'b'].map((name, index) => {
     const backends = [1, 2, 3, 4, 5].map((number) => {
       return testBackend({ name: `vm-${number}`, address: `10.128.${index}.${number}` })
@@ -40,13 +56,15 @@ function start(t: TestContext, fields: Partial<BackendService>, address = '203.0
     table,
     tables: new LookupTables(),
     distances,
-    factsOf: () => ({ members: 5, healthy: 5, utilization: undefined, others: undefined }),
+    factsOf: () => ({ members: 5, healthy: 5, drained: 0, utilization: undefined, others: undefined }),
     onRearranged: () => {},
   })
   t.after(() => spreads.stop())
   spreads.use(snapshot)
+  const names = new Map(placedBackends(snapshot).map(({ idKey, backend }) => [idKey, backend.name]))
+  const states = { state: (idKey: string) => ({ ...UP, ...stateOf(names.get(idKey) ?? '') }) }
   const ask = (client: string, frontend?: string): WhyAnswer =>
-    explain({ client, frontend }, { snapshot, table, spreads, distances })
+    explain({ client, frontend }, { snapshot, table, spreads, distances, states })
   const why = (client: string): Explanation => {
     const answer = ask(client)
     assert.ok(answer.kind === 'explained')
@@ -136,4 +154,28 @@ test('what cannot be asked is refused, with what can', (t) => {
   assert.equal(problemOf(few.ask('198.51.100.7', 'other')), 'The edge has no frontend "other"; it has one, two')
   const none = start(t, {}, '203.0.113.10', [])
   assert.equal(problemOf(none.ask('198.51.100.7', 'other')), 'The edge has no frontend "other"; it has none')
+})
+
+test('backends that get nothing are counted by why, each once', (t) => {
+  const { down, draining } = Availability
+  const load = { cpu_utilization: 1, mem_utilization: 0, open_connections: 0, app_listening: false }
+  const states: Readonly<Record<string, Partial<BackendState>>> = {
+    'vm-1': { availability: draining, isDrained: true, health: 'UNKNOWN' },
+    'vm-2': { availability: down, health: 'UNHEALTHY', isEjected: true },
+    'vm-3': { availability: down, health: 'UNKNOWN' },
+    'vm-4': { availability: down, isEjected: true },
+    'vm-5': { availability: down, load },
+  }
+  const outOf = (stateOf: (name: string) => Partial<BackendState>): unknown =>
+    start(t, {}, undefined, undefined, stateOf).why('198.51.100.7').groups[0].out
+  const all = { drained: 1, unhealthy: 1, unknown: 1, ejected: 1, appDown: 1 }
+  assert.deepEqual(
+    outOf((name) => states[name]),
+    all,
+  )
+  // With all others down those that are ejected serve.
+  assert.deepEqual(
+    outOf((name) => (name === 'vm-4' ? { isEjected: true } : states[name])),
+    { ...all, ejected: 0 },
+  )
 })

@@ -5,10 +5,21 @@ import type { LocalityPolicy } from '../balancing/policy.ts'
 import type { GroupSpread, Spread } from '../balancing/spread.ts'
 import type { ServiceView } from '../balancing/view.ts'
 import type { BackendService, Frontend, Snapshot } from '../snapshot/snapshot.ts'
-import type { ChoiceDecider, ExplainedGroup, Explanation, WhyAnswer, WhyQuestion } from '../telemetry/edge-why.ts'
+import {
+  type ChoiceDecider,
+  type ExplainedGroup,
+  type Explanation,
+  OUT_REASONS,
+  type OutReason,
+  type WhyAnswer,
+  type WhyQuestion,
+} from '../telemetry/edge-why.ts'
 import { REGION_REASONS } from '../telemetry/region-reasons.ts'
+import type { BackendState, BackendStates } from './backends/backend-states.ts'
+import { placedGroups } from './backends/edge-ids.ts'
 import type { RegionDistances } from './backends/region-distances.ts'
 import type { Spreads } from './backends/spreads.ts'
+import { Availability } from './balance/availability.ts'
 import type { BackendTable } from './balance/backend-table.ts'
 import { BackendChooser } from './balance/choose-backend.ts'
 import type { Plan } from './balance/plan.ts'
@@ -25,6 +36,7 @@ export type WhySource = {
   readonly table: BackendTable
   readonly spreads: Pick<Spreads, 'planOf' | 'stateOf' | 'edges'>
   readonly distances: RegionDistances
+  readonly states: Pick<BackendStates, 'state'>
 }
 
 /** Explains, by the code that workers choose with, which backend a client gets now, and why. */
@@ -70,7 +82,7 @@ function explainOne(
   client: Endpoint,
   frontend: Frontend,
   service: BackendService,
-  { table, spreads, distances }: WhySource,
+  { table, spreads, distances, states }: WhySource,
 ): Explanation {
   const { view, spread } = spreads.stateOf(service)
   const plan = spreads.planOf(service)
@@ -92,7 +104,7 @@ function explainOne(
       affinity: plan.locality.affinity,
     },
     regions: view.regionOrder.map((ranked) => regionStatus(ranked, distances)),
-    groups: explainGroups(view, spread),
+    groups: explainGroups(view, spread, outOf(service, states)),
     affinity: isWhole(plan.locality, client, destination) ? chooser.explainHash(client, destination) : undefined,
     open: Atomics.load(plan.service, ServiceCell.open),
     openMax: openMax === NO_CAP ? undefined : openMax,
@@ -100,7 +112,31 @@ function explainOne(
   }
 }
 
-function explainGroups({ groups: views }: ServiceView, { levels, groups }: Spread): ExplainedGroup[] {
+/** By the places of groups: backends that get no connections, and why. */
+function outOf(service: BackendService, states: WhySource['states']): ExplainedGroup['out'][] {
+  return placedGroups(service).map(({ backends }) => {
+    const out = Object.fromEntries(OUT_REASONS.map((reason) => [reason, 0])) as Record<OutReason, number>
+    for (const { idKey } of backends) {
+      const reason = outReason(states.state(idKey))
+      if (reason !== undefined) out[reason]++
+    }
+    return out
+  })
+}
+
+function outReason(state: BackendState | undefined): OutReason | undefined {
+  if (state?.availability === Availability.up) return undefined
+  if (state?.isDrained) return 'drained'
+  if (state === undefined || state.health === 'UNKNOWN') return 'unknown'
+  if (state.health === 'UNHEALTHY') return 'unhealthy'
+  return state.isEjected ? 'ejected' : 'appDown'
+}
+
+function explainGroups(
+  { groups: views }: ServiceView,
+  { levels, groups }: Spread,
+  out: readonly ExplainedGroup['out'][],
+): ExplainedGroup[] {
   const levelOf = (place: number): number => levels.findIndex((level) => level.groups.includes(place))
   return groups
     .map((group, place) => {
@@ -108,6 +144,7 @@ function explainGroups({ groups: views }: ServiceView, { levels, groups }: Sprea
       const total = level?.groups.reduce((sum, other) => sum + groups[other].weight, 0) ?? 0
       return {
         ...explainGroup(views[place], group),
+        out: out[place],
         level: level === undefined ? undefined : levels.indexOf(level),
         share: level?.share ?? 0,
         part: total === 0 ? 0 : group.weight / total,
@@ -119,7 +156,7 @@ function explainGroups({ groups: views }: ServiceView, { levels, groups }: Sprea
 function explainGroup(
   view: ServiceView['groups'][number],
   { limit, state }: GroupSpread,
-): Omit<ExplainedGroup, 'level' | 'share' | 'part'> {
+): Omit<ExplainedGroup, 'out' | 'level' | 'share' | 'part'> {
   return {
     name: view.name,
     region: view.region,

@@ -115,6 +115,9 @@ export type GroupStatus = {
     readonly maxConnections: number | undefined
     readonly capacityScaler: number
   }
+  /** Backends that get connections, of those that count: all but the ones that an operator has taken out. */
+  readonly healthy: number
+  readonly members: number
   /** What becomes of new connections. */
   readonly state: (typeof GROUP_STATES)[number]
   /** Connections of this edge at which it is full; undefined: no number. */
@@ -152,6 +155,8 @@ export type BackendStatus = Traffic & {
   readonly availability: (typeof AVAILABILITIES)[number]
   /** Outlier detection has taken it out for a while. */
   readonly isEjected: boolean
+  /** Its agent says that the app does not listen. */
+  readonly isAppDown: boolean
   /** An operator has taken it out by `POST /backends/NAME/drain`. */
   readonly isDrained: boolean
   /** Of its health check; undefined: it has none, or was not probed yet. */

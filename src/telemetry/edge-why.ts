@@ -70,6 +70,10 @@ export type Explanation = {
 export const CHOICE_DECIDERS = ['client', 'connection', 'turns'] as const
 export type ChoiceDecider = (typeof CHOICE_DECIDERS)[number]
 
+/** Why a backend gets no connections; the first that holds. `unknown`: no health check has asked it yet. */
+export const OUT_REASONS = ['drained', 'unhealthy', 'unknown', 'ejected', 'appDown'] as const
+export type OutReason = (typeof OUT_REASONS)[number]
+
 export type ExplainedGroup = {
   readonly name: string
   readonly region: string
@@ -81,8 +85,11 @@ export type ExplainedGroup = {
   /** The part of those of its level that it gets while it has room. */
   readonly part: number
   readonly state: string
+  /** Backends that count: all but those that an operator has taken out; and those that get connections. */
   readonly members: number
   readonly healthy: number
+  /** The others, by why they get none. */
+  readonly out: Readonly<Record<OutReason, number>>
   /** Connections of all edges; undefined: there is no such target. */
   readonly target: number | undefined
   readonly maxUtilization: number | undefined
@@ -109,6 +116,7 @@ const isGroup = isObjectOf({
   state: isText,
   members: isNumber,
   healthy: isNumber,
+  out: isObjectOf(Object.fromEntries(OUT_REASONS.map((reason) => [reason, isNumber]))),
   target: isOptional(isNumber),
   maxUtilization: isOptional(isNumber),
   utilization: isOptional(isNumber),

@@ -229,8 +229,9 @@ const rows = {
     isCutOff: true,
     isRefused: false,
     record: 'failure',
-    meaning: 'No backend is healthy; the client was reset.',
-    remedy: 'Look for "backend health" in the log, and at the backends that are UNHEALTHY there.',
+    meaning: 'No backend can be chosen; the client was reset.',
+    remedy:
+      'Ask "truepeer status --why ADDRESS" of the edge, which says why none can be chosen; the log has "backend health".',
   },
   'service-full': {
     role: 'edge',

@@ -23,7 +23,7 @@ test('what an operator has taken out counts as no member, and what is down is no
     undefined,
     122_500,
   )
-  assert.deepEqual(facts, { members: 2, healthy: 1, utilization: undefined, others: undefined })
+  assert.deepEqual(facts, { members: 2, healthy: 1, drained: 1, utilization: undefined, others: undefined })
 })
 
 test('the average is of healthy members that report, and is another one only once each has reported again', () => {

@@ -23,6 +23,7 @@ export type MemberFacts = {
 export const NOTHING_KNOWN: Omit<GroupFacts, 'connections'> = {
   members: 0,
   healthy: 0,
+  drained: 0,
   utilization: undefined,
   others: undefined,
 }
@@ -51,6 +52,7 @@ export function gatherFacts(
   return {
     members: counted.length,
     healthy: healthy.length,
+    drained: members.length - counted.length,
     utilization: averageOf(loads, before),
     others: loads.length === healthy.length ? othersOf(loads, wallMs) : undefined,
   }

@@ -4,7 +4,7 @@ import type { GroupView, LiveEdges, RankedRegion, ServiceView } from '../../bala
 import type { BackendGroup, BackendService, Spreading } from '../../snapshot/snapshot.ts'
 
 /** What an edge knows of a group at one moment, beside its configuration. */
-export type GroupFacts = Pick<GroupView, 'members' | 'healthy' | 'utilization' | 'connections' | 'others'>
+export type GroupFacts = Pick<GroupView, 'members' | 'healthy' | 'drained' | 'utilization' | 'connections' | 'others'>
 
 /** Where an edge is, and what it knows of others. */
 export type Surroundings = {
@@ -33,7 +33,7 @@ export function serviceView(
 
 function groupView({ name, region, zone, isPreferred, balancing }: BackendGroup, facts: GroupFacts): GroupView {
   const { maxConnections, maxUtilization, capacityScaler } = balancing
-  const { members, healthy, utilization, connections, others } = facts
+  const { members, healthy, drained, utilization, connections, others } = facts
   return {
     name,
     region,
@@ -42,6 +42,7 @@ function groupView({ name, region, zone, isPreferred, balancing }: BackendGroup,
     capacityScaler,
     members,
     healthy,
+    drained,
     targetConnections: targetConnections(maxConnections, capacityScaler),
     maxUtilization,
     utilization,

@@ -12,7 +12,13 @@ import { RegionDistances } from './region-distances.ts'
 import type { GroupFacts } from './service-view.ts'
 import { Spreads } from './spreads.ts'
 
-const HEALTHY: Omit<GroupFacts, 'connections'> = { members: 1, healthy: 1, utilization: undefined, others: undefined }
+const HEALTHY: Omit<GroupFacts, 'connections'> = {
+  members: 1,
+  healthy: 1,
+  drained: 0,
+  utilization: undefined,
+  others: undefined,
+}
 
 function serviceOf(fields: Partial<BackendService> = {}, maxUtilization?: number): BackendService {
   const balancing = { mode: 'UTILIZATION', maxUtilization, maxConnections: undefined, capacityScaler: 1 } as const
