@@ -41,6 +41,12 @@ export function parseReference(text: string): Reference | undefined {
   return segments.length > 0 && scope === undefined ? undefined : { collection, scope, name }
 }
 
+/** The project that a reference names, in any of the forms of {@link parseReference}; undefined: none. */
+export function projectOf(text: string): string | undefined {
+  const { segments, projectAt } = splitAtProject(text)
+  return projectAt < 0 ? undefined : segments[projectAt + 1]
+}
+
 /** Writes where a resource is: `global/backendServices/n`, `zones/z/instances/n`. */
 export function formatReference(scope: Scope, collection: string, name: string): string {
   return `${formatScope(scope)}/${collection}/${name}`
@@ -59,15 +65,22 @@ export function regionOfZone(zone: string): string {
 
 /** The segments that come after the project, or all of them where no project is named; undefined: a wrong start. */
 function localSegments(text: string): string[] | undefined {
-  // Most references have no host, and compiling reads one for each member of each group.
-  const host = text.includes('//') ? (/^(https?:)?\/\/[^/\s]+/.exec(text)?.[0] ?? '') : ''
-  const segments = text.slice(host.length).replace(/^\//, '').split('/')
-  const projectAt = segments.indexOf('projects')
+  const { host, segments, projectAt } = splitAtProject(text)
   if (projectAt < 0) return host === '' ? segments : undefined
   // Behind a host any path may come first; without one, at most the name of the API.
   if (host === '' && projectAt > 0 && !(projectAt === 2 && segments[0] === 'compute')) return undefined
   const project = segments[projectAt + 1] ?? ''
   return /^[a-z0-9][-a-z0-9.:_]*$/.test(project) ? segments.slice(projectAt + 2) : undefined
+}
+
+type SplitReference = { readonly host: string; readonly segments: string[]; readonly projectAt: number }
+
+/** @returns `projectAt` below 0: there is none */
+function splitAtProject(text: string): SplitReference {
+  // Most references have no host, and compiling reads one for each member of each group.
+  const host = text.includes('//') ? (/^(https?:)?\/\/[^/\s]+/.exec(text)?.[0] ?? '') : ''
+  const segments = text.slice(host.length).replace(/^\//, '').split('/')
+  return { host, segments, projectAt: segments.indexOf('projects') }
 }
 
 function readScope([kind, location, ...rest]: readonly string[]): Scope | undefined {

@@ -33,12 +33,35 @@ test('a link may be a name alone, where only one resource has it, or a path with
     `${B}/instanceGroups/g`,
     `projects/p/${B}/instanceGroups/g`,
     `https://www.googleapis.com/compute/v1/projects/p/${B}/instanceGroups/g`,
-    // Host and project mean nothing.
-    `http://elsewhere/compute/v1/projects/q/${B}/instanceGroups/g`,
+    // The host means nothing.
+    `http://elsewhere/compute/v1/projects/p/${B}/instanceGroups/g`,
+    `//elsewhere/projects/p/${B}/instanceGroups/g`,
+    `projects/${(await api.get('')).id}/${B}/instanceGroups/g`,
   ]) {
     assert.equal(await resolved(api, link), `${B}/instanceGroups/g`, link)
   }
   assert.equal(await resolved(api, 'h'), `${C}/instanceGroups/h`)
+})
+
+test('a link to another project is refused in Google’s words, whatever its form and whether there is such a resource', async () => {
+  const api = await apiWithGroups(`${B}/g`)
+  for (const start of ['', 'https://www.googleapis.com/compute/v1/', '//elsewhere/']) {
+    for (const project of ['q', '123456789012']) {
+      const link = `${start}projects/${project}/${B}/instanceGroups/g`
+      const expected = `400 invalid: Invalid value for field 'resource.backends[0].group': '${link}'. Cross project referencing is not allowed for this resource.`
+      assert.equal(await refused(api, link), expected)
+    }
+  }
+  const check = await api.refusal('POST', 'global/backendServices', {
+    name: 's',
+    healthChecks: ['projects/q/global/healthChecks/hc'],
+  })
+  assert.match(check, /^400 invalid: .*'resource\.healthChecks\[0\]'.*Cross project referencing is not allowed/)
+  const policy = await api.refusal('POST', 'global/backendServices', {
+    name: 's',
+    serviceLbPolicy: '//networkservices.googleapis.com/projects/q/locations/global/serviceLbPolicies/pol',
+  })
+  assert.match(policy, /^400 invalid: .*'resource\.serviceLbPolicy'.*Cross project referencing is not allowed/)
 })
 
 test('a name that more than one resource has is not guessed', async () => {
