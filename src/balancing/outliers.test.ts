@@ -7,7 +7,9 @@ import { RandomNumbers } from './random.ts'
 
 function sample(id: number, given: Partial<OutlierSample> = {}): OutlierSample {
   const failures = given.failures ?? given.failuresInARow ?? 0
-  return { id, successes: 10, failuresInARow: 0, hasPassedCheck: false, ...given, failures }
+  const broken = given.brokenInARow ?? 0
+  const inARow = { failuresInARow: 0, brokenInARow: 0 }
+  return { id, isServing: true, successes: 10, ...inARow, hasPassedCheck: false, ...given, failures, broken }
 }
 
 /** A service of ten backends, one sweep after the other. */
@@ -54,6 +56,21 @@ test("Google's defaults: three failures in a row eject, two do not; five errors 
   const enforced = new TestDetection({ consecutiveGatewayFailure: 100, enforcingConsecutiveErrors: 100 })
   assert.deepEqual(enforced.sweep(sample(4, { failuresInARow: 4 })), [])
   assert.deepEqual(enforced.sweep(sample(4, { failuresInARow: 5 })), [4])
+})
+
+test('what an app breaks, which a client can make it do, ejects only where errors are enforced', () => {
+  const broken = (brokenInARow: number) => sample(4, { brokenInARow, successes: 1000 })
+  assert.deepEqual(new TestDetection().sweep(broken(1000)), [])
+  const enforced = new TestDetection({ enforcingConsecutiveErrors: 100, enforcingConsecutiveGatewayFailure: 0 })
+  assert.deepEqual(enforced.sweep(broken(4)), [])
+  assert.deepEqual(enforced.sweep(broken(5)), [4])
+})
+
+test('the most that are ejected is a part of those that serve, and who does not serve is not ejected', () => {
+  const failing = (id: number, isServing: boolean) => sample(id, { failuresInARow: 3, isServing })
+  const detection = new TestDetection()
+  assert.deepEqual(detection.sweepAll([failing(0, true), failing(1, true), failing(2, false), failing(3, false)]), [0])
+  assert.deepEqual(detection.sweepAll([failing(0, false), failing(1, true), failing(2, true), failing(3, false)]), [1])
 })
 
 test('an ejection takes 30 s, the next one 30 s more, up to 300 s; each interval without one takes 30 s off', () => {

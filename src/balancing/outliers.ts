@@ -4,11 +4,16 @@ import type { RandomNumbers } from './random.ts'
 /** What was seen of a backend of a service since the last sweep. */
 export type OutlierSample = {
   readonly id: number
+  /** It gets connections, or would if it were not ejected. */
+  readonly isServing: boolean
+  /** Attempts to connect that succeeded, and those that were refused or timed out. */
   readonly successes: number
-  /** Connections that were refused, timed out or were reset by the backend. */
   readonly failures: number
-  /** The most failures without a success between them; it may have begun before the last sweep, but after an ejection. */
+  /** Failures to connect without a success between them; they may have begun before the last sweep, but after an ejection. */
   readonly failuresInARow: number
+  /** Connections that the backend broke before it had said a byte; in a row: without one between them that it answered. */
+  readonly broken: number
+  readonly brokenInARow: number
   /** An active health check has succeeded. */
   readonly hasPassedCheck: boolean
 }
@@ -29,8 +34,11 @@ const EJECTION_TIME_MAX_MS = 300_000
  * but for `states`, which it keeps up to date. To be called every `intervalMs` with a sample of every backend.
  *
  * A backend is ejected for the base time, the second time for twice that, and so on; each interval that it serves takes
- * one time away again, and a passed health check ends an ejection. Never are more ejected than `maxEjectionPercent`
- * allows.
+ * one time away again, and a passed health check ends an ejection. No more are ejected of those that serve than
+ * `maxEjectionPercent` allows.
+ *
+ * A client can make an app break its connection, so that only `consecutiveErrors` counts those, which ejects nobody unless
+ * an operator enforces it.
  *
  * @returns the ids of those that this sweep has ejected: their failures in a row begin at 0 again
  */
@@ -44,14 +52,15 @@ export function sweepOutliers(
   const stateOf = (id: number): OutlierState => stateOfBackend(states, id)
   forgetOthers(samples, states)
   for (const sample of samples) takeBack(policy, sample, stateOf(sample.id), nowMs)
-  let ejected = samples.filter(({ id }) => stateOf(id).ejectedAtMs !== undefined).length
+  const serving = samples.filter(({ isServing }) => isServing)
+  let ejected = serving.filter(({ id }) => stateOf(id).ejectedAtMs !== undefined).length
   const isEnforced = (percent: number): boolean => random.below(100) < percent
   const leastSuccessRate = successRateBound(policy, samples)
   const newlyEjected: number[] = []
-  for (const sample of samples) {
+  for (const sample of serving) {
     const state = stateOf(sample.id)
     if (state.ejectedAtMs !== undefined || !isOutlier(policy, sample, leastSuccessRate, isEnforced)) continue
-    if (100 * (ejected + 1) > policy.maxEjectionPercent * samples.length) break
+    if (100 * (ejected + 1) > policy.maxEjectionPercent * serving.length) break
     state.ejectedAtMs = nowMs
     if (state.ejections * policy.baseEjectionTimeMs < EJECTION_TIME_MAX_MS) state.ejections++
     ejected++
@@ -76,11 +85,12 @@ function isOutlier(
   leastSuccessRate: number,
   isEnforced: (percent: number) => boolean,
 ): boolean {
-  if (sample.failures === 0) return false
-  const { failuresInARow } = sample
+  const { failures, failuresInARow, broken, brokenInARow } = sample
+  if (failures + broken === 0) return false
+  const errorsInARow = Math.max(failuresInARow, brokenInARow)
   return (
     (failuresInARow >= policy.consecutiveGatewayFailure && isEnforced(policy.enforcingConsecutiveGatewayFailure)) ||
-    (failuresInARow >= policy.consecutiveErrors && isEnforced(policy.enforcingConsecutiveErrors)) ||
+    (errorsInARow >= policy.consecutiveErrors && isEnforced(policy.enforcingConsecutiveErrors)) ||
     (hasVolume(policy, sample) && rateOf(sample) < leastSuccessRate && isEnforced(policy.enforcingSuccessRate))
   )
 }

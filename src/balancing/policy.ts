@@ -55,9 +55,10 @@ export type OutlierPolicy = {
   readonly intervalMs: number
   readonly baseEjectionTimeMs: number
   readonly maxEjectionPercent: number
-  /** For TCP these are connect failures, timeouts and resets, as those of the next one are. */
+  /** Failures to connect, in a row. */
   readonly consecutiveGatewayFailure: number
   readonly enforcingConsecutiveGatewayFailure: number
+  /** The same, or connections that the backend broke at once. */
   readonly consecutiveErrors: number
   readonly enforcingConsecutiveErrors: number
   readonly successRateMinimumHosts: number

@@ -271,7 +271,8 @@ function isUnbounded(maxConnections: number | undefined): boolean {
 }
 
 function availability({ availability: state, isDrained, isEjected }: BackendStatus): string {
-  if (isEjected) return 'ejected'
+  // With all others down, the ejected ones serve.
+  if (isEjected) return state === 'up' ? 'up, ejected' : 'ejected'
   return isDrained ? 'drained' : state
 }
 

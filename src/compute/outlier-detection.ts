@@ -49,10 +49,13 @@ export const outlierDetection = optional(
   object(
     'Backends get no new connections for a while after some have failed; without it, only health checks count. Each edge decides by itself.',
     {
-      interval: duration('Time from one look at the results to the next; 1 s unless given.', (ms, report) => {
-        if (ms >= 1 && ms <= INTERVAL_MS_MAX) return
-        report('', `${ms} ms is not between 1 ms and ${INTERVAL_MS_MAX} ms`, 'give a time such as {seconds: 1}')
-      }),
+      interval: duration(
+        'Time from one look at the results to the next, which are never less than 100 ms apart; 1 s unless given.',
+        (ms, report) => {
+          if (ms >= 1 && ms <= INTERVAL_MS_MAX) return
+          report('', `${ms} ms is not between 1 ms and ${INTERVAL_MS_MAX} ms`, 'give a time such as {seconds: 1}')
+        },
+      ),
       baseEjectionTime: duration(
         'How long a backend is ejected, times the number of its ejections; 30 s unless given.',
         (ms, report) => {
@@ -61,9 +64,11 @@ export const outlierDetection = optional(
         },
       ),
       maxEjectionPercent: percent(
-        'Maximum part of the backends that is ejected at a time, in percent; 50 unless given.',
+        'Maximum part of the healthy backends that is ejected at a time, in percent; 50 unless given.',
       ),
-      consecutiveErrors: count('Number of failures in a row, of any kind, that eject a backend; 5 unless given.'),
+      consecutiveErrors: count(
+        'Number of failures in a row that eject a backend: failures to connect, or connections that it breaks before it has said a byte; 5 unless given.',
+      ),
       enforcingConsecutiveErrors: percent(
         'In how many of 100 such cases the backend is ejected; 0, which is never, unless given.',
       ),

@@ -208,7 +208,10 @@ class Edge implements RunningEdge {
     this.#tls = new FrontendTlsStore(options.handshakeTimeoutMs, context.log)
     this.#frontends = new Frontends(options, pool, table, this.#tls, context.inherited)
     this.#states = new BackendStates(table, context.log, options.sourceAddresses, {
-      onChange: (service) => this.#spreads.touch([service]),
+      onChange: (service) => {
+        this.#spreads.touch([service])
+        this.#outliers.touch(service)
+      },
       onFailed: (id) => pool.endConnections([id], 'backend-unhealthy'),
       onReach: (region, connectMs) => this.#distances.observe(region, connectMs),
     })
@@ -220,7 +223,7 @@ class Edge implements RunningEdge {
       factsOf: (groupKey) => this.#states.factsOf(groupKey),
       onRearranged: (service) => this.#services.define([service]),
     })
-    this.#outliers = new Outliers(table, this.#states, context.log)
+    this.#outliers = new Outliers(table, this.#states, this.#spreads, context.log)
     this.#services = new BackendServices(pool, this.#spreads)
     this.#leaving = new LeavingBackends({
       end: (ids) => pool.endConnections(ids, 'drained'),

@@ -24,6 +24,7 @@ const UP: BackendState = {
   availability: Availability.up,
   isDrained: false,
   isEjected: false,
+  wouldServe: true,
   probes: undefined,
   load: undefined,
 }

@@ -117,7 +117,7 @@ export type OutlierDetection = {
   /** Of the first ejection; times the number of ejections. */
   readonly baseEjectionMs: number
   readonly maxEjectedPart: number
-  /** Failures in a row that eject a backend, and the part of such cases in which they do. */
+  /** Failures in a row, resets included, that eject a backend, and the part of such cases in which they do. */
   readonly consecutiveErrors: number
   readonly enforcedConsecutiveErrors: number
   /** The same for failures to connect. */

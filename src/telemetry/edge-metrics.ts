@@ -118,8 +118,11 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
     values: AVAILABILITIES,
     samples: (status) => states(status, AVAILABILITIES, ({ availability }) => availability),
   },
-  ofBackends('ejected', '1 while outlier detection keeps a backend out, 0 otherwise', 'gauge', ({ isEjected }) =>
-    isEjected ? 1 : 0,
+  ofBackends(
+    'ejected',
+    '1 while outlier detection keeps a backend out, 0 otherwise',
+    'gauge',
+    ({ isEjected, availability }) => (isEjected && availability !== 'up' ? 1 : 0),
   ),
   ofBackends(
     'utilization_ratio',

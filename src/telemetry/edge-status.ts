@@ -153,7 +153,7 @@ export type BackendStatus = Traffic & {
   readonly health: (typeof HEALTHS)[number]
   /** Whether it gets new connections. */
   readonly availability: (typeof AVAILABILITIES)[number]
-  /** Outlier detection has taken it out for a while. */
+  /** Outlier detection has taken it out for a while; with `up` it serves still, because no other backend does. */
   readonly isEjected: boolean
   /** Its agent says that the app does not listen. */
   readonly isAppDown: boolean

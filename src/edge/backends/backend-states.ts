@@ -30,7 +30,10 @@ export type BackendState = {
   readonly health: HealthStatus['state']
   readonly availability: Availability
   readonly isDrained: boolean
+  /** By outlier detection; it may serve still, see {@link BackendStates.ignoreEjections}. */
   readonly isEjected: boolean
+  /** It gets connections, or would if it were not ejected. */
+  readonly wouldServe: boolean
   readonly probes: HealthStatus | undefined
   readonly load: LoadReport | undefined
 }
@@ -92,6 +95,8 @@ export class BackendStates {
   readonly #drained = new Set<string>()
   /** Those that outlier detection has taken out for a while, by `idKey`. */
   readonly #ejected = new Set<string>()
+  /** Services whose ejected backends serve still. */
+  readonly #ignoringEjections = new Set<string>()
   #healthRevision = 0
 
   /** @param sourceAddresses the addresses that questions are asked from; for a family without one the kernel chooses */
@@ -177,6 +182,14 @@ export class BackendStates {
     this.#show([tracked])
   }
 
+  /** Lets the ejected backends of a service serve still, or not any more. */
+  ignoreEjections({ name }: Pick<BackendService, 'name'>, isIgnored: boolean): void {
+    if (isIgnored) this.#ignoringEjections.add(name)
+    else this.#ignoringEjections.delete(name)
+    const isOf = ({ placed }: Tracked): boolean => placed.service.name === name && this.#ejected.has(placed.idKey)
+    this.#show([...this.#tracked.values()].filter(isOf))
+  }
+
   /** Says whether targets of connections are shared with other edges: their connections are asked of agents then. */
   set sharesTargets(sharesTargets: boolean) {
     if (sharesTargets === this.#sharesTargets) return
@@ -226,6 +239,7 @@ export class BackendStates {
       availability: this.#availabilityOf(tracked),
       isDrained: this.#drained.has(placed.key),
       isEjected: this.#ejected.has(idKey),
+      wouldServe: !this.#drained.has(placed.key) && this.#isWell(tracked),
       probes: healthKey === undefined ? undefined : this.#checks.state(healthKey),
       load: this.#loadOf(tracked)?.report,
     }
@@ -326,11 +340,16 @@ export class BackendStates {
   }
 
   #availabilityOf(tracked: Tracked): Availability {
-    const { placed, health } = tracked
+    const { placed } = tracked
     if (this.#drained.has(placed.key)) return Availability.draining
-    if (health !== 'HEALTHY' || this.#ejected.has(placed.idKey)) return Availability.down
+    const isOut = this.#ejected.has(placed.idKey) && !this.#ignoringEjections.has(placed.service.name)
+    return this.#isWell(tracked) && !isOut ? Availability.up : Availability.down
+  }
+
+  /** Nothing is wrong with it itself. */
+  #isWell(tracked: Tracked): boolean {
     // An agent accepts whatever its app does; it says so itself.
-    return this.#loadOf(tracked)?.report.app_listening === false ? Availability.down : Availability.up
+    return tracked.health === 'HEALTHY' && this.#loadOf(tracked)?.report.app_listening !== false
   }
 
   #forgetBackend({ idKey }: PlacedBackend, id: number): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { mock, type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { OutlierDetection } from '../../snapshot/snapshot.ts'
 import { testBackend, testGroup, testService } from '../../snapshot/test-snapshot.ts'
 import { BackendCounter, BackendTable, count } from '../balance/backend-table.ts'
@@ -31,14 +32,25 @@ function start(t: TestContext, backendCount = 2, detection: Partial<OutlierDetec
   const service = testService({ outlierDetection: { ...DETECTION, ...detection }, groups: [testGroup({ backends })] })
   takeIds(table, { frontends: [], services: [service], healthChecks: [] })
   const ejected = new Set<string>()
+  /** Those that would not serve, whether they are ejected or not. */
+  const sick = new Set<string>()
+  const ignoring: boolean[] = []
+  const canServe: boolean[] = [true]
+  const looks: string[] = []
   const said: string[] = []
   const outliers = new Outliers(
     table,
     {
       eject: ({ backend }: PlacedBackend, isEjected: boolean) =>
         void (isEjected ? ejected.add(backend.name) : ejected.delete(backend.name)),
-      state: (idKey) => ({ isEjected: ejected.has(idKey.split('/').at(-1)?.split(' ')[0] ?? '') }) as BackendState,
+      ignoreEjections: (_, isIgnored) => void ignoring.push(isIgnored),
+      state: (idKey) => {
+        looks.push(idKey)
+        const name = idKey.split('/').at(-1)?.split(' ')[0] ?? ''
+        return { isEjected: ejected.has(name), wouldServe: !sick.has(name) } as BackendState
+      },
     },
+    { canServe: () => canServe },
     (_, message) => said.push(message),
   )
   t.after(() => outliers.stop())
@@ -56,7 +68,7 @@ function start(t: TestContext, backendCount = 2, detection: Partial<OutlierDetec
       mock.timers.tick(1_000)
     }
   }
-  return { table, service, outliers, ejected, said, fail, pass }
+  return { table, service, outliers, ejected, sick, ignoring, canServe, looks, said, fail, pass }
 }
 
 test('three refused connections in a row eject a backend for its time, and then count from 0 again', (t) => {
@@ -76,15 +88,66 @@ test('three refused connections in a row eject a backend for its time, and then 
   assert.deepEqual(said, ['backend ejected: too many of its connections fail', 'backend no longer ejected'])
 })
 
-test('so do three that it broke before it said anything; without outlier detection nobody stays out', (t) => {
-  const { table, service, outliers, ejected, fail, pass } = start(t)
+test('so do those that it broke before it said anything, where errors are enforced; without outlier detection nobody stays out', (t) => {
+  const { table, service, outliers, ejected, fail, pass } = start(t, 2, { enforcedConsecutiveErrors: 1 })
   outliers.use({ services: [service] })
   pass(1_000)
-  fail(table.cells.brokenInRow, BackendCounter.broken, 3)
+  fail(table.cells.brokenInRow, BackendCounter.broken, 4)
+  pass(1_000)
+  assert.deepEqual([...ejected], [])
+  fail(table.cells.brokenInRow, BackendCounter.broken, 1)
   pass(1_000)
   assert.deepEqual([...ejected], ['b1'])
   outliers.use({ services: [{ ...service, outlierDetection: undefined }] })
   assert.deepEqual([...ejected], [])
+})
+
+test('a client that makes the app of every backend break its connections ejects none of them', (t) => {
+  const { table, service, outliers, ejected, fail, pass } = start(t, 10)
+  outliers.use({ services: [service] })
+  pass(1_000)
+  for (let place = 0; place < 10; place++) {
+    fail(table.cells.brokenInRow, BackendCounter.broken, place < 5 ? 1_000 : 100, place)
+  }
+  pass(1_000)
+  assert.deepEqual([...ejected], [])
+})
+
+test('ejections do not count while nobody serves who is not ejected, from the moment that this is so', async (t) => {
+  const { table, service, outliers, ejected, sick, ignoring, said, fail, pass } = start(t)
+  outliers.use({ services: [service] })
+  pass(1_000)
+  fail(table.cells.failuresInRow, BackendCounter.connectFailures, 3)
+  pass(1_000)
+  assert.deepEqual([[...ejected], ignoring], [['b1'], []])
+  sick.add('b2')
+  outliers.touch(service)
+  await turn()
+  assert.deepEqual([ignoring, said.at(-1)], [[true], 'ejections do not count: no other backend serves'])
+  pass(1_000)
+  assert.deepEqual(ignoring, [true])
+  sick.delete('b2')
+  outliers.touch(service)
+  await turn()
+  assert.deepEqual([ignoring, said.at(-1)], [[true, false], 'ejections count again'])
+})
+
+test('whoever is in a group that gets nothing is nobody to fall back on', (t) => {
+  const { table, service, outliers, ignoring, canServe, fail, pass } = start(t, 2, { maxEjectedPart: 1 })
+  outliers.use({ services: [{ ...service, groups: [service.groups[0], testGroup({ name: 'off', backends: [] })] }] })
+  canServe.push(false)
+  pass(1_000)
+  for (const place of [0, 1]) fail(table.cells.failuresInRow, BackendCounter.connectFailures, 3, place)
+  pass(1_000)
+  assert.deepEqual(ignoring, [true])
+})
+
+test('backends are looked at ten times a second at most, however short the interval', (t) => {
+  const { service, outliers, looks, pass } = start(t, 2, { intervalMs: 1 })
+  outliers.use({ services: [service] })
+  pass(1_000)
+  // Each look asks for the state of each once, to count, and once more to compare.
+  assert.ok(looks.length > 0 && looks.length <= 2 * 2 * 10, `${looks.length}`)
 })
 
 test('connections that fail after their backend was ejected do not count when it is back', (t) => {

@@ -4,11 +4,26 @@ import { RandomNumbers } from '../../balancing/random.ts'
 import type { BackendService, OutlierDetection, Snapshot } from '../../snapshot/snapshot.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { BackendCounter, type BackendTable } from '../balance/backend-table.ts'
-import type { BackendStates } from './backend-states.ts'
-import { idOf, type PlacedBackend, placedBackends } from './edge-ids.ts'
+import type { BackendState, BackendStates } from './backend-states.ts'
+import { idOf, type PlacedBackend, placedBackends, placedGroups } from './edge-ids.ts'
+import type { Spreads } from './spreads.ts'
 
 /** What was counted of a backend until the last sweep. */
-type Counted = { readonly connections: number; readonly failures: number; readonly passedChecks: number }
+type Counted = {
+  readonly connections: number
+  readonly failures: number
+  readonly broken: number
+  readonly passedChecks: number
+}
+
+/** A backend of a service, as it is now. */
+type Member = {
+  readonly placed: PlacedBackend
+  /** It gets connections, or would if it were not ejected. */
+  readonly isServing: boolean
+  readonly isEjected: boolean
+  readonly probes: BackendState['probes']
+}
 
 type Watched = {
   service: BackendService
@@ -17,19 +32,36 @@ type Watched = {
   readonly random: RandomNumbers
   timer: NodeJS.Timeout
   intervalMs: number
+  hasEjected: boolean
+  /** Nobody who is not ejected serves: those who are serve, too. */
+  isIgnored: boolean
 }
 
-/** Takes backends out for a while whose connections fail, by what the workers have counted (`outlierDetection`). */
+type Ejections = Pick<BackendStates, 'eject' | 'ignoreEjections' | 'state'>
+
+/** Each look is at every backend of a service, on the thread that probes them: more often than this it is not looked. */
+const INTERVAL_MS_MIN = 100
+
+/**
+ * Takes backends out for a while whose connections fail, by what the workers have counted (`outlierDetection`).
+ *
+ * Where none but ejected ones could serve, ejections do not count until there is another one: backends that fail for some
+ * are better than none for everybody.
+ */
 export class Outliers {
   readonly #table: BackendTable
-  readonly #states: Pick<BackendStates, 'eject' | 'state'>
+  readonly #states: Ejections
+  readonly #spreads: Pick<Spreads, 'canServe'>
   readonly #log: Log
   /** By service. */
   readonly #watched = new Map<string, Watched>()
+  /** Services to be reviewed as soon as what is being done now is done. */
+  readonly #due = new Set<Watched>()
 
-  constructor(table: BackendTable, states: Pick<BackendStates, 'eject' | 'state'>, log: Log) {
+  constructor(table: BackendTable, states: Ejections, spreads: Pick<Spreads, 'canServe'>, log: Log) {
     this.#table = table
     this.#states = states
+    this.#spreads = spreads
     this.#log = log
   }
 
@@ -38,7 +70,25 @@ export class Outliers {
     const wanted = services.filter(({ outlierDetection }) => outlierDetection !== undefined)
     const names = new Set(wanted.map(({ name }) => name))
     for (const [name, watched] of this.#watched) if (!names.has(name)) this.#leave(name, watched)
-    for (const service of wanted) this.#watch(service)
+    for (const service of wanted) {
+      this.#watch(service)
+      this.touch(service)
+    }
+  }
+
+  /** A backend of this service, of the configuration in use, serves now, or does not any more. */
+  touch({ name }: Pick<BackendService, 'name'>): void {
+    const watched = this.#watched.get(name)
+    if (watched === undefined || !(watched.hasEjected || watched.isIgnored)) return
+    const isFirst = this.#due.size === 0
+    this.#due.add(watched)
+    if (!isFirst) return
+    setImmediate(() => {
+      const due = [...this.#due]
+      this.#due.clear()
+      // Nobody may be watching it by now.
+      for (const one of due) if (this.#watched.get(one.service.name) === one) this.#review(one)
+    })
   }
 
   stop(): void {
@@ -47,13 +97,14 @@ export class Outliers {
   }
 
   #watch(service: BackendService): void {
-    const intervalMs = service.outlierDetection?.intervalMs ?? 0
+    const intervalMs = Math.max(INTERVAL_MS_MIN, service.outlierDetection?.intervalMs ?? 0)
     const known = this.#watched.get(service.name)
     const start = (): NodeJS.Timeout => setInterval(() => this.#sweep(service.name), intervalMs).unref()
     if (known === undefined) {
       const random = new RandomNumbers(this.#watched.size + 1)
-      const watched = { service, states: new Map(), counted: new Map(), random, timer: start(), intervalMs }
-      this.#watched.set(service.name, watched)
+      const memory = { states: new Map(), counted: new Map(), random }
+      const nothing = { hasEjected: false, isIgnored: false }
+      this.#watched.set(service.name, { service, ...memory, timer: start(), intervalMs, ...nothing })
       return
     }
     known.service = service
@@ -68,22 +119,24 @@ export class Outliers {
     clearInterval(timer)
     this.#watched.delete(name)
     for (const placed of placedBackends({ services: [service] })) this.#states.eject(placed, false)
+    this.#states.ignoreEjections(service, false)
   }
 
   #sweep(name: string): void {
     const watched = this.#watched.get(name)
     const detection = watched?.service.outlierDetection
     if (watched === undefined || detection === undefined) return
-    const { service, states, random } = watched
-    const backends = placedBackends({ services: [service] })
-    const ids = backends.map(({ idKey }) => idOf(this.#table.backends, idKey))
-    const samples = backends.map((placed, index) => this.#sample(watched, placed, ids[index]))
-    const policy = policyOf(detection)
-    const ejected = sweepOutliers(policy, samples, states, random, performance.now())
+    const { states, random } = watched
+    const members = this.#members(watched)
+    const ids = members.map(({ placed: { idKey } }) => idOf(this.#table.backends, idKey))
+    const samples = members.map((member, index) => this.#sample(watched, member, ids[index]))
+    const ejected = sweepOutliers(policyOf(detection), samples, states, random, performance.now())
     for (const id of ejected) this.#table.forgiveBackend(id)
-    for (const [index, placed] of backends.entries()) {
+    watched.hasEjected = false
+    for (const [index, { placed }] of members.entries()) {
       const isEjected = states.get(ids[index])?.ejectedAtMs !== undefined
       const wasEjected = this.#states.state(placed.idKey)?.isEjected ?? false
+      watched.hasEjected ||= isEjected
       if (isEjected === wasEjected) continue
       // Connections that had begun before may have failed since: it begins anew.
       if (!isEjected) this.#table.forgiveBackend(ids[index])
@@ -92,15 +145,39 @@ export class Outliers {
       if (isEjected) this.#log('warn', 'backend ejected: too many of its connections fail', fields)
       else this.#log('info', 'backend no longer ejected', fields)
     }
+    this.#review(watched)
   }
 
-  #sample({ counted }: Watched, { idKey }: PlacedBackend, id: number): OutlierSample {
+  /** Lets ejected backends serve while no other one does. */
+  #review(watched: Watched): void {
+    const { service, hasEjected, isIgnored } = watched
+    const serving = hasEjected ? this.#members(watched).filter(({ isServing }) => isServing) : []
+    const isNobodyLeft = serving.length > 0 && serving.every(({ isEjected }) => isEjected)
+    if (isNobodyLeft === isIgnored) return
+    watched.isIgnored = isNobodyLeft
+    this.#states.ignoreEjections(service, isNobodyLeft)
+    const fields = { service: service.name }
+    if (isNobodyLeft) this.#log('warn', 'ejections do not count: no other backend serves', fields)
+    else this.#log('info', 'ejections count again', fields)
+  }
+
+  #members({ service }: Watched): Member[] {
+    const canServe = this.#spreads.canServe(service)
+    return placedGroups(service).flatMap(({ backends }, place) =>
+      backends.map((placed) => {
+        const state = this.#states.state(placed.idKey)
+        const isServing = canServe[place] && state?.wouldServe === true
+        return { placed, isServing, isEjected: state?.isEjected ?? false, probes: state?.probes }
+      }),
+    )
+  }
+
+  #sample({ counted }: Watched, { isServing, probes }: Member, id: number): OutlierSample {
     const { cells } = this.#table
-    const broken = this.#table.readBackend(id, BackendCounter.broken)
-    const { probes } = this.#states.state(idKey) ?? {}
     const now = {
       connections: this.#table.readBackend(id, BackendCounter.connections),
-      failures: this.#table.readBackend(id, BackendCounter.connectFailures) + broken,
+      failures: this.#table.readBackend(id, BackendCounter.connectFailures),
+      broken: this.#table.readBackend(id, BackendCounter.broken),
       passedChecks: (probes?.probes ?? 0) - (probes?.failures ?? 0),
     }
     const before = counted.get(id) ?? now
@@ -108,9 +185,12 @@ export class Outliers {
     const failures = now.failures - before.failures
     return {
       id,
+      isServing,
       failures,
       successes: Math.max(0, now.connections - before.connections - failures),
-      failuresInARow: Math.max(Atomics.load(cells.failuresInRow, id), Atomics.load(cells.brokenInRow, id)),
+      failuresInARow: Atomics.load(cells.failuresInRow, id),
+      broken: now.broken - before.broken,
+      brokenInARow: Atomics.load(cells.brokenInRow, id),
       hasPassedCheck: now.passedChecks > before.passedChecks,
     }
   }

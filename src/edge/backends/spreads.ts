@@ -86,6 +86,12 @@ export class Spreads {
     return this.#spreadingOf(service).plan
   }
 
+  /** By place: whether a group of a service of the snapshot in use could get anything. */
+  canServe(service: BackendService): boolean[] {
+    const placed = new Set(this.planOf(service).levels.flatMap(({ groups }) => groups))
+    return service.groups.map(({ balancing }, place) => placed.has(place) && balancing.capacityScaler > 0)
+  }
+
   /** What is decided about a service of the snapshot in use, and of what, at this moment. */
   stateOf(service: BackendService): { readonly view: ServiceView; readonly spread: Spread } {
     // Workers open connections all the time: what was seen last may no longer be what they choose by.

@@ -56,7 +56,7 @@ export type BackendCells = {
   readonly open: Int32Array
   readonly groupOpen: Int32Array
   readonly frontendOpen: Int32Array
-  /** By backend: attempts to connect that have failed in a row; connections that it broke, in a row, before it said anything. */
+  /** By backend: attempts to connect that have failed in a row; connections that it broke, in a row, before it said anything, up to one that it answered. */
   readonly failuresInRow: Int32Array
   readonly brokenInRow: Int32Array
   /** One for each worker, who alone writes it; read with {@link BackendTable.readBackend} and the like. */

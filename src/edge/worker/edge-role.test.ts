@@ -435,11 +435,15 @@ test('failures in a row are counted until a connection reaches its backend; so a
   broken.backend.reset()
   edge.loop.until('ended', () => edge.loop.ended.length === 1)
   assert.deepEqual([brokenInRow[0], brokenInRow[1], edge.backendCounters(1).broken], [0, 1, 1])
+  // Whoever hangs up before the app has said anything has not shown that it works.
+  edge.loop.establish(edge.apps[1]).client.reset()
+  edge.loop.until('ended', () => edge.loop.ended.length === 2)
+  assert.equal(brokenInRow[1], 1)
   const spoken = edge.loop.establish(edge.apps[1])
   spoken.backend.send('hello')
   assert.equal(edge.loop.read(spoken.client), 'hello')
   spoken.backend.reset()
-  edge.loop.until('ended', () => edge.loop.ended.length === 2)
+  edge.loop.until('ended', () => edge.loop.ended.length === 3)
   assert.equal(brokenInRow[1], 0)
 })
 

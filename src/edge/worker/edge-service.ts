@@ -119,10 +119,13 @@ export class EdgeService implements Service {
 
   #noteEnd({ choice, backend }: Connection, reason: EndReason): void {
     const { brokenInRow } = this.#cells
-    if (reason === 'backend-reset' && backend.receivedBytes === 0) {
+    if (backend.receivedBytes > 0) {
+      if (Atomics.load(brokenInRow, choice) !== 0) Atomics.store(brokenInRow, choice, 0)
+    } else if (reason === 'backend-reset') {
       Atomics.add(brokenInRow, choice, 1)
       count(this.#counters, choice, BackendCounter.broken)
-    } else if (Atomics.load(brokenInRow, choice) !== 0) Atomics.store(brokenInRow, choice, 0)
+    }
+    // One that ended before the backend said anything says nothing about it: the client may have ended it.
   }
 
   /** A backend, in whose group the connection is counted from now on. */
