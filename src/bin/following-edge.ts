@@ -51,6 +51,7 @@ export async function startFollowingEdge(
     unopenedFrontends: 'left-out',
     readSnapshot: () => warnedOf(follower.snapshot()),
     readPositions: async () => (regionFile === undefined ? undefined : positionsNow(regionFile, context)),
+    edges: follower.edges,
     neededAddresses: () => client.addresses(),
     onDrain: () => follower.stop(),
   } as const

@@ -99,6 +99,8 @@ export type EdgeOptions = Omit<
   readonly unopenedFrontends: 'refused' | 'left-out'
   /** Others whom this host has to reach, such as a controller: their addresses are never put on this host. */
   readonly neededAddresses?: (() => Promise<readonly string[]>) | undefined
+  /** Those that share limits and targets until somebody says otherwise; undefined: this edge is alone. */
+  readonly edges?: LiveEdges | undefined
   /** Told that it drains: another process may be the edge from now on. */
   readonly onDrain?: (() => void) | undefined
   /** Reads the configuration as it is now; throws ConfigurationError with all problems when it is wrong. */
@@ -239,6 +241,7 @@ class Edge implements RunningEdge {
   /** Applies the first configuration. @throws ConfigurationError or Error */
   async start(snapshot: Snapshot, ticketKeys: readonly TicketKey[] | undefined): Promise<void> {
     if (ticketKeys !== undefined) this.#tls.shareTickets(ticketKeys, false)
+    if (this.#options.edges !== undefined) this.shareWith(this.#options.edges)
     await this.#apply(snapshot, FIRST_ROUND_MS)
     this.#warnOfForeignAddresses(this.frontends())
     warnOfSharedPorts(this.frontends().map(endpointOf), this.#context.log)

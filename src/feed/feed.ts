@@ -32,10 +32,13 @@ export const isConfigurationId = isObjectOf({ generation: isWord, version: isWho
 /** Of the edges of one controller. */
 const EDGES_MAX = 1_000_000
 
-/** Says whether a value from outside names a place among edges. */
+/** How many edges share limits and targets, and which of them one is, in the order of their names. */
+export type EdgeCount = { readonly count: number; readonly index: number }
+
+/** Says whether a value from outside is an {@link EdgeCount}. */
 export const isEdgeCount: Shape = (value) =>
   isObjectOf({ count: isWhole(1, EDGES_MAX) })(value) &&
-  isObjectOf({ index: isWhole(0, (value as { readonly count: number }).count - 1) })(value)
+  isObjectOf({ index: isWhole(0, (value as EdgeCount).count - 1) })(value)
 
 /** Longer than an address with its port, and than the name of a forwarding rule. */
 const ASKED_LENGTH_MAX = 128
@@ -63,7 +66,7 @@ export type FeedLine =
   /** Nothing is different for edges in this version. */
   | (ConfigurationId & { readonly type: 'version' })
   /** How many edges follow now, and which of them this one is, in the order of their names: they share targets. */
-  | { readonly type: 'edges'; readonly count: number; readonly index: number }
+  | ({ readonly type: 'edges' } & EdgeCount)
   | ({ readonly type: 'why' } & AskedQuestion)
   /** Only says that the connection lives. */
   | { readonly type: 'alive' }

@@ -7,11 +7,13 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { ControllerClient } from '../../feed/controller-client.ts'
+import { testSnapshot } from '../../snapshot/test-snapshot.ts'
 import type { RunningEdge } from '../edge.ts'
 import { ControllerFollower } from './controller-follower.ts'
+import { type IdentifiedSnapshot, readLastGood, writeLastGood } from './last-good.ts'
 
 /** A controller that says one of these lines on each connection, the last one for ever, and an edge that follows it. */
-async function follow(t: TestContext, lines: readonly string[]) {
+async function follow(t: TestContext, lines: readonly string[], kept?: IdentifiedSnapshot) {
   const watched: string[] = []
   const left = [...lines]
   let take = (_answer: { readonly path: string; readonly body: string }): void => {}
@@ -33,6 +35,8 @@ async function follow(t: TestContext, lines: readonly string[]) {
   const directory = mkdtempSync(join(tmpdir(), 'truepeer-follower-'))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const problems: unknown[] = []
+  const file = join(directory, 'last-good.json')
+  if (kept !== undefined) writeLastGood(file, kept)
   const follower = new ControllerFollower({
     client: new ControllerClient({ kind: 'url', url }, { readToken: () => undefined, readCa: () => undefined }),
     name: 'edge-1',
@@ -40,7 +44,7 @@ async function follow(t: TestContext, lines: readonly string[]) {
     zone: undefined,
     allowsLocalBackends: false,
     sourceAddresses: [],
-    file: join(directory, 'last-good.json'),
+    file,
     log: (_level, _message, fields) => problems.push(fields?.problem),
   })
   t.after(() => {
@@ -50,12 +54,30 @@ async function follow(t: TestContext, lines: readonly string[]) {
     rmSync(directory, { recursive: true })
   })
   const shared: unknown[] = []
+  let hear = (): void => {}
+  const heard = new Promise<void>((resolve) => {
+    hear = resolve
+  })
   follower.start({
     why: () => ({ kind: 'explained', explanations: [] }),
-    shareWith: (place: unknown) => void shared.push(place),
+    shareWith: (place: unknown) => {
+      shared.push(place)
+      hear()
+    },
+    configuration: () => ({ unopened: [] }),
   } as unknown as RunningEdge)
-  return { answered, watched, shared, problems }
+  return { answered, watched, shared, heard, problems, follower, file }
 }
+
+test('how many edges share limits is known again after a restart, also without the controller', async (t) => {
+  const kept = { generation: 'aa', version: 7, snapshot: testSnapshot([], []), edges: { count: 2, index: 1 } }
+  const { follower, heard, file } = await follow(t, ['{"type":"edges","count":3,"index":2}'], kept)
+  assert.deepEqual(follower.edges, kept.edges)
+  await heard
+  follower.stop()
+  assert.deepEqual(readLastGood(file)?.edges, { count: 3, index: 2 })
+  assert.equal(readLastGood(file)?.version, 7)
+})
 
 test('a question or a number of edges that cannot be is not taken, and what comes next is', async (t) => {
   const id = crypto.randomUUID()

@@ -4,6 +4,7 @@ import type { ControllerClient } from '../../feed/controller-client.ts'
 import { isEdgeSource, SOURCES_MAX } from '../../feed/edge-source.ts'
 import {
   type ConfigurationId,
+  type EdgeCount,
   type EdgeReport,
   FEED_FORMAT,
   type FeedLine,
@@ -36,6 +37,8 @@ const TICK_MS = 1_000
 const TRY_AGAIN_MS = 10_000
 /** In so many ticks it is asked again from where each backend is connected to. */
 const SOURCES_TICKS = 60
+/** The number of edges is written when it has been the same for so long: many may come or go together. */
+const EDGES_SETTLE_MS = 5_000
 /** Nothing is sent there. */
 const ANY_PORT = 9
 
@@ -82,6 +85,10 @@ export class ControllerFollower {
   #refused: Refused | undefined
   /** What the controller has now, and the edge does not take by itself. */
   #held: Refused | undefined
+  /** Those that share limits and targets; undefined: the controller has not said it yet. */
+  #edges: EdgeCount | undefined
+  #edgesAtMs = 0
+  #areEdgesSaved = true
   #isApplying = false
   #triedAtMs = 0
   readonly #sources = new OwnAddresses(sourceFor)
@@ -95,6 +102,7 @@ export class ControllerFollower {
     this.#client = options.client
     this.#applied = this.#readLastGood()
     this.#wanted = this.#applied
+    this.#edges = this.#applied.edges
     const { client, name, log } = options
     const path = `/truepeer/v1/edges/${name}/status?process=${this.#process}`
     this.#reports = new Reports(
@@ -117,6 +125,11 @@ export class ControllerFollower {
   /** What the edge has to serve, to be read whenever it loads its configuration. @throws ConfigurationError */
   snapshot(): Snapshot {
     return this.#checked(this.#wanted.snapshot)
+  }
+
+  /** Those that share limits and targets with this edge, as it was known last; undefined: nobody has said it. */
+  get edges(): EdgeCount | undefined {
+    return this.#edges
   }
 
   /** Whoever changes resources at the controller is not the operator of this host. @throws ConfigurationError */
@@ -144,6 +157,7 @@ export class ControllerFollower {
   /** Leaves the edge as it is. */
   stop(): void {
     this.#end.abort()
+    if (!this.#areEdgesSaved) this.#save()
   }
 
   #readLastGood(): IdentifiedSnapshot {
@@ -188,8 +202,7 @@ export class ControllerFollower {
       case 'edges':
         if (!isEdgeCount(line))
           throw new Error('The controller sent an invalid number of edges; update the older of the two')
-        this.#edge?.shareWith({ count: line.count, index: line.index })
-        return
+        return this.#shareWith({ count: line.count, index: line.index })
       case 'why':
         if (!isQuestion(line)) throw new Error('The controller sent an invalid question; update the older of the two')
         void this.#questions.take(line)
@@ -225,6 +238,13 @@ export class ControllerFollower {
         return
     }
     void this.#apply()
+  }
+
+  #shareWith(edges: EdgeCount): void {
+    this.#edge?.shareWith(edges)
+    this.#areEdgesSaved &&= edges.count === this.#edges?.count && edges.index === this.#edges.index
+    this.#edges = edges
+    this.#edgesAtMs = performance.now()
   }
 
   #shareTickets(texts: readonly string[]): void {
@@ -288,9 +308,15 @@ export class ControllerFollower {
     this.#refused = undefined
     this.#findSources()
     // A version without a difference need not be written: the next start asks from the one before.
-    if (!isNew) return
+    if (isNew) this.#save()
+  }
+
+  #save(): void {
+    this.#areEdgesSaved = true
+    // Without a configuration there is nothing to share.
+    if (this.#applied.generation === '') return
     try {
-      writeLastGood(this.#options.file, applied)
+      writeLastGood(this.#options.file, { ...this.#applied, edges: this.#edges })
     } catch (error) {
       this.#onNotSaved(error)
     }
@@ -312,6 +338,7 @@ export class ControllerFollower {
     // Routes and addresses of this host may change, too.
     this.#sources.askAgain(SOURCES_TICKS)
     if (this.#refused !== undefined && performance.now() - this.#triedAtMs >= TRY_AGAIN_MS) void this.#apply()
+    if (!this.#areEdgesSaved && performance.now() - this.#edgesAtMs >= EDGES_SETTLE_MS) this.#save()
     if (this.#isConnected) this.#reports.tick()
   }
 

@@ -34,6 +34,14 @@ test('what was kept is read again; without a file there is nothing', (t) => {
   assert.deepEqual(JSON.parse(JSON.stringify(readLastGood(path))), JSON.parse(JSON.stringify(KEPT)))
 })
 
+test('the number of edges that share limits is kept, and left out where it cannot be', (t) => {
+  const path = file(t)
+  writeLastGood(path, { ...KEPT, edges: { count: 3, index: 2 } })
+  assert.deepEqual(readLastGood(path)?.edges, { count: 3, index: 2 })
+  writeLastGood(path, { ...KEPT, edges: { count: 3, index: 3 } })
+  assert.equal(readLastGood(path)?.edges, undefined)
+})
+
 test('a digest that cannot be sent to a controller is left out, and another format is named', (t) => {
   const path = file(t)
   for (const [digest, expected] of [

@@ -1,10 +1,12 @@
 import { dirname } from 'node:path'
 import { formatProblem } from '../../compute/problem.ts'
 import {
+  type EdgeCount,
   FEED_FORMAT,
   FEED_LINE_BYTES_MAX,
   type HeldConfiguration,
   isConfigurationId,
+  isEdgeCount,
   shownFormat,
 } from '../../feed/feed.ts'
 import { makeDirectory } from '../../linux/make-directory.ts'
@@ -17,7 +19,11 @@ import { messageOf } from '../../text/error-message.ts'
 import { tlsProblems } from '../frontends/frontend-tls.ts'
 
 /** A configuration with what it is called. */
-export type IdentifiedSnapshot = HeldConfiguration & { readonly snapshot: Snapshot }
+export type IdentifiedSnapshot = HeldConfiguration & {
+  readonly snapshot: Snapshot
+  /** Those that share its limits, as the controller has said last; undefined: it has not. */
+  readonly edges?: EdgeCount | undefined
+}
 
 /**
  * Reads the configuration that an edge served last; undefined: there is none.
@@ -33,7 +39,7 @@ export function readLastGood(path: string): IdentifiedSnapshot | undefined {
     throw new Error(`"${path}" cannot be read: ${messageOf(error)}`)
   }
   const value = parse(text) as Partial<IdentifiedSnapshot & { readonly format: number }> | null
-  const { format, generation, version, digest, snapshot: kept } = value ?? {}
+  const { format, generation, version, digest, snapshot: kept, edges } = value ?? {}
   if (format !== FEED_FORMAT) throw new Error(`"${path}" has ${shownFormat(format)}, not ${FEED_FORMAT}; remove it`)
   const snapshot = readSnapshot(kept)
   if (!isConfigurationId({ generation, version }) || snapshot === undefined) throw damaged(path)
@@ -41,7 +47,8 @@ export function readLastGood(path: string): IdentifiedSnapshot | undefined {
   const problems = tlsProblems(snapshot).map(formatProblem)
   if (problems.length > 0) throw new Error(`"${path}" cannot be served: ${problems.join('; ')}`)
   const held = { generation: generation as string, version: version as number, snapshot }
-  return isWord(digest) ? { ...held, digest } : held
+  const shared = isEdgeCount(edges) ? { ...held, edges } : held
+  return isWord(digest) ? { ...shared, digest } : shared
 
   function parse(json: string): unknown {
     try {
@@ -58,7 +65,10 @@ function damaged(path: string): Error {
 }
 
 /** Puts a configuration in the place of the one before, for this user only; a crash leaves one of both. */
-export function writeLastGood(path: string, { generation, version, digest, snapshot }: IdentifiedSnapshot): void {
+export function writeLastGood(
+  path: string,
+  { generation, version, digest, snapshot, edges }: IdentifiedSnapshot,
+): void {
   makeDirectory(dirname(path), 0o700)
-  replaceFile(path, JSON.stringify({ format: FEED_FORMAT, generation, version, digest, snapshot }))
+  replaceFile(path, JSON.stringify({ format: FEED_FORMAT, generation, version, digest, edges, snapshot }))
 }
