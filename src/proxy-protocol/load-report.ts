@@ -8,6 +8,8 @@ import { writeProxyV2Local } from './write-v2.ts'
 export const LOAD_REQUEST_TLV = 0xe5
 const LOAD_REQUEST_VERSION = 1
 const QUESTION_BYTES_MAX = 32
+/** No agent takes more (`--max-connections`): whoever says so is none, and sums of so many stay whole numbers. */
+const CONNECTIONS_MAX = 10_000_000
 /** Padding at the end: an app that is no agent and shows what it gets line by line ends the line here. */
 const LINE_END = { type: TlvType.noop, value: Uint8Array.of(0x0d, 0x0a) }
 const V2_START_BYTES = 16
@@ -56,10 +58,14 @@ function isLoadReport(value: unknown): value is LoadReport {
   return (
     isFraction(cpu_utilization) &&
     isFraction(mem_utilization) &&
-    Number.isSafeInteger(open_connections) &&
-    (port_connections === undefined || Number.isSafeInteger(port_connections)) &&
+    isCount(open_connections) &&
+    (port_connections === undefined || isCount(port_connections)) &&
     typeof app_listening === 'boolean'
   )
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= CONNECTIONS_MAX
 }
 
 function isFraction(value: unknown): boolean {

@@ -208,7 +208,8 @@ export class BackendStates {
         isUp: this.#availabilityOf(tracked) === Availability.up,
         load: this.#loadOf(tracked),
       }))
-      group.facts = gatherFacts(members, group.facts.utilization, Date.now())
+      const maxConnections = group.members[0]?.placed.group.balancing.maxConnections
+      group.facts = gatherFacts(members, group.facts.utilization, Date.now(), maxConnections)
     }
     return group.facts
   }

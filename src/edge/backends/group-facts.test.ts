@@ -50,3 +50,15 @@ test('connections of others are known only where every healthy member tells, and
   )
   assert.equal(gatherFacts([member(0, { all: 7, own: 3 }), member(undefined)], undefined, 122_500).others, undefined)
 })
+
+test('one agent that says far too much fills no group of many members, and is believed of its own part', () => {
+  const others = (all: number, members: number) => {
+    const honest = Array.from({ length: members - 1 }, () => member(0, { all: 12, own: 3 }))
+    return gatherFacts([member(0, { all, own: 3 }), ...honest], undefined, 122_500, 100).others
+  }
+  assert.deepEqual(others(10_000_000, 10), { connections: 40 + 9 * 9, ownThen: 30, atMs: 122_000 })
+  assert.equal(others(30, 10)?.connections, 27 + 9 * 9)
+  // Of a few members each can have everything.
+  assert.equal(others(10_000_000, 1)?.connections, 400)
+  assert.equal(gatherFacts([member(0, { all: 10_000 })], undefined, 122_500).others?.connections, 10_000)
+})

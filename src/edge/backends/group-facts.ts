@@ -35,26 +35,36 @@ export const NOTHING_KNOWN: Omit<GroupFacts, 'connections'> = {
 const TURN_MS = 61_000
 
 /**
+ * A member counts for so many times its equal part of the group's target at most: what one agent says, be it wrong, then
+ * fills no group of more members than that.
+ */
+const PARTS_MAX = 4
+
+/**
  * Puts together what is known of a group.
  *
  * @param before the utilization of the group as it was last: there is another one only once every member has reported
  * again, so that whoever regulates by it sees each of its answers once
  * @param wallMs milliseconds since 1970
+ * @param maxConnections of the group, if it has such a target
  */
 export function gatherFacts(
   members: readonly MemberFacts[],
   before: Utilization | undefined,
   wallMs: number,
+  maxConnections?: number,
 ): Omit<GroupFacts, 'connections'> {
   const counted = members.filter(({ isDrained }) => !isDrained)
   const healthy = counted.filter(({ isUp }) => isUp)
   const loads = healthy.flatMap(({ load }) => load ?? [])
+  const memberMax =
+    maxConnections === undefined ? Number.POSITIVE_INFINITY : Math.ceil((PARTS_MAX * maxConnections) / counted.length)
   return {
     members: counted.length,
     healthy: healthy.length,
     drained: members.length - counted.length,
     utilization: averageOf(loads, before),
-    others: loads.length === healthy.length ? othersOf(loads, wallMs) : undefined,
+    others: loads.length === healthy.length ? othersOf(loads, wallMs, memberMax) : undefined,
   }
 }
 
@@ -67,14 +77,14 @@ function averageOf(loads: readonly KnownLoad[], before: Utilization | undefined)
 }
 
 /** Only if all that are healthy say it: part of them says nothing about the whole. */
-function othersOf(loads: readonly KnownLoad[], wallMs: number): OtherConnections | undefined {
+function othersOf(loads: readonly KnownLoad[], wallMs: number, memberMax: number): OtherConnections | undefined {
   if (loads.length === 0) return undefined
   let connections = 0
   let ownThen = 0
   for (const load of loads) {
     const { open_connections: agents, port_connections: all = agents } = load.report
     // What is on its way to the agent, or has just left it, may make it a little less than ours.
-    connections += Math.max(0, all - load.ownThen)
+    connections += Math.min(memberMax, Math.max(0, all - load.ownThen))
     ownThen += load.ownThen
   }
   return { connections, ownThen, atMs: wallMs - (wallMs % TURN_MS) }
