@@ -120,6 +120,16 @@ test('who is reset is told why no backend can be chosen', () => {
   assert.equal(reset({ state: 'unhealthy', members: 0 }), 'It is reset: the service has no backends')
 })
 
+test('isolation on an edge that knows no region is said to have no effect', () => {
+  const policy = { ...EXPLANATION.policy, isolation: 'STRICT' }
+  const edge = { region: undefined, zone: undefined, edges: 1 }
+  assert.match(
+    formatWhy([{ ...EXPLANATION, policy, edge }]),
+    /isolation STRICT \(without effect: the edge knows no region\)/,
+  )
+  assert.match(formatWhy([{ ...EXPLANATION, policy }]), /isolation STRICT; /)
+})
+
 test('it says so when more decides than was asked about', () => {
   const lineOf = (decidedBy: ChoiceDecider): string | undefined =>
     formatWhy([{ ...EXPLANATION, choice: EXPLANATION.choice && { ...EXPLANATION.choice, decidedBy } }])

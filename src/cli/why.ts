@@ -84,9 +84,10 @@ function formatOne(it: Explanation): string {
   ].join('\n\n')
 }
 
-function policyLine({ policy, affinity }: Explanation): string {
+function policyLine({ policy, affinity, edge }: Explanation): string {
   const { algorithm, failoverHealthThreshold, isolation, locality, affinity: kind } = policy
-  const limits = isolation === 'none' ? '' : `, isolation ${isolation}`
+  const effect = edge.region === undefined ? ' (without effect: the edge knows no region)' : ''
+  const limits = isolation === 'none' ? '' : `, isolation ${isolation}${effect}`
   const hash = affinity === undefined ? '' : `; hash ${affinity.hash}`
   const slot = affinity?.slot === undefined ? '' : `, slot ${affinity.slot}`
   const spreading = `${algorithm}, failover below ${failoverHealthThreshold} % healthy${limits}`

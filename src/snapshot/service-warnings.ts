@@ -10,7 +10,10 @@ export function affinityWarning({
 }
 
 /** What services ask for, and do not get, a sentence each. */
-export function ineffectiveWarnings({ frontends, services }: Snapshot, localZone: string | undefined): string[] {
+export function ineffectiveWarnings(
+  { frontends, services }: Snapshot,
+  { localRegion, localZone }: { readonly localRegion: string | undefined; readonly localZone: string | undefined },
+): string[] {
   const withHeader = new Set(frontends.filter((one) => one.proxyHeader.kind !== 'NONE').map(({ service }) => service))
   const used = new Set(frontends.map(({ service }) => service))
   return services.flatMap((service) => {
@@ -18,6 +21,7 @@ export function ineffectiveWarnings({ frontends, services }: Snapshot, localZone
       affinityWarning(service),
       used.has(service.name) ? utilizationWarning(service, withHeader) : undefined,
       zoneWarning(service, localZone),
+      isolationWarning(service, localRegion),
     ]
     return found.flatMap((text) => (text === undefined ? [] : [`backendServices/${service.name}: ${text}`]))
   })
@@ -39,4 +43,9 @@ function utilizationWarning(
 function zoneWarning({ spreading, groups }: BackendService, localZone: string | undefined): string | undefined {
   if (spreading.algorithm !== 'WATERFALL_BY_ZONE' || localZone !== undefined || groups.length === 0) return undefined
   return 'WATERFALL_BY_ZONE has no effect on this edge, because it does not know its zone; give --zone'
+}
+
+function isolationWarning({ spreading, groups }: BackendService, localRegion: string | undefined): string | undefined {
+  if (spreading.isolation === 'NONE' || localRegion !== undefined || groups.length === 0) return undefined
+  return `isolationMode ${spreading.isolation} has no effect on this edge, because it does not know its region; give --region or --zone`
 }

@@ -122,6 +122,12 @@ test('what a service asks for in vain is named, with the remedy', () => {
   assert.match(of({}, {}, 'NONE').join(), /: maxUtilization has no effect with proxyHeader NONE, .*; give PROXY_V1/)
   assert.match(of({ tls: inside }).join(), /: maxUtilization has no effect with proxyHeaderPlace INSIDE_TLS/)
   assert.match(of({ spreading: byZone }).join(), /: WATERFALL_BY_ZONE has no effect on this edge, .*; give --zone$/)
+  const nearest = { ...DEFAULT_SPREADING, isolation: 'NEAREST' } as const
+  assert.match(
+    of({ spreading: nearest }).join(),
+    /: isolationMode NEAREST has no effect on this edge, .*; give --region/,
+  )
+  assert.deepEqual(of({ spreading: nearest }, { localRegion: 'us-central1' }), [])
   const fine = { affinity: 'CLIENT_IP', locality: { kind: 'MAGLEV' }, spreading: byZone } as const
   assert.deepEqual(of(fine, { localRegion: 'us-central1', localZone: 'us-central1-b' }), [])
   const bounded = { mode: 'CONNECTION', maxUtilization: undefined, maxConnections: 9, capacityScaler: 1 } as const

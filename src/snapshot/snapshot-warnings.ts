@@ -20,7 +20,7 @@ export type Place = {
 export function snapshotWarnings(snapshot: Snapshot, place: Place): string[] {
   return [
     ...serviceWarnings(snapshot),
-    ...ineffectiveWarnings(snapshot, place.localZone),
+    ...ineffectiveWarnings(snapshot, place),
     ...regionWarnings(snapshot, place),
     ...subnetWarnings(place),
   ]
