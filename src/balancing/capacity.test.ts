@@ -9,6 +9,8 @@ test("Google's formula: what is given for the group, times the scaler", () => {
   assert.equal(targetConnections(500, 0.5), 250)
   assert.equal(targetConnections(100, 0.1), 10)
   assert.equal(targetConnections(100, 0), 0)
+  // A group that is not off takes somebody.
+  assert.equal(targetConnections(5, 0.1), 1)
 })
 
 test('edges that know nothing of each other have equal parts, in sum the target', () => {

@@ -4,10 +4,12 @@ import type { LiveEdges, OtherConnections } from './view.ts'
  * The connections of the whole load balancer at which a group is full; undefined: it has no such bound.
  *
  * @param maxConnections of the group: what is given for each instance or endpoint, times all members, not only the
- * healthy ones, as Google has it
+ * healthy ones, as Google has it; scaled down, at least one of them is left
  */
 export function targetConnections(maxConnections: number | undefined, capacityScaler: number): number | undefined {
-  return maxConnections === undefined ? undefined : maxConnections * capacityScaler
+  if (maxConnections === undefined) return undefined
+  const target = maxConnections * capacityScaler
+  return target === 0 ? 0 : Math.max(1, target)
 }
 
 /** The part of the room that is shared by what each edge has already; the rest is shared equally. */
