@@ -15,6 +15,7 @@ import { Spreads } from './backends/spreads.ts'
 import { Availability } from './balance/availability.ts'
 import { BackendTable } from './balance/backend-table.ts'
 import { BackendChooser } from './balance/choose-backend.ts'
+import { ServiceCell } from './balance/service-cells.ts'
 import { explain } from './why.ts'
 
 const FRONTEND: Endpoint = { address: ipv4Address(0xcb00710a), port: 110 }
@@ -76,7 +77,7 @@ function start(
     const candidate = new BackendChooser(spreads.planOf(service), table.cells, turn).first(client, FRONTEND)
     return candidate === undefined ? '' : formatEndpoint(candidate.endpoint)
   }
-  return { ask, why, chosen }
+  return { ask, why, chosen, cells: spreads.planOf(service).service }
 }
 
 test('a client gets what was explained, from every worker, whatever its port; and so does its address inside IPv6', (t) => {
@@ -111,6 +112,15 @@ test('who connects to a wildcard may get another one: the address behind it is h
   const { why } = start(t, { affinity: 'CLIENT_IP', locality: { kind: 'MAGLEV' } }, '0.0.0.0')
   const { choice, affinity } = why('198.51.100.7')
   assert.deepEqual([choice?.decidedBy, affinity], ['connection', undefined])
+})
+
+test('who comes to a full service gets no backend, and one that is certain neither', (t) => {
+  const { why, cells } = start(t, { affinity: 'CLIENT_IP', locality: { kind: 'MAGLEV' }, maxConnections: 2 })
+  Atomics.store(cells, ServiceCell.open, 1)
+  assert.equal(why('198.51.100.7').choice?.decidedBy, 'client')
+  Atomics.store(cells, ServiceCell.open, 2)
+  const { choice, open, openMax } = why('198.51.100.7')
+  assert.deepEqual([choice, open, openMax], [undefined, 2, 2])
 })
 
 test('without an affinity, and where backends have their turns in spite of one, nobody is sure', (t) => {

@@ -87,6 +87,7 @@ function explainOne(
   const { view, spread } = spreads.stateOf(service)
   const plan = spreads.planOf(service)
   const destination = endpointOf(frontend)
+  const open = Atomics.load(plan.service, ServiceCell.open)
   const openMax = Atomics.load(plan.service, ServiceCell.openMax)
   const { failoverHealthThreshold, algorithm, isolation = 'none' } = view.policy
   const chooser = new BackendChooser(plan, table.cells, 0)
@@ -106,9 +107,9 @@ function explainOne(
     regions: view.regionOrder.map((ranked) => regionStatus(ranked, distances)),
     groups: explainGroups(view, spread, outOf(service, states)),
     affinity: isWhole(plan.locality, client, destination) ? chooser.explainHash(client, destination) : undefined,
-    open: Atomics.load(plan.service, ServiceCell.open),
+    open,
     openMax: openMax === NO_CAP ? undefined : openMax,
-    choice: explainChoice(chooser, plan, client, destination),
+    choice: open >= openMax ? undefined : explainChoice(chooser, plan, client, destination),
   }
 }
 

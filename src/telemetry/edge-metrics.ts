@@ -39,7 +39,7 @@ export const EDGE_METRICS: readonly EdgeMetric[] = [
   },
   {
     name: 'truepeer_frontend_refused_total',
-    help: 'Connections of a forwarding rule that reached no backend. peer-or-header: the peer, its header, its TLS handshake or one more connection of the same client was refused; no-backend: no backend was healthy',
+    help: 'Connections of a forwarding rule that reached no backend. peer-or-header: the peer, its header, its TLS handshake, or one more connection of the same client or to the service was refused; no-backend: no backend was healthy',
     kind: 'counter',
     labels: [...FRONTEND, 'reason'],
     values: ['peer-or-header', 'no-backend'],

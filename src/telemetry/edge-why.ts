@@ -46,10 +46,10 @@ export type Explanation = {
   readonly groups: readonly ExplainedGroup[]
   /** What a policy of hashes makes of the client; undefined: nothing, or it takes more than was asked about. */
   readonly affinity: { readonly hash: string; readonly slot: number | undefined } | undefined
-  /** Connections open to the service, and those above which there are no more; undefined: no limit. */
+  /** Connections open to the service, and those at which nobody is let in any more; undefined: no limit. */
   readonly open: number
   readonly openMax: number | undefined
-  /** undefined: there is no backend, and the client is reset. */
+  /** undefined: there is no backend, or the service has as many connections as it may, and the client is reset. */
   readonly choice:
     | {
         readonly group: string

@@ -236,7 +236,7 @@ const rows = {
   'service-full': {
     role: 'edge',
     isCutOff: true,
-    isRefused: false,
+    isRefused: true,
     record: 'failure',
     meaning:
       'The backend service has as many connections as `circuitBreakers.maxConnections` allows, or as many as are the part of this edge; the client was reset.',

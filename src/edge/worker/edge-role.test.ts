@@ -419,6 +419,7 @@ test('a service never has more connections than its limit: who comes then is res
   const third = edge.loop.connect()
   assert.equal(edge.loop.read(third), 'ECONNRESET')
   assert.deepEqual(edge.loop.ended, ['service-full'])
+  assert.equal(edge.frontendCounters().refused, 1)
   assert.deepEqual(edge.open(), { backends: [1, 1], frontend: 2 })
   first.client.reset()
   edge.loop.until('ended', () => edge.loop.ended.length === 2)
