@@ -200,7 +200,7 @@ const commonFlags = {
   retries: valueFlag(
     'retries',
     'N',
-    'How many further backends to try when connecting to one fails',
+    'How many further backends to try when connecting to one fails. They are of the same group first; with 2 or more, the last one is of another region if there is one',
     integerBetween(0, RETRIES_MAX),
     '3',
   ),

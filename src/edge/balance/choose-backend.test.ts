@@ -286,6 +286,25 @@ test('a further attempt of a sticky client goes to another backend, and to its o
   assert.equal(second.groupId, first.groupId)
 })
 
+test('an attempt elsewhere leaves the region, if there is another one to go to and no isolation', () => {
+  const groups = [
+    { count: 4, region: 'here' },
+    { count: 2, region: 'here' },
+    { count: 1, region: 'there' },
+  ]
+  const elsewhere = (options: TestPlanOptions, given = groups): number | undefined => {
+    const { chooser } = start(given, { localRegion: 'here', ...options })
+    const next = chooser.elsewhere([0, 1, 2], 0, CLIENT, SERVER)
+    // The one after it is chosen as ever.
+    assert.equal(chooser.another([0, 1, 2], 0, CLIENT, SERVER)?.id, 3)
+    return next?.id
+  }
+  assert.equal(elsewhere({}), 6)
+  assert.equal(elsewhere(MAGLEV), 6)
+  assert.equal(elsewhere({}, groups.slice(0, 2)), 3)
+  for (const isolation of ['NEAREST', 'STRICT'] as const) assert.equal(elsewhere({ spreading: { isolation } }), 3)
+})
+
 test('why a region was chosen: it is the nearest, or what was wrong with that one', () => {
   const groups = [
     { count: 2, region: 'here', maxConnections: 1 },

@@ -43,6 +43,8 @@ export class BackendChooser {
   /** Backends are looked up by a hash of the connection. */
   readonly #hashesBackends: boolean
   readonly #hasSlots: boolean
+  /** Connections leave their region only when it has no backend at all. */
+  readonly #isolates: boolean
   /** Why the backend that was chosen last is where it is, a code of `RegionCode`. */
   regionCode: number = RegionCode.nearest
   /** Where it is, and whether it may be one more than the limit of its group. */
@@ -62,6 +64,7 @@ export class BackendChooser {
     const names = plan.groups.map(({ name }) => name)
     const ids = Int32Array.from(plan.groups, ({ id }) => id)
     const levels = plan.levels.map(({ groups, domain }) => ({ groups, domain }))
+    this.#isolates = new Set(levels.map(({ domain }) => domain)).size > 1
     this.#chooser = new GroupChooser({ levels, names, ids }, plan.spread, cells.groupOpen)
   }
 
@@ -86,6 +89,18 @@ export class BackendChooser {
     const hash = this.#hashOf(client, destination)
     // The region stays, and why it is this one.
     return this.#same(tried, groupId, hash) ?? this.#choose(hash, tried) ?? this.#leaving(tried)
+  }
+
+  /**
+   * As {@link another}, of another region than that of this group, if one has a backend: where several backends have
+   * failed one after the other, all of their region may have.
+   */
+  elsewhere(tried: readonly number[], groupId: number, client: Endpoint, destination: Endpoint): Candidate | undefined {
+    this.#look()
+    this.#filter.withoutRegion = this.#isolates ? undefined : this.regionOf(groupId)
+    const candidate = this.#choose(this.#hashOf(client, destination), tried)
+    this.#filter.withoutRegion = undefined
+    return candidate ?? this.another(tried, groupId, client, destination)
   }
 
   /**
@@ -198,17 +213,19 @@ export class BackendChooser {
   }
 }
 
-/** Groups with a backend that was not tried. */
+/** Groups with a backend that was not tried, outside of a region if there is one to leave. */
 class Untried implements GroupFilter {
   readonly #groups: readonly GroupState[]
   tried: readonly number[] = NONE_TRIED
+  withoutRegion: string | undefined = undefined
 
   constructor(groups: readonly GroupState[]) {
     this.#groups = groups
   }
 
   has(place: number): boolean {
-    return this.#groups[place].has(this.tried)
+    const group = this.#groups[place]
+    return group.region !== this.withoutRegion && group.has(this.tried)
   }
 }
 

@@ -146,6 +146,24 @@ test('further attempts are bounded', (t) => {
   }
 })
 
+test('the last attempt goes to another region: backends that fail at once do not cost a client that one could serve', (t) => {
+  const groups = [
+    { count: 5, region: 'here' },
+    { count: 1, region: 'there' },
+  ]
+  for (const [retriesMax, isServed] of [
+    [3, true],
+    [1, false],
+  ] as const) {
+    const edge = new TestEdge(t, groups, { retriesMax, plan: { localRegion: 'here' } })
+    for (const app of edge.apps.slice(0, 5)) app.close()
+    edge.loop.connect()
+    if (isServed) edge.loop.accept(edge.apps[5])
+    else edge.loop.until('ended', () => edge.loop.ended.length === 1)
+    assert.equal(edge.frontendCounters().retries, retriesMax)
+  }
+})
+
 test('the header and the first payload leave in one segment', (t) => {
   const edge = new TestEdge(t, 1, { proxyHeader: PROXY_V1 })
   const client = edge.loop.connect()

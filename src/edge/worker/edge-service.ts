@@ -135,8 +135,12 @@ export class EdgeService implements Service {
     const to = destination ?? source
     // Again only if another worker has taken the last place of a group, which is then seen to be full.
     for (;;) {
-      const isFirst = tried.length === 0
-      const candidate = isFirst ? chooser.first(source, to) : chooser.another(tried, choiceGroup, source, to)
+      const candidate =
+        tried.length === 0
+          ? chooser.first(source, to)
+          : tried.length === this.#retriesMax && tried.length > 1
+            ? chooser.elsewhere(tried, choiceGroup, source, to)
+            : chooser.another(tried, choiceGroup, source, to)
       if (candidate === undefined || chooser.enter()) return candidate
     }
   }
