@@ -92,7 +92,11 @@ function checkDegrees(
   if (typeof value === 'number' && Math.abs(value) <= max) return value
   const side = field === 'latitude' ? 'north' : 'east'
   const rule = value === undefined ? 'it is missing' : `${shown(value)} is not between -${max} and ${max}`
-  problems.push({ path: `${path}.${field}`, rule, remedy: `give degrees, ${side} is positive, such as 52.52` })
+  problems.push({
+    path: `${path}.${field}`,
+    rule,
+    remedy: `give degrees, ${side} is positive, such as ${field === 'latitude' ? 52.52 : 13.4}`,
+  })
   return 0
 }
 

@@ -146,14 +146,14 @@ test('each fault of a file is told with its place, the rule and the remedy', () 
     }),
     [
       'regions[0].latitude: 90.5 is not between -90 and 90; give degrees, north is positive, such as 52.52',
-      'regions[1].longitude: "2" is not between -180 and 180; give degrees, east is positive, such as 52.52',
+      'regions[1].longitude: "2" is not between -180 and 180; give degrees, east is positive, such as 13.4',
     ],
   )
   assert.deepEqual(problemsOf({ regions: [{ name: 'Cellar', latitude: Number.NaN, zone: 'a' }, 7] }), [
     'regions[0]."zone": there is no field of this name; remove it; a region has name, latitude, longitude',
     'regions[0].name: "Cellar" is not a name; write up to 63 small letters, digits and hyphens, such as "cellar-1"',
     'regions[0].latitude: NaN is not between -90 and 90; give degrees, north is positive, such as 52.52',
-    'regions[0].longitude: it is missing; give degrees, east is positive, such as 52.52',
+    'regions[0].longitude: it is missing; give degrees, east is positive, such as 13.4',
     'regions[1]: it is not a mapping; give name, latitude and longitude',
   ])
   assert.match(problemsOf({ regions: new Array(1001).fill(good) })[0], /1001 regions, more than 1000; keep 1000/)

@@ -164,7 +164,7 @@ export const oneLineFlags = {
   maxUtilization: valueFlag(
     'max-utilization',
     'PART',
-    'Ask the agents on the backends for the load of their hosts. A backend that uses more than this part of its processors, such as 0.8, gets connections only if all backends do; one whose app does not listen gets none',
+    'Ask the agents on the backends for the load of their hosts. While they use more than this part of their processors on average, such as 0.8, the excess of the connections goes to other groups, if there are any with room; a backend whose app does not listen gets none',
     parsePart,
   ),
 } as const

@@ -48,7 +48,7 @@ export const commands = {
   },
   status: {
     summary: 'Show a running edge (frontends, groups, backends, their health and connections) or agent (listeners)',
-    usage: 'truepeer status [--admin HOST:PORT|unix:PATH] [--json]',
+    usage: 'truepeer status [--admin HOST:PORT|unix:PATH] [--json] [--why CLIENT [--frontend NAME]]',
     flags: statusFlags,
   },
   drain: {

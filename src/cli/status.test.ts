@@ -142,7 +142,7 @@ test('a status is aligned tables, and what a backend said cannot move the cursor
     'The last reload was refused:',
     '  lb.yaml: it is wrong; fix it',
     '',
-    'In us-central1-b; regions are near by measured; targets are shared by 2 edges',
+    'The edge is in us-central1-b; regions are ordered by measured times; targets are shared by 2 edges',
     '',
     'NEAREST FIRST  KILOMETRES  CONNECT MS',
     'us-central1             0  0.4',

@@ -216,7 +216,7 @@ function formatEdgeStatus({ configuration, place, frontends, services, leaving }
 /** Where the edge is; nothing where it has no region, and no other edges. */
 function placeBlocks({ region, zone, proximity, edges, regions }: EdgeStatus['place']): string[] {
   if (region === undefined && edges === 1 && proximity === 'distance') return []
-  const where = region === undefined ? 'Without a region' : `In ${zone ?? region}`
+  const where = region === undefined ? 'The edge has no region' : `The edge is in ${zone ?? region}`
   const shared = edges === 1 ? '' : `; targets are shared by ${edges} edges`
   const rows = regions.map(({ region: name, kilometres, connectMs }) => [
     name === '' ? '-' : name,
@@ -224,7 +224,9 @@ function placeBlocks({ region, zone, proximity, edges, regions }: EdgeStatus['pl
     connectMs === undefined ? '-' : connectMs.toFixed(1),
   ])
   return [
-    withoutControls(`${where}; regions are near by ${proximity}${shared}`),
+    withoutControls(
+      `${where}; regions are ordered by ${proximity === 'measured' ? 'measured times' : proximity}${shared}`,
+    ),
     ...(rows.length < 2 ? [] : [table(['NEAREST FIRST', 'KILOMETRES', 'CONNECT MS'], rows)]),
   ]
 }

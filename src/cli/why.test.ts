@@ -130,6 +130,12 @@ test('isolation on an edge that knows no region is said to have no effect', () =
   assert.match(formatWhy([{ ...EXPLANATION, policy }]), /isolation STRICT; /)
 })
 
+test('without a region there is no nearest one', () => {
+  const edge = { region: undefined, zone: undefined, edges: 1 }
+  const choice = EXPLANATION.choice && { ...EXPLANATION.choice, reason: 'nearest' }
+  assert.match(formatWhy([{ ...EXPLANATION, edge, choice }]), /: the edge has no region, so all are equally near$/m)
+})
+
 test('it says so when more decides than was asked about', () => {
   const lineOf = (decidedBy: ChoiceDecider): string | undefined =>
     formatWhy([{ ...EXPLANATION, choice: EXPLANATION.choice && { ...EXPLANATION.choice, decidedBy } }])

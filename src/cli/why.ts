@@ -119,11 +119,11 @@ function targetOf({ target, maxUtilization }: ExplainedGroup): string {
   return bounds.length === 0 ? '-' : bounds.join(', ')
 }
 
-function choiceLine({ choice, groups, open, openMax }: Explanation): string {
+function choiceLine({ edge, choice, groups, open, openMax }: Explanation): string {
   if (openMax !== undefined && open >= openMax) return 'It is reset: the service has as many connections as it may'
   if (choice === undefined) return `It is reset: ${whyNobody(groups)}`
   const { group, backend, endpoint, region, reason, decidedBy } = choice
-  return `${DECIDED_BY[decidedBy]} ${group}/${backend} at ${endpoint} in ${region === '' ? '-' : region}: ${REASONS[reason] ?? reason}`
+  return `${DECIDED_BY[decidedBy]} ${group}/${backend} at ${endpoint} in ${region === '' ? '-' : region}: ${edge.region === undefined && reason === 'nearest' ? 'the edge has no region, so all are equally near' : (REASONS[reason] ?? reason)}`
 }
 
 /** Why no backend gets connections: what the groups say, and in the others what their backends say. */

@@ -286,7 +286,7 @@ export const backendServices = defineResource(
     ...choice,
     closeOnFailureSec: optional(
       integer(
-        'Extension of this project: seconds for which the health check of a backend may have failed before its connections are ended; without it, they go on.',
+        'Extension of this project: seconds for which a backend may have been unhealthy before its connections are ended; without it, they go on.',
         0,
         CLOSE_SEC_MAX,
         { examples: [30] },

@@ -38,7 +38,7 @@ export const serviceLbPolicies = defineResource(
     description: optional(text('Free text.', { maxLength: 1024 })),
     loadBalancingAlgorithm: optional(
       oneOf(
-        'Where connections go: to the nearest region, to all zones of it equally, to the nearest zone, or to all regions equally; the nearest region unless given.',
+        'Where connections go, always by capacity: to the nearest region (here `SPRAY_TO_REGION` is the same), to the zone of the edge and then the rest of its region, or to all regions; the nearest region unless given.',
         [
           'WATERFALL_BY_REGION',
           'WATERFALL_BY_ZONE',
