@@ -176,8 +176,13 @@ test('an edge goes on without its controller, starts without it, and follows it 
     readdirSync(state).map((file) => [file, statSync(join(state, file)).mode & 0o777]),
     [['edge-edge-1.json', 0o600]],
   )
-  const { program: again } = await startEdge(hosts, url, state, /"msg":"listening"/)
+  // Another edge follows, too, when it has heard of the controller last: they still share limits.
+  const kept = join(state, 'edge-edge-1.json')
+  const configuration = JSON.parse(readFileSync(kept, 'utf8'))
+  writeFileSync(kept, JSON.stringify({ ...configuration, edges: { count: 2, index: 1 } }))
+  const { program: again, status } = await startEdge(hosts, url, state, /"msg":"listening"/)
   assert.equal(await callPort(hosts, 443), 'served')
+  assert.equal((await status()).place.edges, 2)
 
   const second = await startController(hosts.edge, data, args)
   await again.waitForLine(/following the controller/)
