@@ -190,3 +190,12 @@ test('backends that get nothing are counted by why, each once', (t) => {
     { ...all, ejected: 0 },
   )
 })
+
+test('a client is explained at the frontends that it can reach: those of its family, and the wildcard of IPv6', (t) => {
+  const kindOf = (address: string, client: string) => start(t, {}, address).ask(client).kind
+  assert.equal(kindOf('203.0.113.10', '2001:db8::7'), 'refused')
+  assert.equal(kindOf('2001:db8::10', '198.51.100.7'), 'refused')
+  assert.equal(kindOf('0.0.0.0', '2001:db8::7'), 'refused')
+  assert.equal(kindOf('::', '198.51.100.7'), 'explained')
+  assert.equal(kindOf('2001:db8::10', '2001:db8::7'), 'explained')
+})

@@ -51,15 +51,26 @@ export function explain({ client: text, frontend: name }: WhyQuestion, source: W
     const known = frontends.length === 0 ? 'it has none' : `it has ${listed(frontends.map((one) => one.name))}`
     return refused(`The edge has no frontend ${JSON.stringify(name ?? '')}; ${known}`)
   }
-  if (asked.length > FRONTENDS_MAX) {
-    return refused(`The edge has ${asked.length} frontends; name one of them`)
+  const reachable = asked.filter((frontend) => canReach(client, endpointOf(frontend)))
+  if (reachable.length === 0) {
+    const family = `IPv${client.address.family}`
+    return refused(`A client with ${family} does not reach this frontend; give an address of the other family`)
+  }
+  if (reachable.length > FRONTENDS_MAX) {
+    return refused(`The edge has ${reachable.length} frontends; name one of them`)
   }
   const byName = new Map(services.map((service) => [service.name, service]))
-  const explanations = asked.flatMap((frontend) => {
+  const explanations = reachable.flatMap((frontend) => {
     const service = byName.get(frontend.service)
     return service === undefined ? [] : explainOne(client, frontend, service, source)
   })
   return { kind: 'explained', explanations }
+}
+
+/** Clients of both families come to the wildcard of IPv6. */
+function canReach(client: Endpoint, { address }: Endpoint): boolean {
+  if (address.family === client.address.family) return true
+  return address.family === 6 && classifyAddress(address) === 'unspecified'
 }
 
 function listed(names: readonly string[]): string {
