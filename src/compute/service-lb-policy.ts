@@ -27,6 +27,51 @@ function checkIsolation({ isolationGranularity, isolationMode }: Isolation, repo
   report(missing, 'isolationGranularity and isolationMode have to be given together', remedy, 'required')
 }
 
+const fields = {
+  description: optional(text('Free text.', { maxLength: 1024 })),
+  loadBalancingAlgorithm: optional(
+    oneOf(
+      'Where connections go, always by capacity: to the nearest region (here `SPRAY_TO_REGION` is the same), to the zone of the edge and then the rest of its region, or to all regions; the nearest region unless given.',
+      [
+        'WATERFALL_BY_REGION',
+        'WATERFALL_BY_ZONE',
+        'SPRAY_TO_REGION',
+        'SPRAY_TO_WORLD',
+        'LOAD_BALANCING_ALGORITHM_UNSPECIFIED',
+      ],
+      {},
+    ),
+  ),
+  autoCapacityDrain: optional(
+    object('What becomes of a group with few healthy backends.', {
+      enable: optional(
+        flag(
+          'Whether a group with less than 25 % healthy backends gets no connections, while that is so for less than half of the groups.',
+        ),
+      ),
+    }),
+  ),
+  failoverConfig: optional(
+    object('When connections go elsewhere because backends are unhealthy.', {
+      failoverHealthThreshold: optional(
+        integer(
+          'The part of healthy backends in percent, below which a part of the connections goes to other groups; 70 unless given.',
+          1,
+          99,
+          { examples: [70] },
+        ),
+      ),
+    }),
+  ),
+  isolationConfig: optional(isolationConfig),
+  labels: optional(texts('Labels, by name.')),
+  createTime: outputOnly('When a server made the policy.'),
+  updateTime: outputOnly('When a server last changed the policy.'),
+} as const
+
+/** The fields of a policy in Google's API; others that a resource has here say which one it is in a file. */
+export const serviceLbPolicyFields: readonly string[] = ['name', ...Object.keys(fields)]
+
 /** Service LB policies: resources of Google's Network Services API, which backend services name. */
 export const serviceLbPolicies = defineResource(
   {
@@ -34,45 +79,5 @@ export const serviceLbPolicies = defineResource(
     scopes: ['global'],
     description: 'How connections are spread over regions, zones and groups.',
   },
-  {
-    description: optional(text('Free text.', { maxLength: 1024 })),
-    loadBalancingAlgorithm: optional(
-      oneOf(
-        'Where connections go, always by capacity: to the nearest region (here `SPRAY_TO_REGION` is the same), to the zone of the edge and then the rest of its region, or to all regions; the nearest region unless given.',
-        [
-          'WATERFALL_BY_REGION',
-          'WATERFALL_BY_ZONE',
-          'SPRAY_TO_REGION',
-          'SPRAY_TO_WORLD',
-          'LOAD_BALANCING_ALGORITHM_UNSPECIFIED',
-        ],
-        {},
-      ),
-    ),
-    autoCapacityDrain: optional(
-      object('What becomes of a group with few healthy backends.', {
-        enable: optional(
-          flag(
-            'Whether a group with less than 25 % healthy backends gets no connections, while that is so for less than half of the groups.',
-          ),
-        ),
-      }),
-    ),
-    failoverConfig: optional(
-      object('When connections go elsewhere because backends are unhealthy.', {
-        failoverHealthThreshold: optional(
-          integer(
-            'The part of healthy backends in percent, below which a part of the connections goes to other groups; 70 unless given.',
-            1,
-            99,
-            { examples: [70] },
-          ),
-        ),
-      }),
-    ),
-    isolationConfig: optional(isolationConfig),
-    labels: optional(texts('Labels, by name.')),
-    createTime: outputOnly('When a server made the policy.'),
-    updateTime: outputOnly('When a server last changed the policy.'),
-  },
+  fields,
 )

@@ -106,10 +106,46 @@ test('a mask says which fields change, also inside of others and in both spellin
   })
   assert.deepEqual(await patch('', { description: 'all', name: NAME }), { description: 'all' })
   assert.deepEqual(await patch('?updateMask=*', {}), {})
-  assert.equal(
-    await refusal(api, 'PATCH', `${POLICIES}/pol?updateMask=failoverConfig.threshold`, {}),
-    "400 INVALID_ARGUMENT: Invalid value for field 'updateMask': 'failoverConfig.threshold'. There is no field of this name; give some of name, description, kind, selfLink, region, zone, id, selfLinkWithId, creationTimestamp, fingerprint, loadBalancingAlgorithm, autoCapacityDrain, failoverConfig, isolationConfig, labels, createTime, updateTime",
-  )
+})
+
+test('a mask names fields that a policy has, and labels by the names that they have', async () => {
+  const api = new TestApi()
+  const labels = { a_b: 'x', toString: 'y' }
+  await create(api, 'pol', { labels })
+  const patch = (mask: string, body: Mapping) => change(api, 'PATCH', `${POLICIES}/pol?updateMask=${mask}`, body)
+  assert.deepEqual((await patch('labels.a_b', { labels: { a_b: 'z' } })).labels, { ...labels, a_b: 'z' })
+  assert.deepEqual((await patch('labels.toString,labels.constructor', { labels: {} })).labels, { a_b: 'z' })
+  for (const mask of [
+    'failoverConfig.threshold',
+    'labels.',
+    'labels.__proto__',
+    'labels.a.b',
+    '__proto__',
+    'constructor',
+    'kind',
+    'selfLink',
+    'fingerprint',
+    'id',
+    '*,description',
+  ]) {
+    assert.equal(
+      await refusal(api, 'PATCH', `${POLICIES}/pol?updateMask=${mask}`, {}),
+      `400 INVALID_ARGUMENT: Invalid value for field 'updateMask': '${mask.split(',')[0]}'. There is no field of this name; give some of name, description, loadBalancingAlgorithm, autoCapacityDrain, failoverConfig, isolationConfig, labels, createTime, updateTime`,
+    )
+  }
+})
+
+test('nothing in a body clears a policy only where a mask says that it should', async () => {
+  const api = new TestApi()
+  await create(api, 'pol', { description: 'd' })
+  for (const body of [undefined, null, '', {}]) {
+    assert.match(
+      await refusal(api, 'PATCH', `${POLICIES}/pol`, body),
+      /^400 INVALID_ARGUMENT: Required field 'updateMask' not specified: .* \* to clear all of them/,
+    )
+  }
+  assert.equal((await api.get(`${POLICIES}/pol`)).description, 'd')
+  assert.equal((await change(api, 'PATCH', `${POLICIES}/pol?updateMask=*`, {})).description, undefined)
 })
 
 test('the beta API is the same, and so are the paths of Google’s own server', async () => {
