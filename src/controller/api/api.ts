@@ -6,8 +6,8 @@ import { checkAnswerForm, isPretty } from '../methods/answer-text.ts'
 import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
 import type { Call } from '../methods/call.ts'
 import { DISCOVERY_PATHS, discoveryDocument } from '../methods/discovery.ts'
-import { isNetworkServicesPath, networkServicesRoute } from '../methods/network-services.ts'
-import { NETWORK_SERVICES_DISCOVERY_PATHS, networkServicesDiscovery } from '../methods/network-services-discovery.ts'
+import { checkNetworkServicesQuery, isNetworkServicesPath, networkServicesRoute } from '../methods/network-services.ts'
+import { networkServicesDiscovery, networkServicesVersion } from '../methods/network-services-discovery.ts'
 import { openApiDocument } from '../methods/openapi.ts'
 import { OPENAPI_PATH, type Route, routeOf } from '../methods/route.ts'
 import { ApiError, errorBody, notFound } from '../model/api-error.ts'
@@ -66,7 +66,8 @@ const BATCH_MS_MAX = 5_000
 /** Answered at once; each may hold an answer of its own meanwhile. */
 const BATCHES_MAX = 16
 const PROJECTS_NAMED_MAX = 10
-const BATCH_PATH = /^\/batch(\/compute\/v1)?\/?$/
+/** The old place of all of Google's APIs, and that of each server. */
+const BATCH_PATH = /^\/(?:batch(?:\/(?:compute|networkservices)\/v1)?|ns\/batch)\/?$/
 const IMAGE_COLLECTIONS = ['images', 'imageFamilyViews']
 
 /** The Compute Engine API: from a request whose sender is known to an answer. */
@@ -108,9 +109,10 @@ export class Api {
         called('openapi')
         return { status: 200, body: budget.use(openApiDocument) }
       }
-      if (request.method === 'GET' && isDiscovery(request)) {
+      const document = documentFor(request)
+      if (document !== undefined) {
         called('discovery')
-        return { status: 200, body: budget.use(() => documentFor(request)) }
+        return { status: 200, body: budget.use(document) }
       }
       const route = this.#routeOf(request)
       called(route.method.id)
@@ -179,6 +181,7 @@ export class Api {
   async #answerNetworkServices(call: Call, onStored: () => void): Promise<ApiResponse> {
     const { request, route, budget } = call
     const { method } = route
+    checkNetworkServicesQuery(method, request.query)
     if (method.isRead) return { status: 200, body: budget.use(() => answerNetworkServices(call)) }
     if (request.role === 'viewer') throw new ApiError(403, forbidden(request, method.id))
     if (method.collection !== 'operations') return { status: 200, body: await this.#change(call, onStored) }
@@ -317,14 +320,13 @@ export class Api {
   }
 }
 
-/** The newer of the two places has a version, which is that of all else here. */
-function isDiscovery({ path, query }: ApiRequest): boolean {
-  const isPlace = DISCOVERY_PATHS.includes(path) || NETWORK_SERVICES_DISCOVERY_PATHS.includes(path)
-  return isPlace && ['v1', ''].includes(query.get('version') ?? '')
-}
-
-function documentFor({ path, baseUrl }: ApiRequest): Mapping {
-  return DISCOVERY_PATHS.includes(path) ? discoveryDocument(baseUrl) : networkServicesDiscovery(baseUrl)
+/** Makes the document that a client library asks for; undefined: it asks for none. Of Compute Engine there is one version. */
+function documentFor({ method, path, query, baseUrl }: ApiRequest): (() => Mapping) | undefined {
+  if (method !== 'GET') return undefined
+  const asked = query.get('version') ?? ''
+  if (DISCOVERY_PATHS.includes(path)) return ['v1', ''].includes(asked) ? () => discoveryDocument(baseUrl) : undefined
+  const version = networkServicesVersion(path, asked)
+  return version === undefined ? undefined : () => networkServicesDiscovery(baseUrl, version)
 }
 
 function storeRefusal(error: unknown): ApiError | undefined {

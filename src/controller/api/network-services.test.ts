@@ -270,6 +270,9 @@ test('what is wrong is refused in the form of Google’s newer APIs', async () =
     ['PUT', `${POLICIES}/pol`, '405 UNIMPLEMENTED'],
     ['GET', `${PARENT}/meshes`, '501 UNIMPLEMENTED'],
     ['GET', `${POLICIES}/pol:getIamPolicy`, '501 UNIMPLEMENTED'],
+    ['POST', `${POLICIES}:nonsense?serviceLbPolicyId=x`, '501 UNIMPLEMENTED'],
+    ['GET', `${POLICIES}:batch`, '501 UNIMPLEMENTED'],
+    ['GET', `${PARENT}/operations:cancel`, '501 UNIMPLEMENTED'],
     ['GET', POLICIES.replace('global', 'us-central1'), '404 NOT_FOUND'],
     ['GET', '/ns/v1/projects/lost/locations/global/serviceLbPolicies', '404 NOT_FOUND'],
     ['GET', `${POLICIES}/pol/more`, '404 NOT_FOUND'],
@@ -279,6 +282,28 @@ test('what is wrong is refused in the form of Google’s newer APIs', async () =
     else assert.ok((await refusal(api, method, path, {})).startsWith(`${expected}: `), `${method} ${path}`)
   }
   assert.deepEqual(api.errors, [])
+})
+
+test('what a method does not know in a query is refused before anything is changed, and what all of them know is not', async () => {
+  const api = new TestApi()
+  const general = '$alt=json;enum-encoding=int&$prettyPrint=0&$.xgafv=2&key=k&quotaUser=q&userProject=p&fields=name'
+  const id = crypto.randomUUID()
+  await api.send('POST', `${POLICIES}?serviceLbPolicyId=pol&requestId=${id}&${general}`, {})
+  assert.deepEqual(await api.get(`${POLICIES}/pol?${general}`), { name: NAME })
+  for (const [method, path, name] of [
+    ['POST', `${POLICIES}?serviceLbPolicyId=other&validateOnly=true`, 'validateOnly'],
+    ['POST', `${POLICIES}?serviceLbPolicyId=other&updateMask=name`, 'updateMask'],
+    ['PATCH', `${POLICIES}/pol?update_mask=description`, 'update_mask'],
+    ['DELETE', `${POLICIES}/pol?validateOnly=true`, 'validateOnly'],
+    ['GET', `${POLICIES}?pagesize=1`, 'pagesize'],
+    ['GET', `${POLICIES}/pol?pageSize=1`, 'pageSize'],
+    ['GET', `${PARENT}/operations?order=name`, 'order'],
+    ['GET', `${PARENT}?x`, 'x'],
+  ] as const) {
+    const words = `400 INVALID_ARGUMENT: Invalid JSON payload received. Unknown name "${name}": Cannot bind query parameter: projects.locations.`
+    const message = await refusal(api, method, path, method === 'GET' ? undefined : {})
+    assert.ok(message.startsWith(words), message)
+  }
 })
 
 test('a viewer reads policies and changes none', async () => {

@@ -107,11 +107,12 @@ export class TestApi {
   async batch(
     contentType: string,
     text: string,
+    path = '/batch/compute/v1',
   ): Promise<{ readonly status: number; readonly text: string; readonly contentType: string }> {
     await this.#ready
     const response = await this.api.handle({
       method: 'POST',
-      path: '/batch/compute/v1',
+      path,
       query: new URLSearchParams(),
       body: undefined,
       rawBody: Buffer.from(text),

@@ -19,7 +19,8 @@ export function checkAnswerForm(query: URLSearchParams): void {
     const message = `Invalid value '${shown(value)}' for '${parameter}': ${rule}`
     throw new ApiError(400, { message, reason: 'invalidParameter', parameter })
   }
-  const isJson = (value: string): boolean => value === 'json' || value === ''
+  // Who asks for enums as numbers reads their names as well, as JSON of protocol buffers is defined.
+  const isJson = (value: string): boolean => /^(?:json(?:;enum-encoding=int)?)?$/.test(value)
   const isBoolean = (value: string): boolean => [...TRUE, ...FALSE].includes(value.toLowerCase())
   for (const name of ALT) check(name, isJson, 'answers are JSON; give json, or leave it out')
   for (const name of PRETTY_PRINT) check(name, isBoolean, 'give true or false')

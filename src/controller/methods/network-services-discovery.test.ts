@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Mapping } from '../../compute/json-value.ts'
+import { serviceLbPolicyFields } from '../../compute/service-lb-policy.ts'
 import { TestApi } from '../api/test-api.ts'
 import { networkServicesMethods, networkServicesRoute } from './network-services.ts'
-import { NETWORK_SERVICES_DISCOVERY_PATHS, networkServicesDiscovery } from './network-services-discovery.ts'
+import { networkServicesDiscovery } from './network-services-discovery.ts'
 
 type MethodDescription = {
   readonly id: string
@@ -18,7 +19,8 @@ type MethodDescription = {
 type Resources = Readonly<Record<string, Resource>>
 type Resource = { readonly methods?: Readonly<Record<string, MethodDescription>>; readonly resources?: Resources }
 
-const document = networkServicesDiscovery('http://127.0.0.1:8080') as {
+const document = networkServicesDiscovery('http://127.0.0.1:8080', 'v1') as {
+  readonly batchPath: string
   readonly rootUrl: string
   readonly schemas: Mapping
   readonly resources: Resources
@@ -55,8 +57,39 @@ test('every method of the table is there, and its path leads to it', () => {
 
 test('the controller hands it out where client libraries look for it', async () => {
   const api = new TestApi()
-  for (const path of NETWORK_SERVICES_DISCOVERY_PATHS) {
-    const body = await api.get(`${path}?version=v1`)
-    assert.deepEqual([body.id, body.rootUrl], ['networkservices:v1', 'http://h/ns/'])
+  const old = '/discovery/v1/apis/networkservices'
+  const place = '/ns/$discovery/rest'
+  for (const [path, version] of [
+    [place, 'v1'],
+    [`${place}?version=v1`, 'v1'],
+    [`${old}/v1/rest`, 'v1'],
+    [`${old}/v1/rest?version=v1`, 'v1'],
+    [`${place}?version=v1beta1`, 'v1beta1'],
+    [`${old}/v1beta1/rest`, 'v1beta1'],
+    [`${old}/v1alpha1/rest`, 'v1alpha1'],
+  ]) {
+    const { id, rootUrl, resources } = await api.get(path)
+    assert.deepEqual([id, rootUrl], [`networkservices:${version}`, 'http://h/ns/'], path)
+    for (const method of describedIn(resources as Resources)) assert.ok(method.path.startsWith(`${version}/`), path)
   }
+  for (const path of [`${old}/v2/rest`, `${old}/v1/rest?version=v1beta1`, `${place}?version=v2`]) {
+    assert.equal((await api.send('GET', path)).status, 404, path)
+  }
+})
+
+test('cancelling takes a body, as Google’s does, and the schema of a policy has the fields of one', () => {
+  const cancel = describedIn(document.resources).find(({ id }) => id.endsWith('operations.cancel'))
+  assert.deepEqual(cancel?.request, { $ref: 'CancelOperationRequest' })
+  const { properties } = document.schemas.ServiceLbPolicy as { readonly properties: Mapping }
+  assert.deepEqual(Object.keys(properties).sort(), [...serviceLbPolicyFields].sort())
+})
+
+test('a batch is taken where the document says', async () => {
+  const api = new TestApi()
+  const url = new URL(document.batchPath, document.rootUrl)
+  const body =
+    '--b\nContent-Type: application/http\n\nGET /ns/v1/projects/p/locations/global/serviceLbPolicies?alt=json\n\n\n--b--\n'
+  const { status, text } = await api.batch('multipart/mixed; boundary=b', body, url.pathname)
+  assert.equal(status, 200)
+  assert.match(text, /HTTP\/1\.1 200 OK[\s\S]*\{\}/)
 })

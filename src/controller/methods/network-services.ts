@@ -11,6 +11,25 @@ const PATH =
   /^\/(?:ns\/)?v1(?:alpha1|beta1)?\/projects\/([^/]+)\/locations(?:\/([^/]+)(?:\/([A-Za-z]+)(?:\/([^/:]+))?(?::([A-Za-z]+))?)?)?\/?$/
 const START = /^\/(?:ns\/)?v1(?:alpha1|beta1)?\//
 
+/** What every method of Google's APIs takes in a query; so it does what begins with `$`. */
+const SYSTEM_PARAMETERS: readonly string[] = [
+  'access_token',
+  'alt',
+  'callback',
+  'fields',
+  'key',
+  'oauth_token',
+  'prettyPrint',
+  'quotaUser',
+  'uploadType',
+  'upload_protocol',
+  'userIp',
+  'userProject',
+]
+
+/** The versions of the API, which are the same here. */
+export const NETWORK_SERVICES_VERSIONS: readonly string[] = ['v1', 'v1beta1', 'v1alpha1']
+
 /** What a location is called. */
 export const GLOBAL_LOCATION = 'global'
 
@@ -47,10 +66,40 @@ export function networkServicesRoute(http: string, path: string): Route {
     return { method: found, project, scope: LOCATION, name: location ?? '' }
   }
   if (location !== GLOBAL_LOCATION) throw notFound(`projects/${project}/locations/${location}`)
-  const shape = name === '' ? 'collection' : action === '' ? 'resource' : 'resource-action'
-  const found = findMethod(http, collection, shape, action, path)
+  const found = findMethod(http, collection, shapeOf(name, action), action, path)
   if (name !== '' && !isResourceName(name)) throw notFound(path.replace(START, ''))
   return { method: found, project, scope: LOCATION, name }
+}
+
+function shapeOf(name: string, action: string): MethodShape {
+  if (name === '') return action === '' ? 'collection' : 'collection-action'
+  return action === '' ? 'resource' : 'resource-action'
+}
+
+/** What a method takes in its query, beyond what all of Google's APIs take. */
+export function networkServicesParameters({ collection, action, isRead }: Method): readonly string[] {
+  const page = ['pageSize', 'pageToken']
+  if (action === 'list' && collection === 'locations') return page
+  if (action === 'list')
+    return [...page, 'filter', 'orderBy', ...(collection === 'operations' ? ['returnPartialSuccess'] : [])]
+  if (isRead || collection === 'operations') return []
+  const own: Readonly<Record<string, readonly string[]>> = { create: ['serviceLbPolicyId'], patch: ['updateMask'] }
+  return [...(own[action] ?? []), 'requestId']
+}
+
+/**
+ * Refuses what a method does not know in a query: who asks with `validateOnly` means that nothing should change.
+ *
+ * @throws ApiError 400
+ */
+export function checkNetworkServicesQuery(method: Method, query: URLSearchParams): void {
+  const known = [...SYSTEM_PARAMETERS, ...networkServicesParameters(method)]
+  for (const name of query.keys()) {
+    if (known.includes(name) || name.startsWith('$')) continue
+    const rule = `Cannot bind query parameter: ${method.id} takes ${known.join(', ')}`
+    const message = `Invalid JSON payload received. Unknown name "${shown(name)}": ${rule}`
+    throw new ApiError(400, { message, reason: 'invalid', parameter: name })
+  }
 }
 
 /** The path of a method as a template. */
@@ -65,7 +114,7 @@ function findMethod(http: string, collection: string, shape: MethodShape, action
   const here = networkServicesMethods.filter((one) => one.collection === collection && one.shape === shape)
   const found = here.find((one) => one.http === http && (shape !== 'resource-action' || one.action === action))
   if (found !== undefined) return found
-  if (here.length > 0 && shape !== 'resource-action') {
+  if (here.length > 0 && action === '') {
     const message = `There is no ${shown(http)} for '${shown(path)}'`
     throw new ApiError(405, { message, reason: 'httpMethodNotAllowed' })
   }
