@@ -1,4 +1,4 @@
-import { exponentialOf, fractionOf, hashText, rehash, SEED } from './hash.ts'
+import { exponentialOf, hashText, placeOf, rehash, SEED } from './hash.ts'
 import type { Spread } from './spread.ts'
 
 /** What a worker is told once of the groups of a service: it changes only with the configuration and the region order. */
@@ -64,6 +64,7 @@ export class GroupChooser {
   readonly #levelCredit: Float64Array
   readonly #groupCredit: Float64Array
   readonly #seeds: Int32Array
+  readonly #exponential = new Float64Array(1)
   /** By domain, in order: the places of all its groups. */
   readonly #domains: readonly { readonly domain: number; readonly groups: readonly number[] }[]
   /** The group that was chosen last may be full, as all of its domain are. */
@@ -165,7 +166,7 @@ export class GroupChooser {
 
   #levelByHash(hash: number): number {
     const { shares } = this.#cells
-    let left = fractionOf(rehash(hash, LEVEL)) * WHOLE
+    let left = placeOf(rehash(hash, LEVEL), WHOLE)
     let last = 0
     for (let level = 0; level < shares.length; level++) {
       const share = Atomics.load(shares, level)
@@ -206,7 +207,8 @@ export class GroupChooser {
       const place = groups[index]
       const weight = this.#weightOf(place, filter, isOverfilling)
       if (weight === 0) continue
-      const score = exponentialOf(rehash(this.#seeds[place], hash)) / weight
+      exponentialOf(rehash(this.#seeds[place], hash), this.#exponential)
+      const score = this.#exponential[0] / weight
       if (score >= bestScore) continue
       best = place
       bestScore = score

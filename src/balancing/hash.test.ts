@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { exponentialOf, finishHash, fractionOf, hashText, mixWord, rehash } from './hash.ts'
+import { exponentialOf, finishHash, hashText, mixWord, placeOf, rehash } from './hash.ts'
 
 /** Murmur3 of whole words, with the seed first and the number of bytes at the end, as its author has it. */
 function murmur3(seed: number, ...words: readonly number[]): number {
@@ -40,14 +40,25 @@ test('texts differ by each of their characters, and by their length', () => {
 })
 
 test('the logarithm of the table is that of the fraction', () => {
+  const out = new Float64Array(1)
+  const of = (hash: number): number => {
+    exponentialOf(hash, out)
+    return out[0]
+  }
   fc.assert(
     fc.property(fc.integer(), (hash) => {
       const exact = -Math.log2(((hash >>> 1) | 1) / 2 ** 31)
-      assert.ok(exponentialOf(hash) >= 0)
-      assert.ok(Math.abs(exponentialOf(hash) - exact) < 3e-6, `${exponentialOf(hash)} ${exact}`)
+      assert.ok(of(hash) >= 0)
+      assert.ok(Math.abs(of(hash) - exact) < 3e-6, `${of(hash)} ${exact}`)
     }),
   )
-  assert.ok(exponentialOf(-1) < 1e-8)
-  assert.equal(exponentialOf(0), 31)
-  assert.equal(fractionOf(-1), 1 - 2 ** -32)
+  assert.ok(of(-1) < 1e-8)
+  assert.equal(of(0), 31)
+})
+
+test('the place of a hash is a whole number below the size, and each has its share of hashes', () => {
+  const counts = new Array<number>(7).fill(0)
+  for (let hash = -70_000; hash < 70_000; hash++) counts[placeOf(finishHash(hash), 7)]++
+  for (const count of counts) assert.ok(Math.abs(count - 20_000) < 600, `${counts}`)
+  assert.deepEqual([placeOf(0, 7), placeOf(-1, 7), placeOf(-2, 7)], [0, 1, 1])
 })

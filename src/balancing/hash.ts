@@ -33,9 +33,9 @@ export function hashText(text: string, seed: number): number {
   return finishHash(mixWord(hash, text.length))
 }
 
-/** Where a hash is among all hashes: from 0 up to, and without, 1. */
-export function fractionOf(hash: number): number {
-  return (hash >>> 0) / 0x1_0000_0000
+/** Where a hash is among all hashes: a whole number from 0 up to, and without, a size below 2^31. */
+export function placeOf(hash: number, size: number): number {
+  return (hash >>> 1) % size
 }
 
 /** By the first eight bits behind the leading one: the logarithm to base 2 of where they begin, and of where they end. */
@@ -46,12 +46,14 @@ const LOGARITHMS = Float64Array.from({ length: 257 }, (_, index) => Math.log2(1 
  *
  * From a table, because a choice among groups asks it for each of them, and a logarithm is a call; it is off by 3e-6 at
  * most.
+ *
+ * @param out takes the number as its first: one that is returned is boxed where V8 does not inline the call
  */
-export function exponentialOf(hash: number): number {
+export function exponentialOf(hash: number, out: Float64Array): void {
   const value = (hash >>> 1) | 1
   const exponent = 31 - Math.clz32(value)
   const steps = ((value - (1 << exponent)) / (1 << exponent)) * 256
   const step = Math.floor(steps)
   const logarithm = exponent + LOGARITHMS[step] + (steps - step) * (LOGARITHMS[step + 1] - LOGARITHMS[step])
-  return Math.max(0, 31 - logarithm)
+  out[0] = Math.max(0, 31 - logarithm)
 }

@@ -1,7 +1,7 @@
 // Maglev's lookup table: Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016, §3.4.
 
 import { compareTexts } from '../text/compare-texts.ts'
-import { fractionOf, hashText, rehash, SEED } from './hash.ts'
+import { hashText, placeOf, rehash, SEED } from './hash.ts'
 import type { MemberChoice, Members } from './members.ts'
 
 /** Slots of a table: a prime, over 100 times as many as members usual, so that none has 1 % more than another. */
@@ -54,7 +54,7 @@ export function populate(offsets: Int32Array, skips: Int32Array, size: number): 
 
 /** The slot of a hash in a table of this size; another one for each further attempt. */
 export function maglevSlot(hash: number, attempt: number, size: number): number {
-  return Math.floor(fractionOf(rehash(hash, LOOKUP + attempt)) * size)
+  return placeOf(rehash(hash, LOOKUP + attempt), size)
 }
 
 /**
