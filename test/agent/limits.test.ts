@@ -43,7 +43,7 @@ test('1,000 silent connections are closed at the header timeout, memory is flat,
 test('out of descriptors the agent pauses, does not spin, counts it, and serves again when some are free', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startEchoApp(backend)
-  const agent = await startWithDescriptors(backend, 64, ['--max-connections', '1000', '--header-timeout', '1h'])
+  const agent = await startWithDescriptors(backend, 128, ['--max-connections', '1000', '--header-timeout', '1h'])
   const sockets = await connectMany(edge, 500)
   const errors = () => agent.metric('truepeer_accept_errors_total{errno="EMFILE"}')
   // The admin server shares the limit: it answers again when descriptors are back.
@@ -68,7 +68,7 @@ test('out of descriptors the agent pauses, does not spin, counts it, and serves 
 test('with the default limit clients wait in the queue instead, and all are served', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await startEchoApp(backend)
-  const agent = await startWithDescriptors(backend, 64, [])
+  const agent = await startWithDescriptors(backend, 128, [])
   const answers = await Promise.all(Array.from({ length: 500 }, (_, index) => echoThrough(edge, `client ${index}`)))
   assert.deepEqual(
     answers,

@@ -72,11 +72,8 @@ test('a backend that breaks its connections is left out until a health check suc
   await startLineApps(backend, [SECOND, THIRD])
   await backend.listen(FIRST, breakOff)
   const healthCheck = { checkIntervalSec: 2 }
-  const live = await startConfiguredEdge(
-    t,
-    edge,
-    configuration({ baseEjectionTime: { seconds: 300 } }, { healthCheck }),
-  )
+  const detection = { baseEjectionTime: { seconds: 300 }, consecutiveErrors: 3, enforcingConsecutiveErrors: 100 }
+  const live = await startConfiguredEdge(t, edge, configuration(detection, { healthCheck }))
   const answers: string[] = []
   await eventually('it is ejected', async () => {
     answers.push(await whoAnswers(client, FRONTEND))
