@@ -18,7 +18,11 @@ function start(host: Host, words: string): Program {
 
 /** Sends the header of a client and waits for the end of the connection. */
 async function comeAndGo(from: Host, header = 'PROXY TCP4 192.0.2.77 10.128.0.2 40000 110\r\n'): Promise<void> {
-  const socket = await from.connect({ to: AGENT })
+  // A stranger may be reset before it knows that it is connected.
+  const socket = await from.connect({ to: AGENT }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ECONNRESET') throw error
+  })
+  if (socket === undefined) return
   socket.on('error', () => {}).resume()
   const closed = new Promise((resolve) => socket.once('close', resolve))
   socket.end(header)
