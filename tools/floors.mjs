@@ -425,6 +425,14 @@ export const rooms = [
     because: 'the lab runs the program as a user would, so it imports no part of the data plane',
   },
   {
+    floor: 4,
+    folder: 'lab/metadata',
+    holds: 'the metadata server of an instance: a tree of its resources, and Google’s HTTP over it',
+    mayImport: ['address', 'compute', 'linux', 'lab'],
+    packages: ['node'],
+    because: 'it shows what it is given: it knows neither the controller nor what a machine is made of',
+  },
+  {
     floor: 5,
     folder: 'bin',
     holds: 'argv and environment are read here and nowhere else',

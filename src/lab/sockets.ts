@@ -25,18 +25,14 @@ function endpointOf(text: string): Endpoint {
 }
 
 /**
- * Opens a listening server inside the network namespace at `namespacePath`; connections allow half-open.
+ * Opens a socket inside the network namespace at `namespacePath` that is bound and ready for listening.
  *
  * @throws SystemCallError when the endpoint cannot be bound
  */
-export async function listenInNamespace(
-  namespacePath: string,
-  endpointText: string,
-  onConnection: (socket: net.Socket) => void,
-): Promise<net.Server> {
+function bindInNamespace(namespacePath: string, endpointText: string): number {
   const { address, port } = endpointOf(endpointText)
   // server.listen() opens its socket only after an asynchronous look-up, even for an address: too late.
-  const fd = runInNamespace(namespacePath, () => {
+  return runInNamespace(namespacePath, () => {
     const opened = checked('socket', openStream(address.family))
     try {
       checked('setsockopt', setReuseAddress(opened))
@@ -47,11 +43,29 @@ export async function listenInNamespace(
       throw error
     }
   })
-  const server = net.createServer({ allowHalfOpen: true }, onConnection)
+}
+
+/** Has a server of any kind listen inside the network namespace at `namespacePath`. Rejects as {@link bindInNamespace} throws. */
+export async function listenThere(server: net.Server, namespacePath: string, endpointText: string): Promise<void> {
+  const fd = bindInNamespace(namespacePath, endpointText)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ fd }, resolve)
   })
+}
+
+/**
+ * Opens a listening server inside the network namespace at `namespacePath`; connections allow half-open.
+ *
+ * @throws SystemCallError when the endpoint cannot be bound
+ */
+export async function listenInNamespace(
+  namespacePath: string,
+  endpointText: string,
+  onConnection: (socket: net.Socket) => void,
+): Promise<net.Server> {
+  const server = net.createServer({ allowHalfOpen: true }, onConnection)
+  await listenThere(server, namespacePath, endpointText)
   return server
 }
 

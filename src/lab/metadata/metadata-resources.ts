@@ -1,0 +1,40 @@
+import { isMapping, type Mapping } from '../../compute/json-value.ts'
+
+/** An instance and its project as the controller stores them. */
+export type MetadataResources = { readonly instance: StoredInstance; readonly project: StoredProject }
+
+/** An instance; `scope` is `zones/NAME`. */
+export type StoredInstance = {
+  readonly project: string
+  readonly scope: string
+  readonly name: string
+  /** Decimal digits. */
+  readonly id: string
+  readonly resource: Mapping
+}
+
+/** A project; its id is its number. */
+export type StoredProject = { readonly name: string; readonly id: string; readonly resource: Mapping }
+
+/** The keys and values of `metadata` or `commonInstanceMetadata`; those without a value are empty. */
+export function metadataItems(metadata: unknown): ReadonlyMap<string, string> {
+  const items = isMapping(metadata) && Array.isArray(metadata.items) ? metadata.items : []
+  return new Map(items.filter(isMapping).map(({ key, value }) => [String(key), typeof value === 'string' ? value : '']))
+}
+
+/** What an instance without a key of its own has from its project. */
+export function effectiveItem({ instance, project }: MetadataResources, key: string): string | undefined {
+  const own = metadataItems(instance.resource.metadata).get(key)
+  return own ?? metadataItems(project.resource.commonInstanceMetadata).get(key)
+}
+
+/**
+ * An instance in the place of a machine that is none, such as a client of the load balancer: so what asks the metadata
+ * server there finds an account, which may do everything, a project and a zone.
+ */
+export function clientInstance(name: string, zone: string, project: StoredProject): StoredInstance {
+  const place = `projects/${project.name}/zones/${zone}`
+  const serviceAccounts = [{ email: 'default', scopes: ['https://www.googleapis.com/auth/cloud-platform'] }]
+  const resource = { machineType: `${place}/machineTypes/e2-micro`, serviceAccounts, networkInterfaces: [] }
+  return { project: project.name, scope: `zones/${zone}`, name, id: '1', resource }
+}

@@ -1,0 +1,196 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Cidr } from '../../address/cidr.ts'
+import { GuestAttributes, VALUE_BYTES_MAX } from './guest-attributes.ts'
+import { type MetadataNode, nodeAt, type ServiceAccount } from './metadata-node.ts'
+import { type MetadataRefusal, type MetadataRequest, notFound, readMetadataRequest } from './metadata-request.ts'
+import { effectiveItem, type MetadataResources } from './metadata-resources.ts'
+import { etagOf, type MetadataText, textOf } from './metadata-text.ts'
+import { metadataTree } from './metadata-tree.ts'
+
+/** Connections, and with them requests that wait, of one machine. */
+const CONNECTIONS_MAX = 256
+const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 60_000 } as const
+/** Longer than any wait for a change: a client that takes no answer is cut off. */
+const SILENCE_MS_MAX = 330_000
+const GUEST_ATTRIBUTES = ['computeMetadata', 'v1', 'instance', 'guest-attributes']
+const NO_IDENTITY =
+  'Identity tokens are not available: nobody outside could check them; for the API use the access token at token'
+
+const DISABLED: MetadataRefusal = {
+  status: 403,
+  message: 'Guest attributes endpoint access is disabled; set the metadata enable-guest-attributes to TRUE',
+}
+
+/** What a token is worth. */
+export type AccessToken = { readonly token: string; readonly expiresInSec: number }
+
+/** Gives out tokens that the API takes. */
+export type Tokens = { access(account: ServiceAccount): AccessToken | Promise<AccessToken> }
+
+/** What a metadata server works with. */
+export type MetadataServerOptions = {
+  /** As they are now. */
+  readonly resources: () => MetadataResources
+  /** Of the network of the instance. */
+  readonly subnets: readonly Cidr[]
+  readonly tokens: Tokens
+}
+
+/** The metadata server of one instance: whoever reaches it counts as the instance. */
+export class MetadataServer {
+  readonly #options: MetadataServerOptions
+  readonly #guestAttributes = new GuestAttributes()
+  readonly #waiting = new Set<() => void>()
+  /** Hands sockets of its own to it, or lets it listen. */
+  readonly http: Server
+
+  constructor(options: MetadataServerOptions) {
+    this.#options = options
+    this.http = createServer(LIMITS, (request, response) => void this.#handle(request, response))
+    this.http.maxConnections = CONNECTIONS_MAX
+    this.http.setTimeout(SILENCE_MS_MAX)
+  }
+
+  /** The resources have changed, maybe. */
+  changed(): void {
+    for (const wake of this.#waiting) wake()
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    this.http.closeAllConnections()
+    if (!this.http.listening) return
+    const closed = once(this.http, 'close')
+    this.http.close()
+    await closed
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const asked = readMetadataRequest(request)
+    try {
+      if ('status' in asked) return refuse(response, asked)
+      if (asked.method === 'PUT' || asked.method === 'DELETE') return await this.#write(request, response, asked)
+      await this.#read(response, asked, request.url ?? '')
+    } catch {
+      // The client is gone, or its token cannot be made.
+      refuse(response, { status: 503, message: 'The metadata server cannot answer now; try again later' })
+    }
+  }
+
+  async #read(response: ServerResponse, asked: MetadataRequest, url: string): Promise<void> {
+    if (asked.wait !== undefined) await this.#changeOf(asked, asked.wait, response)
+    if (response.destroyed) return
+    if (isGuestAttribute(asked.path) && !this.#areGuestAttributesOn()) return refuse(response, DISABLED)
+    const [path, query] = url.split('?')
+    const node = this.#nodeAt(asked.path)
+    if (node === undefined || (asked.hasSlash && node.kind !== 'directory')) return refuse(response, notFound(path))
+    if (node.kind === 'identity') return refuse(response, { status: 501, message: NO_IDENTITY })
+    if (node.kind === 'directory' && !asked.hasSlash && !asked.isRecursive) {
+      const location = `${path}/${query === undefined ? '' : `?${query}`}`
+      response.setHeader('Location', location)
+      return refuse(response, { status: 301, message: `The directory is at ${location}` })
+    }
+    const { isRecursive, alt, scopes } = asked
+    const answer = node.kind === 'token' ? await this.#token(node.account, scopes) : textOf(node, isRecursive, alt)
+    send(response, 200, `application/${answer.format}`, answer.body, etagOf(node))
+  }
+
+  async #token(account: ServiceAccount, scopes: readonly string[]): Promise<MetadataText> {
+    const wanted = scopes.length === 0 ? account : { ...account, scopes }
+    const { token, expiresInSec } = await this.#options.tokens.access(wanted)
+    const body = JSON.stringify({ access_token: token, expires_in: expiresInSec, token_type: 'Bearer' })
+    return { format: 'json', body }
+  }
+
+  async #write(request: IncomingMessage, response: ServerResponse, { method, path }: MetadataRequest): Promise<void> {
+    if (!isGuestAttribute(path))
+      return refuse(response, { status: 405, message: 'Only guest attributes can be written' })
+    if (!this.#areGuestAttributesOn()) return refuse(response, DISABLED)
+    const where = path.slice(GUEST_ATTRIBUTES.length)
+    if (method === 'DELETE') {
+      if (!this.#guestAttributes.delete(where)) return refuse(response, notFound(request.url ?? ''))
+    } else {
+      const value = await readText(request, VALUE_BYTES_MAX)
+      if (value === undefined)
+        return refuse(response, { status: 413, message: `A value has at most ${VALUE_BYTES_MAX} bytes` })
+      const refusal = this.#guestAttributes.put(where, value)
+      if (refusal !== undefined) return refuse(response, refusal)
+    }
+    this.changed()
+    send(response, 200, 'application/text', '', undefined)
+  }
+
+  #nodeAt(path: readonly string[]): MetadataNode | undefined {
+    const { resources, subnets } = this.#options
+    return nodeAt(metadataTree(resources(), { subnets, guestAttributes: this.#guestAttributes.all }), path)
+  }
+
+  #areGuestAttributesOn(): boolean {
+    return effectiveItem(this.#options.resources(), 'enable-guest-attributes')?.toLowerCase() === 'true'
+  }
+
+  /** Resolves once what is asked for differs from what the client knows, is gone, the time is over, or the client gone. */
+  async #changeOf(
+    { path }: MetadataRequest,
+    { lastEtag, seconds }: NonNullable<MetadataRequest['wait']>,
+    response: ServerResponse,
+  ): Promise<void> {
+    const etag = () => {
+      const node = this.#nodeAt(path)
+      return node && etagOf(node)
+    }
+    const known = lastEtag ?? etag()
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        this.#waiting.delete(wake)
+        response.off('close', end)
+        resolve()
+      }
+      const wake = () => {
+        const now = etag()
+        if (now === undefined || now !== known) end()
+      }
+      const timer = setTimeout(end, seconds * 1000)
+      this.#waiting.add(wake)
+      response.on('close', end)
+      wake()
+    })
+  }
+}
+
+function isGuestAttribute(path: readonly string[]): boolean {
+  return GUEST_ATTRIBUTES.every((name, index) => path[index] === name)
+}
+
+/** undefined: it is longer. */
+async function readText(request: IncomingMessage, bytesMax: number): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > bytesMax) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}
+
+function refuse(response: ServerResponse, { status, message }: MetadataRefusal): void {
+  const title = `Error ${status}`
+  const escaped = message.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`)
+  const page = `<!DOCTYPE html>\n<html lang=en><title>${title}</title><p><b>${title}.</b> <ins>${escaped}.</ins>\n`
+  // What has not been read of the request stays unread.
+  if (!response.req.complete) response.setHeader('Connection', 'close')
+  send(response, status, 'text/html; charset=UTF-8', page, undefined)
+}
+
+/** Every answer says by its header that it is from this server, so that nobody takes another one for it. */
+function send(response: ServerResponse, status: number, type: string, body: string, etag: string | undefined): void {
+  if (response.headersSent || response.destroyed) return
+  response.statusCode = status
+  response.setHeader('Metadata-Flavor', 'Google').setHeader('Server', 'Metadata Server for VM')
+  response.setHeader('Content-Type', type).setHeader('Content-Length', Buffer.byteLength(body))
+  if (etag !== undefined) response.setHeader('ETag', etag)
+  response.end(body)
+}

@@ -1,0 +1,44 @@
+import type { Cidr } from '../../address/cidr.ts'
+import { runChecked } from '../../linux/run.ts'
+import { listenThere } from '../sockets.ts'
+import type { MetadataResources } from './metadata-resources.ts'
+import { MetadataServer, type Tokens } from './metadata-server.ts'
+
+/** Where every instance finds its metadata server. */
+export const METADATA_ADDRESS = '169.254.169.254'
+const PORT = 80
+
+/** What a metadata server needs of a machine. */
+export type DescribedMachine = {
+  /** The file of its network namespace, in which lo is up. */
+  readonly namespacePath: string
+  /** As they are now. */
+  metadata(): MetadataResources
+  /** Tells when they may have changed. @returns what ends that */
+  onMetadata(listener: () => void): () => void
+}
+
+/** What the metadata servers of all machines share. */
+export type MetadataServerSurroundings = { readonly subnets: readonly Cidr[]; readonly tokens: Tokens }
+
+/**
+ * Starts the metadata server of a machine: it listens inside the machine's network namespace, where nobody else comes.
+ *
+ * @returns what ends it
+ */
+export async function startMetadataServer(
+  machine: DescribedMachine,
+  { subnets, tokens }: MetadataServerSurroundings,
+): Promise<() => Promise<void>> {
+  const { namespacePath } = machine
+  const server = new MetadataServer({ resources: () => machine.metadata(), subnets, tokens })
+  // The address is one of the machine itself: no route leads to it, and no other machine reaches it.
+  const add = ['ip', 'address', 'replace', `${METADATA_ADDRESS}/32`, 'dev', 'lo', 'scope', 'link']
+  await runChecked('nsenter', [`--net=${namespacePath}`, '--', ...add])
+  await listenThere(server.http, namespacePath, `${METADATA_ADDRESS}:${PORT}`)
+  const unfollow = machine.onMetadata(() => server.changed())
+  return async () => {
+    unfollow()
+    await server.close()
+  }
+}
