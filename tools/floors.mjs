@@ -433,6 +433,14 @@ export const rooms = [
     because: 'it shows what it is given: it knows neither the controller nor what a machine is made of',
   },
   {
+    floor: 4,
+    folder: 'lab/machines',
+    holds: 'instances as machines of the lab: namespaces, files and processes of their own, and firewall rules',
+    mayImport: ['address', 'compute', 'controller/store'],
+    packages: [],
+    because: 'it makes machines of what the controller stores, and asks nothing of the controller',
+  },
+  {
     floor: 5,
     folder: 'bin',
     holds: 'argv and environment are read here and nowhere else',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cidrAddresses, cidrSize, formatCidr, parseCidr } from './cidr.ts'
+import { type Cidr, cidrAddresses, cidrSize, cidrsWithoutOverlap, formatCidr, parseCidr } from './cidr.ts'
 import { formatIpAddress } from './ip-address.ts'
 
 test('host bits are cleared and a bare address is a range of one', () => {
@@ -54,4 +54,13 @@ test('the addresses of a range come in order, and carry over', () => {
     assert.deepEqual(cidrAddresses(cidr).map(formatIpAddress), addresses)
     assert.equal(cidrSize(cidr), addresses.length)
   }
+})
+
+test('of ranges that overlap the largest are left, and equal ones once', () => {
+  const left = (...texts: string[]) => cidrsWithoutOverlap(texts.map((text) => parseCidr(text) as Cidr)).map(formatCidr)
+  assert.deepEqual(left('10.1.2.3', '10.1.0.0/16', '10.0.0.0/8', '10.0.0.0/8'), ['10.0.0.0/8'])
+  assert.deepEqual(left('10.1.2.3', '10.1.2.3/32', '10.1.2.4'), ['10.1.2.3/32', '10.1.2.4/32'])
+  assert.deepEqual(left('2001:db8::1', '::/0', '10.0.0.0/8'), ['::/0', '10.0.0.0/8'], 'families are apart')
+  assert.deepEqual(left('10.0.0.0/9', '10.128.0.0/9'), ['10.0.0.0/9', '10.128.0.0/9'], 'what only touches stays')
+  assert.deepEqual(left(), [])
 })

@@ -40,6 +40,22 @@ export function cidrAddresses(cidr: Cidr): IpAddress[] {
   )
 }
 
+/** The same addresses in ranges of which none is inside another, the largest first. */
+export function cidrsWithoutOverlap(cidrs: readonly Cidr[]): Cidr[] {
+  const kept = new Map<string, Cidr>()
+  const lengths = new Set<number>()
+  for (const cidr of [...cidrs].sort((a, b) => a.prefixLength - b.prefixLength)) {
+    const { address } = cidr
+    const around = [...lengths].map((prefixLength) => {
+      return formatCidr({ address: clearHostBits(address, prefixLength), prefixLength })
+    })
+    if (around.some((text) => kept.has(text))) continue
+    kept.set(formatCidr(cidr), cidr)
+    lengths.add(cidr.prefixLength)
+  }
+  return [...kept.values()]
+}
+
 function clearHostBits(address: IpAddress, prefixLength: number): IpAddress {
   if (address.family === 4) return ipv4Address(address.w3 & prefixMask(prefixLength))
   return ipv6Address(
