@@ -63,7 +63,8 @@ const RESOURCE_NOTES: Readonly<Record<string, string>> = {
     'Keys are RSA with 2048 to 4096 bits, or ECDSA with P-256 or P-384. A certificate that has expired is served, with a warning. A file with a `privateKey` has to be readable by its owner only.',
   sslPolicies:
     'Cipher suites that the OpenSSL inside node does not have, such as those with 3DES, are left out, with a warning at the start of an edge and in the warnings of the operation where a controller gets the policy; `truepeer status --json` has what is really offered.',
-  firewalls: 'It is checked, and no edge applies it: the firewall of each host does.',
+  firewalls:
+    'It is checked, and no edge applies it: the firewall of each host does, and in a lab that of each instance.',
 }
 /** Not only a server sets these: in a file they say which resource it is. */
 const PLACE_FIELDS: ReadonlySet<string> = new Set(['kind', 'selfLink', 'region', 'zone'])

@@ -570,6 +570,7 @@ test('firewalls: protocols, ports, ranges, and either allowed or denied', () => 
     priority: 65_535,
     logConfig: { enable: false },
   })
+  assertSound('firewalls', { sourceServiceAccounts: ['a@b'], targetServiceAccounts: ['c@d'] })
   assert.deepEqual(checkedResource('firewalls', { sourceRanges: ['10.1.2.3/8'] }).resource.sourceRanges, ['10.0.0.0/8'])
   assertWrong(
     'firewalls',
@@ -580,7 +581,9 @@ test('firewalls: protocols, ports, ranges, and either allowed or denied', () => 
     [{ sourceRanges: ['10.0.0.0/33'] }, 'sourceRanges[0]'],
     [{ priority: 65_536 }, 'priority'],
     [{ direction: 'EGRESS', sourceRanges: ['10.0.0.0/8'] }, 'sourceRanges', 'conflict'],
-    [{ sourceServiceAccounts: ['a@b'] }, 'sourceServiceAccounts', 'unsupported'],
+    [{ direction: 'EGRESS', sourceServiceAccounts: ['a@b'] }, 'sourceServiceAccounts', 'conflict'],
+    [{ targetTags: ['web'], sourceServiceAccounts: ['a@b'] }, 'sourceServiceAccounts', 'conflict'],
+    [{ sourceTags: ['web'], targetServiceAccounts: ['a@b'] }, 'targetServiceAccounts', 'conflict'],
   )
 })
 

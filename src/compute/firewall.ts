@@ -1,6 +1,6 @@
 import { NAME_PATTERN } from './reference.ts'
 import { defineResource } from './resource.ts'
-import { flag, integer, list, object, oneOf, optional, recorded, text, unsupported } from './schema.ts'
+import { flag, integer, list, object, oneOf, optional, recorded, text } from './schema.ts'
 import { serverDefaults } from './server-defaults.ts'
 
 const PROTOCOLS_WITH_PORTS = ['tcp', 'udp', 'sctp', '6', '17', '132']
@@ -36,6 +36,16 @@ function tags(description: string) {
   })
 }
 
+function accounts(description: string) {
+  return list(
+    description,
+    text('An account.', { maxLength: 320, examples: ['web@my-project.iam.gserviceaccount.com'] }),
+    {
+      default: [],
+    },
+  )
+}
+
 function ranges(description: string) {
   return list(description, text('A range.', { format: 'cidr', examples: ['35.191.0.0/16'] }), { default: [] })
 }
@@ -57,15 +67,15 @@ export const firewalls = defineResource(
     destinationRanges: ranges('Where connections may go to.'),
     sourceTags: tags('Tags of the instances that connections may come from.'),
     targetTags: tags('Tags of the instances to which the rule applies; if it is empty, to all.'),
-    sourceServiceAccounts: unsupported('Accounts of instances.', [], 'remove it and give sourceTags'),
-    targetServiceAccounts: unsupported('Accounts of instances.', [], 'remove it and give targetTags'),
+    sourceServiceAccounts: accounts('Accounts of the instances that connections may come from.'),
+    targetServiceAccounts: accounts('Accounts of the instances to which the rule applies.'),
     logConfig: optional(
-      object('The log of the rule; not used.', {
-        enable: flag('Whether connections are logged.', { default: false }),
+      object('The log of the rule.', {
+        enable: flag('Whether connections are counted.', { default: false }),
         metadata: recorded('Fields of the log.'),
       }),
     ),
-    network: recorded('Network of the rule; not used.'),
+    network: recorded('Network of the rule.'),
     params: recorded('Tags of the organisation; not used.'),
   },
   {
@@ -82,13 +92,27 @@ export const firewalls = defineResource(
           report('denied', 'a rule cannot allow and deny', 'split it into two rules', 'conflict')
         }
       }),
-      rule(['direction', 'sourceRanges', 'sourceTags'], ({ direction, ...sources }, report) => {
-        for (const name of ['sourceRanges', 'sourceTags'] as const) {
-          if (direction === 'EGRESS' && sources[name].length > 0) {
-            report(name, 'EGRESS has no sources', 'remove it, or give INGRESS as direction', 'conflict')
+      rule(
+        ['direction', 'sourceRanges', 'sourceTags', 'sourceServiceAccounts'],
+        ({ direction, ...sources }, report) => {
+          for (const name of ['sourceRanges', 'sourceTags', 'sourceServiceAccounts'] as const) {
+            if (direction === 'EGRESS' && sources[name].length > 0) {
+              report(name, 'EGRESS has no sources', 'remove it, or give INGRESS as direction', 'conflict')
+            }
           }
-        }
-      }),
+        },
+      ),
+      rule(
+        ['sourceTags', 'targetTags', 'sourceServiceAccounts', 'targetServiceAccounts'],
+        ({ sourceTags, targetTags, ...accounts }, report) => {
+          if (sourceTags.length + targetTags.length === 0) return
+          for (const name of ['sourceServiceAccounts', 'targetServiceAccounts'] as const) {
+            if (accounts[name].length > 0) {
+              report(name, 'a rule has either tags or service accounts', 'remove the tags or the accounts', 'conflict')
+            }
+          }
+        },
+      ),
     ],
   },
 )

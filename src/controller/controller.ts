@@ -56,6 +56,8 @@ export type ControllerOptions = {
   readonly edgeTls: EdgeTls
   /** undefined: instances are existing hosts. */
   readonly makeProvider?: MakeProvider | undefined
+  /** Ranges that the machines of instances get their addresses for the internet from, CIDR texts. */
+  readonly natPools?: readonly string[] | undefined
   readonly log: Log
   readonly onAnswer?: AnswerListener | undefined
   readonly onRefusedConnection?: RefusalListener | undefined
@@ -129,11 +131,12 @@ export async function startController(options: ControllerOptions): Promise<Contr
   }
 }
 
-async function openStore({ directory, creates, projects }: ControllerOptions): Promise<Store> {
+async function openStore({ directory, creates, projects, makeProvider }: ControllerOptions): Promise<Store> {
   if (!creates) requireDatabase(directory, CREATE_REMEDY)
   const store = new SqliteStore(directory)
   try {
-    await addProjects(store, projects, Date.now(), randomBytes)
+    const hasFirewall = makeProvider !== undefined
+    await addProjects(store, projects, { now: Date.now(), random: randomBytes, hasFirewall })
   } catch (error) {
     store.close()
     throw error
@@ -148,6 +151,7 @@ function makeApi(store: Store, options: ControllerOptions) {
     projects,
     addressPools,
     poolAddresses,
+    natPools,
     allowsLocalBackends,
     edgeTls,
     makeProvider,
@@ -189,6 +193,7 @@ function makeApi(store: Store, options: ControllerOptions) {
     projects,
     addressPools,
     addresses: poolAddresses,
+    natPools,
     allowsLocalBackends,
     onError: (error, about) => logInternalError(log, error, about),
     onAnswer,

@@ -46,6 +46,8 @@ export type ApiOptions = {
   readonly projects: readonly string[]
   /** Ranges that addresses of load balancers are taken from, `203.0.113.0/24`; IPv4 and IPv6. */
   readonly addressPools: readonly string[]
+  /** Ranges that instances get their addresses for the internet from, where machines are made of them. */
+  readonly natPools?: readonly string[] | undefined
   /** Backends may be at loopback and link-local addresses. */
   readonly allowsLocalBackends?: boolean | undefined
   /** Single addresses to take, before those of the pools. */
@@ -82,7 +84,7 @@ export class Api {
   /** Ends what a controller before this one left unfinished. */
   constructor(options: ApiOptions) {
     this.#options = options
-    this.#world = { ...options, machines: options.machines }
+    this.#world = { ...options, machines: options.machines, natPools: options.natPools ?? [] }
     this.#operations = new RunningOperations(options)
     const { store } = options
     for (const operation of store.unfinished()) void this.#operations.end(operation, store.revision())

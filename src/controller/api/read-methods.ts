@@ -11,6 +11,7 @@ import { groupHealth, listedEndpoints, listedInstances } from '../resources/memb
 import { allScopes, getPlace, listPlaces, placeListKind } from '../resources/places.ts'
 import { shownProject } from '../resources/project.ts'
 import { viewOf } from '../resources/resource-view.ts'
+import { serialPortOutput } from '../resources/serial-port.ts'
 import { shownOperation } from '../resources/shown-operation.ts'
 import type { StoredOperation, StoredResource } from '../store/store.ts'
 import { operationItems } from './operation-list.ts'
@@ -34,7 +35,7 @@ export function answerRead(call: Call, body: Mapping): Mapping {
       return memberList(call, 'compute#networkEndpointGroupsListNetworkEndpoints', items)
     }
     case 'instances.getSerialPortOutput':
-      return serialPortOutput(call)
+      return serialPortOutput(call, storedResource(call))
   }
   switch (method.action) {
     case 'list':
@@ -156,16 +157,4 @@ function aggregatedKind(collection: string): string {
   if (isCollectionName(collection)) return collectionFacts[collection].aggregatedKind ?? ''
   if (isEmptyCollection(collection)) return emptyListKind(collection, 'aggregated')
   return `compute#${collection.slice(0, -1)}AggregatedList`
-}
-
-/** Existing hosts have no serial port that anybody here can read. */
-function serialPortOutput(call: Call): Mapping {
-  const path = `${pathOf(storedResource(call))}/serialPort`
-  return {
-    kind: 'compute#serialPortOutput',
-    contents: '',
-    start: '0',
-    next: '0',
-    selfLink: urlOf(call.request.baseUrl, path),
-  }
 }

@@ -42,7 +42,8 @@ export class RunningOperations {
    */
   async end(operation: StoredOperation, revision: number): Promise<StoredOperation> {
     const path = String(operation.resource.targetLink)
-    if (!this.#isForMachines(keyOfPath(path)?.collection ?? '')) {
+    // The one link that has no collection is that of a project.
+    if (!this.#isForMachines(keyOfPath(path)?.collection ?? 'projects')) {
       const late = await this.#options.hub.applied(revision)
       return this.#finish(operation, this.#options.hub.hasEdges() ? lateEdges(late) : NO_EDGES)
     }

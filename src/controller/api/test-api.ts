@@ -20,7 +20,7 @@ import { Api, type ApiOptions } from './api.ts'
 
 /** What a test may change. */
 type TestApiOptions = Partial<
-  Pick<ApiOptions, 'addressPools' | 'addresses' | 'allowsLocalBackends' | 'projects' | 'hub' | 'edgeTls'>
+  Pick<ApiOptions, 'addressPools' | 'addresses' | 'natPools' | 'allowsLocalBackends' | 'projects' | 'hub' | 'edgeTls'>
 > & {
   readonly store?: Store
   readonly makeProvider?: MakeProvider
@@ -63,7 +63,11 @@ export class TestApi {
     this.machines = makeProvider && new Machines({ store, makeProvider, log })
     const { references, publisher, machines } = this
     followCommits(store, { references, publisher, hub: { published: () => {} }, machines })
-    this.#ready = addProjects(store, projects, this.now, (count) => this.#bytes(count))
+    this.#ready = addProjects(store, projects, {
+      now: this.now,
+      random: (count) => this.#bytes(count),
+      hasFirewall: makeProvider !== undefined,
+    })
     this.api = new Api({
       store,
       references,

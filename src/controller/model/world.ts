@@ -54,7 +54,12 @@ export type WantedMachines = {
   readonly revision: number
   readonly instances: readonly StoredResource[]
   readonly firewalls: readonly StoredResource[]
+  /** With the metadata that all of their instances share. */
+  readonly projects: readonly StoredResource[]
 }
+
+/** A part of what a machine has written to its first serial port, and where in all of that it begins and ends, in bytes. */
+export type SerialOutput = { readonly contents: string; readonly start: number; readonly next: number }
 
 /** What could not be brought to what is wanted: the path of an instance or a firewall, which may be gone by now, and why. */
 export type MachineFailure = { readonly path: string; readonly message: string }
@@ -66,6 +71,11 @@ export type InstanceProvider = {
    * cannot even try. Is never asked twice at a time, unless it goes on after the signal.
    */
   reconcile(wanted: WantedMachines, signal: AbortSignal): Promise<readonly MachineFailure[]>
+  /**
+   * What the machine of an instance has written to its serial port from `start` on, as far as it is kept; undefined: there
+   * is no machine.
+   */
+  serialOutput(path: string, start: number): SerialOutput | undefined
 }
 
 /** What a machine does, which may be something else than what is wanted of it. */
@@ -82,6 +92,8 @@ export type MakeProvider = (report: (path: string, state: MachineState) => void)
 export type MachineSource = {
   /** By the path of the instance; undefined: nothing was reported. */
   stateOf(path: string): MachineState | undefined
+  /** As {@link InstanceProvider.serialOutput}. */
+  serialOutput(path: string, start: number): SerialOutput | undefined
 }
 
 /**
@@ -101,6 +113,8 @@ export type World = {
   readonly projects: readonly string[]
   readonly addressPools: readonly string[]
   readonly addresses: readonly string[]
+  /** Ranges that instances get their addresses for the internet from; empty: that of the interface is theirs. */
+  readonly natPools: readonly string[]
   /** Backends may be at loopback and link-local addresses. */
   readonly allowsLocalBackends?: boolean | undefined
   /** undefined: nobody makes machines, instances are existing hosts. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mock, type TestContext, test } from 'node:test'
 import type { Mapping } from '../../compute/json-value.ts'
 import { type Answer, TestApi } from '../api/test-api.ts'
-import type { InstanceProvider, MachineFailure, MachineState, WantedMachines } from '../model/world.ts'
+import type { InstanceProvider, MachineFailure, MachineState, SerialOutput, WantedMachines } from '../model/world.ts'
 import { MemoryStore } from '../store/memory-store.ts'
 
 const zone = 'zones/us-central1-b'
@@ -26,6 +26,14 @@ class TestProvider implements InstanceProvider {
     await this.gate
     if (problem !== undefined) throw new Error(problem)
     return failures
+  }
+
+  /** What machines have written, as far as a test says. */
+  readonly serial = new Map<string, string>()
+
+  serialOutput(path: string, start: number): SerialOutput | undefined {
+    const text = this.serial.get(path)
+    return text === undefined ? undefined : { contents: text.slice(start), start, next: text.length }
   }
 
   /** How often it was asked since the last time. */
@@ -106,9 +114,14 @@ test('an operation on an instance runs until the provider has tried it; it is gi
   const firewall = wait(await begin('POST', 'global/firewalls', { name: 'ssh', allowed }), 'global')
   await pass()
   assert.equal((await firewall).body.status, 'DONE')
+  const asked = provider.asked.at(-1)
   assert.deepEqual(
-    provider.asked.at(-1)?.firewalls.map(({ name }) => name),
-    ['ssh'],
+    asked?.firewalls.map(({ name }) => name),
+    ['default-allow-icmp', 'default-allow-internal', 'default-allow-rdp', 'default-allow-ssh', 'ssh'],
+  )
+  assert.deepEqual(
+    asked?.projects.map(({ name }) => name),
+    ['p'],
   )
   const stop = wait(await begin('POST', `${INSTANCES}/i1/stop`))
   await pass()
@@ -249,6 +262,107 @@ test('what a provider reports is shown, and what is wanted stays; of instances t
   provider.report('nonsense', { status: 'STOPPING' })
   await begin('POST', INSTANCES, { name: 'i1' })
   assert.equal((await api.get(`${INSTANCES}/i1`)).status, 'RUNNING')
+})
+
+test('metadata of a project is for its machines, too: the operation runs until the provider has tried', async (t) => {
+  const { api, provider, pass, begin, wait } = testMachines(t)
+  await pass()
+  const { fingerprint } = (await api.get('')).commonInstanceMetadata as Mapping
+  const items = [{ key: 'ssh-keys', value: 'me:ssh-ed25519 AAAA' }]
+  const { closed, open } = gate()
+  provider.gate = closed
+  const waiting = wait(await begin('POST', 'setCommonInstanceMetadata', { fingerprint, items }), 'global')
+  await pass()
+  assert.deepEqual(provider.asked.at(-1)?.projects[0].resource.commonInstanceMetadata, { items })
+  open()
+  await pass()
+  const { body } = await waiting
+  assert.deepEqual([body.status, body.warnings], ['DONE', undefined])
+})
+
+test('a project begins with the rules of Google’s default network, which can be deleted for good', async (t) => {
+  const { api, pass, begin, wait } = testMachines(t)
+  const shown = async () => {
+    const items = ((await api.get('global/firewalls')).items ?? []) as readonly Mapping[]
+    return items.map(({ name, priority, sourceRanges, allowed, network, direction, disabled }) => {
+      assert.deepEqual(
+        [network, direction, disabled],
+        ['http://h/compute/v1/projects/p/global/networks/default', 'INGRESS', false],
+      )
+      const traffic = (allowed as readonly Mapping[]).map(({ IPProtocol, ports }) => `${IPProtocol}:${ports ?? ''}`)
+      return `${name} ${priority} ${sourceRanges} ${traffic.join(' ')}`
+    })
+  }
+  const all = [
+    'default-allow-icmp 65534 0.0.0.0/0 icmp:',
+    'default-allow-internal 65534 10.128.0.0/9 tcp:0-65535 udp:0-65535 icmp:',
+    'default-allow-rdp 65534 0.0.0.0/0 tcp:3389',
+    'default-allow-ssh 65534 0.0.0.0/0 tcp:22',
+  ]
+  assert.deepEqual(await shown(), all)
+  const { fingerprint: _, ...whole } = await api.get('global/firewalls/default-allow-ssh')
+  const { creationTimestamp, ...made } = whole
+  assert.equal(typeof creationTimestamp, 'string')
+  for (const name of ['default-allow-ssh', 'default-allow-rdp']) {
+    const deletion = wait(await begin('DELETE', `global/firewalls/${name}`), 'global')
+    await pass()
+    assert.equal((await deletion).body.error, undefined)
+  }
+  mock.timers.reset()
+  const restarted = testMachines(t, api.store as MemoryStore)
+  assert.deepEqual(
+    ((await restarted.api.get('global/firewalls')).items as readonly Mapping[]).map(({ name }) => name),
+    ['default-allow-icmp', 'default-allow-internal'],
+  )
+  await restarted.begin('POST', 'global/firewalls', {
+    name: 'default-allow-ssh',
+    allowed: [{ IPProtocol: 'tcp', ports: ['22'] }],
+    priority: 65_534,
+    description: 'Allow SSH from anywhere',
+  })
+  const again = await restarted.api.get('global/firewalls/default-allow-ssh')
+  assert.deepEqual(
+    { ...again, id: '', creationTimestamp: '' },
+    { ...made, id: '', creationTimestamp: '' },
+    'they are as a client makes them',
+  )
+})
+
+test('a machine starts anew by start when it is down, and by reset whenever it is wanted', async (t) => {
+  const { api, provider, pass, begin } = testMachines(t)
+  await pass()
+  await begin('POST', INSTANCES, { name: 'i1' })
+  await pass()
+  const started = () => api.store.get('p', 'instances', zone, 'i1')?.resource.lastStartTimestamp
+  const changes = async (action: string): Promise<boolean> => {
+    const before = started()
+    await begin('POST', `${INSTANCES}/i1/${action}`)
+    await pass()
+    return started() !== before
+  }
+  assert.deepEqual([await changes('start'), await changes('reset')], [false, true], 'what runs goes on')
+  provider.report(pathTo('i1'), { status: 'TERMINATED', message: 'It has ended by itself' })
+  assert.equal(await changes('start'), true)
+  provider.report(pathTo('i1'), { status: 'RUNNING' })
+  assert.deepEqual([await changes('stop'), await changes('start')], [false, true])
+})
+
+test('the serial port shows what a machine has written, from where it was read before', async (t) => {
+  const { api, provider, pass, begin } = testMachines(t)
+  await pass()
+  await begin('POST', INSTANCES, { name: 'i1' })
+  const read = async (query: string) => {
+    const { contents, start, next } = await api.get(`${INSTANCES}/i1/serialPort${query}`)
+    return [contents, start, next]
+  }
+  assert.deepEqual(await read(''), ['', '0', '0'], 'nothing yet')
+  provider.serial.set(pathTo('i1'), 'one\ntwo\n')
+  assert.deepEqual(await read(''), ['one\ntwo\n', '0', '8'])
+  assert.deepEqual(await read('?port=1&start=4'), ['two\n', '4', '8'])
+  assert.deepEqual(await read('?port=2&start=4'), ['', '4', '4'])
+  for (const query of ['?port=5', '?port=0', '?port=x', '?start=-1']) {
+    assert.match(await api.refusal('GET', `${INSTANCES}/i1/serialPort${query}`), /^400 invalid: /, query)
+  }
 })
 
 test('what a controller before this one left unfinished ends with the first try, well or not', async (t) => {

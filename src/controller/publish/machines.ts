@@ -7,6 +7,7 @@ import type {
   MachineSource,
   MachineState,
   MakeProvider,
+  SerialOutput,
   WantedMachines,
 } from '../model/world.ts'
 import type { Change, Store } from '../store/store.ts'
@@ -61,6 +62,10 @@ export class Machines implements MachineSource {
 
   stateOf(path: string): MachineState | undefined {
     return this.#states.get(path)
+  }
+
+  serialOutput(path: string, start: number): SerialOutput | undefined {
+    return this.#provider.serialOutput(path, start)
   }
 
   /** Follows a commit. */
@@ -126,6 +131,7 @@ export class Machines implements MachineSource {
       revision,
       instances: all.filter(({ collection }) => collection === 'instances'),
       firewalls: all.filter(({ collection }) => collection === 'firewalls'),
+      projects: all.filter(({ collection }) => collection === 'projects'),
     }
     const late = new Error(`The machines did not become what is configured within ${RECONCILE_MS_MAX / 1000} s`)
     const timer = setTimeout(() => trying.abort(late), RECONCILE_MS_MAX)
@@ -156,7 +162,7 @@ export class Machines implements MachineSource {
 
 /** Says whether machines are made from resources of this collection. */
 export function makesMachines({ collection }: { readonly collection: string }): boolean {
-  return collection === 'instances' || collection === 'firewalls'
+  return collection === 'instances' || collection === 'firewalls' || collection === 'projects'
 }
 
 function rejectionOf(signal: AbortSignal): Promise<never> {

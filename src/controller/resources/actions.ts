@@ -53,11 +53,11 @@ export const actions: Readonly<Record<string, Action>> = {
   },
   'instances.addAccessConfig': addAccessConfig,
   'instances.deleteAccessConfig': deleteAccessConfig,
-  'instances.start': (call, stored) => setStatus(call, stored, 'RUNNING', { lastStartTimestamp: timeOf(call) }),
+  'instances.start': (call, stored) => (isDown(call, stored) ? startAnew(call, stored) : unchanged(call, stored)),
   'instances.stop': (call, stored) => setStatus(call, stored, 'TERMINATED', { lastStopTimestamp: timeOf(call) }),
   'instances.reset': (call, stored) => {
     if (stored.resource.status !== 'RUNNING') throw notReady(stored, 'start it')
-    return setStatus(call, stored, 'RUNNING', {})
+    return startAnew(call, stored)
   },
   'instances.setDeletionProtection': (call, stored) => {
     // gcloud and Python's clients write True.
@@ -79,6 +79,21 @@ function setFields(call: Call, stored: StoredResource, body: Mapping): ResourceC
 function setLabels(call: Call, stored: StoredResource, body: Mapping): ResourceChange {
   checkNeededFingerprint('labelFingerprint', body.labelFingerprint, String(stored.resource.labelFingerprint))
   return replaceResource(call, stored, { ...stored.resource, labels: body.labels ?? {} })
+}
+
+/** A machine is told to start by the time of its start, which is another one then. */
+function startAnew(call: Call, stored: StoredResource): ResourceChange {
+  return setStatus(call, stored, 'RUNNING', { lastStartTimestamp: timeOf(call) })
+}
+
+function unchanged(call: Call, stored: StoredResource): ResourceChange {
+  return replaceResource(call, stored, stored.resource)
+}
+
+/** Whether an instance is stopped, or its machine has ended by itself. */
+function isDown({ world }: Call, stored: StoredResource): boolean {
+  const reported = world.machines?.stateOf(pathOf(stored))?.status
+  return stored.resource.status !== 'RUNNING' || reported === 'TERMINATED' || reported === 'STOPPING'
 }
 
 function setStatus(call: Call, stored: StoredResource, status: string, times: Mapping): ResourceChange {

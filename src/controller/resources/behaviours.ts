@@ -50,7 +50,9 @@ function completeServiceLbPolicy({ fields }: Draft, { now }: Call): void {
 /** As with Google, a rule for everybody is one whose sources were left out. */
 function completeFirewall({ key, fields }: Draft): void {
   fields.network ??= `projects/${key.project}/global/networks/default`
-  const hasSource = ['sourceRanges', 'sourceTags'].some((name) => (fields[name] as readonly unknown[]).length > 0)
+  const hasSource = ['sourceRanges', 'sourceTags', 'sourceServiceAccounts'].some(
+    (name) => (fields[name] as readonly unknown[]).length > 0,
+  )
   if (fields.direction === 'INGRESS' && !hasSource) fields.sourceRanges = serverDefaults.firewalls.sourceRanges
   const destinations = fields.destinationRanges as readonly unknown[]
   if (fields.direction === 'EGRESS' && destinations.length === 0)

@@ -187,3 +187,53 @@ test('the machine type of an instance changes while it is stopped', async () => 
     ['setMachineType', `http://h/compute/v1/projects/p/${ZONE}/machineTypes/e2-medium`, 'TERMINATED'],
   )
 })
+
+test('machines have addresses for the internet of their own, which stay with them and are given once', async () => {
+  const api = new TestApi({ natPools: ['198.51.100.0/29', '192.0.2.8/32'] })
+  const accessConfigs = [{ name: 'external-nat', type: 'ONE_TO_ONE_NAT' }]
+  const make = (name: string, configs: readonly Mapping[] = accessConfigs) =>
+    api.change('POST', `${ZONE}/instances`, { name, networkInterfaces: [{ accessConfigs: configs }] })
+  const natIpsOf = async (name: string) =>
+    (await interfacesOf(api, `${ZONE}/instances/${name}`)).flatMap(({ accessConfigs: configs = [] }) =>
+      (configs as readonly Mapping[]).map(({ natIP }) => natIP),
+    )
+  await make('a')
+  await make('b', [{ ...accessConfigs[0], natIP: '198.51.100.3' }])
+  await make('c')
+  await make('none', [])
+  assert.deepEqual(
+    [await natIpsOf('a'), await natIpsOf('b'), await natIpsOf('c'), await natIpsOf('none')],
+    [['198.51.100.1'], ['198.51.100.3'], ['198.51.100.2'], []],
+  )
+  const taken = { name: 'd', networkInterfaces: [{ accessConfigs: [{ natIP: '198.51.100.1' }] }] }
+  assert.match(
+    await api.refusal('POST', `${ZONE}/instances`, taken),
+    /^400 invalid: .*networkInterfaces\[0\]\.accessConfigs\[0\]\.natIP.*the address of another instance/,
+  )
+  await api.changeAsItIs('PUT', `${ZONE}/instances/c`, { name: 'c', networkInterfaces: [{ accessConfigs }] })
+  assert.deepEqual(await natIpsOf('c'), ['198.51.100.2'])
+  const config = '?networkInterface=nic0&accessConfig=external-nat'
+  await api.change('POST', `${ZONE}/instances/a/deleteAccessConfig${config}`)
+  assert.deepEqual(await natIpsOf('a'), [])
+  await api.change('POST', `${ZONE}/instances/a/addAccessConfig?networkInterface=nic0`, {})
+  assert.deepEqual(await natIpsOf('a'), ['198.51.100.1'])
+  await api.change('DELETE', `${ZONE}/instances/c`)
+  const two = [...accessConfigs, { name: 'second', type: 'ONE_TO_ONE_NAT' }]
+  await make('e', two)
+  assert.deepEqual(await natIpsOf('e'), ['198.51.100.2', '198.51.100.4'])
+  await make('f', two)
+  await make('g')
+  assert.deepEqual(await natIpsOf('g'), ['192.0.2.8'], 'the next pool')
+  const last = { name: 'h', networkInterfaces: [{ accessConfigs }] }
+  assert.match(await api.refusal('POST', `${ZONE}/instances`, last), /^403 quotaExceeded: .*--no-address/)
+})
+
+test('the account "default" is the project’s own', async () => {
+  const api = new TestApi()
+  const serviceAccounts = [{ email: 'default', scopes: ['a'] }, { email: 'web@p.iam.gserviceaccount.com' }]
+  await api.change('POST', `${ZONE}/instances`, { name: 'a', serviceAccounts })
+  const { defaultServiceAccount } = await api.get('')
+  assert.match(String(defaultServiceAccount), /^[0-9]{12}-compute@developer\.gserviceaccount\.com$/)
+  const shown = (await api.get(`${ZONE}/instances/a`)).serviceAccounts as readonly Mapping[]
+  assert.deepEqual(shown, [{ email: defaultServiceAccount, scopes: ['a'] }, serviceAccounts[1]])
+})

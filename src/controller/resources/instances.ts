@@ -13,6 +13,8 @@ import type { StoredResource } from '../store/store.ts'
 import { addressesOf } from './address-pool.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { membersWithout, refuseLocalBackend } from './groups.ts'
+import { type NatPlace, natIpsOf, withNatIps } from './nat-addresses.ts'
+import { defaultServiceAccount } from './project.ts'
 
 /** Google's subnets of the default network, for those who know them by heart; of other regions a hash decides. */
 const SUBNETS: Readonly<Record<string, string>> = {
@@ -68,12 +70,15 @@ function keepMachine(body: Mapping, { resource }: StoredResource): Mapping {
 }
 
 function completeInstance({ key, fields, warnings }: Draft, call: Call, stored: StoredResource | undefined): void {
+  if (Array.isArray(fields.serviceAccounts)) {
+    fields.serviceAccounts = completeAccounts(fields.serviceAccounts, call, key.project)
+  }
   const interfaces = fields.networkInterfaces as readonly Mapping[]
+  const before = stored?.resource.networkInterfaces as readonly Mapping[] | undefined
   const taken: string[] = []
   fields.networkInterfaces = interfaces.map((given, index) => {
-    const place = { path: `resource.networkInterfaces[${index}].networkIP`, taken }
-    const completed = completeInterface(given, index, call, key, place)
-    taken.push(String(completed.networkIP))
+    const completed = completeInterface(given, index, call, { key, taken, before: before?.[index] })
+    taken.push(String(completed.networkIP), ...natIpsOf(completed))
     return completed
   })
   if (stored === undefined) {
@@ -109,43 +114,45 @@ function completeDisk(disk: unknown, index: number, { project, scope, name }: Dr
   }
 }
 
+/** The account that stands for the project’s own. */
+function completeAccounts(accounts: readonly unknown[], { world }: Call, project: string): readonly unknown[] {
+  return accounts.map((account) => {
+    const isDefault = isMapping(account) && account.email === 'default'
+    return isDefault ? { ...account, email: defaultServiceAccount(world.store, project) } : account
+  })
+}
+
 function completeInterface(
   given: Mapping,
   index: number,
   call: Call,
-  key: Draft['key'],
-  { path, taken }: { readonly path: string; readonly taken: readonly string[] },
+  { key, taken, before }: Pick<NatPlace, 'key' | 'taken' | 'before'>,
 ): Mapping {
+  const path = `resource.networkInterfaces[${index}]`
   const own = pathOf(key)
   const isTaken = (address: string) => {
     const users = call.world.references.usersOf(hostLink(key.project, address))
     return taken.includes(address) || users.some((user) => user !== own)
   }
   const networkIP = typeof given.networkIP === 'string' ? given.networkIP : freeAddress(key, isTaken)
-  if (isTaken(networkIP)) throw invalidField(path, networkIP, 'It is the address of another instance')
+  if (isTaken(networkIP)) throw invalidField(`${path}.networkIP`, networkIP, 'It is the address of another instance')
   const read = readBackendAddress(networkIP)
-  if (read.kind === 'unusable') throw invalidField(path, networkIP, `It is ${read.why}`)
+  if (read.kind === 'unusable') throw invalidField(`${path}.networkIP`, networkIP, `It is ${read.why}`)
   // One that is stored stays: an older controller took it.
   if (!call.world.references.usersOf(hostLink(key.project, networkIP)).includes(own)) {
-    refuseLocalBackend(call.world, path, networkIP)
+    refuseLocalBackend(call.world, `${path}.networkIP`, networkIP)
   }
+  const { accessConfigs } = given
+  const place = { key, path, networkIP, taken, before }
   const whole = {
     ...given,
     kind: 'compute#networkInterface',
     name: `nic${index}`,
     network: given.network ?? `projects/${key.project}/global/networks/default`,
     networkIP,
-    ...withNatIps(given, networkIP),
+    ...(Array.isArray(accessConfigs) ? { accessConfigs: withNatIps(call.world, accessConfigs, place) } : {}),
   }
   return { ...whole, fingerprint: fingerprintOf({ ...whole, fingerprint: undefined }) }
-}
-
-/** An existing host is reached where it is: this is what `gcloud compute ssh` connects to. */
-function withNatIps({ accessConfigs }: Mapping, natIP: string): Mapping {
-  if (!Array.isArray(accessConfigs)) return {}
-  const withNatIp = (config: unknown) =>
-    isMapping(config) ? { kind: 'compute#accessConfig', natIP, ...config } : config
-  return { accessConfigs: accessConfigs.map(withNatIp) }
 }
 
 function freeAddress({ scope }: Draft['key'], isTaken: (address: string) => boolean): string {

@@ -5,24 +5,36 @@ import { randomId } from '../model/random-id.ts'
 import { urlOf } from '../model/resource-paths.ts'
 import { commitChecked } from '../store/commit-checked.ts'
 import type { JsonObject, ResourceKey, Store, StoredResource } from '../store/store.ts'
+import { defaultFirewalls } from './default-firewalls.ts'
 
 const COLLECTION = 'projects'
+
+/** What new projects are made with. */
+export type NewProjects = {
+  /** Milliseconds since 1970. */
+  readonly now: number
+  /** Random bytes, for ids. */
+  readonly random: (count: number) => Uint8Array
+  /** Somebody applies firewall rules to machines: a project begins with Google's. */
+  readonly hasFirewall: boolean
+}
 
 /** Stores the projects that a store does not know yet; each keeps its number from then on. Rejects with a StoreError. */
 export async function addProjects(
   store: Store,
   projects: readonly string[],
-  now: number,
-  random: (count: number) => Uint8Array,
+  { now, random, hasFirewall }: NewProjects,
 ): Promise<void> {
   const created = new Date(now).toISOString()
   await commitChecked(store, () => {
     const missing = projects.filter((project) => store.get(project, COLLECTION, 'global', project) === undefined)
     if (missing.length === 0) return undefined
-    const changes = missing.map((project) => {
+    const changes = missing.flatMap((project) => {
       // Twelve digits, as Google's numbers have.
       const id = (10n ** 11n + (BigInt(randomId(random)) % (9n * 10n ** 11n))).toString()
-      return { put: { ...keyOf(project), id, created, resource: { commonInstanceMetadata: { items: [] } } } }
+      const put = { ...keyOf(project), id, created, resource: { commonInstanceMetadata: { items: [] } } }
+      const firewalls = hasFirewall ? defaultFirewalls(project) : []
+      return [{ put }, ...firewalls.map((one) => ({ put: { ...one, id: randomId(random), created } }))]
     })
     return { changes }
   })
@@ -31,6 +43,11 @@ export async function addProjects(
 /** The project that its number stands for; undefined: no project has it. */
 export function projectOfNumber(store: Store, projects: readonly string[], number: string): string | undefined {
   return projects.find((project) => store.get(project, COLLECTION, 'global', project)?.id === number)
+}
+
+/** The account that instances of a project have where none is named. */
+export function defaultServiceAccount(store: Store, project: string): string {
+  return `${stored(store, project).id}-compute@developer.gserviceaccount.com`
 }
 
 /** The project of a request as clients see it. */
@@ -43,7 +60,7 @@ export function shownProject({ world, route, request }: Call): Mapping {
     creationTimestamp: created,
     name: project,
     commonInstanceMetadata: commonMetadata(world.store, project),
-    defaultServiceAccount: `${id}-compute@developer.gserviceaccount.com`,
+    defaultServiceAccount: defaultServiceAccount(world.store, project),
     defaultNetworkTier: 'PREMIUM',
     xpnProjectStatus: 'UNSPECIFIED_XPN_PROJECT_STATUS',
     quotas: [],

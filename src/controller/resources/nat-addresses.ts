@@ -1,0 +1,75 @@
+import { parseCidr } from '../../address/cidr.ts'
+import { formatIpAddress } from '../../address/ip-address.ts'
+import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { ApiError, invalidField } from '../model/api-error.ts'
+import { pathOf } from '../model/resource-paths.ts'
+import type { World } from '../model/world.ts'
+import type { ResourceKey } from '../store/store.ts'
+import { addressesOf } from './address-pool.ts'
+
+/** Whose interface the access configs are of, and what is known of it. */
+export type NatPlace = {
+  readonly key: ResourceKey
+  /** Where the interface is in the body: `resource.networkInterfaces[0]`. */
+  readonly path: string
+  readonly networkIP: string
+  /** Addresses that other interfaces of the instance have. */
+  readonly taken: readonly string[]
+  /** The interface as it is stored. */
+  readonly before: Mapping | undefined
+}
+
+/**
+ * Access configs with their addresses for the internet. A machine that is made gets one of the pools, and keeps it; an
+ * existing host is reached where it is: this is what `gcloud compute ssh` connects to.
+ */
+export function withNatIps(world: World, accessConfigs: readonly unknown[], place: NatPlace): readonly unknown[] {
+  if (world.natPools.length === 0) {
+    return accessConfigs.map((config) => {
+      return isMapping(config) ? { kind: 'compute#accessConfig', natIP: place.networkIP, ...config } : config
+    })
+  }
+  const used = new Set([...place.taken, ...natIpsOfOthers(world, place.key)])
+  return accessConfigs.map((config, index) => {
+    if (!isMapping(config)) return config
+    const { natIP, ...rest } = config
+    const given = typeof natIP === 'string' && natIP !== '' ? natIP : undefined
+    if (given !== undefined && used.has(given)) {
+      throw invalidField(`${place.path}.accessConfigs[${index}].natIP`, given, 'It is the address of another instance')
+    }
+    const address = given ?? storedNatIp(place.before, index, used) ?? freeAddress(world, used)
+    used.add(address)
+    return { kind: 'compute#accessConfig', ...rest, natIP: address }
+  })
+}
+
+/** The addresses for the internet of an interface, as it is stored. */
+export function natIpsOf({ accessConfigs }: Mapping): readonly string[] {
+  if (!Array.isArray(accessConfigs)) return []
+  return accessConfigs.flatMap((config: unknown) => {
+    return isMapping(config) && typeof config.natIP === 'string' ? [config.natIP] : []
+  })
+}
+
+function storedNatIp(before: Mapping | undefined, index: number, used: ReadonlySet<string>): string | undefined {
+  const stored = before === undefined ? undefined : natIpsOf(before)[index]
+  return stored === undefined || used.has(stored) ? undefined : stored
+}
+
+function natIpsOfOthers({ store }: World, own: ResourceKey): readonly string[] {
+  return store.all().flatMap((one) => {
+    if (one.collection !== 'instances' || pathOf(one) === pathOf(own)) return []
+    return (one.resource.networkInterfaces as readonly Mapping[]).flatMap(natIpsOf)
+  })
+}
+
+function freeAddress({ natPools }: World, used: ReadonlySet<string>): string {
+  for (const pool of natPools.flatMap((text) => parseCidr(text) ?? [])) {
+    for (const address of addressesOf(pool)) {
+      const text = formatIpAddress(address)
+      if (!used.has(text)) return text
+    }
+  }
+  const message = 'Every address for the internet is taken; give --no-address, or delete an instance'
+  throw new ApiError(403, { message, reason: 'quotaExceeded' })
+}
