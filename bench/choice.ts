@@ -1,6 +1,7 @@
 // The program behind "npm run bench:choice". It only moves out of the way of this machine: choice-inside.ts measures.
 import { fileURLToPath } from 'node:url'
-import { NamespacesRefusedError, runInPrivateNamespaces } from '../src/lab/private-namespaces.ts'
+import { runInPrivateNamespaces } from '../src/lab/private-namespaces.ts'
+import { NamespacesRefusedError } from '../src/lab/refusal.ts'
 import { CHOICE_USAGE, parseChoiceOptions } from './choice-options.ts'
 
 const args = process.argv.slice(2)

@@ -1,6 +1,7 @@
 // The program behind "npm run bench". It only moves out of the way of this machine: what it does is compare-inside.ts.
 import { fileURLToPath } from 'node:url'
-import { NamespacesRefusedError, runInPrivateNamespaces } from '../src/lab/private-namespaces.ts'
+import { runInPrivateNamespaces } from '../src/lab/private-namespaces.ts'
+import { NamespacesRefusedError } from '../src/lab/refusal.ts'
 import { parseOptions, USAGE } from './options.ts'
 
 const args = process.argv.slice(2)

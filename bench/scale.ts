@@ -1,6 +1,7 @@
 // The program behind "npm run bench:scale". It only moves out of the way of this machine: scale/inside.ts measures.
 import { fileURLToPath } from 'node:url'
-import { NamespacesRefusedError, runInPrivateNamespaces } from '../src/lab/private-namespaces.ts'
+import { runInPrivateNamespaces } from '../src/lab/private-namespaces.ts'
+import { NamespacesRefusedError } from '../src/lab/refusal.ts'
 import { parseScaleOptions, SCALE_USAGE } from './scale/options.ts'
 
 const args = process.argv.slice(2)

@@ -19,7 +19,9 @@ const isFull = givenArguments.includes('--full')
 const namespacesModule = join(repositoryRoot, 'dist/src/lab/private-namespaces.js')
 if (!existsSync(namespacesModule)) stopWithMessage('there are no compiled tests; run "npm run build" first')
 /** @type {typeof import('../src/lab/private-namespaces.ts')} */
-const { isInPrivateNamespaces, NamespacesRefusedError, runInPrivateNamespaces } = await import(namespacesModule)
+const { isInPrivateNamespaces, runInPrivateNamespaces } = await import(namespacesModule)
+/** @type {typeof import('../src/lab/refusal.ts')} */
+const { NamespacesRefusedError } = await import(join(repositoryRoot, 'dist/src/lab/refusal.js'))
 
 if (isInPrivateNamespaces(givenArguments)) process.exitCode = runTests()
 else process.exitCode = await runThisScriptInside()

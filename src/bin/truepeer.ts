@@ -60,7 +60,9 @@ async function main(argv: readonly string[]): Promise<void> {
   if (isHelp(name)) return print(programHelp())
   if (VERSION_WORDS.includes(name)) return print(`truepeer ${programVersion()}\n`)
   const command = findCommand(argv)
-  if (argv.some(isHelp)) return print(commandHelp(commands[command]))
+  // What follows "--" is for another program.
+  const end = argv.indexOf('--')
+  if ((end < 0 ? argv : argv.slice(0, end)).some(isHelp)) return print(commandHelp(commands[command]))
   await run(command, argv.slice(command.split(' ').length))
 }
 
@@ -113,6 +115,16 @@ async function run(command: CommandName, argv: readonly string[]): Promise<void>
       return runWhoami(parseWhoami(argv))
     case 'host-setup':
       return setUpHost(argv)
+    case 'lab up':
+    case 'lab down':
+    case 'lab status':
+    case 'lab reset':
+    case 'lab shell':
+    case 'lab exec':
+    case 'lab env': {
+      const { runLabCommand } = await import('./lab-commands.ts')
+      return exitWith(await runLabCommand(command, argv, INSTALLATION.program, print))
+    }
   }
 }
 

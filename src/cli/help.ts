@@ -5,6 +5,7 @@ import { doctorFlags, edgeDoctorFlags } from './doctor.ts'
 import { edgeFlags } from './edge.ts'
 import { type FlagTable, spelled } from './flags.ts'
 import { hostSetupFlags } from './host-setup.ts'
+import { labFlags, labStatusFlags } from './lab.ts'
 import { statusFlags } from './status.ts'
 import { steerFlags } from './steer.ts'
 import { verifyFlags, whoamiFlags } from './verify.ts'
@@ -98,6 +99,41 @@ export const commands = {
     summary: 'Set up, take away or show what an agent needs of this host: routing and a firewall',
     usage: 'truepeer host-setup apply|remove|status [flags]',
     flags: hostSetupFlags,
+  },
+  'lab up': {
+    summary: 'Start a lab: edges, clients and a VPC on this machine, for gcloud and the API, until it is taken down',
+    usage: 'truepeer lab up [--name LAB]',
+    flags: labFlags,
+  },
+  'lab down': {
+    summary: 'End a lab; nothing is left of it',
+    usage: 'truepeer lab down [--name LAB]',
+    flags: labFlags,
+  },
+  'lab status': {
+    summary: 'Show the hosts of a lab, their addresses, and what can be typed next',
+    usage: 'truepeer lab status [--name LAB] [--json]',
+    flags: labStatusFlags,
+  },
+  'lab reset': {
+    summary: 'Take a lab back to how it was when it was started',
+    usage: 'truepeer lab reset [--name LAB]',
+    flags: labFlags,
+  },
+  'lab shell': {
+    summary: 'Open a shell on a host of a lab; without HOST, on "client"',
+    usage: 'truepeer lab shell [--name LAB] [HOST]',
+    flags: labFlags,
+  },
+  'lab exec': {
+    summary: 'Run a command on a host of a lab',
+    usage: 'truepeer lab exec [--name LAB] HOST -- COMMAND [ARGUMENT ...]',
+    flags: labFlags,
+  },
+  'lab env': {
+    summary: 'Print the variables by which gcloud and SDKs in your own shell use a lab',
+    usage: 'eval "$(truepeer lab env [--name LAB])"',
+    flags: labFlags,
   },
 } as const satisfies Readonly<Record<string, Command>>
 

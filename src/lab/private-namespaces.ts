@@ -1,6 +1,7 @@
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { runInForeground, runProgram } from '../linux/run.ts'
+import { NamespacesRefusedError } from './refusal.ts'
 
 const OWN_NETWORK = '/proc/self/ns/net'
 const OUTSIDE_NETWORK_FLAG = '--outside-network='
@@ -13,34 +14,6 @@ const SET_UP = 'PATH=$PATH:/usr/sbin:/sbin; mount -t tmpfs -o mode=0755 tmpfs /r
 const RUN = 'PATH=$1:$PATH; shift; "$@"; exit $?'
 const NAMESPACES = ['--mount', '--propagation', 'private', '--net', '--pid', '--fork', '--kill-child', '--mount-proc']
 const IN_OWN_USER_NAMESPACE = ['--user', '--map-root-user', ...NAMESPACES]
-
-/** Kernel settings that keep an ordinary user from having namespaces: the value that does, and the remedy. */
-const REFUSALS = [
-  {
-    path: '/proc/sys/kernel/unprivileged_userns_clone',
-    refusing: '0',
-    remedy: 'sysctl -w kernel.unprivileged_userns_clone=1',
-  },
-  {
-    path: '/proc/sys/kernel/apparmor_restrict_unprivileged_userns',
-    refusing: '1',
-    remedy: 'sysctl -w kernel.apparmor_restrict_unprivileged_userns=0',
-  },
-  { path: '/proc/sys/user/max_user_namespaces', refusing: '0', remedy: 'sysctl -w user.max_user_namespaces=10000' },
-]
-
-/** The kernel does not let this user have namespaces; the message names the remedy. */
-export class NamespacesRefusedError extends Error {
-  constructor(refusal: string, remedies: readonly string[]) {
-    const allow = remedies.map((remedy) => `as root, allow it with "${remedy}"`)
-    const otherwise =
-      process.getuid?.() === 0
-        ? 'in a container, start the container with "--privileged"'
-        : 'run this as root; in a container, start the container with "--privileged"'
-    super(`The kernel refuses private namespaces (${refusal}); ${[...allow, otherwise].join(', or ')}`)
-    this.name = 'NamespacesRefusedError'
-  }
-}
 
 /**
  * Reports whether this process was started by {@link runInPrivateNamespaces}, given the arguments of the process.
@@ -90,16 +63,5 @@ async function allowedNamespaces(): Promise<readonly string[]> {
     if (exitCode === 0) return choice
     refusal = stderr.trim()
   }
-  const refusing = REFUSALS.filter((setting) => settingAt(setting.path) === setting.refusing)
-  const remedies = refusing.map((setting) => setting.remedy)
-  throw new NamespacesRefusedError(refusal, remedies)
-}
-
-function settingAt(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trim()
-  } catch {
-    // Not every kernel has every one of them.
-    return undefined
-  }
+  throw new NamespacesRefusedError(refusal)
 }

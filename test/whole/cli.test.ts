@@ -46,7 +46,7 @@ async function showsVersion(word: string): Promise<void> {
 
 for (const [name, args, says] of [
   ['nothing', [], /^truepeer: Which command\?\n\ntruepeer: .*\n\nUsage: /],
-  ['an unknown command', ['proxy'], /^truepeer: Unknown command "proxy"; there are edge, agent, .*host-setup\n$/],
+  ['an unknown command', ['proxy'], /^truepeer: Unknown command "proxy"; there are edge, agent, .*lab env\n$/],
   ['a misspelt command', ['agnet', '--help'], /^truepeer: Unknown command "agnet"; did you mean "agent"\?\n$/],
   [
     'a misspelt flag',

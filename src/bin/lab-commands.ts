@@ -1,0 +1,158 @@
+import { userInfo } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { CommandName } from '../cli/help.ts'
+import {
+  formatLab,
+  formatLabEnv,
+  type LabCommand,
+  parseLab,
+  parseLabExec,
+  parseLabShell,
+  parseLabStatus,
+} from '../cli/lab.ts'
+import { CONTROL_SOCKET, hostPath } from '../lab/process/control.ts'
+import { endLab } from '../lab/process/end-lab.ts'
+import { enterCommand } from '../lab/process/enter-lab.ts'
+import {
+  type FoundLab,
+  findLab,
+  type LabDirectory,
+  type LabUser,
+  labDirectory,
+  labNames,
+  makeLabDirectory,
+  removeLabDirectory,
+} from '../lab/process/lab-directory.ts'
+import type { LabEntrance, LabStatus } from '../lab/process/lab-status.ts'
+import { requireLab } from '../lab/process/requirements.ts'
+import { startLab } from '../lab/process/start-lab.ts'
+import { runHere } from '../linux/run-here.ts'
+import { askAdmin } from '../telemetry/ask-admin.ts'
+
+type LabCommandName = Extract<CommandName, `lab ${string}`>
+
+/** Where the API of a lab is on the machine's loopback address, if nobody else is there. */
+const PORT = 8110
+const POLL_MS = 50
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+const LAB_PROCESS = fileURLToPath(import.meta.resolve('./lab-process.js'))
+
+/** Runs a command of `truepeer lab`. @returns the exit status @throws UsageError, or Error with its remedy */
+export async function runLabCommand(
+  command: LabCommandName,
+  argv: readonly string[],
+  program: string,
+  print: (text: string) => void,
+): Promise<number> {
+  const user: LabUser = { uid: process.getuid?.() ?? 0, runtimeDirectory: process.env['XDG_RUNTIME_DIR'] || undefined }
+  const shown = shownProgram(program)
+  switch (command) {
+    case 'lab up': {
+      print(formatLab(await upOrThere(parseLab(argv).name, user), shown))
+      return 0
+    }
+    case 'lab down': {
+      const { name } = parseLab(argv)
+      if (!(await endLab(labDirectory(name, user)))) print(`There is no lab "${name}"\n`)
+      return 0
+    }
+    case 'lab status': {
+      const { name, json } = parseLabStatus(argv)
+      const status = await statusOf(runningLab(name, user, shown).directory)
+      print(json ? `${JSON.stringify(status, undefined, 2)}\n` : formatLab(status, shown))
+      return 0
+    }
+    case 'lab reset': {
+      const { name } = parseLab(argv)
+      const { directory } = runningLab(name, user, shown)
+      const { url } = await statusOf(directory)
+      await endLab(directory)
+      print(formatLab(await up(directory, user, Number(new URL(url).port)), shown))
+      return 0
+    }
+    case 'lab env': {
+      print(formatLabEnv(await statusOf(runningLab(parseLab(argv).name, user, shown).directory)))
+      return 0
+    }
+    case 'lab shell':
+      return enter(parseLabShell(argv), user, program)
+    case 'lab exec':
+      return enter(parseLabExec(argv), user, program)
+  }
+}
+
+/** The status of a lab that runs, or of one that is started here. */
+async function upOrThere(name: string, user: LabUser): Promise<LabStatus> {
+  const directory = labDirectory(name, user)
+  const found = await settled(directory)
+  return found.kind === 'running' ? statusOf(directory) : up(directory, user, PORT)
+}
+
+async function up(directory: LabDirectory, user: LabUser, port: number): Promise<LabStatus> {
+  const isRoot = user.uid === 0
+  await requireLab({ uid: user.uid, userName: userInfo().username, path: process.env['PATH'] ?? '' })
+  if (!makeLabDirectory(directory, user.uid)) {
+    throw new Error(`Somebody else has just started the lab "${directory.name}"; "lab status" shows it`)
+  }
+  const command = [process.execPath, '--enable-source-maps', LAB_PROCESS]
+  return startLab({ directory, isRoot, command, order: { name: directory.name, port } })
+}
+
+/** Waits for a start or an end that goes on; what is left of a lab that was killed is removed. */
+async function settled(directory: LabDirectory): Promise<FoundLab> {
+  for (;;) {
+    const found = findLab(directory)
+    if (found.kind === 'left') removeLabDirectory(directory)
+    if (found.kind === 'running' || found.kind === 'none') return found
+    await sleep(POLL_MS)
+  }
+}
+
+/** @throws Error that says how to start it */
+function runningLab(name: string, user: LabUser, program: string) {
+  const directory = labDirectory(name, user)
+  const found = findLab(directory)
+  if (found.kind === 'running') return { directory, initPid: found.initPid }
+  if (found.kind === 'left') removeLabDirectory(directory)
+  const others = labNames(user).filter((other) => other !== name)
+  const running = others.length === 0 ? '' : `; there is ${others.map((other) => `"${other}"`).join(', ')} (--name)`
+  throw new Error(`There is no lab "${name}"${running}; start it with "${program} lab up"`)
+}
+
+async function statusOf(directory: LabDirectory): Promise<LabStatus> {
+  return JSON.parse(await ask(directory, '/status')) as LabStatus
+}
+
+function ask({ path }: LabDirectory, what: string): Promise<string> {
+  return askAdmin({ kind: 'unix', path: join(path, CONTROL_SOCKET) }, 'GET', what)
+}
+
+async function enter({ name, host, command }: LabCommand, user: LabUser, program: string): Promise<number> {
+  const { directory, initPid } = runningLab(name, user, program)
+  const { enter: entrance } = JSON.parse(await ask(directory, hostPath(host))) as LabEntrance
+  const environment = {
+    HOME: '/root',
+    USER: 'root',
+    LOGNAME: 'root',
+    SHELL: '/bin/bash',
+    TERM: process.env['TERM'] ?? 'dumb',
+    LANG: process.env['LANG'] ?? 'C.UTF-8',
+    // The node and the program that the lab itself runs with.
+    PATH: [dirname(process.execPath), dirname(program), SYSTEM_PATH].join(':'),
+  }
+  const shell = ['sh', '-c', 'exec "$(command -v bash || echo sh)" -i']
+  const words = enterCommand(
+    { initPid, isRoot: user.uid === 0, enter: entrance, environment, directory: process.cwd() },
+    command.length === 0 ? shell : command,
+  )
+  const { exitCode } = await runHere(words[0], words.slice(1))
+  return exitCode ?? 128
+}
+
+/** As the user calls it from where he is. */
+function shownProgram(program: string): string {
+  const path = relative(process.cwd(), program)
+  return path.startsWith('..') ? 'truepeer' : path
+}

@@ -1,0 +1,112 @@
+// The lab process: the first program of a lab, in the namespaces of its own that src/lab/process has made for it. It is
+// the controller, makes hosts of what that is told, and keeps the edges running.
+
+import { constants, openSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { parseEndpoint } from '../address/endpoint.ts'
+import { type Controller, startController } from '../controller/controller.ts'
+import type { MakeProvider } from '../controller/model/world.ts'
+import { CONTROL_SOCKET, startControl } from '../lab/process/control.ts'
+import type { LabNews, LabOrder, LabStatus } from '../lab/process/lab-status.ts'
+import { LIFELINE, OUTSIDE_DIRECTORY } from '../lab/process/namespaces.ts'
+import { namespacePath } from '../lab/world/ip-commands.ts'
+import { GLOBAL_POOLS, NAT_POOLS } from '../lab/world/places.ts'
+import { PlainMachines } from '../lab/world/plain-machines.ts'
+import { World } from '../lab/world/world.ts'
+import { type Log, openLog } from '../telemetry/log.ts'
+import { messageOf } from '../text/error-message.ts'
+import { edgeTls } from './edge-tls.ts'
+
+const PROJECT = 'truepeer'
+const STATE = '/run/truepeer'
+const CONTROLLER_SOCKET = `${OUTSIDE_DIRECTORY}/controller.sock`
+const PROGRAM = fileURLToPath(new URL('../../../bin/truepeer', import.meta.url))
+/** What {@link startLab} listens to. */
+const CHANNEL_FD = 3
+
+async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
+  const world = new World()
+  await world.build()
+  const machines = new PlainMachines(world.fabric)
+  const controller = await startLabController(order.port, machines.makeProvider, log)
+  await world.startEdges({
+    program: PROGRAM,
+    controller: `unix:${CONTROLLER_SOCKET}`,
+    state: `${STATE}/edges`,
+    onLine: (edge, line) => process.stdout.write(`${edge}: ${line}\n`),
+  })
+  const status = (): LabStatus => ({
+    name: order.name,
+    url: controller.urls[0],
+    project: PROJECT,
+    pools: GLOBAL_POOLS,
+    noLatency: world.noLatency,
+    hosts: [...world.hosts(), ...machines.hosts()],
+  })
+  const entrance = (host: string) => {
+    const isThere = status().hosts.some(({ name }) => name === host)
+    return isThere ? { enter: [`--net=${namespacePath(host)}`] } : undefined
+  }
+  await startControl(`${OUTSIDE_DIRECTORY}/${CONTROL_SOCKET}`, { status, entrance })
+  return status()
+}
+
+/** The controller of the lab; where another program has the port, on one that is free. */
+async function startLabController(port: number, makeProvider: MakeProvider, log: Log): Promise<Controller> {
+  const endpointAt = (number: number) => {
+    const endpoint = parseEndpoint(`127.0.0.1:${number}`)
+    if (endpoint === undefined) throw new Error(`"${number}" is not a port`)
+    return endpoint
+  }
+  const start = (number: number): Promise<Controller> =>
+    startController({
+      directory: `${STATE}/controller`,
+      creates: true,
+      addresses: [
+        { kind: 'tcp', endpoint: endpointAt(number) },
+        { kind: 'unix', path: CONTROLLER_SOCKET },
+      ],
+      readTls: undefined,
+      projects: [PROJECT],
+      addressPools: GLOBAL_POOLS,
+      poolAddresses: [],
+      natPools: NAT_POOLS,
+      edgeTls: edgeTls(),
+      makeProvider,
+      log,
+    })
+  try {
+    return await start(port)
+  } catch (error) {
+    if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code !== 'EADDRINUSE') throw error
+    return await start(0)
+  }
+}
+
+/** Ends with whoever started it, until it runs; with the shell outside always. */
+function endWithOthers(channel: Socket): void {
+  const end = (): never => process.exit(1)
+  channel.on('error', end).on('close', end).resume()
+  const lifeline = new Socket({
+    fd: openSync(`${OUTSIDE_DIRECTORY}/${LIFELINE}`, constants.O_RDONLY | constants.O_NONBLOCK),
+    writable: false,
+  })
+  lifeline.on('error', end).on('close', end).resume()
+}
+
+const { log } = openLog('json')
+const channel = new Socket({ fd: CHANNEL_FD })
+endWithOthers(channel)
+const tell = (news: LabNews): Promise<void> =>
+  new Promise((resolve) => {
+    channel.removeAllListeners('close')
+    channel.end(`${JSON.stringify(news)}\n`, () => resolve())
+  })
+try {
+  const ready = await runLab(JSON.parse(process.argv[2]) as LabOrder, log)
+  await tell({ ready })
+} catch (error) {
+  await tell({ failed: messageOf(error) })
+  process.exit(1)
+}
