@@ -428,8 +428,8 @@ export const rooms = [
     floor: 4,
     folder: 'lab/machines',
     holds: 'instances as machines of the lab: namespaces, files and processes of their own, and firewall rules',
-    mayImport: ['address', 'compute', 'controller/store'],
-    packages: [],
+    mayImport: ['text', 'address', 'compute', 'linux', 'controller/store', 'controller/model'],
+    packages: ['node', 'node:net'],
     because: 'it makes machines of what the controller stores, and asks nothing of the controller',
   },
   {

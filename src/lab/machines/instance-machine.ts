@@ -1,0 +1,193 @@
+import type { MachineState } from '../../controller/model/world.ts'
+import { runChecked } from '../../linux/run.ts'
+import type { Instance } from './instance.ts'
+import { Machine, type MachineEnd, type SharedPath } from './machine.ts'
+import type { Fabric, MachineMetadata, RunningMachine, StartServices } from './running-machine.ts'
+
+/** What all machines of instances have in common. */
+export type InstanceMachinesOptions = {
+  /** Where their files are. */
+  readonly directory: string
+  readonly fabric: Fabric
+  readonly startServices: StartServices
+  readonly shared: readonly SharedPath[]
+}
+
+const ENDED = 'It has ended by itself; start it again, or reset it'
+
+/**
+ * The machine of one instance, and what is around it. One thing is done at a time: what is asked for meanwhile waits, also
+ * when whoever asked for the first no longer does.
+ */
+export class InstanceMachine {
+  readonly machine: Machine
+  readonly #options: InstanceMachinesOptions
+  readonly #report: (state: MachineState) => void
+  readonly #listeners = new Set<() => void>()
+  #instance: Instance
+  /** The start that was carried out last; undefined: none. */
+  #startedAt: string | undefined
+  /** The addresses that it was joined to the network with. */
+  #attached = ''
+  #firewall = ''
+  #stopServices: (() => Promise<void>) | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(instance: Instance, options: InstanceMachinesOptions, report: (state: MachineState) => void) {
+    const { stored, hostName } = instance
+    this.#instance = instance
+    this.#options = options
+    this.#report = report
+    this.machine = new Machine({
+      name: hostName,
+      // The path of an instance, which no other has.
+      namespace: `${stored.name}.${stored.scope.replace(/^zones\//, '')}.${stored.project}`,
+      directory: `${options.directory}/${stored.id}`,
+      shared: options.shared,
+    })
+  }
+
+  /** The id of its instance: one that was deleted and made again is another one. */
+  get id(): string {
+    return this.#instance.stored.id
+  }
+
+  /** The name of its instance. */
+  get name(): string {
+    return this.#instance.stored.name
+  }
+
+  /** Brings it to what its instance says, with these firewall rules, in the words of nft(8). */
+  async bringTo(instance: Instance, firewall: string, signal: AbortSignal): Promise<void> {
+    await this.#inTurn(async () => {
+      signal.throwIfAborted()
+      this.#take(instance)
+      const isAnew = instance.isWanted && instance.startedAt !== this.#startedAt
+      if (!instance.isWanted) await this.#stop()
+      else if (isAnew) await this.#startAnew(firewall)
+      else if (this.machine.isRunning) await this.#adjust(firewall)
+    })
+  }
+
+  /** Takes it away with all that it has. */
+  async remove(): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.machine.isRunning) this.#report({ status: 'STOPPING' })
+      await this.machine.stop()
+      await this.#disconnect()
+      await this.machine.remove()
+    })
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(task)
+    this.#turn = done.catch(() => {})
+    return done
+  }
+
+  #take(instance: Instance): void {
+    const { stored, project } = this.#instance
+    this.#instance = instance
+    if (stored.revision === instance.stored.revision && project.revision === instance.project.revision) return
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  async #stop(): Promise<void> {
+    if (this.machine.isRunning) {
+      this.#report({ status: 'STOPPING' })
+      await this.machine.stop()
+    }
+    await this.#disconnect()
+    this.#startedAt = undefined
+    this.#report({ status: 'TERMINATED' })
+  }
+
+  /** A machine that is on loses its power first. */
+  async #startAnew(firewall: string): Promise<void> {
+    const { startedAt } = this.#instance
+    this.#report({ status: this.#startedAt === undefined ? 'PROVISIONING' : 'STAGING' })
+    await this.machine.kill()
+    await this.#disconnect()
+    this.#startedAt = undefined
+    await this.#start(firewall)
+    this.#startedAt = startedAt
+  }
+
+  async #start(firewall: string): Promise<void> {
+    await this.machine.makeNetwork()
+    this.#report({ status: 'STAGING' })
+    try {
+      await this.machine.start((end) => this.#ended(end))
+      await this.#adjust(firewall)
+      this.#stopServices = await this.#options.startServices(this.#running())
+    } catch (error) {
+      await this.machine.kill()
+      await this.#disconnect()
+      this.#report({ status: 'TERMINATED', message: 'It could not be started' })
+      throw error
+    }
+    this.#report({ status: 'RUNNING' })
+  }
+
+  /** The firewall comes before the network: nothing gets in that it would not let in. */
+  async #adjust(firewall: string): Promise<void> {
+    const { namespace, namespacePath } = this.machine
+    if (firewall !== this.#firewall) {
+      await runChecked('nsenter', [`--net=${namespacePath}`, 'nft', '-f', '-'], { input: firewall })
+      this.#firewall = firewall
+    }
+    const { region, internal, external } = this.#instance
+    const attached = JSON.stringify([internal, external])
+    if (attached === this.#attached) return
+    if (this.#attached !== '') await this.#options.fabric.detach(namespace)
+    await this.#options.fabric.attach({ namespace, region, internal, external })
+    this.#attached = attached
+  }
+
+  /** Ends what is around a machine that has ended. */
+  async #disconnect(): Promise<void> {
+    const stopServices = this.#stopServices
+    this.#stopServices = undefined
+    this.#listeners.clear()
+    await stopServices?.()
+    if (this.#attached !== '') await this.#options.fabric.detach(this.machine.namespace)
+    this.#attached = ''
+    await this.machine.removeNetwork()
+    // The rules went with the network.
+    this.#firewall = ''
+  }
+
+  #ended(end: MachineEnd): void {
+    if (end === 'stopped') return
+    const { startedAt } = this.#instance
+    const firewall = this.#firewall
+    const after = this.#inTurn(async () => {
+      // Somebody has started it again by now.
+      if (this.machine.isRunning || this.#startedAt !== startedAt) return
+      await this.#disconnect()
+      if (end === 'reboots') await this.#start(firewall)
+      else this.#report({ status: 'TERMINATED', message: ENDED })
+    })
+    after.catch(() => {})
+  }
+
+  #running(): RunningMachine {
+    const { machine } = this
+    const metadata = (): MachineMetadata => ({ instance: this.#instance.stored, project: this.#instance.project })
+    return {
+      name: machine.name,
+      path: this.#instance.path,
+      namespacePath: machine.namespacePath,
+      root: machine.root,
+      initPid: machine.initPid,
+      metadata,
+      onMetadata: (listener) => {
+        this.#listeners.add(listener)
+        return () => this.#listeners.delete(listener)
+      },
+      run: (program, args, options) => machine.run(program, args, options),
+      startOnConsole: (program, args = []) =>
+        machine.startProgram('sh', ['-c', 'exec "$@" </dev/null >/dev/console 2>&1', 'sh', program, ...args]),
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import type { StoredResource } from '../../controller/store/store.ts'
+
+/** An instance with what its machine needs to know of it. */
+export type Instance = {
+  readonly stored: StoredResource
+  readonly project: StoredResource
+  readonly path: string
+  readonly hostName: string
+  readonly region: string
+  /** Whether its machine is to be on. */
+  readonly isWanted: boolean
+  /** Another one than before tells the machine to start anew. */
+  readonly startedAt: string
+  readonly internal: readonly string[]
+  readonly external: readonly string[]
+}
+
+/** Reads an instance as the controller stores it. */
+export function readInstance(stored: StoredResource, project: StoredResource): Instance {
+  const { resource, name, scope } = stored
+  const interfaces = mappingsOf(resource.networkInterfaces)
+  const configs = interfaces.flatMap(({ accessConfigs }) => mappingsOf(accessConfigs))
+  return {
+    stored,
+    project,
+    path: `projects/${stored.project}/${scope}/instances/${name}`,
+    hostName: typeof resource.hostname === 'string' && resource.hostname !== '' ? resource.hostname : name,
+    region: scope.replace(/^zones\//, '').replace(/-[^-]*$/, ''),
+    isWanted: resource.status === 'RUNNING',
+    startedAt: String(resource.lastStartTimestamp ?? ''),
+    internal: interfaces.flatMap(({ networkIP, ipv6Address }) => texts(networkIP, ipv6Address)),
+    external: configs.flatMap(({ natIP }) => texts(natIP)),
+  }
+}
+
+function texts(...values: readonly unknown[]): readonly string[] {
+  return values.filter((value): value is string => typeof value === 'string' && value !== '')
+}
+
+function mappingsOf(value: unknown): readonly Mapping[] {
+  return Array.isArray(value) ? value.filter(isMapping) : []
+}

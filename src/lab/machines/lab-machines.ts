@@ -1,0 +1,75 @@
+import type {
+  InstanceProvider,
+  MachineFailure,
+  MachineState,
+  SerialOutput,
+  WantedMachines,
+} from '../../controller/model/world.ts'
+import { messageOf } from '../../text/error-message.ts'
+import { rulesOf } from './firewall-rules.ts'
+import { firewallTable } from './firewall-table.ts'
+import { type Instance, readInstance } from './instance.ts'
+import { InstanceMachine, type InstanceMachinesOptions } from './instance-machine.ts'
+
+/** The machines of a lab: one for each instance that the controller stores, with the firewall rules that apply to it. */
+export class LabMachines implements InstanceProvider {
+  readonly #options: InstanceMachinesOptions
+  readonly #report: (path: string, state: MachineState) => void
+  readonly #machines = new Map<string, InstanceMachine>()
+
+  constructor(options: InstanceMachinesOptions, report: (path: string, state: MachineState) => void) {
+    this.#options = options
+    this.#report = report
+  }
+
+  /** Every machine that there is, on or off, by the path of its instance. */
+  get machines(): ReadonlyMap<string, InstanceMachine> {
+    return this.#machines
+  }
+
+  serialOutput(path: string, start: number): SerialOutput | undefined {
+    return this.#machines.get(path)?.machine.serial.read(start)
+  }
+
+  async reconcile(wanted: WantedMachines, signal: AbortSignal): Promise<readonly MachineFailure[]> {
+    const instances = wanted.instances.flatMap((stored) => {
+      const project = wanted.projects.find(({ name }) => name === stored.project)
+      return project === undefined ? [] : [readInstance(stored, project)]
+    })
+    const byPath = new Map(instances.map((instance) => [instance.path, instance]))
+    const failures = await Promise.all([
+      ...[...this.#machines].map(([path, machine]) => {
+        return byPath.get(path)?.stored.id === machine.id ? undefined : tried(path, () => this.#remove(path, machine))
+      }),
+    ])
+    signal.throwIfAborted()
+    const others = await Promise.all(
+      instances.map((instance) => tried(instance.path, () => this.#bringTo(instance, wanted, signal))),
+    )
+    return [...failures, ...others].filter((failure) => failure !== undefined)
+  }
+
+  async #remove(path: string, machine: InstanceMachine): Promise<void> {
+    await machine.remove()
+    this.#machines.delete(path)
+  }
+
+  async #bringTo(instance: Instance, wanted: WantedMachines, signal: AbortSignal): Promise<void> {
+    const { path, stored } = instance
+    const present = this.#machines.get(path)
+    const machine = present ?? new InstanceMachine(instance, this.#options, (state) => this.#report(path, state))
+    if (present === undefined) this.#machines.set(path, machine)
+    const firewall = firewallTable(rulesOf(stored, wanted.instances, wanted.firewalls))
+    await machine.bringTo(instance, firewall, signal)
+  }
+}
+
+/** What went wrong with the machine of an instance; undefined: nothing. */
+async function tried(path: string, task: () => Promise<void>): Promise<MachineFailure | undefined> {
+  try {
+    await task()
+    return undefined
+  } catch (error) {
+    return { path, message: messageOf(error) }
+  }
+}

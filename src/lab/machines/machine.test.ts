@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { eventually } from '../../../test/rig/eventually.ts'
+import { Machine, type MachineEnd } from './machine.ts'
+
+test('a machine has a name, files, processes and a serial port of its own, which stay while it is off', async (t) => {
+  const base = mkdtempSync(join(tmpdir(), 'truepeer-machine-'))
+  t.after(() => rmSync(base, { recursive: true, force: true }))
+  writeFileSync(join(base, 'shared'), 'from outside')
+  const machine = new Machine({
+    name: 'my-backend',
+    namespace: `my-backend-${process.pid}`,
+    directory: join(base, 'my-backend'),
+    shared: [{ from: join(base, 'shared'), to: '/opt/deep/shared' }],
+  })
+  const ends: MachineEnd[] = []
+  const start = () => machine.start((end) => ends.push(end))
+  const out = async (script: string) => {
+    const { stdout, stderr } = await machine.run('sh', ['-c', script])
+    return (stdout + stderr).trim()
+  }
+  await machine.makeNetwork()
+  t.after(async () => {
+    if (existsSync(machine.namespacePath)) await machine.remove()
+  })
+  await start()
+  const [own, ours] = [await out('hostname; cat /etc/hostname'), hostname()]
+  assert.equal(own, 'my-backend\nmy-backend')
+  assert.equal(hostname(), ours)
+  assert.equal(await out('cat /proc/1/comm; ip -o link | wc -l; cat /opt/deep/shared'), 'sh\n1\nfrom outside')
+  assert.match(await out('echo x >/opt/deep/shared'), /Read-only file system/)
+
+  // What it writes is in none of the places outside.
+  const marker = `truepeer-${process.pid}`
+  for (const path of ['/etc', '/usr/local/bin', '/var/lib', '/tmp', '/root', '/run', '/opt']) {
+    assert.equal(await out(`echo own >${path}/${marker} && cat ${path}/${marker}`), 'own', path)
+    assert.equal(existsSync(`${path}/${marker}`), false, path)
+    assert.equal(readFileSync(`${machine.root}${path}/${marker}`, 'utf8'), 'own\n')
+  }
+  assert.match(await out('echo 1 >/proc/sys/kernel/printk'), /Read-only file system|Permission denied/)
+  assert.equal(await out('echo 1 >/proc/sys/net/ipv4/ip_forward && cat /proc/sys/net/ipv4/ip_forward'), '1')
+
+  // Whoever is left without a parent is reaped, and the serial port has what was written to it.
+  await out('(sh -c "sh -c \'exec sleep 0.01\' &" &) ; echo to the console >/dev/console; echo again >/dev/ttyS0')
+  await eventually('nobody waits to be reaped', async () => !(await out('cat /proc/[0-9]*/stat')).includes(' Z '))
+  await eventually('the console is read', () =>
+    /^my-backend has started\nto the console\nagain\n$/.test(machine.serial.read(0).contents),
+  )
+
+  await out('(trap "" TERM; exec sleep 600) >/dev/null 2>&1 &')
+  const { initPid } = machine
+  await machine.kill()
+  assert.deepEqual([ends, machine.isRunning, existsSync(`/proc/${initPid}`)], [['stopped'], false, false])
+  assert.throws(() => machine.initPid, /The machine "my-backend" is off/)
+
+  await start()
+  assert.equal(await out(`cat /etc/${marker} /tmp/${marker}`), 'own\nown', 'files stay')
+  assert.equal(await out(`test -e /run/${marker} || echo gone`), 'gone', '/run begins anew')
+  await out('setsid sleep 600 >/dev/null 2>&1 &')
+  await machine.stop()
+  await machine.stop()
+  assert.match(machine.serial.read(0).contents, /my-backend has started\nmy-backend is stopping\n$/)
+
+  await start()
+  await out('kill -TERM 1')
+  await eventually('the end is told', () => ends.length === 3)
+  assert.deepEqual(ends, ['stopped', 'stopped', 'ended'])
+
+  await machine.remove()
+  assert.deepEqual([existsSync(machine.namespacePath), existsSync(join(base, 'my-backend'))], [false, false])
+})
+
+test('a machine that cannot be set up says why', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'truepeer-machine-'))
+  const machine = new Machine({
+    name: 'broken',
+    namespace: `broken-${process.pid}`,
+    directory,
+    shared: [{ from: '/nowhere/at/all', to: '/opt/x' }],
+  })
+  await machine.makeNetwork()
+  t.after(() => machine.remove())
+  await assert.rejects(
+    machine.start(() => {}),
+    /^Error: The machine "broken" cannot be set up: mount: .*\/nowhere\/at\/all/,
+  )
+  assert.equal(machine.isRunning, false)
+})

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { Mapping } from '../../compute/json-value.ts'
+import { TestApi } from '../../controller/api/test-api.ts'
+import { Lab } from '../lab.ts'
+import { LabMachines } from './lab-machines.ts'
+import type { RunningMachine } from './running-machine.ts'
+import { TestFabric } from './test-fabric.ts'
+
+const ZONE = 'zones/us-central1-b'
+
+/** An API whose instances are machines on the network of a test. */
+export class TestInstances {
+  readonly lab = new Lab()
+  readonly fabric: TestFabric
+  readonly api: TestApi
+  machines!: LabMachines
+  /** Machines whose services run, in the order in which they were started. */
+  readonly served: RunningMachine[] = []
+
+  static async make(t: TestContext): Promise<TestInstances> {
+    const directory = mkdtempSync(join(tmpdir(), 'truepeer-instances-'))
+    const lab = new Lab()
+    const instances = new TestInstances(lab, await TestFabric.make(lab), directory)
+    t.after(async () => {
+      await instances.#close()
+      await lab.close()
+      rmSync(directory, { recursive: true, force: true })
+    })
+    return instances
+  }
+
+  private constructor(lab: Lab, fabric: TestFabric, directory: string) {
+    this.lab = lab
+    this.fabric = fabric
+    this.api = new TestApi({
+      natPools: ['198.51.100.0/24'],
+      makeProvider: (report) => {
+        const startServices = async (machine: RunningMachine) => {
+          this.served.push(machine)
+          return async () => void this.served.splice(this.served.indexOf(machine), 1)
+        }
+        this.machines = new LabMachines({ directory, fabric, shared: [], startServices }, report)
+        return this.machines
+      },
+    })
+  }
+
+  /** Makes a change, and waits until the machines have become what it asks for. */
+  async change(method: string, path: string, body?: unknown): Promise<void> {
+    const { status, body: operation } = await this.api.send(method, path, body)
+    assert.equal(status, 200, JSON.stringify(operation))
+    const scope = path.startsWith('zones/') ? ZONE : 'global'
+    const { body: done } = await this.api.send('POST', `${scope}/operations/${operation.name}/wait`)
+    assert.deepEqual([done.status, done.error], ['DONE', undefined])
+  }
+
+  async create(name: string, fields: Mapping = {}): Promise<void> {
+    const accessConfigs = [{ name: 'external-nat', type: 'ONE_TO_ONE_NAT' }]
+    await this.change('POST', `${ZONE}/instances`, { name, networkInterfaces: [{ accessConfigs }], ...fields })
+  }
+
+  /** Does something to an instance: `start`, `stop`, `reset`, `setTags`. */
+  async act(name: string, action: string, body?: unknown): Promise<void> {
+    await this.change('POST', `${ZONE}/instances/${name}/${action}`, body)
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.change('DELETE', `${ZONE}/instances/${name}`)
+  }
+
+  async statusOf(name: string): Promise<unknown> {
+    const { status, statusMessage } = await this.api.get(`${ZONE}/instances/${name}`)
+    return statusMessage === undefined ? status : `${status}: ${statusMessage}`
+  }
+
+  /** Runs a script in the machine of an instance, and returns what it prints. */
+  async run(name: string, script: string): Promise<string> {
+    const machine = this.machines.machines.get(`projects/p/${ZONE}/instances/${name}`)?.machine
+    assert.ok(machine !== undefined)
+    const { stdout, stderr } = await machine.run('sh', ['-c', script])
+    return (stdout + stderr).trim()
+  }
+
+  async serialOf(name: string): Promise<string> {
+    return String((await this.api.get(`${ZONE}/instances/${name}/serialPort`)).contents)
+  }
+
+  async #close(): Promise<void> {
+    const wanted = { revision: 0, instances: [], firewalls: [], projects: [] }
+    await this.machines.reconcile(wanted, new AbortController().signal)
+    this.api.machines?.close()
+  }
+}
