@@ -426,6 +426,14 @@ export const rooms = [
   },
   {
     floor: 4,
+    folder: 'lab/google',
+    holds: 'Google inside a lab: its names, a certificate for them, tokens, buckets, and the way to the controller',
+    mayImport: ['linux', 'lab'],
+    packages: ['node'],
+    because: 'it passes requests on: the controller behind its socket answers them',
+  },
+  {
+    floor: 4,
     folder: 'lab/machines',
     holds: 'instances as machines of the lab: namespaces, files and processes of their own, and firewall rules',
     mayImport: ['text', 'address', 'compute', 'linux', 'controller/store', 'controller/model'],

@@ -97,8 +97,7 @@ export class MetadataServer {
   }
 
   async #token(account: ServiceAccount, scopes: readonly string[]): Promise<MetadataText> {
-    const wanted = scopes.length === 0 ? account : { ...account, scopes }
-    const { token, expiresInSec } = await this.#options.tokens.access(wanted)
+    const { token, expiresInSec } = await this.#options.tokens.access(narrowed(account, scopes))
     const body = JSON.stringify({ access_token: token, expires_in: expiresInSec, token_type: 'Bearer' })
     return { format: 'json', body }
   }
@@ -162,6 +161,13 @@ export class MetadataServer {
 
 function isGuestAttribute(path: readonly string[]): boolean {
   return GUEST_ATTRIBUTES.every((name, index) => path[index] === name)
+}
+
+/** An account may ask for a token that is worth less than others of its own, and not for more. */
+function narrowed(account: ServiceAccount, scopes: readonly string[]): ServiceAccount {
+  if (scopes.length === 0) return account
+  const isEverything = account.scopes.includes('https://www.googleapis.com/auth/cloud-platform')
+  return { ...account, scopes: scopes.filter((scope) => isEverything || account.scopes.includes(scope)) }
 }
 
 /** undefined: it is longer. */

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { Buckets } from './buckets.ts'
+
+function makeBuckets(t: TestContext) {
+  const directory = mkdtempSync(join(tmpdir(), 'truepeer-buckets-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const [ours, added] = ['ours', 'added'].map((name) => join(directory, name))
+  mkdirSync(join(ours, 'bucket/folder'), { recursive: true })
+  mkdirSync(added)
+  writeFileSync(join(ours, 'bucket/object'), 'ours')
+  writeFileSync(join(directory, 'secret'), 'secret')
+  return new Buckets([ours, added])
+}
+
+async function read(buckets: Buckets, bucket: string, name: string): Promise<string | undefined> {
+  const object = await buckets.open(bucket, name)
+  if (object === undefined) return undefined
+  const content = await object.file.readFile('utf8')
+  await object.file.close()
+  return content
+}
+
+test('an object is where it was put, in the place of one of ours, too', async (t) => {
+  const buckets = makeBuckets(t)
+  assert.equal(await read(buckets, 'bucket', 'object'), 'ours')
+  buckets.put('bucket', 'folder/deep/b', Buffer.from('added'))
+  buckets.put('bucket', 'object', Buffer.from('in its place'))
+  buckets.put('other', 'x', Buffer.from(''))
+  assert.equal(await read(buckets, 'bucket', 'folder/deep/b'), 'added')
+  assert.equal(await read(buckets, 'bucket', 'object'), 'in its place')
+  assert.deepEqual(await buckets.list('bucket', ''), ['folder/deep/b', 'object'])
+  assert.deepEqual(await buckets.list('bucket', 'folder/'), ['folder/deep/b'])
+  assert.deepEqual(
+    [await buckets.has('other'), await buckets.has('bucket'), await buckets.has('third')],
+    [true, true, false],
+  )
+})
+
+test('no name leads out of a bucket', async (t) => {
+  const buckets = makeBuckets(t)
+  for (const [bucket, name] of [
+    ['bucket', '../../secret'],
+    ['bucket', 'folder/../../../secret'],
+    ['..', 'secret'],
+    ['bucket', '/object'],
+    ['bucket', 'object/'],
+    ['bucket', 'folder'],
+    ['bucket', 'object\0'],
+    ['Bucket', 'object'],
+  ]) {
+    assert.equal(await read(buckets, bucket, name), undefined, name)
+  }
+  assert.throws(() => buckets.put('bucket', '../x', Buffer.from('')), /"\.\.\/x" is not the name of an object/)
+  assert.throws(() => buckets.put('B', 'x', Buffer.from('')), /"B" is not the name of a bucket/)
+})
+
+test('the hash of an object is that of its bytes', async (t) => {
+  const object = await makeBuckets(t).open('bucket', 'object')
+  assert.deepEqual([object?.size, object?.md5], [4, 'q9x5PHAKD5EQVmwJI5iYXw=='])
+  await object?.file.close()
+})

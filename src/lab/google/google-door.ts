@@ -1,0 +1,105 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import { listenThere } from '../sockets.ts'
+import type { AccessTokens } from './access-tokens.ts'
+import type { GoogleIdentity } from './authority.ts'
+import type { Buckets } from './buckets.ts'
+import { ControllerRelay } from './controller-relay.ts'
+import { answererOf, GOOGLE_IPV4, GOOGLE_IPV6 } from './google-names.ts'
+import { answerOauth } from './oauth.ts'
+import { Storage } from './storage.ts'
+
+const CONNECTIONS_MAX = 1_024
+const LIMITS = {
+  handshakeTimeout: 10_000,
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  keepAliveTimeout: 60_000,
+} as const
+/** Of a connection on which nothing moves; an operation may be waited for for two minutes. */
+const SILENCE_MS_MAX = 180_000
+
+/** What is behind Google's names. */
+export type GoogleDoorOptions = {
+  /** The network namespace whose addresses {@link GOOGLE_IPV4} and {@link GOOGLE_IPV6} are. */
+  readonly namespacePath: string
+  readonly identity: GoogleIdentity
+  readonly controllerSocket: string
+  readonly buckets: Buckets
+  readonly tokens: AccessTokens
+}
+
+/** Where the machines of a lab find Google: one TLS door for all its names, and behind it whoever answers for each. */
+export class GoogleDoor {
+  readonly #servers: readonly Server[]
+  readonly #relay: ControllerRelay
+  readonly #storage: Storage
+  readonly #options: GoogleDoorOptions
+
+  private constructor(options: GoogleDoorOptions) {
+    const { identity, controllerSocket, buckets } = options
+    this.#options = options
+    this.#relay = new ControllerRelay(controllerSocket)
+    this.#storage = new Storage(buckets)
+    const { certificate: cert, key } = identity
+    this.#servers = [GOOGLE_IPV4, GOOGLE_IPV6].map(() => {
+      const server = createServer({ ...LIMITS, cert, key, minVersion: 'TLSv1.2' }, (request, response) => {
+        void this.#answer(request, response)
+      })
+      server.maxConnections = CONNECTIONS_MAX
+      return server.setTimeout(SILENCE_MS_MAX)
+    })
+  }
+
+  /** Rejects when it cannot listen there; nothing is left open then. */
+  static async open(options: GoogleDoorOptions): Promise<GoogleDoor> {
+    const door = new GoogleDoor(options)
+    const [ipv4, ipv6] = door.#servers
+    try {
+      await listenThere(ipv4, options.namespacePath, `${GOOGLE_IPV4}:443`)
+      await listenThere(ipv6, options.namespacePath, `[${GOOGLE_IPV6}]:443`)
+    } catch (error) {
+      await door.close()
+      throw error
+    }
+    return door
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    this.#relay.close()
+    const open = this.#servers.filter(({ listening }) => listening)
+    const closed = Promise.all(open.map((server) => once(server, 'close')))
+    for (const server of open) {
+      server.close()
+      server.closeAllConnections()
+    }
+    await closed
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { headers, url = '/' } = request
+    try {
+      switch (answererOf(headers.host, url)) {
+        case 'controller':
+          return await this.#relay.pass(request, response)
+        case 'storage':
+          return await this.#storage.answer(request, response)
+        case 'oauth':
+          return answerOauth(response, url, this.#options.tokens)
+        case undefined:
+          return refuse(response, 404, `The lab has nothing for the name "${headers.host ?? ''}"`)
+      }
+    } catch {
+      // What has begun cannot be answered in another way.
+      if (response.headersSent) response.destroy()
+      else refuse(response, 503, 'Whoever answers for this name cannot be reached; is the controller running?')
+    }
+  }
+}
+
+function refuse(response: ServerResponse, status: number, message: string): void {
+  const headers = { 'Content-Type': 'application/json; charset=UTF-8', Connection: 'close' }
+  response.writeHead(status, headers).end(JSON.stringify({ error: { code: status, message } }))
+}

@@ -1,0 +1,66 @@
+import type { RunResult } from '../../linux/run.ts'
+import type { GoogleIdentity } from './authority.ts'
+import { hostsLines } from './google-names.ts'
+
+/** Where a machine keeps the lab's authority; `update-ca-certificates` finds it there, too. */
+const AUTHORITY_FILE = '/usr/local/share/ca-certificates/truepeer-lab.crt'
+
+/** What programs of a machine have to be told in their environment: node reads no file of the system's authorities. */
+export const machineEnvironment: Readonly<Record<string, string>> = { NODE_EXTRA_CA_CERTS: AUTHORITY_FILE }
+
+/** A machine whose /etc, /usr and /root are its own. */
+export type MachineWithFiles = {
+  run(program: string, args: readonly string[], options: { readonly input: string }): Promise<RunResult>
+}
+
+/**
+ * Where programs read the authorities that they trust: bundles of the system, then those that Python's certifi and Google's
+ * SDK bring with them. Patterns of sh(1).
+ */
+const BUNDLES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
+  '/etc/ssl/ca-bundle.pem',
+  '/etc/ssl/cert.pem',
+  '/usr/lib/python3*/*-packages/certifi/cacert.pem',
+  '/usr/local/lib/python3*/*-packages/certifi/cacert.pem',
+  ...['/usr/lib', '/usr/share', '/usr/local', '/opt', '/root'].flatMap((place) =>
+    ['lib/third_party/certifi', 'platform/bq/third_party/certifi', 'platform/gsutil/third_party/certifi/certifi'].map(
+      (folder) => `${place}/google-cloud-sdk/${folder}/cacert.pem`,
+    ),
+  ),
+]
+
+/**
+ * Has a machine know Google's names and trust the lab's authority, by files of its own and nobody else's: the machine
+ * itself writes them, so that its own root is what every path and link leads to. May be done again.
+ *
+ * @throws Error with what the machine said
+ */
+export async function placeFiles(
+  machine: MachineWithFiles,
+  { authority, authorityHash }: GoogleIdentity,
+  metadataAddress: string,
+): Promise<void> {
+  const variables = Object.entries(machineEnvironment).map(([name, value]) => `${name}=${value}`)
+  const hosts = `# Google's names in this lab\n${hostsLines(metadataAddress)}`
+  const values = [AUTHORITY_FILE, authorityHash, hosts.trimEnd(), variables.join('\n')]
+  const { exitCode, stderr } = await machine.run('sh', ['-c', SCRIPT, 'google', ...values], { input: authority })
+  if (exitCode !== 0) throw new Error(`The names of Google could not be written into the machine: ${stderr.trim()}`)
+}
+
+const SCRIPT = `set -eu
+authority=$1
+mkdir -p "$(dirname "$authority")" /etc/ssl/certs
+cat >"$authority"
+ln -sf "$authority" "/etc/ssl/certs/$2.0"
+[ -e /etc/ssl/certs/ca-certificates.crt ] || : >/etc/ssl/certs/ca-certificates.crt
+mark=$(sed -n 2p "$authority")
+for bundle in ${BUNDLES.join(' ')}; do
+  [ -f "$bundle" ] || continue
+  grep -qF -e "$mark" "$bundle" || cat "$authority" >>"$bundle"
+done
+append() { grep -qxF -e "$(printf %s "$2" | tail -n 1)" "$1" 2>/dev/null || printf '%s\\n' "$2" >>"$1"; }
+append /etc/hosts "$3"
+append /etc/environment "$4"
+`
