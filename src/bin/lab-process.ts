@@ -7,12 +7,14 @@ import { fileURLToPath } from 'node:url'
 import { parseEndpoint } from '../address/endpoint.ts'
 import { type Controller, startController } from '../controller/controller.ts'
 import type { MakeProvider } from '../controller/model/world.ts'
+import { ClientMachine } from '../lab/machines/client-machine.ts'
+import { LabMachines } from '../lab/machines/lab-machines.ts'
+import type { Machine, MachineFiles } from '../lab/machines/machine.ts'
 import { CONTROL_SOCKET, startControl } from '../lab/process/control.ts'
 import type { LabNews, LabOrder, LabStatus } from '../lab/process/lab-status.ts'
 import { LIFELINE, OUTSIDE_DIRECTORY } from '../lab/process/namespaces.ts'
 import { namespacePath } from '../lab/world/ip-commands.ts'
-import { GLOBAL_POOLS, NAT_POOLS } from '../lab/world/places.ts'
-import { PlainMachines } from '../lab/world/plain-machines.ts'
+import { CLIENTS, GLOBAL_POOLS, NAT_POOLS } from '../lab/world/places.ts'
 import { World } from '../lab/world/world.ts'
 import { type Log, openLog } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
@@ -20,16 +22,33 @@ import { edgeTls } from './edge-tls.ts'
 
 const PROJECT = 'truepeer'
 const STATE = '/run/truepeer'
+const CONTROLLER_SOCKET_INSIDE = '/run/truepeer/controller.sock'
 const CONTROLLER_SOCKET = `${OUTSIDE_DIRECTORY}/controller.sock`
-const PROGRAM = fileURLToPath(new URL('../../../bin/truepeer', import.meta.url))
+const CHECKOUT = fileURLToPath(new URL('../../..', import.meta.url))
+const PROGRAM = `${CHECKOUT}bin/truepeer`
+/** Where machines have what is outside, wherever that is: the program, its node, and the API. */
+const FILES: MachineFiles = {
+  shared: {
+    '/opt/truepeer': CHECKOUT,
+    '/usr/local/bin/node': process.execPath,
+    [CONTROLLER_SOCKET_INSIDE]: CONTROLLER_SOCKET,
+  },
+  links: { '/usr/local/bin/truepeer': '/opt/truepeer/bin/truepeer' },
+}
 /** What {@link startLab} listens to. */
 const CHANNEL_FD = 3
 
 async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
   const world = new World()
   await world.build()
-  const machines = new PlainMachines(world.fabric)
+  const machines = new LabMachines({
+    directory: `${STATE}/machines`,
+    fabric: world.fabric,
+    files: FILES,
+    startServices: async () => async () => {},
+  })
   const controller = await startLabController(order.port, machines.makeProvider, log)
+  const clients = await startClients()
   await world.startEdges({
     program: PROGRAM,
     controller: `unix:${CONTROLLER_SOCKET}`,
@@ -45,11 +64,34 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
     hosts: [...world.hosts(), ...machines.hosts()],
   })
   const entrance = (host: string) => {
-    const isThere = status().hosts.some(({ name }) => name === host)
-    return isThere ? { enter: [`--net=${namespacePath(host)}`] } : undefined
+    const machine = clients.find(({ name }) => name === host) ?? machines.running(host)
+    if (machine !== undefined) return { enter: machine.enterArguments() }
+    const isEdge = world.hosts().some(({ name }) => name === host)
+    return isEdge ? { enter: [`--net=${namespacePath(host)}`] } : undefined
   }
   await startControl(`${OUTSIDE_DIRECTORY}/${CONTROL_SOCKET}`, { status, entrance })
   return status()
+}
+
+/** Turns the clients on, which are on the network already. */
+async function startClients(): Promise<readonly Machine[]> {
+  const project = { project: PROJECT, scope: 'global', name: PROJECT, id: '0', resource: {} }
+  return await Promise.all(
+    CLIENTS.map(async ({ name }) => {
+      const directory = `${STATE}/machines/${name}`
+      const metadata = { instance: { ...project, name }, project }
+      const client = new ClientMachine({
+        name,
+        namespace: name,
+        directory,
+        files: FILES,
+        metadata,
+        startServices: async () => async () => {},
+      })
+      await client.start()
+      return client.machine
+    }),
+  )
 }
 
 /** The controller of the lab; where another program has the port, on one that is free. */

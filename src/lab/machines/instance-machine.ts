@@ -1,8 +1,8 @@
 import type { MachineState } from '../../controller/model/world.ts'
 import { runChecked } from '../../linux/run.ts'
 import type { Instance } from './instance.ts'
-import { Machine, type MachineEnd, type SharedPath } from './machine.ts'
-import type { Fabric, MachineMetadata, RunningMachine, StartServices } from './running-machine.ts'
+import { Machine, type MachineEnd, type MachineFiles } from './machine.ts'
+import { type Fabric, type RunningMachine, runningMachine, type StartServices } from './running-machine.ts'
 
 /** What all machines of instances have in common. */
 export type InstanceMachinesOptions = {
@@ -10,7 +10,17 @@ export type InstanceMachinesOptions = {
   readonly directory: string
   readonly fabric: Fabric
   readonly startServices: StartServices
-  readonly shared: readonly SharedPath[]
+  readonly files: MachineFiles
+}
+
+/** A machine as a table of hosts shows it. */
+export type MachineHost = {
+  readonly name: string
+  readonly kind: 'instance'
+  readonly region: string
+  readonly addresses: readonly string[]
+  /** In a few words. */
+  readonly state: string
 }
 
 const ENDED = 'It has ended by itself; start it again, or reset it'
@@ -32,18 +42,22 @@ export class InstanceMachine {
   #firewall = ''
   #stopServices: (() => Promise<void>) | undefined
   #turn: Promise<unknown> = Promise.resolve()
+  #state = ''
 
   constructor(instance: Instance, options: InstanceMachinesOptions, report: (state: MachineState) => void) {
     const { stored, hostName } = instance
     this.#instance = instance
     this.#options = options
-    this.#report = report
+    this.#report = (state) => {
+      this.#state = state.status.toLowerCase()
+      report(state)
+    }
     this.machine = new Machine({
       name: hostName,
       // The path of an instance, which no other has.
       namespace: `${stored.name}.${stored.scope.replace(/^zones\//, '')}.${stored.project}`,
       directory: `${options.directory}/${stored.id}`,
-      shared: options.shared,
+      files: options.files,
     })
   }
 
@@ -52,9 +66,10 @@ export class InstanceMachine {
     return this.#instance.stored.id
   }
 
-  /** The name of its instance. */
-  get name(): string {
-    return this.#instance.stored.name
+  /** The name of its instance, where it is, and what it does. */
+  get host(): MachineHost {
+    const { stored, region, internal, external } = this.#instance
+    return { name: stored.name, kind: 'instance', region, addresses: [...internal, ...external], state: this.#state }
   }
 
   /** Brings it to what its instance says, with these firewall rules, in the words of nft(8). */
@@ -172,22 +187,12 @@ export class InstanceMachine {
   }
 
   #running(): RunningMachine {
-    const { machine } = this
-    const metadata = (): MachineMetadata => ({ instance: this.#instance.stored, project: this.#instance.project })
-    return {
-      name: machine.name,
-      path: this.#instance.path,
-      namespacePath: machine.namespacePath,
-      root: machine.root,
-      initPid: machine.initPid,
-      metadata,
+    return runningMachine(this.machine, {
+      metadata: () => ({ instance: this.#instance.stored, project: this.#instance.project }),
       onMetadata: (listener) => {
         this.#listeners.add(listener)
         return () => this.#listeners.delete(listener)
       },
-      run: (program, args, options) => machine.run(program, args, options),
-      startOnConsole: (program, args = []) =>
-        machine.startProgram('sh', ['-c', 'exec "$@" </dev/null >/dev/console 2>&1', 'sh', program, ...args]),
-    }
+    })
   }
 }

@@ -2,6 +2,7 @@ import type {
   InstanceProvider,
   MachineFailure,
   MachineState,
+  MakeProvider,
   SerialOutput,
   WantedMachines,
 } from '../../controller/model/world.ts'
@@ -9,22 +10,34 @@ import { messageOf } from '../../text/error-message.ts'
 import { rulesOf } from './firewall-rules.ts'
 import { firewallTable } from './firewall-table.ts'
 import { type Instance, readInstance } from './instance.ts'
-import { InstanceMachine, type InstanceMachinesOptions } from './instance-machine.ts'
+import { InstanceMachine, type InstanceMachinesOptions, type MachineHost } from './instance-machine.ts'
+import type { Machine } from './machine.ts'
 
 /** The machines of a lab: one for each instance that the controller stores, with the firewall rules that apply to it. */
 export class LabMachines implements InstanceProvider {
   readonly #options: InstanceMachinesOptions
-  readonly #report: (path: string, state: MachineState) => void
+  #report: (path: string, state: MachineState) => void = () => {}
   readonly #machines = new Map<string, InstanceMachine>()
 
-  constructor(options: InstanceMachinesOptions, report: (path: string, state: MachineState) => void) {
+  constructor(options: InstanceMachinesOptions) {
     this.#options = options
-    this.#report = report
   }
 
-  /** Every machine that there is, on or off, by the path of its instance. */
-  get machines(): ReadonlyMap<string, InstanceMachine> {
-    return this.#machines
+  /** Makes this the provider of a controller. */
+  readonly makeProvider: MakeProvider = (report) => {
+    this.#report = report
+    return this
+  }
+
+  /** Every machine that there is, on or off. */
+  hosts(): readonly MachineHost[] {
+    return [...this.#machines.values()].map(({ host }) => host)
+  }
+
+  /** The machine of an instance of this name, where it is on. */
+  running(name: string): Machine | undefined {
+    const found = [...this.#machines.values()].find(({ host, machine }) => host.name === name && machine.isRunning)
+    return found?.machine
   }
 
   serialOutput(path: string, start: number): SerialOutput | undefined {

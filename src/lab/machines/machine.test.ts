@@ -14,7 +14,7 @@ test('a machine has a name, files, processes and a serial port of its own, which
     name: 'my-backend',
     namespace: `my-backend-${process.pid}`,
     directory: join(base, 'my-backend'),
-    shared: [{ from: join(base, 'shared'), to: '/opt/deep/shared' }],
+    files: { shared: { '/opt/deep/shared': join(base, 'shared') }, links: { '/usr/local/bin/link': '/opt/deep' } },
   })
   const ends: MachineEnd[] = []
   const start = () => machine.start((end) => ends.push(end))
@@ -30,7 +30,7 @@ test('a machine has a name, files, processes and a serial port of its own, which
   const [own, ours] = [await out('hostname; cat /etc/hostname'), hostname()]
   assert.equal(own, 'my-backend\nmy-backend')
   assert.equal(hostname(), ours)
-  assert.equal(await out('cat /proc/1/comm; ip -o link | wc -l; cat /opt/deep/shared'), 'sh\n1\nfrom outside')
+  assert.equal(await out('cat /proc/1/comm; ip -o link | wc -l; cat /usr/local/bin/link/shared'), 'sh\n1\nfrom outside')
   assert.match(await out('echo x >/opt/deep/shared'), /Read-only file system/)
 
   // What it writes is in none of the places outside.
@@ -79,7 +79,7 @@ test('a machine that cannot be set up says why', async (t) => {
     name: 'broken',
     namespace: `broken-${process.pid}`,
     directory,
-    shared: [{ from: '/nowhere/at/all', to: '/opt/x' }],
+    files: { shared: { '/opt/x': '/nowhere/at/all' }, links: {} },
   })
   await machine.makeNetwork()
   t.after(() => machine.remove())

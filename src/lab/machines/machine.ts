@@ -1,4 +1,4 @@
-import { constants, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
+import { constants, existsSync, mkdirSync, openSync, rmSync, symlinkSync } from 'node:fs'
 import * as net from 'node:net'
 import {
   type RunOptions,
@@ -25,8 +25,13 @@ const ENVIRONMENT = [
   'LANG=C.UTF-8',
 ]
 
-/** A file or directory outside, and where a machine has it; it cannot be written there. */
-export type SharedPath = { readonly from: string; readonly to: string }
+/** What machines have besides the files of this machine, by where they have it. */
+export type MachineFiles = {
+  /** Files and directories outside; in a machine they cannot be written. */
+  readonly shared: Readonly<Record<string, string>>
+  /** What symbolic links lead to. */
+  readonly links: Readonly<Record<string, string>>
+}
 
 /** What a machine is made of. */
 export type MachineOptions = {
@@ -36,7 +41,7 @@ export type MachineOptions = {
   readonly namespace: string
   /** Where its files are while it is off, too; it is made where it does not exist. */
   readonly directory: string
-  readonly shared: readonly SharedPath[]
+  readonly files: MachineFiles
 }
 
 /** How a machine has ended. */
@@ -116,17 +121,22 @@ export class Machine {
    * @throws Error with what went wrong
    */
   async start(onEnd: (end: MachineEnd) => void): Promise<void> {
-    const { directory, shared } = this.#options
+    const { directory, files } = this.#options
+    const shared = Object.entries(files.shared)
     await this.#openConsole()
     const inside = ['sh', '-c', SET_UP_SCRIPT, 'machine', directory, this.name, INIT_SCRIPT]
     const unshare = startProgram('nsenter', [
       `--net=${this.namespacePath}`,
       ...['unshare', ...NAMESPACES, '--fork', '--kill-child', '--propagation', 'private'],
-      ...[...inside, ...shared.flatMap(({ from, to }) => [from, to])],
+      ...[...inside, ...shared.flatMap(([to, from]) => [from, to])],
     ])
     const initPid = await readPid(this.name, unshare)
     const running: Running = { initPid, unshare, isStopping: false }
     this.#running = running
+    for (const [path, target] of Object.entries(files.links)) {
+      rmSync(this.root + path, { force: true })
+      symlinkSync(target, this.root + path)
+    }
     void unshare.exited.then(({ signal }) => {
       this.#running = undefined
       if (running.isStopping) onEnd('stopped')

@@ -1,5 +1,6 @@
 import type { StoredResource } from '../../controller/store/store.ts'
 import type { RunOptions, RunResult, StartedProgram } from '../../linux/run.ts'
+import type { Machine } from './machine.ts'
 
 /** What a machine is connected by. */
 export type Fabric = {
@@ -17,14 +18,15 @@ export type Fabric = {
   detach(namespace: string): Promise<void>
 }
 
-/** The resources that an instance is made from, as they are now. */
-export type MachineMetadata = { readonly instance: StoredResource; readonly project: StoredResource }
+/** A resource as far as metadata are about it. */
+type Described = Pick<StoredResource, 'project' | 'scope' | 'name' | 'id' | 'resource'>
+
+/** The resources that a machine is described by, as they are now. */
+export type MachineMetadata = { readonly instance: Described; readonly project: Described }
 
 /** A machine that is on, for who serves it. */
 export type RunningMachine = {
   readonly name: string
-  /** The path of its instance. */
-  readonly path: string
   /** Where setns(2) finds its network. */
   readonly namespacePath: string
   /** Its root directory, as this process sees it. */
@@ -41,3 +43,21 @@ export type RunningMachine = {
 
 /** Called for each machine that is turned on, before it counts as running; what it returns is called when it has ended. */
 export type StartServices = (machine: RunningMachine) => Promise<() => Promise<void>>
+
+/** Describes a machine that is on to those who serve it. */
+export function runningMachine(
+  machine: Machine,
+  { metadata, onMetadata }: Pick<RunningMachine, 'metadata' | 'onMetadata'>,
+): RunningMachine {
+  return {
+    name: machine.name,
+    namespacePath: machine.namespacePath,
+    root: machine.root,
+    initPid: machine.initPid,
+    metadata,
+    onMetadata,
+    run: (program, args, options) => machine.run(program, args, options),
+    startOnConsole: (program, args = []) =>
+      machine.startProgram('sh', ['-c', 'exec "$@" </dev/null >/dev/console 2>&1', 'sh', program, ...args]),
+  }
+}

@@ -17,7 +17,7 @@ export class TestInstances {
   readonly lab = new Lab()
   readonly fabric: TestFabric
   readonly api: TestApi
-  machines!: LabMachines
+  readonly machines: LabMachines
   /** Machines whose services run, in the order in which they were started. */
   readonly served: RunningMachine[] = []
 
@@ -36,17 +36,12 @@ export class TestInstances {
   private constructor(lab: Lab, fabric: TestFabric, directory: string) {
     this.lab = lab
     this.fabric = fabric
-    this.api = new TestApi({
-      natPools: ['198.51.100.0/24'],
-      makeProvider: (report) => {
-        const startServices = async (machine: RunningMachine) => {
-          this.served.push(machine)
-          return async () => void this.served.splice(this.served.indexOf(machine), 1)
-        }
-        this.machines = new LabMachines({ directory, fabric, shared: [], startServices }, report)
-        return this.machines
-      },
-    })
+    const startServices = async (machine: RunningMachine) => {
+      this.served.push(machine)
+      return async () => void this.served.splice(this.served.indexOf(machine), 1)
+    }
+    this.machines = new LabMachines({ directory, fabric, files: { shared: {}, links: {} }, startServices })
+    this.api = new TestApi({ natPools: ['198.51.100.0/24'], makeProvider: this.machines.makeProvider })
   }
 
   /** Makes a change, and waits until the machines have become what it asks for. */
@@ -79,7 +74,7 @@ export class TestInstances {
 
   /** Runs a script in the machine of an instance, and returns what it prints. */
   async run(name: string, script: string): Promise<string> {
-    const machine = this.machines.machines.get(`projects/p/${ZONE}/instances/${name}`)?.machine
+    const machine = this.machines.running(name)
     assert.ok(machine !== undefined)
     const { stdout, stderr } = await machine.run('sh', ['-c', script])
     return (stdout + stderr).trim()
