@@ -25,33 +25,21 @@ function endpointOf(text: string): Endpoint {
 }
 
 /**
- * Opens a socket inside the network namespace at `namespacePath` that is bound and ready for listening.
+ * Opens a socket where this thread is, bound and ready for listening.
  *
  * @throws SystemCallError when the endpoint cannot be bound
  */
-function bindInNamespace(namespacePath: string, endpointText: string): number {
+export function bindHere(endpointText: string): number {
   const { address, port } = endpointOf(endpointText)
-  // server.listen() opens its socket only after an asynchronous look-up, even for an address: too late.
-  return runInNamespace(namespacePath, () => {
-    const opened = checked('socket', openStream(address.family))
-    try {
-      checked('setsockopt', setReuseAddress(opened))
-      checked(`Listening on "${endpointText}"`, bindTo(opened, address, port))
-      return opened
-    } catch (error) {
-      close(opened)
-      throw error
-    }
-  })
-}
-
-/** Has a server of any kind listen inside the network namespace at `namespacePath`. Rejects as {@link bindInNamespace} throws. */
-export async function listenThere(server: net.Server, namespacePath: string, endpointText: string): Promise<void> {
-  const fd = bindInNamespace(namespacePath, endpointText)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ fd }, resolve)
-  })
+  const opened = checked('socket', openStream(address.family))
+  try {
+    checked('setsockopt', setReuseAddress(opened))
+    checked(`Listening on "${endpointText}"`, bindTo(opened, address, port))
+    return opened
+  } catch (error) {
+    close(opened)
+    throw error
+  }
 }
 
 /**
@@ -64,8 +52,13 @@ export async function listenInNamespace(
   endpointText: string,
   onConnection: (socket: net.Socket) => void,
 ): Promise<net.Server> {
+  // server.listen() opens its socket only after an asynchronous look-up, even for an address: too late.
+  const fd = runInNamespace(namespacePath, () => bindHere(endpointText))
   const server = net.createServer({ allowHalfOpen: true }, onConnection)
-  await listenThere(server, namespacePath, endpointText)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ fd }, resolve)
+  })
   return server
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import { listenThere } from '../sockets.ts'
+import { listenInside } from '../listen-inside.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { GoogleIdentity } from './authority.ts'
 import type { Buckets } from './buckets.ts'
@@ -57,8 +57,10 @@ export class GoogleDoor {
     const door = new GoogleDoor(options)
     const [ipv4, ipv6] = door.#servers
     try {
-      await listenThere(ipv4, options.namespacePath, `${GOOGLE_IPV4}:443`)
-      await listenThere(ipv6, options.namespacePath, `[${GOOGLE_IPV6}]:443`)
+      await listenInside(options.namespacePath, [
+        [ipv4, `${GOOGLE_IPV4}:443`],
+        [ipv6, `[${GOOGLE_IPV6}]:443`],
+      ])
     } catch (error) {
       await door.close()
       throw error

@@ -1,6 +1,6 @@
 import type { Cidr } from '../../address/cidr.ts'
 import { runChecked } from '../../linux/run.ts'
-import { listenThere } from '../sockets.ts'
+import { listenInside } from '../listen-inside.ts'
 import type { MetadataResources } from './metadata-resources.ts'
 import { MetadataServer, type Tokens } from './metadata-server.ts'
 
@@ -35,7 +35,7 @@ export async function startMetadataServer(
   // The address is one of the machine itself: no route leads to it, and no other machine reaches it.
   const add = ['ip', 'address', 'replace', `${METADATA_ADDRESS}/32`, 'dev', 'lo', 'scope', 'link']
   await runChecked('nsenter', [`--net=${namespacePath}`, '--', ...add])
-  await listenThere(server.http, namespacePath, `${METADATA_ADDRESS}:${PORT}`)
+  await listenInside(namespacePath, [[server.http, `${METADATA_ADDRESS}:${PORT}`]])
   const unfollow = machine.onMetadata(() => server.changed())
   return async () => {
     unfollow()
