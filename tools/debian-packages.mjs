@@ -114,6 +114,25 @@ const packages = [
     reason: 'the other protocol of the same app',
     isPresent: () => existsSync('/usr/lib/dovecot/pop3'),
   },
+  {
+    name: 'iperf3',
+    since: 'test:full',
+    reason: 'the app of the startup script',
+    isPresent: () => hasCommand('iperf3'),
+  },
+  {
+    name: 'ulogd2',
+    since: 'test:full',
+    reason: 'ulogd: the log of new connections in a namespace',
+    isPresent: () => hasCommand('ulogd'),
+  },
+  {
+    name: 'shellcheck',
+    since: 'test:full',
+    reason: 'what is wrong with the startup script',
+    isPresent: () => hasCommand('shellcheck'),
+    isOptional: true,
+  },
   { name: 'curl', since: 'test:full', reason: 'a client that sends headers', isPresent: () => hasCommand('curl') },
   ...[
     { name: 'ansible', holds: 'ansible_collections/google/cloud' },
