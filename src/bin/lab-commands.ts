@@ -12,6 +12,7 @@ import {
   parseLabShell,
   parseLabStatus,
 } from '../cli/lab.ts'
+import { machineEnvironment } from '../lab/google/machine-files.ts'
 import { CONTROL_SOCKET, hostPath } from '../lab/process/control.ts'
 import { endLab } from '../lab/process/end-lab.ts'
 import { enterCommand } from '../lab/process/enter-lab.ts'
@@ -141,6 +142,7 @@ async function enter({ name, host, command }: LabCommand, user: LabUser, program
     LANG: process.env['LANG'] ?? 'C.UTF-8',
     // The node and the program that the lab itself runs with.
     PATH: [dirname(process.execPath), dirname(program), SYSTEM_PATH].join(':'),
+    ...machineEnvironment,
   }
   const shell = ['sh', '-c', 'exec "$(command -v bash || echo sh)" -i']
   const words = enterCommand(

@@ -10,18 +10,24 @@ import type { MakeProvider } from '../controller/model/world.ts'
 import { ClientMachine } from '../lab/machines/client-machine.ts'
 import { LabMachines } from '../lab/machines/lab-machines.ts'
 import type { Machine, MachineFiles } from '../lab/machines/machine.ts'
+import type { StartServices } from '../lab/machines/running-machine.ts'
+import { clientInstance } from '../lab/metadata/metadata-resources.ts'
 import { CONTROL_SOCKET, startControl } from '../lab/process/control.ts'
 import type { LabNews, LabOrder, LabStatus } from '../lab/process/lab-status.ts'
 import { LIFELINE, OUTSIDE_DIRECTORY } from '../lab/process/namespaces.ts'
 import { namespacePath } from '../lab/world/ip-commands.ts'
 import { CLIENTS, GLOBAL_POOLS, NAT_POOLS } from '../lab/world/places.ts'
 import { World } from '../lab/world/world.ts'
+import { askAdmin } from '../telemetry/ask-admin.ts'
 import { type Log, openLog } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
 import { edgeTls } from './edge-tls.ts'
+import { startLabGoogle } from './lab-google.ts'
 
 const PROJECT = 'truepeer'
+const PROJECT_PATH = `/compute/v1/projects/${PROJECT}`
 const STATE = '/run/truepeer'
+const DATA_DIRECTORY = `${STATE}/controller`
 const CONTROLLER_SOCKET_INSIDE = '/run/truepeer/controller.sock'
 const CONTROLLER_SOCKET = `${OUTSIDE_DIRECTORY}/controller.sock`
 const CHECKOUT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -41,14 +47,21 @@ const CHANNEL_FD = 3
 async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
   const world = new World()
   await world.build()
+  const startServices = await startLabGoogle({
+    fabric: world.fabric,
+    directory: `${STATE}/google`,
+    dataDirectory: DATA_DIRECTORY,
+    controllerSocket: CONTROLLER_SOCKET,
+    bucketsDirectory: `${CHECKOUT}buckets`,
+  })
   const machines = new LabMachines({
     directory: `${STATE}/machines`,
     fabric: world.fabric,
     files: FILES,
-    startServices: async () => async () => {},
+    startServices,
   })
   const controller = await startLabController(order.port, machines.makeProvider, log)
-  const clients = await startClients()
+  const clients = await startClients(startServices)
   await world.startEdges({
     program: PROGRAM,
     controller: `unix:${CONTROLLER_SOCKET}`,
@@ -74,19 +87,18 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
 }
 
 /** Turns the clients on, which are on the network already. */
-async function startClients(): Promise<readonly Machine[]> {
-  const project = { project: PROJECT, scope: 'global', name: PROJECT, id: '0', resource: {} }
+async function startClients(startServices: StartServices): Promise<readonly Machine[]> {
+  const { id } = JSON.parse(await askAdmin({ kind: 'unix', path: CONTROLLER_SOCKET }, 'GET', PROJECT_PATH))
+  const project = { project: PROJECT, scope: 'global', name: PROJECT, id: String(id), resource: {} }
   return await Promise.all(
-    CLIENTS.map(async ({ name }) => {
-      const directory = `${STATE}/machines/${name}`
-      const metadata = { instance: { ...project, name }, project }
+    CLIENTS.map(async ({ name, region }) => {
       const client = new ClientMachine({
         name,
         namespace: name,
-        directory,
+        directory: `${STATE}/machines/${name}`,
         files: FILES,
-        metadata,
-        startServices: async () => async () => {},
+        metadata: { instance: clientInstance(name, `${region}-b`, project), project },
+        startServices,
       })
       await client.start()
       return client.machine
@@ -103,7 +115,7 @@ async function startLabController(port: number, makeProvider: MakeProvider, log:
   }
   const start = (number: number): Promise<Controller> =>
     startController({
-      directory: `${STATE}/controller`,
+      directory: DATA_DIRECTORY,
       creates: true,
       addresses: [
         { kind: 'tcp', endpoint: endpointAt(number) },

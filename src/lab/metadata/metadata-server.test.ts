@@ -77,7 +77,7 @@ test('a token is made for the scopes of the account, or for those of them that a
   const narrow = await ask(`${at}/token?scopes=${logging},${everything}`)
   assert.match(JSON.parse(narrow.body).access_token, / for https:[^,]*logging.write$/)
   const identity = await ask(`${at}/identity?audience=x`)
-  assert.equal(identity.status, 501)
+  assert.equal(identity.status, 404)
   assert.match(identity.body, /Identity tokens are not available/)
 })
 

@@ -85,7 +85,8 @@ export class MetadataServer {
     const [path, query] = url.split('?')
     const node = this.#nodeAt(asked.path)
     if (node === undefined || (asked.hasSlash && node.kind !== 'directory')) return refuse(response, notFound(path))
-    if (node.kind === 'identity') return refuse(response, { status: 501, message: NO_IDENTITY })
+    // gcloud asks for one each time, and goes on without where there is none.
+    if (node.kind === 'identity') return refuse(response, { status: 404, message: NO_IDENTITY })
     if (node.kind === 'directory' && !asked.hasSlash && !asked.isRecursive) {
       const location = `${path}/${query === undefined ? '' : `?${query}`}`
       response.setHeader('Location', location)

@@ -1,0 +1,49 @@
+// Google inside a lab: one door for its names, and for each machine the files by which it finds that, and a metadata server.
+import { parseCidr } from '../address/cidr.ts'
+import { createToken, revokeToken } from '../controller/store/tokens.ts'
+import { AccessTokens } from '../lab/google/access-tokens.ts'
+import { makeGoogleIdentity } from '../lab/google/authority.ts'
+import { Buckets } from '../lab/google/buckets.ts'
+import { GoogleDoor } from '../lab/google/google-door.ts'
+import { GOOGLE_IPV4, GOOGLE_IPV6 } from '../lab/google/google-names.ts'
+import { placeFiles } from '../lab/google/machine-files.ts'
+import type { StartServices } from '../lab/machines/running-machine.ts'
+import { METADATA_ADDRESS, startMetadataServer } from '../lab/metadata/start-metadata-server.ts'
+import type { Fabric } from '../lab/world/fabric.ts'
+import { addNamespaces, namespacePath } from '../lab/world/ip-commands.ts'
+import { REGIONS } from '../lab/world/places.ts'
+
+const HOST = 'google'
+
+/** Where things of a lab are. */
+export type LabGoogleOptions = {
+  readonly fabric: Pick<Fabric, 'attach'>
+  /** For files of its own. */
+  readonly directory: string
+  /** That of the controller's store. */
+  readonly dataDirectory: string
+  readonly controllerSocket: string
+  /** The buckets that come with the program. */
+  readonly bucketsDirectory: string
+}
+
+/** Opens the door, which works once the controller does. @returns what every machine gets, so that it finds Google */
+export async function startLabGoogle(options: LabGoogleOptions): Promise<StartServices> {
+  const { fabric, directory, dataDirectory, controllerSocket, bucketsDirectory } = options
+  const identity = await makeGoogleIdentity(`${directory}/authority`)
+  await addNamespaces([HOST])
+  await fabric.attach({ namespace: HOST, region: REGIONS[0].name, internal: [GOOGLE_IPV4, GOOGLE_IPV6], external: [] })
+  const keeper = {
+    create: (account: Parameters<typeof createToken>[1]) => createToken(dataDirectory, account),
+    // A token is tp_ID_SECRET.
+    revoke: (token: string) => void revokeToken(dataDirectory, token.split('_')[1]),
+  }
+  const tokens = new AccessTokens(keeper, () => performance.now())
+  const buckets = new Buckets([bucketsDirectory, `${directory}/buckets`])
+  await GoogleDoor.open({ namespacePath: namespacePath(HOST), identity, controllerSocket, buckets, tokens })
+  const subnets = REGIONS.flatMap(({ subnet }) => parseCidr(subnet) ?? [])
+  return async (machine) => {
+    await placeFiles(machine, identity, METADATA_ADDRESS)
+    return await startMetadataServer(machine, { subnets, tokens })
+  }
+}
