@@ -11,6 +11,7 @@ import { ClientMachine } from '../lab/machines/client-machine.ts'
 import { LabMachines } from '../lab/machines/lab-machines.ts'
 import type { Machine, MachineFiles } from '../lab/machines/machine.ts'
 import type { StartServices } from '../lab/machines/running-machine.ts'
+import { makeSkeleton } from '../lab/machines/skeleton.ts'
 import { clientInstance } from '../lab/metadata/metadata-resources.ts'
 import { CONTROL_SOCKET, startControl } from '../lab/process/control.ts'
 import type { LabNews, LabOrder, LabStatus } from '../lab/process/lab-status.ts'
@@ -33,7 +34,7 @@ const CONTROLLER_SOCKET = `${OUTSIDE_DIRECTORY}/controller.sock`
 const CHECKOUT = fileURLToPath(new URL('../../..', import.meta.url))
 const PROGRAM = `${CHECKOUT}bin/truepeer`
 /** Where machines have what is outside, wherever that is: the program, its node, and the API. */
-const FILES: MachineFiles = {
+const FILES: Omit<MachineFiles, 'skeleton'> = {
   shared: {
     '/opt/truepeer': CHECKOUT,
     '/usr/local/bin/node': process.execPath,
@@ -46,7 +47,8 @@ const CHANNEL_FD = 3
 
 async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
   const world = new World()
-  await world.build()
+  const [skeleton] = await Promise.all([makeSkeleton(`${STATE}/skeleton`), world.build()])
+  const files = { ...FILES, skeleton }
   const startServices = await startLabGoogle({
     fabric: world.fabric,
     directory: `${STATE}/google`,
@@ -57,11 +59,11 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
   const machines = new LabMachines({
     directory: `${STATE}/machines`,
     fabric: world.fabric,
-    files: FILES,
+    files,
     startServices,
   })
   const controller = await startLabController(order.port, machines.makeProvider, log)
-  const clients = await startClients(startServices)
+  const clients = await startClients(files, startServices)
   await world.startEdges({
     program: PROGRAM,
     controller: `unix:${CONTROLLER_SOCKET}`,
@@ -87,7 +89,7 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
 }
 
 /** Turns the clients on, which are on the network already. */
-async function startClients(startServices: StartServices): Promise<readonly Machine[]> {
+async function startClients(files: MachineFiles, startServices: StartServices): Promise<readonly Machine[]> {
   const { id } = JSON.parse(await askAdmin({ kind: 'unix', path: CONTROLLER_SOCKET }, 'GET', PROJECT_PATH))
   const project = { project: PROJECT, scope: 'global', name: PROJECT, id: String(id), resource: {} }
   return await Promise.all(
@@ -96,7 +98,7 @@ async function startClients(startServices: StartServices): Promise<readonly Mach
         name,
         namespace: name,
         directory: `${STATE}/machines/${name}`,
-        files: FILES,
+        files,
         metadata: { instance: clientInstance(name, `${region}-b`, project), project },
         startServices,
       })

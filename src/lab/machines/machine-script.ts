@@ -1,15 +1,17 @@
 /**
  * What runs inside new mount, PID, UTS and IPC namespaces, in the network namespace of a machine, until the machine has
- * its files: the directory of the machine, its name, then pairs of what it shares with the lab and where it has that.
- * Prints the PID of the machine's first process, as the lab sees it, and becomes that.
+ * its files: the directory of the machine, its name, the script of its first process, the skeleton or nothing, then pairs
+ * of what it shares with the lab and where it has that. It becomes the first process of the machine, which prints its PID,
+ * as the lab sees it.
  *
- * Each directory below `/` is an overlay of the machine that all of this runs on, so that what is written stays inside.
+ * Each directory below `/` is an overlay over that of this machine, so that what is written stays inside. In a user
+ * namespace a skeleton is between them (skeleton.ts).
  */
 export const SET_UP_SCRIPT = `
 set -e
 umask 022
-directory=$1 name=$2 init=$3
-shift 3
+directory=$1 name=$2 init=$3 skeleton=$4
+shift 4
 # This /proc is still the one outside.
 read -r pid _ </proc/self/stat
 cd "$directory"
@@ -28,9 +30,22 @@ for top in /*; do
   if [ -L "$top" ]; then
     [ -L "$own" ] || cp -P "$top" "$own"
   elif [ -d "$top" ]; then
-    layers=$directory/layers/$own
+    layers=$directory/layers/$own lower=$top options=nodev
     mkdir -p "$own" "$layers/upper" "$layers/work"
-    mount -t overlay -o "nodev,lowerdir=$top,upperdir=$layers/upper,workdir=$layers/work" overlay "$own"
+    if [ -n "$skeleton" ]; then
+      options=nodev,userxattr
+      [ ! -d "$skeleton/$own" ] || lower=$skeleton/$own:$top
+      # All of it was copied.
+      [ "$own" != etc ] || lower=$skeleton/etc
+    fi
+    if ! mount -t overlay -o "$options,lowerdir=$lower,upperdir=$layers/upper,workdir=$layers/work" overlay "$own" 2>errors
+    then
+      # A directory with mounts below it cannot be under an overlay of a user namespace.
+      [ -n "$skeleton" ] || { cat errors >&2; exit 1; }
+      mount --rbind "$top" "$own"
+    elif $isNew && [ -s "$skeleton/hidden-$own" ]; then
+      (cd "$own" && xargs -0 -n 1 mkdir -p -m 700 <"$skeleton/hidden-$own")
+    fi
   fi
 done
 
@@ -39,7 +54,7 @@ mount -t proc -o nosuid,nodev,noexec proc proc
 mount --bind proc/sys proc/sys
 mount --bind proc/sys/net proc/sys/net
 mount -o remount,bind,ro proc/sys
-mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys
+mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys 2>/dev/null || mount --rbind /sys sys
 if [ -e sys/class/dmi/id/product_name ]; then
   # By this Google's guest software knows where it is.
   echo 'Google Compute Engine' >"$directory/product_name"
@@ -56,7 +71,9 @@ for device in null zero full random urandom tty net/tun fuse; do
 done
 mkdir dev/pts
 mkdir -m 1777 dev/shm
-mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts dev/pts
+terminals=newinstance,ptmxmode=0666,mode=0620
+# The group of terminals is not in every user namespace.
+mount -t devpts -o "$terminals,gid=5" devpts dev/pts 2>/dev/null || mount -t devpts -o "$terminals" devpts dev/pts
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 ln -s fd/0 dev/stdin
@@ -74,7 +91,10 @@ while [ $# -gt 0 ]; do
     : >".$2"
   fi
   mount --rbind "$1" ".$2"
-  mount -o remount,bind,ro ".$2"
+  # In a user namespace a mount keeps the restrictions that it has outside, and they have to be named.
+  for restrictions in '' ,nosuid,nodev ,nosuid,nodev,noexec; do
+    ! mount -o "remount,bind,ro$restrictions" ".$2" 2>/dev/null || break
+  done
   shift 2
 done
 
@@ -96,8 +116,7 @@ pivot_root . run/outside
 cd /
 umount -l /run/outside
 rmdir /run/outside
-echo "$pid"
-exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -c "$init" init "$name"
+exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -c "$init" init "$name" "$pid"
 `
 
 /**
@@ -105,8 +124,9 @@ exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HO
  * gives all others five seconds, and with its own end the kernel kills who is left.
  */
 export const INIT_SCRIPT = `
-exec </dev/null >/dev/console 2>&1
 trap 'isStopping=true' TERM
+echo "$2"
+exec </dev/null >/dev/console 2>&1
 echo "$1 has started"
 while [ -z "$isStopping" ]; do
   sleep 2147483647 &

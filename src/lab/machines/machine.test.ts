@@ -1,20 +1,28 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { hostname, tmpdir } from 'node:os'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { eventually } from '../../../test/rig/eventually.ts'
 import { Machine, type MachineEnd } from './machine.ts'
+import { makeSkeleton } from './skeleton.ts'
+
+// As in a lab, what machines write is in memory.
+const base = mkdtempSync('/run/truepeer-machine-')
+after(() => rmSync(base, { recursive: true, force: true }))
+const skeleton = await makeSkeleton(join(base, 'skeleton'))
 
 test('a machine has a name, files, processes and a serial port of its own, which stay while it is off', async (t) => {
-  const base = mkdtempSync(join(tmpdir(), 'truepeer-machine-'))
-  t.after(() => rmSync(base, { recursive: true, force: true }))
   writeFileSync(join(base, 'shared'), 'from outside')
   const machine = new Machine({
     name: 'my-backend',
     namespace: `my-backend-${process.pid}`,
     directory: join(base, 'my-backend'),
-    files: { shared: { '/opt/deep/shared': join(base, 'shared') }, links: { '/usr/local/bin/link': '/opt/deep' } },
+    files: {
+      shared: { '/opt/deep/shared': join(base, 'shared') },
+      links: { '/usr/local/bin/link': '/opt/deep' },
+      skeleton,
+    },
   })
   const ends: MachineEnd[] = []
   const start = () => machine.start((end) => ends.push(end))
@@ -74,12 +82,15 @@ test('a machine has a name, files, processes and a serial port of its own, which
 })
 
 test('a machine that cannot be set up says why', async (t) => {
-  const directory = mkdtempSync(join(tmpdir(), 'truepeer-machine-'))
   const machine = new Machine({
     name: 'broken',
     namespace: `broken-${process.pid}`,
-    directory,
-    files: { shared: { '/opt/x': '/nowhere/at/all' }, links: {} },
+    directory: join(base, 'broken'),
+    files: {
+      shared: { '/opt/x': '/nowhere/at/all' },
+      links: {},
+      skeleton,
+    },
   })
   await machine.makeNetwork()
   t.after(() => machine.remove())

@@ -15,6 +15,17 @@ const SET_UP_MS_MAX = 30_000
 /** Init gives the others five seconds. */
 const STOP_MS_MAX = 10_000
 const NAMESPACES_DIRECTORY = '/run/netns'
+/**
+ * As `ip netns add` does it, but for the way back to the network that it came from, which it may not go in a user
+ * namespace.
+ */
+const MAKE_NETWORK = `
+cd /
+mount --make-rshared "$1" 2>/dev/null || { mount --bind "$1" "$1" && mount --make-rshared "$1"; }
+set -C
+: >"$1/$2"
+unshare --net="$1/$2" true
+`
 /** The namespaces of a machine beside that of its network. */
 const NAMESPACES = ['--mount', '--pid', '--uts', '--ipc']
 const ENVIRONMENT = [
@@ -31,6 +42,8 @@ export type MachineFiles = {
   readonly shared: Readonly<Record<string, string>>
   /** What symbolic links lead to. */
   readonly links: Readonly<Record<string, string>>
+  /** Of `makeSkeleton`. */
+  readonly skeleton: string | undefined
 }
 
 /** What a machine is made of. */
@@ -106,7 +119,16 @@ export class Machine {
 
   /** Makes its network, with nothing but a loopback interface. */
   async makeNetwork(): Promise<void> {
-    await runChecked('ip', ['netns', 'add', this.namespace])
+    mkdirSync(NAMESPACES_DIRECTORY, { recursive: true })
+    await runChecked('flock', [
+      NAMESPACES_DIRECTORY,
+      'sh',
+      '-ec',
+      MAKE_NETWORK,
+      'sh',
+      NAMESPACES_DIRECTORY,
+      this.namespace,
+    ])
   }
 
   /** Removes its network, with all links and rules in it; what is not there does no harm. */
@@ -124,7 +146,7 @@ export class Machine {
     const { directory, files } = this.#options
     const shared = Object.entries(files.shared)
     await this.#openConsole()
-    const inside = ['sh', '-c', SET_UP_SCRIPT, 'machine', directory, this.name, INIT_SCRIPT]
+    const inside = ['sh', '-c', SET_UP_SCRIPT, 'machine', directory, this.name, INIT_SCRIPT, files.skeleton ?? '']
     const unshare = startProgram('nsenter', [
       `--net=${this.namespacePath}`,
       ...['unshare', ...NAMESPACES, '--fork', '--kill-child', '--propagation', 'private'],

@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Mapping } from '../../compute/json-value.ts'
 import { TestApi } from '../../controller/api/test-api.ts'
 import { Lab } from '../lab.ts'
+import type { InstanceMachinesOptions } from './instance-machine.ts'
 import { LabMachines } from './lab-machines.ts'
 import type { RunningMachine } from './running-machine.ts'
+import { makeSkeleton } from './skeleton.ts'
 import { TestFabric } from './test-fabric.ts'
 
 const ZONE = 'zones/us-central1-b'
 
 /** An API whose instances are machines on the network of a test. */
 export class TestInstances {
-  readonly lab = new Lab()
+  readonly lab: Lab
   readonly fabric: TestFabric
   readonly api: TestApi
   readonly machines: LabMachines
@@ -22,9 +23,10 @@ export class TestInstances {
   readonly served: RunningMachine[] = []
 
   static async make(t: TestContext): Promise<TestInstances> {
-    const directory = mkdtempSync(join(tmpdir(), 'truepeer-instances-'))
+    const directory = mkdtempSync('/run/truepeer-instances-')
     const lab = new Lab()
-    const instances = new TestInstances(lab, await TestFabric.make(lab), directory)
+    const files = { shared: {}, links: {}, skeleton: await makeSkeleton(join(directory, 'skeleton')) }
+    const instances = new TestInstances(lab, { directory, files, fabric: await TestFabric.make(lab) })
     t.after(async () => {
       await instances.#close()
       await lab.close()
@@ -33,14 +35,17 @@ export class TestInstances {
     return instances
   }
 
-  private constructor(lab: Lab, fabric: TestFabric, directory: string) {
+  private constructor(
+    lab: Lab,
+    options: Omit<InstanceMachinesOptions, 'startServices'> & { readonly fabric: TestFabric },
+  ) {
     this.lab = lab
-    this.fabric = fabric
+    this.fabric = options.fabric
     const startServices = async (machine: RunningMachine) => {
       this.served.push(machine)
       return async () => void this.served.splice(this.served.indexOf(machine), 1)
     }
-    this.machines = new LabMachines({ directory, fabric, files: { shared: {}, links: {} }, startServices })
+    this.machines = new LabMachines({ ...options, startServices })
     this.api = new TestApi({ natPools: ['198.51.100.0/24'], makeProvider: this.machines.makeProvider })
   }
 
