@@ -6,6 +6,7 @@ import type { CommandName } from '../cli/help.ts'
 import {
   formatLab,
   formatLabEnv,
+  LAB_DEFAULT,
   type LabCommand,
   parseLab,
   parseLabExec,
@@ -94,7 +95,7 @@ async function upOrThere(name: string, user: LabUser): Promise<LabStatus> {
 async function up(directory: LabDirectory, user: LabUser, port: number): Promise<LabStatus> {
   const isRoot = user.uid === 0
   await requireLab({ uid: user.uid, userName: userInfo().username, path: process.env['PATH'] ?? '' })
-  if (!makeLabDirectory(directory, user.uid)) {
+  if (!makeLabDirectory(directory)) {
     throw new Error(`Somebody else has just started the lab "${directory.name}"; "lab status" shows it`)
   }
   const command = [process.execPath, '--enable-source-maps', LAB_PROCESS]
@@ -119,7 +120,8 @@ function runningLab(name: string, user: LabUser, program: string) {
   if (found.kind === 'left') removeLabDirectory(directory)
   const others = labNames(user).filter((other) => other !== name)
   const running = others.length === 0 ? '' : `; there is ${others.map((other) => `"${other}"`).join(', ')} (--name)`
-  throw new Error(`There is no lab "${name}"${running}; start it with "${program} lab up"`)
+  const flag = name === LAB_DEFAULT ? '' : ` --name ${name}`
+  throw new Error(`There is no lab "${name}"${running}; start it with "${program} lab up${flag}"`)
 }
 
 async function statusOf(directory: LabDirectory): Promise<LabStatus> {

@@ -6,9 +6,10 @@ import { parseResourceName } from './values.ts'
 /** The control socket below the longest directory is still a path that a UNIX socket takes. */
 const NAME_LENGTH_MAX = 40
 
-const NAME_DEFAULT = 'lab'
+/** The lab of whoever has only one. */
+export const LAB_DEFAULT = 'lab'
 
-const name = valueFlag('name', 'LAB', 'The name of the lab, where there are several', parseLabName, NAME_DEFAULT)
+const name = valueFlag('name', 'LAB', 'The name of the lab, where there are several', parseLabName, LAB_DEFAULT)
 
 /** The flags of most of `truepeer lab`. */
 export const labFlags = { name } as const
@@ -65,7 +66,7 @@ function parseHost(text: string): string {
 /** The hosts of a lab as an aligned table, and what can be typed next. @param program how the user calls the program */
 export function formatLab({ name, url, project, pools, noLatency, hosts }: LabStatus, program: string): string {
   const rows = hosts.map((host) => [host.name, host.kind, host.region, host.addresses.join(' '), host.state])
-  const flag = name === NAME_DEFAULT ? '' : ` --name ${name}`
+  const flag = name === LAB_DEFAULT ? '' : ` --name ${name}`
   const lab = (action: string): string => `${program} lab ${action}${flag}`
   return [
     table(['HOST', 'KIND', 'REGION', 'ADDRESSES', 'STATE'], rows),

@@ -1,9 +1,13 @@
 import { spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
-import { ProgramError } from './run.ts'
+import { killSession, ProgramError } from './run.ts'
 
 /** A program that goes on when this process ends, and the way to speak with it until then: its descriptor 3. */
-export type DetachedProgram = { readonly pid: number; readonly channel: Duplex }
+export type DetachedProgram = {
+  readonly channel: Duplex
+  /** Kills it, and all that it has started in its session. */
+  readonly killAll: () => void
+}
 
 /**
  * Starts a program in a session of its own, for more than the life of this process. It has no input, `/` as its working
@@ -17,5 +21,5 @@ export function startDetached(program: string, args: readonly string[], outputFd
   const { pid } = child
   if (pid === undefined) throw new ProgramError(program, args, 'cannot be started; is it installed?')
   child.unref()
-  return { pid, channel: child.stdio[3] as Duplex }
+  return { channel: child.stdio[3] as Duplex, killAll: () => killSession(pid) }
 }

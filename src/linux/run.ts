@@ -152,7 +152,8 @@ export async function runInForeground(program: string, args: readonly string[]):
   return await exitOf(child)
 }
 
-function killSession(pid: number): void {
+/** Kills a program that leads a session, and everything that is in its process group. */
+export function killSession(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL')
   } catch {

@@ -17,6 +17,9 @@ export type LiveController = {
   ask(method: string, path: string, body?: unknown): Promise<Answer>
 }
 
+/** Whatever answers as a controller does. */
+export type Asked = Pick<LiveController, 'ask'>
+
 export const PROJECT = '/compute/v1/projects/truepeer'
 export const TEST_ZONE = 'us-central1-b'
 
@@ -51,7 +54,13 @@ export function startFollowingEdge(
   return startTruepeer(host, 'edge', [...follows, ...args], { ready: /following the controller/, ...options })
 }
 
-async function askController(socketPath: string, method: string, path: string, document?: unknown): Promise<Answer> {
+/** Asks a controller at its UNIX socket. */
+export async function askController(
+  socketPath: string,
+  method: string,
+  path: string,
+  document?: unknown,
+): Promise<Answer> {
   const { status, body } = await askSocket(socketPath, method, path, document)
   return { status, body: body === '' ? undefined : (JSON.parse(body) as unknown) }
 }
@@ -79,16 +88,23 @@ export async function edgeIsAt(controller: LiveController, isThere: (edge: EdgeI
 }
 
 /** Sends a change, and holds that its operation is done without an error. */
-export async function change(controller: LiveController, method: string, path: string, body?: unknown): Promise<void> {
+export async function change(controller: Asked, method: string, path: string, body?: unknown): Promise<void> {
   const answer = await controller.ask(method, `${PROJECT}/${path}`, body)
-  const operation = answer.body as { readonly status?: string; readonly error?: unknown }
   assert.equal(answer.status, 200, `${method} ${path}: ${JSON.stringify(answer.body)}`)
-  assert.equal(operation.status, 'DONE', JSON.stringify(operation))
+  let operation = answer.body as Operation
+  // Whoever makes machines takes its time.
+  await eventually(`${method} ${path} is done`, async () => {
+    if (operation.status === 'DONE') return true
+    operation = (await controller.ask('GET', new URL(operation.selfLink).pathname)).body as Operation
+    return false
+  })
   assert.equal(operation.error, undefined, JSON.stringify(operation))
 }
 
+type Operation = { readonly status?: string; readonly selfLink: string; readonly error?: unknown }
+
 /** Inserts all behind a forwarding rule: one instance with this address and port, which is checked every second. */
-export async function insertChain(controller: LiveController, address: string, port: number): Promise<void> {
+export async function insertChain(controller: Asked, address: string, port: number): Promise<void> {
   const zone = `zones/${TEST_ZONE}`
   const tcp = { type: 'TCP', tcpHealthCheck: { portSpecification: 'USE_SERVING_PORT' } }
   await change(controller, 'POST', 'global/healthChecks', { name: 'check', checkIntervalSec: 1, timeoutSec: 1, ...tcp })
@@ -118,7 +134,7 @@ export async function insertChain(controller: LiveController, address: string, p
 
 /** Inserts a forwarding rule to what {@link insertChain} has made, or to another target proxy. */
 export async function insertRule(
-  controller: LiveController,
+  controller: Asked,
   name: string,
   address: string,
   port: number,

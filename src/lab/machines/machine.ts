@@ -8,24 +8,13 @@ import {
   type StartedProgram,
   startProgram,
 } from '../../linux/run.ts'
+import { addNamespaces, namespacePath } from '../network-namespaces.ts'
 import { INIT_SCRIPT, SET_UP_SCRIPT } from './machine-script.ts'
 import { SerialOutput } from './serial-output.ts'
 
 const SET_UP_MS_MAX = 30_000
 /** Init gives the others five seconds. */
 const STOP_MS_MAX = 10_000
-const NAMESPACES_DIRECTORY = '/run/netns'
-/**
- * As `ip netns add` does it, but for the way back to the network that it came from, which it may not go in a user
- * namespace.
- */
-const MAKE_NETWORK = `
-cd /
-mount --make-rshared "$1" 2>/dev/null || { mount --bind "$1" "$1" && mount --make-rshared "$1"; }
-set -C
-: >"$1/$2"
-unshare --net="$1/$2" true
-`
 /** The namespaces of a machine beside that of its network. */
 const NAMESPACES = ['--mount', '--pid', '--uts', '--ipc']
 const ENVIRONMENT = [
@@ -92,7 +81,7 @@ export class Machine {
 
   /** Where setns(2) finds its network. */
   get namespacePath(): string {
-    return `${NAMESPACES_DIRECTORY}/${this.namespace}`
+    return namespacePath(this.namespace)
   }
 
   get isRunning(): boolean {
@@ -119,16 +108,7 @@ export class Machine {
 
   /** Makes its network, with nothing but a loopback interface. */
   async makeNetwork(): Promise<void> {
-    mkdirSync(NAMESPACES_DIRECTORY, { recursive: true })
-    await runChecked('flock', [
-      NAMESPACES_DIRECTORY,
-      'sh',
-      '-ec',
-      MAKE_NETWORK,
-      'sh',
-      NAMESPACES_DIRECTORY,
-      this.namespace,
-    ])
+    await addNamespaces([this.namespace])
   }
 
   /** Removes its network, with all links and rules in it; what is not there does no harm. */

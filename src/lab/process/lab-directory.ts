@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Whose labs they are. */
@@ -12,7 +12,13 @@ export type LabUser = {
  * Where a lab is seen from outside: its directory is `path` below `base`, and holds the controller's socket, the control
  * socket and the log. Whatever else a lab writes is in file systems of its own.
  */
-export type LabDirectory = { readonly name: string; readonly base: string; readonly path: string }
+export type LabDirectory = {
+  readonly name: string
+  /** Of its owner. */
+  readonly uid: number
+  readonly base: string
+  readonly path: string
+}
 
 /** A directory that somebody is making has no process yet; from when on it counts as left behind. */
 const STARTING_MS_MAX = 10_000
@@ -22,7 +28,7 @@ const START_TIME_AT = 19
 /** Names the directory of a lab. */
 export function labDirectory(name: string, user: LabUser): LabDirectory {
   const base = baseOf(user)
-  return { name, base, path: join(base, labsOf(user), name) }
+  return { name, uid: user.uid, base, path: join(base, labsOf(user), name) }
 }
 
 /** The labs of this user that have a directory, by name. */
@@ -50,11 +56,11 @@ function labsOf({ uid, runtimeDirectory }: LabUser): string {
  * @returns false: there is one already
  * @throws Error of mkdir(2), or that somebody else has a directory in the way
  */
-export function makeLabDirectory({ path }: LabDirectory, uid: number): boolean {
+export function makeLabDirectory({ uid, path }: LabDirectory): boolean {
   const labs = join(path, '..')
   for (const parent of [join(labs, '..'), labs]) {
     mkdirSync(parent, { recursive: true, mode: 0o700 })
-    const { uid: owner, mode } = statSync(parent)
+    const { uid: owner, mode } = lstatSync(parent)
     if (owner !== uid || (mode & 0o022) !== 0) {
       throw new Error(`"${parent}" is not this user's alone; remove it, or make it so with chown(1) and "chmod 700"`)
     }
@@ -74,9 +80,10 @@ export type FoundLab =
   { readonly kind: 'running'; readonly initPid: number } | { readonly kind: 'starting' | 'left' | 'none' }
 
 /** Looks for the lab of a directory. */
-export function findLab({ path }: LabDirectory): FoundLab {
+export function findLab({ uid, path }: LabDirectory): FoundLab {
   const made = lstatSync(path, { throwIfNoEntry: false })
-  if (made === undefined) return { kind: 'none' }
+  // What others put into a directory for all is theirs.
+  if (made === undefined || made.uid !== uid) return { kind: 'none' }
   const init = readStat(join(path, 'init'))
   if (init === undefined) return { kind: Date.now() - made.ctimeMs < STARTING_MS_MAX ? 'starting' : 'left' }
   // Process ids are used again: only the time of the start tells that it is the same process.

@@ -20,8 +20,11 @@ export function namespaceOptions(isRoot: boolean): readonly string[] {
   return isRoot ? NAMESPACES : IN_OWN_USER_NAMESPACE
 }
 
-/** In both shells $1 is a directory that stays, and $2 the path of the lab's own below it. */
-const REMOVE = 'rm -rf "$2"; rmdir -p "$(dirname "$2")" 2>/dev/null'
+/**
+ * In both shells $1 is a directory that stays, and $2 the path of the lab's own below it. Whoever is being killed may put
+ * another file there in the meantime.
+ */
+const REMOVE = 'while [ -e "$2" ]; do rm -rf "$2"; done; rmdir -p "$(dirname "$2")" 2>/dev/null'
 
 /**
  * Waits outside for the lab to end, and removes its directory then. It has the lifeline open, and nobody else has: the

@@ -1,8 +1,9 @@
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Duplex } from 'node:stream'
 import { startDetached } from '../../linux/detached.ts'
-import type { LabDirectory } from './lab-directory.ts'
+import { type LabDirectory, removeLabDirectory } from './lab-directory.ts'
 import type { LabNews, LabOrder, LabStatus } from './lab-status.ts'
 import { labCommand } from './namespaces.ts'
 
@@ -25,35 +26,39 @@ export type StartLabOptions = {
  * @throws Error that says why it cannot run; nothing is left of it then
  */
 export async function startLab({ directory, isRoot, command, order }: StartLabOptions): Promise<LabStatus> {
-  const log = join(directory.path, 'log')
-  const logFd = openSync(log, 'a+', 0o600)
+  const logFd = openSync(join(directory.path, 'log'), 'a+', 0o600)
+  const words = labCommand(directory, isRoot, [...command, JSON.stringify(order)])
+  const { channel, killAll } = startDetached('sh', words, logFd)
   try {
-    const words = labCommand(directory, isRoot, [...command, JSON.stringify(order)])
-    const { channel } = startDetached('sh', words, logFd)
-    const timer = setTimeout(() => channel.destroy(), START_MS_MAX)
-    const [news] = await linesOf(channel, 1)
-    clearTimeout(timer)
-    channel.destroy()
+    const news = await firstLine(channel)
     if (news !== undefined) {
       const told = JSON.parse(news) as LabNews
       if ('ready' in told) return told.ready
       throw new Error(told.failed)
     }
-    // The file has no name any more, but is still open here.
+    // The file may have no name any more, but is still open here.
     const lines = readFileSync(`/proc/self/fd/${logFd}`, 'utf8').trimEnd().split('\n').slice(-LOG_LINES)
     throw new Error(['The lab ended while it was starting; the end of its log:', ...lines].join('\n'))
+  } catch (error) {
+    killAll()
+    removeLabDirectory(directory)
+    throw error
   } finally {
+    channel.destroy()
     closeSync(logFd)
   }
 }
 
-/** The first lines of a stream, fewer where it ends before. */
-async function linesOf(stream: NodeJS.ReadableStream, count: number): Promise<readonly string[]> {
-  const lines: string[] = []
-  stream.on('error', () => {})
-  for await (const line of createInterface({ input: stream })) {
-    lines.push(line)
-    if (lines.length === count) break
-  }
-  return lines
+/** The first line that comes in time; undefined: there is none. */
+function firstLine(channel: Duplex): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const settle = (line?: string): void => {
+      clearTimeout(timer)
+      resolve(line)
+    }
+    const timer = setTimeout(settle, START_MS_MAX)
+    createInterface({ input: channel.on('error', () => {}) })
+      .once('line', settle)
+      .once('close', settle)
+  })
 }

@@ -1,14 +1,5 @@
 import { runChecked, runProgram } from '../../linux/run.ts'
-
-/** The path of a namespace that ip-netns(8) has a name for. */
-export function namespacePath(namespace: string): string {
-  return `/run/netns/${namespace}`
-}
-
-/** Makes network namespaces, with nothing in them. */
-export async function addNamespaces(names: readonly string[]): Promise<void> {
-  await runChecked('ip', ['-batch', '-'], { input: linesOf(names.map((name) => `netns add ${name}`)) })
-}
+import { namespacePath } from '../network-namespaces.ts'
 
 /** Runs commands of ip(8) inside a namespace, up to the first that fails. @throws ProgramError */
 export async function ipIn(namespace: string, commands: readonly string[]): Promise<void> {

@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type StartedProgram, startProgram } from '../../linux/run.ts'
+import { namespacePath } from '../network-namespaces.ts'
 import { announce, withdraw } from './anycast.ts'
-import { namespacePath } from './ip-commands.ts'
 import type { LabRegion } from './places.ts'
 
 /** Long enough for a look at how clients get to another edge. */

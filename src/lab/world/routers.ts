@@ -1,6 +1,7 @@
 import { GOOGLE_REGIONS } from '../../balancing/google-regions.ts'
 import { orderRegions } from '../../balancing/region-order.ts'
-import { addNamespaces, ipIn, runIn } from './ip-commands.ts'
+import { addNamespaces } from '../network-namespaces.ts'
+import { ipIn, runIn } from './ip-commands.ts'
 import { PRIVATE_RANGES, REGIONS } from './places.ts'
 
 /** Any numbers that the kernel does not give out by itself. */

@@ -1,6 +1,6 @@
+import { addNamespaces } from '../network-namespaces.ts'
 import type { LabHost } from '../process/lab-status.ts'
 import { Fabric } from './fabric.ts'
-import { addNamespaces } from './ip-commands.ts'
 import { edgeName, LabEdge, type LabEdgeOptions } from './lab-edge.ts'
 import { delayPackets } from './latency.ts'
 import { CLIENTS, REGIONS } from './places.ts'
