@@ -13,6 +13,8 @@ export class TestFabric implements Fabric {
   readonly #links = new Map<string, string>()
   /** What was asked for, in order: `attach 10.128.0.2 198.51.100.1`, `detach`. */
   readonly asked: string[] = []
+  /** Why nobody is joined to it. */
+  problem: string | undefined
   #count = 0
 
   private constructor(lab: Lab, router: Host) {
@@ -41,6 +43,7 @@ export class TestFabric implements Fabric {
 
   async attach({ namespace, internal, external }: Parameters<Fabric['attach']>[0]): Promise<void> {
     this.asked.push(`attach ${[...internal, ...external].join(' ')}`)
+    if (this.problem !== undefined) throw new Error(this.problem)
     const link = `port${this.#count++}`
     this.#links.set(namespace, link)
     await this.#router.ip(`link add ${link} type veth peer name eth0 netns ${namespace}`)

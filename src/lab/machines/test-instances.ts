@@ -53,7 +53,7 @@ export class TestInstances {
   async change(method: string, path: string, body?: unknown): Promise<void> {
     const { status, body: operation } = await this.api.send(method, path, body)
     assert.equal(status, 200, JSON.stringify(operation))
-    const scope = path.startsWith('zones/') ? ZONE : 'global'
+    const [scope] = /^zones\/[^/]+/.exec(path) ?? ['global']
     const { body: done } = await this.api.send('POST', `${scope}/operations/${operation.name}/wait`)
     assert.deepEqual([done.status, done.error], ['DONE', undefined])
   }
