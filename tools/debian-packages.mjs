@@ -141,10 +141,23 @@ const packages = [
     { name: 'python3-googleapi', holds: 'googleapiclient' },
     { name: 'python3-libcloud', holds: 'libcloud' },
   ].map(({ name, holds }) => client(name, `/usr/lib/python3/dist-packages/${holds}`)),
+  guest('google-guest-agent', '/usr/bin/google_guest_agent'),
+  guest('cloud-init', '/usr/bin/cloud-init'),
   client('ruby-google-api-client', '/usr/share/doc/ruby-google-api-client'),
   client('golang-go', '/usr/bin/go'),
   client('golang-google-api-dev', '/usr/share/gocode/src/google.golang.org/api'),
 ]
+
+/**
+ * What runs inside Google's own machines, and in those of a lab. This machine itself runs none of it: no service is
+ * started, and cloud-init stays off where it finds no cloud.
+ *
+ * @param {string} name
+ * @param {string} path
+ */
+function guest(name, path) {
+  return { ...client(name, path), reason: 'software of an instance, which asks the metadata server' }
+}
 
 /**
  * A client of the Compute API that others have made.

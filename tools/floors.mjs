@@ -428,7 +428,7 @@ export const rooms = [
     floor: 4,
     folder: 'lab/google',
     holds: 'Google inside a lab: its names, a certificate for them, tokens, buckets, and the way to the controller',
-    mayImport: ['linux', 'lab'],
+    mayImport: ['text', 'linux', 'lab'],
     packages: ['node'],
     because: 'it passes requests on: the controller behind its socket answers them',
   },

@@ -3,6 +3,7 @@ import { parseCidr } from '../address/cidr.ts'
 import { createToken, revokeToken } from '../controller/store/tokens.ts'
 import { AccessTokens } from '../lab/google/access-tokens.ts'
 import { makeGoogleIdentity } from '../lab/google/authority.ts'
+import { startBootPrograms } from '../lab/google/boot-programs.ts'
 import { Buckets } from '../lab/google/buckets.ts'
 import { GoogleDoor } from '../lab/google/google-door.ts'
 import { GOOGLE_IPV4, GOOGLE_IPV6 } from '../lab/google/google-names.ts'
@@ -25,11 +26,21 @@ export type LabGoogleOptions = {
   readonly controllerSocket: string
   /** The buckets that come with the program. */
   readonly bucketsDirectory: string
+  /** Where machines have this program. */
+  readonly checkout: string
 }
 
-/** Opens the door, which works once the controller does. @returns what every machine gets, so that it finds Google */
-export async function startLabGoogle(options: LabGoogleOptions): Promise<StartServices> {
-  const { fabric, directory, dataDirectory, controllerSocket, bucketsDirectory } = options
+/** What is around machines. */
+export type LabGoogle = {
+  /** Every machine gets it, so that it finds Google. */
+  readonly startServices: StartServices
+  /** An instance boots, too: Google's guest software, an ssh server, and its startup scripts. */
+  readonly startInstanceServices: StartServices
+}
+
+/** Opens the door, which works once the controller does. */
+export async function startLabGoogle(options: LabGoogleOptions): Promise<LabGoogle> {
+  const { fabric, directory, dataDirectory, controllerSocket, bucketsDirectory, checkout } = options
   const identity = await makeGoogleIdentity(`${directory}/authority`)
   await addNamespaces([HOST])
   await fabric.attach({ namespace: HOST, region: REGIONS[0].name, internal: [GOOGLE_IPV4, GOOGLE_IPV6], external: [] })
@@ -42,8 +53,16 @@ export async function startLabGoogle(options: LabGoogleOptions): Promise<StartSe
   const buckets = new Buckets([bucketsDirectory, `${directory}/buckets`])
   await GoogleDoor.open({ namespacePath: namespacePath(HOST), identity, controllerSocket, buckets, tokens })
   const subnets = REGIONS.flatMap(({ subnet }) => parseCidr(subnet) ?? [])
-  return async (machine) => {
+  const startServices: StartServices = async (machine) => {
     await placeFiles(machine, identity, METADATA_ADDRESS)
     return await startMetadataServer(machine, { subnets, tokens })
+  }
+  return {
+    startServices,
+    async startInstanceServices(machine) {
+      const stop = await startServices(machine)
+      startBootPrograms(machine, checkout)
+      return stop
+    },
   }
 }

@@ -49,18 +49,19 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
   const world = new World()
   const [skeleton] = await Promise.all([makeSkeleton(`${STATE}/skeleton`), world.build()])
   const files = { ...FILES, skeleton }
-  const startServices = await startLabGoogle({
+  const { startServices, startInstanceServices } = await startLabGoogle({
     fabric: world.fabric,
     directory: `${STATE}/google`,
     dataDirectory: DATA_DIRECTORY,
     controllerSocket: CONTROLLER_SOCKET,
     bucketsDirectory: `${CHECKOUT}buckets`,
+    checkout: '/opt/truepeer',
   })
   const machines = new LabMachines({
     directory: `${STATE}/machines`,
     fabric: world.fabric,
     files,
-    startServices,
+    startServices: startInstanceServices,
   })
   const controller = await startLabController(order.port, machines.makeProvider, log)
   const clients = await startClients(files, startServices)

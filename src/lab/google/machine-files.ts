@@ -24,10 +24,15 @@ const BUNDLES = [
   '/etc/ssl/cert.pem',
   '/usr/lib/python3*/*-packages/certifi/cacert.pem',
   '/usr/local/lib/python3*/*-packages/certifi/cacert.pem',
-  ...['/usr/lib', '/usr/share', '/usr/local', '/opt', '/root'].flatMap((place) =>
-    ['lib/third_party/certifi', 'platform/bq/third_party/certifi', 'platform/gsutil/third_party/certifi/certifi'].map(
-      (folder) => `${place}/google-cloud-sdk/${folder}/cacert.pem`,
-    ),
+  ...['/usr/lib', '/usr/share', '/usr/local', '/opt'].flatMap((place) =>
+    [
+      'lib/third_party/certifi/cacert.pem',
+      'platform/bq/third_party/certifi/cacert.pem',
+      'platform/bq/third_party/httplib2/python3/cacerts.txt',
+      'platform/gsutil/gslib/data/cacerts.txt',
+      'platform/gsutil/third_party/certifi/certifi/cacert.pem',
+      'platform/gsutil/third_party/httplib2/python3/httplib2/cacerts.txt',
+    ].map((file) => `${place}/google-cloud-sdk/${file}`),
   ),
 ]
 
@@ -49,18 +54,29 @@ export async function placeFiles(
   if (exitCode !== 0) throw new Error(`The names of Google could not be written into the machine: ${stderr.trim()}`)
 }
 
+/**
+ * A bundle is replaced, not written to: in an ordinary user's lab the file below belongs to nobody. One that cannot be
+ * replaced stays without the authority.
+ */
 const SCRIPT = `set -eu
 authority=$1
 mkdir -p "$(dirname "$authority")" /etc/ssl/certs
+rm -f "$authority"
 cat >"$authority"
 ln -sf "$authority" "/etc/ssl/certs/$2.0"
 [ -e /etc/ssl/certs/ca-certificates.crt ] || : >/etc/ssl/certs/ca-certificates.crt
 mark=$(sed -n 2p "$authority")
-for bundle in ${BUNDLES.join(' ')}; do
+for pattern in ${BUNDLES.join(' ')}; do
+  bundle=$(readlink -f "$pattern") || continue
   [ -f "$bundle" ] || continue
-  grep -qF -e "$mark" "$bundle" || cat "$authority" >>"$bundle"
+  if grep -qF -e "$mark" "$bundle"; then continue; fi
+  if cat "$bundle" "$authority" >"$bundle.new"; then mv -f "$bundle.new" "$bundle"; else rm -f "$bundle.new"; fi || :
 done
-append() { grep -qxF -e "$(printf %s "$2" | tail -n 1)" "$1" 2>/dev/null || printf '%s\\n' "$2" >>"$1"; }
+append() {
+  if grep -qxF -e "$(printf %s "$2" | tail -n 1)" "$1" 2>/dev/null; then return; fi
+  { cat "$1" 2>/dev/null || :; printf '%s\\n' "$2"; } >"$1.new"
+  mv -f "$1.new" "$1"
+}
 append /etc/hosts "$3"
 append /etc/environment "$4"
 `

@@ -59,6 +59,11 @@ if [ -e sys/class/dmi/id/product_name ]; then
   # By this Google's guest software knows where it is.
   echo 'Google Compute Engine' >"$directory/product_name"
   mount --bind "$directory/product_name" sys/class/dmi/id/product_name
+elif [ ! -e usr/local/sbin/dmidecode ]; then
+  # Where the kernel knows nothing of the hardware, it asks this program.
+  mkdir -p usr/local/sbin
+  printf '%s\\n' '#!/bin/sh' '[ "$2" != system-product-name ] || echo Google Compute Engine' >usr/local/sbin/dmidecode
+  chmod 755 usr/local/sbin/dmidecode
 fi
 mount -t tmpfs -o mode=755,nosuid,nodev run run
 mkdir -m 1777 run/lock
