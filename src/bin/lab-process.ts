@@ -1,7 +1,7 @@
 // The lab process: the first program of a lab, in the namespaces of its own that src/lab/process has made for it. It is
 // the controller, makes hosts of what that is told, and keeps the edges running.
 
-import { constants, openSync } from 'node:fs'
+import { constants, openSync, readSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { parseEndpoint } from '../address/endpoint.ts'
@@ -145,11 +145,20 @@ async function startLabController(port: number, makeProvider: MakeProvider, log:
 function endWithOthers(channel: Socket): void {
   const end = (): never => process.exit(1)
   channel.on('error', end).on('close', end).resume()
-  const lifeline = new Socket({
-    fd: openSync(`${OUTSIDE_DIRECTORY}/${LIFELINE}`, constants.O_RDONLY | constants.O_NONBLOCK),
-    writable: false,
-  })
+  const fd = openSync(`${OUTSIDE_DIRECTORY}/${LIFELINE}`, constants.O_RDONLY | constants.O_NONBLOCK)
+  if (hasEnded(fd)) end()
+  const lifeline = new Socket({ fd, writable: false })
   lifeline.on('error', end).on('close', end).resume()
+}
+
+/** A pipe that had lost its writer when it was opened tells nobody who waits for that (fifo(7), poll(2)). */
+function hasEnded(fd: number): boolean {
+  try {
+    return readSync(fd, Buffer.alloc(1)) === 0
+  } catch {
+    // EAGAIN
+    return false
+  }
 }
 
 const { log } = openLog('json')

@@ -1,5 +1,5 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 
 /** Whose labs they are. */
 export type LabUser = {
@@ -91,9 +91,17 @@ export function findLab({ uid, path }: LabDirectory): FoundLab {
   return isSame ? { kind: 'running', initPid: init.pid } : { kind: 'left' }
 }
 
-/** Removes the directory of a lab that has ended. */
-export function removeLabDirectory({ path }: LabDirectory): void {
-  rmSync(path, { recursive: true, force: true })
+/** Removes the directory of a lab that has ended, and those above it where no other lab is. */
+export function removeLabDirectory({ base, path }: LabDirectory): void {
+  // What is about to be killed may still put a file there.
+  rmSync(path, { recursive: true, force: true, maxRetries: 10 })
+  for (let parent = dirname(path); parent !== base; parent = dirname(parent)) {
+    try {
+      rmdirSync(parent)
+    } catch {
+      return
+    }
+  }
 }
 
 function readStat(path: string): { readonly pid: number; readonly startTime: string } | undefined {

@@ -43,15 +43,16 @@ const OUTSIDE = [
 /**
  * The first process inside: it reaps what others leave behind, and ends with the lab process. Its working directory is
  * one of the machine's, which stays in sight below the mounts. The /proc of the machine, mounted until then, says its
- * process id there. Then /run is the lab's own: names of ip-netns(8), and all state.
+ * process id there. Then /run is the lab's own: names of ip-netns(8), and all state. Without -n mount(8) would make notes
+ * in the machine's /run until then.
  */
 const INSIDE = [
   'cd "$1" || exit 1',
   'read -r stat </proc/self/stat && echo "$stat" >"$2/init" || exit 1',
-  'mount -t proc proc /proc || exit 1',
-  'mkdir "$2/run" && mount -t tmpfs -o mode=0755 tmpfs "$1/$2/run" || exit 1',
-  `mkdir -p "$2/run/\${3#/run/}" && mount --bind "$1/$2" "$1/$2/run/\${3#/run/}" || exit 1`,
-  'mount --no-mtab --move "$1/$2/run" /run || exit 1',
+  'mount -n -t proc proc /proc || exit 1',
+  'mkdir "$2/run" && mount -n -t tmpfs -o mode=0755 tmpfs "$1/$2/run" || exit 1',
+  `mkdir -p "$2/run/\${3#/run/}" && mount -n --bind "$1/$2" "$1/$2/run/\${3#/run/}" || exit 1`,
+  'mount -n --move "$1/$2/run" /run || exit 1',
   'base=$1 directory=$2 PATH=$4:$PATH:/usr/sbin:/sbin; shift 4',
   '"$@"; status=$?',
   'set -- "$base" "$directory"',
