@@ -158,3 +158,30 @@ test('what cannot be made is said by its operation, and is made once it can be',
   await eventually('it runs', async () => (await instances.statusOf('next')) === 'RUNNING')
   assert.equal(await instances.run('next', 'hostname'), 'next')
 })
+
+test('a try that is given up goes on with what it does, and the next one waits for that', LIMIT, async (t) => {
+  const instances = await TestInstances.make(t)
+  await instances.create('vm')
+  const { api, machines } = instances
+  const all = api.store.all()
+  const wanted = (...names: string[]) => ({
+    revision: 0,
+    instances: all.filter(({ collection, name }) => collection === 'instances' && names.includes(name)),
+    firewalls: [],
+    projects: all.filter(({ collection }) => collection === 'projects'),
+  })
+  const givenUp = new AbortController()
+  const first = machines.reconcile(wanted(), givenUp.signal)
+  givenUp.abort(new Error('It took too long'))
+  const second = machines.reconcile(wanted('vm'), new AbortController().signal)
+  await assert.rejects(first, /It took too long/)
+  assert.deepEqual(await second, [])
+  assert.deepEqual(
+    [machines.hosts().map(({ name, state }) => `${name} ${state}`), instances.served.length],
+    [['vm running'], 1],
+  )
+  assert.equal(await instances.serialOf('vm'), 'vm has started\n', 'it was made anew')
+  const late = machines.reconcile(wanted('vm'), AbortSignal.abort(new Error('It is too late')))
+  await assert.rejects(late, /It is too late/)
+  assert.equal(instances.served.length, 1)
+})

@@ -18,6 +18,8 @@ export class LabMachines implements InstanceProvider {
   readonly #options: InstanceMachinesOptions
   #report: (path: string, state: MachineState) => void = () => {}
   readonly #machines = new Map<string, InstanceMachine>()
+  /** Machines that are being taken away, also by a try that was given up. */
+  readonly #leaving = new Map<string, Promise<void>>()
 
   constructor(options: InstanceMachinesOptions) {
     this.#options = options
@@ -63,13 +65,22 @@ export class LabMachines implements InstanceProvider {
   }
 
   async #remove(path: string, machine: InstanceMachine): Promise<void> {
-    await machine.remove()
     this.#machines.delete(path)
+    const removed = machine.remove().catch((error: unknown) => {
+      this.#machines.set(path, machine)
+      throw error
+    })
+    const hasLeft = removed.catch(() => {}).finally(() => this.#leaving.delete(path))
+    this.#leaving.set(path, hasLeft)
+    await removed
   }
 
   async #bringTo(instance: Instance, wanted: WantedMachines, signal: AbortSignal): Promise<void> {
     const { path, stored } = instance
+    await this.#leaving.get(path)
+    signal.throwIfAborted()
     const present = this.#machines.get(path)
+    if (present !== undefined && present.id !== stored.id) throw new Error('The machine of its name is still there')
     const machine = present ?? new InstanceMachine(instance, this.#options, (state) => this.#report(path, state))
     if (present === undefined) this.#machines.set(path, machine)
     const firewall = firewallTable(rulesOf(stored, wanted.instances, wanted.firewalls))

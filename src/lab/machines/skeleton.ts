@@ -35,10 +35,24 @@ for own in usr var opt srv; do
   )
 done
 chmod 1777 var/tmp 2>/dev/null || true
+# Who owned a directory cannot be seen from here; this one is not root's, and dpkg(1) has it written to.
+[ ! -d var/cache/man ] || find var/cache/man -type d -exec touch '{}/CACHEDIR.TAG' ';'
+chown -R man var/cache/man 2>/dev/null || true
 
-for files in /var/lib/dpkg /var/lib/dpkg/triggers /var/lib/dpkg/alternatives /var/lib/apt /var/cache/debconf; do
-  [ -d ".$files" ] || continue
-  find "$files" -xdev -maxdepth 1 -type f -readable -exec cp -p '{}' ".$files" ';' 2>/dev/null || true
+# What cannot be read begins empty, and so do logs.
+for place in /var/lib/dpkg /var/lib/dpkg/triggers /var/lib/dpkg/alternatives /var/lib/apt /var/cache/debconf \\
+  /var/log /var/log/apt; do
+  [ -d ".$place" ] || continue
+  find "$place" -xdev -maxdepth 1 -type f | while read -r file; do
+    case $place in
+      /var/log*) : ;;
+      *) ! [ -r "$file" ] || ! cp -p "$file" ".$file" || continue ;;
+    esac
+    : >".$file"
+  done
+done
+for lock in lib/apt/lists cache/apt/archives; do
+  [ ! -d "var/$lock" ] || : >"var/$lock/lock"
 done
 mkdir etc
 cp -R -P --preserve=mode,links /etc/. etc 2>/dev/null || true
