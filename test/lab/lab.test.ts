@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { runProgram } from '../../src/linux/run.ts'
 import { change, insertChain, insertRule } from '../rig/controller.ts'
@@ -47,7 +48,7 @@ test('a global address of a lab is that of the nearest edge, and of the next one
   } finally {
     await lab.down()
   }
-  assert.equal(existsSync(LABS), false)
+  assert.equal(existsSync(join(LABS, 'one')), false)
 })
 
 for (const [name, args, status, says] of [
