@@ -44,10 +44,10 @@ function requireIds(file: string, uid: number, userName: string): void {
     return (user === userName || user === `${uid}`) && Number(count) >= IDS_MIN
   })
   if (has) return
-  const flag = file === '/etc/subuid' ? '--add-subuids' : '--add-subgids'
+  const range = `200000-${200_000 + IDS_MIN - 1}`
   throw new Error(
     `The user "${userName}" has no range of ${IDS_MIN} subordinate ids in "${file}", which the users inside a lab need; ` +
-      `as root, run "usermod ${flag} 200000-${200_000 + IDS_MIN - 1} ${userName}"`,
+      `as root, run "usermod --add-subuids ${range} --add-subgids ${range} ${userName}"`,
   )
 }
 

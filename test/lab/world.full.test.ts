@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { type RunResult, runProgram } from '../../src/linux/run.ts'
+import { change } from '../rig/controller.ts'
+import { type RunningLab, startLab } from '../rig/lab.ts'
+import { NEEDS_ROOT, skipWithout } from '../rig/skip.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
+
+const PORT = 4_000
+
+/** Connects to `truepeer whoami` and returns the address that it sees. */
+async function seenBy(lab: RunningLab, host: string, address: string): Promise<string | undefined> {
+  const connect = `exec 3<>/dev/tcp/${address}/${PORT} && head -n 1 <&3`
+  const greeting = await lab.exec(host, 'timeout', '5', 'bash', '-c', connect)
+  return / peer ([^ ]+):\d+\n$/.exec(greeting)?.[1]
+}
+
+test('an external address leads to its instance from every region, and is what others see of that', async () => {
+  const lab = await startLab('nat')
+  try {
+    const zone = 'zones/europe-west1-b'
+    await change(lab, 'POST', `${zone}/instances`, {
+      name: 'vm',
+      networkInterfaces: [{ accessConfigs: [{ type: 'ONE_TO_ONE_NAT' }] }],
+    })
+    await change(lab, 'POST', 'global/firewalls', {
+      name: 'allow-whoami',
+      sourceRanges: ['0.0.0.0/0'],
+      allowed: [{ IPProtocol: 'tcp', ports: [`${PORT}`] }],
+    })
+    const { addresses = [] } = (await lab.status()).hosts.find(({ name }) => name === 'vm') ?? {}
+    const [internal, external] = addresses
+    assert.match(`${internal} ${external}`, /^10\.132\.0\.2 198\.51\.100\.\d+$/)
+    for (const host of ['vm', 'client-asia']) {
+      const app = lab.start(host, 'truepeer', 'whoami', '--listen', `0.0.0.0:${PORT}`)
+      await app.waitForLine(/listening/)
+    }
+    assert.equal(await seenBy(lab, 'client', external), '209.52.88.4')
+    assert.equal(await seenBy(lab, 'client-eu', external), '192.0.2.4')
+    assert.equal(await seenBy(lab, 'vm', '192.0.2.68'), external)
+  } finally {
+    await lab.down()
+  }
+})
+
+test('two labs have ports of their own, and the end of one is not seen in the other', async () => {
+  const [one, two] = await Promise.all([startLab('first'), startLab('second')])
+  try {
+    const before = await two.status()
+    assert.notEqual((await one.status()).url, before.url)
+    await one.exec('client', 'touch', '/etc/of-the-first')
+    await assert.rejects(two.exec('client', 'cat', '/etc/of-the-first'), /No such file/)
+    await one.down()
+    assert.deepEqual(await two.status(), before)
+    await two.exec('client', 'true')
+  } finally {
+    await one.down()
+    await two.down()
+  }
+})
+
+/** Runs a script as nobody, with these subordinate ids. */
+async function asNobody(subordinate: string, script: string): Promise<RunResult> {
+  const file = join(directory, 'ids')
+  writeFileSync(file, subordinate)
+  const user = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'env', '-i', 'PATH=/usr/bin:/bin']
+  const setUp = 'mount --bind "$1" /etc/subuid && mount --bind "$1" /etc/subgid && shift && exec "$@"'
+  const inside = ['sh', '-c', setUp, 'sh', file, ...user, 'sh', '-c', script, TRUEPEER]
+  return await runProgram('unshare', ['--mount', '--propagation', 'private', ...inside], { timeoutMs: 60_000 })
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'truepeer-'))
+after(() => rmSync(directory, { recursive: true }))
+const noUser = skipWithout('newuidmap') || (existsSync('/etc/subuid') ? NEEDS_ROOT.skip : 'there is no /etc/subuid')
+
+test('an ordinary user has a lab, too, and nothing is left of it', { skip: noUser }, async () => {
+  const script =
+    '"$0" lab up && "$0" lab exec client -- sh -c "id -u; touch /etc/of-the-lab; hostname" && "$0" lab down'
+  const { exitCode, stdout, stderr } = await asNobody('nobody:200000:65536\n', script)
+  assert.equal(exitCode, 0, stdout + stderr)
+  assert.match(stdout, /^edge-asia-east1 .* serves, process \d+$/m)
+  assert.match(stdout, /\n0\nclient\n$/)
+  assert.equal(existsSync('/tmp/truepeer-65534'), false)
+})
+
+test('a user without subordinate ids is told which, and the command that gives them', { skip: noUser }, async () => {
+  const { exitCode, stderr } = await asNobody('other:200000:65536\n', '"$0" lab up')
+  assert.equal(exitCode, 1)
+  assert.equal(
+    stderr,
+    'truepeer: The user "nobody" has no range of 65536 subordinate ids in "/etc/subuid", which the users inside a lab need; as root, run "usermod --add-subuids 200000-265535 --add-subgids 200000-265535 nobody"\n',
+  )
+})
