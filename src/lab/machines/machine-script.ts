@@ -54,6 +54,8 @@ mount -t proc -o nosuid,nodev,noexec proc proc
 mount --bind proc/sys proc/sys
 mount --bind proc/sys/net proc/sys/net
 mount -o remount,bind,ro proc/sys
+# By this one the machine underneath would restart, or worse.
+[ ! -e proc/sysrq-trigger ] || mount --bind /dev/null proc/sysrq-trigger
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys 2>/dev/null || mount --rbind /sys sys
 if [ -e sys/class/dmi/id/product_name ]; then
   # By this Google's guest software knows where it is.

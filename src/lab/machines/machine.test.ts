@@ -49,6 +49,8 @@ test('a machine has a name, files, processes and a serial port of its own, which
     assert.equal(readFileSync(`${machine.root}${path}/${marker}`, 'utf8'), 'own\n')
   }
   assert.match(await out('echo 1 >/proc/sys/kernel/printk'), /Read-only file system|Permission denied/)
+  const trigger = '/proc/sysrq-trigger'
+  if (existsSync(trigger)) assert.equal(await out(`stat -c %t:%T ${trigger}`), '1:3', 'it is /dev/null')
   assert.equal(await out('echo 1 >/proc/sys/net/ipv4/ip_forward && cat /proc/sys/net/ipv4/ip_forward'), '1')
 
   // Whoever is left without a parent is reaped, and the serial port has what was written to it.
