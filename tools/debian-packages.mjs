@@ -5,34 +5,45 @@ import { dirname } from 'node:path'
 import { stopWithMessage } from './program.mjs'
 
 /** What a checkout is made ready for; each purpose needs the packages of those before it as well. */
-export const purposes = ['demo', 'test', 'test:full']
+export const purposes = ['demo:small', 'demo', 'test', 'test:full']
 
 /**
  * `isPresent` looks for what the package brings rather than asking dpkg: a compiler from elsewhere serves as well. Not
- * every release has an optional one; tests of what is missing are skipped.
+ * every release has an optional one; what needs it is left out. What would serve others after the next start of the
+ * machine, such as sshd, only the full run installs.
  *
  * @type {{ name: string, since: string, reason: string, isPresent: () => boolean, isOptional?: true }[]}
  */
 const packages = [
-  { name: 'gcc', since: 'demo', reason: 'compiles the addon in native/', isPresent: () => hasCommand('cc') },
+  { name: 'gcc', since: 'demo:small', reason: 'compiles the addon in native/', isPresent: () => hasCommand('cc') },
   {
     name: 'libc6-dev',
-    since: 'demo',
+    since: 'demo:small',
     reason: 'C and kernel headers for the addon',
     isPresent: () => existsSync('/usr/include/stdio.h'),
   },
-  { name: 'iproute2', since: 'demo', reason: 'ip: hosts as network namespaces', isPresent: () => hasCommand('ip') },
+  {
+    name: 'iproute2',
+    since: 'demo:small',
+    reason: 'ip: hosts as network namespaces',
+    isPresent: () => hasCommand('ip'),
+  },
   {
     name: 'util-linux',
-    since: 'demo',
+    since: 'demo:small',
     reason: 'unshare and setpriv: keep all of it away from the network of this machine',
     isPresent: () => hasCommand('unshare') && hasCommand('setpriv'),
   },
-  { name: 'ncat', since: 'demo', reason: 'the unmodified app and its clients', isPresent: () => hasCommand('ncat') },
+  {
+    name: 'ncat',
+    since: 'demo:small',
+    reason: 'the unmodified app and its clients',
+    isPresent: () => hasCommand('ncat'),
+  },
   {
     name: 'nftables',
-    since: 'test',
-    reason: 'nft: the firewall rules of host-setup',
+    since: 'demo',
+    reason: 'nft: the firewalls of hosts',
     isPresent: () => hasCommand('nft'),
   },
   {
@@ -43,14 +54,14 @@ const packages = [
   },
   {
     name: 'libcap2-bin',
-    since: 'test',
+    since: 'demo',
     reason: 'setcap: a private copy of node with capabilities',
     isPresent: () => hasCommand('setcap'),
   },
-  { name: 'iperf', since: 'test', reason: 'the traffic of the guide', isPresent: () => hasCommand('iperf') },
+  { name: 'iperf', since: 'demo', reason: 'the traffic of the guide', isPresent: () => hasCommand('iperf') },
   {
     name: 'openssl',
-    since: 'test',
+    since: 'demo',
     reason: 'openssl s_client: a client of TLS frontends; certificates for peers',
     isPresent: () => hasCommand('openssl'),
   },
@@ -116,13 +127,13 @@ const packages = [
   },
   {
     name: 'iperf3',
-    since: 'test:full',
+    since: 'demo',
     reason: 'the app of the startup script',
     isPresent: () => hasCommand('iperf3'),
   },
   {
     name: 'ulogd2',
-    since: 'test:full',
+    since: 'demo',
     reason: 'ulogd: the log of new connections in a namespace',
     isPresent: () => hasCommand('ulogd'),
   },
@@ -133,7 +144,33 @@ const packages = [
     isPresent: () => hasCommand('shellcheck'),
     isOptional: true,
   },
-  { name: 'curl', since: 'test:full', reason: 'a client that sends headers', isPresent: () => hasCommand('curl') },
+  {
+    name: 'python3',
+    since: 'demo',
+    reason: 'the TLS client of the guide',
+    isPresent: () => hasCommand('python3'),
+  },
+  {
+    name: 'openssh-server',
+    since: 'test:full',
+    reason: 'sshd: logins on the instances of a lab',
+    isPresent: () => hasCommand('sshd'),
+    isOptional: true,
+  },
+  {
+    name: 'openssh-client',
+    since: 'demo',
+    reason: 'ssh: what gcloud logs in with',
+    isPresent: () => hasCommand('ssh'),
+  },
+  {
+    name: 'go-mmproxy',
+    since: 'demo',
+    reason: 'what the agent is measured beside',
+    isPresent: () => hasCommand('go-mmproxy'),
+    isOptional: true,
+  },
+  { name: 'curl', since: 'demo', reason: 'a client that sends headers', isPresent: () => hasCommand('curl') },
   ...[
     { name: 'ansible', holds: 'ansible_collections/google/cloud' },
     { name: 'python3-google-auth', holds: 'google/auth' },
@@ -226,10 +263,10 @@ function installRequired(missing) {
 function installOptional(names) {
   if (names.length === 0) return
   const isRoot = process.getuid?.() === 0 && hasCommand('apt-get')
-  if (isRoot) console.log(`set-up: installing Debian packages that tests can do without: ${names.join(', ')}`)
+  if (isRoot) console.log(`set-up: installing Debian packages that this can do without: ${names.join(', ')}`)
   const left = isRoot ? withoutStartingServices(names, () => installOneByOne(names)) : names
   if (left.length > 0)
-    console.log(`set-up: tests of these Debian packages are skipped, as they are missing: ${left.join(', ')}`)
+    console.log(`set-up: what needs these Debian packages is left out, as they are missing: ${left.join(', ')}`)
 }
 
 /**

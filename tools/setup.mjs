@@ -1,7 +1,7 @@
 /**
  * Makes a checkout ready: checks Node, installs what is missing, builds.
  *
- *   node tools/setup.mjs demo | test | test:full
+ *   node tools/setup.mjs demo:small | demo | test | test:full
  *
  * Runs in a fresh clone, before node_modules exists, so it imports only node's own modules and its neighbours.
  */

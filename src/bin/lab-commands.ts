@@ -48,7 +48,7 @@ export async function runLabCommand(
   program: string,
   print: (text: string) => void,
 ): Promise<number> {
-  const user: LabUser = { uid: process.getuid?.() ?? 0, runtimeDirectory: process.env['XDG_RUNTIME_DIR'] || undefined }
+  const user = labUser()
   const shown = shownProgram(program)
   switch (command) {
     case 'lab up': {
@@ -83,6 +83,11 @@ export async function runLabCommand(
     case 'lab exec':
       return enter(parseLabExec(argv), user, program)
   }
+}
+
+/** Whose labs this process sees. */
+export function labUser(): LabUser {
+  return { uid: process.getuid?.() ?? 0, runtimeDirectory: process.env['XDG_RUNTIME_DIR'] || undefined }
 }
 
 /** The status of a lab that runs, or of one that is started here. */
@@ -132,7 +137,18 @@ function ask({ path }: LabDirectory, what: string): Promise<string> {
   return askAdmin({ kind: 'unix', path: join(path, CONTROL_SOCKET) }, 'GET', what)
 }
 
-async function enter({ name, host, command }: LabCommand, user: LabUser, program: string): Promise<number> {
+async function enter(command: LabCommand, user: LabUser, program: string): Promise<number> {
+  const words = await commandOnHost(command, user, program)
+  const { exitCode } = await runHere(words[0], words.slice(1))
+  return exitCode ?? 128
+}
+
+/** The words of a command that runs another one, or a shell, on a host of a lab that runs. @throws Error */
+export async function commandOnHost(
+  { name, host, command }: LabCommand,
+  user: LabUser,
+  program: string,
+): Promise<readonly string[]> {
   const { directory, initPid } = runningLab(name, user, program)
   const { enter: entrance } = JSON.parse(await ask(directory, hostPath(host))) as LabEntrance
   const environment = {
@@ -147,12 +163,10 @@ async function enter({ name, host, command }: LabCommand, user: LabUser, program
     ...machineEnvironment,
   }
   const shell = ['sh', '-c', 'exec "$(command -v bash || echo sh)" -i']
-  const words = enterCommand(
+  return enterCommand(
     { initPid, isRoot: user.uid === 0, enter: entrance, environment, directory: process.cwd() },
     command.length === 0 ? shell : command,
   )
-  const { exitCode } = await runHere(words[0], words.slice(1))
-  return exitCode ?? 128
 }
 
 /** As the user calls it from where he is. */

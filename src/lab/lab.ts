@@ -36,7 +36,7 @@ export class Lab {
     if (outer !== undefined) {
       throw new Error(
         `A lab needs a network namespace of its own, and this one has the address "${outer.address}"; ` +
-          'start through "npm test" or "npm run demo"',
+          'start through "npm test" or "npm run demo:small"',
       )
     }
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
 import { insertChain, insertRule, startController, startFollowingEdge } from '../rig/controller.ts'
 import { testDirectory } from '../rig/directory.ts'

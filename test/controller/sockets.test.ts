@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type DemoHosts, IPV4 } from '../../src/lab/demo-hosts.ts'
+import { type DemoHosts, IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 import type { Program } from '../../src/lab/program.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
 import { change, insertChain, insertRule, type LiveController, startController } from '../rig/controller.ts'

@@ -1,7 +1,7 @@
 // Clients and backends of both families, and the addresses from which an edge comes to its backends.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type DemoAddresses, IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
+import { type DemoAddresses, IPV4, IPV6 } from '../../src/lab/demo/demo-hosts.ts'
 import { AGENT, startAgent } from '../rig/agent.ts'
 import { startConfiguredEdge } from '../rig/edge.ts'
 import { edgeHosts } from '../rig/hosts.ts'

@@ -1,7 +1,7 @@
 // One edge with a thousand backends: loopback addresses of its own host, one of ten of them without an app.
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import type { Program } from '../../src/lab/program.ts'
 import type { EdgeStatus } from '../../src/telemetry/edge-status.ts'

@@ -1,7 +1,7 @@
 // A reload of everything that can change, one thing after the other, while clients come and others stay.
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
+import { IPV4, IPV6 } from '../../src/lab/demo/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { type Configuration, startConfiguredEdge, untilNothingIsLeft } from '../rig/edge.ts'
 import { eventually } from '../rig/eventually.ts'

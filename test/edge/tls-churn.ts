@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 import { startConfiguredEdge } from '../rig/edge.ts'
 import { eventually } from '../rig/eventually.ts'
 import { edgeHosts } from '../rig/hosts.ts'

@@ -1,7 +1,7 @@
 // A real app that decides by the client's address: PostgreSQL, whose pg_hba.conf admits one address of each family.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
+import { IPV4, IPV6 } from '../../src/lab/demo/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import type { RunResult } from '../../src/linux/run.ts'
 import { AGENT } from '../rig/agent.ts'

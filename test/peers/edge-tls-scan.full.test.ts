@@ -1,7 +1,7 @@
 // What a scanner finds of each SSL policy: exactly the profile, but for what the edge says that it does not have.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 import { LEGACY_SUITES, TLS_1_3_SUITES } from '../../src/tls/cipher-suites.ts'
 import { issue } from '../../src/tls/test-certificates.ts'
 import { startConfiguredEdge } from '../rig/edge.ts'

@@ -7,7 +7,7 @@ import { parseEndpoint } from '../../src/address/endpoint.ts'
 import { edgeTls } from '../../src/bin/edge-tls.ts'
 import { startController } from '../../src/controller/controller.ts'
 import type { TlsIdentity } from '../../src/controller/http/http-server.ts'
-import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 
 /** What a run of gcloud left behind. */
 export type GcloudRun = { readonly status: number; readonly stdout: string; readonly stderr: string }

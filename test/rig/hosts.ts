@@ -1,6 +1,6 @@
 // Hosts in namespaces: two for an agent, three for an edge.
 import type { TestContext } from 'node:test'
-import { buildDemoHosts, type DemoHosts } from '../../src/lab/demo-hosts.ts'
+import { buildDemoHosts, type DemoHosts } from '../../src/lab/demo/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { Lab } from '../../src/lab/lab.ts'
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { TestContext } from 'node:test'
-import { type DemoHosts, IPV4, IPV6 } from '../../src/lab/demo-hosts.ts'
+import { type DemoHosts, IPV4, IPV6 } from '../../src/lab/demo/demo-hosts.ts'
 import { APP, APP6 } from './agent.ts'
 import { headerAtFront } from './captured-headers.ts'
 import { eventually } from './eventually.ts'

@@ -24,7 +24,7 @@ const ELSEWHERE: readonly (readonly [command: RegExp, why: string])[] = [
   [/^mv .*edges\.txt\.new/, 'belongs to the command before it'],
   [/^systemctl /, 'systemd does not run in a namespace'],
   [/^go-mmproxy /, 'is another program'],
-  [/^npm (run demo|test)$/, 'src/lab/demo.test.ts, and this run itself'],
+  [/^npm (run demo|test)\b/, 'tests of their own, and this run itself'],
 ]
 
 /** What goes on until the page is over, or until the next one of its kind is started. */

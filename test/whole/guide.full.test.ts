@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 import { startConfiguredEdge } from '../rig/edge.ts'
 import { edgeHosts } from '../rig/hosts.ts'
 import { skipWithout } from '../rig/skip.ts'

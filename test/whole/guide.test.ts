@@ -1,7 +1,7 @@
 // The rows of the guide that an edge alone makes real, from docs/examples/guide.yaml, on the hosts of the demo.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 import { startConfiguredEdge } from '../rig/edge.ts'
 import { eventually } from '../rig/eventually.ts'
 import { edgeHosts } from '../rig/hosts.ts'

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { runProgram } from '../linux/run.ts'
+import { runProgram } from '../../linux/run.ts'
+import { Lab } from '../lab.ts'
 import { DemoChain } from './demo-chain.ts'
 import { buildDemoHosts, IPV4 } from './demo-hosts.ts'
 import { Transcript } from './demo-transcript.ts'
-import { Lab } from './lab.ts'
 
-const CHECKOUT = fileURLToPath(new URL('../../../', import.meta.url))
+const CHECKOUT = fileURLToPath(new URL('../../../../', import.meta.url))
 
 test('the demo shows the edge without the agent and the client with it, in at most 64 plain lines', async () => {
   const demo = fileURLToPath(new URL('demo.js', import.meta.url))

@@ -1,15 +1,15 @@
 // Run by demo.ts inside private namespaces: the chain from client to app on three hosts, without and with the agent.
 
 import { fileURLToPath } from 'node:url'
-import { messageOf } from '../text/error-message.ts'
+import { messageOf } from '../../text/error-message.ts'
+import { Lab } from '../lab.ts'
 import { DemoChain } from './demo-chain.ts'
 import { buildDemoHosts, IPV4, IPV6 } from './demo-hosts.ts'
 import { type DemoResult, Transcript } from './demo-transcript.ts'
-import { Lab } from './lab.ts'
 
 const TIME_LIMIT_MS = 55_000
 const LOG_LINES = 20
-const CHECKOUT = fileURLToPath(new URL('../../../', import.meta.url))
+const CHECKOUT = fileURLToPath(new URL('../../../../', import.meta.url))
 
 const INTRODUCTION = `An unmodified app, and the address that it sees as its peer.
 

@@ -1,5 +1,5 @@
-import type { Host } from './host.ts'
-import type { Lab } from './lab.ts'
+import type { Host } from '../host.ts'
+import type { Lab } from '../lab.ts'
 
 /** The addresses of one address family: the client's, the edge's on either side, the backend's, and the app's own. */
 export type DemoAddresses = {

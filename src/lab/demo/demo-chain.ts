@@ -1,8 +1,8 @@
-import { parseIpAddress } from '../address/ip-address.ts'
+import { parseIpAddress } from '../../address/ip-address.ts'
+import type { Host } from '../host.ts'
+import type { Program } from '../program.ts'
 import type { DemoAddresses, DemoHosts } from './demo-hosts.ts'
 import type { DemoResult, Transcript } from './demo-transcript.ts'
-import type { Host } from './host.ts'
-import type { Program } from './program.ts'
 
 const SUBNETS_FILE = '/run/lb-subnets'
 const GREETING = 'Hello, world'
