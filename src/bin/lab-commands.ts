@@ -104,7 +104,10 @@ async function up(directory: LabDirectory, user: LabUser, port: number): Promise
     throw new Error(`Somebody else has just started the lab "${directory.name}"; "lab status" shows it`)
   }
   const command = [process.execPath, '--enable-source-maps', LAB_PROCESS]
-  return startLab({ directory, isRoot, command, order: { name: directory.name, port } })
+  // An ordinary user is root inside; whoever has become root by sudo goes on in a shell of his own.
+  const sudoUid = isRoot ? process.env['SUDO_UID'] : undefined
+  const owners = sudoUid === undefined ? [0] : [0, Number(sudoUid)]
+  return startLab({ directory, isRoot, command, order: { name: directory.name, port, owners } })
 }
 
 /** Waits for a start or an end that goes on; what is left of a lab that was killed is removed. */

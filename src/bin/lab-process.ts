@@ -6,6 +6,7 @@ import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { parseEndpoint } from '../address/endpoint.ts'
 import { type Controller, startController } from '../controller/controller.ts'
+import type { IsTrustedPeer } from '../controller/http/http-server.ts'
 import type { MakeProvider } from '../controller/model/world.ts'
 import { ClientMachine } from '../lab/machines/client-machine.ts'
 import { LabMachines } from '../lab/machines/lab-machines.ts'
@@ -19,6 +20,7 @@ import type { LabNews, LabOrder, LabStatus } from '../lab/process/lab-status.ts'
 import { LIFELINE, OUTSIDE_DIRECTORY } from '../lab/process/namespaces.ts'
 import { CLIENTS, GLOBAL_POOLS, NAT_POOLS } from '../lab/world/places.ts'
 import { World } from '../lab/world/world.ts'
+import { connectionUid } from '../linux/socket-table.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import { type Log, openLog } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
@@ -63,7 +65,7 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
     files,
     startServices: startInstanceServices,
   })
-  const controller = await startLabController(order.port, machines.makeProvider, log)
+  const controller = await startLabController(order, machines.makeProvider, log)
   const clients = await startClients(files, startServices)
   await world.startEdges({
     program: PROGRAM,
@@ -109,8 +111,16 @@ async function startClients(files: MachineFiles, startServices: StartServices): 
   )
 }
 
-/** The controller of the lab; where another program has the port, on one that is free. */
-async function startLabController(port: number, makeProvider: MakeProvider, log: Log): Promise<Controller> {
+/**
+ * The controller of the lab; where another program has the port, on one that is free. Whoever can make an instance runs
+ * what he likes as root of the lab, so that other users of the machine cannot.
+ */
+async function startLabController(
+  { port, owners }: LabOrder,
+  makeProvider: MakeProvider,
+  log: Log,
+): Promise<Controller> {
+  const isTrustedPeer: IsTrustedPeer = (client, server) => owners.includes(connectionUid(client, server) ?? -1)
   const endpointAt = (number: number) => {
     const endpoint = parseEndpoint(`127.0.0.1:${number}`)
     if (endpoint === undefined) throw new Error(`"${number}" is not a port`)
@@ -131,6 +141,7 @@ async function startLabController(port: number, makeProvider: MakeProvider, log:
       natPools: NAT_POOLS,
       edgeTls: edgeTls(),
       makeProvider,
+      isTrustedPeer,
       log,
     })
   try {

@@ -10,6 +10,7 @@ import { Api } from './api/api.ts'
 import { Door } from './http/door.ts'
 import {
   type HttpServer,
+  type IsTrustedPeer,
   isTrustedAddress,
   type RefusalListener,
   startHttpServer,
@@ -61,6 +62,7 @@ export type ControllerOptions = {
   readonly log: Log
   readonly onAnswer?: AnswerListener | undefined
   readonly onRefusedConnection?: RefusalListener | undefined
+  readonly isTrustedPeer?: IsTrustedPeer | undefined
 }
 
 /** A running controller. */
@@ -74,7 +76,7 @@ export type Controller = {
 
 /** Starts a controller. Rejects with a StoreError or Error, each with its remedy; nothing is left running then. */
 export async function startController(options: ControllerOptions): Promise<Controller> {
-  const { addresses, readTls, log, onAnswer, onRefusedConnection } = options
+  const { addresses, readTls, log, onAnswer, onRefusedConnection, isTrustedPeer } = options
   const tls = readTls?.()
   // Beside an address that needs it, loopback goes without; by itself, it has the certificate that was given.
   const isLoopbackOnly = addresses.every(isTrustedAddress)
@@ -107,6 +109,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
         ownRoutes,
         onAnswer,
         onRefusedConnection,
+        isTrustedPeer,
         log,
       })
       servers.push({ server, hasTls: needed && tls !== undefined })

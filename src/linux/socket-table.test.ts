@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type ListenOptions } from 'node:net'
+import { type AddressInfo, connect, createServer, type ListenOptions } from 'node:net'
 import { test } from 'node:test'
 import { parseEndpoint } from '../address/endpoint.ts'
-import { isListening } from './socket-table.ts'
+import { connectionUid, isListening } from './socket-table.ts'
 
 function isListeningAt(text: string): boolean {
   const endpoint = parseEndpoint(text)
@@ -51,4 +51,24 @@ test('a listener on [::] serves both families, one restricted to IPv6 does not',
     assert.equal(isListeningAt(`127.0.0.1:${port}`), false)
     assert.equal(isListeningAt(`[::1]:${port}`), true)
   })
+})
+
+test('the user of a connection is found by its ends, from the side of the client', async () => {
+  for (const host of ['127.0.0.1', '::1']) {
+    const server = createServer()
+    server.listen({ port: 0, host })
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const client = connect({ port, host })
+    await once(client, 'connect')
+    const ends = [client.localPort, port].map((one) =>
+      parseEndpoint(host === '::1' ? `[::1]:${one}` : `${host}:${one}`),
+    )
+    const [from, to] = ends
+    assert.ok(from && to)
+    assert.equal(connectionUid(from, to), process.getuid?.())
+    assert.equal(connectionUid({ ...from, port: port === 1 ? 2 : 1 }, to), undefined)
+    client.destroy()
+    server.close()
+  }
 })

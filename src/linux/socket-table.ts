@@ -2,7 +2,7 @@ import { endianness } from 'node:os'
 import type { Endpoint } from '../address/endpoint.ts'
 import { type IpAddress, ipv4Address, ipv6Address, isSameAddress } from '../address/ip-address.ts'
 import { AF_INET, AF_INET6, AF_NETLINK, IPPROTO_TCP, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from './constants.ts'
-import { checked } from './errno.ts'
+import { checked, SystemCallError } from './errno.ts'
 import { native } from './native.ts'
 
 // sock_diag(7), linux/sock_diag.h, linux/inet_diag.h, linux/netlink.h
@@ -21,6 +21,9 @@ const REQUEST_BYTES = 56
 /** struct inet_diag_msg */
 const ENTRY_BYTES = 72
 const UID_OFFSET = 64
+/** `id.idiag_sport`; the other port, the addresses, the interface and a cookie follow it. */
+const SOURCE_PORT_OFFSET = 24
+const ALL_STATES = 0xfff
 const ATTRIBUTE_HEADER_BYTES = 4
 const REPLY_BYTES = 32 * 1024
 
@@ -47,6 +50,26 @@ export function listenerUid(target: Endpoint): number | undefined {
 export function listenerInodes({ address, port }: Endpoint): number[] {
   const found = withSocketTable((fd) => listeners(fd, address.family, port))
   return found.filter((one) => isSameAddress(one.address, address)).map(({ inode }) => inode)
+}
+
+/**
+ * The user on whose behalf a TCP connection of this host was opened, by its ends as its client names them; undefined:
+ * there is none, such as one that has just been closed. Root of a user namespace sees users as that has them.
+ *
+ * @throws SystemCallError when the kernel cannot be asked
+ */
+export function connectionUid(client: Endpoint, server: Endpoint): number | undefined {
+  const request = connectionRequest(client, server)
+  const found: ListeningSocket[] = []
+  try {
+    withSocketTable((fd) => {
+      checked('send(AF_NETLINK)', native.send(fd, request, 0, request.length, 0))
+      receive(fd, client.address.family, found)
+    })
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || error.code !== 'ENOENT') throw error
+  }
+  return found[0]?.uid
 }
 
 function findListener(target: Endpoint): ListeningSocket | undefined {
@@ -81,25 +104,46 @@ function listeners(fd: number, family: 4 | 6, port: number): ListeningSocket[] {
   const request = listenersRequest(family, port)
   checked('send(AF_NETLINK)', native.send(fd, request, 0, request.length, 0))
   const found: ListeningSocket[] = []
+  while (!receive(fd, family, found)) {}
+  return found
+}
+
+/** Takes the next datagram of an answer; reports whether it is the last one of a dump. */
+function receive(fd: number, family: 4 | 6, found: ListeningSocket[]): boolean {
   const reply = new Uint8Array(REPLY_BYTES)
-  for (;;) {
-    const received = checked('recv(AF_NETLINK)', native.recv(fd, reply, 0, reply.length, MSG_DONTWAIT))
-    if (received === 0 || readReply(new DataView(reply.buffer, 0, received), family, found)) return found
-  }
+  const received = checked('recv(AF_NETLINK)', native.recv(fd, reply, 0, reply.length, MSG_DONTWAIT))
+  return received === 0 || readReply(new DataView(reply.buffer, 0, received), family, found)
 }
 
 function listenersRequest(family: 4 | 6, port: number): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES + REQUEST_BYTES)
-  const view = new DataView(bytes.buffer)
-  view.setUint32(0, bytes.length, IS_LITTLE_ENDIAN)
+  const view = tcpRequest(family, NLM_F_REQUEST | NLM_F_DUMP, 1 << TCP_LISTEN)
+  // In network order: the kernel passes over listeners on other ports.
+  view.setUint16(SOURCE_PORT_OFFSET, port)
+  return new Uint8Array(view.buffer)
+}
+
+/** For the one socket with this local and this remote end. */
+function connectionRequest(local: Endpoint, remote: Endpoint): Uint8Array {
+  const view = tcpRequest(local.address.family, NLM_F_REQUEST, ALL_STATES)
+  for (const [index, { address, port }] of [local, remote].entries()) {
+    view.setUint16(SOURCE_PORT_OFFSET + index * 2, port)
+    const words = address.family === 4 ? [address.w3] : [address.w0, address.w1, address.w2, address.w3]
+    for (const [at, word] of words.entries()) view.setInt32(SOURCE_PORT_OFFSET + 4 + index * 16 + at * 4, word)
+  }
+  // INET_DIAG_NOCOOKIE
+  view.setBigInt64(REQUEST_BYTES + HEADER_BYTES - 8, -1n)
+  return new Uint8Array(view.buffer)
+}
+
+function tcpRequest(family: 4 | 6, flags: number, states: number): DataView {
+  const view = new DataView(new ArrayBuffer(HEADER_BYTES + REQUEST_BYTES))
+  view.setUint32(0, view.byteLength, IS_LITTLE_ENDIAN)
   view.setUint16(4, SOCK_DIAG_BY_FAMILY, IS_LITTLE_ENDIAN)
-  view.setUint16(6, NLM_F_REQUEST | NLM_F_DUMP, IS_LITTLE_ENDIAN)
+  view.setUint16(6, flags, IS_LITTLE_ENDIAN)
   view.setUint8(16, family === 4 ? AF_INET : AF_INET6)
   view.setUint8(17, IPPROTO_TCP)
-  view.setUint32(20, 1 << TCP_LISTEN, IS_LITTLE_ENDIAN)
-  // idiag_sport, in network order: the kernel passes over listeners on other ports.
-  view.setUint16(24, port)
-  return bytes
+  view.setUint32(20, states, IS_LITTLE_ENDIAN)
+  return view
 }
 
 /** Reads the messages of one datagram; reports whether the dump is over. */

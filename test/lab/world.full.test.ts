@@ -46,6 +46,21 @@ test('an external address leads to its instance from every region, and is what o
   }
 })
 
+test('the API of a lab is for its owner, and for nobody else on the machine', NEEDS_ROOT, async () => {
+  const lab = await startLab('owned')
+  try {
+    const { port } = new URL((await lab.status()).url)
+    const request = 'GET /compute/v1/projects/truepeer HTTP/1.0\\r\\n\\r\\n'
+    const ask = `exec 3<>/dev/tcp/127.0.0.1/${port}; printf '${request}' >&3; head -n 1 <&3`
+    const asked = async (...user: readonly string[]): Promise<string> =>
+      (await runProgram('setpriv', [...user, 'bash', '-c', ask])).stdout.trim()
+    assert.equal(await asked('--reuid=0'), 'HTTP/1.1 200 OK')
+    assert.equal(await asked('--reuid=65534', '--clear-groups'), 'HTTP/1.1 401 Unauthorized')
+  } finally {
+    await lab.down()
+  }
+})
+
 test('two labs have ports of their own, and the end of one is not seen in the other', async () => {
   const [one, two] = await Promise.all([startLab('first'), startLab('second')])
   try {
@@ -77,12 +92,16 @@ after(() => rmSync(directory, { recursive: true }))
 const noUser = skipWithout('newuidmap') || (existsSync('/etc/subuid') ? NEEDS_ROOT.skip : 'there is no /etc/subuid')
 
 test('an ordinary user has a lab, too, and nothing is left of it', { skip: noUser }, async () => {
-  const script =
-    '"$0" lab up && "$0" lab exec client -- sh -c "id -u; touch /etc/of-the-lab; hostname" && "$0" lab down'
+  const script = `set -e
+    "$0" lab up
+    "$0" lab exec client -- sh -c "id -u; touch /etc/of-the-lab; hostname"
+    port=$("$0" lab env | sed -n 's/.*OVERRIDES_COMPUTE=.*127.0.0.1:\\([0-9]*\\).*/\\1/p')
+    bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; head -n 1 <&3"
+    "$0" lab down`
   const { exitCode, stdout, stderr } = await asNobody('nobody:200000:65536\n', script)
   assert.equal(exitCode, 0, stdout + stderr)
   assert.match(stdout, /^edge-asia-east1 .* serves, process \d+$/m)
-  assert.match(stdout, /\n0\nclient\n$/)
+  assert.match(stdout, /\n0\nclient\nHTTP\/1\.1 404 Not Found\r?\n$/)
   assert.equal(existsSync('/tmp/truepeer-65534'), false)
 })
 

@@ -1,13 +1,16 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import { classifyAddress } from '../../address/address-class.ts'
-import { formatEndpoint } from '../../address/endpoint.ts'
+import { type Endpoint, formatEndpoint } from '../../address/endpoint.ts'
+import { parseIpAddress } from '../../address/ip-address.ts'
 import type { RefusalReason } from '../../telemetry/controller-metrics.ts'
 import { type ListenAddress, listenOn } from '../../telemetry/listen.ts'
 import { ClientPlaces } from './client-places.ts'
 import type { Access } from './door.ts'
 import { quietLog } from './quiet-log.ts'
 import { RequestHandler, type RequestHandlerOptions } from './request-handler.ts'
+
+type Socket = IncomingMessage['socket']
 
 /** For the TLS handshake, and for the headers of a request, before anybody is known. */
 const HEADERS_TIMEOUT_MS = 10_000
@@ -31,6 +34,7 @@ export type HttpServerOptions = RequestHandlerOptions & {
   readonly address: ListenAddress
   /** undefined: the API is served in the clear. */
   readonly tls: TlsIdentity | undefined
+  readonly isTrustedPeer?: IsTrustedPeer | undefined
   /** Told why a connection was closed. */
   readonly onRefusedConnection?: RefusalListener | undefined
   readonly connectionsMax?: number | undefined
@@ -38,6 +42,9 @@ export type HttpServerOptions = RequestHandlerOptions & {
 
 /** Told why a connection was closed. */
 export type RefusalListener = (reason: RefusalReason) => void
+
+/** Says whether who has opened a connection on loopback, by its ends, needs no token; without it nobody there needs one. */
+export type IsTrustedPeer = (client: Endpoint, server: Endpoint) => boolean
 
 /** A server that answers. */
 export type HttpServer = {
@@ -64,7 +71,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   }
   const places = new ClientPlaces(connectionsMax)
   const handler = new RequestHandler(options, {
-    access,
+    accessOf: accessOf(access, options),
     isClosing: () => !server.listening,
     onLetIn: ({ socket }) => places.know(socket),
   })
@@ -80,6 +87,27 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     // Closing what is closed is no error.
     close: () => new Promise((resolve) => void server.close(() => resolve())),
   }
+}
+
+/** Asks of each connection once. */
+function accessOf(access: Access, { isTrustedPeer }: HttpServerOptions): (socket: Socket) => Access {
+  if (isTrustedPeer === undefined || !access.isLoopback) return () => access
+  const known = new WeakMap<Socket, Access>()
+  return (socket) => {
+    const found = known.get(socket)
+    if (found !== undefined) return found
+    const client = endpointOf(socket.remoteAddress, socket.remotePort)
+    const server = endpointOf(socket.localAddress, socket.localPort)
+    const isTrusted = client !== undefined && server !== undefined && isTrustedPeer(client, server)
+    const asked = isTrusted ? access : { ...access, isTrusted: false }
+    known.set(socket, asked)
+    return asked
+  }
+}
+
+function endpointOf(text = '', port = 0): Endpoint | undefined {
+  const address = parseIpAddress(text)
+  return address && { address, port }
 }
 
 /** Where no token is needed, all clients are on one host: a share for each address would be one for all of them. */

@@ -41,7 +41,8 @@ export type RequestHandlerOptions = {
 
 /** How its clients come to a handler. */
 type Entrance = {
-  readonly access: Access
+  /** How who has opened a connection comes. */
+  readonly accessOf: (socket: IncomingMessage['socket']) => Access
   /** Whether only requests that have come are still answered. */
   readonly isClosing: () => boolean
   /** Told of each request whose sender is known. */
@@ -79,7 +80,10 @@ export class RequestHandler {
     const { headers, socket } = request
     const { host, origin, authorization } = headers
     const peerAddress = socket.remoteAddress ?? ''
-    const entered = this.#options.door.enter({ host, origin, authorization, peerAddress }, this.#entrance.access)
+    const entered = this.#options.door.enter(
+      { host, origin, authorization, peerAddress },
+      this.#entrance.accessOf(socket),
+    )
     if (!('status' in entered)) {
       this.#entrance.onLetIn(request)
       return entered
@@ -128,7 +132,7 @@ export class RequestHandler {
     const { headers, socket } = request
     const rawBody = await readWhole(request, bodyBytesMax(method, role), share)
     const contentType = headers['content-type'] ?? ''
-    const baseUrl = baseUrlFor(this.#entrance.access.scheme, headers.host ?? 'localhost')
+    const baseUrl = baseUrlFor(this.#entrance.accessOf(request.socket).scheme, headers.host ?? 'localhost')
     const isGone = (): boolean => socket.destroyed
     const sent = { rawBody, body: parseJson(rawBody), contentType }
     const answer = await this.#options.api.handle({ method, path, query, ...sent, baseUrl, user, role, isGone })

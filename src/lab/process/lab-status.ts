@@ -29,6 +29,8 @@ export type LabOrder = {
   readonly name: string
   /** The port of the API on the machine's loopback address; another one is taken where it is not free. */
   readonly port: number
+  /** The users who need no token there, by the numbers that they have inside. */
+  readonly owners: readonly number[]
 }
 
 /** What it says, once, to whoever started it: that it runs, or why it cannot. */
