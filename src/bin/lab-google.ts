@@ -1,5 +1,6 @@
 // Google inside a lab: one door for its names, and for each machine the files by which it finds that, and a metadata server.
 import { parseCidr } from '../address/cidr.ts'
+import { pathOf } from '../controller/model/resource-paths.ts'
 import { createToken, revokeToken } from '../controller/store/tokens.ts'
 import { AccessTokens } from '../lab/google/access-tokens.ts'
 import { makeGoogleIdentity } from '../lab/google/authority.ts'
@@ -9,6 +10,7 @@ import { GoogleDoor } from '../lab/google/google-door.ts'
 import { GOOGLE_IPV4, GOOGLE_IPV6 } from '../lab/google/google-names.ts'
 import { placeFiles } from '../lab/google/machine-files.ts'
 import type { StartServices } from '../lab/machines/running-machine.ts'
+import { GuestAttributes } from '../lab/metadata/guest-attributes.ts'
 import { METADATA_ADDRESS, startMetadataServer } from '../lab/metadata/start-metadata-server.ts'
 import { addNamespaces, namespacePath } from '../lab/network-namespaces.ts'
 import type { Fabric } from '../lab/world/fabric.ts'
@@ -36,6 +38,8 @@ export type LabGoogle = {
   readonly startServices: StartServices
   /** An instance boots, too: Google's guest software, an ssh server, and its startup scripts. */
   readonly startInstanceServices: StartServices
+  /** What an instance has written for others to read. */
+  guestAttributes(path: string): GuestAttributes['all']
 }
 
 /** Opens the door, which works once the controller does. */
@@ -53,12 +57,20 @@ export async function startLabGoogle(options: LabGoogleOptions): Promise<LabGoog
   const buckets = new Buckets([bucketsDirectory, `${directory}/buckets`])
   await GoogleDoor.open({ namespacePath: namespacePath(HOST), identity, controllerSocket, buckets, tokens })
   const subnets = REGIONS.flatMap(({ subnet }) => parseCidr(subnet) ?? [])
+  // By path and id: an instance that is made again has written nothing yet.
+  const written = new Map<string, { readonly id: string; readonly guestAttributes: GuestAttributes }>()
   const startServices: StartServices = async (machine) => {
     await placeFiles(machine, identity, METADATA_ADDRESS)
-    return await startMetadataServer(machine, { subnets, tokens })
+    const { instance } = machine.metadata()
+    const path = pathOf({ ...instance, collection: 'instances' })
+    const before = written.get(path)
+    const guestAttributes = before?.id === instance.id ? before.guestAttributes : new GuestAttributes()
+    written.set(path, { id: instance.id, guestAttributes })
+    return await startMetadataServer(machine, { subnets, tokens, guestAttributes })
   }
   return {
     startServices,
+    guestAttributes: (path) => written.get(path)?.guestAttributes.all ?? new Map(),
     async startInstanceServices(machine) {
       const stop = await startServices(machine)
       startBootPrograms(machine, checkout)

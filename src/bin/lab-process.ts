@@ -51,7 +51,7 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
   const world = new World()
   const [skeleton] = await Promise.all([makeSkeleton(`${STATE}/skeleton`), world.build()])
   const files = { ...FILES, skeleton }
-  const { startServices, startInstanceServices } = await startLabGoogle({
+  const { startServices, startInstanceServices, guestAttributes } = await startLabGoogle({
     fabric: world.fabric,
     directory: `${STATE}/google`,
     dataDirectory: DATA_DIRECTORY,
@@ -64,6 +64,7 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
     fabric: world.fabric,
     files,
     startServices: startInstanceServices,
+    guestAttributes,
   })
   const controller = await startLabController(order, machines.makeProvider, log)
   const clients = await startClients(files, startServices)

@@ -98,6 +98,20 @@ suite('Google’s software in a lab', { skip }, () => {
     assert.match(keys, /^ssh-ed25519$/m)
   })
 
+  const noSsh = without('/usr/sbin/sshd', 'openssh-server') || noRunner
+  test('gcloud opens a shell on an instance and copies files, by ssh as it is, and not by a tunnel', {
+    skip: noSsh,
+  }, async () => {
+    const ssh = ['compute', 'ssh', 'visitor@my-backend', ...zone, '--quiet']
+    const says = await lab.exec('client', 'gcloud', ...ssh, '--command', 'hostname; id -nG; echo $SSH_CONNECTION')
+    assert.match(says, /^my-backend\n.*google-sudoers.*\n209\.52\.88\.4 \d+ 10\.128\.0\.2 22$/m)
+    const copy = `echo hello >/tmp/file && gcloud compute scp /tmp/file visitor@my-backend:/tmp/copy ${zone.join(' ')} --quiet`
+    await lab.exec('client', 'sh', '-c', copy)
+    assert.equal(await onBackend('stat -c %U /tmp/copy && cat /tmp/copy'), 'visitor\nhello\n')
+    const tunnel = lab.exec('client', 'gcloud', ...ssh, '--tunnel-through-iap', '--command', 'true')
+    await assert.rejects(tunnel, /The lab has no tunnels: the instance can be reached without --tunnel-through-iap/)
+  })
+
   test('cloud-init takes the instance for one of Google’s', {
     skip: without('/usr/bin/cloud-init', 'cloud-init'),
   }, async () => {

@@ -7,6 +7,7 @@ import { emptyListKind, isEmptyCollection } from '../methods/unserved.ts'
 import { notFound } from '../model/api-error.ts'
 import { collectionFacts } from '../model/collections.ts'
 import { pathOf, scopeOf, urlOf } from '../model/resource-paths.ts'
+import { guestAttributes } from '../resources/guest-attributes.ts'
 import { groupHealth, listedEndpoints, listedInstances } from '../resources/members.ts'
 import { allScopes, getPlace, listPlaces, placeListKind } from '../resources/places.ts'
 import { shownProject } from '../resources/project.ts'
@@ -36,6 +37,8 @@ export function answerRead(call: Call, body: Mapping): Mapping {
     }
     case 'instances.getSerialPortOutput':
       return serialPortOutput(call, storedResource(call))
+    case 'instances.getGuestAttributes':
+      return guestAttributes(call, storedResource(call))
   }
   switch (method.action) {
     case 'list':

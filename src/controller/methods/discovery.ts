@@ -15,6 +15,7 @@ const OWN_PARAMETERS: Readonly<Record<string, readonly string[]>> = {
   'instances.deleteAccessConfig': ['accessConfig', 'networkInterface'],
   'instances.setDeletionProtection': ['deletionProtection'],
   'instances.getSerialPortOutput': ['port', 'start'],
+  'instances.getGuestAttributes': ['queryPath', 'variableKey'],
 }
 const TYPES: Readonly<Record<string, Mapping>> = {
   maxResults: { type: 'integer', format: 'uint32', minimum: '0' },

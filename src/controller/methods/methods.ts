@@ -35,7 +35,14 @@ export type Method = {
   readonly body: Schema | undefined
 }
 
-const READ_ACTIONS = new Set(['getHealth', 'listInstances', 'listNetworkEndpoints', 'wait', 'getSerialPortOutput'])
+const READ_ACTIONS = new Set([
+  'getHealth',
+  'listInstances',
+  'listNetworkEndpoints',
+  'wait',
+  'getSerialPortOutput',
+  'getGuestAttributes',
+])
 const EVERY_SCOPE = ['global', 'region', 'zone'] as const
 
 /** The methods of what there is. */
@@ -137,6 +144,7 @@ function actionMethods(): readonly Method[] {
     ...bodies,
     ...bare,
     { ...action('instances.getSerialPortOutput', undefined), http: 'GET' },
+    { ...action('instances.getGuestAttributes', undefined), http: 'GET' },
     read('backendServices', 'listUsable', 'collection-action', definitions.backendServices.scopes),
     read('sslPolicies', 'listAvailableFeatures', 'collection-action', definitions.sslPolicies.scopes),
   ]

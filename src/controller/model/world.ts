@@ -76,7 +76,12 @@ export type InstanceProvider = {
    * is no machine.
    */
   serialOutput(path: string, start: number): SerialOutput | undefined
+  /** What the machine of an instance has written for others to read; not every provider has a way for that. */
+  guestAttributes?(path: string): GuestAttributes
 }
+
+/** Values by namespace and key. */
+export type GuestAttributes = ReadonlyMap<string, ReadonlyMap<string, string>>
 
 /** What a machine does, which may be something else than what is wanted of it. */
 export type MachineState = {
@@ -94,6 +99,8 @@ export type MachineSource = {
   stateOf(path: string): MachineState | undefined
   /** As {@link InstanceProvider.serialOutput}. */
   serialOutput(path: string, start: number): SerialOutput | undefined
+  /** As {@link InstanceProvider.guestAttributes}. */
+  guestAttributes(path: string): GuestAttributes
 }
 
 /**

@@ -31,6 +31,12 @@ class TestProvider implements InstanceProvider {
   /** What machines have written, as far as a test says. */
   readonly serial = new Map<string, string>()
 
+  readonly guest = new Map<string, ReadonlyMap<string, ReadonlyMap<string, string>>>()
+
+  guestAttributes(path: string) {
+    return this.guest.get(path) ?? new Map()
+  }
+
   serialOutput(path: string, start: number): SerialOutput | undefined {
     const text = this.serial.get(path)
     return text === undefined ? undefined : { contents: text.slice(start), start, next: text.length }
@@ -433,4 +439,30 @@ test('wait ends with whoever ends the operation', async (t) => {
   assert.equal(hasEnded, false, 'another one has ended')
   await end(operation)
   assert.equal((await waiting).body.status, 'DONE')
+})
+
+test('guest attributes are what the machine of an instance has written, by namespace and key', async (t) => {
+  const { api, provider, pass, begin } = testMachines(t)
+  await pass()
+  await begin('POST', INSTANCES, { name: 'i1' })
+  const path = `${INSTANCES}/i1/getGuestAttributes`
+  assert.match(await api.refusal('GET', path), /^404 notFound: .*\/i1\/guestAttributes\/' was not found/)
+  const [rsa, ed25519] = ['ssh-rsa', 'ssh-ed25519'].map((key) => ({ namespace: 'hostkeys', key, value: `the ${key}` }))
+  const other = { namespace: 'app', key: 'state', value: 'ready' }
+  provider.guest.set(
+    pathTo('i1'),
+    new Map([
+      ['hostkeys', new Map([rsa, ed25519].map(({ key, value }) => [key, value]))],
+      ['app', new Map([['state', 'ready']])],
+    ]),
+  )
+  const read = async (query: string) => {
+    const { queryValue } = await api.get(`${path}?queryPath=${query}`)
+    return (queryValue as { readonly items: unknown }).items
+  }
+  assert.deepEqual(await read(''), [rsa, ed25519, other])
+  assert.deepEqual(await read('hostkeys/'), [rsa, ed25519])
+  assert.deepEqual(await read('hostkeys/ssh-rsa'), [rsa])
+  assert.equal((await api.get(`${path}?variableKey=app/state`)).variableValue, 'ready')
+  assert.match(await api.refusal('GET', `${path}?queryPath=none/`), /^404 notFound: /)
 })

@@ -2,6 +2,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { messageOf } from '../../text/error-message.ts'
 import { keyOfPath, pathOf } from '../model/resource-paths.ts'
 import type {
+  GuestAttributes,
   InstanceProvider,
   MachineFailure,
   MachineSource,
@@ -66,6 +67,10 @@ export class Machines implements MachineSource {
 
   serialOutput(path: string, start: number): SerialOutput | undefined {
     return this.#provider.serialOutput(path, start)
+  }
+
+  guestAttributes(path: string): GuestAttributes {
+    return this.#provider.guestAttributes?.(path) ?? new Map()
   }
 
   /** Follows a commit. */

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeDirectory } from '../../linux/make-directory.ts'
 import { runChecked } from '../../linux/run.ts'
-import { CERTIFICATE_NAMES } from './google-names.ts'
+import { CERTIFICATE_NAMES, TUNNEL_NAME } from './google-names.ts'
 
 const DAYS = '90'
 const EC_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
@@ -10,7 +10,7 @@ const CA_EXTENSIONS = [
   'basicConstraints = critical, CA:true, pathlen:0',
   'keyUsage = critical, keyCertSign',
   // Whoever trusts it, trusts it for these names and no others.
-  'nameConstraints = critical, permitted;DNS:googleapis.com, permitted;DNS:metadata.google.internal',
+  `nameConstraints = critical, ${['googleapis.com', 'metadata.google.internal', TUNNEL_NAME].map((name) => `permitted;DNS:${name}`).join(', ')}`,
   'subjectKeyIdentifier = hash',
 ]
 const LEAF_EXTENSIONS = [

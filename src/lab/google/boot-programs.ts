@@ -4,6 +4,7 @@ export type BootingMachine = { startOnConsole(program: string, args: readonly st
 /** Google's guest agent: users for the ssh keys in the metadata, host keys. It says much, so it has a log of its own. */
 const GUEST_AGENT = `
 command -v google_guest_agent >/dev/null || exit 0
+mkdir -p /etc/sudoers.d
 exec google_guest_agent >/var/log/google-guest-agent.log 2>&1
 `
 

@@ -13,7 +13,7 @@ import { AccessTokens } from './access-tokens.ts'
 import { makeGoogleIdentity } from './authority.ts'
 import { Buckets } from './buckets.ts'
 import { GoogleDoor } from './google-door.ts'
-import { GOOGLE_IPV4, GOOGLE_IPV6 } from './google-names.ts'
+import { GOOGLE_IPV4, GOOGLE_IPV6, TUNNEL_NAME } from './google-names.ts'
 
 type Answer = { readonly status: number; readonly contentType: string; readonly body: string }
 
@@ -114,6 +114,22 @@ suite('the door of Google', () => {
     assert.equal((await ask('www.googleapis.com', '/oauth2/v3/tokeninfo?access_token=x')).status, 400)
     const grant = await ask('oauth2.googleapis.com', '/token', { method: 'POST', body: 'grant_type=refresh_token' })
     assert.match(JSON.parse(grant.body).error_description, /ask the metadata server/)
+  })
+
+  test('a tunnel by Identity-Aware Proxy is refused with what to do instead', async () => {
+    const socket = await client.connect({ to: `${GOOGLE_IPV4}:443` })
+    const secured = connectTls({ socket, servername: TUNNEL_NAME, ca: authority })
+    const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
+    secured.write(`GET /v4/connect HTTP/1.1\r\nHost: ${TUNNEL_NAME}\r\n${upgrade.join('\r\n')}\r\n\r\n`)
+    const chunks: Buffer[] = []
+    for await (const chunk of secured) chunks.push(chunk)
+    const [head, frame] = Buffer.concat(chunks).toString('latin1').split('\r\n\r\n')
+    // The example of RFC 6455 §1.3.
+    assert.match(head, /^HTTP\/1\.1 101 .*Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=/s)
+    assert.equal(
+      frame,
+      '\x88\x52\x0f\xc1The lab has no tunnels: the instance can be reached without --tunnel-through-iap',
+    )
   })
 
   test('without a controller the door says so', async () => {

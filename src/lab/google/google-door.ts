@@ -9,6 +9,7 @@ import { ControllerRelay } from './controller-relay.ts'
 import { answererOf, GOOGLE_IPV4, GOOGLE_IPV6 } from './google-names.ts'
 import { answerOauth } from './oauth.ts'
 import { Storage } from './storage.ts'
+import { refuseTunnel } from './tunnel-refusal.ts'
 
 const CONNECTIONS_MAX = 1_024
 const LIMITS = {
@@ -48,6 +49,7 @@ export class GoogleDoor {
         void this.#answer(request, response)
       })
       server.maxConnections = CONNECTIONS_MAX
+      server.on('upgrade', refuseTunnel)
       return server.setTimeout(SILENCE_MS_MAX)
     })
   }

@@ -5,14 +5,16 @@ export const GOOGLE_IPV6 = '2600:2d00:2:2000::1'
 const API_NAMES = ['compute.googleapis.com', 'networkservices.googleapis.com', 'www.googleapis.com']
 const OAUTH_NAME = 'oauth2.googleapis.com'
 const STORAGE_NAME = 'storage.googleapis.com'
+/** Where gcloud opens tunnels by Identity-Aware Proxy. */
+export const TUNNEL_NAME = 'tunnel.cloudproxy.app'
 const METADATA_NAME = 'metadata.google.internal'
 
 /** The names that the lab's certificate is for. */
-export const CERTIFICATE_NAMES = [...API_NAMES, OAUTH_NAME, STORAGE_NAME, METADATA_NAME]
+export const CERTIFICATE_NAMES = [...API_NAMES, OAUTH_NAME, STORAGE_NAME, TUNNEL_NAME, METADATA_NAME]
 
 /** Lines for /etc/hosts: a machine of the lab asks the lab by these names, and nobody else. */
 export function hostsLines(metadataAddress: string): string {
-  const names = [...API_NAMES, OAUTH_NAME, STORAGE_NAME].join(' ')
+  const names = [...API_NAMES, OAUTH_NAME, STORAGE_NAME, TUNNEL_NAME].join(' ')
   // The name with a dot at its end is what some libraries ask for, so that no search domain is tried.
   const metadata = `${METADATA_NAME} ${METADATA_NAME}. metadata`
   return `${metadataAddress} ${metadata}\n${GOOGLE_IPV4} ${names}\n${GOOGLE_IPV6} ${names}\n`

@@ -53,7 +53,10 @@ test('the authority is for Google’s names alone, and can sign nothing more', a
   t.after(() => rmSync(directory, { recursive: true }))
   await makeGoogleIdentity(directory)
   const { stdout } = await runProgram('openssl', ['x509', '-in', join(directory, 'ca.pem'), '-noout', '-text'])
-  assert.match(stdout, /Name Constraints: critical\s+Permitted:\s+DNS:googleapis\.com\s+DNS:metadata\.google\.internal/)
+  assert.match(
+    stdout,
+    /Name Constraints: critical\s+Permitted:\s+DNS:googleapis\.com\s+DNS:metadata\.google\.internal\s+DNS:tunnel/,
+  )
   assert.throws(() => readFileSync(join(directory, 'ca.key')), { code: 'ENOENT' })
 })
 

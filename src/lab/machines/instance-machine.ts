@@ -1,4 +1,4 @@
-import type { MachineState } from '../../controller/model/world.ts'
+import type { GuestAttributes, MachineState } from '../../controller/model/world.ts'
 import { runChecked } from '../../linux/run.ts'
 import type { Instance } from './instance.ts'
 import { Machine, type MachineEnd, type MachineFiles } from './machine.ts'
@@ -10,6 +10,8 @@ export type InstanceMachinesOptions = {
   readonly directory: string
   readonly fabric: Fabric
   readonly startServices: StartServices
+  /** What the machine of an instance has written for others to read, by its path; undefined: it cannot. */
+  readonly guestAttributes?: ((path: string) => GuestAttributes) | undefined
   readonly files: MachineFiles
 }
 

@@ -1,4 +1,5 @@
 import type {
+  GuestAttributes,
   InstanceProvider,
   MachineFailure,
   MachineState,
@@ -40,6 +41,10 @@ export class LabMachines implements InstanceProvider {
   running(name: string): Machine | undefined {
     const found = [...this.#machines.values()].find(({ host, machine }) => host.name === name && machine.isRunning)
     return found?.machine
+  }
+
+  guestAttributes(path: string): GuestAttributes {
+    return this.#options.guestAttributes?.(path) ?? new Map()
   }
 
   serialOutput(path: string, start: number): SerialOutput | undefined {

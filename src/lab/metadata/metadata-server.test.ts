@@ -4,6 +4,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { Lab } from '../lab.ts'
+import { GuestAttributes } from './guest-attributes.ts'
 import { MetadataServer } from './metadata-server.ts'
 import { startMetadataServer } from './start-metadata-server.ts'
 import { testResources } from './test-resources.ts'
@@ -18,6 +19,7 @@ async function startServer(t: TestContext, first = testResources()) {
   const server = new MetadataServer({
     resources: () => resources,
     subnets: [],
+    guestAttributes: new GuestAttributes(),
     tokens: { access: ({ email, scopes }) => ({ token: `token of ${email} for ${scopes}`, expiresInSec: 3599 }) },
   })
   t.after(() => server.close())
@@ -152,7 +154,11 @@ test('each instance has a server of its own at the same address, in its own netw
           onMetadata: () => () => {},
         }
         const tokens = { access: () => ({ token: '', expiresInSec: 0 }) }
-        const stop = await startMetadataServer(machine, { subnets: [], tokens })
+        const stop = await startMetadataServer(machine, {
+          subnets: [],
+          tokens,
+          guestAttributes: new GuestAttributes(),
+        })
         try {
           const socket = await host.connect({ to: '169.254.169.254:80' })
           socket.end(`GET ${V1}/instance/attributes/name HTTP/1.0\r\nMetadata-Flavor: Google\r\n\r\n`)

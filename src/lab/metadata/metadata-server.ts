@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Cidr } from '../../address/cidr.ts'
-import { GuestAttributes, VALUE_BYTES_MAX } from './guest-attributes.ts'
+import { type GuestAttributes, VALUE_BYTES_MAX } from './guest-attributes.ts'
 import { type MetadataNode, nodeAt, type ServiceAccount } from './metadata-node.ts'
 import { type MetadataRefusal, type MetadataRequest, notFound, readMetadataRequest } from './metadata-request.ts'
 import { effectiveItem, type MetadataResources } from './metadata-resources.ts'
@@ -35,12 +35,13 @@ export type MetadataServerOptions = {
   /** Of the network of the instance. */
   readonly subnets: readonly Cidr[]
   readonly tokens: Tokens
+  /** What the instance has written so far. */
+  readonly guestAttributes: GuestAttributes
 }
 
 /** The metadata server of one instance: whoever reaches it counts as the instance. */
 export class MetadataServer {
   readonly #options: MetadataServerOptions
-  readonly #guestAttributes = new GuestAttributes()
   readonly #waiting = new Set<() => void>()
   /** Hands sockets of its own to it, or lets it listen. */
   readonly http: Server
@@ -109,12 +110,12 @@ export class MetadataServer {
     if (!this.#areGuestAttributesOn()) return refuse(response, DISABLED)
     const where = path.slice(GUEST_ATTRIBUTES.length)
     if (method === 'DELETE') {
-      if (!this.#guestAttributes.delete(where)) return refuse(response, notFound(request.url ?? ''))
+      if (!this.#options.guestAttributes.delete(where)) return refuse(response, notFound(request.url ?? ''))
     } else {
       const value = await readText(request, VALUE_BYTES_MAX)
       if (value === undefined)
         return refuse(response, { status: 413, message: `A value has at most ${VALUE_BYTES_MAX} bytes` })
-      const refusal = this.#guestAttributes.put(where, value)
+      const refusal = this.#options.guestAttributes.put(where, value)
       if (refusal !== undefined) return refuse(response, refusal)
     }
     this.changed()
@@ -122,8 +123,8 @@ export class MetadataServer {
   }
 
   #nodeAt(path: readonly string[]): MetadataNode | undefined {
-    const { resources, subnets } = this.#options
-    return nodeAt(metadataTree(resources(), { subnets, guestAttributes: this.#guestAttributes.all }), path)
+    const { resources, subnets, guestAttributes } = this.#options
+    return nodeAt(metadataTree(resources(), { subnets, guestAttributes: guestAttributes.all }), path)
   }
 
   #areGuestAttributesOn(): boolean {

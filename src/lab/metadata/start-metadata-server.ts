@@ -1,6 +1,7 @@
 import type { Cidr } from '../../address/cidr.ts'
 import { runChecked } from '../../linux/run.ts'
 import { listenInside } from '../listen-inside.ts'
+import type { GuestAttributes } from './guest-attributes.ts'
 import type { MetadataResources } from './metadata-resources.ts'
 import { MetadataServer, type Tokens } from './metadata-server.ts'
 
@@ -18,8 +19,12 @@ export type DescribedMachine = {
   onMetadata(listener: () => void): () => void
 }
 
-/** What the metadata servers of all machines share. */
-export type MetadataServerSurroundings = { readonly subnets: readonly Cidr[]; readonly tokens: Tokens }
+/** What is around a metadata server. */
+export type MetadataServerSurroundings = {
+  readonly subnets: readonly Cidr[]
+  readonly tokens: Tokens
+  readonly guestAttributes: GuestAttributes
+}
 
 /**
  * Starts the metadata server of a machine: it listens inside the machine's network namespace, where nobody else comes.
@@ -28,10 +33,10 @@ export type MetadataServerSurroundings = { readonly subnets: readonly Cidr[]; re
  */
 export async function startMetadataServer(
   machine: DescribedMachine,
-  { subnets, tokens }: MetadataServerSurroundings,
+  surroundings: MetadataServerSurroundings,
 ): Promise<() => Promise<void>> {
   const { namespacePath } = machine
-  const server = new MetadataServer({ resources: () => machine.metadata(), subnets, tokens })
+  const server = new MetadataServer({ ...surroundings, resources: () => machine.metadata() })
   // The address is one of the machine itself: no route leads to it, and no other machine reaches it.
   const add = ['ip', 'address', 'replace', `${METADATA_ADDRESS}/32`, 'dev', 'lo', 'scope', 'link']
   await runChecked('nsenter', [`--net=${namespacePath}`, '--', ...add])
