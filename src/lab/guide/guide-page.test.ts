@@ -13,7 +13,7 @@ test('a page is rows of commands, of programs that go on, and of what they print
     '```sh\necho a\necho b\n```\n```text\na\n…\n```',
     '<!-- row needs jq go-mmproxy -->\n<!-- needs sshd -->\n```sh\nssh\n```\n```text\nhi\n```',
     '### 2. The second\n<!-- not yet -->',
-    '```sh\n# on my-backend, until row 2 is done\ncat\n```\n```text my-backend\nread\n```',
+    '```sh\n# on my-backend, until row 2 is done\ncat\n```\n```text my-backend cat\nread\n```',
     '```sh\n# on client6\ntrue\n```',
   ].join('\n\n')
   assert.deepEqual(readGuide(text), [
@@ -34,7 +34,7 @@ test('a page is rows of commands, of programs that go on, and of what they print
       needs: [],
       steps: [
         { kind: 'program', host: 'my-backend', text: 'cat', untilRow: 2 },
-        { kind: 'printed', host: 'my-backend', lines: ['read'] },
+        { kind: 'printed', host: 'my-backend', program: 'cat', lines: ['read'] },
         { kind: 'commands', host: 'client6', text: 'true' },
       ],
     },

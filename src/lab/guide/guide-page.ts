@@ -14,8 +14,8 @@ export type GuideStep =
     }
   /** Commands of which the last goes on until a row is done. */
   | { readonly kind: 'program'; readonly host: string; readonly text: string; readonly untilRow: number }
-  /** What the latest program of a host has printed by then. */
-  | { readonly kind: 'printed'; readonly host: string; readonly lines: readonly string[] }
+  /** What the latest program of a host, or the latest whose commands have this word, has printed by then. */
+  | { readonly kind: 'printed'; readonly host: string; readonly program?: string; readonly lines: readonly string[] }
 
 /** A row of the guide: a heading with a number, and the blocks below it. */
 export type GuideRow = {
@@ -45,7 +45,7 @@ const NOT_YET = '<!-- not yet -->'
 const SEEN = /^<!-- seen (.+) -->$/
 const NEEDS = /^<!-- (row )?needs (.+) -->$/
 const HEADING = /^### (\d+)\. (.+)$/
-const FENCE = /^```(\w*)(?: (\S+))?$/
+const FENCE = /^```(\w*)(?: (\S+))?(?: (\S+))?$/
 const WHERE = /^# on ([a-z][a-z0-9-]*)(?:, until row (\d+) is done)?$/
 
 /**
@@ -74,7 +74,8 @@ export function readGuide(page: string): readonly GuideRow[] {
     if (fence === null) continue
     const end = lines.indexOf('```', at + 1)
     if (end < 0) throw new Error(`The block that begins in line ${at + 1} has no end`)
-    addBlock(row.steps, { language: fence[1], host: fence[2], lines: lines.slice(at + 1, end), at: at + 1 })
+    const [, language, host, program] = fence
+    addBlock(row.steps, { language, host, program, lines: lines.slice(at + 1, end), at: at + 1 })
     const added = row.steps.at(-1)
     if (needsOfBlock !== undefined && added?.kind === 'commands')
       row.steps.splice(-1, 1, { ...added, needs: needsOfBlock })
@@ -88,13 +89,15 @@ export function readGuide(page: string): readonly GuideRow[] {
 type Block = {
   readonly language: string
   readonly host: string | undefined
+  readonly program: string | undefined
   readonly lines: readonly string[]
   readonly at: number
 }
 
-function addBlock(steps: GuideStep[], { language, host, lines, at }: Block): void {
+function addBlock(steps: GuideStep[], { language, host, program, lines, at }: Block): void {
   if (language === 'sh') steps.push(commands(lines))
-  else if (language === 'text' && host !== undefined) steps.push({ kind: 'printed', host, lines })
+  else if (language === 'text' && host !== undefined)
+    steps.push({ kind: 'printed', host, ...(program && { program }), lines })
   else if (language === 'text') {
     const last = steps.at(-1)
     if (last?.kind !== 'commands' || last.shown !== undefined) {

@@ -39,7 +39,12 @@ export class GuideRun {
   readonly #narrator: Narrator
   /** Instead of gcloud, the calls of the API are made. */
   #isRest = false
-  readonly #running: { readonly started: HostProgram; readonly untilRow: number; seen: number }[] = []
+  readonly #running: {
+    readonly started: HostProgram
+    readonly text: string
+    readonly untilRow: number
+    seen: number
+  }[] = []
 
   constructor(enter: EnterHost, narrator: Narrator) {
     this.#enter = enter
@@ -91,7 +96,7 @@ export class GuideRun {
       case 'program': {
         this.#narrator.command(step.host, step.text)
         const started = await HostProgram.start(this.#enter, step.host, step.text)
-        this.#running.push({ started, untilRow: step.untilRow, seen: 0 })
+        this.#running.push({ started, text: step.text, untilRow: step.untilRow, seen: 0 })
         return []
       }
       case 'printed':
@@ -125,9 +130,9 @@ export class GuideRun {
     return (await typeOnHost(this.#enter, ANY_HOST, `command -v ${program}`)).exitCode === 0
   }
 
-  async #printed({ host, lines: shown }: GuideStep & { kind: 'printed' }): Promise<readonly string[]> {
-    const running = this.#running.findLast(({ started }) => started.host === host)
-    if (running === undefined) throw new NotSeenError(`nothing goes on on ${host}`)
+  async #printed({ host, program = '', lines: shown }: GuideStep & { kind: 'printed' }): Promise<readonly string[]> {
+    const running = this.#running.findLast(({ started, text }) => started.host === host && text.includes(program))
+    if (running === undefined) throw new NotSeenError(`no such program runs on ${host}`)
     const { started } = running
     for (const deadlineMs = performance.now() + PRINTED_MS_MAX; ; await sleep(POLL_MS)) {
       const { lines } = started
