@@ -18,7 +18,7 @@ import { namespacePath } from '../lab/network-namespaces.ts'
 import { CONTROL_SOCKET, startControl } from '../lab/process/control.ts'
 import type { LabNews, LabOrder, LabStatus } from '../lab/process/lab-status.ts'
 import { LIFELINE, OUTSIDE_DIRECTORY } from '../lab/process/namespaces.ts'
-import { CLIENTS, GLOBAL_POOLS, NAT_POOLS } from '../lab/world/places.ts'
+import { CLIENTS, GLOBAL_POOLS, NAT_POOLS, REGIONS } from '../lab/world/places.ts'
 import { World } from '../lab/world/world.ts'
 import { connectionUid } from '../linux/socket-table.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
@@ -140,6 +140,7 @@ async function startLabController(
       addressPools: GLOBAL_POOLS,
       poolAddresses: [],
       natPools: NAT_POOLS,
+      ipv6Subnets: Object.fromEntries(REGIONS.map(({ name, subnet6 }) => [name, subnet6])),
       edgeTls: edgeTls(),
       makeProvider,
       isTrustedPeer,

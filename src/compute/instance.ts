@@ -4,7 +4,7 @@ import { flag, list, object, optional, outputOnly, recorded, text, texts } from 
 
 const networkInterface = object('A network interface.', {
   networkIP: optional(text('The address that edges connect to.', { format: 'ip', examples: ['10.128.0.2'] })),
-  ipv6Address: optional(text('An IPv6 address of the interface; not used.', { format: 'ip-or-range' })),
+  ipv6Address: optional(text('An IPv6 address of the interface; edges do not use it.', { format: 'ip-or-range' })),
   name: recorded('Name of the interface.'),
   network: recorded('Network of the interface.'),
   subnetwork: recorded('Subnetwork of the interface.'),

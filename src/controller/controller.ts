@@ -59,6 +59,8 @@ export type ControllerOptions = {
   readonly makeProvider?: MakeProvider | undefined
   /** Ranges that the machines of instances get their addresses for the internet from, CIDR texts. */
   readonly natPools?: readonly string[] | undefined
+  /** The IPv6 range of the subnet of a region, for machines. */
+  readonly ipv6Subnets?: Readonly<Record<string, string>> | undefined
   readonly log: Log
   readonly onAnswer?: AnswerListener | undefined
   readonly onRefusedConnection?: RefusalListener | undefined
@@ -155,6 +157,7 @@ function makeApi(store: Store, options: ControllerOptions) {
     addressPools,
     poolAddresses,
     natPools,
+    ipv6Subnets,
     allowsLocalBackends,
     edgeTls,
     makeProvider,
@@ -197,6 +200,7 @@ function makeApi(store: Store, options: ControllerOptions) {
     addressPools,
     addresses: poolAddresses,
     natPools,
+    ipv6Subnets,
     allowsLocalBackends,
     onError: (error, about) => logInternalError(log, error, about),
     onAnswer,

@@ -48,6 +48,8 @@ export type ApiOptions = {
   readonly addressPools: readonly string[]
   /** Ranges that instances get their addresses for the internet from, where machines are made of them. */
   readonly natPools?: readonly string[] | undefined
+  /** The IPv6 range of the subnet of a region, for machines. */
+  readonly ipv6Subnets?: Readonly<Record<string, string>> | undefined
   /** Backends may be at loopback and link-local addresses. */
   readonly allowsLocalBackends?: boolean | undefined
   /** Single addresses to take, before those of the pools. */
@@ -84,7 +86,8 @@ export class Api {
   /** Ends what a controller before this one left unfinished. */
   constructor(options: ApiOptions) {
     this.#options = options
-    this.#world = { ...options, machines: options.machines, natPools: options.natPools ?? [] }
+    const { machines, natPools = [], ipv6Subnets = {} } = options
+    this.#world = { ...options, machines, natPools, ipv6Subnets }
     this.#operations = new RunningOperations(options)
     const { store } = options
     for (const operation of store.unfinished()) void this.#operations.end(operation, store.revision())

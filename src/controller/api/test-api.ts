@@ -20,7 +20,10 @@ import { Api, type ApiOptions } from './api.ts'
 
 /** What a test may change. */
 type TestApiOptions = Partial<
-  Pick<ApiOptions, 'addressPools' | 'addresses' | 'natPools' | 'allowsLocalBackends' | 'projects' | 'hub' | 'edgeTls'>
+  Pick<
+    ApiOptions,
+    'addressPools' | 'addresses' | 'natPools' | 'ipv6Subnets' | 'allowsLocalBackends' | 'projects' | 'hub' | 'edgeTls'
+  >
 > & {
   readonly store?: Store
   readonly makeProvider?: MakeProvider

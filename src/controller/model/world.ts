@@ -122,6 +122,8 @@ export type World = {
   readonly addresses: readonly string[]
   /** Ranges that instances get their addresses for the internet from; empty: that of the interface is theirs. */
   readonly natPools: readonly string[]
+  /** The IPv6 range of the subnet of a region, for machines. */
+  readonly ipv6Subnets: Readonly<Record<string, string>>
   /** Backends may be at loopback and link-local addresses. */
   readonly allowsLocalBackends?: boolean | undefined
   /** undefined: nobody makes machines, instances are existing hosts. */

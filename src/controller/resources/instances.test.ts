@@ -237,3 +237,34 @@ test('the account "default" is the project’s own', async () => {
   const shown = (await api.get(`${ZONE}/instances/a`)).serviceAccounts as readonly Mapping[]
   assert.deepEqual(shown, [{ email: defaultServiceAccount, scopes: ['a'] }, serviceAccounts[1]])
 })
+
+test('an interface with both versions has an IPv6 address of its subnet, for the internet where that is asked for', async () => {
+  const api = new TestApi({ ipv6Subnets: { 'us-central1': '2001:db8:10::/64' } })
+  const make = (name: string, fields: Mapping) =>
+    api.change('POST', `${ZONE}/instances`, { name, networkInterfaces: [fields] })
+  const ipv6Of = async (name: string) => {
+    const [{ ipv6Address, ipv6AccessType, ipv6AccessConfigs }] = await interfacesOf(api, `${ZONE}/instances/${name}`)
+    return [ipv6Address, ipv6AccessType, ipv6AccessConfigs]
+  }
+  const both = { stackType: 'IPV4_IPV6' }
+  const asked = { name: 'v6', type: 'DIRECT_IPV6', networkTier: 'PREMIUM' }
+  await make('a', both)
+  await make('b', { ...both, ipv6AccessConfigs: [asked] })
+  await make('c', { stackType: 'IPV4_ONLY' })
+  assert.deepEqual(await ipv6Of('a'), ['2001:db8:10::2', 'INTERNAL', undefined])
+  const external = { externalIpv6: '2001:db8:10::3', externalIpv6PrefixLength: 96 }
+  assert.deepEqual(await ipv6Of('b'), [
+    undefined,
+    'EXTERNAL',
+    [{ kind: 'compute#accessConfig', ...asked, ...external }],
+  ])
+  assert.deepEqual(await ipv6Of('c'), [undefined, undefined, undefined])
+  await api.change('DELETE', `${ZONE}/instances/a`)
+  await api.changeAsItIs('PUT', `${ZONE}/instances/b`, { name: 'b', networkInterfaces: [both] })
+  assert.deepEqual(await ipv6Of('b'), ['2001:db8:10::3', 'INTERNAL', undefined], 'it stays')
+  const taken = { name: 'd', networkInterfaces: [{ ...both, ipv6Address: '2001:db8:10::3' }] }
+  assert.match(await api.refusal('POST', `${ZONE}/instances`, taken), /^400 invalid: .*the address of another instance/)
+  await api.change('POST', 'zones/us-west1-a/instances', { name: 'far', networkInterfaces: [both] })
+  const [far] = await interfacesOf(api, 'zones/us-west1-a/instances/far')
+  assert.equal(far.ipv6Address, undefined, 'its subnet has none')
+})

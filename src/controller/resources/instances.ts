@@ -13,6 +13,7 @@ import type { StoredResource } from '../store/store.ts'
 import { addressesOf } from './address-pool.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { membersWithout, refuseLocalBackend } from './groups.ts'
+import { ipv6AddressesOf, ipv6Fields } from './ipv6-addresses.ts'
 import { type NatPlace, natIpsOf, withNatIps } from './nat-addresses.ts'
 import { defaultServiceAccount } from './project.ts'
 
@@ -78,7 +79,7 @@ function completeInstance({ key, fields, warnings }: Draft, call: Call, stored: 
   const taken: string[] = []
   fields.networkInterfaces = interfaces.map((given, index) => {
     const completed = completeInterface(given, index, call, { key, taken, before: before?.[index] })
-    taken.push(String(completed.networkIP), ...natIpsOf(completed))
+    taken.push(String(completed.networkIP), ...natIpsOf(completed), ...ipv6AddressesOf(completed))
     return completed
   })
   if (stored === undefined) {
@@ -151,6 +152,7 @@ function completeInterface(
     network: given.network ?? `projects/${key.project}/global/networks/default`,
     networkIP,
     ...(Array.isArray(accessConfigs) ? { accessConfigs: withNatIps(call.world, accessConfigs, place) } : {}),
+    ...ipv6Fields(call.world, given, place),
   }
   return { ...whole, fingerprint: fingerprintOf({ ...whole, fingerprint: undefined }) }
 }

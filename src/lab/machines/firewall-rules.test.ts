@@ -90,15 +90,23 @@ test('the lowest number decides first, of equal ones those that deny', () => {
 test('source tags and accounts are the internal addresses of instances on the network, beside the source ranges', () => {
   const db = instance('db', {
     tags: ['db'],
-    interfaces: [nic('10.128.0.7', 'fd20::7'), nic('10.9.0.7', undefined, OTHER)],
+    interfaces: [
+      { ...nic('10.128.0.7', 'fd20::7'), ipv6AccessConfigs: [{ externalIpv6: '2001:db8::7' }] },
+      nic('10.9.0.7', undefined, OTHER),
+    ],
   })
   const job = instance('job', { tags: ['job'], account: 'job@p.example', interfaces: [nic('10.132.0.4')] })
   const foreign = instance('db', { project: 'q', tags: ['db'], interfaces: [nic('10.128.0.9')] })
   const all = [web, db, job, foreign]
   const sources = (fields: { readonly [name: string]: JsonValue }) =>
     sourcesOf(rulesOf(web, all, [firewall('rule', { sourceRanges: [], ...fields })]))
-  assert.deepEqual(sources({ sourceTags: ['db'] }), ['10.128.0.7/32', 'fd20::7/128'])
-  assert.deepEqual(sources({ sourceTags: ['db', 'job'] }), ['10.128.0.7/32', 'fd20::7/128', '10.132.0.4/32'])
+  assert.deepEqual(sources({ sourceTags: ['db'] }), ['10.128.0.7/32', 'fd20::7/128', '2001:db8::7/128'])
+  assert.deepEqual(sources({ sourceTags: ['db', 'job'] }), [
+    '10.128.0.7/32',
+    'fd20::7/128',
+    '2001:db8::7/128',
+    '10.132.0.4/32',
+  ])
   assert.deepEqual(sources({ sourceServiceAccounts: ['job@p.example'] }), ['10.132.0.4/32'])
   assert.deepEqual(sources({ sourceTags: ['job'], sourceRanges: ['192.0.2.0/24'] }), ['192.0.2.0/24', '10.132.0.4/32'])
   assert.equal(sources({ sourceTags: ['nobody'] }), undefined, 'a rule for nobody is left out')

@@ -102,8 +102,11 @@ function portRange(text: string): PortRange {
 
 function internalRanges(instance: Stored, network: unknown): readonly Cidr[] {
   return interfacesOf(instance).flatMap((one) => {
-    const addresses = one.network === network ? [one.networkIP, one.ipv6Address] : []
-    return addresses.flatMap((text) => (typeof text === 'string' ? (parseCidr(text) ?? []) : []))
+    if (one.network !== network) return []
+    const external = mappingsOf(one.ipv6AccessConfigs).map(({ externalIpv6 }) => externalIpv6)
+    return [one.networkIP, one.ipv6Address, ...external].flatMap((text) =>
+      typeof text === 'string' ? (parseCidr(text) ?? []) : [],
+    )
   })
 }
 

@@ -44,7 +44,7 @@ export class InstanceMachine {
   #firewall = ''
   #stopServices: (() => Promise<void>) | undefined
   #turn: Promise<unknown> = Promise.resolve()
-  #state = ''
+  #state = 'provisioning'
 
   constructor(instance: Instance, options: InstanceMachinesOptions, report: (state: MachineState) => void) {
     const { stored, hostName } = instance
@@ -157,6 +157,7 @@ export class InstanceMachine {
     const attached = JSON.stringify([internal, external])
     if (attached === this.#attached) return
     if (this.#attached !== '') await this.#options.fabric.detach(namespace)
+    this.#attached = ''
     await this.#options.fabric.attach({ namespace, region, internal, external })
     this.#attached = attached
   }

@@ -20,7 +20,7 @@ export type Instance = {
 export function readInstance(stored: StoredResource, project: StoredResource): Instance {
   const { resource, name, scope } = stored
   const interfaces = mappingsOf(resource.networkInterfaces)
-  const configs = interfaces.flatMap(({ accessConfigs }) => mappingsOf(accessConfigs))
+  const configs = interfaces.flatMap((one) => [...mappingsOf(one.accessConfigs), ...mappingsOf(one.ipv6AccessConfigs)])
   return {
     stored,
     project,
@@ -30,7 +30,7 @@ export function readInstance(stored: StoredResource, project: StoredResource): I
     isWanted: resource.status === 'RUNNING',
     startedAt: String(resource.lastStartTimestamp ?? ''),
     internal: interfaces.flatMap(({ networkIP, ipv6Address }) => texts(networkIP, ipv6Address)),
-    external: configs.flatMap(({ natIP }) => texts(natIP)),
+    external: configs.flatMap(({ natIP, externalIpv6 }) => texts(natIP, externalIpv6)),
   }
 }
 

@@ -1,0 +1,58 @@
+import { parseCidr } from '../../address/cidr.ts'
+import { formatIpAddress } from '../../address/ip-address.ts'
+import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { ApiError, invalidField } from '../model/api-error.ts'
+import { pathOf, regionOf } from '../model/resource-paths.ts'
+import type { World } from '../model/world.ts'
+import { addressesOf } from './address-pool.ts'
+import type { NatPlace } from './nat-addresses.ts'
+
+/** Google's interfaces have as many addresses of their own; the first of them is the one that is used. */
+const PREFIX_LENGTH = 96
+
+/**
+ * What an interface with both versions has besides IPv4, where the region's subnet has IPv6: one address of it, which is
+ * for the internet, too, where an access config asks for that. It stays with the interface.
+ */
+export function ipv6Fields(world: World, given: Mapping, place: NatPlace): Mapping {
+  const subnet = parseCidr(world.ipv6Subnets[regionOf(place.key.scope)] ?? '')
+  if (given.stackType !== 'IPV4_IPV6' || subnet === undefined) return {}
+  const used = new Set([...place.taken, ...addressesOfOthers(world, place)])
+  const [wanted] = ipv6AddressesOf(given)
+  if (wanted !== undefined && used.has(wanted)) {
+    throw invalidField(`${place.path}.ipv6Address`, wanted, 'It is the address of another instance')
+  }
+  const [stored] = place.before === undefined ? [] : ipv6AddressesOf(place.before)
+  const address = wanted ?? (stored === undefined || used.has(stored) ? undefined : stored) ?? free(subnet, used)
+  const { ipv6AccessConfigs } = given
+  const [config] = Array.isArray(ipv6AccessConfigs) ? ipv6AccessConfigs.filter(isMapping) : []
+  if (config === undefined) {
+    return { ipv6AccessType: 'INTERNAL', ipv6Address: address, internalIpv6PrefixLength: PREFIX_LENGTH }
+  }
+  const external = { externalIpv6: address, externalIpv6PrefixLength: PREFIX_LENGTH }
+  const whole = { kind: 'compute#accessConfig', name: 'external-ipv6', type: 'DIRECT_IPV6', ...config, ...external }
+  return { ipv6AccessType: 'EXTERNAL', ipv6AccessConfigs: [whole] }
+}
+
+/** The IPv6 addresses of an interface. */
+export function ipv6AddressesOf({ ipv6Address, ipv6AccessConfigs }: Mapping): readonly string[] {
+  const configs = Array.isArray(ipv6AccessConfigs) ? ipv6AccessConfigs.filter(isMapping) : []
+  return [ipv6Address, ...configs.map(({ externalIpv6 }) => externalIpv6)].filter((value) => typeof value === 'string')
+}
+
+function addressesOfOthers({ store }: World, { key }: NatPlace): readonly string[] {
+  return store.all().flatMap((one) => {
+    if (one.collection !== 'instances' || pathOf(one) === pathOf(key)) return []
+    return (one.resource.networkInterfaces as readonly Mapping[]).flatMap(ipv6AddressesOf)
+  })
+}
+
+function free(subnet: NonNullable<ReturnType<typeof parseCidr>>, used: ReadonlySet<string>): string {
+  let isGateway = true
+  for (const address of addressesOf(subnet)) {
+    const text = formatIpAddress(address)
+    if (!isGateway && !used.has(text)) return text
+    isGateway = false
+  }
+  throw new ApiError(403, { message: 'The subnet has no IPv6 address left', reason: 'quotaExceeded' })
+}
