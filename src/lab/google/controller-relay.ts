@@ -16,7 +16,8 @@ const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trail
 /** Passes requests on to the controller behind a UNIX socket, and its answers back, all as they are. */
 export class ControllerRelay {
   readonly #socketPath: string
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX })
+  // A connection for each request: one that is kept may be closed by the controller at the same moment.
+  readonly #agent = new Agent({ keepAlive: false, maxSockets: CONNECTIONS_MAX })
 
   constructor(socketPath: string) {
     this.#socketPath = socketPath
@@ -37,9 +38,11 @@ export class ControllerRelay {
     // A client that leaves does not wait for the answer any more.
     response.once('close', () => passed.destroy())
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
-      passed.once('response', resolve).once('error', reject)
+      passed.once('response', resolve).on('error', reject)
     })
-    const [answer] = await Promise.all([answered, pipeline(request, passed)])
+    // An answer may come before all of the request was read, and counts then.
+    pipeline(request, passed).catch((error: Error) => passed.destroy(error))
+    const answer = await answered
     response.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers))
     await pipeline(answer, response)
   }

@@ -8,9 +8,16 @@ const AUTHORITY_FILE = '/usr/local/share/ca-certificates/truepeer-lab.crt'
 /** What programs of a machine have to be told in their environment: node reads no file of the system's authorities. */
 export const machineEnvironment: Readonly<Record<string, string>> = { NODE_EXTRA_CA_CERTS: AUTHORITY_FILE }
 
+/** On a machine that is busy with many others. */
+const PLACE_MS_MAX = 60_000
+
 /** A machine whose /etc, /usr and /root are its own. */
 export type MachineWithFiles = {
-  run(program: string, args: readonly string[], options: { readonly input: string }): Promise<RunResult>
+  run(
+    program: string,
+    args: readonly string[],
+    options: { readonly input: string; readonly timeoutMs: number },
+  ): Promise<RunResult>
 }
 
 /**
@@ -50,7 +57,10 @@ export async function placeFiles(
   const variables = Object.entries(machineEnvironment).map(([name, value]) => `${name}=${value}`)
   const hosts = `# Google's names in this lab\n${hostsLines(metadataAddress)}`
   const values = [AUTHORITY_FILE, authorityHash, hosts.trimEnd(), variables.join('\n')]
-  const { exitCode, stderr } = await machine.run('sh', ['-c', SCRIPT, 'google', ...values], { input: authority })
+  const { exitCode, stderr } = await machine.run('sh', ['-c', SCRIPT, 'google', ...values], {
+    input: authority,
+    timeoutMs: PLACE_MS_MAX,
+  })
   if (exitCode !== 0) throw new Error(`The names of Google could not be written into the machine: ${stderr.trim()}`)
 }
 

@@ -61,6 +61,7 @@ test('a directory without its slash is somewhere else, and a value with one is n
   const { ask } = await startServer(t)
   const { status, headers } = await ask(`${V1}/instance/disks?alt=json`)
   assert.deepEqual([status, headers.location], [301, `${V1}/instance/disks/?alt=json`])
+  assert.equal((await ask(`/${V1}//instance/disks`)).headers.location, `${V1}/instance/disks/`)
   assert.equal((await ask(`${V1}/instance/disks?recursive=true`)).status, 200)
   assert.equal((await ask(`${V1}/instance/id/`)).status, 404)
   assert.match((await ask(`${V1}/instance/<b>`)).body, /URL \/computeMetadata\/v1\/instance\/&#60;b&#62; was not found/)

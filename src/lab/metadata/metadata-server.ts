@@ -89,7 +89,9 @@ export class MetadataServer {
     // gcloud asks for one each time, and goes on without where there is none.
     if (node.kind === 'identity') return refuse(response, { status: 404, message: NO_IDENTITY })
     if (node.kind === 'directory' && !asked.hasSlash && !asked.isRecursive) {
-      const location = `${path}/${query === undefined ? '' : `?${query}`}`
+      // Made of the names: a path that begins with two slashes would lead to another server.
+      const place = `/${asked.path.map(encodeURIComponent).join('/')}/`
+      const location = query === undefined ? place : `${place}?${query}`
       response.setHeader('Location', location)
       return refuse(response, { status: 301, message: `The directory is at ${location}` })
     }
