@@ -51,7 +51,7 @@ import { makeClientCells } from './worker/client-counts.ts'
 import type { ClientLimitOptions } from './worker/client-limit.ts'
 import type { EdgeRoleOptions, EdgeWorkerOptions } from './worker/edge-role-options.ts'
 
-/** How long the first round of health checks may hold up listening (decision 0008). */
+/** How long the first round of health checks may hold up listening, where nobody is served yet (decision 0008). */
 const FIRST_ROUND_MS = 1_000
 /**
  * How long the first probes of new backends may hold up a reload. Longer than at the start: clients are served all the
@@ -372,7 +372,8 @@ class Edge implements RunningEdge {
     try {
       const ticketKeys = this.#options.readTicketKeys?.()
       const positions = await this.#options.readPositions?.()
-      const difference = await this.#apply(this.#options.readSnapshot(), RELOAD_ROUND_MS)
+      const roundMsMax = this.#snapshot.frontends.length === 0 ? FIRST_ROUND_MS : RELOAD_ROUND_MS
+      const difference = await this.#apply(this.#options.readSnapshot(), roundMsMax)
       if (difference === undefined) return
       if (positions !== undefined) this.#spreads.locate(positions)
       if (ticketKeys !== undefined) this.#tls.shareTickets(ticketKeys, false)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { type RunResult, runProgram } from '../../src/linux/run.ts'
-import { change } from '../rig/controller.ts'
+import { change, PROJECT } from '../rig/controller.ts'
 import { type RunningLab, startLab } from '../rig/lab.ts'
 import { NEEDS_ROOT, skipWithout } from '../rig/skip.ts'
 import { TRUEPEER } from '../rig/truepeer.ts'
@@ -74,6 +74,21 @@ test('two labs have ports of their own, and the end of one is not seen in the ot
   } finally {
     await one.down()
     await two.down()
+  }
+})
+
+test('a lab that is reset has the port that it had, and nothing of what was in it', async () => {
+  const lab = await startLab('again')
+  try {
+    const before = await lab.status()
+    await change(lab, 'POST', 'global/healthChecks', { name: 'check', type: 'TCP', tcpHealthCheck: { port: 1 } })
+    await lab.exec('client', 'touch', '/etc/of-the-first')
+    await lab.reset()
+    assert.equal((await lab.status()).url, before.url)
+    assert.equal((await lab.ask('GET', `${PROJECT}/global/healthChecks/check`)).status, 404)
+    await assert.rejects(lab.exec('client', 'cat', '/etc/of-the-first'), /No such file/)
+  } finally {
+    await lab.down()
   }
 })
 

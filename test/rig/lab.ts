@@ -20,6 +20,7 @@ export type RunningLab = Asked & {
   start(host: string, ...command: readonly string[]): Program
   /** The process of the edge of a region, by its number inside. */
   edgeProcess(region: string): Promise<string>
+  reset(): Promise<void>
   down(): Promise<void>
 }
 
@@ -40,6 +41,9 @@ export async function startLab(name: string): Promise<RunningLab> {
       const [, pid] = /^serves, process (\d+)$/.exec(edge?.state ?? '') ?? []
       assert.ok(pid, `the edge of ${region}: ${edge?.state}`)
       return pid
+    },
+    async reset() {
+      await run('reset')
     },
     async down() {
       await run('down')

@@ -1,16 +1,46 @@
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runProgram } from '../../linux/run.ts'
 import { NamespacesRefusedError } from '../refusal.ts'
 import { namespaceOptions } from './namespaces.ts'
 
 /** What runs a lab, and the packages of Debian that have it, which are called the same almost everywhere. */
-const PROGRAMS = { unshare: 'util-linux', nsenter: 'util-linux', mount: 'mount', ip: 'iproute2', nft: 'nftables' }
+const PROGRAMS = {
+  unshare: 'util-linux',
+  nsenter: 'util-linux',
+  flock: 'util-linux',
+  mount: 'mount',
+  ip: 'iproute2',
+  nft: 'nftables',
+  openssl: 'openssl',
+}
 const PROGRAMS_OF_USER = { newuidmap: 'uidmap', newgidmap: 'uidmap' }
 /** Where programs of an administrator are, which an ordinary user's PATH may leave out. */
 const ADMINISTRATION = ['/usr/sbin', '/sbin']
 /** All ids of an ordinary system, up to "nobody". */
 const IDS_MIN = 65_536
+
+/** What is tried of the kernel, and the status by which a shell says that it failed. */
+const KERNEL = [
+  { status: 91, what: 'virtual links', kernelModule: 'veth', probe: 'ip link add one type veth peer name two' },
+  {
+    status: 92,
+    what: 'address translation',
+    kernelModule: 'nft_chain_nat',
+    probe: "nft 'table ip try { chain try { type nat hook postrouting priority 0; }; }'",
+  },
+  {
+    status: 93,
+    what: 'overlays',
+    kernelModule: 'overlay',
+    probe: 'cd /tmp && mkdir a b c && mount -n -t overlay -o "lowerdir=a,upperdir=b,workdir=c$1" overlay a',
+  },
+]
+const PROBES = [
+  'PATH=$PATH:/usr/sbin:/sbin',
+  'mount -n -t tmpfs tmpfs /tmp || exit',
+  ...KERNEL.map(({ probe, status }) => `{ ${probe}; } || exit ${status}`),
+].join('\n')
 
 /** Who wants a lab, and with which PATH. */
 export type Requester = { readonly uid: number; readonly userName: string; readonly path: string }
@@ -22,19 +52,35 @@ export type Requester = { readonly uid: number; readonly userName: string; reado
  */
 export async function requireLab({ uid, userName, path }: Requester): Promise<void> {
   const isRoot = uid === 0
-  const programs = Object.entries({ ...PROGRAMS, ...(isRoot ? {} : PROGRAMS_OF_USER) })
-  const directories = [...path.split(':'), ...ADMINISTRATION]
-  const missing = programs.filter(([program]) => !isInstalled(program, directories))
-  if (missing.length > 0) {
-    const names = missing.map(([program]) => `"${program}"`).join(', ')
-    const packages = [...new Set(missing.map(([, name]) => name))].join(' ')
-    throw new Error(`A lab needs ${names}, not found on this machine; as root, run "apt-get install ${packages}"`)
-  }
+  requirePrograms({ ...PROGRAMS, ...(isRoot ? {} : PROGRAMS_OF_USER) }, [...path.split(':'), ...ADMINISTRATION])
   if (!isRoot) {
     for (const file of ['/etc/subuid', '/etc/subgid']) requireIds(file, uid, userName)
   }
-  const { exitCode, stderr } = await runProgram('unshare', [...namespaceOptions(isRoot), 'true'])
-  if (exitCode !== 0) throw new NamespacesRefusedError(stderr.trim())
+  await requireKernel(isRoot)
+}
+
+function requirePrograms(packageOf: Readonly<Record<string, string>>, directories: readonly string[]): void {
+  const missing = Object.entries(packageOf).filter(([program]) => !isInstalled(program, directories))
+  if (missing.length === 0) return
+  const names = missing.map(([program]) => `"${program}"`).join(', ')
+  const packages = [...new Set(missing.map(([, name]) => name))].join(' ')
+  throw new Error(`A lab needs ${names}, not found on this machine; as root, run "apt-get install ${packages}"`)
+}
+
+async function requireKernel(isRoot: boolean): Promise<void> {
+  if (!existsSync('/proc/sys/net/ipv6')) {
+    throw new Error('A lab needs IPv6, which this kernel leaves out; take "ipv6.disable=1" off its command line')
+  }
+  const options = [...namespaceOptions(isRoot), '--net']
+  const { exitCode, stderr } = await runProgram('unshare', [
+    ...options,
+    ...['sh', '-c', PROBES, 'sh', isRoot ? '' : ',userxattr'],
+  ])
+  if (exitCode === 0) return
+  const part = KERNEL.find(({ status }) => status === exitCode)
+  const [said] = stderr.trim().split('\n')
+  if (part === undefined) throw new NamespacesRefusedError(said)
+  throw new Error(`A lab needs ${part.what} of the kernel (${said}); as root, run "modprobe ${part.kernelModule}"`)
 }
 
 /** subuid(5): lines of a name or a number, the first id, and how many. */
