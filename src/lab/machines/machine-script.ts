@@ -38,10 +38,10 @@ for top in /*; do
       # All of it was copied.
       [ "$own" != etc ] || lower=$skeleton/etc
     fi
-    if ! mount -t overlay -o "$options,lowerdir=$lower,upperdir=$layers/upper,workdir=$layers/work" overlay "$own" 2>errors
+    if ! mount -t overlay -o "$options,lowerdir=$lower,upperdir=$layers/upper,workdir=$layers/work" overlay "$own" 2>"$directory/errors"
     then
       # A directory with mounts below it cannot be under an overlay of a user namespace.
-      [ -n "$skeleton" ] || { cat errors >&2; exit 1; }
+      [ -n "$skeleton" ] || { cat "$directory/errors" >&2; exit 1; }
       mount --rbind "$top" "$own"
     elif $isNew && [ -s "$skeleton/hidden-$own" ]; then
       (cd "$own" && xargs -0 -n 1 mkdir -p -m 700 <"$skeleton/hidden-$own")

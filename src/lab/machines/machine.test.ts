@@ -41,6 +41,11 @@ test('a machine has a name, files, processes and a serial port of its own, which
   assert.equal(await out('cat /proc/1/comm; ip -o link | wc -l; cat /usr/local/bin/link/shared'), 'sh\n1\nfrom outside')
   assert.match(await out('echo x >/opt/deep/shared'), /Read-only file system/)
 
+  assert.deepEqual(
+    (await out('ls /')).split('\n').filter((name) => !existsSync(`/${name}`)),
+    [],
+    'it has no other directories',
+  )
   // What it writes is in none of the places outside.
   const marker = `truepeer-${process.pid}`
   for (const path of ['/etc', '/usr/local/bin', '/var/lib', '/tmp', '/root', '/run', '/opt']) {
