@@ -26,8 +26,8 @@ export type LabGoogleOptions = {
   /** That of the controller's store. */
   readonly dataDirectory: string
   readonly controllerSocket: string
-  /** The buckets that come with the program. */
-  readonly bucketsDirectory: string
+  /** Directories of buckets: of what two of them hold, the last one counts. */
+  readonly bucketsDirectories: readonly string[]
   /** Where machines have this program. */
   readonly checkout: string
 }
@@ -44,7 +44,7 @@ export type LabGoogle = {
 
 /** Opens the door, which works once the controller does. */
 export async function startLabGoogle(options: LabGoogleOptions): Promise<LabGoogle> {
-  const { fabric, directory, dataDirectory, controllerSocket, bucketsDirectory, checkout } = options
+  const { fabric, directory, dataDirectory, controllerSocket, bucketsDirectories, checkout } = options
   const identity = await makeGoogleIdentity(`${directory}/authority`)
   await addNamespaces([HOST])
   await fabric.attach({ namespace: HOST, region: REGIONS[0].name, internal: [GOOGLE_IPV4, GOOGLE_IPV6], external: [] })
@@ -54,7 +54,7 @@ export async function startLabGoogle(options: LabGoogleOptions): Promise<LabGoog
     revoke: (token: string) => void revokeToken(dataDirectory, token.split('_')[1]),
   }
   const tokens = new AccessTokens(keeper, () => performance.now())
-  const buckets = new Buckets([bucketsDirectory, `${directory}/buckets`])
+  const buckets = new Buckets(bucketsDirectories)
   await GoogleDoor.open({ namespacePath: namespacePath(HOST), identity, controllerSocket, buckets, tokens })
   const subnets = REGIONS.flatMap(({ subnet }) => parseCidr(subnet) ?? [])
   // By path and id: an instance that is made again has written nothing yet.

@@ -1,7 +1,7 @@
 // The lab process: the first program of a lab, in the namespaces of its own that src/lab/process has made for it. It is
 // the controller, makes hosts of what that is told, and keeps the edges running.
 
-import { constants, openSync, readSync } from 'node:fs'
+import { constants, mkdirSync, openSync, readSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { parseEndpoint } from '../address/endpoint.ts'
@@ -33,6 +33,8 @@ const STATE = '/run/truepeer'
 const DATA_DIRECTORY = `${STATE}/controller`
 const CONTROLLER_SOCKET_INSIDE = '/run/truepeer/controller.sock'
 const CONTROLLER_SOCKET = `${OUTSIDE_DIRECTORY}/controller.sock`
+/** For whoever is outside to put objects into. */
+const BUCKETS = `${OUTSIDE_DIRECTORY}/buckets`
 const CHECKOUT = fileURLToPath(new URL('../../..', import.meta.url))
 const PROGRAM = `${CHECKOUT}bin/truepeer`
 /** Where machines have what is outside, wherever that is: the program, its node, and the API. */
@@ -51,12 +53,13 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
   const world = new World()
   const [skeleton] = await Promise.all([makeSkeleton(`${STATE}/skeleton`), world.build()])
   const files = { ...FILES, skeleton }
+  mkdirSync(BUCKETS, { mode: 0o700 })
   const { startServices, startInstanceServices, guestAttributes } = await startLabGoogle({
     fabric: world.fabric,
     directory: `${STATE}/google`,
     dataDirectory: DATA_DIRECTORY,
     controllerSocket: CONTROLLER_SOCKET,
-    bucketsDirectory: `${CHECKOUT}buckets`,
+    bucketsDirectories: [`${CHECKOUT}buckets`, BUCKETS],
     checkout: '/opt/truepeer',
   })
   const machines = new LabMachines({

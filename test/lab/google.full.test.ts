@@ -1,10 +1,11 @@
 // Google's own software in the machines of a lab, with nothing set anywhere: it finds Google by names and by its metadata
 // server, as in Google's own machines.
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { eventually } from '../rig/eventually.ts'
-import { type RunningLab, startLab } from '../rig/lab.ts'
+import { LABS, type RunningLab, startLab } from '../rig/lab.ts'
 
 const PYTHON_PACKAGES = '/usr/lib/python3/dist-packages'
 const NODE_PACKAGES = 'build/clients/node_modules'
@@ -62,6 +63,11 @@ suite('Google’s software in a lab', { skip }, () => {
     const script = readFileSync('buckets/startup-script-proxy/gommproxy-startup.bash', 'utf8')
     assert.equal(await lab.exec('client', 'gcloud', 'storage', 'cat', object), script)
     assert.match(await lab.exec('client', 'gcloud', 'storage', 'ls', 'gs://startup-script-proxy'), /gommproxy-startup/)
+    const added = join(LABS, 'google/buckets/added')
+    mkdirSync(added)
+    writeFileSync(join(added, 'object'), 'from outside')
+    const url = 'https://storage.googleapis.com/added/object'
+    assert.equal(await lab.exec('my-backend', 'curl', '-sf', url), 'from outside')
   })
 
   const noRunner = without('/usr/bin/google_metadata_script_runner', 'google-guest-agent')

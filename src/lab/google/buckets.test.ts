@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Buckets } from './buckets.ts'
 
@@ -13,7 +13,11 @@ function makeBuckets(t: TestContext) {
   mkdirSync(added)
   writeFileSync(join(ours, 'bucket/object'), 'ours')
   writeFileSync(join(directory, 'secret'), 'secret')
-  return new Buckets([ours, added])
+  const put = (name: string, content: string) => {
+    mkdirSync(dirname(join(added, name)), { recursive: true })
+    writeFileSync(join(added, name), content)
+  }
+  return { buckets: new Buckets([ours, added]), put }
 }
 
 async function read(buckets: Buckets, bucket: string, name: string): Promise<string | undefined> {
@@ -25,11 +29,11 @@ async function read(buckets: Buckets, bucket: string, name: string): Promise<str
 }
 
 test('an object is where it was put, in the place of one of ours, too', async (t) => {
-  const buckets = makeBuckets(t)
+  const { buckets, put } = makeBuckets(t)
   assert.equal(await read(buckets, 'bucket', 'object'), 'ours')
-  buckets.put('bucket', 'folder/deep/b', Buffer.from('added'))
-  buckets.put('bucket', 'object', Buffer.from('in its place'))
-  buckets.put('other', 'x', Buffer.from(''))
+  put('bucket/folder/deep/b', 'added')
+  put('bucket/object', 'in its place')
+  put('other/x', '')
   assert.equal(await read(buckets, 'bucket', 'folder/deep/b'), 'added')
   assert.equal(await read(buckets, 'bucket', 'object'), 'in its place')
   assert.deepEqual(await buckets.list('bucket', ''), ['folder/deep/b', 'object'])
@@ -41,7 +45,7 @@ test('an object is where it was put, in the place of one of ours, too', async (t
 })
 
 test('no name leads out of a bucket', async (t) => {
-  const buckets = makeBuckets(t)
+  const { buckets } = makeBuckets(t)
   for (const [bucket, name] of [
     ['bucket', '../../secret'],
     ['bucket', 'folder/../../../secret'],
@@ -54,12 +58,10 @@ test('no name leads out of a bucket', async (t) => {
   ]) {
     assert.equal(await read(buckets, bucket, name), undefined, name)
   }
-  assert.throws(() => buckets.put('bucket', '../x', Buffer.from('')), /"\.\.\/x" is not the name of an object/)
-  assert.throws(() => buckets.put('B', 'x', Buffer.from('')), /"B" is not the name of a bucket/)
 })
 
 test('the hash of an object is that of its bytes', async (t) => {
-  const object = await makeBuckets(t).open('bucket', 'object')
+  const object = await makeBuckets(t).buckets.open('bucket', 'object')
   assert.deepEqual([object?.size, object?.md5], [4, 'q9x5PHAKD5EQVmwJI5iYXw=='])
   await object?.file.close()
 })

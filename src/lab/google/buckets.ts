@@ -1,9 +1,6 @@
 import { createHash } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { makeDirectory } from '../../linux/make-directory.ts'
-import { replaceFileBy } from '../../linux/replace-file.ts'
+import { join } from 'node:path'
 
 /** https://cloud.google.com/storage/docs/buckets#naming */
 const BUCKET_NAME = /^[a-z0-9](?:[a-z0-9._-]{1,61})[a-z0-9]$/
@@ -28,7 +25,7 @@ export type ObjectFacts = {
 export class Buckets {
   readonly #folders: readonly string[]
 
-  /** @param folders each holds `BUCKET/OBJECT`; the last one is where objects are put */
+  /** @param folders each holds `BUCKET/OBJECT`, and may change at any time */
   constructor(folders: readonly string[]) {
     this.#folders = [...folders].reverse()
   }
@@ -63,16 +60,6 @@ export class Buckets {
     const lists = await Promise.all(this.#folders.map((folder) => filesBelow(join(folder, bucket))))
     const names = [...new Set(lists.flat())].filter((name) => name.startsWith(prefix) && isObjectName(name))
     return names.sort().slice(0, LISTED_MAX)
-  }
-
-  /** Puts an object in the place of what is there, or is not. @throws Error that names what is wrong */
-  put(bucket: string, name: string, content: Uint8Array): void {
-    if (!BUCKET_NAME.test(bucket))
-      throw new Error(`"${bucket}" is not the name of a bucket; write 3 to 63 lower-case letters, digits and "-_."`)
-    if (!isObjectName(name)) throw new Error(`"${name}" is not the name of an object; write one such as folder/file`)
-    const path = join(this.#folders[0], bucket, name)
-    makeDirectory(dirname(path), 0o755)
-    replaceFileBy(path, (partial) => writeFileSync(partial, content), 0o644)
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -50,7 +50,8 @@ suite('the door of Google', () => {
     authority = identity.authority
     controller.listen(socketPath)
     await once(controller, 'listening')
-    buckets.put('startup-script-proxy', 'gommproxy-startup.bash', Buffer.from('#!/bin/bash\n'))
+    mkdirSync(join(directory, 'buckets/startup-script-proxy'), { recursive: true })
+    writeFileSync(join(directory, 'buckets/startup-script-proxy/gommproxy-startup.bash'), '#!/bin/bash\n')
     const namespacePath = `/run/netns/${google.namespace}`
     door = await GoogleDoor.open({ namespacePath, identity, controllerSocket: socketPath, buckets, tokens })
   })

@@ -42,7 +42,11 @@ export function readStorageRequest(method: string, url: string): StorageRequest 
     message,
   })
   if (method !== 'GET' && method !== 'HEAD')
-    return refused(403, 'AccessDenied', 'Buckets of the lab are read-only for its machines')
+    return refused(
+      403,
+      'AccessDenied',
+      'Buckets of the lab are read-only for its machines; put files into its directory buckets, outside',
+    )
   const names = json === null ? xmlNames(path) : decoded(json.slice(1).filter((name) => name !== undefined))
   if (names === undefined || (json === null && form === 'json'))
     return refused(400, 'InvalidURI', 'The URL is not valid')
