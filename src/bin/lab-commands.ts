@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -62,20 +63,21 @@ export async function runLabCommand(
     }
     case 'lab status': {
       const { name, json } = parseLabStatus(argv)
-      const status = await statusOf(runningLab(name, user, shown).directory)
+      const status = await statusOf((await runningLab(name, user, shown)).directory)
       print(json ? `${JSON.stringify(status, undefined, 2)}\n` : formatLab(status, shown))
       return 0
     }
     case 'lab reset': {
       const { name } = parseLab(argv)
-      const { directory } = runningLab(name, user, shown)
+      const { directory } = await runningLab(name, user, shown)
       const { url } = await statusOf(directory)
       await endLab(directory)
       print(formatLab(await up(directory, user, Number(new URL(url).port)), shown))
       return 0
     }
     case 'lab env': {
-      print(formatLabEnv(await statusOf(runningLab(parseLab(argv).name, user, shown).directory)))
+      const { directory } = await runningLab(parseLab(argv).name, user, shown)
+      print(formatLabEnv(await statusOf(directory)))
       return 0
     }
     case 'lab shell':
@@ -110,22 +112,25 @@ async function up(directory: LabDirectory, user: LabUser, port: number): Promise
   return startLab({ directory, isRoot, command, order: { name: directory.name, port, owners } })
 }
 
-/** Waits for a start or an end that goes on; what is left of a lab that was killed is removed. */
+/**
+ * Waits for a start or an end that goes on: a lab that runs answers at its control socket. What is left of one that was
+ * killed is removed.
+ */
 async function settled(directory: LabDirectory): Promise<FoundLab> {
   for (;;) {
     const found = findLab(directory)
     if (found.kind === 'left') removeLabDirectory(directory)
-    if (found.kind === 'running' || found.kind === 'none') return found
+    if (found.kind === 'none') return found
+    if (found.kind === 'running' && existsSync(join(directory.path, CONTROL_SOCKET))) return found
     await sleep(POLL_MS)
   }
 }
 
 /** @throws Error that says how to start it */
-function runningLab(name: string, user: LabUser, program: string) {
+async function runningLab(name: string, user: LabUser, program: string) {
   const directory = labDirectory(name, user)
-  const found = findLab(directory)
+  const found = await settled(directory)
   if (found.kind === 'running') return { directory, initPid: found.initPid }
-  if (found.kind === 'left') removeLabDirectory(directory)
   const others = labNames(user).filter((other) => other !== name)
   const running = others.length === 0 ? '' : `; there is ${others.map((other) => `"${other}"`).join(', ')} (--name)`
   const flag = name === LAB_DEFAULT ? '' : ` --name ${name}`
@@ -152,7 +157,7 @@ export async function commandOnHost(
   user: LabUser,
   program: string,
 ): Promise<readonly string[]> {
-  const { directory, initPid } = runningLab(name, user, program)
+  const { directory, initPid } = await runningLab(name, user, program)
   const { enter: entrance } = JSON.parse(await ask(directory, hostPath(host))) as LabEntrance
   const environment = {
     HOME: '/root',

@@ -36,7 +36,8 @@ function answerOf(path: string, source: ControlSource): { readonly status: numbe
   if (entrance !== undefined) return { status: 200, body: entrance }
   const { hosts } = source.status()
   const host = hosts.find((one) => one.name === name)
-  if (host !== undefined) return { status: 409, body: { error: `"${name}" is ${host.state}; start it first` } }
+  if (host !== undefined)
+    return { status: 409, body: { error: `"${name}" is ${host.state}; it can be entered while it runs` } }
   const names = hosts.map((one) => one.name).join(', ')
   return { status: 404, body: { error: `There is no host "${name}"; there are ${names}` } }
 }
