@@ -12,6 +12,7 @@ for (const [host, url, answerer] of [
   ['www.googleapis.com', '/storage/v1/b/bucket', 'storage'],
   ['www.googleapis.com', '/download/storage/v1/b/bucket/o/object', 'storage'],
   ['storage.googleapis.com', '/bucket/object', 'storage'],
+  ['compute.googleapis.com', '/storage/v1/b/bucket', 'controller'],
   ['evil.example', '/compute/v1/projects/p', undefined],
   [undefined, '/', undefined],
 ] as const) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { Lab } from '../lab.ts'
 import { GuestAttributes } from './guest-attributes.ts'
@@ -16,8 +16,12 @@ type Answer = { readonly status: number; readonly headers: IncomingHttpHeaders; 
 /** A server on loopback; `set` changes its resources and tells it. */
 async function startServer(t: TestContext, first = testResources()) {
   let resources = first
+  let count = 0
   const server = new MetadataServer({
-    resources: () => resources,
+    resources: () => {
+      count++
+      return resources
+    },
     subnets: [],
     guestAttributes: new GuestAttributes(),
     tokens: { access: ({ email, scopes }) => ({ token: `token of ${email} for ${scopes}`, expiresInSec: 3599 }) },
@@ -42,7 +46,13 @@ async function startServer(t: TestContext, first = testResources()) {
     resources = changed
     server.changed()
   }
-  return { ask, set, port }
+  /** How often a change has anything looked at: once for each request that waits. */
+  const looksAtChange = () => {
+    count = 0
+    server.changed()
+    return count
+  }
+  return { ask, set, port, http: server.http, looksAtChange }
 }
 
 test('every answer says whose it is', async (t) => {
@@ -117,6 +127,20 @@ test('who waits for what is taken away learns that', async (t) => {
   await ask(`${V1}/instance/id`)
   set(testResources())
   assert.equal((await waiting).status, 404)
+})
+
+test('nobody waits for a client that has left', async (t) => {
+  const { http, port, looksAtChange } = await startServer(t)
+  const client = connect(port, '127.0.0.1')
+  const [[socket]] = await Promise.all([once(http, 'connection'), once(client, 'connect')])
+  client.write(
+    `GET ${V1}/?wait_for_change=true&recursive=true HTTP/1.1\r\nHost: metadata\r\nMetadata-Flavor: Google\r\n\r\n`,
+  )
+  await once(http, 'request')
+  assert.equal(looksAtChange(), 1)
+  client.destroy()
+  await once(socket, 'close')
+  assert.equal(looksAtChange(), 0)
 })
 
 test('guest attributes are written where metadata allow it, within their limits', async (t) => {
