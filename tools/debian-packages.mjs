@@ -151,6 +151,13 @@ const packages = [
     isPresent: () => hasCommand('python3'),
   },
   {
+    name: 'uidmap',
+    since: 'test:full',
+    reason: 'newuidmap: the lab of an ordinary user',
+    isPresent: () => hasCommand('newuidmap'),
+    isOptional: true,
+  },
+  {
     name: 'openssh-server',
     since: 'test:full',
     reason: 'sshd: logins on the instances of a lab',
