@@ -1,7 +1,7 @@
 // `closeOnFailureSec`: the connections of a backend whose health check fails are ended, where a service wants it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 import { startConfiguredEdge } from '../rig/edge.ts'
 import { eventually } from '../rig/eventually.ts'
 import { edgeHosts } from '../rig/hosts.ts'

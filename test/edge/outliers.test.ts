@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
-import { IPV4 } from '../../src/lab/demo-hosts.ts'
+import { IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { type LiveEdge, startConfiguredEdge } from '../rig/edge.ts'
 import { eventually } from '../rig/eventually.ts'
