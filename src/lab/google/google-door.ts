@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
+import type { Duplex } from 'node:stream'
 import { listenInside } from '../listen-inside.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { GoogleIdentity } from './authority.ts'
@@ -37,6 +38,8 @@ export class GoogleDoor {
   readonly #relay: ControllerRelay
   readonly #storage: Storage
   readonly #options: GoogleDoorOptions
+  /** Also those that a server no longer counts among its own: WebSockets. */
+  readonly #sockets = new Set<Duplex>()
 
   private constructor(options: GoogleDoorOptions) {
     const { identity, controllerSocket, buckets } = options
@@ -50,6 +53,10 @@ export class GoogleDoor {
       })
       server.maxConnections = CONNECTIONS_MAX
       server.on('upgrade', refuseTunnel)
+      server.on('connection', (socket) => {
+        this.#sockets.add(socket)
+        socket.once('close', () => this.#sockets.delete(socket))
+      })
       return server.setTimeout(SILENCE_MS_MAX)
     })
   }
@@ -75,10 +82,8 @@ export class GoogleDoor {
     this.#relay.close()
     const open = this.#servers.filter(({ listening }) => listening)
     const closed = Promise.all(open.map((server) => once(server, 'close')))
-    for (const server of open) {
-      server.close()
-      server.closeAllConnections()
-    }
+    for (const server of open) server.close()
+    for (const socket of this.#sockets) socket.destroy()
     await closed
   }
 

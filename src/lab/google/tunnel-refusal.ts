@@ -12,7 +12,8 @@ const REASON = 'The lab has no tunnels: the instance can be reached without --tu
 
 /** Refuses a WebSocket of gcloud's `--tunnel-through-iap` in the way that gcloud tells its user about. */
 export function refuseTunnel({ headers }: IncomingMessage, socket: Duplex): void {
-  socket.on('error', () => {})
+  // What more it says is not read, but its end has to be seen.
+  socket.on('error', () => {}).resume()
   const accept = createHash('sha1')
     .update(`${headers['sec-websocket-key'] ?? ''}${HANDSHAKE_GUID}`)
     .digest('base64')
