@@ -17,7 +17,9 @@ export function writeReport(result: Result): string {
     const failed = result.sum((step) => result.failed(step, edge))
     const served = byRegion.reduce((sum, { count }) => sum + count, 0)
     const percent = (count: number): string => `${((100 * count) / (served + failed)).toFixed(1)} %`
-    const others = byRegion.filter(({ region, count }) => region !== own && count > 0).sort((a, b) => b.count - a.count)
+    const others = byRegion
+      .filter(({ region, count }) => region !== own && 100 * count >= 0.05 * (served + failed))
+      .sort((a, b) => b.count - a.count)
     const kilometres = byRegion.reduce((sum, one) => sum + one.count * one.kilometres, 0) / served
     return [
       name,
@@ -31,7 +33,25 @@ export function writeReport(result: Result): string {
         .join(', '),
     ]
   })
-  return `${scenario.name}: ${scenario.says}\n\n${table([HEAD, ...lines])}\n`
+  return `${scenario.name}: ${scenario.says}\n\n${table([HEAD, ...lines])}\n\n${totalOf(result)}\n`
+}
+
+/** All edges together. */
+function totalOf(result: Result): string {
+  const { scenario, regions } = result
+  const places = scenario.edges.flatMap(({ region: own }, edge) =>
+    regions.map((region, index) => ({
+      isOwn: region === own,
+      count: result.sum((step) => result.served(step, edge, index)),
+    })),
+  )
+  const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0)
+  const served = sumOf(places.map(({ count }) => count))
+  const own = sumOf(places.filter(({ isOwn }) => isOwn).map(({ count }) => count))
+  const failed = sumOf(scenario.edges.map((_, edge) => result.sum((step) => result.failed(step, edge))))
+  const all = served + failed
+  const percent = (count: number): string => `${((100 * count) / all).toFixed(2)} %`
+  return `all edges: ${all} connections, ${percent(own)} in the own region, ${percent(failed)} failed`
 }
 
 const HEAD = ['edge', 'connections', 'own region', 'failed', 'km on average', 'other regions, the most first']

@@ -69,14 +69,18 @@ export function sweepOutliers(
   return newlyEjected
 }
 
+/** For how long a backend with this state is ejected, unless a health check takes it back before. */
+export function ejectionMs(policy: OutlierPolicy, { ejections }: OutlierState): number {
+  const longest = Math.max(EJECTION_TIME_MAX_MS, policy.baseEjectionTimeMs)
+  return Math.min(longest, ejections * policy.baseEjectionTimeMs)
+}
+
 function takeBack(policy: OutlierPolicy, { hasPassedCheck }: OutlierSample, state: OutlierState, nowMs: number): void {
   if (state.ejectedAtMs === undefined) {
     state.ejections = Math.max(0, state.ejections - 1)
     return
   }
-  const longest = Math.max(EJECTION_TIME_MAX_MS, policy.baseEjectionTimeMs)
-  const ejectionMs = Math.min(longest, state.ejections * policy.baseEjectionTimeMs)
-  if (hasPassedCheck || nowMs - state.ejectedAtMs >= ejectionMs) state.ejectedAtMs = undefined
+  if (hasPassedCheck || nowMs - state.ejectedAtMs >= ejectionMs(policy, state)) state.ejectedAtMs = undefined
 }
 
 function isOutlier(

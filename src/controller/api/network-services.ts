@@ -99,7 +99,7 @@ function policyItems(call: Call, query: ListQuery): Iterable<ListItem> {
 function readQuery(query: URLSearchParams): ListQuery {
   const pageSize = query.get('pageSize') ?? ''
   if (!/^[0-9]{0,10}$/.test(pageSize))
-    throw invalidField('pageSize', pageSize, 'Give a whole number that is not negative')
+    throw invalidField('pageSize', pageSize, 'Give a whole number from 0 to 9999999999')
   const order = (query.get('orderBy') ?? '').trim().replace(/\s+/g, ' ')
   if (!Object.hasOwn(ORDERS, order)) throw invalidField('orderBy', order, 'Give name or createTime desc')
   return readListQuery(

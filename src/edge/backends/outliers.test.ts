@@ -38,6 +38,7 @@ function start(t: TestContext, backendCount = 2, detection: Partial<OutlierDetec
   const canServe: boolean[] = [true]
   const looks: string[] = []
   const said: string[] = []
+  const numbers: object[] = []
   const outliers = new Outliers(
     table,
     {
@@ -51,7 +52,10 @@ function start(t: TestContext, backendCount = 2, detection: Partial<OutlierDetec
       },
     },
     { canServe: () => canServe },
-    (_, message) => said.push(message),
+    (_, message, fields) => {
+      said.push(message)
+      if (fields?.forMsMax !== undefined) numbers.push(fields)
+    },
   )
   t.after(() => outliers.stop())
   const ids = placedBackends({ services: [service] }).map(({ idKey }) => idOf(table.backends, idKey))
@@ -68,11 +72,11 @@ function start(t: TestContext, backendCount = 2, detection: Partial<OutlierDetec
       mock.timers.tick(1_000)
     }
   }
-  return { table, service, outliers, ejected, sick, ignoring, canServe, looks, said, fail, pass }
+  return { table, service, outliers, ejected, sick, ignoring, canServe, looks, said, numbers, fail, pass }
 }
 
 test('three refused connections in a row eject a backend for its time, and then count from 0 again', (t) => {
-  const { table, service, outliers, ejected, said, fail, pass } = start(t)
+  const { table, service, outliers, ejected, said, numbers, fail, pass } = start(t)
   outliers.use({ services: [service] })
   pass(1_000)
   fail(table.cells.failuresInRow, BackendCounter.connectFailures, 2)
@@ -86,6 +90,8 @@ test('three refused connections in a row eject a backend for its time, and then 
   pass(3_000)
   assert.deepEqual([...ejected], [])
   assert.deepEqual(said, ['backend ejected: too many of its connections fail', 'backend no longer ejected'])
+  const seen = { failuresInARow: 3, brokenInARow: 0, failures: 1, successes: 0 }
+  assert.deepEqual(numbers, [{ backend: placedBackends({ services: [service] })[0].key, ...seen, forMsMax: 30_000 }])
 })
 
 test('so do those that it broke before it said anything, where errors are enforced; without outlier detection nobody stays out', (t) => {

@@ -1,4 +1,4 @@
-import { type OutlierSample, type OutlierState, sweepOutliers } from '../../balancing/outliers.ts'
+import { ejectionMs, type OutlierSample, type OutlierState, sweepOutliers } from '../../balancing/outliers.ts'
 import type { OutlierPolicy } from '../../balancing/policy.ts'
 import { RandomNumbers } from '../../balancing/random.ts'
 import type { BackendService, OutlierDetection, Snapshot } from '../../snapshot/snapshot.ts'
@@ -130,7 +130,8 @@ export class Outliers {
     const members = this.#members(watched)
     const ids = members.map(({ placed: { idKey } }) => idOf(this.#table.backends, idKey))
     const samples = members.map((member, index) => this.#sample(watched, member, ids[index]))
-    const ejected = sweepOutliers(policyOf(detection), samples, states, random, performance.now())
+    const policy = policyOf(detection)
+    const ejected = sweepOutliers(policy, samples, states, random, performance.now())
     for (const id of ejected) this.#table.forgiveBackend(id)
     watched.hasEjected = false
     for (const [index, { placed }] of members.entries()) {
@@ -141,11 +142,18 @@ export class Outliers {
       // Connections that had begun before may have failed since: it begins anew.
       if (!isEjected) this.#table.forgiveBackend(ids[index])
       this.#states.eject(placed, isEjected)
-      const fields = { backend: placed.key }
-      if (isEjected) this.#log('warn', 'backend ejected: too many of its connections fail', fields)
-      else this.#log('info', 'backend no longer ejected', fields)
+      if (!isEjected) this.#log('info', 'backend no longer ejected', { backend: placed.key })
+      else this.#logEjected(placed.key, policy, samples[index], states.get(ids[index]))
     }
     this.#review(watched)
+  }
+
+  /** With what was seen of it, in a row and since the last sweep, and for how long it is out at most. */
+  #logEjected(backend: string, policy: OutlierPolicy, sample: OutlierSample, state: OutlierState | undefined): void {
+    const { failuresInARow, brokenInARow, failures, successes } = sample
+    const forMsMax = state && ejectionMs(policy, state)
+    const fields = { backend, failuresInARow, brokenInARow, failures, successes, forMsMax }
+    this.#log('warn', 'backend ejected: too many of its connections fail', fields)
   }
 
   /** Lets ejected backends serve while no other one does. */
