@@ -8,6 +8,7 @@ import { readGuide } from '../../src/lab/guide/guide-page.ts'
 import { GuideRun, type RowResult } from '../../src/lab/guide/guide-run.ts'
 import { GuideTranscript } from '../../src/lab/guide/guide-transcript.ts'
 import { noGcloud } from '../peers/gcloud.ts'
+import { asNobody, noNobody } from '../rig/as-nobody.ts'
 import { eventually } from '../rig/eventually.ts'
 import { type RunningLab, startLab } from '../rig/lab.ts'
 import { NEEDS_ROOT, skipWithout } from '../rig/skip.ts'
@@ -160,6 +161,18 @@ test('without gcloud the same calls of the API are made, and all rows are seen',
   } finally {
     await lab.down()
   }
+})
+
+test('the demo of an ordinary user ends with the table of all rows, and leaves no lab', {
+  skip: skip || noNobody,
+  timeout: 600_000,
+}, async () => {
+  const script = 'node "$(dirname "$0")/../dist/src/bin/guide-demo.js" && "$0" lab status --name guide'
+  const { stdout, stderr } = await asNobody(script, { timeoutMs: 500_000 })
+  const table = stdout.slice(stdout.lastIndexOf('\nrow step of the guide')).trimEnd().split('\n').slice(2)
+  assert.equal(table.length, 29, stdout + stderr)
+  for (const line of table) assert.match(line, /^ *\d+ .* (seen {2}\S|not yet$|skipped {2})/, stdout)
+  assert.match(stderr, /There is no lab "guide"/)
 })
 
 const SAY_NAME = `ncat -l -k -p 110 -c 'echo "served by $(hostname)"; cat > /dev/null'`

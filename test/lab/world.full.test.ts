@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, test } from 'node:test'
-import { type RunResult, runProgram } from '../../src/linux/run.ts'
+import { existsSync } from 'node:fs'
+import { test } from 'node:test'
+import { runProgram } from '../../src/linux/run.ts'
+import { asNobody, noNobody } from '../rig/as-nobody.ts'
 import { change, PROJECT } from '../rig/controller.ts'
 import { type RunningLab, startLab } from '../rig/lab.ts'
-import { NEEDS_ROOT, skipWithout } from '../rig/skip.ts'
-import { TRUEPEER } from '../rig/truepeer.ts'
+import { NEEDS_ROOT } from '../rig/skip.ts'
 
 const PORT = 4_000
 
@@ -92,36 +90,22 @@ test('a lab that is reset has the port that it had, and nothing of what was in i
   }
 })
 
-/** Runs a script as nobody, with these subordinate ids. */
-async function asNobody(subordinate: string, script: string): Promise<RunResult> {
-  const file = join(directory, 'ids')
-  writeFileSync(file, subordinate)
-  const user = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'env', '-i', 'PATH=/usr/bin:/bin']
-  const setUp = 'mount --bind "$1" /etc/subuid && mount --bind "$1" /etc/subgid && shift && exec "$@"'
-  const inside = ['sh', '-c', setUp, 'sh', file, ...user, 'sh', '-c', script, TRUEPEER]
-  return await runProgram('unshare', ['--mount', '--propagation', 'private', ...inside], { timeoutMs: 60_000 })
-}
-
-const directory = mkdtempSync(join(tmpdir(), 'truepeer-'))
-after(() => rmSync(directory, { recursive: true }))
-const noUser = skipWithout('newuidmap') || (existsSync('/etc/subuid') ? NEEDS_ROOT.skip : 'there is no /etc/subuid')
-
-test('an ordinary user has a lab, too, and nothing is left of it', { skip: noUser }, async () => {
+test('an ordinary user has a lab, too, and nothing is left of it', { skip: noNobody }, async () => {
   const script = `set -e
     "$0" lab up
     "$0" lab exec client -- sh -c "id -u; touch /etc/of-the-lab; hostname"
     port=$("$0" lab env | sed -n 's/.*OVERRIDES_COMPUTE=.*127.0.0.1:\\([0-9]*\\).*/\\1/p')
     bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; head -n 1 <&3"
     "$0" lab down`
-  const { exitCode, stdout, stderr } = await asNobody('nobody:200000:65536\n', script)
+  const { exitCode, stdout, stderr } = await asNobody(script)
   assert.equal(exitCode, 0, stdout + stderr)
   assert.match(stdout, /^edge-asia-east1 .* serves, process \d+$/m)
   assert.match(stdout, /\n0\nclient\nHTTP\/1\.1 404 Not Found\r?\n$/)
   assert.equal(existsSync('/tmp/truepeer-65534'), false)
 })
 
-test('a user without subordinate ids is told which, and the command that gives them', { skip: noUser }, async () => {
-  const { exitCode, stderr } = await asNobody('other:200000:65536\n', '"$0" lab up')
+test('a user without subordinate ids is told which, and the command that gives them', { skip: noNobody }, async () => {
+  const { exitCode, stderr } = await asNobody('"$0" lab up', { subordinate: 'other:200000:65536\n' })
   assert.equal(exitCode, 1)
   assert.equal(
     stderr,
