@@ -6,13 +6,12 @@ import {
   runChecked,
   runProgram,
   type StartOptions,
+  signalIfAlive,
 } from '../linux/run.ts'
 import { runInNamespace } from './enter.ts'
+import { namespacePath, withNetworkOf } from './network-namespaces.ts'
 import { Program } from './program.ts'
 import { type ConnectOptions, connectInNamespace, listenInNamespace } from './sockets.ts'
-
-/** Where ip-netns(8) keeps the names of network namespaces. */
-export const NAMESPACES_DIRECTORY = '/run/netns'
 
 const POLL_MS = 10
 const EMPTY_TIMEOUT_MS = 5_000
@@ -33,7 +32,7 @@ export class Host {
   }
 
   get #namespacePath(): string {
-    return `${NAMESPACES_DIRECTORY}/${this.namespace}`
+    return namespacePath(this.namespace)
   }
 
   /** Claims the name of the next interface: eth0, eth1, … */
@@ -58,10 +57,8 @@ export class Host {
     return await runProgram(...this.#inside(program, args), options)
   }
 
-  // nsenter executes the program in its own place. `ip netns exec` does as well, but mounts /sys anew, which a
-  // container may forbid.
-  #inside(program: string, args: readonly string[]): [program: string, args: string[]] {
-    return ['nsenter', [`--net=${this.#namespacePath}`, '--', program, ...args]]
+  #inside(program: string, args: readonly string[]): readonly [program: string, args: readonly string[]] {
+    return withNetworkOf(this.#namespacePath, program, args)
   }
 
   /** Runs the synchronous `task` with this thread on this host: sockets that it opens belong here. */
@@ -107,18 +104,10 @@ export class Host {
       if (pids.length === 0) break
       if (performance.now() > deadlineMs)
         throw new Error(`Programs on "${this.name}" survive SIGKILL: ${pids.join(', ')}`)
-      for (const pid of pids) killIfAlive(pid)
+      for (const pid of pids) signalIfAlive(pid, 'SIGKILL')
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
     }
     for (const program of this.#programs) program.kill()
     return await Promise.all(this.#programs.map((program) => program.exited))
-  }
-}
-
-function killIfAlive(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It ended by itself in the meantime.
   }
 }

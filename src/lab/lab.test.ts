@@ -3,8 +3,9 @@ import { existsSync, readlinkSync, statSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import { runChecked, runProgram } from '../linux/run.ts'
-import { type Host, NAMESPACES_DIRECTORY } from './host.ts'
+import type { Host } from './host.ts'
 import { Lab } from './lab.ts'
+import { namespacePath } from './network-namespaces.ts'
 import { readToEnd } from './sockets.ts'
 
 async function linkedPair(lab: Lab): Promise<{ client: Host; server: Host }> {
@@ -31,7 +32,7 @@ function currentNamespace(): string {
 }
 
 function namespaceOf(host: Host): string {
-  return `net:[${statSync(`${NAMESPACES_DIRECTORY}/${host.namespace}`).ino}]`
+  return `net:[${statSync(namespacePath(host.namespace)).ino}]`
 }
 
 suite('two hosts with a link', () => {
@@ -143,7 +144,7 @@ test('a closed lab leaves no namespace, no process and no connection', async () 
   const daemonCommand = await runProgram('cat', [`/proc/${daemon}/cmdline`])
   assert.equal(daemonCommand.stdout, '')
   for (const host of [client, server]) {
-    assert.equal(existsSync(`${NAMESPACES_DIRECTORY}/${host.namespace}`), false)
+    assert.equal(existsSync(namespacePath(host.namespace)), false)
   }
   await lab.close()
 })

@@ -1,6 +1,8 @@
 import { makeDirectory } from '../linux/make-directory.ts'
 import { runChecked } from '../linux/run.ts'
-import { NAMESPACES_DIRECTORY } from './host.ts'
+
+/** Where ip-netns(8) keeps the names of network namespaces. */
+const NAMESPACES_DIRECTORY = '/run/netns'
 
 /**
  * As `ip netns add` does it, one call at a time, but for the way back to the network that it came from, which is not open
@@ -21,6 +23,18 @@ done
 /** The path of a namespace that ip-netns(8) has a name for. */
 export function namespacePath(namespace: string): string {
   return `${NAMESPACES_DIRECTORY}/${namespace}`
+}
+
+/**
+ * The command that runs a program with the network of the namespace at `path`, as the program's own process: nsenter(1)
+ * executes it in its own place. `ip netns exec` does as well, but mounts /sys anew, which a container may forbid.
+ */
+export function withNetworkOf(
+  path: string,
+  program: string,
+  args: readonly string[],
+): readonly [program: string, args: readonly string[]] {
+  return ['nsenter', [`--net=${path}`, '--', program, ...args]]
 }
 
 /** Makes network namespaces, with nothing in them. @throws ProgramError; the first of a name that exists ends it */

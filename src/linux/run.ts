@@ -152,6 +152,15 @@ export async function runInForeground(program: string, args: readonly string[]):
   return await exitOf(child)
 }
 
+/** Sends a signal to a process, which may have ended by itself in the meantime. */
+export function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has.
+  }
+}
+
 /** Kills a program that leads a session, and everything that is in its process group. */
 export function killSession(pid: number): void {
   try {

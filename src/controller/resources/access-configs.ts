@@ -1,4 +1,4 @@
-import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { type Mapping, mappingsOf } from '../../compute/json-value.ts'
 import type { Call, ResourceChange } from '../methods/call.ts'
 import { ApiError, invalidField, shown } from '../model/api-error.ts'
 import { pathOf } from '../model/resource-paths.ts'
@@ -45,7 +45,7 @@ function interfacesOf({ resource }: StoredResource): readonly Mapping[] {
 /** Whatever an instance was made with is kept as it was given. */
 function configsOf(stored: StoredResource, index: number): readonly Mapping[] {
   const { accessConfigs } = interfacesOf(stored)[index]
-  return Array.isArray(accessConfigs) ? accessConfigs.filter(isMapping) : []
+  return mappingsOf(accessConfigs)
 }
 
 function withConfigs(

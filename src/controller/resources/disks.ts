@@ -1,4 +1,4 @@
-import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { isMapping, type Mapping, mappingsOf } from '../../compute/json-value.ts'
 import type { ListItem } from '../lists/list.ts'
 import type { Call } from '../methods/call.ts'
 import { keyOfPath, otherLink, pathOf, urlOf } from '../model/resource-paths.ts'
@@ -35,7 +35,7 @@ type AttachedDisk = { readonly key: NonNullable<ReturnType<typeof keyOfPath>>; r
 
 function attachedDisks({ project, scope, resource }: StoredResource): readonly AttachedDisk[] {
   const { disks } = resource
-  return (Array.isArray(disks) ? disks : []).filter(isMapping).flatMap((fields) => {
+  return mappingsOf(disks).flatMap((fields) => {
     const key = typeof fields.source === 'string' ? keyOfPath(fields.source) : undefined
     return key?.collection === 'disks' && key.project === project && key.scope === scope ? [{ key, fields }] : []
   })

@@ -1,6 +1,6 @@
 import { parseCidr } from '../../address/cidr.ts'
 import { formatIpAddress } from '../../address/ip-address.ts'
-import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { type Mapping, mappingsOf } from '../../compute/json-value.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
 import { pathOf, regionOf } from '../model/resource-paths.ts'
 import type { World } from '../model/world.ts'
@@ -25,7 +25,7 @@ export function ipv6Fields(world: World, given: Mapping, place: NatPlace): Mappi
   const [stored] = place.before === undefined ? [] : ipv6AddressesOf(place.before)
   const address = wanted ?? (stored === undefined || used.has(stored) ? undefined : stored) ?? free(subnet, used)
   const { ipv6AccessConfigs } = given
-  const [config] = Array.isArray(ipv6AccessConfigs) ? ipv6AccessConfigs.filter(isMapping) : []
+  const [config] = mappingsOf(ipv6AccessConfigs)
   if (config === undefined) {
     return { ipv6AccessType: 'INTERNAL', ipv6Address: address, internalIpv6PrefixLength: PREFIX_LENGTH }
   }
@@ -36,7 +36,7 @@ export function ipv6Fields(world: World, given: Mapping, place: NatPlace): Mappi
 
 /** The IPv6 addresses of an interface. */
 export function ipv6AddressesOf({ ipv6Address, ipv6AccessConfigs }: Mapping): readonly string[] {
-  const configs = Array.isArray(ipv6AccessConfigs) ? ipv6AccessConfigs.filter(isMapping) : []
+  const configs = mappingsOf(ipv6AccessConfigs)
   return [ipv6Address, ...configs.map(({ externalIpv6 }) => externalIpv6)].filter((value) => typeof value === 'string')
 }
 

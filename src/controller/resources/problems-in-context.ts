@@ -1,5 +1,5 @@
 import { checkResource } from '../../compute/check-resource.ts'
-import { isMapping } from '../../compute/json-value.ts'
+import { mappingsOf } from '../../compute/json-value.ts'
 import type { Problem } from '../../compute/problem.ts'
 import { formatScope } from '../../compute/reference.ts'
 import {
@@ -68,8 +68,7 @@ function servicesOfOtherMode(
   return references.usersOf(group).filter((path) => {
     const { project = '', collection = '', scope = '', name = '' } = keyOfPath(path) ?? {}
     const used = store.get(project, collection, scope, name)?.resource.backends
-    const entries = Array.isArray(used) ? used.filter(isMapping) : []
-    return entries.some((entry) => entry.group === group && entry.balancingMode !== own.balancingMode)
+    return mappingsOf(used).some((entry) => entry.group === group && entry.balancingMode !== own.balancingMode)
   })
 }
 

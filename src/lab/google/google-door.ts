@@ -8,6 +8,7 @@ import type { GoogleIdentity } from './authority.ts'
 import type { Buckets } from './buckets.ts'
 import { ControllerRelay } from './controller-relay.ts'
 import { answererOf, GOOGLE_IPV4, GOOGLE_IPV6 } from './google-names.ts'
+import { sendJson } from './json-answer.ts'
 import { answerOauth } from './oauth.ts'
 import { Storage } from './storage.ts'
 import { refuseTunnel } from './tunnel-refusal.ts'
@@ -109,6 +110,5 @@ export class GoogleDoor {
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {
-  const headers = { 'Content-Type': 'application/json; charset=UTF-8', Connection: 'close' }
-  response.writeHead(status, headers).end(JSON.stringify({ error: { code: status, message } }))
+  sendJson(response.setHeader('Connection', 'close'), status, { error: { code: status, message } })
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import type { Buckets, ObjectFacts, OpenObject } from './buckets.ts'
+import { sendJson } from './json-answer.ts'
 import { rangeOf, readStorageRequest, type StorageForm, type StorageRefusal } from './storage-request.ts'
 
 const API = 'https://www.googleapis.com'
@@ -132,8 +133,4 @@ function refuse(response: ServerResponse, { form, status, code, message }: Stora
   }
   const body = `<?xml version='1.0' encoding='UTF-8'?><Error><Code>${code}</Code><Message>${message}</Message></Error>`
   response.writeHead(status, { 'Content-Type': 'application/xml; charset=UTF-8' }).end(body)
-}
-
-function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  response.writeHead(status, { 'Content-Type': 'application/json; charset=UTF-8' }).end(JSON.stringify(value))
 }

@@ -1,5 +1,5 @@
 import { type Cidr, parseCidr } from '../../address/cidr.ts'
-import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { isMapping, type Mapping, mappingsOf } from '../../compute/json-value.ts'
 import type { JsonValue, StoredResource } from '../../controller/store/store.ts'
 
 /** Ports from `first` to `last`. */
@@ -116,10 +116,6 @@ function interfacesOf({ resource }: Stored): readonly Mapping[] {
 
 function rangesOf(value: JsonValue | undefined): readonly Cidr[] {
   return textsOf(value).flatMap((text) => parseCidr(text) ?? [])
-}
-
-function mappingsOf(value: unknown): readonly Mapping[] {
-  return Array.isArray(value) ? value.filter(isMapping) : []
 }
 
 function textsOf(value: unknown): readonly string[] {

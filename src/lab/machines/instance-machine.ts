@@ -1,5 +1,6 @@
 import type { GuestAttributes, MachineState } from '../../controller/model/world.ts'
 import { runChecked } from '../../linux/run.ts'
+import { withNetworkOf } from '../network-namespaces.ts'
 import type { Instance } from './instance.ts'
 import { Machine, type MachineEnd, type MachineFiles } from './machine.ts'
 import { type Fabric, type RunningMachine, runningMachine, type StartServices } from './running-machine.ts'
@@ -150,7 +151,7 @@ export class InstanceMachine {
   async #adjust(firewall: string): Promise<void> {
     const { namespace, namespacePath } = this.machine
     if (firewall !== this.#firewall) {
-      await runChecked('nsenter', [`--net=${namespacePath}`, 'nft', '-f', '-'], { input: firewall })
+      await runChecked(...withNetworkOf(namespacePath, 'nft', ['-f', '-']), { input: firewall })
       this.#firewall = firewall
     }
     const { region, internal, external } = this.#instance

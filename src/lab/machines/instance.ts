@@ -1,4 +1,5 @@
-import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { mappingsOf } from '../../compute/json-value.ts'
+import { pathOf } from '../../controller/model/resource-paths.ts'
 import type { StoredResource } from '../../controller/store/store.ts'
 
 /** An instance with what its machine needs to know of it. */
@@ -24,7 +25,7 @@ export function readInstance(stored: StoredResource, project: StoredResource): I
   return {
     stored,
     project,
-    path: `projects/${stored.project}/${scope}/instances/${name}`,
+    path: pathOf(stored),
     hostName: typeof resource.hostname === 'string' && resource.hostname !== '' ? resource.hostname : name,
     region: scope.replace(/^zones\//, '').replace(/-[^-]*$/, ''),
     isWanted: resource.status === 'RUNNING',
@@ -36,8 +37,4 @@ export function readInstance(stored: StoredResource, project: StoredResource): I
 
 function texts(...values: readonly unknown[]): readonly string[] {
   return values.filter((value): value is string => typeof value === 'string' && value !== '')
-}
-
-function mappingsOf(value: unknown): readonly Mapping[] {
-  return Array.isArray(value) ? value.filter(isMapping) : []
 }

@@ -57,11 +57,11 @@ export class LabMachines implements InstanceProvider {
       return project === undefined ? [] : [readInstance(stored, project)]
     })
     const byPath = new Map(instances.map((instance) => [instance.path, instance]))
-    const failures = await Promise.all([
-      ...[...this.#machines].map(([path, machine]) => {
+    const failures = await Promise.all(
+      [...this.#machines].map(([path, machine]) => {
         return byPath.get(path)?.stored.id === machine.id ? undefined : tried(path, () => this.#remove(path, machine))
       }),
-    ])
+    )
     signal.throwIfAborted()
     const others = await Promise.all(
       instances.map((instance) => tried(instance.path, () => this.#bringTo(instance, wanted, signal))),

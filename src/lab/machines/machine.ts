@@ -6,6 +6,7 @@ import {
   runChecked,
   runProgram,
   type StartedProgram,
+  signalIfAlive,
   startProgram,
 } from '../../linux/run.ts'
 import { addNamespaces, namespacePath } from '../network-namespaces.ts'
@@ -188,8 +189,8 @@ export class Machine {
     const running = this.#running
     if (running === undefined) return
     running.isStopping = true
-    killIfAlive(running.initPid, signal)
-    const timer = setTimeout(() => killIfAlive(running.initPid, 'SIGKILL'), STOP_MS_MAX)
+    signalIfAlive(running.initPid, signal)
+    const timer = setTimeout(() => signalIfAlive(running.initPid, 'SIGKILL'), STOP_MS_MAX)
     await running.unshare.exited.finally(() => clearTimeout(timer))
   }
 
@@ -203,14 +204,6 @@ export class Machine {
     this.#console = new net.Socket({ fd, readable: true, writable: false })
     this.#console.on('data', (bytes: Buffer) => this.serial.append(bytes))
     this.#console.on('error', () => {})
-  }
-}
-
-function killIfAlive(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal)
-  } catch {
-    // It ended by itself in the meantime.
   }
 }
 

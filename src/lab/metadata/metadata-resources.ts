@@ -1,4 +1,4 @@
-import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { isMapping, type Mapping, mappingsOf } from '../../compute/json-value.ts'
 
 /** An instance and its project as the controller stores them. */
 export type MetadataResources = { readonly instance: StoredInstance; readonly project: StoredProject }
@@ -18,8 +18,8 @@ export type StoredProject = { readonly name: string; readonly id: string; readon
 
 /** The keys and values of `metadata` or `commonInstanceMetadata`; those without a value are empty. */
 export function metadataItems(metadata: unknown): ReadonlyMap<string, string> {
-  const items = isMapping(metadata) && Array.isArray(metadata.items) ? metadata.items : []
-  return new Map(items.filter(isMapping).map(({ key, value }) => [String(key), typeof value === 'string' ? value : '']))
+  const items = isMapping(metadata) ? mappingsOf(metadata.items) : []
+  return new Map(items.map(({ key, value }) => [String(key), typeof value === 'string' ? value : '']))
 }
 
 /** What an instance without a key of its own has from its project. */

@@ -1,5 +1,5 @@
 import type { Cidr } from '../../address/cidr.ts'
-import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { isMapping, type Mapping, mappingsOf } from '../../compute/json-value.ts'
 import {
   type Directory,
   fields,
@@ -34,7 +34,7 @@ export function metadataTree(resources: MetadataResources, surroundings: Surroun
 
 /** The accounts of an instance; the first one is also called `default`. */
 export function serviceAccountsOf({ instance, project }: MetadataResources): readonly ServiceAccount[] {
-  return mappings(instance.resource.serviceAccounts).map(({ email, scopes }) => ({
+  return mappingsOf(instance.resource.serviceAccounts).map(({ email, scopes }) => ({
     // The words of gcloud for an account that the instance was not given by name.
     email: email === 'default' || email === undefined ? defaultEmail(project) : String(email),
     scopes: Array.isArray(scopes) ? scopes.map(String) : [],
@@ -53,12 +53,12 @@ function instanceNode(resources: MetadataResources, { subnets, guestAttributes }
   const { instance, project } = resources
   const { resource } = instance
   const tags = isMapping(resource.tags) && Array.isArray(resource.tags.items) ? resource.tags.items.map(String) : []
-  const interfaces = mappings(resource.networkInterfaces)
+  const interfaces = mappingsOf(resource.networkInterfaces)
   return fields({
     attributes: attributesNode(resource.metadata),
     'cpu-platform': text(textOr(resource.cpuPlatform, 'Unknown CPU Platform')),
     description: text(textOr(resource.description, '')),
-    disks: list(mappings(resource.disks).map(diskNode)),
+    disks: list(mappingsOf(resource.disks).map(diskNode)),
     'guest-attributes': named([...guestAttributes].map(([name, keys]) => [name, textsNode(keys)])),
     hostname: text(hostnameOf(instance)),
     id: number(instance.id),
@@ -138,7 +138,7 @@ function hostnameOf(instance: StoredInstance): string {
 
 /** The image of the boot disk, as a path; empty: the instance was made without. */
 function imageOf({ disks }: Mapping): string {
-  const [boot] = mappings(disks)
+  const [boot] = mappingsOf(disks)
   const parameters = boot?.initializeParams
   const image = isMapping(parameters) ? textOr(parameters.sourceImage, '') : ''
   return image.slice(Math.max(0, image.indexOf('projects/')))
@@ -154,8 +154,4 @@ function lastName(link: unknown): string {
 
 function textOr(value: unknown, otherwise: string): string {
   return typeof value === 'string' && value !== '' ? value : otherwise
-}
-
-function mappings(value: unknown): readonly Mapping[] {
-  return Array.isArray(value) ? value.filter(isMapping) : []
 }

@@ -1,6 +1,7 @@
 import type { Cidr } from '../../address/cidr.ts'
 import { runChecked } from '../../linux/run.ts'
 import { listenInside } from '../listen-inside.ts'
+import { withNetworkOf } from '../network-namespaces.ts'
 import type { GuestAttributes } from './guest-attributes.ts'
 import type { MetadataResources } from './metadata-resources.ts'
 import { MetadataServer, type Tokens } from './metadata-server.ts'
@@ -38,8 +39,8 @@ export async function startMetadataServer(
   const { namespacePath } = machine
   const server = new MetadataServer({ ...surroundings, resources: () => machine.metadata() })
   // The address is one of the machine itself: no route leads to it, and no other machine reaches it.
-  const add = ['ip', 'address', 'replace', `${METADATA_ADDRESS}/32`, 'dev', 'lo', 'scope', 'link']
-  await runChecked('nsenter', [`--net=${namespacePath}`, '--', ...add])
+  const add = ['address', 'replace', `${METADATA_ADDRESS}/32`, 'dev', 'lo', 'scope', 'link']
+  await runChecked(...withNetworkOf(namespacePath, 'ip', add))
   await listenInside(namespacePath, [[server.http, `${METADATA_ADDRESS}:${PORT}`]])
   const unfollow = machine.onMetadata(() => server.changed())
   return async () => {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { signalIfAlive } from '../../linux/run.ts'
 import { findLab, type LabDirectory, removeLabDirectory } from './lab-directory.ts'
 
 const END_MS_MAX = 20_000
@@ -16,7 +17,7 @@ export async function endLab(directory: LabDirectory): Promise<boolean> {
   for (const deadlineMs = performance.now() + END_MS_MAX; ; ) {
     const found = findLab(directory)
     if (found.kind === 'none') return wasThere
-    if (found.kind === 'running') kill(found.initPid)
+    if (found.kind === 'running') signalIfAlive(found.initPid, 'SIGKILL')
     if (found.kind === 'left') removeLabDirectory(directory)
     wasThere ||= found.kind !== 'left'
     if (performance.now() > deadlineMs) {
@@ -25,13 +26,5 @@ export async function endLab(directory: LabDirectory): Promise<boolean> {
       )
     }
     await sleep(POLL_MS)
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended in the meantime.
   }
 }

@@ -1,6 +1,7 @@
 import { parseCidr } from '../../address/cidr.ts'
 import { CidrSet } from '../../address/cidr-set.ts'
 import { type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
+import { INTERFACE_MTU, macOf } from '../google-interface.ts'
 import { forceIpIn, ipIn } from './ip-commands.ts'
 import { type LabRegion, REGIONS } from './places.ts'
 import { addNat, makeRouters, removeNat, routerOf, towards } from './routers.ts'
@@ -18,8 +19,6 @@ export type Attachment = {
 type Attached = Attachment & { readonly device: string }
 
 const FIRST_INDEX = 1_000
-/** That of Google's networks. */
-const MTU = 1_460
 const ROUTER_LINK_LOCAL = 'fe80::1'
 
 /**
@@ -84,9 +83,9 @@ function others(region: LabRegion): readonly LabRegion[] {
 
 function routerCommands(attached: Attached, region: LabRegion, index: number): readonly string[] {
   const { namespace, device } = attached
-  const peer = `eth0 index ${index + 1} mtu ${MTU} address ${macOf(attached)} netns ${namespace}`
+  const peer = `eth0 index ${index + 1} mtu ${INTERFACE_MTU} address ${macOf(mainAddress(attached))} netns ${namespace}`
   return [
-    `link add name ${device} index ${index} mtu ${MTU} type veth peer name ${peer}`,
+    `link add name ${device} index ${index} mtu ${INTERFACE_MTU} type veth peer name ${peer}`,
     `link set ${device} alias ${namespace} addrgenmode none up`,
     `address add ${ROUTER_LINK_LOCAL}/64 dev ${device} nodad`,
     ...gateways(attached, region).map((gateway) => `address add ${gateway}/32 dev ${device}`),
@@ -138,11 +137,9 @@ function gateways({ internal }: Attachment, { subnet, gateway }: LabRegion): rea
   return [...new Set(ipv4.map((address) => (range.has(parsed(address)) ? gateway : address.replace(/\d+$/, '1'))))]
 }
 
-/** As Google makes it of the internal address: its guest agent knows interfaces by that. */
-function macOf({ internal }: Attachment): string {
-  const address = internal.map(parsed).find(({ family }) => family === 4) ?? parsed(internal[0])
-  const bytes = [24, 16, 8, 0].map((shift) => ((address.w3 >>> shift) & 0xff).toString(16).padStart(2, '0'))
-  return ['42', '01', ...bytes].join(':')
+/** The address that the MAC is made of: the IPv4 one, where there is one. */
+function mainAddress({ internal }: Attachment): IpAddress {
+  return internal.map(parsed).find(({ family }) => family === 4) ?? parsed(internal[0])
 }
 
 function parsed(address: string): IpAddress {

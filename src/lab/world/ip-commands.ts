@@ -1,5 +1,5 @@
 import { runChecked, runProgram } from '../../linux/run.ts'
-import { namespacePath } from '../network-namespaces.ts'
+import { namespacePath, withNetworkOf } from '../network-namespaces.ts'
 
 /** Runs commands of ip(8) inside a namespace, up to the first that fails. @throws ProgramError */
 export async function ipIn(namespace: string, commands: readonly string[]): Promise<void> {
@@ -14,7 +14,7 @@ export async function forceIpIn(namespace: string, commands: readonly string[]):
 
 /** Runs a program with the network of a namespace. @throws ProgramError */
 export async function runIn(namespace: string, program: string, args: readonly string[], input = ''): Promise<string> {
-  return await runChecked('nsenter', [`--net=${namespacePath(namespace)}`, '--', program, ...args], { input })
+  return await runChecked(...withNetworkOf(namespacePath(namespace), program, args), { input })
 }
 
 function linesOf(commands: readonly string[]): string {

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type StartedProgram, startProgram } from '../../linux/run.ts'
-import { namespacePath } from '../network-namespaces.ts'
+import { namespacePath, withNetworkOf } from '../network-namespaces.ts'
 import { announce, withdraw } from './anycast.ts'
 import type { LabRegion } from './places.ts'
 
@@ -78,10 +78,9 @@ export class LabEdge {
   #run(): StartedProgram {
     const { program, controller, state } = this.#options
     const flags = ['--controller', controller, '--name', this.name, '--state', state, '--region', this.#region.name]
-    const network = `--net=${namespacePath(this.name)}`
     const admin = ['--admin', `unix:${state}/${this.name}.sock`]
-    const command = [program, 'edge', ...flags, ...admin, '--assign-addresses', '--warm-up', 'off']
-    return startProgram('nsenter', [network, '--', ...command])
+    const args = ['edge', ...flags, ...admin, '--assign-addresses', '--warm-up', 'off']
+    return startProgram(...withNetworkOf(namespacePath(this.name), program, args))
   }
 }
 
