@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { Host } from '../../src/lab/host.ts'
 import { Lab } from '../../src/lab/lab.ts'
@@ -42,4 +43,18 @@ export async function networkState(host: Host): Promise<string> {
       `cat /proc/sys/net/ipv4/tcp_migrate_req; ${nft}; ` +
       `ls ${STATE_FILE} 2>/dev/null || echo 'no state'`,
   )
+}
+
+/** Runs `truepeer`, which has to succeed; returns what it printed. */
+export async function succeeds(host: Host, words: string): Promise<string> {
+  const { exitCode, stdout, stderr } = await truepeer(host, words)
+  assert.equal(exitCode, 0, `${words}: ${stdout}${stderr}`)
+  return stdout
+}
+
+/** Runs `truepeer`, which has to fail with such a message. */
+export async function fails(host: Host, words: string, message: RegExp, exitCode = 1): Promise<void> {
+  const result = await truepeer(host, words)
+  assert.equal(result.exitCode, exitCode, `${words}: ${result.stdout}${result.stderr}`)
+  assert.match(result.stdout + result.stderr, message)
 }

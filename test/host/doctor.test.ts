@@ -1,51 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { writeFileSync } from 'node:fs'
+import { test } from 'node:test'
 import type { Finding } from '../../src/host/finding.ts'
-import type { Host } from '../../src/lab/host.ts'
-import { testDirectory } from '../rig/directory.ts'
 import { shell } from '../rig/shell.ts'
 import { skipWithout } from '../rig/skip.ts'
 import { TRUEPEER } from '../rig/truepeer.ts'
-import { bareHosts, truepeer } from './bare-hosts.ts'
-
-const AGENT = '-l 10.128.0.2:110 -4 127.0.0.1:112 -6 [::1]:112'
-
-type Examined = {
-  readonly exitCode: number | undefined
-  readonly status: Readonly<Record<string, string>>
-  text: string
-}
-
-/** Runs the doctor; `status` has each finding's status by its name. */
-async function examine(host: Host, words: string, wrapper: readonly string[] = []): Promise<Examined> {
-  const { exitCode, stdout, stderr } = await truepeer(host, `doctor agent ${words} --json`, wrapper)
-  assert.notEqual(stdout, '', stderr)
-  const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: readonly Finding[] }
-  assert.equal(exitCode, ok ? 0 : 1)
-  for (const { name, status, remedy } of findings) assert.equal(remedy === '', status === 'ok', `remedy of ${name}`)
-  return { exitCode, status: Object.fromEntries(findings.map(({ name, status }) => [name, status])), text: stdout }
-}
-
-/** The findings that are not ok. */
-function problems({ status }: Examined): Record<string, string> {
-  return Object.fromEntries(Object.entries(status).filter(([, value]) => value !== 'ok'))
-}
-
-/** A host where everything is as it should be; `words` are the agent's flags. */
-async function goodHost(t: TestContext): Promise<{ readonly backend: Host; readonly words: string }> {
-  const { backend } = await bareHosts(t)
-  assert.equal((await truepeer(backend, 'host-setup apply')).exitCode, 0)
-  await shell(backend, 'echo 15000 32767 > /proc/sys/net/ipv4/ip_local_port_range')
-  await backend.listen('127.0.0.1:112', (socket) => socket.end())
-  await backend.listen('[::1]:112', (socket) => socket.end())
-  const directory = testDirectory(t)
-  const file = join(directory, 'edges.txt')
-  writeFileSync(file, '35.191.0.0/16\n')
-  return { backend, words: `${AGENT} --max-connections 1000 --allowed-subnets ${file}` }
-}
+import { truepeer } from './bare-hosts.ts'
+import { examine, goodHost, problems } from './good-host.ts'
 
 test('a good host has no finding, and the chain works', async (t) => {
   const { backend, words } = await goodHost(t)
@@ -155,24 +117,6 @@ test('an app that is down, or open to the outside, is found; --family leaves the
   assert.deepEqual(problems(await examine(backend, own)), { listen: 'fail' })
 })
 
-test('an app on a wildcard is well behind the firewall of host-setup', { skip: skipWithout('nft') }, async (t) => {
-  const { backend, words } = await goodHost(t)
-  await backend.listen('0.0.0.0:113', (socket) => socket.end())
-  const moved = words.replace('127.0.0.1:112', '127.0.0.1:113')
-  assert.deepEqual(problems(await examine(backend, moved)), { 'app-ipv4': 'warn' })
-  assert.equal((await truepeer(backend, 'host-setup apply --app-port 113')).exitCode, 0)
-  assert.deepEqual(problems(await examine(backend, moved)), {})
-  await shell(backend, '/usr/sbin/nft flush ruleset')
-  assert.deepEqual(problems(await examine(backend, moved)), { 'app-ipv4': 'warn', 'own-connections': 'warn' })
-})
-
-test('an app that is not on loopback is found, whose answers the routing does not keep', async (t) => {
-  const { backend, words } = await goodHost(t)
-  await backend.listen('10.128.0.2:113', (socket) => socket.end())
-  const found = problems(await examine(backend, words.replace('127.0.0.1:112', '10.128.0.2:113')))
-  assert.deepEqual(found, { 'app-ipv4': 'warn', 'routing-ipv4': 'fail', 'transparent-connection-ipv4': 'fail' })
-})
-
 test("the agent's port may be free or an agent's, but nobody else's", async (t) => {
   const { backend, words } = await goodHost(t)
   const agent = backend.start(TRUEPEER, ['agent', ...words.split(' ')])
@@ -191,29 +135,6 @@ test("the agent's port may be free or an agent's, but nobody else's", async (t) 
   assert.deepEqual(problems(elsewhere), { listen: 'fail' })
   const wildcard = await examine(backend, words.replace('10.128.0.2:110', '0.0.0.0:111'))
   assert.deepEqual(problems(wildcard), { listen: 'warn' })
-})
-
-test('the list of trusted edges is read as the agent reads it', async (t) => {
-  const { backend, words } = await goodHost(t)
-  const [file] = words.split(' ').slice(-1)
-  writeFileSync(file, '35.191.0.0/33\n')
-  assert.deepEqual(problems(await examine(backend, words)), { 'allowed-subnets': 'fail' })
-  rmSync(file)
-  assert.deepEqual(problems(await examine(backend, words)), { 'allowed-subnets': 'fail' })
-  const everyone = await examine(backend, words.replace(`--allowed-subnets ${file}`, '--allow-all-subnets'))
-  assert.deepEqual(problems(everyone), { 'allowed-subnets': 'warn' })
-  assert.equal(everyone.exitCode, 0, 'a warning is no failure')
-  writeFileSync(file, '35.191.0.0/16\n')
-})
-
-test('a connection leaves nothing behind, and does not take long', async (t) => {
-  const { backend, words } = await goodHost(t)
-  await examine(backend, words)
-  assert.equal(await shell(backend, "ss -Htan | grep -c '192.0.2.1\\|2001:db8::1' || true"), '0\n')
-  await shell(backend, 'ip rule del from 127.0.0.0/8 iif lo lookup 100; ip -6 rule del from ::1/128 iif lo lookup 100')
-  const startedMs = Date.now()
-  await examine(backend, words)
-  assert.ok(Date.now() - startedMs < 8_000, 'both families time out within seconds')
 })
 
 test('with a configuration file every listener is checked by name, and the process and the host once', async (t) => {
@@ -270,17 +191,4 @@ test('with a configuration file every listener is checked by name, and the proce
   assert.equal(wrong.exitCode, 2)
   assert.match(wrong.stderr, /\/listeners\/0\/listen: /)
   assert.equal((await truepeer(backend, `doctor agent --config ${path} -v 1`)).exitCode, 2)
-})
-
-test('wrong command lines are usage errors', async (t) => {
-  const { backend } = await bareHosts(t)
-  for (const words of [
-    'doctor',
-    'doctor edge',
-    'doctor agent',
-    'doctor agent --allow-all-subnets --nope',
-    `doctor ${AGENT}`,
-  ]) {
-    assert.equal((await truepeer(backend, words)).exitCode, 2, words)
-  }
 })
