@@ -138,6 +138,20 @@ test('ejections do not count while nobody serves who is not ejected, from the mo
   assert.deepEqual([ignoring, said.at(-1)], [[true, false], 'ejections count again'])
 })
 
+test('without outlier detection nothing is ignored any more either', async (t) => {
+  const { table, service, outliers, sick, ignoring, fail, pass } = start(t)
+  outliers.use({ services: [service] })
+  pass(1_000)
+  fail(table.cells.failuresInRow, BackendCounter.connectFailures, 3)
+  pass(1_000)
+  sick.add('b2')
+  outliers.touch(service)
+  await turn()
+  assert.deepEqual(ignoring, [true])
+  outliers.use({ services: [{ ...service, outlierDetection: undefined }] })
+  assert.equal(ignoring.at(-1), false)
+})
+
 test('whoever is in a group that gets nothing is nobody to fall back on', (t) => {
   const { table, service, outliers, ignoring, canServe, fail, pass } = start(t, 2, { maxEjectedPart: 1 })
   outliers.use({ services: [{ ...service, groups: [service.groups[0], testGroup({ name: 'off', backends: [] })] }] })
