@@ -66,6 +66,7 @@ stdout.on('error', () => void end().finally(() => process.exit(1)))
 process.exitCode = 1
 if (await start(transcript)) {
   if (await runDemo(transcript)) process.exitCode = 0
-  if (isKept) transcript.say(`\nThe lab goes on: bin/truepeer lab shell --name ${NAME} client`)
+  const lab = (action: string): string => `bin/truepeer lab ${action} --name ${NAME}`
+  if (isKept) transcript.say(`\nThe lab goes on: ${lab('shell')} client\nIt ends with:    ${lab('down')}`)
   else await end()
 }

@@ -22,7 +22,7 @@ import { type EdgeCommand, parseEdge } from '../cli/edge.ts'
 import type { EdgeControllerSettings } from '../cli/edge-controller.ts'
 import { quoted, UsageError } from '../cli/flags.ts'
 import type { FollowerSettings } from '../cli/follower-flags.ts'
-import { type CommandName, commandHelp, commands, programHelp } from '../cli/help.ts'
+import { type CommandName, commandHelp, commands, groupHelp, programHelp } from '../cli/help.ts'
 import { parseHostSetup } from '../cli/host-setup.ts'
 import { formatStatus, parseStatus, readStatus, type StatusCommand, whyPath } from '../cli/status.ts'
 import { formatSteered, parseSteer } from '../cli/steer.ts'
@@ -59,6 +59,8 @@ async function main(argv: readonly string[]): Promise<void> {
   if (name === 'help') return print(helpOf(argv.slice(1)))
   if (isHelp(name)) return print(programHelp())
   if (VERSION_WORDS.includes(name)) return print(`truepeer ${programVersion()}\n`)
+  const group = argv.length === 2 && isHelp(argv[1]) ? groupHelp(name) : undefined
+  if (group !== undefined) return print(group)
   const command = findCommand(argv)
   // What follows "--" is for another program.
   const end = argv.indexOf('--')
@@ -82,7 +84,9 @@ function findCommand(argv: readonly string[]): CommandName {
 
 /** The text of `truepeer help`, or of `truepeer help COMMAND`. */
 function helpOf(words: readonly string[]): string {
-  return words.length === 0 || isHelp(words[0]) ? programHelp() : commandHelp(commands[findCommand(words)])
+  if (words.length === 0 || isHelp(words[0])) return programHelp()
+  const group = words.length === 1 ? groupHelp(words[0]) : undefined
+  return group ?? commandHelp(commands[findCommand(words)])
 }
 
 async function run(command: CommandName, argv: readonly string[]): Promise<void> {

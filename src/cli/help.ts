@@ -121,12 +121,12 @@ export const commands = {
     flags: labFlags,
   },
   'lab shell': {
-    summary: 'Open a shell on a host of a lab; without HOST, on "client"',
+    summary: 'Open a shell on a host of a lab; without HOST, on "client". An edge has the files of this machine',
     usage: 'truepeer lab shell [--name LAB] [HOST]',
     flags: labFlags,
   },
   'lab exec': {
-    summary: 'Run a command on a host of a lab',
+    summary: 'Run a command on a host of a lab; an edge has the files of this machine',
     usage: 'truepeer lab exec [--name LAB] HOST -- COMMAND [ARGUMENT ...]',
     flags: labFlags,
   },
@@ -159,6 +159,14 @@ export function programHelp(): string {
     '  --version  Show the version',
     '',
   ].join('\n')
+}
+
+/** The commands that begin with a word, such as those of `truepeer lab`; undefined: there are none, or it is one itself. */
+export function groupHelp(word: string): string | undefined {
+  const members = Object.entries(commands).filter(([name]) => name.startsWith(`${word} `))
+  if (members.length === 0 || Object.hasOwn(commands, word)) return undefined
+  const names = members.map(([name, command]) => `  ${name.padEnd(18)} ${command.summary}`)
+  return [`Usage: truepeer ${word} COMMAND [flags]`, '', 'Commands:', ...names, ''].join('\n')
 }
 
 /** The text of `truepeer COMMAND --help`. */

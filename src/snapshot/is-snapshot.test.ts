@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isSnapshot, readSnapshot } from './is-snapshot.ts'
 import { EMPTY_SNAPSHOT, type Probe, type Snapshot } from './snapshot.ts'
-import { testFrontend, testGroup, testHealthCheck, testService, testSnapshot } from './test-snapshot.ts'
+import {
+  testFrontend,
+  testGroup,
+  testHealthCheck,
+  testOutlierDetection,
+  testService,
+  testSnapshot,
+} from './test-snapshot.ts'
 
 const PROBES: readonly Probe[] = [
   { kind: 'SSL', request: '', response: '' },
@@ -26,16 +33,7 @@ const WHOLE: Snapshot = {
       tls: { serverName: '', names: { dnsNames: ['a'], uris: ['b:'] }, roots: '', headerPlace: 'inside-tls' },
       locality: { kind: 'RING_HASH', minimumRingSize: 1024 },
       maxConnections: 1_000,
-      outlierDetection: {
-        intervalMs: 1_000,
-        baseEjectionMs: 30_000,
-        maxEjectedPart: 0.5,
-        consecutiveErrors: 5,
-        enforcedConsecutiveErrors: 0,
-        consecutiveGatewayFailures: 3,
-        enforcedConsecutiveGatewayFailures: 1,
-        successRate: { minimumBackends: 5, minimumConnections: 100, deviations: 1.9, enforced: 1 },
-      },
+      outlierDetection: testOutlierDetection(),
       closeOnFailureMs: 10_000,
     }),
   ],

@@ -1,5 +1,13 @@
 import fc from 'fast-check'
-import type { Backend, BackendGroup, BackendService, Frontend, HealthCheck, Snapshot } from './snapshot.ts'
+import type {
+  Backend,
+  BackendGroup,
+  BackendService,
+  Frontend,
+  HealthCheck,
+  OutlierDetection,
+  Snapshot,
+} from './snapshot.ts'
 import { DEFAULT_SPREADING } from './spreading.ts'
 
 /** A frontend that differs from the guide's in what is given. */
@@ -50,6 +58,21 @@ export function testService(fields: Partial<BackendService> = {}): BackendServic
     outlierDetection: undefined,
     closeOnFailureMs: undefined,
     tls: undefined,
+    ...fields,
+  }
+}
+
+/** What `outlierDetection: {}` asks for, but for what is given. */
+export function testOutlierDetection(fields: Partial<OutlierDetection> = {}): OutlierDetection {
+  return {
+    intervalMs: 1_000,
+    baseEjectionMs: 30_000,
+    maxEjectedPart: 0.5,
+    consecutiveErrors: 5,
+    enforcedConsecutiveErrors: 0,
+    consecutiveGatewayFailures: 3,
+    enforcedConsecutiveGatewayFailures: 1,
+    successRate: { minimumBackends: 5, minimumConnections: 100, deviations: 1.9, enforced: 1 },
     ...fields,
   }
 }

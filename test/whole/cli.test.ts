@@ -22,6 +22,8 @@ for (const [args, says] of [
   [['agent', '-help', '--no-such-flag'], /^ {2}--allowed-subnets FILE$/m],
   [['help'], /^Usage: truepeer COMMAND/m],
   [['help', 'agent', 'install'], /^Usage: truepeer agent install/m],
+  [['lab', '--help'], /^Usage: truepeer lab COMMAND \[flags\]\n\nCommands:\n {2}lab up .*\n {2}lab down /],
+  [['help', 'doctor'], /\n {2}doctor agent .*\n {2}doctor edge .*\n$/],
   [['edge', '-h'], /^ {7}truepeer edge --controller URL/m],
   [['agent', '-h'], /^ {7}truepeer agent .*--controller URL/m],
   [['edge', '-h'], /^Usage: truepeer edge --listen ADDR:PORT/m],

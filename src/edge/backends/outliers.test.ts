@@ -2,22 +2,11 @@ import assert from 'node:assert/strict'
 import { mock, type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { OutlierDetection } from '../../snapshot/snapshot.ts'
-import { testBackend, testGroup, testService } from '../../snapshot/test-snapshot.ts'
+import { testBackend, testGroup, testOutlierDetection, testService } from '../../snapshot/test-snapshot.ts'
 import { BackendCounter, BackendTable, count } from '../balance/backend-table.ts'
 import type { BackendState } from './backend-states.ts'
 import { idOf, type PlacedBackend, placedBackends, takeIds } from './edge-ids.ts'
 import { Outliers } from './outliers.ts'
-
-const DETECTION: OutlierDetection = {
-  intervalMs: 1_000,
-  baseEjectionMs: 30_000,
-  maxEjectedPart: 0.5,
-  consecutiveErrors: 5,
-  enforcedConsecutiveErrors: 0,
-  consecutiveGatewayFailures: 3,
-  enforcedConsecutiveGatewayFailures: 1,
-  successRate: { minimumBackends: 5, minimumConnections: 100, deviations: 1.9, enforced: 1 },
-}
 
 function start(t: TestContext, backendCount = 2, detection: Partial<OutlierDetection> = {}) {
   let nowMs = 1_000_000
@@ -29,7 +18,7 @@ function start(t: TestContext, backendCount = 2, detection: Partial<OutlierDetec
   const backends = Array.from({ length: backendCount }, (_, index) =>
     testBackend({ name: `b${index + 1}`, address: `192.0.2.${index + 1}` }),
   )
-  const service = testService({ outlierDetection: { ...DETECTION, ...detection }, groups: [testGroup({ backends })] })
+  const service = testService({ outlierDetection: testOutlierDetection(detection), groups: [testGroup({ backends })] })
   takeIds(table, { frontends: [], services: [service], healthChecks: [] })
   const ejected = new Set<string>()
   /** Those that would not serve, whether they are ejected or not. */
