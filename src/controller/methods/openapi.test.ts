@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Mapping } from '../../compute/json-value.ts'
 import { TestApi } from '../api/test-api.ts'
 import { methods } from './methods.ts'
-import { networkServicesMethods, networkServicesRoute } from './network-services.ts'
+import { checkNetworkServicesQuery, networkServicesMethods, networkServicesRoute } from './network-services.ts'
 import { openApiDocument } from './openapi.ts'
 import { routeOf } from './route.ts'
 
@@ -30,6 +30,16 @@ test('every path leads to the method that it is about', () => {
     const find = path.startsWith('/ns/') ? networkServicesRoute : routeOf
     const { method } = find(http.toUpperCase(), named)
     assert.ok(operation.operationId.endsWith(method.id), `${http} ${path}: ${operation.operationId}, ${method.id}`)
+  }
+})
+
+test('what a method of the Network Services API is said to take in its query, it takes', () => {
+  for (const method of networkServicesMethods) {
+    const { parameters = [] } = operations.find(({ operation }) => operation.operationId === method.id)?.operation ?? {}
+    const query = new URLSearchParams()
+    for (const { name, in: place } of parameters) if (place === 'query') query.append(name, '')
+    assert.ok(query.size > 0, method.id)
+    checkNetworkServicesQuery(method, query)
   }
 })
 

@@ -3,14 +3,7 @@ import { definitions } from '../../compute/resources.ts'
 import { collectionNames } from '../model/collections.ts'
 import { LIST_PARAMETERS, pathOf, schemaName } from './method-path.ts'
 import { type Method, methods, storedCollection, wholeResource } from './methods.ts'
-import { networkServicesMethods, networkServicesPath } from './network-services.ts'
-
-const NETWORK_SERVICES_LIST = ['filter', 'orderBy', 'pageSize', 'pageToken']
-const NETWORK_SERVICES_QUERY: Readonly<Record<string, readonly string[]>> = {
-  create: ['serviceLbPolicyId', 'requestId'],
-  patch: ['updateMask', 'requestId'],
-  delete: ['requestId'],
-}
+import { networkServicesMethods, networkServicesParameters, networkServicesPath } from './network-services.ts'
 
 /** The API as an OpenAPI 3.1 document, made of the schemas of `src/compute` and of the table of methods. Pure. */
 export function openApiDocument(): Mapping {
@@ -58,10 +51,9 @@ function operationOf(method: Method, scope: string, path: string): Mapping {
 }
 
 function networkServicesOperation(method: Method, path: string): Mapping {
-  const query = method.action === 'list' ? NETWORK_SERVICES_LIST : (NETWORK_SERVICES_QUERY[method.action] ?? [])
   return {
     operationId: method.id,
-    parameters: parametersOf(path, ['fields', ...query]),
+    parameters: parametersOf(path, ['fields', ...networkServicesParameters(method)]),
     ...(method.body === undefined ? {} : { requestBody: { content: json(bodySchema(method)) } }),
     responses: responses(method.action === 'cancel' ? { type: 'object' } : answerSchema(method)),
   }
