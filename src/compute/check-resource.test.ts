@@ -313,6 +313,7 @@ test('backend services: hash, limits and outliers have the bounds of Google', ()
     [outliers({ consecutiveErrors: 0 }), 'outlierDetection.consecutiveErrors'],
     [outliers({ interval: { seconds: '0' } }), 'outlierDetection.interval.seconds'],
     [outliers({ interval: { nanos: 999_999 } }), 'outlierDetection.interval.nanos'],
+    [outliers({ interval: {} }), 'outlierDetection.interval'],
     [outliers({ interval: { seconds: '2147484' } }), 'outlierDetection.interval.seconds'],
     [outliers({ baseEjectionTime: { seconds: '315576000001' } }), 'outlierDetection.baseEjectionTime.seconds'],
     [outliers({ baseEjectionTime: { seconds: 'x' } }), 'outlierDetection.baseEjectionTime.seconds'],

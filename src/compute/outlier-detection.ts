@@ -28,7 +28,8 @@ function duration(description: string, check: (ms: number, report: Report) => vo
       rules: (rule) => [
         rule(['seconds', 'nanos'], (given, report) => {
           check(durationMs(given), (_, problem, remedy) => {
-            report(given.seconds === undefined ? 'nanos' : 'seconds', problem, remedy)
+            const [field = ''] = (['seconds', 'nanos'] as const).filter((name) => given[name] !== undefined)
+            report(field, problem, remedy)
           })
         }),
       ],

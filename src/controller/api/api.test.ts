@@ -773,14 +773,19 @@ test('of several problems, what is not supported is said first', async () => {
 
 test('a body in which a field stands twice is refused: which of the two is meant cannot be known', async () => {
   const api = new TestApi()
-  for (const [text, key] of [
-    ['{"name":"h","type":"TCP","tcpHealthCheck":{},"name":"x"}', 'name'],
-    ['{"name":"h","type":"TCP","tcpHealthCheck":{"port":1,"po\\u0072t":2}}', 'port'],
-    ['{"name":"h","type":"TCP","tcpHealthCheck":{},"sourceRegions":[{"a":1},{"a":1,"a":2}]}', 'a'],
+  for (const [text, key, field] of [
+    ['{"name":"h","type":"TCP","tcpHealthCheck":{},"name":"x"}', 'name', 'resource.name'],
+    ['{"name":"h","type":"TCP","tcpHealthCheck":{"port":1,"po\\u0072t":2}}', 'port', 'resource.tcpHealthCheck.port'],
+    [
+      '{"name":"h","type":"TCP","tcpHealthCheck":{},"sourceRegions":[{"a":1},{"a":[1,2],"a":2}]}',
+      'a',
+      'resource.sourceRegions[1].a',
+    ],
   ]) {
     const { status, body } = await api.send('POST', 'global/healthChecks', JSON.parse(text), text)
     assert.equal(status, 400, text)
     assert.match(JSON.stringify(body), new RegExp(`'${key}'.*twice`))
+    assert.ok(JSON.stringify(body).includes(`field '${field}'`), text)
   }
   const text = '{"name":"h","type":"TCP","tcpHealthCheck":{"request":"\\",\\"name\\":{"},"description":"name"}'
   assert.equal((await api.send('POST', 'global/healthChecks', JSON.parse(text), text)).status, 200)

@@ -1,6 +1,6 @@
 import { checkValue } from '../../compute/check-value.ts'
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
-import { type Problem, ProblemList } from '../../compute/problem.ts'
+import { fieldPath, type Problem, ProblemList } from '../../compute/problem.ts'
 import type { ApiRequest } from '../methods/api-request.ts'
 import type { Call } from '../methods/call.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
@@ -11,7 +11,7 @@ import { errorOfProblems } from '../resources/problem-errors.ts'
 const DEPTH_MAX = 64
 /** Fields and entries of lists, on all levels: 10 MB of them would keep everybody else waiting for seconds. */
 const VALUES_MAX = 20_000
-const [QUOTE, BACKSLASH, COMMA, BRACE, BRACKET, COLON, END] = Buffer.from('"\\,{[:}')
+const [QUOTE, BACKSLASH, COMMA, BRACE, BRACKET, COLON, BRACE_END, BRACKET_END] = Buffer.from('"\\,{[:}]')
 
 /**
  * The JSON object that a method takes; nothing, null and an empty text, which some clients send, are an empty one.
@@ -26,8 +26,7 @@ export function readBody({ body, rawBody }: ApiRequest): Mapping {
   if (body === undefined || body === null || body === '') return {}
   if (!isMapping(body)) throw invalidField('resource', '', 'The body is not a JSON object')
   const repeated = repeatedKey(rawBody)
-  if (repeated !== undefined)
-    throw invalidField(`resource.${repeated}`, repeated, 'The field is there twice; remove one')
+  if (repeated !== undefined) throw invalidField(repeated.path, repeated.key, 'The field is there twice; remove one')
   if (isTooDeep(body)) throw invalidField('resource', '', `It is nested more than ${DEPTH_MAX} levels deep`)
   return body
 }
@@ -54,9 +53,17 @@ function hasTooMany(text: Uint8Array): boolean {
   return false
 }
 
-/** A field that is given twice in one mapping of a JSON text, of which a parser would keep the last. */
-function repeatedKey(text: Uint8Array): string | undefined {
-  const mappings: Set<string>[] = []
+/** A mapping or a list that a reader of JSON is inside of. */
+type Level = {
+  /** Of a mapping; undefined: it is a list. */
+  readonly keys: Set<string> | undefined
+  /** The key or the index of what is read. */
+  at: string | number
+}
+
+/** A field that is given twice in one mapping of a JSON text, of which a parser would keep the last; and where it is. */
+function repeatedKey(text: Uint8Array): { readonly path: string; readonly key: string } | undefined {
+  const levels: Level[] = []
   let [start, end] = [0, 0]
   for (let index = 0; index < text.length; index++) {
     const byte = text[index]
@@ -64,16 +71,27 @@ function repeatedKey(text: Uint8Array): string | undefined {
       start = index++
       while (index < text.length && text[index] !== QUOTE) index += text[index] === BACKSLASH ? 2 : 1
       end = index + 1
-    } else if (byte === BRACE) mappings.push(new Set())
-    else if (byte === END) mappings.pop()
-    else if (byte === COLON) {
+    } else if (byte === BRACE) levels.push({ keys: new Set(), at: '' })
+    else if (byte === BRACKET) levels.push({ keys: undefined, at: 0 })
+    else if (byte === BRACE_END || byte === BRACKET_END) levels.pop()
+    else if (byte === COMMA) {
+      const level = levels.at(-1)
+      if (typeof level?.at === 'number') level.at++
+    } else if (byte === COLON) {
+      const level = levels.at(-1)
       // Outside of texts, a colon follows a key and nowhere else.
       const key = String(JSON.parse(Buffer.from(text.subarray(start, end)).toString()))
-      if (mappings.at(-1)?.has(key)) return key
-      mappings.at(-1)?.add(key)
+      if (level?.keys === undefined) continue
+      level.at = key
+      if (level.keys.has(key)) return { path: pathTo(levels), key }
+      level.keys.add(key)
     }
   }
   return undefined
+}
+
+function pathTo(levels: readonly Level[]): string {
+  return levels.reduce((path, { at }) => (typeof at === 'number' ? `${path}[${at}]` : fieldPath(path, at)), 'resource')
 }
 
 /**
