@@ -37,6 +37,7 @@ import { LookupTables } from './backends/lookup-tables.ts'
 import { Outliers } from './backends/outliers.ts'
 import { type EdgePlace, RegionDistances } from './backends/region-distances.ts'
 import { Spreads } from './backends/spreads.ts'
+import { Availability } from './balance/availability.ts'
 import { BackendTable } from './balance/backend-table.ts'
 import { AssignedAddresses, type Assignment, NOTHING_ASSIGNED } from './frontends/assigned-addresses.ts'
 import { BackendServices } from './frontends/backend-services.ts'
@@ -317,6 +318,7 @@ class Edge implements RunningEdge {
   }
 
   health(): readonly BackendHealth[] {
+    this.#settle()
     return this.#states.health()
   }
 
@@ -359,10 +361,22 @@ class Edge implements RunningEdge {
     const names = listed((found.length > 0 ? found : backends).map(({ key }) => key))
     if (placed === undefined) return { kind: 'unknown', backends: names }
     if (found.length > 1) return { kind: 'ambiguous', backends: names }
-    const availability = availabilityName(this.#states.steer(placed, action))
+    this.#states.steer(placed, action)
+    this.#settle()
+    const availability = availabilityName(this.#states.state(placed.idKey)?.availability ?? Availability.down)
     const open = this.#table.backends.open(idOf(this.#table.backends, placed.idKey))
     this.#context.log('info', `backend ${action}`, { backend: placed.key, availability, open })
     return { kind: 'done', backend: placed.key, availability, open }
+  }
+
+  /**
+   * Shows the workers what follows from changes so far, before anybody is told of them: who hears that a backend is
+   * enabled may connect at once.
+   */
+  #settle(): void {
+    // First: ejections that count, or do not, change what there is to spread.
+    this.#outliers.settle()
+    this.#spreads.settle()
   }
 
   async #reloadNow(): Promise<void> {
@@ -375,7 +389,7 @@ class Edge implements RunningEdge {
       const roundMsMax = this.#snapshot.frontends.length === 0 ? FIRST_ROUND_MS : RELOAD_ROUND_MS
       const difference = await this.#apply(this.#options.readSnapshot(), roundMsMax)
       if (difference === undefined) return
-      if (positions !== undefined) this.#spreads.locate(positions)
+      if (positions !== undefined) await this.#locate(positions)
       if (ticketKeys !== undefined) this.#tls.shareTickets(ticketKeys, false)
       this.#configuration.ok += 1
       log('info', 'configuration applied', {
@@ -392,6 +406,12 @@ class Edge implements RunningEdge {
       for (const problem of listed(problems)) log('error', problem)
       log('error', 'The reload failed; the old configuration is still in use', { problems: problems.length })
     }
+  }
+
+  /** Regions are at these positions; resolves once every worker has the order that follows. */
+  async #locate(positions: ReadonlyMap<string, Position>): Promise<void> {
+    this.#spreads.locate(positions)
+    await this.#pool.respond()
   }
 
   /**
@@ -439,6 +459,7 @@ class Edge implements RunningEdge {
     this.#tls.use(snapshot)
     this.#tables.keepOnly(snapshot)
     this.#outliers.use(snapshot)
+    this.#settle()
     // Until every worker has taken its messages, clients still come to the backends that leave.
     await this.#pool.respond()
     this.#leave(before, snapshot, difference)

@@ -130,14 +130,16 @@ test('what an operator drains stays so over configurations, until it is enabled 
   const [placed] = placedBackends(snapshot)
   takeIds(table, snapshot)
   states.use(snapshot)
-  assert.equal(states.steer(placed, 'drain'), Availability.draining)
+  states.steer(placed, 'drain')
+  assert.equal(availability(table, snapshot), Availability.draining)
   states.use(snapshot)
   assert.equal(availability(table, snapshot), Availability.draining)
   states.use(EMPTY_SNAPSHOT)
   states.use(snapshot)
   assert.equal(availability(table, snapshot), Availability.up)
   states.steer(placed, 'drain')
-  assert.equal(states.steer(placed, 'enable'), Availability.up)
+  states.steer(placed, 'enable')
+  assert.equal(availability(table, snapshot), Availability.up)
 })
 
 test('the revision of health changes with every health and every drain, and with nothing else', async (t) => {

@@ -162,15 +162,13 @@ export class BackendStates {
     this.#show([...this.#tracked.values()])
   }
 
-  /** Takes a backend out, or in again. @returns what it is now */
-  steer({ key, idKey }: PlacedBackend, action: 'drain' | 'enable'): Availability {
+  /** Takes a backend out, or in again. */
+  steer({ key, idKey }: PlacedBackend, action: 'drain' | 'enable'): void {
     if (action === 'drain') this.#drained.add(key)
     else this.#drained.delete(key)
     this.#healthRevision += 1
     const tracked = this.#tracked.get(idKey)
-    if (tracked === undefined) return Availability.down
-    this.#show([tracked])
-    return this.#availabilityOf(tracked)
+    if (tracked !== undefined) this.#show([tracked])
   }
 
   /** Takes a backend out because its connections fail, or in again. */

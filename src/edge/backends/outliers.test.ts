@@ -123,7 +123,7 @@ test('ejections do not count while nobody serves who is not ejected, from the mo
   assert.deepEqual(ignoring, [true])
   sick.delete('b2')
   outliers.touch(service)
-  await turn()
+  outliers.settle()
   assert.deepEqual([ignoring, said.at(-1)], [[true, false], 'ejections count again'])
 })
 

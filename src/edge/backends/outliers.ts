@@ -82,13 +82,15 @@ export class Outliers {
     if (watched === undefined || !(watched.hasEjected || watched.isIgnored)) return
     const isFirst = this.#due.size === 0
     this.#due.add(watched)
-    if (!isFirst) return
-    setImmediate(() => {
-      const due = [...this.#due]
-      this.#due.clear()
-      // Nobody may be watching it by now.
-      for (const one of due) if (this.#watched.get(one.service.name) === one) this.#review(one)
-    })
+    if (isFirst) setImmediate(() => this.settle())
+  }
+
+  /** Reviews what was touched without waiting, because somebody is about to be told what workers do. */
+  settle(): void {
+    const due = [...this.#due]
+    this.#due.clear()
+    // Nobody may be watching it by now.
+    for (const one of due) if (this.#watched.get(one.service.name) === one) this.#review(one)
   }
 
   stop(): void {

@@ -107,12 +107,15 @@ export class Spreads {
     const isFirst = this.#due.size === 0
     for (const service of services) this.#due.add(service)
     if (!isFirst || this.#due.size === 0) return
-    setImmediate(() => {
-      const due = this.#due
-      this.#due = new Set()
-      // Another snapshot may be in use by now.
-      this.#refresh([...due].filter((service) => this.#used.has(service)))
-    })
+    setImmediate(() => this.settle())
+  }
+
+  /** Looks at what was touched without waiting, because somebody is about to be told what workers do. */
+  settle(): void {
+    const due = this.#due
+    this.#due = new Set()
+    // Another snapshot may be in use by now.
+    this.#refresh([...due].filter((service) => this.#used.has(service)))
   }
 
   /** Says how many edges share the targets of all services. */
