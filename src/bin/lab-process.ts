@@ -65,6 +65,7 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
   const machines = new LabMachines({
     directory: `${STATE}/machines`,
     fabric: world.fabric,
+    zones: REGIONS.flatMap(({ zones }) => zones),
     files,
     startServices: startInstanceServices,
     guestAttributes,

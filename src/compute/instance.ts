@@ -2,6 +2,10 @@ import { NAME_PATTERN } from './reference.ts'
 import { defineResource } from './resource.ts'
 import { flag, list, object, optional, outputOnly, recorded, text, texts } from './schema.ts'
 
+const LABEL = '[a-zA-Z0-9](?:[-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?'
+/** An empty one is none. */
+const HOST_NAME = `^(?:(?:${LABEL}\\.)*${LABEL})?$`
+
 const networkInterface = object('A network interface.', {
   networkIP: optional(text('The address that edges connect to.', { format: 'ip', examples: ['10.128.0.2'] })),
   ipv6Address: optional(text('An IPv6 address of the interface; edges do not use it.', { format: 'ip-or-range' })),
@@ -40,7 +44,7 @@ const machineFields = {
   serviceAccounts: recorded('Accounts of the machine.'),
   canIpForward: recorded('Whether the machine is a router.'),
   deletionProtection: optional(flag('Whether deleting is refused.')),
-  hostname: recorded('Name of the host.'),
+  hostname: optional(text('Name of the host.', { pattern: HOST_NAME, maxLength: 253, examples: ['vm.example.com'] })),
   minCpuPlatform: recorded('Oldest processor.'),
   guestAccelerators: recorded('Accelerators.'),
   displayDevice: recorded('Display.'),

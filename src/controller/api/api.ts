@@ -17,6 +17,7 @@ import { WorkBudget } from '../model/work-budget.ts'
 import type { AnswerListener, EdgeTls, HealthSource, Hub, World } from '../model/world.ts'
 import type { Machines } from '../publish/machines.ts'
 import { makeOperation, type NamedRequest } from '../resources/operations.ts'
+import { requirePlace } from '../resources/places.ts'
 import { projectOfNumber } from '../resources/project.ts'
 import { shownOperation } from '../resources/shown-operation.ts'
 import { commitChecked } from '../store/commit-checked.ts'
@@ -173,6 +174,7 @@ export class Api {
     const isShared = IMAGE_COLLECTIONS.includes(method.collection)
     if (!isShared && !this.#options.projects.includes(project)) throw this.#noProject(project)
     const call: Call = { world: this.#world, request, route, budget, now: this.#options.clock() }
+    if (!isShared) requirePlace(this.#world, route.scope)
     if (isNetworkServicesPath(request.path)) return this.#answerNetworkServices(call, onStored)
     if (method.collection === 'operations' && method.action !== 'list' && method.action !== 'aggregatedList') {
       return this.#answerOperation(call)

@@ -70,8 +70,6 @@ for (const [status, http, path] of [
   [404, 'GET', '/compute/v1/projects/p/aggregated/instances/x'],
   [404, 'GET', '/compute/v1/projects/p/zones/z1-a/healthChecks'],
   [404, 'GET', '/compute/v1/projects/p/global/instances'],
-  [404, 'GET', '/compute/v1/projects/p/zones/-/instances'],
-  [404, 'GET', '/compute/v1/projects/p/zones/Z/instances'],
   [404, 'POST', '/compute/v1/projects/p/zones/z1-a/instances/vm/explode'],
   [404, 'POST', '/compute/v1/projects/p/zones/z1-a/instances/vm/start/now'],
   [404, 'GET', '/compute/v1/projects/p/global/healthChecks/%zz'],
@@ -85,6 +83,24 @@ for (const [status, http, path] of [
     assert.throws(
       () => routeOf(http, path),
       (error) => error instanceof ApiError && error.status === status && error.details[0]?.reason === reason,
+    )
+  })
+}
+
+for (const [path, says] of [
+  [
+    'zones/US-CENTRAL1-B/instances',
+    /^Invalid value for field 'zone': 'US-CENTRAL1-B'\. Unknown zone\. .*us-central1-b$/,
+  ],
+  ['zones/-/instances', /^Invalid value for field 'zone': '-'\. Unknown zone\./],
+  ['zones//instances', /^Invalid value for field 'zone': ''\. Unknown zone\./],
+  [`zones/${'z'.repeat(64)}/instances/vm/start`, /^Invalid value for field 'zone': 'z{64}'\. .* up to 63 /],
+  ['regions/a%2Fb/healthChecks/hc', /^Invalid value for field 'region': 'a\/b'\. Unknown region\. .*us-central1$/],
+] as const) {
+  test(`${path.slice(0, 40)} has a zone or a region of an impossible name, and that is said`, () => {
+    assert.throws(
+      () => routeOf('POST', `/compute/v1/projects/p/${path}`),
+      (error) => error instanceof ApiError && error.status === 400 && says.test(error.message),
     )
   })
 }

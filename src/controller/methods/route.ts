@@ -1,5 +1,5 @@
 import { isResourceName } from '../../compute/reference.ts'
-import { ApiError, notFound, shown } from '../model/api-error.ts'
+import { ApiError, invalidField, notFound, shown } from '../model/api-error.ts'
 import { findMethod, isCollectionAction, type Method, type MethodShape } from './methods.ts'
 import { isEmptyCollection, isEmptyScope, isUnservedAction } from './unserved.ts'
 
@@ -35,6 +35,7 @@ export function routeOf(http: string, path: string): Route {
   const segments = segmentsOf(path)
   const [project, ...rest] = segments ?? []
   if (project === undefined || !PROJECT.test(project)) throw notFound(path)
+  requirePlaceName(rest)
   const place = placeOf(rest)
   if (place === undefined) throw notFound(path)
   const method = findMethod(http, place.shape, place.collection, place.action)
@@ -84,6 +85,16 @@ function segmentsOf(path: string): readonly string[] | undefined {
   }
 }
 
+/** What is in a zone or a region of an impossible name is not looked for. @throws ApiError 400, as Google's servers */
+function requirePlaceName([kind = '', name = '', collection]: readonly string[]): void {
+  const field = Object.hasOwn(SCOPE_KINDS, kind) ? SCOPE_KINDS[kind] : undefined
+  if (field === undefined || collection === undefined || isResourceName(name)) return
+  // Google's image families are looked up in the zone "-".
+  if (name === '-' && collection === 'imageFamilyViews') return
+  const example = field === 'zone' ? 'us-central1-b' : 'us-central1'
+  throw invalidField(field, name, `Unknown ${field}. Its name is up to 63 small letters, digits and "-", as ${example}`)
+}
+
 function placeOf(segments: readonly string[]): Place | undefined {
   const [first = '', second = '', ...rest] = segments
   const nothing = { scope: 'global', name: '', action: '' }
@@ -98,8 +109,6 @@ function placeOf(segments: readonly string[]): Place | undefined {
   if (first === 'global') return placeInScope('global', [second, ...rest])
   if (!isPlaces) return undefined
   if (rest.length === 0) return { ...nothing, shape: 'resource', collection: first, name: second }
-  // Google's image families are looked up in the zone "-".
-  if (!isResourceName(second) && !(second === '-' && rest[0] === 'imageFamilyViews')) return undefined
   return placeInScope(`${first}/${second}`, rest)
 }
 

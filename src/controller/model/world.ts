@@ -66,6 +66,8 @@ export type MachineFailure = { readonly path: string; readonly message: string }
 
 /** Makes machines for instances, such as hosts of a lab. */
 export type InstanceProvider = {
+  /** The zones that there are, as machines can be made in them only; undefined: any. */
+  readonly zones?: readonly string[] | undefined
   /**
    * Brings all machines to what is wanted, and says what has failed; is asked again then, after a while. Rejects where it
    * cannot even try. Is never asked twice at a time, unless it goes on after the signal.
@@ -95,6 +97,8 @@ export type MakeProvider = (report: (path: string, state: MachineState) => void)
 
 /** What is known of machines. */
 export type MachineSource = {
+  /** As {@link InstanceProvider.zones}. */
+  readonly zones: readonly string[] | undefined
   /** By the path of the instance; undefined: nothing was reported. */
   stateOf(path: string): MachineState | undefined
   /** As {@link InstanceProvider.serialOutput}. */

@@ -10,6 +10,7 @@ const INSTANCES = `${zone}/instances`
 
 /** A provider that does what the test says. */
 class TestProvider implements InstanceProvider {
+  zones: InstanceProvider['zones']
   readonly asked: WantedMachines[] = []
   readonly signals: AbortSignal[] = []
   failures: readonly MachineFailure[] = []
@@ -53,7 +54,11 @@ class TestProvider implements InstanceProvider {
 }
 
 /** An API with a provider; its timers run when the test says so. */
-function testMachines(t: TestContext, store = new MemoryStore()) {
+function testMachines(
+  t: TestContext,
+  store = new MemoryStore(),
+  options: { readonly natPools?: readonly string[] } = {},
+) {
   mock.timers.enable({ apis: ['setTimeout'] })
   t.after(() => mock.timers.reset())
   const provider = new TestProvider()
@@ -61,7 +66,7 @@ function testMachines(t: TestContext, store = new MemoryStore()) {
     provider.report = report
     return provider
   }
-  const api = new TestApi({ store, makeProvider })
+  const api = new TestApi({ ...options, store, makeProvider })
   const turns = async (): Promise<void> => {
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
   }
@@ -465,4 +470,50 @@ test('guest attributes are what the machine of an instance has written, by names
   assert.deepEqual(await read('hostkeys/ssh-rsa'), [rsa])
   assert.equal((await api.get(`${path}?variableKey=app/state`)).variableValue, 'ready')
   assert.match(await api.refusal('GET', `${path}?queryPath=none/`), /^404 notFound: /)
+})
+
+test('what no machine can be made of is refused before anything is stored or any address is taken', async (t) => {
+  const { api, provider, pass } = testMachines(t, new MemoryStore(), { natPools: ['198.51.100.0/24'] })
+  provider.zones = ['us-central1-b', 'us-central1-a', 'europe-west1-b']
+  await pass()
+  provider.takeCount()
+  const revision = api.store.revision()
+  const configs = [{ type: 'ONE_TO_ONE_NAT' }]
+  const at = (fields: Mapping): Mapping => ({ name: 'vm', networkInterfaces: [{ accessConfigs: configs, ...fields }] })
+  const there = 'Machines are made only in us-central1-b, us-central1-a, europe-west1-b$'
+  const subnet = 'It is no address for an instance of us-central1; give one of 10\\.128\\.0\\.0/20$'
+  for (const [path, body, says] of [
+    ['zones/us-east1-b/instances', at({}), `'zone': 'us-east1-b'. Unknown zone. ${there}`],
+    ['zones/us-central1/instances', at({}), `'zone': 'us-central1'. Unknown zone. ${there}`],
+    ['zones/us-east1-b/instanceGroups', { name: 'g' }, `'zone': 'us-east1-b'. Unknown zone. ${there}`],
+    [
+      'regions/us-east1/healthChecks',
+      { name: 'hc', type: 'TCP', tcpHealthCheck: { port: 1 } },
+      `'region': 'us-east1'. Unknown region. Machines are made only in europe-west1, us-central1$`,
+    ],
+    [INSTANCES, at({ networkIP: '10.132.0.2' }), `networkIP': '10.132.0.2'. ${subnet}`],
+    [INSTANCES, at({ networkIP: '10.128.0.1' }), `networkIP': '10.128.0.1'. ${subnet}`],
+    [INSTANCES, at({ networkIP: '209.52.88.4' }), `networkIP': '209.52.88.4'. ${subnet}`],
+    [
+      INSTANCES,
+      at({ accessConfigs: [{ natIP: '209.52.88.4' }] }),
+      `natIP': '209.52.88.4'. It leads to no instance here; `,
+    ],
+    [INSTANCES, { ...at({}), hostname: 'a b' }, `'resource.hostname': 'a b'`],
+  ] as const) {
+    assert.match(await api.refusal('POST', path, body), new RegExp(`^400 invalid: .*${says}`), path)
+  }
+  assert.match(
+    await api.refusal('GET', 'zones/us-east1-b'),
+    /^404 notFound: .* was not found; there are us-central1-b, /,
+  )
+  assert.match(await api.refusal('GET', 'regions/us-east1'), /^404 notFound: .* there are europe-west1, us-central1$/)
+  await pass()
+  assert.deepEqual([api.store.revision(), provider.takeCount()], [revision, 0])
+  const names = async (path: string) => ((await api.get(path)).items as readonly Mapping[]).map(({ name }) => name)
+  assert.deepEqual(await names('zones'), ['europe-west1-b', 'us-central1-a', 'us-central1-b'])
+  assert.deepEqual(await names('regions'), ['europe-west1', 'us-central1'])
+  await api.send('POST', INSTANCES, at({}))
+  const [{ networkIP, accessConfigs }] = (await api.get(`${INSTANCES}/vm`)).networkInterfaces as readonly Mapping[]
+  assert.deepEqual([networkIP, (accessConfigs as readonly Mapping[])[0].natIP], ['10.128.0.2', '198.51.100.1'])
 })

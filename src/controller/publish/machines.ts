@@ -61,6 +61,10 @@ export class Machines implements MachineSource {
     this.#trySoon()
   }
 
+  get zones(): MachineSource['zones'] {
+    return this.#provider.zones
+  }
+
   stateOf(path: string): MachineState | undefined {
     return this.#states.get(path)
   }

@@ -210,6 +210,11 @@ test('machines have addresses for the internet of their own, which stay with the
     await api.refusal('POST', `${ZONE}/instances`, taken),
     /^400 invalid: .*networkInterfaces\[0\]\.accessConfigs\[0\]\.natIP.*the address of another instance/,
   )
+  const foreign = { name: 'd', networkInterfaces: [{ accessConfigs: [{ natIP: '8.8.8.8' }] }] }
+  assert.match(
+    await api.refusal('POST', `${ZONE}/instances`, foreign),
+    /^400 invalid: .*'8\.8\.8\.8'\. It leads to no instance here; give one of 198\.51\.100\.0\/29, 192\.0\.2\.8\/32/,
+  )
   await api.changeAsItIs('PUT', `${ZONE}/instances/c`, { name: 'c', networkInterfaces: [{ accessConfigs }] })
   assert.deepEqual(await natIpsOf('c'), ['198.51.100.2'])
   const config = '?networkInterface=nic0&accessConfig=external-nat'
@@ -264,6 +269,11 @@ test('an interface with both versions has an IPv6 address of its subnet, for the
   assert.deepEqual(await ipv6Of('b'), ['2001:db8:10::3', 'INTERNAL', undefined], 'it stays')
   const taken = { name: 'd', networkInterfaces: [{ ...both, ipv6Address: '2001:db8:10::3' }] }
   assert.match(await api.refusal('POST', `${ZONE}/instances`, taken), /^400 invalid: .*the address of another instance/)
+  const outside = { name: 'd', networkInterfaces: [{ ...both, ipv6Address: '2001:db8:11::3' }] }
+  assert.match(
+    await api.refusal('POST', `${ZONE}/instances`, outside),
+    /^400 invalid: .*'2001:db8:11::3'\. It is no address of the subnet 2001:db8:10::\/64$/,
+  )
   await api.change('POST', 'zones/us-west1-a/instances', { name: 'far', networkInterfaces: [both] })
   const [far] = await interfacesOf(api, 'zones/us-west1-a/instances/far')
   assert.equal(far.ipv6Address, undefined, 'its subnet has none')

@@ -139,6 +139,9 @@ function completeInterface(
   if (isTaken(networkIP)) throw invalidField(`${path}.networkIP`, networkIP, 'It is the address of another instance')
   const read = readBackendAddress(networkIP)
   if (read.kind === 'unusable') throw invalidField(`${path}.networkIP`, networkIP, `It is ${read.why}`)
+  if (call.world.machines !== undefined && before?.networkIP !== networkIP) {
+    requireInSubnet(key, `${path}.networkIP`, networkIP)
+  }
   // One that is stored stays: an older controller took it.
   if (!call.world.references.usersOf(hostLink(key.project, networkIP)).includes(own)) {
     refuseLocalBackend(call.world, `${path}.networkIP`, networkIP)
@@ -159,14 +162,30 @@ function completeInterface(
 
 function freeAddress({ scope }: Draft['key'], isTaken: (address: string) => boolean): string {
   const region = regionOf(scope)
-  const hash = createHash('sha256').update(region).digest()
-  const subnet = parseCidr(SUBNETS[region] ?? `10.${170 + (hash[0] % 80)}.${hash[1] & 0xf0}.0/20`)
-  let isGateway = true
-  for (const address of subnet === undefined ? [] : addressesOf(subnet)) {
-    const text = formatIpAddress(address)
-    if (!isGateway && !isTaken(text)) return text
-    isGateway = false
-  }
+  for (const address of instanceAddresses(subnetOf(region))) if (!isTaken(address)) return address
   const message = `The subnet of ${region} has no address left; give one with --private-network-ip`
   throw new ApiError(403, { message, reason: 'quotaExceeded' })
+}
+
+/** The address of a machine leads to its region. @throws ApiError */
+function requireInSubnet({ scope }: Draft['key'], field: string, networkIP: string): void {
+  const region = regionOf(scope)
+  const subnet = subnetOf(region)
+  for (const address of instanceAddresses(subnet)) if (address === networkIP) return
+  throw invalidField(field, networkIP, `It is no address for an instance of ${region}; give one of ${subnet}`)
+}
+
+function subnetOf(region: string): string {
+  const hash = createHash('sha256').update(region).digest()
+  return SUBNETS[region] ?? `10.${170 + (hash[0] % 80)}.${hash[1] & 0xf0}.0/20`
+}
+
+/** The addresses of a subnet but the first, which is that of its gateway. */
+function* instanceAddresses(subnet: string): Generator<string> {
+  const cidr = parseCidr(subnet)
+  let isGateway = true
+  for (const address of cidr === undefined ? [] : addressesOf(cidr)) {
+    if (!isGateway) yield formatIpAddress(address)
+    isGateway = false
+  }
 }

@@ -1,5 +1,6 @@
-import { parseCidr } from '../../address/cidr.ts'
-import { formatIpAddress } from '../../address/ip-address.ts'
+import { type Cidr, parseCidr } from '../../address/cidr.ts'
+import { CidrSet } from '../../address/cidr-set.ts'
+import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import { type Mapping, mappingsOf } from '../../compute/json-value.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
 import { pathOf, regionOf } from '../model/resource-paths.ts'
@@ -21,6 +22,10 @@ export function ipv6Fields(world: World, given: Mapping, place: NatPlace): Mappi
   const [wanted] = ipv6AddressesOf(given)
   if (wanted !== undefined && used.has(wanted)) {
     throw invalidField(`${place.path}.ipv6Address`, wanted, 'It is the address of another instance')
+  }
+  if (wanted !== undefined && !isIn(subnet, wanted)) {
+    const range = world.ipv6Subnets[regionOf(place.key.scope)]
+    throw invalidField(`${place.path}.ipv6Address`, wanted, `It is no address of the subnet ${range}`)
   }
   const [stored] = place.before === undefined ? [] : ipv6AddressesOf(place.before)
   const address = wanted ?? (stored === undefined || used.has(stored) ? undefined : stored) ?? free(subnet, used)
@@ -47,7 +52,12 @@ function addressesOfOthers({ store }: World, { key }: NatPlace): readonly string
   })
 }
 
-function free(subnet: NonNullable<ReturnType<typeof parseCidr>>, used: ReadonlySet<string>): string {
+function isIn(subnet: Cidr, text: string): boolean {
+  const address = parseIpAddress(text)
+  return address !== undefined && new CidrSet([subnet]).has(address)
+}
+
+function free(subnet: Cidr, used: ReadonlySet<string>): string {
   let isGateway = true
   for (const address of addressesOf(subnet)) {
     const text = formatIpAddress(address)

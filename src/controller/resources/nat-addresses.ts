@@ -1,5 +1,6 @@
 import { parseCidr } from '../../address/cidr.ts'
-import { formatIpAddress } from '../../address/ip-address.ts'
+import { CidrSet } from '../../address/cidr-set.ts'
+import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
 import { pathOf } from '../model/resource-paths.ts'
@@ -34,8 +35,13 @@ export function withNatIps(world: World, accessConfigs: readonly unknown[], plac
     if (!isMapping(config)) return config
     const { natIP, ...rest } = config
     const given = typeof natIP === 'string' && natIP !== '' ? natIP : undefined
+    const field = `${place.path}.accessConfigs[${index}].natIP`
     if (given !== undefined && used.has(given)) {
-      throw invalidField(`${place.path}.accessConfigs[${index}].natIP`, given, 'It is the address of another instance')
+      throw invalidField(field, given, 'It is the address of another instance')
+    }
+    if (given !== undefined && !isOurs(world, given)) {
+      const pools = [...world.natPools, ...world.addressPools].join(', ')
+      throw invalidField(field, given, `It leads to no instance here; give one of ${pools}, or none`)
     }
     const address = given ?? storedNatIp(place.before, index, used) ?? freeAddress(world, used)
     used.add(address)
@@ -49,6 +55,12 @@ export function natIpsOf({ accessConfigs }: Mapping): readonly string[] {
   return accessConfigs.flatMap((config: unknown) => {
     return isMapping(config) && typeof config.natIP === 'string' ? [config.natIP] : []
   })
+}
+
+function isOurs({ natPools, addressPools }: World, text: string): boolean {
+  const address = parseIpAddress(text)
+  const pools = new CidrSet([...natPools, ...addressPools].flatMap((pool) => parseCidr(pool) ?? []))
+  return address !== undefined && pools.has(address)
 }
 
 function storedNatIp(before: Mapping | undefined, index: number, used: ReadonlySet<string>): string | undefined {

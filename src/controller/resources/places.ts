@@ -4,12 +4,13 @@ import { isResourceName } from '../../compute/reference.ts'
 import type { ListItem } from '../lists/list.ts'
 import type { Call } from '../methods/call.ts'
 import { isEmptyCollection } from '../methods/unserved.ts'
-import { notFound } from '../model/api-error.ts'
+import { ApiError, invalidField, notFound } from '../model/api-error.ts'
 import { locationLinks, regionOf, urlOf } from '../model/resource-paths.ts'
+import type { World } from '../model/world.ts'
 import { disksIn } from './disks.ts'
 
 // What the API has only so that clients find what they ask for: places are no more than labels of resources and edges,
-// and every one of a possible name is there.
+// and every one of a possible name is there, unless somebody makes machines and can do so in some zones only.
 
 /** Listed also while nothing is in them: those that guides name. */
 const KNOWN_ZONES = [
@@ -34,11 +35,32 @@ export function getPlace(call: Call): Mapping {
     isEmptyCollection(collection) ||
     (collection === 'networks' && name !== 'default')
   const isSomewhere = isResourceName(name) && !isNowhere
+  if (collection === 'zones' || collection === 'regions') {
+    const there = placesOf(call.world, collection)
+    if (there?.includes(name) === false) fail(path, `; there are ${there.join(', ')}`)
+  }
   return isSomewhere ? describe(call, collection, scope, name) : fail(path)
 }
 
-function fail(path: string): never {
-  throw notFound(path)
+function fail(path: string, more = ''): never {
+  const { status, message } = notFound(path)
+  throw new ApiError(status, { message: `${message}${more}`, reason: 'notFound' })
+}
+
+/** Refuses what is about a zone or a region that is not there. @throws ApiError 400, as Google's servers */
+export function requirePlace(world: World, scope: string): void {
+  const [collection = '', place = ''] = scope.split('/')
+  if (collection !== 'zones' && collection !== 'regions') return
+  const there = placesOf(world, collection)
+  if (there === undefined || there.includes(place)) return
+  const kind = collection.slice(0, -1)
+  throw invalidField(kind, place, `Unknown ${kind}. Machines are made only in ${there.join(', ')}`)
+}
+
+/** The zones or regions that there are; undefined: every one of a possible name is. */
+function placesOf({ machines }: World, collection: 'zones' | 'regions'): readonly string[] | undefined {
+  const zones = machines?.zones
+  return zones === undefined || collection === 'zones' ? zones : regionNames(zones)
 }
 
 /** Resources that are there without being stored: those of a collection and scope, in the order of their names. */
@@ -84,6 +106,8 @@ function namesOf(call: Call, collection: string): readonly string[] {
 }
 
 function zoneNames({ world, route }: Call): readonly string[] {
+  const there = placesOf(world, 'zones')
+  if (there !== undefined) return [...there].sort()
   const used = world.store.all().flatMap(({ project, scope }) => {
     return project === route.project && scope.startsWith('zones/') ? [scope.slice('zones/'.length)] : []
   })

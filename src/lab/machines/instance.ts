@@ -2,6 +2,9 @@ import { mappingsOf } from '../../compute/json-value.ts'
 import { pathOf } from '../../controller/model/resource-paths.ts'
 import type { StoredResource } from '../../controller/store/store.ts'
 
+/** See uname(2). */
+const HOST_NAME_LENGTH_MAX = 64
+
 /** An instance with what its machine needs to know of it. */
 export type Instance = {
   readonly stored: StoredResource
@@ -26,13 +29,18 @@ export function readInstance(stored: StoredResource, project: StoredResource): I
     stored,
     project,
     path: pathOf(stored),
-    hostName: typeof resource.hostname === 'string' && resource.hostname !== '' ? resource.hostname : name,
+    hostName: hostNameOf(typeof resource.hostname === 'string' && resource.hostname !== '' ? resource.hostname : name),
     region: scope.replace(/^zones\//, '').replace(/-[^-]*$/, ''),
     isWanted: resource.status === 'RUNNING',
     startedAt: String(resource.lastStartTimestamp ?? ''),
     internal: interfaces.flatMap(({ networkIP, ipv6Address }) => texts(networkIP, ipv6Address)),
     external: configs.flatMap(({ natIP, externalIpv6 }) => texts(natIP, externalIpv6)),
   }
+}
+
+/** The kernel takes no longer name than the first part of one may be. */
+function hostNameOf(name: string): string {
+  return name.length > HOST_NAME_LENGTH_MAX ? name.replace(/\..*/, '') : name
 }
 
 function texts(...values: readonly unknown[]): readonly string[] {

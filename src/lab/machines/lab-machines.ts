@@ -14,15 +14,23 @@ import { type Instance, readInstance } from './instance.ts'
 import { InstanceMachine, type InstanceMachinesOptions, type MachineHost } from './instance-machine.ts'
 import type { Machine } from './machine.ts'
 
+/** What {@link LabMachines} are made with. */
+export type LabMachinesOptions = InstanceMachinesOptions & {
+  /** Those of the regions that the fabric has. */
+  readonly zones: readonly string[]
+}
+
 /** The machines of a lab: one for each instance that the controller stores, with the firewall rules that apply to it. */
 export class LabMachines implements InstanceProvider {
+  readonly zones: readonly string[]
   readonly #options: InstanceMachinesOptions
   #report: (path: string, state: MachineState) => void = () => {}
   readonly #machines = new Map<string, InstanceMachine>()
   /** Machines that are being taken away, also by a try that was given up. */
   readonly #leaving = new Map<string, Promise<void>>()
 
-  constructor(options: InstanceMachinesOptions) {
+  constructor({ zones, ...options }: LabMachinesOptions) {
+    this.zones = zones
     this.#options = options
   }
 

@@ -45,7 +45,8 @@ export class TestInstances {
       this.served.push(machine)
       return async () => void this.served.splice(this.served.indexOf(machine), 1)
     }
-    this.machines = new LabMachines({ ...options, startServices })
+    const zones = ['us-central1-a', 'us-central1-b']
+    this.machines = new LabMachines({ ...options, startServices, zones })
     this.api = new TestApi({ natPools: ['198.51.100.0/24'], makeProvider: this.machines.makeProvider })
   }
 

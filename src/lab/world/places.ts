@@ -3,6 +3,7 @@
 /** A region: a router, a subnet of the VPC, and an edge. */
 export type LabRegion = {
   readonly name: string
+  readonly zones: readonly string[]
   /** The gateway of the subnet, its first address. */
   readonly gateway: string
   readonly subnet: string
@@ -15,6 +16,7 @@ export type LabRegion = {
 export const REGIONS: readonly LabRegion[] = [
   {
     name: 'us-central1',
+    zones: ['us-central1-a', 'us-central1-b', 'us-central1-c', 'us-central1-f'],
     gateway: '10.128.0.1',
     subnet: '10.128.0.0/20',
     subnet6: '2600:1900:4000:a::/64',
@@ -22,6 +24,7 @@ export const REGIONS: readonly LabRegion[] = [
   },
   {
     name: 'europe-west1',
+    zones: ['europe-west1-b', 'europe-west1-c', 'europe-west1-d'],
     gateway: '10.132.0.1',
     subnet: '10.132.0.0/20',
     subnet6: '2600:1900:4010:a::/64',
@@ -29,6 +32,7 @@ export const REGIONS: readonly LabRegion[] = [
   },
   {
     name: 'asia-east1',
+    zones: ['asia-east1-a', 'asia-east1-b', 'asia-east1-c'],
     gateway: '10.140.0.1',
     subnet: '10.140.0.0/20',
     subnet6: '2600:1900:4030:a::/64',
