@@ -4,8 +4,9 @@ import { type TestContext, test } from 'node:test'
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../address/endpoint.ts'
 import { type IpAddress, parseIpAddress } from '../address/ip-address.ts'
 import { type ConnectSpec, connectFailure, connectSpec, openConnected } from './connect.ts'
+import { hasDatagramSocket } from './datagram-sockets.ts'
 import { errnoName } from './errno.ts'
-import { close, localEndpoint, openListener } from './socket.ts'
+import { bindTo, close, localEndpoint, openDatagram, openListener, setReuseAddress } from './socket.ts'
 
 const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }
 /** In no network of the host: only a transparent socket can have it. */
@@ -18,10 +19,14 @@ function addressOf(text: string): IpAddress {
   return address
 }
 
+function endpointOf(text: string): Endpoint {
+  const endpoint = parseEndpoint(text)
+  assert.ok(endpoint, text)
+  return endpoint
+}
+
 function listen(t: TestContext, at = '127.0.0.1:0'): Endpoint {
-  const endpoint = parseEndpoint(at)
-  assert.ok(endpoint, at)
-  const fd = openListener(endpoint, NO_LIVENESS)
+  const fd = openListener(endpointOf(at), NO_LIVENESS)
   t.after(() => close(fd))
   const bound = localEndpoint(fd)
   assert.ok(bound)
@@ -100,4 +105,47 @@ test('what connect(2) and setsockopt(2) refuse is told apart', (t) => {
   // More than the kernel takes for TCP_KEEPIDLE (tcp(7)).
   const liveness = { keepaliveMs: 40_000_000, userTimeoutMs: 0 }
   assert.equal(attempt(t, { destination: listen(t), liveness }), 'options: EINVAL')
+})
+
+test('UDP sockets are as TCP connections: a port towards two destinations at once, towards one only once', (t) => {
+  const spec = { transport: 'dgram', source: FOREIGN, sourcePort: 5_101, sourceKind: 'foreign' } as const
+  const [first, second] = [endpointOf('127.0.0.1:9001'), endpointOf('127.0.0.1:9002')]
+  // The thread keeps the socket with which it asks.
+  assert.equal(hasDatagramSocket(first, second), false)
+  assert.equal(attempt(t, { ...spec, destination: first }), '198.51.100.7:5101')
+  assert.equal(attempt(t, { ...spec, destination: first }), 'connect: EADDRNOTAVAIL')
+  assert.equal(attempt(t, { ...spec, destination: second }), '198.51.100.7:5101')
+  assert.equal(attempt(t, { ...spec, destination: second }), 'connect: EADDRNOTAVAIL')
+  const chosen = attempt(t, { ...spec, destination: first, sourcePort: 'by-connect' })
+  assert.match(chosen, /^198\.51\.100\.7:/)
+  assert.notEqual(chosen, '198.51.100.7:5101')
+  assert.equal(attempt(t, { ...spec, destination: first, source: LOOPBACK }), 'own-source')
+  const own = { ...spec, source: LOOPBACK, sourceKind: 'any', destination: endpointOf('127.0.0.1:5101') } as const
+  assert.equal(attempt(t, own), 'to-itself')
+  assert.match(attempt(t, { transport: 'dgram', destination: first }), /^127\.0\.0\.1:/)
+  assert.equal(attempt(t, { ...spec, sourceKind: 'own', destination: first }), 'bind: EADDRNOTAVAIL')
+})
+
+test('a UDP port is shared with a socket on all addresses only where that lets others share it', (t) => {
+  for (const [port, reuses] of [
+    [5_201, false],
+    [5_202, true],
+  ] as const) {
+    const wildcard = openDatagram(4)
+    t.after(() => close(wildcard))
+    if (reuses) setReuseAddress(wildcard)
+    assert.equal(bindTo(wildcard, addressOf('0.0.0.0'), port), 0)
+    const spec = { transport: 'dgram', source: FOREIGN, sourcePort: port, sourceKind: 'foreign' } as const
+    const expected = reuses ? `198.51.100.7:${port}` : 'bind: EADDRINUSE'
+    assert.equal(attempt(t, { ...spec, destination: endpointOf('127.0.0.1:9001') }), expected)
+  }
+})
+
+test('UDP sockets of IPv6 have their two ends to themselves, too', (t) => {
+  const source = addressOf('2001:db8:77::1')
+  const destination = endpointOf('[::1]:9001')
+  const spec = { transport: 'dgram', source, sourcePort: 5_301, sourceKind: 'foreign', destination } as const
+  assert.equal(attempt(t, spec), '[2001:db8:77::1]:5301')
+  assert.equal(attempt(t, spec), 'connect: EADDRNOTAVAIL')
+  assert.equal(attempt(t, { ...spec, destination: endpointOf('[::1]:9002') }), '[2001:db8:77::1]:5301')
 })

@@ -4,7 +4,8 @@
 import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
 import { type IpAddress, ipv4Address, isSameAddress } from '../address/ip-address.ts'
-import { EADDRNOTAVAIL, EINPROGRESS } from './errno.ts'
+import { hasDatagramSocket } from './datagram-sockets.ts'
+import { EADDRINUSE, EADDRNOTAVAIL, EINPROGRESS } from './errno.ts'
 import type { Liveness } from './liveness.ts'
 import { findOwnIpv6 } from './own-address.ts'
 import {
@@ -12,6 +13,7 @@ import {
   close,
   connectTo,
   localEndpoint,
+  openDatagram,
   openStream,
   setBindWithoutPort,
   setLiveness,
@@ -32,6 +34,8 @@ export type SourcePort =
 
 /** What a connection is to be. One object per caller, filled in again for each attempt, so that none is made for it. */
 export type ConnectSpec = {
+  /** A TCP connection, or a UDP socket that hears nobody but its destination. */
+  transport: 'stream' | 'dgram'
   destination: Endpoint
   /** null: the kernel chooses, and nothing below is about anybody else. */
   source: IpAddress | null
@@ -72,6 +76,7 @@ export const connectFailure: { step: ConnectStep; error: number } = { step: 'soc
 /** A description to be filled in: from wherever the kernel chooses, to nowhere yet. */
 export function connectSpec(): ConnectSpec {
   return {
+    transport: 'stream',
     destination: { address: ipv4Address(0), port: 0 },
     source: null,
     sourcePort: 'by-connect',
@@ -82,12 +87,13 @@ export function connectSpec(): ConnectSpec {
 }
 
 /**
- * Opens a non-blocking TCP socket that is connected or connecting, as `spec` says.
+ * Opens a non-blocking socket that is connected or connecting, as `spec` says.
  *
  * @returns the descriptor, or -1: nothing is open then, and {@link connectFailure} says why
  */
 export function openConnected(spec: ConnectSpec): number {
-  const fd = openStream(spec.destination.address.family)
+  const { family } = spec.destination.address
+  const fd = spec.transport === 'stream' ? openStream(family) : openDatagram(family)
   if (fd < 0) return failAt('socket', fd)
   if (bindSource(fd, spec) === 0 && connectAs(fd, spec) === 0) return fd
   close(fd)
@@ -96,7 +102,7 @@ export function openConnected(spec: ConnectSpec): number {
 
 /** Sets the options and the source; returns 0 or -1. */
 function bindSource(fd: number, spec: ConnectSpec): number {
-  const { source, sourcePort, sourceKind, mark, liveness } = spec
+  const { transport, source, sourcePort, sourceKind, mark } = spec
   if (source !== null && sourceKind === 'foreign') {
     // A socket that is not transparent yet can be bound only to what is this host's own. This asks the kernel as it is now.
     let owned = bindTo(fd, source, 0)
@@ -104,19 +110,46 @@ function bindSource(fd: number, spec: ConnectSpec): number {
     if (owned !== EADDRNOTAVAIL) return failAt('own-source', owned)
   }
   const isTransparent = source !== null && sourceKind !== 'own'
-  let result = setNoDelay(fd)
-  result ||= setUrgentInline(fd)
-  if (isTransparent) result ||= setTransparent(fd, source.family)
-  // A transparent port could not be used towards two destinations at once without it.
-  if (isTransparent || (source !== null && sourcePort !== 'by-connect')) result ||= setReuseAddress(fd)
-  // Then the port only has to be free towards this destination, and the host's own do not run out.
-  if (source !== null && sourcePort === 'by-connect') result ||= setBindWithoutPort(fd)
+  let result = isTransparent ? setTransparent(fd, source.family) : 0
+  if (transport === 'stream') result ||= setStreamOptions(fd, spec)
   if (mark !== 0) result ||= setMark(fd, mark)
-  if (liveness !== null) result ||= setLiveness(fd, liveness)
   if (result < 0) return failAt('options', result)
   if (source === null) return 0
+  const port = typeof sourcePort === 'number' ? sourcePort : 0
   const isScoped = isTransparent && source.family === 6 && classifyAddress(source) === 'link-local'
-  result = bindTo(fd, source, typeof sourcePort === 'number' ? sourcePort : 0, isScoped ? LOOPBACK_INTERFACE : 0)
+  const scope = isScoped ? LOOPBACK_INTERFACE : 0
+  if (transport === 'dgram' && isTransparent) return bindDatagram(fd, spec, source, port, scope)
+  result = bindTo(fd, source, port, scope)
+  return result < 0 ? failAt('bind', result) : 0
+}
+
+/** What only TCP has; returns 0 or a negated errno. */
+function setStreamOptions(fd: number, { source, sourcePort, sourceKind, liveness }: ConnectSpec): number {
+  let result = setNoDelay(fd)
+  result ||= setUrgentInline(fd)
+  // A transparent port could not be used towards two destinations at once without it.
+  if (source !== null && (sourceKind !== 'own' || sourcePort !== 'by-connect')) result ||= setReuseAddress(fd)
+  // Then the port only has to be free towards this destination, and the host's own do not run out.
+  if (source !== null && sourcePort === 'by-connect') result ||= setBindWithoutPort(fd)
+  if (liveness !== null) result ||= setLiveness(fd, liveness)
+  return result
+}
+
+/**
+ * As TCP: a port is used towards several destinations at once, and towards one of them only once. With SO_REUSEADDR, UDP
+ * lets several sockets have the same two ends, and only the newest hears anything; so the port is first asked for without.
+ */
+function bindDatagram(fd: number, spec: ConnectSpec, source: IpAddress, port: number, scope: number): number {
+  let result = bindTo(fd, source, port, scope)
+  if (result === EADDRINUSE) {
+    if (hasDatagramSocket({ address: source, port }, spec.destination)) return failAt('connect', EADDRNOTAVAIL)
+    result = setReuseAddress(fd)
+    if (result < 0) return failAt('options', result)
+    result = bindTo(fd, source, port, scope)
+  } else if (result === 0) {
+    // Others may share the port from now on, towards other destinations.
+    result = setReuseAddress(fd)
+  }
   return result < 0 ? failAt('bind', result) : 0
 }
 

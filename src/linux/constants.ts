@@ -36,6 +36,8 @@ export const TCP_KEEPINTVL = 5
 export const TCP_KEEPCNT = 6
 export const TCP_USER_TIMEOUT = 18
 
+export const IPPROTO_UDP = 17
+
 export const MSG_DONTWAIT = 0x40
 export const MSG_PEEK = 0x2
 export const MSG_NOSIGNAL = 0x4000

@@ -26,6 +26,7 @@ import {
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOCK_CLOEXEC,
+  SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
@@ -63,6 +64,11 @@ const drained = new Uint8Array(8)
 /** Opens a non-blocking TCP socket; returns the descriptor or a negated errno. */
 export function openStream(family: 4 | 6): number {
   return native.socket(family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+}
+
+/** Opens a non-blocking UDP socket; returns the descriptor or a negated errno. */
+export function openDatagram(family: 4 | 6): number {
+  return native.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
 }
 
 /** bind(2), to a link-local IPv6 address of the interface `scope`; returns 0 or a negated errno. */

@@ -1,0 +1,94 @@
+import { endianness } from 'node:os'
+import type { Endpoint } from '../address/endpoint.ts'
+import { type IpAddress, ipv4Address, wordAt } from '../address/ip-address.ts'
+import { AF_INET, AF_INET6, AF_NETLINK, IPPROTO_UDP, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from './constants.ts'
+import { native } from './native.ts'
+import { bindTo, close, connectTo, localEndpoint, openDatagram } from './socket.ts'
+
+// sock_diag(7), linux/sock_diag.h, linux/inet_diag.h
+const NETLINK_SOCK_DIAG = 4
+const SOCK_DIAG_BY_FAMILY = 20
+const NLM_F_REQUEST = 1
+
+const HEADER_BYTES = 16
+const SEQUENCE_AT = 8
+/** struct inet_diag_req_v2 */
+const REQUEST_BYTES = HEADER_BYTES + 56
+/** `id` of the request: the ports, then both addresses. */
+const ID_AT = HEADER_BYTES + 8
+const COOKIE_AT = REQUEST_BYTES - 8
+/** `id.idiag_dport` of struct inet_diag_msg: the port that a socket is connected to. */
+const CONNECTED_PORT_AT = HEADER_BYTES + 6
+const ALL_STATES = 0xfff
+const REPLY_BYTES = 4 * 1024
+
+const IS_LITTLE_ENDIAN = endianness() === 'LE'
+
+// One socket and one pair of buffers for each thread, made with its first question.
+let fd = -1
+let canAsk: boolean | undefined
+let sequence = 0
+const request = new DataView(new ArrayBuffer(REQUEST_BYTES))
+const requestBytes = new Uint8Array(request.buffer)
+const reply = new DataView(new ArrayBuffer(REPLY_BYTES))
+const replyBytes = new Uint8Array(reply.buffer)
+
+request.setUint32(0, REQUEST_BYTES, IS_LITTLE_ENDIAN)
+request.setUint16(4, SOCK_DIAG_BY_FAMILY, IS_LITTLE_ENDIAN)
+request.setUint16(6, NLM_F_REQUEST, IS_LITTLE_ENDIAN)
+request.setUint8(HEADER_BYTES + 1, IPPROTO_UDP)
+request.setUint32(HEADER_BYTES + 4, ALL_STATES, IS_LITTLE_ENDIAN)
+// INET_DIAG_NOCOOKIE
+request.setBigInt64(COOKIE_AT, -1n)
+
+/**
+ * Reports whether a UDP socket of this host has this local end and is connected to this remote one. Where the kernel
+ * cannot say (it was built without udp_diag), the answer is yes.
+ */
+export function hasDatagramSocket(local: Endpoint, remote: Endpoint): boolean {
+  canAsk ??= knowsItsOwn()
+  return !canAsk || isConnected(local, remote)
+}
+
+/** A socket of ours that is there for certain: who does not find it finds none. */
+function knowsItsOwn(): boolean {
+  const loopback = ipv4Address(0x7f00_0001)
+  const known = openDatagram(4)
+  if (known < 0) return false
+  try {
+    const remote = { address: loopback, port: 9 }
+    if (bindTo(known, loopback, 0) < 0 || connectTo(known, remote) < 0) return false
+    const local = localEndpoint(known)
+    return local !== undefined && isConnected(local, remote)
+  } finally {
+    close(known)
+  }
+}
+
+function isConnected(local: Endpoint, remote: Endpoint): boolean {
+  if (fd < 0) fd = native.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
+  if (fd < 0) return true
+  sequence = (sequence + 1) >>> 0
+  request.setUint32(SEQUENCE_AT, sequence, IS_LITTLE_ENDIAN)
+  request.setUint8(HEADER_BYTES, local.address.family === 4 ? AF_INET : AF_INET6)
+  // For UDP, what is called the source is the remote end (udp_dump_one in net/ipv4/udp_diag.c).
+  request.setUint16(ID_AT, remote.port)
+  request.setUint16(ID_AT + 2, local.port)
+  writeAddress(ID_AT + 4, remote.address)
+  writeAddress(ID_AT + 20, local.address)
+  if (native.send(fd, requestBytes, 0, REQUEST_BYTES, 0) < 0) return true
+  for (;;) {
+    // The kernel has answered before send(2) returns.
+    if (native.recv(fd, replyBytes, 0, REPLY_BYTES, MSG_DONTWAIT) < 0) return true
+    if (reply.getUint32(SEQUENCE_AT, IS_LITTLE_ENDIAN) !== sequence) continue
+    // Whoever would get a datagram from there: it may be a socket that hears everybody.
+    const isFound = reply.getUint16(4, IS_LITTLE_ENDIAN) === SOCK_DIAG_BY_FAMILY
+    return isFound && reply.getUint16(CONNECTED_PORT_AT) === remote.port
+  }
+}
+
+function writeAddress(at: number, address: IpAddress): void {
+  for (let index = 0; index < 4; index++) {
+    request.setInt32(at + 4 * index, address.family === 6 ? wordAt(address, index) : index === 0 ? address.w3 : 0)
+  }
+}
