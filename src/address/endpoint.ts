@@ -10,6 +10,9 @@ import {
 /** An IP address and a TCP or UDP port, 0 to 65535. */
 export type Endpoint = { readonly address: IpAddress; readonly port: number }
 
+/** What is spoken at an endpoint. A port of TCP and one of UDP with the same number are two. */
+export type Protocol = 'tcp' | 'udp'
+
 /** Reads "192.0.2.1:80" or "[2001:db8::1]:80"; undefined for anything else. Ports are decimal without leading zeros. */
 export function parseEndpoint(text: string): Endpoint | undefined {
   const colon = text.lastIndexOf(':')

@@ -314,7 +314,7 @@ function prepareAll(listeners: readonly AgentListener[], followed: Followed | un
 }
 
 function isToBeOpen({ listener }: PreparedListener): boolean {
-  return listener.appCheck !== 'close-port' || listener.appTargets.some(isListening)
+  return listener.appCheck !== 'close-port' || listener.appTargets.some((target) => isListening(target))
 }
 
 function describe({ listener, entrance }: PreparedListener): LogFields {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { classifyAddress } from '../address/address-class.ts'
 import type { Endpoint } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
-import { listenerUid } from '../linux/socket-table.ts'
+import { findListener } from '../linux/socket-table.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
 import type { AnswerFlow, Family } from './policy-rules.ts'
 import { familyName, readRouting, ruleWords, whereAnyAnswersLeave } from './routing.ts'
@@ -46,7 +46,7 @@ export async function checkRouting(
 
 /** What is known of the packets of the app: a rule may ask for each of these. */
 function answersOf(target: Endpoint, mark: number): AnswerFlow {
-  const uid = listenerUid(target)
+  const uid = findListener(target, 'tcp')?.uid
   return {
     fromPort: target.port,
     ...(uid === undefined ? {} : { uid }),

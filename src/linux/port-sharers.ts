@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Endpoint } from '../address/endpoint.ts'
-import { listenerInodes } from './socket-table.ts'
+import { listenersAt } from './socket-table.ts'
 
 /** Another process that listens on a port of this one's (SO_REUSEPORT). */
 export type PortSharer = {
@@ -13,7 +13,7 @@ export type PortSharer = {
 
 /** Looks for another process behind each of these ports. @throws SystemCallError */
 export function portSharers(endpoints: readonly Endpoint[]): PortSharer[] {
-  const listening = endpoints.map((endpoint) => ({ endpoint, inodes: listenerInodes(endpoint) }))
+  const listening = endpoints.map((endpoint) => ({ endpoint, inodes: listenersAt(endpoint).map(({ inode }) => inode) }))
   const all = new Set(listening.flatMap(({ inodes }) => inodes))
   const own = heldBy('self', all)
   const foreign = listening.flatMap(({ endpoint, inodes }) => {

@@ -1,7 +1,16 @@
 import { endianness } from 'node:os'
-import type { Endpoint } from '../address/endpoint.ts'
+import type { Endpoint, Protocol } from '../address/endpoint.ts'
 import { type IpAddress, ipv4Address, ipv6Address, isSameAddress } from '../address/ip-address.ts'
-import { AF_INET, AF_INET6, AF_NETLINK, IPPROTO_TCP, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from './constants.ts'
+import {
+  AF_INET,
+  AF_INET6,
+  AF_NETLINK,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  MSG_DONTWAIT,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+} from './constants.ts'
 import { checked, SystemCallError } from './errno.ts'
 import { native } from './native.ts'
 
@@ -12,8 +21,19 @@ const NLMSG_ERROR = 2
 const NLMSG_DONE = 3
 const NLM_F_REQUEST = 1
 const NLM_F_DUMP = 0x300
+const TCP_CLOSE = 7
 const TCP_LISTEN = 10
+const INET_DIAG_SKMEMINFO = 7
 const INET_DIAG_SKV6ONLY = 11
+// Which of the numbers of INET_DIAG_SKMEMINFO is what.
+const SK_MEMINFO_RCVBUF = 1
+const SK_MEMINFO_DROPS = 8
+
+/** How sockets that take newcomers show in the table: a UDP socket that is connected hears one peer only. */
+const LISTENING = {
+  tcp: { protocol: IPPROTO_TCP, states: 1 << TCP_LISTEN },
+  udp: { protocol: IPPROTO_UDP, states: 1 << TCP_CLOSE },
+} as const
 
 const HEADER_BYTES = 16
 /** struct inet_diag_req_v2 */
@@ -32,24 +52,32 @@ const ANY4 = ipv4Address(0)
 const ANY6 = ipv6Address(0, 0, 0, 0)
 
 /**
- * Reports whether a TCP socket of this host listens where a connection to `target` would arrive: on its address or on
- * a wildcard. Reads the kernel's socket table, so the app does not notice.
+ * Reports whether a socket of this host listens where a connection, or a datagram, to `target` would arrive: on its
+ * address or on a wildcard. Reads the kernel's socket table, so the app does not notice.
  *
  * @throws SystemCallError when the kernel cannot be asked
  */
-export function isListening(target: Endpoint): boolean {
-  return findListener(target) !== undefined
+export function isListening(target: Endpoint, protocol: Protocol = 'tcp'): boolean {
+  return findListener(target, protocol) !== undefined
 }
 
-/** The user whose socket {@link isListening} finds; undefined: there is none. @throws SystemCallError */
-export function listenerUid(target: Endpoint): number | undefined {
-  return findListener(target)?.uid
+/** The socket that {@link isListening} finds; undefined: there is none. @throws SystemCallError */
+export function findListener(target: Endpoint, protocol: Protocol): ListeningSocket | undefined {
+  return withSocketTable((fd) => {
+    const own = listeners(fd, target.address.family, target.port, protocol)
+    const any = target.address.family === 4 ? ANY4 : ANY6
+    const exact = own.find(({ address }) => isSameAddress(address, target.address))
+    const found = exact ?? own.find(({ address }) => isSameAddress(address, any))
+    // A listener on [::] takes IPv4 connections too, unless it is restricted to IPv6.
+    if (found !== undefined || target.address.family === 6) return found
+    return listeners(fd, 6, target.port, protocol).find((one) => isSameAddress(one.address, ANY6) && !one.isIpv6Only)
+  })
 }
 
-/** The inodes of all sockets that listen on exactly this address and port. @throws SystemCallError */
-export function listenerInodes({ address, port }: Endpoint): number[] {
-  const found = withSocketTable((fd) => listeners(fd, address.family, port))
-  return found.filter((one) => isSameAddress(one.address, address)).map(({ inode }) => inode)
+/** All sockets that listen on exactly this address and port. @throws SystemCallError */
+export function listenersAt({ address, port }: Endpoint, protocol: Protocol = 'tcp'): readonly ListeningSocket[] {
+  const found = withSocketTable((fd) => listeners(fd, address.family, port, protocol))
+  return found.filter((one) => isSameAddress(one.address, address))
 }
 
 /**
@@ -72,18 +100,6 @@ export function connectionUid(client: Endpoint, server: Endpoint): number | unde
   return found[0]?.uid
 }
 
-function findListener(target: Endpoint): ListeningSocket | undefined {
-  return withSocketTable((fd) => {
-    const own = listeners(fd, target.address.family, target.port)
-    const any = target.address.family === 4 ? ANY4 : ANY6
-    const exact = own.find(({ address }) => isSameAddress(address, target.address))
-    const found = exact ?? own.find(({ address }) => isSameAddress(address, any))
-    // A listener on [::] takes IPv4 connections too, unless it is restricted to IPv6.
-    if (found !== undefined || target.address.family === 6) return found
-    return listeners(fd, 6, target.port).find((one) => isSameAddress(one.address, ANY6) && !one.isIpv6Only)
-  })
-}
-
 function withSocketTable<T>(use: (fd: number) => T): T {
   const fd = checked('socket(AF_NETLINK)', native.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG))
   try {
@@ -93,15 +109,21 @@ function withSocketTable<T>(use: (fd: number) => T): T {
   }
 }
 
-type ListeningSocket = {
+/** A socket of this host that takes newcomers. */
+export type ListeningSocket = {
+  /** A wildcard for all addresses; the one of IPv6 may be for those of IPv4, too. */
   readonly address: IpAddress
   readonly isIpv6Only: boolean
   readonly uid: number
   readonly inode: number
+  /** What its queue takes, as the kernel counts (socket(7), SO_RCVBUF). */
+  readonly receiveBufferBytes: number
+  /** Datagrams that its queue had no room for. */
+  readonly dropped: number
 }
 
-function listeners(fd: number, family: 4 | 6, port: number): ListeningSocket[] {
-  const request = listenersRequest(family, port)
+function listeners(fd: number, family: 4 | 6, port: number, protocol: Protocol): ListeningSocket[] {
+  const request = listenersRequest(family, port, protocol)
   checked('send(AF_NETLINK)', native.send(fd, request, 0, request.length, 0))
   const found: ListeningSocket[] = []
   while (!receive(fd, family, found)) {}
@@ -115,8 +137,9 @@ function receive(fd: number, family: 4 | 6, found: ListeningSocket[]): boolean {
   return received === 0 || readReply(new DataView(reply.buffer, 0, received), family, found)
 }
 
-function listenersRequest(family: 4 | 6, port: number): Uint8Array {
-  const view = tcpRequest(family, NLM_F_REQUEST | NLM_F_DUMP, 1 << TCP_LISTEN)
+function listenersRequest(family: 4 | 6, port: number, protocol: Protocol): Uint8Array {
+  const { protocol: number, states } = LISTENING[protocol]
+  const view = diagRequest(family, number, NLM_F_REQUEST | NLM_F_DUMP, states)
   // In network order: the kernel passes over listeners on other ports.
   view.setUint16(SOURCE_PORT_OFFSET, port)
   return new Uint8Array(view.buffer)
@@ -124,7 +147,7 @@ function listenersRequest(family: 4 | 6, port: number): Uint8Array {
 
 /** For the one socket with this local and this remote end. */
 function connectionRequest(local: Endpoint, remote: Endpoint): Uint8Array {
-  const view = tcpRequest(local.address.family, NLM_F_REQUEST, ALL_STATES)
+  const view = diagRequest(local.address.family, IPPROTO_TCP, NLM_F_REQUEST, ALL_STATES)
   for (const [index, { address, port }] of [local, remote].entries()) {
     view.setUint16(SOURCE_PORT_OFFSET + index * 2, port)
     const words = address.family === 4 ? [address.w3] : [address.w0, address.w1, address.w2, address.w3]
@@ -135,13 +158,14 @@ function connectionRequest(local: Endpoint, remote: Endpoint): Uint8Array {
   return new Uint8Array(view.buffer)
 }
 
-function tcpRequest(family: 4 | 6, flags: number, states: number): DataView {
+function diagRequest(family: 4 | 6, protocol: number, flags: number, states: number): DataView {
   const view = new DataView(new ArrayBuffer(HEADER_BYTES + REQUEST_BYTES))
   view.setUint32(0, view.byteLength, IS_LITTLE_ENDIAN)
   view.setUint16(4, SOCK_DIAG_BY_FAMILY, IS_LITTLE_ENDIAN)
   view.setUint16(6, flags, IS_LITTLE_ENDIAN)
   view.setUint8(16, family === 4 ? AF_INET : AF_INET6)
-  view.setUint8(17, IPPROTO_TCP)
+  view.setUint8(17, protocol)
+  view.setUint8(18, 1 << (INET_DIAG_SKMEMINFO - 1))
   view.setUint32(20, states, IS_LITTLE_ENDIAN)
   return view
 }
@@ -165,20 +189,31 @@ function readEntry(view: DataView, start: number, end: number, family: 4 | 6): L
   const word = (index: number): number => view.getInt32(start + 8 + index * 4)
   const address = family === 4 ? ipv4Address(word(0)) : ipv6Address(word(0), word(1), word(2), word(3))
   const uid = view.getUint32(start + UID_OFFSET, IS_LITTLE_ENDIAN)
+  const attributes = readAttributes(view, start + ENTRY_BYTES, end)
+  const memory = attributes.get(INET_DIAG_SKMEMINFO)
   return {
     address,
-    isIpv6Only: readIpv6Only(view, start + ENTRY_BYTES, end),
+    isIpv6Only: attributes.get(INET_DIAG_SKV6ONLY)?.getUint8(0) === 1,
     uid,
     inode: view.getUint32(start + UID_OFFSET + 4, IS_LITTLE_ENDIAN),
+    receiveBufferBytes: memory?.getUint32(SK_MEMINFO_RCVBUF * 4, IS_LITTLE_ENDIAN) ?? 0,
+    dropped: memory?.getUint32(SK_MEMINFO_DROPS * 4, IS_LITTLE_ENDIAN) ?? 0,
   }
 }
 
-function readIpv6Only(view: DataView, start: number, end: number): boolean {
+/** The values of the attributes behind an entry (netlink(7), struct nlattr), by their types. */
+function readAttributes(view: DataView, start: number, end: number): ReadonlyMap<number, DataView> {
+  const values = new Map<number, DataView>()
   for (let at = start; at + ATTRIBUTE_HEADER_BYTES < end; ) {
     const length = view.getUint16(at, IS_LITTLE_ENDIAN)
-    if (length < ATTRIBUTE_HEADER_BYTES) return false
-    if (view.getUint16(at + 2, IS_LITTLE_ENDIAN) === INET_DIAG_SKV6ONLY) return view.getUint8(at + 4) !== 0
+    if (length <= ATTRIBUTE_HEADER_BYTES || at + length > end) return values
+    const value = new DataView(
+      view.buffer,
+      view.byteOffset + at + ATTRIBUTE_HEADER_BYTES,
+      length - ATTRIBUTE_HEADER_BYTES,
+    )
+    values.set(view.getUint16(at + 2, IS_LITTLE_ENDIAN), value)
     at += (length + 3) & ~3
   }
-  return false
+  return values
 }
