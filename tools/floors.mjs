@@ -30,6 +30,7 @@
 export const reservedModules = {
   'node:child_process': 'only src/linux runs other programs, so that there is one place to read what may be started',
   'node:module': 'only src/linux loads the addon, so that there is one door to the kernel',
+  'node:dgram': 'the datagrams of clients go through src/linux, which takes and sends many with one system call',
   'node:net': 'a socket of node:net costs 3.6 times the CPU of one of src/linux per connection, and 4 times per byte',
   'node:tls': 'sessions of clients and backends are those of src/tls, without sockets of node',
 }
@@ -404,8 +405,8 @@ export const rooms = [
     floor: 4,
     folder: 'verify',
     holds: 'a client that looks at a frontend or connects to a backend, and an app that tells what it sees',
-    mayImport: ['address', 'text'],
-    packages: ['node', 'node:net', 'node:tls'],
+    mayImport: ['address', 'text', 'proxy-protocol'],
+    packages: ['node', 'node:dgram', 'node:net', 'node:tls'],
     because: 'it is a client and an app like any other, so that it finds what others would',
   },
   {

@@ -335,31 +335,35 @@ async function runSteer(action: 'drain' | 'enable', argv: readonly string[]): Pr
   print(formatSteered(await askAdmin(admin, 'POST', `/backends/${encodeURIComponent(backend)}/${action}`)))
 }
 
-async function runVerify({
-  host,
-  port,
-  hasTls,
-  caPath,
-  serverName,
-  isClientFirst,
-  json,
-}: VerifyCommand): Promise<number> {
+async function runVerify(command: VerifyCommand): Promise<number> {
+  const { protocol, client, json, ...target } = command
   // Here and below: edge and agent need none of it, and are loaded with few descriptors to spare where the limit is low.
+  const { formatDatagramResult, formatResult } = await import('../verify/format-result.ts')
+  const asJson = (result: object): string => `${JSON.stringify(result, undefined, 2)}\n`
+  if (protocol === 'udp') {
+    const { verifyDatagrams } = await import('../verify/verify-datagrams.ts')
+    const result = await verifyDatagrams({ ...target, as: client })
+    print(json ? asJson(result) : formatDatagramResult(result))
+    return result.problems.length === 0 ? 0 : 1
+  }
   const { verify } = await import('../verify/verify.ts')
-  const { formatResult } = await import('../verify/format-result.ts')
+  const { host, port, isClientFirst, hasTls, caPath, serverName } = target
   const rootsPem = caPath === undefined ? undefined : readNamedRoots('--ca', caPath)
   const result = await verify({ host, port, isClientFirst, tls: hasTls ? { rootsPem, serverName } : undefined })
-  print(json ? `${JSON.stringify(result, undefined, 2)}\n` : formatResult(result))
+  print(json ? asJson(result) : formatResult(result))
   return result.problems.length === 0 ? 0 : 1
 }
 
 async function runWhoami(listens: readonly Endpoint[]): Promise<void> {
   const { startWhoami } = await import('../verify/whoami.ts')
+  const { answerDatagrams } = await import('../verify/whoami-datagrams.ts')
+  const tell = (line: string): void => print(`${line}\n`)
   const { hasFamily } = await import('../host/routing.ts')
   for (const listen of listens) {
     // By default it is there for both address families, where the host has both.
     if (listens.length > 1 && !hasFamily(listen.address.family)) continue
-    await startWhoami(listen, (line) => print(`${line}\n`))
+    await startWhoami(listen, tell)
+    await answerDatagrams(listen, tell)
     print(`listening on ${formatEndpoint(listen)}\n`)
   }
 }

@@ -87,11 +87,12 @@ export const commands = {
   verify: {
     summary:
       "Connect to a frontend as a client, and show its certificates and whether the app sees this client's address",
-    usage: 'truepeer verify ADDR:PORT [--tls [--ca FILE] [--servername NAME]] [--client-first] [--json]',
+    usage:
+      'truepeer verify ADDR:PORT [--tls [--ca FILE] [--servername NAME]] [--client-first] [--json]\n       truepeer verify ADDR:PORT -p udp [--client ADDR:PORT] [--client-first] [--json]',
     flags: verifyFlags,
   },
   whoami: {
-    summary: 'Run an app that tells each client which address it sees; it answers truepeer verify',
+    summary: 'Run an app that tells each client which address it sees, over TCP and UDP; it answers truepeer verify',
     usage: 'truepeer whoami [--listen ADDR:PORT]',
     flags: whoamiFlags,
   },

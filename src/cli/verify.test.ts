@@ -40,6 +40,14 @@ test('a server name is a host name, and only asked for with TLS', () => {
   assert.throws(() => parseVerify(['a:1', '--servername', 'a']), /are for TLS; give --tls with them/)
 })
 
+test('over UDP a header may name a client, and there is no TLS', () => {
+  const { protocol, client } = parseVerify(['a:1', '-p', 'udp', '--client', '209.52.88.4:7'])
+  assert.deepEqual([protocol, client?.port], ['udp', 7])
+  assert.equal(parseVerify(['a:1']).protocol, 'tcp')
+  assert.throws(() => parseVerify(['a:1', '-p', 'udp', '--tls']), /--tls cannot be used with -p udp/)
+  assert.throws(() => parseVerify(['a:1', '--client', '209.52.88.4:7']), /--client is for UDP; give -p udp with it/)
+})
+
 test('flags may come before the target, and after it', () => {
   for (const words of ['--tls --servername x a:1', 'a:1 --tls --servername=x', '--servername=x a:1 --tls']) {
     const { host, serverName } = parseVerify(words.split(' '))

@@ -1,13 +1,26 @@
 import { isIP } from 'node:net'
-import type { Endpoint } from '../address/endpoint.ts'
+import type { Endpoint, Protocol } from '../address/endpoint.ts'
 import { parseFlags, quoted, switchFlag, takeWord, UsageError, valueFlag } from './flags.ts'
-import { parseAddressPort, parseText } from './values.ts'
+import { oneOf, parseAddressPort, parseText } from './values.ts'
 
 const HOST_NAME_LENGTH_MAX = 253
 const HOST_NAME = /^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62})*$/
 
 /** The flags of `truepeer verify`. */
 export const verifyFlags = {
+  protocol: valueFlag(
+    'p',
+    'tcp|udp',
+    'The protocol. Over UDP the app has to be "truepeer whoami", which also shows how many datagrams come back, and of which length',
+    oneOf(['tcp', 'udp'] as const),
+    'tcp',
+  ),
+  client: valueFlag(
+    'client',
+    'ADDR:PORT',
+    'With -p udp: send a PROXY header of version 2 that names this client, as an edge does; for an agent that trusts this host',
+    parseAddressPort,
+  ),
   tls: switchFlag('tls', 'Speak TLS, and verify the certificate'),
   ca: valueFlag(
     'ca',
@@ -23,7 +36,7 @@ export const verifyFlags = {
   ),
   clientFirst: switchFlag(
     'client-first',
-    'The app waits for its client to speak, as HTTP does: its silence is not a problem',
+    'The app waits for its client to speak, as HTTP does, or for something else than a question of verify: its silence is not a problem',
   ),
   json: switchFlag('json', 'Print JSON instead of text'),
 } as const
@@ -33,6 +46,9 @@ export type VerifyCommand = {
   /** A name or an address, without brackets. */
   readonly host: string
   readonly port: number
+  readonly protocol: Protocol
+  /** Whom a header is to name, over UDP alone; undefined: no header. */
+  readonly client: Endpoint | undefined
   readonly hasTls: boolean
   readonly caPath: string | undefined
   readonly serverName: string | undefined
@@ -51,8 +67,14 @@ export function parseVerify(argv: readonly string[]): VerifyCommand {
   if (!hasTls && (caPath !== undefined || serverName !== undefined)) {
     throw new UsageError('--ca and --servername are for TLS; give --tls with them')
   }
+  const [protocol] = values.protocol
+  const [client] = values.client
+  if (protocol === 'udp' && hasTls) throw new UsageError('--tls cannot be used with -p udp; leave one of them out')
+  if (protocol === 'tcp' && client !== undefined) throw new UsageError('--client is for UDP; give -p udp with it')
   return {
     ...parseTargetName(target),
+    protocol,
+    client,
     hasTls,
     caPath,
     serverName,
@@ -86,7 +108,7 @@ export const whoamiFlags = {
   listen: valueFlag(
     'listen',
     'ADDR:PORT',
-    'The address to listen on, such as that of an app behind an agent. Without this flag: 127.0.0.1:112 and [::1]:112',
+    'The address to listen on, over TCP and UDP, such as that of an app behind an agent. Without this flag: 127.0.0.1:112 and [::1]:112',
     parseAddressPort,
   ),
 } as const

@@ -1,5 +1,9 @@
 import { withoutControls } from '../text/plain-text.ts'
 import type { VerifyResult } from './verify.ts'
+import type { DatagramResult } from './verify-datagrams.ts'
+import type { Latency, Seen } from './whoami-seen.ts'
+
+const NOT_WHOAMI = 'app          is not "truepeer whoami", so the address that it sees'
 
 /** The result as lines for a terminal; what the other side has said cannot move the cursor. */
 export function formatResult({ target, client, connectMs, tls, app, problems }: VerifyResult): string {
@@ -13,17 +17,41 @@ export function formatResult({ target, client, connectMs, tls, app, problems }: 
     lines.push(`verified     ${tls.isVerified ? 'yes' : `no: ${tls.problem ?? ''}`}`)
   }
   if (app.kind === 'other' || app.kind === 'silent') {
-    lines.push('app          is not "truepeer whoami", so the address that it sees and its speed are unknown')
+    lines.push(`${NOT_WHOAMI} and its speed are unknown`)
   } else if (app.kind === 'whoami') {
-    const port = app.isPortKept ? '' : ' (another port)'
-    const verdict = app.isAddressKept ? `this client${port}` : `not this client, ${client}`
-    lines.push(`app          sees ${app.sees}: ${verdict}`)
-    lines.push(`latency      ${ms(app.latencyMs.minimum)} at least, ${ms(app.latencyMs.median)} half of the time`)
+    lines.push(seenLine(app, client), latencyLine(app.latencyMs))
     const { toClient, toApp } = app.throughput
     lines.push(`throughput   ${Math.round(toClient)} Mbit/s from the app, ${Math.round(toApp)} Mbit/s to it`)
   }
-  lines.push(...problems.map((problem) => `problem      ${problem}`))
-  return lines.map((line) => `${withoutControls(line)}\n`).join('')
+  return text(lines, problems)
+}
+
+/** As {@link formatResult}, for UDP. */
+export function formatDatagramResult({ target, client, app, problems }: DatagramResult): string {
+  const lines = [`sent         datagrams to ${target} as ${client}`]
+  if (app.kind === 'other' || app.kind === 'silent') lines.push(`${NOT_WHOAMI} is unknown`)
+  if (app.kind === 'whoami') {
+    lines.push(seenLine(app, client))
+    const { count, of } = app.answered
+    if (app.latencyMs !== undefined) lines.push(latencyLine(app.latencyMs))
+    lines.push(`answered     ${count} of ${of} datagrams, and one of ${app.bytesMax} bytes`)
+  }
+  return text(lines, problems)
+}
+
+function text(lines: readonly string[], problems: readonly string[]): string {
+  const all = [...lines, ...problems.map((problem) => `problem      ${problem}`)]
+  return all.map((line) => `${withoutControls(line)}\n`).join('')
+}
+
+function seenLine({ sees, isAddressKept, isPortKept }: Seen, client: string): string {
+  const port = isPortKept ? '' : ' (another port)'
+  const verdict = isAddressKept ? `this client${port}` : `not this client, ${client}`
+  return `app          sees ${sees}: ${verdict}`
+}
+
+function latencyLine({ minimum, median }: Latency): string {
+  return `latency      ${ms(minimum)} at least, ${ms(median)} half of the time`
 }
 
 function ms(durationMs: number): string {

@@ -1,17 +1,17 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { type Endpoint, formatEndpoint, isSameEndpoint, parseEndpoint } from '../address/endpoint.ts'
-import { isSameAddress, parseIpAddress, unmapAddress } from '../address/ip-address.ts'
+import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { parseIpAddress, unmapAddress } from '../address/ip-address.ts'
 import { CLOSED_EARLY, type Connected, connect, finish, type TlsFindings, type VerifyTarget } from './connect.ts'
 import { LineReader } from './line-reader.ts'
-import { peerIn } from './whoami-protocol.ts'
+import { PINGS, peerIn } from './whoami-protocol.ts'
+import { type Latency, latencyOf, type Seen, seenBy, whoamiProblems } from './whoami-seen.ts'
 
 /** An app that greets does so at once; one that waits for its client is given this long. */
 const GREETING_MS = 1_000
 /** An agent tries an app that is down for five seconds before it ends the connection. */
 const SILENCE_MS = 6_000
 const ANSWER_MS = 5_000
-const PINGS = 20
 const TRANSFER_BYTES = 32 * 1024 * 1024
 const TRANSFER_MS = 3_000
 const CHUNK = Buffer.alloc(64 * 1024, 'x')
@@ -23,18 +23,12 @@ export type AppFindings =
   | { readonly kind: 'silent' }
   /** The connection was closed before a byte came. */
   | { readonly kind: 'none' }
-  | {
+  | (Seen & {
       readonly kind: 'whoami'
-      /** The client that the app sees. */
-      readonly sees: string
-      readonly isAddressKept: boolean
-      readonly isPortKept: boolean
-      /** A PROXY header that has reached the app: nobody has taken it. */
-      readonly header: string | undefined
-      readonly latencyMs: { readonly minimum: number; readonly median: number }
+      readonly latencyMs: Latency
       /** Megabits per second of payload. */
       readonly throughput: { readonly toClient: number; readonly toApp: number }
-    }
+    })
 
 /** All that `truepeer verify` has found out. */
 export type VerifyResult = {
@@ -82,7 +76,6 @@ async function lookAtApp({ socket }: Connected, client: Endpoint, target: Verify
     if (reader.isOver) return { kind: 'none' }
     return { kind: reader.hasBytes ? 'other' : 'silent' }
   }
-  const seen = parseEndpoint(sees)
   let header: string | undefined
   const times: number[] = []
   for (let count = 0; count < PINGS; count++) {
@@ -97,14 +90,10 @@ async function lookAtApp({ socket }: Connected, client: Endpoint, target: Verify
       throw new Error(`The app stopped answering at question ${count}; is it still running?`)
     times.push(performance.now() - startedMs)
   }
-  times.sort((a, b) => a - b)
   return {
     kind: 'whoami',
-    sees,
-    isAddressKept: seen !== undefined && isSameAddress(seen.address, client.address),
-    isPortKept: seen !== undefined && isSameEndpoint(seen, client),
-    header,
-    latencyMs: { minimum: times[0], median: times[PINGS / 2] },
+    ...seenBy(sees, client, header),
+    latencyMs: latencyOf(times),
     throughput: { toClient: await measureToClient(target), toApp: await measureToApp(target) },
   }
 }
@@ -168,10 +157,5 @@ function appProblems(app: AppFindings, client: string, isClientFirst: boolean): 
     const reasons = 'give --tls if the frontend speaks TLS, and --client-first if the app waits for its client to speak'
     return [`Nothing came within ${SILENCE_MS / 1_000} s; is the app running? ${reasons}`]
   }
-  if (app.kind === 'none') return [CLOSED_EARLY]
-  const header = app.header === undefined ? [] : ['A PROXY header reached the app; run an agent in front of it']
-  if (app.isAddressKept) return header
-  const remedy =
-    app.header === undefined ? 'run an agent in front of the app, or look for NAT in between' : 'the agent will show it'
-  return [`The app sees ${app.sees}, and this client is ${client}; ${remedy}`, ...header]
+  return app.kind === 'none' ? [CLOSED_EARLY] : whoamiProblems(app, client)
 }
