@@ -126,6 +126,52 @@ const packages = [
     isPresent: () => existsSync('/usr/lib/dovecot/pop3'),
   },
   {
+    name: 'dnsdist',
+    since: 'test:full',
+    reason: 'a peer that sends headers in datagrams',
+    isPresent: () => hasCommand('dnsdist'),
+  },
+  {
+    name: 'unbound',
+    since: 'test:full',
+    reason: 'a real app over UDP that admits clients by their address, and a peer that reads headers in datagrams',
+    isPresent: () => hasCommand('unbound'),
+  },
+  ...[
+    { name: 'pdns-recursor', command: 'pdns_recursor' },
+    { name: 'pdns-server', command: 'pdns_server' },
+    { name: 'knot-resolver', command: 'kresd' },
+  ].map(({ name, command }) => ({
+    name,
+    since: 'test:full',
+    reason: 'a peer that reads headers in datagrams',
+    isPresent: () => hasCommand(command),
+  })),
+  {
+    name: 'pdns-backend-bind',
+    since: 'test:full',
+    reason: 'the zone files of pdns-server',
+    isPresent: () => hasFile('/usr/lib', 'pdns/libbindbackend.so'),
+  },
+  {
+    name: 'bind9-dnsutils',
+    since: 'test:full',
+    reason: 'dig: a client over UDP and TCP',
+    isPresent: () => hasCommand('dig'),
+  },
+  {
+    name: 'wireguard-go',
+    since: 'test:full',
+    reason: 'a real app over UDP, without the module of the kernel',
+    isPresent: () => hasCommand('wireguard-go'),
+  },
+  {
+    name: 'wireguard-tools',
+    since: 'test:full',
+    reason: 'wg: sets that app up, and says where its peers are',
+    isPresent: () => hasCommand('wg'),
+  },
+  {
     name: 'iperf3',
     since: 'demo',
     reason: 'the app of the startup script',
