@@ -31,7 +31,7 @@ import {
 import type { LabEntrance, LabStatus } from '../lab/process/lab-status.ts'
 import { requireLab } from '../lab/process/requirements.ts'
 import { startLab } from '../lab/process/start-lab.ts'
-import { runHere } from '../linux/run-here.ts'
+import { exitStatusOf, runHere } from '../linux/run-here.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 
 type LabCommandName = Extract<CommandName, `lab ${string}`>
@@ -147,18 +147,17 @@ function ask({ path }: LabDirectory, what: string): Promise<string> {
 
 async function enter(command: LabCommand, user: LabUser, program: string): Promise<number> {
   const words = await commandOnHost(command, user, program)
-  const { exitCode } = await runHere(words[0], words.slice(1))
-  return exitCode ?? 128
+  return exitStatusOf(await runHere(words[0], words.slice(1)))
 }
 
 /** The words of a command that runs another one, or a shell, on a host of a lab that runs. @throws Error */
 export async function commandOnHost(
-  { name, host, command }: LabCommand,
+  { name, host, zone, command }: LabCommand,
   user: LabUser,
   program: string,
 ): Promise<readonly string[]> {
   const { directory, initPid } = await runningLab(name, user, program)
-  const { enter: entrance } = JSON.parse(await ask(directory, hostPath(host))) as LabEntrance
+  const { enter: entrance } = JSON.parse(await ask(directory, hostPath(host, zone))) as LabEntrance
   const environment = {
     HOME: '/root',
     USER: 'root',

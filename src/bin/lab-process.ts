@@ -16,7 +16,7 @@ import { makeSkeleton } from '../lab/machines/skeleton.ts'
 import { clientInstance } from '../lab/metadata/metadata-resources.ts'
 import { namespacePath } from '../lab/network-namespaces.ts'
 import { CONTROL_SOCKET, startControl } from '../lab/process/control.ts'
-import type { LabNews, LabOrder, LabStatus } from '../lab/process/lab-status.ts'
+import type { LabHost, LabNews, LabOrder, LabStatus } from '../lab/process/lab-status.ts'
 import { LIFELINE, OUTSIDE_DIRECTORY } from '../lab/process/namespaces.ts'
 import { CLIENTS, GLOBAL_POOLS, NAT_POOLS, REGIONS } from '../lab/world/places.ts'
 import { World } from '../lab/world/world.ts'
@@ -86,11 +86,10 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
     noLatency: world.noLatency,
     hosts: [...world.hosts(), ...machines.hosts()],
   })
-  const entrance = (host: string) => {
-    const machine = clients.find(({ name }) => name === host) ?? machines.running(host)
-    if (machine !== undefined) return { enter: machine.enterArguments() }
-    const isEdge = world.hosts().some(({ name }) => name === host)
-    return isEdge ? { enter: [`--net=${namespacePath(host)}`] } : undefined
+  const entrance = ({ name, kind, zone }: LabHost) => {
+    if (kind === 'edge') return { enter: [`--net=${namespacePath(name)}`] }
+    const machine = zone === undefined ? clients.find((client) => client.name === name) : machines.running(name, zone)
+    return machine === undefined ? undefined : { enter: machine.enterArguments() }
   }
   await startControl(`${OUTSIDE_DIRECTORY}/${CONTROL_SOCKET}`, { status, entrance })
   return status()

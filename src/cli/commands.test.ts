@@ -249,7 +249,7 @@ for (const [argv, message] of [
   [['--config', 'x', '--idle-timeout', '5s'], /^--config and --idle-timeout cannot be used together/],
   [['--config', ''], '--config is empty; give a value'],
   [[...EDGE, '--watch'], '--watch is for files; give --config FILE, or --tls-cert and --tls-key, with it'],
-  [[...EDGE, '--region', 'US'], /^--region "US" is not a name; write small letters/],
+  [[...EDGE, '--region', 'US'], /^--region "US" is not a name: it has "U"; write up to 63 small letters/],
   [[...EDGE, '--region', 'a-b', '--zone', 'a-c-d'], '--zone "a-c-d" is in a-c, not in "a-b"; leave --region out'],
   [[...EDGE, '--retries', '-1'], '--retries "-1" is not a whole number from 0 to 100'],
   [[...EDGE, '--source-ranges', '10.0.0.0/21'], /^--source-ranges "10\.0\.0\.0\/21" has more than 1024 addresses; /],

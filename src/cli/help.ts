@@ -5,7 +5,7 @@ import { doctorFlags, edgeDoctorFlags } from './doctor.ts'
 import { edgeFlags } from './edge.ts'
 import { type FlagTable, spelled } from './flags.ts'
 import { hostSetupFlags } from './host-setup.ts'
-import { labFlags, labStatusFlags } from './lab.ts'
+import { labEnterFlags, labFlags, labStatusFlags } from './lab.ts'
 import { statusFlags } from './status.ts'
 import { steerFlags } from './steer.ts'
 import { verifyFlags, whoamiFlags } from './verify.ts'
@@ -123,13 +123,13 @@ export const commands = {
   },
   'lab shell': {
     summary: 'Open a shell on a host of a lab; without HOST, on "client". An edge has the files of this machine',
-    usage: 'truepeer lab shell [--name LAB] [HOST]',
-    flags: labFlags,
+    usage: 'truepeer lab shell [--name LAB] [--zone ZONE] [HOST]',
+    flags: labEnterFlags,
   },
   'lab exec': {
     summary: 'Run a command on a host of a lab; an edge has the files of this machine',
-    usage: 'truepeer lab exec [--name LAB] HOST -- COMMAND [ARGUMENT ...]',
-    flags: labFlags,
+    usage: 'truepeer lab exec [--name LAB] [--zone ZONE] HOST -- COMMAND [ARGUMENT ...]',
+    flags: labEnterFlags,
   },
   'lab env': {
     summary: 'Print the variables by which gcloud and SDKs in your own shell use a lab',

@@ -14,6 +14,17 @@ const name = valueFlag('name', 'LAB', 'The name of the lab, where there are seve
 /** The flags of most of `truepeer lab`. */
 export const labFlags = { name } as const
 
+/** The flags of `truepeer lab exec` and `shell`. */
+export const labEnterFlags = {
+  name,
+  zone: valueFlag(
+    'zone',
+    'ZONE',
+    'The zone of HOST, an instance, where another host has its name; without it a client or an edge of this name is meant',
+    parseResourceName,
+  ),
+} as const
+
 /** The flags of `truepeer lab status`. */
 export const labStatusFlags = { name, json: switchFlag('json', 'Print JSON instead of text') } as const
 
@@ -32,25 +43,36 @@ export function parseLabStatus(argv: readonly string[]): { readonly name: string
 }
 
 /** Where to enter a lab, and what to run there; no words: a shell. */
-export type LabCommand = { readonly name: string; readonly host: string; readonly command: readonly string[] }
+export type LabCommand = {
+  readonly name: string
+  readonly host: string
+  /** Of an instance; undefined: its name is enough. */
+  readonly zone?: string | undefined
+  readonly command: readonly string[]
+}
 
 /** Reads the arguments behind `truepeer lab shell`. @throws UsageError */
 export function parseLabShell(argv: readonly string[]): LabCommand {
-  const { word, rest } = takeWord(argv, labFlags)
-  return { ...parseLab(rest), host: parseHost(word ?? HOST_DEFAULT), command: [] }
+  const { word, rest } = takeWord(argv, labEnterFlags)
+  return { ...parseEnter(rest), host: parseHost(word ?? HOST_DEFAULT), command: [] }
 }
 
 /** Reads the arguments behind `truepeer lab exec`. @throws UsageError */
 export function parseLabExec(argv: readonly string[]): LabCommand {
   const end = argv.indexOf('--')
   const command = end < 0 ? [] : argv.slice(end + 1)
-  const { word, rest } = takeWord(end < 0 ? argv : argv.slice(0, end), labFlags)
+  const { word, rest } = takeWord(end < 0 ? argv : argv.slice(0, end), labEnterFlags)
   if (word === undefined || command.length === 0) {
     throw new UsageError(
       'lab exec needs a host and, after "--", a command, such as "lab exec client -- ip route"; "lab status" lists the hosts',
     )
   }
-  return { ...parseLab(rest), host: parseHost(word), command }
+  return { ...parseEnter(rest), host: parseHost(word), command }
+}
+
+function parseEnter(argv: readonly string[]): Pick<LabCommand, 'name' | 'zone'> {
+  const values = parseFlags(argv, labEnterFlags)
+  return { name: values.name[0], zone: values.zone[0] }
 }
 
 function parseLabName(text: string, flag: string): string {
@@ -65,11 +87,14 @@ function parseHost(text: string): string {
 
 /** The hosts of a lab as an aligned table, and what can be typed next. @param program how the user calls the program */
 export function formatLab({ name, url, project, pools, noLatency, hosts }: LabStatus, program: string): string {
-  const rows = hosts.map((host) => [host.name, host.kind, host.region, host.addresses.join(' '), host.state])
+  const rows = hosts.map((host) => [
+    ...[host.name, host.kind, host.zone ?? host.region],
+    ...[host.addresses.join(' '), host.state],
+  ])
   const flag = name === LAB_DEFAULT ? '' : ` --name ${name}`
   const lab = (action: string): string => `${program} lab ${action}${flag}`
   return [
-    table(['HOST', 'KIND', 'REGION', 'ADDRESSES', 'STATE'], rows),
+    table(['HOST', 'KIND', 'PLACE', 'ADDRESSES', 'STATE'], rows),
     '',
     `API               ${url}, project ${project}`,
     `Global addresses  ${pools.join(' and ')}; each client reaches the nearest edge`,

@@ -9,6 +9,8 @@ import { quoted, UsageError } from './flags.ts'
 export const NOT_CONNECTABLE: ReadonlySet<AddressClass> = new Set(['unspecified', 'multicast', 'broadcast'])
 /** As long as a path in `sockaddr_un` can be, without the NUL at its end (unix(7)); node cuts off what is beyond. */
 const SOCKET_PATH_BYTES_MAX = 107
+/** RFC 1035. */
+const NAME_LENGTH_MAX = 63
 /** How many addresses {@link parseSourceRanges} takes. */
 const SOURCES_MAX = 1_024
 
@@ -138,7 +140,15 @@ export function parseSourceRanges(text: string, flag: string): readonly IpAddres
 /** Reads the name of a region, a zone or another resource. */
 export function parseResourceName(text: string, flag: string): string {
   if (isResourceName(text)) return text
-  throw new UsageError(
-    `${flag} ${quoted(text)} is not a name; write small letters, digits and "-", such as us-central1`,
-  )
+  const rule = `write up to ${NAME_LENGTH_MAX} small letters, digits and "-", such as us-central1`
+  throw new UsageError(`${flag} ${quoted(text)} is not a name: it ${nameProblem(text)}; ${rule}`)
+}
+
+/** Why a text is not the name of a resource, behind "it". */
+function nameProblem(text: string): string {
+  const [wrong] = /[^-a-z0-9]/u.exec(text) ?? []
+  if (text === '') return 'is empty'
+  if (wrong !== undefined) return `has ${quoted(wrong)}`
+  if (text.length > NAME_LENGTH_MAX) return `has ${text.length} characters`
+  return /^[a-z]/.test(text) ? 'ends with "-"' : `begins with ${quoted(text[0])}, which is no letter`
 }

@@ -1,5 +1,11 @@
 import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
 import { ProgramError, type ProgramExit } from './run.ts'
+
+/** The exit status of a shell that has run the program: 128 and the number of the signal that has ended it. */
+export function exitStatusOf({ exitCode, signal }: ProgramExit): number {
+  return exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal])
+}
 
 /** What a terminal sends to all of its foreground programs: the program gets it anyway. */
 const OF_TERMINAL = ['SIGINT', 'SIGQUIT'] as const

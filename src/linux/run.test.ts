@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../../test/rig/eventually.ts'
 import { ProgramError, runChecked, runNow, runProgram, startProgram } from './run.ts'
+import { exitStatusOf } from './run-here.ts'
 
 test('a program gets its input and hands back its output, its errors and its exit code', async () => {
   const result = await runProgram('sh', ['-c', 'cat; echo problem >&2; exit 3'], { input: 'hello' })
@@ -57,5 +58,17 @@ async function waitUntilGone(pid: number): Promise<void> {
     } catch {
       return true
     }
+  })
+}
+
+for (const [exitCode, signal, status] of [
+  [0, undefined, 0],
+  [3, undefined, 3],
+  [undefined, 'SIGKILL', 137],
+  [undefined, 'SIGTERM', 143],
+  [undefined, 'SIGINT', 130],
+] as const) {
+  test(`a program that ends with ${exitCode ?? signal} has the exit status ${status}`, () => {
+    assert.equal(exitStatusOf({ exitCode, signal }), status)
   })
 }

@@ -6,6 +6,7 @@ import { asNobody, noNobody } from '../rig/as-nobody.ts'
 import { change, PROJECT } from '../rig/controller.ts'
 import { type RunningLab, startLab } from '../rig/lab.ts'
 import { NEEDS_ROOT } from '../rig/skip.ts'
+import { TRUEPEER } from '../rig/truepeer.ts'
 
 const PORT = 4_000
 
@@ -111,4 +112,32 @@ test('a user without subordinate ids is told which, and the command that gives t
     stderr,
     'truepeer: The user "nobody" has no range of 65536 subordinate ids in "/etc/subuid", which the users inside a lab need; as root, run "usermod --add-subuids 200000-265535 --add-subgids 200000-265535 nobody"\n',
   )
+})
+
+test('a host is entered by its name, and an instance that shares its name with others by its zone', async () => {
+  const lab = await startLab('names')
+  try {
+    for (const [zone, name] of [
+      ['us-central1-a', 'twin'],
+      ['us-central1-b', 'twin'],
+      ['us-central1-b', 'client'],
+    ]) {
+      await change(lab, 'POST', `zones/${zone}/instances`, { name })
+    }
+    const zoned = (zone: string, ...args: readonly string[]) =>
+      runProgram(TRUEPEER, ['lab', 'exec', '--name', 'names', '--zone', zone, ...args])
+    const address = ['ip', '-o', '-4', 'address', 'show', 'eth0']
+    assert.match(await lab.exec('client', ...address), / 209\.52\.88\.4\//)
+    assert.match((await zoned('us-central1-b', 'client', '--', ...address)).stdout, / 10\.128\.0\.4\//)
+    assert.match((await zoned('us-central1-a', 'twin', '--', ...address)).stdout, / 10\.128\.0\.2\//)
+    assert.match((await zoned('us-central1-b', 'twin', '--', ...address)).stdout, / 10\.128\.0\.3\//)
+    await assert.rejects(lab.exec('twin', 'true'), /in us-central1-a and in us-central1-b; say which one with --zone/)
+    await change(lab, 'POST', 'zones/us-central1-b/instances/twin/stop')
+    const { exitCode, stderr } = await zoned('us-central1-b', 'twin', '--', 'true')
+    assert.deepEqual([exitCode, stderr], [1, 'truepeer: "twin" is terminated; it can be entered while it runs\n'])
+    const killed = await zoned('us-central1-a', 'twin', '--', 'sh', '-c', 'kill -KILL $$')
+    assert.deepEqual([killed.exitCode, killed.stderr], [137, ''])
+  } finally {
+    await lab.down()
+  }
 })

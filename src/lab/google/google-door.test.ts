@@ -66,11 +66,11 @@ suite('the door of Google', () => {
   async function ask(
     host: string,
     path: string,
-    { to = `${GOOGLE_IPV4}:443`, method = 'GET', body = '' } = {},
+    { to = `${GOOGLE_IPV4}:443`, method = 'GET', body = '', asked = host } = {},
   ): Promise<Answer> {
     const socket = await client.connect({ to })
     const secured = connectTls({ socket, servername: host, ca: authority })
-    const headers = { Host: host, Authorization: 'Bearer tp_x' }
+    const headers = { Host: asked, Authorization: 'Bearer tp_x' }
     const request = httpsRequest({ createConnection: () => secured, method, path, headers })
     request.end(body)
     const [response] = await once(request, 'response')
@@ -86,6 +86,11 @@ suite('the door of Google', () => {
       assert.equal(status, 201)
       assert.deepEqual(JSON.parse(body), ['POST', path, 'compute.googleapis.com', 'Bearer tp_x', '{"name":"a"}'])
     }
+  })
+
+  test('a name that is none of Google’s is told so, as far as a name can be long', async () => {
+    const { status, body } = await ask('compute.googleapis.com', '/', { asked: 'x'.repeat(5_000) })
+    assert.deepEqual([status, JSON.parse(body).error.message], [404, `The lab has nothing for "${'x'.repeat(253)}…"`])
   })
 
   test('objects are read by both APIs, and what is not there is told in the form of each', async () => {

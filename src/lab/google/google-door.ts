@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Duplex } from 'node:stream'
+import { shortened } from '../../text/plain-text.ts'
 import { listenInside } from '../listen-inside.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { GoogleIdentity } from './authority.ts'
@@ -20,6 +21,8 @@ const LIMITS = {
   requestTimeout: 60_000,
   keepAliveTimeout: 60_000,
 } as const
+/** No name is longer (RFC 1035). */
+const NAME_LENGTH_MAX = 253
 /** Of a connection on which nothing moves; an operation may be waited for for two minutes. */
 const SILENCE_MS_MAX = 180_000
 
@@ -99,7 +102,7 @@ export class GoogleDoor {
         case 'oauth':
           return answerOauth(response, url, this.#options.tokens)
         case undefined:
-          return refuse(response, 404, `The lab has nothing for the name "${headers.host ?? ''}"`)
+          return refuse(response, 404, `The lab has nothing for "${shortened(headers.host ?? '', NAME_LENGTH_MAX)}"`)
       }
     } catch {
       // What has begun cannot be answered in another way.

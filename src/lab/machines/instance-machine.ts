@@ -21,6 +21,7 @@ export type MachineHost = {
   readonly name: string
   readonly kind: 'instance'
   readonly region: string
+  readonly zone: string
   readonly addresses: readonly string[]
   /** In a few words. */
   readonly state: string
@@ -48,7 +49,7 @@ export class InstanceMachine {
   #state = 'provisioning'
 
   constructor(instance: Instance, options: InstanceMachinesOptions, report: (state: MachineState) => void) {
-    const { stored, hostName } = instance
+    const { stored, hostName, zone } = instance
     this.#instance = instance
     this.#options = options
     this.#report = (state) => {
@@ -58,7 +59,7 @@ export class InstanceMachine {
     this.machine = new Machine({
       name: hostName,
       // The path of an instance, which no other has.
-      namespace: `${stored.name}.${stored.scope.replace(/^zones\//, '')}.${stored.project}`,
+      namespace: `${stored.name}.${zone}.${stored.project}`,
       directory: `${options.directory}/${stored.id}`,
       files: options.files,
     })
@@ -71,8 +72,9 @@ export class InstanceMachine {
 
   /** The name of its instance, where it is, and what it does. */
   get host(): MachineHost {
-    const { stored, region, internal, external } = this.#instance
-    return { name: stored.name, kind: 'instance', region, addresses: [...internal, ...external], state: this.#state }
+    const { stored, region, zone, internal, external } = this.#instance
+    const addresses = [...internal, ...external]
+    return { name: stored.name, kind: 'instance', region, zone, addresses, state: this.#state }
   }
 
   /** Brings it to what its instance says, with these firewall rules, in the words of nft(8). */

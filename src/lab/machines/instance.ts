@@ -1,4 +1,5 @@
 import { mappingsOf } from '../../compute/json-value.ts'
+import { regionOfZone } from '../../compute/reference.ts'
 import { pathOf } from '../../controller/model/resource-paths.ts'
 import type { StoredResource } from '../../controller/store/store.ts'
 
@@ -12,6 +13,7 @@ export type Instance = {
   readonly path: string
   readonly hostName: string
   readonly region: string
+  readonly zone: string
   /** Whether its machine is to be on. */
   readonly isWanted: boolean
   /** Another one than before tells the machine to start anew. */
@@ -24,13 +26,15 @@ export type Instance = {
 export function readInstance(stored: StoredResource, project: StoredResource): Instance {
   const { resource, name, scope } = stored
   const interfaces = mappingsOf(resource.networkInterfaces)
+  const zone = scope.replace(/^zones\//, '')
   const configs = interfaces.flatMap((one) => [...mappingsOf(one.accessConfigs), ...mappingsOf(one.ipv6AccessConfigs)])
   return {
     stored,
     project,
     path: pathOf(stored),
     hostName: hostNameOf(typeof resource.hostname === 'string' && resource.hostname !== '' ? resource.hostname : name),
-    region: scope.replace(/^zones\//, '').replace(/-[^-]*$/, ''),
+    region: regionOfZone(zone),
+    zone,
     isWanted: resource.status === 'RUNNING',
     startedAt: String(resource.lastStartTimestamp ?? ''),
     internal: interfaces.flatMap(({ networkIP, ipv6Address }) => texts(networkIP, ipv6Address)),

@@ -58,8 +58,7 @@ test('a machine that ends by itself is seen and stays off; one that reboots goes
   await instances.act('vm', 'start')
   assert.equal(await instances.statusOf('vm'), 'RUNNING')
 
-  const machine = instances.machines.running('vm')
-  assert.ok(machine !== undefined)
+  const machine = instances.machine('vm')
   process.kill(machine.initPid, 'SIGKILL')
   await eventually('its end is seen', async () => (await instances.statusOf('vm')) === off)
   await instances.act('vm', 'reset')

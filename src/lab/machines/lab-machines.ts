@@ -45,10 +45,10 @@ export class LabMachines implements InstanceProvider {
     return [...this.#machines.values()].map(({ host }) => host)
   }
 
-  /** The machine of an instance of this name, where it is on. */
-  running(name: string): Machine | undefined {
-    const found = [...this.#machines.values()].find(({ host, machine }) => host.name === name && machine.isRunning)
-    return found?.machine
+  /** The machine of an instance, where it is on. */
+  running(name: string, zone: string): Machine | undefined {
+    const isIt = ({ host, machine }: InstanceMachine) => host.name === name && host.zone === zone && machine.isRunning
+    return [...this.#machines.values()].find(isIt)?.machine
   }
 
   guestAttributes(path: string): GuestAttributes {

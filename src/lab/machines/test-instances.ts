@@ -7,11 +7,13 @@ import { TestApi } from '../../controller/api/test-api.ts'
 import { Lab } from '../lab.ts'
 import type { InstanceMachinesOptions } from './instance-machine.ts'
 import { LabMachines } from './lab-machines.ts'
+import type { Machine } from './machine.ts'
 import type { RunningMachine } from './running-machine.ts'
 import { makeSkeleton } from './skeleton.ts'
 import { TestFabric } from './test-fabric.ts'
 
-const ZONE = 'zones/us-central1-b'
+const ZONE_NAME = 'us-central1-b'
+const ZONE = `zones/${ZONE_NAME}`
 
 /** An API whose instances are machines on the network of a test. */
 export class TestInstances {
@@ -45,7 +47,7 @@ export class TestInstances {
       this.served.push(machine)
       return async () => void this.served.splice(this.served.indexOf(machine), 1)
     }
-    const zones = ['us-central1-a', 'us-central1-b']
+    const zones = ['us-central1-a', ZONE_NAME]
     this.machines = new LabMachines({ ...options, startServices, zones })
     this.api = new TestApi({ natPools: ['198.51.100.0/24'], makeProvider: this.machines.makeProvider })
   }
@@ -78,10 +80,16 @@ export class TestInstances {
     return statusMessage === undefined ? status : `${status}: ${statusMessage}`
   }
 
+  /** The machine of an instance, which is on. */
+  machine(name: string): Machine {
+    const machine = this.machines.running(name, ZONE_NAME)
+    assert.ok(machine !== undefined)
+    return machine
+  }
+
   /** Runs a script in the machine of an instance, and returns what it prints. */
   async run(name: string, script: string): Promise<string> {
-    const machine = this.machines.running(name)
-    assert.ok(machine !== undefined)
+    const machine = this.machine(name)
     const { stdout, stderr } = await machine.run('sh', ['-c', script])
     return (stdout + stderr).trim()
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type MetadataRefusal, type MetadataRequest, readMetadataRequest } from './metadata-request.ts'
+import { type MetadataRefusal, type MetadataRequest, notFound, readMetadataRequest } from './metadata-request.ts'
 
 const V1 = '/computeMetadata/v1'
 const flavor = { 'metadata-flavor': 'Google' }
@@ -47,6 +47,11 @@ test('without the header nothing but the root is answered', () => {
   assert.match(refused(`${V1}/instance/id`, {}).message, /Missing Metadata-Flavor:Google header/)
   assert.equal(refused(`${V1}/`, { 'metadata-flavor': 'Googles' }).status, 403)
   assert.ok(!('status' in readMetadataRequest({ method: 'GET', url: '/', headers: {} })))
+})
+
+test('of a long path only a part is repeated', () => {
+  assert.ok(refused(`${V1}/${'x'.repeat(10_000)}`, {}).message.length < 500)
+  assert.ok(notFound('x'.repeat(10_000)).message.length < 500)
 })
 
 test('a request that was passed on, or made by a web page, is refused', () => {

@@ -1,8 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { shortened } from '../../text/plain-text.ts'
 import type { MetadataFormat } from './metadata-node.ts'
 
 /** A longer wait ends with what there is, as one does whose time is over. */
 const WAIT_SECONDS_MAX = 300
+/** Of a path, as a message repeats it. */
+const PATH_LENGTH_MAX = 300
 /** The names that lead to the server; a page that makes a browser ask by another name gets nothing (DNS rebinding). */
 const HOSTS = new Set(['metadata.google.internal', 'metadata.goog', 'metadata', '169.254.169.254'])
 
@@ -63,7 +66,7 @@ export function readMetadataRequest({
 
 /** The answer about a path that there is not. */
 export function notFound(path: string): MetadataRefusal {
-  return { status: 404, message: `The requested URL ${path} was not found on this server` }
+  return { status: 404, message: `The requested URL ${shortened(path, PATH_LENGTH_MAX)} was not found on this server` }
 }
 
 /**
@@ -73,7 +76,7 @@ export function notFound(path: string): MetadataRefusal {
 function refusalOf(headers: IncomingHttpHeaders, path: string): MetadataRefusal | undefined {
   const refuse = (why: string) => ({
     status: 403,
-    message: `Your client does not have permission to get URL ${path} from this server. ${why}`,
+    message: `Your client does not have permission to get URL ${shortened(path, PATH_LENGTH_MAX)} from this server. ${why}`,
   })
   if (headers['x-forwarded-for'] !== undefined)
     return refuse('Requests with the header X-Forwarded-For are refused: they were passed on')

@@ -1,17 +1,20 @@
 import { createServer } from 'node:http'
 import { listenOn } from '../../telemetry/listen.ts'
-import type { LabEntrance, LabStatus } from './lab-status.ts'
+import { shortened } from '../../text/plain-text.ts'
+import { findHost } from './find-host.ts'
+import type { LabEntrance, LabHost, LabStatus } from './lab-status.ts'
 
 /** The control socket, in the directory of a lab. */
 export const CONTROL_SOCKET = 'control.sock'
 const HOSTS = '/hosts/'
-const HOST = /^\/hosts\/([a-z0-9-]+)$/
+const HOST = /^\/hosts\/([a-z0-9-]{1,63})(?:\?zone=([a-z0-9-]{1,63}))?$/
+const PATH_LENGTH_MAX = 200
 
 /** What a lab is asked. */
 export type ControlSource = {
   status(): LabStatus
-  /** How to enter a host; undefined: there is none of this name that runs. */
-  entrance(host: string): LabEntrance | undefined
+  /** How to enter a host; undefined: it does not run. */
+  entrance(host: LabHost): LabEntrance | undefined
 }
 
 /** Answers at the control socket, which is for the lab's owner. */
@@ -23,21 +26,19 @@ export async function startControl(path: string, source: ControlSource): Promise
   await listenOn(server, { kind: 'unix', path }, 'The lab', 'kept')
 }
 
-/** The path under which a host is asked for. */
-export function hostPath(name: string): string {
-  return `${HOSTS}${name}`
+/** The path under which a host is asked for, an instance by its zone where its name alone does not say which. */
+export function hostPath(name: string, zone: string | undefined): string {
+  return `${HOSTS}${name}${zone === undefined ? '' : `?zone=${zone}`}`
 }
 
 function answerOf(path: string, source: ControlSource): { readonly status: number; readonly body: unknown } {
   if (path === '/status') return { status: 200, body: source.status() }
-  const [, name] = HOST.exec(path) ?? []
-  if (name === undefined) return { status: 404, body: { error: `There is no "${path}"; ask for /status` } }
-  const entrance = source.entrance(name)
+  const [, name, zone] = HOST.exec(path) ?? []
+  const refuse = (status: number, error: string) => ({ status, body: { error } })
+  if (name === undefined) return refuse(404, `There is no "${shortened(path, PATH_LENGTH_MAX)}"; ask for /status`)
+  const found = findHost(source.status().hosts, name, zone)
+  if (found.kind === 'none') return refuse(found.status, found.problem)
+  const entrance = source.entrance(found.host)
   if (entrance !== undefined) return { status: 200, body: entrance }
-  const { hosts } = source.status()
-  const host = hosts.find((one) => one.name === name)
-  if (host !== undefined)
-    return { status: 409, body: { error: `"${name}" is ${host.state}; it can be entered while it runs` } }
-  const names = hosts.map((one) => one.name).join(', ')
-  return { status: 404, body: { error: `There is no host "${name}"; there are ${names}` } }
+  return refuse(409, `"${name}" is ${found.host.state}; it can be entered while it runs`)
 }

@@ -3,6 +3,8 @@ export type LabHost = {
   readonly name: string
   readonly kind: 'client' | 'edge' | 'instance'
   readonly region: string
+  /** Of an instance only. */
+  readonly zone?: string | undefined
   readonly addresses: readonly string[]
   /** In a few words. */
   readonly state: string
