@@ -24,6 +24,8 @@ static const struct {
     {"duplicate", call_duplicate},
     {"setNonBlocking", call_set_nonblocking},
     {"unsentBytes", call_unsent_bytes},
+    {"recvmmsg", call_recvmmsg},
+    {"sendmmsg", call_sendmmsg},
     {"epollCreate", call_epoll_create},
     {"epollCtl", call_epoll_ctl},
     {"epollWait", call_epoll_wait},

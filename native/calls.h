@@ -36,6 +36,10 @@ CALL(call_duplicate);
 CALL(call_set_nonblocking);
 CALL(call_unsent_bytes);
 
+// datagram.c
+CALL(call_recvmmsg);
+CALL(call_sendmmsg);
+
 // poll.c
 CALL(call_epoll_create);
 CALL(call_epoll_ctl);

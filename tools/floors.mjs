@@ -130,9 +130,17 @@ export const rooms = [
   },
   {
     floor: 3,
+    folder: 'dataplane/flow',
+    holds: 'the life of a flow of datagrams, shared by edge and agent: the flow table, UDP ports, batches',
+    mayImport: ['address', 'proxy-protocol', 'linux', 'telemetry', 'dataplane/connection'],
+    packages: [],
+    because: 'a flow knows its loop by a type only, and neither resources nor whether it serves an edge or an agent',
+  },
+  {
+    floor: 3,
     folder: 'dataplane/worker',
     holds: 'the loop of a worker thread, its listeners and its warm-up; the pool of workers',
-    mayImport: ['address', 'text', 'linux', 'tls', 'telemetry', 'dataplane/connection'],
+    mayImport: ['address', 'text', 'linux', 'tls', 'telemetry', 'dataplane/connection', 'dataplane/flow'],
     packages: ['node'],
     because: 'it never sees a resource, nor whether it serves an edge or an agent',
   },

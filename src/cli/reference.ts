@@ -14,10 +14,12 @@ import {
   type EndReasonRow,
   type ReasonText,
 } from '../telemetry/end-reasons.ts'
+import { DROP_REASON_NAMES, DROP_REASONS, FLOW_END_REASON_NAMES, FLOW_END_REASONS } from '../telemetry/flow-reasons.ts'
 import {
   ACCEPT_ERRNOS,
   BUILD_INFO,
   FALLBACK_CAUSES,
+  FLOW_ERRNOS,
   METRICS,
   type Metric,
   PAUSE_REASONS,
@@ -311,7 +313,28 @@ function endReasonsPage(): string {
         `${ACCEPT_ERRNOS.map((name) => `\`${name}\``).join(', ')}. EMFILE, ENFILE, ENOBUFS and ENOMEM pause accepting; the others ` +
         'concern only the connection that was about to be taken.',
     ),
+    ...flowBlocks(),
   ])
+}
+
+/** What becomes of UDP. */
+function flowBlocks(): readonly string[] {
+  return [
+    '## Flows of UDP',
+    wrapped(
+      'A flow is what one client sends to one destination, and the answers. Why it ended is `end` in its record in the ' +
+        'log, and the `reason` of `truepeer_flows_ended_total`.',
+    ),
+    ...FLOW_END_REASON_NAMES.map((reason) => reasonItem(reason, FLOW_END_REASONS[reason])),
+    '## Dropped datagrams',
+    'The `reason` of `truepeer_datagrams_dropped_total`.',
+    ...DROP_REASON_NAMES.map((reason) => reasonItem(reason, DROP_REASONS[reason])),
+    '## Errors of flows',
+    wrapped(
+      'The `errno` of `truepeer_flow_errors_total` is that of an ICMP error that came back from the backend or app, one ' +
+        `of ${codes(FLOW_ERRNOS)}. The flow goes on: the next datagram is tried again.`,
+    ),
+  ]
 }
 
 function resourcesPage(): string {

@@ -13,19 +13,24 @@ export const SOCK_CLOEXEC = 0o2000000
 export const SOL_SOCKET = 1
 export const SO_REUSEADDR = 2
 export const SO_ERROR = 4
+export const SO_RCVBUF = 8
 export const SO_KEEPALIVE = 9
 export const SO_OOBINLINE = 10
 export const SO_LINGER = 13
 export const SO_REUSEPORT = 15
+export const SO_RCVBUFFORCE = 33
 export const SO_MARK = 36
+export const SO_RXQ_OVFL = 40
 
 export const IPPROTO_IP = 0
+export const IP_PKTINFO = 8
 export const IP_FREEBIND = 15
 export const IP_TRANSPARENT = 19
 export const IP_BIND_ADDRESS_NO_PORT = 24
 
 export const IPPROTO_IPV6 = 41
 export const IPV6_V6ONLY = 26
+export const IPV6_RECVPKTINFO = 49
 export const IPV6_TRANSPARENT = 75
 export const IPV6_FREEBIND = 78
 
@@ -40,6 +45,7 @@ export const IPPROTO_UDP = 17
 
 export const MSG_DONTWAIT = 0x40
 export const MSG_PEEK = 0x2
+export const MSG_TRUNC = 0x20
 export const MSG_NOSIGNAL = 0x4000
 export const MSG_MORE = 0x8000
 

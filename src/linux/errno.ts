@@ -5,12 +5,14 @@ const { errno } = constants
 /** Negated errno values, as the addon returns them (errno(3)). */
 export const EACCES = -errno.EACCES
 export const EAGAIN = -errno.EAGAIN
+export const EFAULT = -errno.EFAULT
 export const EINTR = -errno.EINTR
 export const EINPROGRESS = -errno.EINPROGRESS
 export const EADDRINUSE = -errno.EADDRINUSE
 export const EADDRNOTAVAIL = -errno.EADDRNOTAVAIL
 export const ECONNREFUSED = -errno.ECONNREFUSED
 export const EMFILE = -errno.EMFILE
+export const EMSGSIZE = -errno.EMSGSIZE
 export const ENFILE = -errno.ENFILE
 export const ENOBUFS = -errno.ENOBUFS
 export const ENOMEM = -errno.ENOMEM

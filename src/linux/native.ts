@@ -50,6 +50,10 @@ export type Native = {
   setNonBlocking(fd: number): number
   /** ioctl(2) SIOCOUTQ: bytes in the send queue that the peer has not acknowledged (tcp(7)) */
   unsentBytes(fd: number): number
+  /** recvmmsg(2) into the slots [from, to) of a `DatagramBatch`; returns how many datagrams came */
+  recvmmsg(fd: number, bytes: Uint8Array, fields: Int32Array, from: number, to: number): number
+  /** sendmmsg(2) of the slots [from, to) of a `DatagramBatch`; returns how many datagrams the kernel took */
+  sendmmsg(fd: number, bytes: Uint8Array, fields: Int32Array, from: number, to: number): number
   /** epoll_create1(2) */
   epollCreate(): number
   /** epoll_ctl(2); the 64 bits of user data are given as two 32-bit halves */

@@ -1,6 +1,7 @@
 import { MALFORMED_REASONS } from '../proxy-protocol/proxy-header.ts'
 import { HANDSHAKE_FAILURES, TLS_VERSION_NAMES } from '../tls/handshake-names.ts'
 import { END_REASON_NAMES } from './end-reasons.ts'
+import { DROP_REASON_NAMES, FLOW_END_REASON_NAMES } from './flow-reasons.ts'
 
 /** Why a well-formed header's source may not be impersonated; the `reason` of `truepeer_sources_refused_total`. */
 export const SOURCE_REFUSALS = [
@@ -35,6 +36,12 @@ export const ACCEPT_ERRNOS = [
   'EPROTO',
   'other',
 ] as const
+
+/** ICMP errors that come back to a flow, counted by name; any other is `other`. */
+export const FLOW_ERRNOS = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EACCES', 'EPERM', 'other'] as const
+
+/** Which way a datagram passed; the `direction` of `truepeer_datagrams_total`. */
+const DIRECTIONS = ['client-to-backend', 'backend-to-client'] as const
 
 /** Why a listener left its queue alone for a while; the `reason` of `truepeer_accept_pauses_total`. */
 export const PAUSE_REASONS = ['limit', 'resources'] as const
@@ -73,10 +80,7 @@ export const METRICS = {
   accepted: single('truepeer_connections_accepted_total', 'Connections taken from a listener'),
   open: single('truepeer_connections_open', 'Connections open now', 'gauge'),
   ended: labelled('truepeer_connections_ended_total', 'Connections that ended, by reason', 'reason', END_REASON_NAMES),
-  bytes: labelled('truepeer_bytes_total', 'Payload bytes relayed', 'direction', [
-    'client-to-backend',
-    'backend-to-client',
-  ]),
+  bytes: labelled('truepeer_bytes_total', 'Payload bytes of connections relayed', 'direction', DIRECTIONS),
   malformed: labelled(
     'truepeer_headers_malformed_total',
     'Connections whose first bytes were not a valid PROXY protocol header',
@@ -118,6 +122,33 @@ export const METRICS = {
   connectRetries: single('truepeer_connect_retries_total', 'Further attempts after a failed one'),
   acceptErrors: labelled('truepeer_accept_errors_total', 'Errors of accept4(2)', 'errno', ACCEPT_ERRNOS),
   acceptPauses: labelled('truepeer_accept_pauses_total', 'Times a listener was paused', 'reason', PAUSE_REASONS),
+  flowsOpened: single('truepeer_flows_opened_total', 'UDP flows that were opened'),
+  flowsOpen: single('truepeer_flows_open', 'UDP flows open now', 'gauge'),
+  flowsEnded: labelled(
+    'truepeer_flows_ended_total',
+    'UDP flows that ended, by reason',
+    'reason',
+    FLOW_END_REASON_NAMES,
+  ),
+  datagrams: labelled('truepeer_datagrams_total', 'Datagrams passed on', 'direction', DIRECTIONS),
+  datagramBytes: labelled(
+    'truepeer_datagram_bytes_total',
+    'Payload bytes of datagrams passed on',
+    'direction',
+    DIRECTIONS,
+  ),
+  datagramsDropped: labelled(
+    'truepeer_datagrams_dropped_total',
+    'Datagrams that were not passed on, by reason',
+    'reason',
+    DROP_REASON_NAMES,
+  ),
+  flowErrors: labelled(
+    'truepeer_flow_errors_total',
+    'ICMP errors that came back from backends or the app, by errno',
+    'errno',
+    FLOW_ERRNOS,
+  ),
 } as const
 
 /** Whether each worker comes round; known by the main thread. */

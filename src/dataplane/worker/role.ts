@@ -2,6 +2,7 @@ import type { Endpoint } from '../../address/endpoint.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Counters } from '../../telemetry/metrics.ts'
 import type { Entrance, Service } from '../connection/connection-state.ts'
+import type { DatagramEntrance } from '../flow/datagram-entrance.ts'
 import type { Services } from './services.ts'
 
 /** What the main thread tells a worker of its role. All of it is plain data, so that it can be given to a thread. */
@@ -9,6 +10,8 @@ export type RoleOptions = {
   /** At the start, and for good. */
   readonly worker: unknown
   readonly entrance: unknown
+  /** Of a UDP port. */
+  readonly datagramEntrance?: unknown
   readonly service: unknown
 }
 
@@ -27,6 +30,8 @@ export type Role<Options extends RoleOptions, S extends Service> = {
   makeService(options: Options['service']): S
   /** An entrance that leads to some of these services; it holds their places until it is closed. */
   makeEntrance(options: Options['entrance'], services: Services<S>): Entrance
+  /** The same for a UDP port. */
+  makeDatagramEntrance?(options: Options['datagramEntrance'], services: Services<S>): DatagramEntrance
   /** What a warm-up plays in place of an entrance and its service. Nothing that is counted or logged there is seen. */
   warmUp(
     options: { readonly entrance: Options['entrance']; readonly service: Options['service'] },

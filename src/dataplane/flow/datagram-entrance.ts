@@ -1,0 +1,146 @@
+// What a flow of datagrams is, and what a role fills in for a UDP port: the counterpart of connection-state.ts. What
+// becomes of flows is in flows.ts.
+
+import type { Endpoint } from '../../address/endpoint.ts'
+import type { IpAddress } from '../../address/ip-address.ts'
+import type { DatagramBatch } from '../../linux/datagram.ts'
+import type { Tlv } from '../../proxy-protocol/tlv.ts'
+import type { DropReason, FlowEndReason } from '../../telemetry/flow-reasons.ts'
+import { NO_BYTES, NO_TLVS } from '../connection/connection-state.ts'
+import type { Timed } from '../connection/timer-wheel.ts'
+import type { Uses } from '../connection/uses.ts'
+
+/**
+ * One flow: what a client sends to one destination, and the answers. Made once per slot and used again.
+ *
+ * Its socket is connected to the target. Where it says so, a field is for the entrance to use, and back at its first value
+ * when the slot is used again.
+ */
+export class Flow implements Timed {
+  readonly index: number
+  generation = 0
+  /** Its socket; -1: the slot is free. */
+  fd = -1
+  /** What it was opened by; it holds a use of it to its end. */
+  entrance: DatagramEntrance | null = null
+
+  /** The entrance sets these when it opens the flow. The client's address as the target sees it. */
+  source: Endpoint | null = null
+  target: Endpoint | null = null
+  /** Who sent the first datagram. Answers go to who sent the last one. */
+  peer: Endpoint | null = null
+  /** For how long it may be silent in both directions, in milliseconds. */
+  idleMs = 0
+  /** Written in front of every datagram for the target, and for the peer: at most `HEADROOM_BYTES`. */
+  prefix = NO_BYTES
+  answerPrefix = NO_BYTES
+
+  /** For the entrance to use, as the fields of `Connection` of the same name. */
+  showsPeer = false
+  refusal = ''
+  entranceId = -1
+  sharedBy: IpAddress | null = null
+  choice = -1
+  choiceGroup = -1
+  choiceReason = 0
+  destination: Endpoint | null = null
+  tlvs: readonly Tlv[] = NO_TLVS
+  /** For the entrance to use: the header that it has read last. */
+  header = NO_BYTES
+  /** For the entrance to use: what else it has to remember. */
+  state: unknown = null
+
+  /** Set once it has begun, and when it ends. */
+  startedMs = 0
+  endedMs = 0
+  /** Payload, without what was read or written in front of it. Up to date while {@link DatagramEntrance.onEnd} runs. */
+  datagramsFromClient = 0
+  bytesFromClient = 0
+  datagramsFromBackend = 0
+  bytesFromBackend = 0
+  /** The last ICMP error that came back, as a negated errno, and how often one did; 0: none. */
+  lastError = 0
+  errors = 0
+
+  /** It is in a list of those that have something to do. */
+  isReady = false
+  deadlineMs = Number.POSITIVE_INFINITY
+  wheelSlot = -1
+  wheelNext: Timed | null = null
+  wheelPrevious: Timed | null = null
+
+  constructor(index: number) {
+    this.index = index
+  }
+}
+
+/** What an entrance says of a datagram, besides that it goes on its way. */
+export const Verdict = {
+  /** It goes on. */
+  Pass: 0,
+  /** It is dropped; {@link Datagram.dropReason} says why. */
+  Drop: 1,
+  /** There is nothing more to do: it was a question that has been answered, or only a header. */
+  Done: 2,
+  /** Only of {@link DatagramEntrance.meet}: the flow ends for {@link Datagram.endReason}, and the datagram opens another. */
+  Replace: 3,
+} as const
+export type Verdict = (typeof Verdict)[keyof typeof Verdict]
+
+/**
+ * A datagram that has come in at a port. There is one object for all of a worker: it holds until the method returns that
+ * it was given to. Its bytes are `[start, end)` of {@link bytes}.
+ */
+export type Datagram = {
+  readonly batch: DatagramBatch
+  /** Its place in the batch, for `copyPeer`, `copyPeerAddress`, `copyLocal`. */
+  readonly slot: number
+  readonly bytes: Uint8Array
+  /** Where the payload begins: {@link DatagramEntrance.identify} moves it behind a header that it has read. */
+  start: number
+  readonly end: number
+  dropReason: DropReason
+  endReason: FlowEndReason
+  /** True at first. An entrance that opens a flow by it and does not want it passed on makes it false. */
+  isPassedOn: boolean
+  /** Who sent it. A new object. */
+  peer(): Endpoint
+  /** The address and port that it was sent to. A new object. */
+  local(): Endpoint
+  /** Drops it for this reason. */
+  drop(reason: DropReason): typeof Verdict.Drop
+  /** Sends these bytes to its sender, from where it was sent to. */
+  answer(bytes: Uint8Array): typeof Verdict.Done
+}
+
+/**
+ * What a UDP port leads to: which datagrams are taken, to which flow each belongs, and where flows go. Methods never block.
+ *
+ * A reload puts another entrance behind the same port. Flows go on: their datagrams are {@link identify | identified} and
+ * {@link meet | met} by the new entrance, and they end at the one that opened them.
+ */
+export type DatagramEntrance = {
+  /** Flows that it has opened; retired when the port has another entrance, or is closed. */
+  readonly uses: Uses
+  /** Whether flows of one peer address make place for each other before those of others; else all count as one peer's. */
+  readonly groupsByPeer: boolean
+  /** How many flows one peer address may have on each worker, with {@link groupsByPeer}; 0: as many as there is room for. */
+  readonly flowsPerPeerMax: number
+  /**
+   * Called for every datagram: writes what tells its flow from others into the first 19 integers of `key`,
+   * which are 0 before, and moves {@link Datagram.start} behind a header. Allocates nothing.
+   */
+  identify(datagram: Datagram, key: Int32Array): Verdict
+  /** Called for each further datagram of an open flow, before it is passed on. Allocates nothing where nothing has changed. */
+  meet(flow: Flow, datagram: Datagram): Verdict
+  /**
+   * Called for the first datagram of a flow, which is passed on afterwards, unless {@link Datagram.isPassedOn}
+   * is false by then.
+   *
+   * @returns a connected non-blocking socket that is the engine's from then on, or -1: it is dropped, for the reason given
+   *   to {@link Datagram.drop}; then nothing of the flow may be left
+   */
+  open(flow: Flow, datagram: Datagram): number
+  /** Called when a flow of its own ends; the socket is still open. */
+  onEnd(flow: Flow, reason: FlowEndReason): void
+}
