@@ -150,5 +150,5 @@ function nameProblem(text: string): string {
   if (text === '') return 'is empty'
   if (wrong !== undefined) return `has ${quoted(wrong)}`
   if (text.length > NAME_LENGTH_MAX) return `has ${text.length} characters`
-  return /^[a-z]/.test(text) ? 'ends with "-"' : `begins with ${quoted(text[0])}, which is no letter`
+  return /^[a-z]/.test(text) ? 'ends with "-"' : `begins with ${quoted(text[0])}, which is not a letter`
 }

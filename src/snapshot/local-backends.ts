@@ -13,7 +13,7 @@ export const LINK_LOCAL: ReadonlySet<AddressClass> = new Set(['link-local'])
 
 /**
  * Why clients must not be led to this address unless the operator of the edge allows it; undefined: they may be. Nothing
- * is said of a text that is no address.
+ * is said of a text that is not an address.
  */
 export function localBackendRule(text: string, refused = LOCAL): { rule: string; remedy: string } | undefined {
   const address = parseIpAddress(text)

@@ -57,7 +57,8 @@ export type DatagramTarget = {
 export async function verifyDatagrams({ host, port, as, isClientFirst }: DatagramTarget): Promise<DatagramResult> {
   const { address, family } = await lookup(host)
   const destination = parseIpAddress(address)
-  if (destination === undefined) throw new Error(`"${host}" is a name of "${address}", which is no address to send to`)
+  if (destination === undefined)
+    throw new Error(`"${host}" is a name of "${address}", which is not an address to send to`)
   const socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6' })
   try {
     socket.connect(port, address)
@@ -143,7 +144,7 @@ function lengthProblems(bytesMax: number): string[] {
 function localEndpoint(socket: Socket): Endpoint {
   const { address: text, port } = socket.address()
   const address = parseIpAddress(text)
-  if (address === undefined) throw new Error(`This host sends from "${text}", which is no address`)
+  if (address === undefined) throw new Error(`This host sends from "${text}", which is not an address`)
   return { address: unmapAddress(address), port }
 }
 

@@ -481,7 +481,7 @@ test('what no machine can be made of is refused before anything is stored or any
   const configs = [{ type: 'ONE_TO_ONE_NAT' }]
   const at = (fields: Mapping): Mapping => ({ name: 'vm', networkInterfaces: [{ accessConfigs: configs, ...fields }] })
   const there = 'Machines are made only in us-central1-b, us-central1-a, europe-west1-b$'
-  const subnet = 'It is no address for an instance of us-central1; give one of 10\\.128\\.0\\.0/20$'
+  const subnet = 'It is not an address for an instance of us-central1; give one of 10\\.128\\.0\\.0/20$'
   for (const [path, body, says] of [
     ['zones/us-east1-b/instances', at({}), `'zone': 'us-east1-b'. Unknown zone. ${there}`],
     ['zones/us-central1/instances', at({}), `'zone': 'us-central1'. Unknown zone. ${there}`],

@@ -272,7 +272,7 @@ test('an interface with both versions has an IPv6 address of its subnet, for the
   const outside = { name: 'd', networkInterfaces: [{ ...both, ipv6Address: '2001:db8:11::3' }] }
   assert.match(
     await api.refusal('POST', `${ZONE}/instances`, outside),
-    /^400 invalid: .*'2001:db8:11::3'\. It is no address of the subnet 2001:db8:10::\/64$/,
+    /^400 invalid: .*'2001:db8:11::3'\. It is not an address of the subnet 2001:db8:10::\/64$/,
   )
   await api.change('POST', 'zones/us-west1-a/instances', { name: 'far', networkInterfaces: [both] })
   const [far] = await interfacesOf(api, 'zones/us-west1-a/instances/far')

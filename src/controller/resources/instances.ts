@@ -172,7 +172,7 @@ function requireInSubnet({ scope }: Draft['key'], field: string, networkIP: stri
   const region = regionOf(scope)
   const subnet = subnetOf(region)
   for (const address of instanceAddresses(subnet)) if (address === networkIP) return
-  throw invalidField(field, networkIP, `It is no address for an instance of ${region}; give one of ${subnet}`)
+  throw invalidField(field, networkIP, `It is not an address for an instance of ${region}; give one of ${subnet}`)
 }
 
 function subnetOf(region: string): string {

@@ -25,7 +25,7 @@ export function ipv6Fields(world: World, given: Mapping, place: NatPlace): Mappi
   }
   if (wanted !== undefined && !isIn(subnet, wanted)) {
     const range = world.ipv6Subnets[regionOf(place.key.scope)]
-    throw invalidField(`${place.path}.ipv6Address`, wanted, `It is no address of the subnet ${range}`)
+    throw invalidField(`${place.path}.ipv6Address`, wanted, `It is not an address of the subnet ${range}`)
   }
   const [stored] = place.before === undefined ? [] : ipv6AddressesOf(place.before)
   const address = wanted ?? (stored === undefined || used.has(stored) ? undefined : stored) ?? free(subnet, used)
