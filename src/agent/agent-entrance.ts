@@ -13,7 +13,7 @@ import type { EndReason } from '../telemetry/end-reasons.ts'
 import { type Counters, METRICS, type SourceRefusal } from '../telemetry/metrics.ts'
 import type { AgentEntranceOptions } from './agent-role-options.ts'
 import { isAppListening } from './app-listening.ts'
-import { decideSource } from './source-policy.ts'
+import { decideSource, type SourcePolicy } from './source-policy.ts'
 
 /** A port of an agent: trusts edges, and reads headers. */
 export class AgentEntrance implements Entrance {
@@ -32,7 +32,7 @@ export class AgentEntrance implements Entrance {
   readonly #reporter: Reporter
   readonly #counters: Counters
   readonly #headerLimits: { readonly v2LengthMax: number }
-  readonly #policy: { readonly denyPrivate: boolean; readonly keepPort: boolean }
+  readonly #policy: SourcePolicy
   readonly #openTotal: Int32Array
   readonly #allowed: CidrSet | null
 
@@ -55,7 +55,7 @@ export class AgentEntrance implements Entrance {
     this.#counters = context.counters
     this.#openTotal = context.openTotal
     this.#headerLimits = { v2LengthMax: options.headerLengthMax }
-    this.#policy = { denyPrivate: options.denyPrivateSources, keepPort: options.keepsPort }
+    this.#policy = { transport: 'stream', denyPrivate: options.denyPrivateSources, keepPort: options.keepsPort }
     this.#allowed = toCidrSet(options.allowedSubnets)
   }
 

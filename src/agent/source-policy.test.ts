@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../address/endpoint.ts'
 import type { ProxiedHeader } from '../proxy-protocol/proxy-header.ts'
-import { decideSource } from './source-policy.ts'
+import { decideSource, type SourcePolicy } from './source-policy.ts'
 
 const PEER = endpoint('35.191.0.9:40000')
-const LENIENT = { denyPrivate: false, keepPort: false }
-const STRICT = { denyPrivate: true, keepPort: true }
+const LENIENT: SourcePolicy = { transport: 'stream', denyPrivate: false, keepPort: false }
+const STRICT: SourcePolicy = { transport: 'stream', denyPrivate: true, keepPort: true }
 
 function endpoint(text: string): Endpoint {
   const parsed = parseEndpoint(text)
@@ -97,15 +97,16 @@ test('where nobody may be impersonated with the address of the peer, every port 
 })
 
 test('LOCAL, UNKNOWN and UNSPEC speak of no client', () => {
-  for (const command of ['local', 'unknown', 'unspec'] as const) {
-    const decision = decideSource({ kind: 'local', version: 2, command, bytesRead: 16 }, PEER, STRICT)
-    assert.deepEqual(decision, { kind: 'peer' })
-  }
+  assert.deepEqual(decideSource({ kind: 'local' }, PEER, STRICT), { kind: 'peer' })
 })
 
-test('UNIX sockets and datagrams are refused, each with its reason, also when they name the peer', () => {
+test('UNIX sockets, datagrams in a stream and streams in a datagram are refused, also when they name the peer', () => {
   const dgram = { ...header('35.191.0.9:1'), transport: 'dgram' } as const
   assert.deepEqual(decideSource(dgram, PEER, LENIENT), { kind: 'refused', reason: 'transport-mismatch' })
+  const ofDatagrams = { ...LENIENT, transport: 'dgram' } as const
+  assert.deepEqual(decideSource(dgram, PEER, ofDatagrams), { kind: 'client', source: dgram.source })
+  const stream = { ...dgram, transport: 'stream' } as const
+  assert.deepEqual(decideSource(stream, PEER, ofDatagrams), { kind: 'refused', reason: 'transport-mismatch' })
   const path = new Uint8Array(108)
   const unix = { ...dgram, kind: 'unix', version: 2, transport: 'stream', source: path, destination: path } as const
   assert.deepEqual(decideSource(unix, PEER, LENIENT), { kind: 'refused', reason: 'family-unsupported' })

@@ -1,7 +1,7 @@
 import { type AddressClass, classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
 import { isSameAddress, unmapAddress } from '../address/ip-address.ts'
-import type { ProxyHeader } from '../proxy-protocol/proxy-header.ts'
+import type { LocalHeader, ProxiedHeader, UnixHeader } from '../proxy-protocol/proxy-header.ts'
 import type { SourceRefusal } from '../telemetry/metrics.ts'
 
 /** Whom the app is to see, or why the header's source is refused. */
@@ -12,8 +12,16 @@ export type SourceDecision =
   | { readonly kind: 'peer' }
   | { readonly kind: 'refused'; readonly reason: SourceRefusal }
 
+/** What is looked at of a header. */
+export type SourceHeader =
+  | Pick<ProxiedHeader, 'kind' | 'transport' | 'source' | 'destination'>
+  | Pick<UnixHeader, 'kind'>
+  | Pick<LocalHeader, 'kind'>
+
 /** What the operator chose. */
 export type SourcePolicy = {
+  /** How the header has come: one that speaks of the other is refused. */
+  readonly transport: 'stream' | 'dgram'
   /** Private addresses (RFC 1918, RFC 4193, RFC 6598) are refused too. */
   readonly denyPrivate: boolean
   /** A client whose port is 0 or taken is refused instead of being given another port. */
@@ -36,14 +44,10 @@ const REFUSED_CLASSES: ReadonlyMap<AddressClass, SourceRefusal> = new Map([
  * address and port (HAProxy's health check in version 1), means what LOCAL means. One with another port of the peer's
  * address is that of a client on the peer's host; where nobody may be impersonated with such an address, it is the peer's.
  */
-export function decideSource(
-  header: Extract<ProxyHeader, { kind: 'proxied' | 'unix' | 'local' }>,
-  peer: Endpoint,
-  policy: SourcePolicy,
-): SourceDecision {
+export function decideSource(header: SourceHeader, peer: Endpoint, policy: SourcePolicy): SourceDecision {
   if (header.kind === 'local') return { kind: 'peer' }
   if (header.kind === 'unix') return refused('family-unsupported')
-  if (header.transport !== 'stream') return refused('transport-mismatch')
+  if (header.transport !== policy.transport) return refused('transport-mismatch')
   const source = unmapEndpoint(header.source)
   const isPeersAddress = isSameAddress(source.address, peer.address)
   if (isPeersAddress && source.port === peer.port) return { kind: 'peer' }

@@ -4,9 +4,10 @@ import { type TestContext, test } from 'node:test'
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../address/endpoint.ts'
 import { type IpAddress, parseIpAddress } from '../address/ip-address.ts'
 import { type ConnectSpec, connectFailure, connectSpec, openConnected } from './connect.ts'
+import { openDatagrams, openPort } from './datagram.ts'
 import { hasDatagramSocket } from './datagram-sockets.ts'
 import { errnoName } from './errno.ts'
-import { bindTo, close, localEndpoint, openDatagram, openListener, setReuseAddress } from './socket.ts'
+import { bindTo, close, localEndpoint, openListener, setReuseAddress } from './socket.ts'
 
 const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }
 /** In no network of the host: only a transparent socket can have it. */
@@ -131,13 +132,31 @@ test('a UDP port is shared with a socket on all addresses only where that lets o
     [5_201, false],
     [5_202, true],
   ] as const) {
-    const wildcard = openDatagram(4)
+    const wildcard = openDatagrams(4)
     t.after(() => close(wildcard))
     if (reuses) setReuseAddress(wildcard)
     assert.equal(bindTo(wildcard, addressOf('0.0.0.0'), port), 0)
     const spec = { transport: 'dgram', source: FOREIGN, sourcePort: port, sourceKind: 'foreign' } as const
     const expected = reuses ? `198.51.100.7:${port}` : 'bind: EADDRINUSE'
     assert.equal(attempt(t, { ...spec, destination: endpointOf('127.0.0.1:9001') }), expected)
+  }
+})
+
+test('a UDP port of ours on all addresses and sockets that leave from its port do not get in the way of each other', (t) => {
+  const spec = { transport: 'dgram', source: FOREIGN, sourceKind: 'foreign' } as const
+  for (const [port, opensFirst] of [
+    [5_401, true],
+    [5_402, false],
+  ] as const) {
+    const open = (): void => {
+      const fd = openPort(endpointOf(`0.0.0.0:${port}`))
+      t.after(() => close(fd))
+    }
+    if (opensFirst) open()
+    const destination = endpointOf('127.0.0.1:9001')
+    assert.equal(attempt(t, { ...spec, sourcePort: port, destination }), `198.51.100.7:${port}`)
+    assert.equal(attempt(t, { ...spec, sourcePort: port, destination }), 'connect: EADDRNOTAVAIL')
+    if (!opensFirst) open()
   }
 })
 

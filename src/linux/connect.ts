@@ -4,6 +4,7 @@
 import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
 import { type IpAddress, ipv4Address, isSameAddress } from '../address/ip-address.ts'
+import { openDatagrams, setCountsDropped } from './datagram.ts'
 import { hasDatagramSocket } from './datagram-sockets.ts'
 import { EADDRINUSE, EADDRNOTAVAIL, EINPROGRESS } from './errno.ts'
 import type { Liveness } from './liveness.ts'
@@ -13,13 +14,13 @@ import {
   close,
   connectTo,
   localEndpoint,
-  openDatagram,
   openStream,
   setBindWithoutPort,
   setLiveness,
   setMark,
   setNoDelay,
   setReuseAddress,
+  setReusePort,
   setTransparent,
   setUrgentInline,
 } from './socket.ts'
@@ -93,7 +94,7 @@ export function connectSpec(): ConnectSpec {
  */
 export function openConnected(spec: ConnectSpec): number {
   const { family } = spec.destination.address
-  const fd = spec.transport === 'stream' ? openStream(family) : openDatagram(family)
+  const fd = spec.transport === 'stream' ? openStream(family) : openDatagrams(family)
   if (fd < 0) return failAt('socket', fd)
   if (bindSource(fd, spec) === 0 && connectAs(fd, spec) === 0) return fd
   close(fd)
@@ -111,7 +112,7 @@ function bindSource(fd: number, spec: ConnectSpec): number {
   }
   const isTransparent = source !== null && sourceKind !== 'own'
   let result = isTransparent ? setTransparent(fd, source.family) : 0
-  if (transport === 'stream') result ||= setStreamOptions(fd, spec)
+  result ||= transport === 'stream' ? setStreamOptions(fd, spec) : setCountsDropped(fd)
   if (mark !== 0) result ||= setMark(fd, mark)
   if (result < 0) return failAt('options', result)
   if (source === null) return 0
@@ -136,21 +137,23 @@ function setStreamOptions(fd: number, { source, sourcePort, sourceKind, liveness
 }
 
 /**
- * As TCP: a port is used towards several destinations at once, and towards one of them only once. With SO_REUSEADDR, UDP
- * lets several sockets have the same two ends, and only the newest hears anything; so the port is first asked for without.
+ * As TCP: a port is used towards several destinations at once, and towards one of them only once. Where ports are shared,
+ * UDP lets several sockets have the same two ends, and only the newest hears anything; so it is first asked for alone.
  */
 function bindDatagram(fd: number, spec: ConnectSpec, source: IpAddress, port: number, scope: number): number {
-  let result = bindTo(fd, source, port, scope)
-  if (result === EADDRINUSE) {
-    if (hasDatagramSocket({ address: source, port }, spec.destination)) return failAt('connect', EADDRNOTAVAIL)
-    result = setReuseAddress(fd)
-    if (result < 0) return failAt('options', result)
-    result = bindTo(fd, source, port, scope)
-  } else if (result === 0) {
-    // Others may share the port from now on, towards other destinations.
-    result = setReuseAddress(fd)
+  const alone = bindTo(fd, source, port, scope)
+  if (alone < 0 && alone !== EADDRINUSE) return failAt('bind', alone)
+  if (alone === EADDRINUSE && hasDatagramSocket({ address: source, port }, spec.destination)) {
+    return failAt('connect', EADDRNOTAVAIL)
   }
-  return result < 0 ? failAt('bind', result) : 0
+  // Others may share it from now on, towards other destinations. So may ports of our own on all addresses, which are
+  // opened while flows are there, by the process that takes over, too.
+  let result = setReuseAddress(fd)
+  result ||= setReusePort(fd)
+  if (result < 0) return failAt('options', result)
+  if (alone === 0) return 0
+  const shared = bindTo(fd, source, port, scope)
+  return shared < 0 ? failAt('bind', shared) : 0
 }
 
 /** Connects, and looks at what has become of the source; returns 0 or -1. */

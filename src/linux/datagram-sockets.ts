@@ -2,8 +2,9 @@ import { endianness } from 'node:os'
 import type { Endpoint } from '../address/endpoint.ts'
 import { type IpAddress, ipv4Address, wordAt } from '../address/ip-address.ts'
 import { AF_INET, AF_INET6, AF_NETLINK, IPPROTO_UDP, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from './constants.ts'
+import { openDatagrams } from './datagram.ts'
 import { native } from './native.ts'
-import { bindTo, close, connectTo, localEndpoint, openDatagram } from './socket.ts'
+import { bindTo, close, connectTo, localEndpoint } from './socket.ts'
 
 // sock_diag(7), linux/sock_diag.h, linux/inet_diag.h
 const NETLINK_SOCK_DIAG = 4
@@ -53,7 +54,7 @@ export function hasDatagramSocket(local: Endpoint, remote: Endpoint): boolean {
 /** A socket of ours that is there for certain: who does not find it finds none. */
 function knowsItsOwn(): boolean {
   const loopback = ipv4Address(0x7f00_0001)
-  const known = openDatagram(4)
+  const known = openDatagrams(4)
   if (known < 0) return false
   try {
     const remote = { address: loopback, port: 9 }

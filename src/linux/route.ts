@@ -1,7 +1,6 @@
 import type { Endpoint } from '../address/endpoint.ts'
 import type { IpAddress } from '../address/ip-address.ts'
-import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_DGRAM } from './constants.ts'
-import { native } from './native.ts'
+import { openDatagrams } from './datagram.ts'
 import { bindTo, close, connectTo, localEndpoint } from './socket.ts'
 
 /** Any port will do: nothing is sent. */
@@ -13,7 +12,7 @@ const DISCARD_PORT = 9
  * A datagram socket is connected, which sends nothing, and asked for its name (ip(7)).
  */
 export function sourceTowards(target: Endpoint): IpAddress | undefined {
-  const fd = openDatagram(target.address.family)
+  const fd = openDatagrams(target.address.family)
   if (fd < 0) return undefined
   const connected = connectTo(fd, target)
   const local = connected < 0 ? undefined : localEndpoint(fd)
@@ -28,13 +27,9 @@ export function sourceTowards(target: Endpoint): IpAddress | undefined {
  * of a network, too.
  */
 export function isOwnAddress(address: IpAddress): boolean {
-  const fd = openDatagram(address.family)
+  const fd = openDatagrams(address.family)
   if (fd < 0) return false
   const result = bindTo(fd, address, 0) || connectTo(fd, { address, port: DISCARD_PORT })
   close(fd)
   return result === 0
-}
-
-function openDatagram(family: 4 | 6): number {
-  return native.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)
 }

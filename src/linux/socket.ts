@@ -26,7 +26,6 @@ import {
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOCK_CLOEXEC,
-  SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
@@ -64,11 +63,6 @@ const drained = new Uint8Array(8)
 /** Opens a non-blocking TCP socket; returns the descriptor or a negated errno. */
 export function openStream(family: 4 | 6): number {
   return native.socket(family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-}
-
-/** Opens a non-blocking UDP socket; returns the descriptor or a negated errno. */
-export function openDatagram(family: 4 | 6): number {
-  return native.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
 }
 
 /** bind(2), to a link-local IPv6 address of the interface `scope`; returns 0 or a negated errno. */
@@ -109,6 +103,11 @@ export function setTransparent(fd: number, family: 4 | 6): number {
 /** Lets bind(2) share a port with other sockets as long as whole connections differ (socket(7) SO_REUSEADDR). */
 export function setReuseAddress(fd: number): number {
   return native.setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+}
+
+/** Lets bind(2) share an address and a port with other sockets of the same user that let it, too (socket(7) SO_REUSEPORT). */
+export function setReusePort(fd: number): number {
+  return native.setsockoptInt(fd, SOL_SOCKET, SO_REUSEPORT, 1)
 }
 
 /** Lets bind(2) take an address that this host does not have yet (ip(7) IP_FREEBIND). */
@@ -265,7 +264,7 @@ export function openListener(endpoint: Endpoint, liveness: Liveness, options: Li
   }
   if (fd < 0) return fail(fd)
   let result = setReuseAddress(fd)
-  result ||= native.setsockoptInt(fd, SOL_SOCKET, SO_REUSEPORT, 1)
+  result ||= setReusePort(fd)
   if (address.family === 6) result ||= native.setsockoptInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)
   if (options.isFreebind === true) result ||= setFreebind(fd, address.family)
   result ||= setNoDelay(fd)

@@ -2,19 +2,12 @@ import { formatEndpoint } from '../../address/endpoint.ts'
 import { formatIpAddress } from '../../address/ip-address.ts'
 import { END_REASONS, type EndReason, type EndRecord } from '../../telemetry/end-reasons.ts'
 import type { Log, LogFields } from '../../telemetry/log.ts'
+import { Samples } from '../../telemetry/samples.ts'
 import { escapeNonAscii } from '../../text/plain-text.ts'
 import { type Connection, phaseName } from './connection-state.ts'
 
 /** Which connections get a record: a sample of those that failed, all of these, or all connections. */
 export type Verbosity = 0 | 1 | 2
-
-/** One record per peer and reason in this time. */
-const SAMPLE_MS = 60_000
-/** Peers remembered at once; with more of them, records come out more often than the sample says, one a second at most. */
-const PEERS_MAX = 1_024
-const OVERFLOW_MS = 1_000
-
-type Sample = { untilMs: number; suppressed: number }
 
 /** Makes the record of a connection that ends. */
 type Describe = (connection: Connection, reason: EndReason) => LogFields
@@ -24,8 +17,7 @@ export class Reporter {
   readonly #log: Log
   readonly #verbosity: Verbosity
   readonly #describe: Describe
-  readonly #samples = new Map<string, Sample>()
-  #overflowUntilMs = 0
+  readonly #samples = new Samples()
 
   constructor(log: Log, verbosity: Verbosity, describe: Describe = connectionRecord) {
     this.#log = log
@@ -50,33 +42,12 @@ export class Reporter {
   }
 
   #reportSample(connection: Connection, reason: EndReason, key = sampleKey(connection, reason)): void {
-    const { endedMs: nowMs } = connection
-    const sample = this.#samples.get(key)
-    if (sample !== undefined && nowMs < sample.untilMs) {
-      sample.suppressed += 1
-      return
-    }
-    if (sample === undefined && this.#samples.size >= PEERS_MAX) {
-      this.#forget(nowMs)
-      if (this.#samples.size >= PEERS_MAX) {
-        if (nowMs < this.#overflowUntilMs) return
-        this.#overflowUntilMs = nowMs + OVERFLOW_MS
-      }
-    }
-    if (this.#samples.size < PEERS_MAX || sample !== undefined) {
-      this.#samples.set(key, { untilMs: nowMs + SAMPLE_MS, suppressed: 0 })
-    }
-    const suppressed = sample?.suppressed ?? 0
+    const suppressed = this.#samples.take(key, connection.endedMs)
+    if (suppressed === undefined) return
     this.#log('warn', 'connection', {
       ...this.#describe(connection, reason),
       suppressedBefore: suppressed === 0 ? undefined : suppressed,
     })
-  }
-
-  #forget(nowMs: number): void {
-    for (const [key, sample] of this.#samples) {
-      if (nowMs >= sample.untilMs) this.#samples.delete(key)
-    }
   }
 }
 
