@@ -191,7 +191,7 @@ async function runAgent(argv: readonly string[]): Promise<void> {
 /** What is wrong with this host; loaded once the agent serves. */
 async function examineHost(listeners: readonly AgentListener[]): Promise<readonly string[]> {
   const { agentProblems } = await import('../host/agent-problems.ts')
-  return agentProblems(listeners)
+  return agentProblems(listeners.map((listener) => ({ ...listener, protocols: ['tcp'] as const })))
 }
 
 function agentController(settings: FollowerSettings, log: Log): AgentController {

@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, join } from 'node:path'
-import type { Endpoint } from '../address/endpoint.ts'
+import type { Endpoint, Protocol } from '../address/endpoint.ts'
 import {
   type AgentCommand,
   type AgentListenerCommand,
@@ -68,7 +68,7 @@ export type AgentInstallCommand = {
   readonly agent:
     | {
         readonly argv: readonly string[]
-        readonly listens: readonly Endpoint[]
+        readonly ports: readonly { readonly listen: Endpoint; readonly protocols: readonly Protocol[] }[]
         readonly workers: number
         readonly drainTimeoutMs: number
         readonly readFiles: readonly string[]
@@ -121,7 +121,7 @@ function installedAgent(argv: readonly string[], readConfig: ReadAgentConfig) {
   const configFile = agentConfigFile(argv)
   if (configFile !== undefined) refuseRelative(configFile, '--config')
   const { admin, drainTimeoutMs, workers, listeners, controller } = readAgent(argv, readConfig)
-  const listens = listeners.map(({ listen }) => listen)
+  const ports = listeners.map(({ listen }) => ({ listen, protocols: ['tcp'] as const }))
   const readFiles = [
     ...(configFile === undefined ? [] : [configFile]),
     ...subnetFiles(listeners, configFile),
@@ -129,7 +129,7 @@ function installedAgent(argv: readonly string[], readConfig: ReadAgentConfig) {
   ]
   const adminPath = admin?.kind === 'unix' ? admin.path : undefined
   const followed = controller && installedController(controller, configFile)
-  return { argv, listeners, listens, workers, drainTimeoutMs, readFiles, adminPath, controller: followed }
+  return { argv, listeners, ports, workers, drainTimeoutMs, readFiles, adminPath, controller: followed }
 }
 
 function installedController({ address, tokenFile, caFile, file }: FollowerSettings, configFile: string | undefined) {

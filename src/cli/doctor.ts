@@ -1,3 +1,4 @@
+import type { Protocol } from '../address/endpoint.ts'
 import {
   type AgentListenerCommand,
   agentConfigFile,
@@ -26,7 +27,8 @@ export const doctorFlags = { ...ownFlags, ...agentStartFlags } as const
 
 /** What the command line of `truepeer doctor agent` says. */
 export type DoctorCommand = {
-  readonly listeners: readonly AgentListenerCommand[]
+  readonly listeners: readonly (AgentListenerCommand & { readonly protocols: readonly Protocol[] })[]
+  readonly flows: { readonly max: number }
   readonly controller: FollowerSettings | undefined
   /** The agent is started with `--config`. */
   readonly hasConfigFile: boolean
@@ -44,7 +46,8 @@ export function parseDoctor(argv: readonly string[], readConfig: ReadAgentConfig
   const { agentArgv, own } = splitAgentArgv(rest, ownFlags)
   const { listeners, controller, maxConnections } = readAgent(agentArgv, readConfig)
   return {
-    listeners,
+    listeners: listeners.map((listener) => ({ ...listener, protocols: ['tcp'] as const })),
+    flows: { max: 0 },
     controller,
     hasConfigFile: agentConfigFile(agentArgv) !== undefined,
     maxConnections,

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
-import type { Endpoint } from '../address/endpoint.ts'
-import { type AgentUnitsOptions, agentUnitFileNames, agentUnits } from './agent-units.ts'
+import { type AgentUnitsOptions, agentUnitFileNames, agentUnits, socketUnits, type UnitPort } from './agent-units.ts'
 import { HostError } from './tools.ts'
 import { markedText, removeUnits, type UnitChange, writeUnits } from './unit-files.ts'
 
@@ -27,7 +26,7 @@ export type AgentInstallOptions = {
 /** The agent that the units start. */
 export type InstalledAgent = {
   readonly argv: readonly string[]
-  readonly listens: readonly Endpoint[]
+  readonly ports: readonly UnitPort[]
   readonly workers: number
   readonly drainTimeoutMs: number
   /** Files that it reads. */
@@ -98,7 +97,7 @@ function unitsOptions(
     ...{ name, program, nodeDirectory, user, hasSocketUnit },
     agentArgv: agent.argv,
     hostSetupArgv: hostSetupArgv(options),
-    listens: agent.listens,
+    ports: agent.ports,
     workers: agent.workers,
     drainTimeoutMs: agent.drainTimeoutMs,
     controller: agent.controller,
@@ -164,10 +163,11 @@ function hasUser(path: string, user: string): boolean {
   })
 }
 
-function stepsAfterInstallation({ name, root, hasSocketUnit }: AgentInstallOptions): string {
-  const socket = hasSocketUnit ? ` ${name}.socket` : ''
+function stepsAfterInstallation({ name, root, hasSocketUnit, agent }: AgentInstallOptions): string {
+  const units = socketUnits({ name, hasSocketUnit, ports: agent?.ports ?? [] })
+  const sockets = units.map(({ fileName }) => ` ${fileName}`).join('')
   if (root !== '/') return ''
-  return `\nNext:\n  systemctl daemon-reload && systemctl enable --now ${name}-setup.service${socket} ${name}.service\n`
+  return `\nNext:\n  systemctl daemon-reload && systemctl enable --now ${name}-setup.service${sockets} ${name}.service\n`
 }
 
 function stepsAfterRemoval({ name, root, table }: AgentInstallOptions): string {
@@ -175,7 +175,7 @@ function stepsAfterRemoval({ name, root, table }: AgentInstallOptions): string {
   return [
     '',
     'Next:',
-    `  systemctl stop ${name}.socket ${name}.service; systemctl daemon-reload`,
+    `  systemctl stop ${name}.socket ${name}-udp.socket ${name}.service; systemctl daemon-reload`,
     '  # if no other agent on this host needs the routing:',
     `  systemctl stop ${name}-setup.service; truepeer host-setup remove --table ${table}`,
     '  # what an agent with a controller has saved of its edges:',

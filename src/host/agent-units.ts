@@ -1,5 +1,4 @@
-import type { Endpoint } from '../address/endpoint.ts'
-import { formatEndpoint } from '../address/endpoint.ts'
+import { type Endpoint, formatEndpoint, type Protocol } from '../address/endpoint.ts'
 import { TOKEN_CREDENTIAL } from './service-manager.ts'
 import { credentialSetting, quoteAssignment, quoteCommandLine } from './systemd-words.ts'
 
@@ -17,7 +16,7 @@ export type AgentUnitsOptions = {
   readonly hostSetupArgv: readonly string[]
   /** undefined: a user that exists only while the service runs. */
   readonly user: string | undefined
-  readonly listens: readonly Endpoint[]
+  readonly ports: readonly UnitPort[]
   /** How many listening sockets the agent takes. */
   readonly workers: number
   /** 0: for ever. */
@@ -28,9 +27,14 @@ export type AgentUnitsOptions = {
   readonly controller: { readonly tokenFile: string | undefined } | undefined
 }
 
+/** A listening port. */
+export type UnitPort = { readonly listen: Endpoint; readonly protocols: readonly Protocol[] }
+
 /** A unit file: its name and its text. */
 export type Unit = { readonly fileName: string; readonly text: string }
 
+const PROTOCOLS = ['tcp', 'udp'] as const
+const SOCKET_TEXTS = { tcp: streamSocketText, udp: datagramSocketText } as const
 /** How long systemd waits beyond the agent's own limit before it kills. */
 const STOP_GRACE_SEC = 15
 const WATCHDOG_SEC = 30
@@ -42,13 +46,32 @@ export function agentUnits(options: AgentUnitsOptions): Unit[] {
   return [
     { fileName: setupUnit(options.name), text: setupText(options) },
     { fileName: `${options.name}.service`, text: serviceText(options) },
-    ...(options.hasSocketUnit ? [{ fileName: `${options.name}.socket`, text: socketText(options) }] : []),
+    ...socketUnits(options).map(({ fileName, protocol }) => ({ fileName, text: SOCKET_TEXTS[protocol](options) })),
   ]
 }
 
 /** Names of all the files that {@link agentUnits} may give for a name. */
 export function agentUnitFileNames(name: string): string[] {
-  return [setupUnit(name), `${name}.service`, `${name}.socket`]
+  return [setupUnit(name), `${name}.service`, ...PROTOCOLS.map((protocol) => socketUnit(name, protocol))]
+}
+
+/** The socket units among them: one for each protocol, since what suits the sockets of one harms the other's. */
+export function socketUnits({
+  name,
+  hasSocketUnit,
+  ports,
+}: Pick<AgentUnitsOptions, 'name' | 'hasSocketUnit' | 'ports'>): readonly {
+  readonly fileName: string
+  readonly protocol: Protocol
+}[] {
+  const used = PROTOCOLS.filter(
+    (protocol) => hasSocketUnit && ports.some(({ protocols }) => protocols.includes(protocol)),
+  )
+  return used.map((protocol) => ({ fileName: socketUnit(name, protocol), protocol }))
+}
+
+function socketUnit(name: string, protocol: Protocol): string {
+  return protocol === 'tcp' ? `${name}.socket` : `${name}-udp.socket`
 }
 
 function setupUnit(name: string): string {
@@ -99,9 +122,10 @@ function setupText({ name, program, nodeDirectory, hostSetupArgv }: AgentUnitsOp
 }
 
 function serviceText(options: AgentUnitsOptions): string {
-  const { name, program, nodeDirectory, agentArgv, user, hasSocketUnit, drainTimeoutMs, listens } = options
+  const { name, program, nodeDirectory, agentArgv, user, hasSocketUnit, drainTimeoutMs, ports } = options
+  const sockets = socketUnits(options).map(({ fileName }) => fileName)
   // With sockets from systemd, the ports are open already.
-  const bindsPrivileged = !hasSocketUnit && listens.some(({ port }) => port < UNPRIVILEGED_PORT_START)
+  const bindsPrivileged = !hasSocketUnit && ports.some(({ listen }) => listen.port < UNPRIVILEGED_PORT_START)
   const capabilities = bindsPrivileged ? 'CAP_NET_RAW CAP_NET_BIND_SERVICE' : 'CAP_NET_RAW'
   const stopSec = drainTimeoutMs === 0 ? 'infinity' : `${Math.ceil(drainTimeoutMs / 1_000) + STOP_GRACE_SEC}s`
   return lines([
@@ -110,7 +134,7 @@ function serviceText(options: AgentUnitsOptions): string {
     // Not Requires: running the set-up again would stop the agent, and with it the connections of clients.
     `Wants=${setupUnit(name)} network-online.target`,
     `After=${setupUnit(name)} network-online.target`,
-    ...(hasSocketUnit ? [`Requires=${name}.socket`, `After=${name}.socket`] : []),
+    ...sockets.flatMap((unit) => [`Requires=${unit}`, `After=${unit}`]),
     'StartLimitIntervalSec=0',
     '',
     '[Service]',
@@ -179,18 +203,36 @@ function controllerSettings({ name, controller }: AgentUnitsOptions): string[] {
   ]
 }
 
-function socketText({ name, listens, workers }: AgentUnitsOptions): string {
+function streamSocketText(options: AgentUnitsOptions): string {
+  return socketText(options, 'tcp', 'ListenStream', ['NoDelay=yes', 'Backlog=65535'])
+}
+
+function datagramSocketText(options: AgentUnitsOptions): string {
+  return socketText(options, 'udp', 'ListenDatagram', [
+    '# What comes while the agent is busy, or replaced, waits here; without the privilege of systemd it would be less.',
+    'ReceiveBuffer=8M',
+  ])
+}
+
+function socketText(
+  { name, ports, workers }: AgentUnitsOptions,
+  protocol: Protocol,
+  setting: 'ListenStream' | 'ListenDatagram',
+  settings: readonly string[],
+): string {
+  const listens = ports
+    .filter(({ protocols }) => protocols.includes(protocol))
+    .map(({ listen }) => formatEndpoint(listen))
   return lines([
     '[Unit]',
-    `Description=${listens.length === 1 ? 'Port' : 'Ports'} of the truepeer agent (${name})`,
+    `Description=${listens.length === 1 ? 'Port' : 'Ports'}${protocol === 'tcp' ? '' : ' for UDP'} of the truepeer agent (${name})`,
     '',
     '[Socket]',
     // One for each worker, as the agent itself would open them.
-    ...listens.flatMap((listen) => Array.from({ length: workers }, () => `ListenStream=${formatEndpoint(listen)}`)),
+    ...listens.flatMap((listen) => Array.from({ length: workers }, () => `${setting}=${listen}`)),
     'ReusePort=yes',
     'BindIPv6Only=both',
-    'NoDelay=yes',
-    'Backlog=65535',
+    ...settings,
     `Service=${name}.service`,
     '',
     '[Install]',

@@ -1,15 +1,15 @@
 import { networkInterfaces } from 'node:os'
 import { classifyAddress } from '../address/address-class.ts'
-import { type Endpoint, formatEndpoint, isSameEndpoint } from '../address/endpoint.ts'
-import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { type Endpoint, formatEndpoint, isSameEndpoint, type Protocol } from '../address/endpoint.ts'
+import { formatIpAddress, type IpAddress, isSameAddress, parseIpAddress } from '../address/ip-address.ts'
 import { isOwnAddress } from '../linux/route.ts'
-import { isListening } from '../linux/socket-table.ts'
-import { type Finding, fail, ok, warn } from './finding.ts'
+import { findListener, isListening } from '../linux/socket-table.ts'
+import { type Finding, fail, nameFor, ok, warn } from './finding.ts'
 import { listenersOn } from './listener-programs.ts'
 import { listenerElsewhere } from './other-namespaces.ts'
 import type { Family } from './policy-rules.ts'
 import { IN_CONTAINER, isForwarder, isTranslated } from './published-ports.ts'
-import { familyName } from './routing.ts'
+import { familyName, sourceOfAnswers } from './routing.ts'
 import type { SettingNames } from './setting-names.ts'
 
 /** Addresses that no host has (RFC 5737, RFC 3849): only a wildcard listener would be found there. */
@@ -23,16 +23,17 @@ export type AppCheck = 'none' | 'close-port' | 'on-demand'
 
 /** What the check of an app has to know beside its address. */
 export type AppSurroundings = {
-  /** Where the agent listens, which may be the same port on another address. */
+  /** Where the agent listens with this protocol, which may be the same port on another address. */
   readonly listens: readonly Endpoint[]
+  readonly protocol: Protocol
   /** Ports that the firewall of host-setup closes. */
   readonly closedPorts: readonly number[]
   readonly names: SettingNames
 }
 
 /** The name of its findings. */
-export function appCheckName(family: Family): string {
-  return `app-${familyName(family).toLowerCase()}`
+export function appCheckName(family: Family, protocol: Protocol): string {
+  return nameFor(protocol, `app-${familyName(family).toLowerCase()}`)
 }
 
 /** Checks that the app listens on this host, and that nobody outside can go round the agent to it. */
@@ -40,9 +41,9 @@ export async function checkApp(
   family: Family,
   target: Endpoint,
   appCheck: AppCheck,
-  { listens, closedPorts, names }: AppSurroundings,
+  { listens, protocol, closedPorts, names }: AppSurroundings,
 ): Promise<Finding> {
-  const name = appCheckName(family)
+  const name = appCheckName(family, protocol)
   const text = formatEndpoint(target)
   const { port } = target
   const loopback = family === 4 ? '127.0.0.1' : '::1'
@@ -54,23 +55,28 @@ export async function checkApp(
     const detail = `${formatIpAddress(target.address)} is not an address of this host, and an agent serves only apps on its own host`
     return fail(name, detail, `run an agent on the host of the app, or name an address of this host ${nameTarget}`)
   }
-  if (!isListening(target)) return await checkAbsentApp(name, target, appCheck, nameTarget)
-  const forwarder = (await listenersOn(port)).find(
+  const socket = findListener(target, protocol)
+  if (socket === undefined) return await checkAbsentApp(name, target, protocol, appCheck, nameTarget)
+  const forwarder = (await listenersOn(port, protocol)).find(
     ({ name: program, at }) => isForwarder(program) && (at === text || WILDCARD.test(at)),
   )
   if (forwarder !== undefined) {
     const detail = `"${forwarder.name}" listens on ${text} and connects to the app by itself: the app sees its address`
     return fail(name, detail, IN_CONTAINER)
   }
+  if (protocol === 'udp' && !isSameAddress(socket.address, target.address)) {
+    const problem = await checkAnswers(name, family, target)
+    if (problem !== undefined) return problem
+  }
   if (closedPorts.includes(port)) return ok(name, `listens on ${text}; port ${port} is closed to the network`)
   const remedy = `bind the app to ${loopback}, or close the port with "truepeer host-setup apply --app-port ${port}"`
   const nowhere = parseIpAddress(NOWHERE[family])
-  if (nowhere !== undefined && isListening({ address: nowhere, port })) {
+  if (nowhere !== undefined && isListening({ address: nowhere, port }, protocol)) {
     return warn(name, `listens on every address, so that port ${port} can be reached without the agent`, remedy)
   }
   const open = ownAddresses(family).filter((address) => {
     const isAgents = listens.some((agent) => isSameEndpoint(agent, { address, port }))
-    return !isAgents && isListening({ address, port })
+    return !isAgents && isListening({ address, port }, protocol)
   })
   if (open.length > 0) {
     const addresses = open.map((address) => formatEndpoint({ address, port })).join(', ')
@@ -79,27 +85,42 @@ export async function checkApp(
   return ok(name, `listens on ${text}, on loopback only`)
 }
 
+/**
+ * An app that receives datagrams on every address, and does not say from which its answers are to leave (ip(7)
+ * IP_PKTINFO), leaves that to the kernel, which chooses as for a client on the internet. The agent hears only what comes
+ * from the address that it has sent to.
+ */
+async function checkAnswers(name: string, family: Family, { address, port }: Endpoint): Promise<Finding | undefined> {
+  const source = await sourceOfAnswers(family, port)
+  if (source !== undefined && isSameAddress(source, address)) return undefined
+  const text = formatIpAddress(address)
+  const where = source === undefined ? 'nowhere' : `from ${formatIpAddress(source)}`
+  const detail = `receives on every address: unless the app says where its answers are to leave from, they leave ${where} instead of from ${text}, and are lost`
+  return warn(name, detail, `bind the app to ${text}`)
+}
+
 /** Nothing listens on the target: why, and whether that is as it should be. */
 async function checkAbsentApp(
   name: string,
   target: Endpoint,
+  protocol: Protocol,
   appCheck: AppCheck,
   nameTarget: string,
 ): Promise<Finding> {
   const { port } = target
   const text = formatEndpoint(target)
-  if (await isTranslated(port)) {
+  if (await isTranslated(port, protocol)) {
     const detail = `nothing listens on ${text}: the firewall translates port ${port} to another address, and answers get lost`
     return fail(name, detail, IN_CONTAINER)
   }
-  const elsewhere = listenerElsewhere(port)
+  const elsewhere = listenerElsewhere(port, protocol)
   if (elsewhere !== undefined) {
     const { program, pid } = elsewhere
     const detail = `nothing listens on ${text}, but "${program}" (pid ${pid}) does in another network namespace, as in a container`
     return fail(name, detail, IN_CONTAINER)
   }
   const other = parseIpAddress(target.address.family === 4 ? '::1' : '127.0.0.1')
-  if (other !== undefined && isListening({ address: other, port })) {
+  if (other !== undefined && isListening({ address: other, port }, protocol)) {
     const [here, there] = target.address.family === 4 ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6']
     const detail = `nothing listens on ${text}, but on ${formatEndpoint({ address: other, port })}: the app serves ${here} only, and clients with ${there} are refused`
     return fail(name, detail, `let the app listen on both, or name its address, or none, ${nameTarget}`)

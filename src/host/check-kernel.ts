@@ -57,18 +57,25 @@ export function checkNonlocalBind(read: ReadSetting): Finding {
   return fail(name, detail, bad.map((setting) => `sysctl -w ${setting}=0`).join('; '))
 }
 
-/** A full table of connections drops new ones without a word. */
-export function checkConntrack(read: ReadSetting): Finding {
+/** A full table of connections drops new ones without a word. @param maxFlows of UDP, each of which takes an entry */
+export function checkConntrack(read: ReadSetting, maxFlows = 0): Finding {
   const name = 'conntrack'
   const count = Number(read('net.netfilter.nf_conntrack_count') ?? Number.NaN)
   const max = Number(read('net.netfilter.nf_conntrack_max') ?? Number.NaN)
   if (Number.isNaN(count) || Number.isNaN(max) || max === 0) return ok(name, 'not in use')
   const detail = `${count} of ${max} entries`
-  if (count <= CONNTRACK_SHARE_MAX * max) return ok(name, detail)
+  if (count > CONNTRACK_SHARE_MAX * max) {
+    return warn(
+      name,
+      `${detail}: what is new is dropped when it is full`,
+      `sysctl -w net.netfilter.nf_conntrack_max=${max * 4}`,
+    )
+  }
+  if (maxFlows <= CONNTRACK_SHARE_MAX * max) return ok(name, detail)
   return warn(
     name,
-    `${detail}: new connections are dropped when it is full`,
-    `sysctl -w net.netfilter.nf_conntrack_max=${max * 4}`,
+    `${detail}, and there may be ${maxFlows} clients of UDP, with an entry each: what is new is dropped when it is full`,
+    `sysctl -w net.netfilter.nf_conntrack_max=${maxFlows * 2}`,
   )
 }
 
@@ -96,15 +103,19 @@ export function checkMigrateRequests(read: ReadSetting): Finding {
   )
 }
 
-/** A connection takes two descriptors, and more while it is spliced. `limits` is the text of /proc/PID/limits. */
-export function checkOpenFiles(limits: string, maxConnections: number): Finding {
+/**
+ * A connection takes two descriptors, and more while it is spliced; a flow of UDP takes one.
+ *
+ * @param limits the text of /proc/PID/limits
+ */
+export function checkOpenFiles(limits: string, maxConnections: number, maxFlows = 0): Finding {
   const name = 'open-files'
   // node raises its own soft limit to the hard one.
   const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1] ?? '0'
   const limit = hard === 'unlimited' ? Number.POSITIVE_INFINITY : Number(hard)
-  const needed = maxConnections === 0 ? OPEN_FILES_USUAL : maxConnections * 2 + OPEN_FILES_OWN
+  const needed = (maxConnections === 0 ? OPEN_FILES_USUAL : maxConnections * 2 + OPEN_FILES_OWN) + maxFlows
   if (limit >= needed) return ok(name, hard)
-  const connections = Math.max(0, Math.floor((limit - OPEN_FILES_OWN) / 2))
+  const connections = Math.max(0, Math.floor((limit - OPEN_FILES_OWN - maxFlows) / 2))
   return warn(
     name,
     `${hard}: enough for about ${connections} connections`,

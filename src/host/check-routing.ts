@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { classifyAddress } from '../address/address-class.ts'
-import type { Endpoint } from '../address/endpoint.ts'
+import type { Endpoint, Protocol } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
 import { findListener } from '../linux/socket-table.ts'
-import { type Finding, fail, ok, warn } from './finding.ts'
+import { type Finding, fail, nameFor, ok, warn } from './finding.ts'
 import type { AnswerFlow, Family } from './policy-rules.ts'
 import { familyName, readRouting, ruleWords, whereAnyAnswersLeave } from './routing.ts'
 import { connectToSelf, reachesSelfAsApp } from './self-connection.ts'
+import { exchangeWithSelf } from './self-exchange.ts'
 import type { SettingNames } from './setting-names.ts'
 import { readSysctl } from './sysctl.ts'
 
@@ -17,13 +18,14 @@ const SET_UP = 'run "truepeer host-setup apply" as root'
 export async function checkRouting(
   family: Family,
   target: Endpoint,
+  protocol: Protocol,
   mark: number,
   names: SettingNames,
 ): Promise<Finding> {
-  const name = `routing-${familyName(family).toLowerCase()}`
+  const name = nameFor(protocol, `routing-${familyName(family).toLowerCase()}`)
   const address = formatIpAddress(target.address)
   const { inFront } = await readRouting(family, TABLE_DEFAULT)
-  const elsewhere = await whereAnyAnswersLeave(family, inFront, address, answersOf(target, mark))
+  const elsewhere = await whereAnyAnswersLeave(family, inFront, address, answersOf(target, protocol, mark))
   if (elsewhere === undefined) return ok(name, `answers from ${address} stay on this host`)
   if (classifyAddress(target.address) !== 'loopback') {
     const detail = `the app is on ${address}, and its answers go elsewhere: ${elsewhere}`
@@ -45,13 +47,15 @@ export async function checkRouting(
 }
 
 /** What is known of the packets of the app: a rule may ask for each of these. */
-function answersOf(target: Endpoint, mark: number): AnswerFlow {
-  const uid = findListener(target, 'tcp')?.uid
+function answersOf(target: Endpoint, protocol: Protocol, mark: number): AnswerFlow {
+  const uid = findListener(target, protocol)?.uid
+  const isMarked = protocol === 'tcp' && mark !== 0 && readSysctl('net.ipv4.tcp_fwmark_accept') === '1'
   return {
+    protocol,
     fromPort: target.port,
     ...(uid === undefined ? {} : { uid }),
     // Else the mark of the agent's packets is theirs alone (ip-sysctl).
-    ...(mark !== 0 && readSysctl('net.ipv4.tcp_fwmark_accept') === '1' ? { mark } : {}),
+    ...(isMarked ? { mark } : {}),
   }
 }
 
@@ -65,6 +69,21 @@ export async function checkConnection(family: Family, target: Endpoint, mark: nu
   if (result.error === 'timeout') {
     const remedy = `${SET_UP}; if the routing is in place, a firewall drops it: look at "nft list ruleset"`
     return fail(name, 'nothing arrived, because the answers did not come back', remedy)
+  }
+  return fail(name, detail, `look at "ip -${family} address show dev lo": it has to be up, with its loopback address`)
+}
+
+/** As {@link checkConnection}, with a datagram and its answer. */
+export async function checkDatagrams(family: Family, target: Endpoint, mark: number): Promise<Finding> {
+  const name = nameFor('udp', `round-trip-${familyName(family).toLowerCase()}`)
+  const result = await exchangeWithSelf(target.address, mark)
+  if (result.kind === 'connected') return ok(name, `a socket on this host saw ${result.client}, and was heard there`)
+  const detail = `${result.step}: ${result.error}`
+  if (result.error === 'EPERM') return fail(name, detail, 'run this as root, or with CAP_NET_RAW as the agent has it')
+  if (result.error === 'timeout') {
+    const lost = result.step === 'answer' ? 'the answer of an app to a client gets lost' : 'no datagram reaches the app'
+    const remedy = `${SET_UP}; if the routing is in place, a firewall drops it: look at "nft list ruleset"`
+    return fail(name, lost, remedy)
   }
   return fail(name, detail, `look at "ip -${family} address show dev lo": it has to be up, with its loopback address`)
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { classifyAddress } from '../address/address-class.ts'
-import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { type Endpoint, formatEndpoint, type Protocol } from '../address/endpoint.ts'
 import { formatIpAddress } from '../address/ip-address.ts'
 import { errnoName } from '../linux/errno.ts'
 import { isOwnAddress } from '../linux/route.ts'
@@ -20,7 +20,8 @@ import {
   checkRpFilter,
 } from './check-kernel.ts'
 import { checkBindCapability, checkListen } from './check-listen.ts'
-import { checkConnection, checkNetworkd, checkOwnConnections, checkRouting } from './check-routing.ts'
+import { checkQueues } from './check-queues.ts'
+import { checkConnection, checkDatagrams, checkNetworkd, checkOwnConnections, checkRouting } from './check-routing.ts'
 import { type Finding, fail, findingsToJson, formatFindings, isAllRight, ok, warn } from './finding.ts'
 import { readFirewall } from './firewall.ts'
 import type { Family } from './policy-rules.ts'
@@ -33,6 +34,7 @@ import { readSysctl } from './sysctl.ts'
 /** What a doctor has to know of one listening port of an agent. */
 export type DoctorListener = {
   readonly listen: Endpoint
+  readonly protocols: readonly Protocol[]
   /** null: clients of this address family are refused. */
   readonly target4: Endpoint | null
   readonly target6: Endpoint | null
@@ -56,6 +58,8 @@ export type DoctorOptions = {
   readonly hasConfigFile: boolean
   /** 0: no limit of its own. */
   readonly maxConnections: number
+  /** 0: as many as there may be open files. */
+  readonly flows: { readonly max: number }
   readonly families: readonly Family[]
   readonly json: boolean
 }
@@ -100,7 +104,7 @@ export async function examineAgent(options: DoctorOptions, readers: AgentReaders
     .flatMap((listener) => targetsOf(listener, families))
     .every(({ target }) => target === null || classifyAddress(target.address) === 'loopback')
   const { readAllowedSubnets, parseLastEdges } = readers
-  const context = { families, names, listens, keepsClientPorts, readAllowedSubnets, probes: new Map() }
+  const context = { families, names, listeners, keepsClientPorts, readAllowedSubnets, probes: new Map() }
   const closedPorts = await portsClosedByFirewall()
   const findings = [checkTransparent(), checkBindCapability(listens)]
   if (controller !== undefined) findings.push(...(await checkController(controller, parseLastEdges, names)))
@@ -111,16 +115,18 @@ export async function examineAgent(options: DoctorOptions, readers: AgentReaders
     checkEphemeralPorts(readSysctl, keepsClientPorts, names),
     checkRpFilter(readSysctl, isAppOnLoopback),
     checkRouteLocalnet(routeLocalnetInterfaces()),
-    checkConntrack(readSysctl),
+    checkConntrack(readSysctl, options.flows.max),
     checkMigrateRequests(readSysctl),
     checkPipes(readSysctl, hasCapability(CAP_SYS_RESOURCE) || hasCapability(CAP_SYS_ADMIN)),
-    checkOpenFiles(readFileSync('/proc/self/limits', 'utf8'), options.maxConnections),
+    checkOpenFiles(readFileSync('/proc/self/limits', 'utf8'), options.maxConnections, options.flows.max),
     checkNetworkd(),
   ]
 }
 
 /** What the checks of a listener have to know beside it. */
-type Context = AppSurroundings & {
+type Context = Pick<AppSurroundings, 'closedPorts' | 'names'> & {
+  /** All ports of the agent. */
+  readonly listeners: readonly DoctorListener[]
   readonly families: readonly Family[]
   readonly keepsClientPorts: boolean
   readonly readAllowedSubnets: ReadAllowedSubnets
@@ -129,35 +135,50 @@ type Context = AppSurroundings & {
 }
 
 async function examineListener(listener: DoctorListener, context: Context): Promise<Finding[]> {
-  const { listen, trust } = listener
-  const { names } = context
-  const findings = [
-    checkAllowedSubnets(trust, names, context.readAllowedSubnets),
-    await checkListen(listen, context.keepsClientPorts, names),
-  ]
-  for (const { family, target } of targetsOf(listener, context.families)) {
-    findings.push(...(await examineTarget(family, target, listener, context)))
+  const { listen, trust, protocols } = listener
+  const { names, families } = context
+  const findings = [checkAllowedSubnets(trust, names, context.readAllowedSubnets)]
+  const targets = targetsOf(listener, families)
+  for (const protocol of protocols) {
+    findings.push(await checkListen(listen, protocol, context.keepsClientPorts, names))
+    for (const { family, target } of targets) {
+      findings.push(...(await examineTarget(family, target, protocol, listener, context)))
+    }
   }
+  if (protocols.includes('udp'))
+    findings.push(
+      checkQueues(
+        listen,
+        targets.flatMap(({ target }) => target ?? []),
+      ),
+    )
   return findings.map((finding) => ({ ...finding, listener: formatEndpoint(listen) }))
 }
 
 async function examineTarget(
   family: Family,
   target: Endpoint | null,
+  protocol: Protocol,
   { appCheck, mark }: DoctorListener,
   context: Context,
 ): Promise<Finding[]> {
-  const { names, probes } = context
-  if (target === null) return [ok(appCheckName(family), `none: ${familyName(family)} clients are refused`)]
+  const { names, probes, closedPorts } = context
+  if (target === null) return [ok(appCheckName(family, protocol), `none: ${familyName(family)} clients are refused`)]
   if (!hasFamily(family)) return [warn('ipv6', IPV6_OFF, 'give --family ipv4, unless your clients have such addresses')]
-  const app = await checkApp(family, target, appCheck, context)
+  const others = context.listeners.filter(({ protocols }) => protocols.includes(protocol))
+  const listens = others.map(({ listen }) => listen)
+  const app = await checkApp(family, target, appCheck, { listens, protocol, closedPorts, names })
   // What follows would only be about an address that is nobody's here.
   if (!isOwnAddress(target.address)) return [app]
   const { address } = target
   const text = formatIpAddress(address)
+  const routing = await checkRouting(family, target, protocol, mark, names)
+  if (protocol === 'udp') {
+    return [app, routing, await once(probes, `datagrams ${text} ${mark}`, () => checkDatagrams(family, target, mark))]
+  }
   return [
     app,
-    await checkRouting(family, target, mark, names),
+    routing,
     await once(probes, `connection ${text} ${mark}`, () => checkConnection(family, target, mark)),
     ...(family === 6 && classifyAddress(address) === 'loopback'
       ? [await once(probes, `own ${text}`, () => checkOwnConnections(target))]

@@ -60,7 +60,7 @@ export async function runEdgeDoctor(
     ...(controller === undefined ? [] : await checkController(controller)),
     checkBindCapability(frontends),
   ]
-  for (const frontend of frontends) findings.push(await checkFrontend(frontend, options.assignsAddresses))
+  for (const frontend of frontends) findings.push(await checkFrontend(frontend, 'tcp', options.assignsAddresses))
   findings.push(...checkSources(options.sourceAddresses))
   for (const service of services) findings.push(await checkService(service, options.reach))
   findings.push(

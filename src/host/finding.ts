@@ -1,3 +1,5 @@
+import type { Protocol } from '../address/endpoint.ts'
+
 /** What one check found. `remedy` is empty when there is nothing to do. */
 export type Finding = {
   readonly name: string
@@ -6,6 +8,11 @@ export type Finding = {
   readonly status: 'ok' | 'warn' | 'fail'
   readonly detail: string
   readonly remedy: string
+}
+
+/** The name of a check that is made of a port, or of an app, for each protocol. */
+export function nameFor(protocol: Protocol, name: string): string {
+  return protocol === 'tcp' ? name : `udp-${name}`
 }
 
 /** A check that found nothing wrong. */

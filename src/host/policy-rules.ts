@@ -1,4 +1,5 @@
 // The rules of policy routing as `ip -N -j rule show` prints them (ip-rule(8)), and where among them ours belongs.
+import type { Protocol } from '../address/endpoint.ts'
 import { type IpAddress, ipv4Address, ipv6Address, parseIpAddress, wordAt } from '../address/ip-address.ts'
 
 export type Family = 4 | 6
@@ -8,7 +9,8 @@ export type PolicyRule = Readonly<Record<string, unknown>>
 
 /** RT_TABLE_LOCAL: the host's own addresses. */
 const LOCAL_TABLE = '255'
-const IPPROTO_TCP = 6
+/** The protocols of apps by their numbers, as `ip -N` shows them. */
+const PROTOCOLS: Readonly<Record<string, Protocol>> = { 6: 'tcp', 17: 'udp' }
 
 /**
  * Where ours goes when nothing is in its way: in front of what others put at fixed places (tailscale from 5210 on), and
@@ -70,6 +72,8 @@ export function isOutOfPlace(rules: readonly PolicyRule[], family: Family, table
 
 /** A packet of an app, as far as rules can tell packets apart; what is left out, they are not asked about. */
 export type AnswerFlow = {
+  /** Default: TCP. */
+  readonly protocol?: Protocol
   readonly to?: IpAddress
   readonly fromPort?: number
   readonly toPort?: number
@@ -91,9 +95,11 @@ export function answerThrough(rule: PolicyRule): AnswerFlow | undefined {
     return lastUid === undefined ? {} : { uid: lastUid + 1 }
   }
   if ('oif' in rule || (rule['iif'] ?? 'lo') !== 'lo') return undefined
-  if ('ipproto' in rule && !['tcp', `ipproto-${IPPROTO_TCP}`].includes(String(rule['ipproto']))) return undefined
+  const protocol = protocolOf(rule)
+  if ('ipproto' in rule && protocol === undefined) return undefined
   const to = typeof rule['dst'] === 'string' ? hostIn(rule['dst']) : undefined
   return {
+    ...optional('protocol', protocol),
     ...(to === undefined ? {} : { to }),
     ...optional('fromPort', port('sport')),
     ...optional('toPort', port('dport')),
@@ -102,8 +108,17 @@ export function answerThrough(rule: PolicyRule): AnswerFlow | undefined {
   }
 }
 
-function optional<Name extends string>(name: Name, value: number | undefined): { readonly [key in Name]?: number } {
-  return value === undefined ? {} : ({ [name]: value } as { readonly [key in Name]?: number })
+/** undefined: it asks for none, or for one that is no app's. */
+function protocolOf(rule: PolicyRule): Protocol | undefined {
+  const word = String(rule['ipproto']).replace(/^ipproto-/, '')
+  return word === 'tcp' || word === 'udp' ? word : PROTOCOLS[word]
+}
+
+function optional<Name extends string, Value>(
+  name: Name,
+  value: Value | undefined,
+): { readonly [key in Name]?: Value } {
+  return value === undefined ? {} : ({ [name]: value } as { readonly [key in Name]?: Value })
 }
 
 /** An address of a network that is not the network's own, so that it is nobody's broadcast address. */

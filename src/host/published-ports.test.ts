@@ -15,8 +15,10 @@ test('a line of iptables-save is read for the ports that it translates', () => {
     ['-A POSTROUTING -p tcp -m tcp --dport 112 -j MASQUERADE', false],
     [':DOCKER - [0:0]', false],
   ] as const) {
-    assert.equal(iptablesRuleTranslates(line, 112), isTranslated, line)
+    assert.equal(iptablesRuleTranslates(line, 112, 'tcp'), isTranslated, line)
   }
+  const ofUdp = '-A OUTPUT -p udp -m udp --dport 112 -j DNAT --to-destination 172.17.0.2'
+  assert.ok(iptablesRuleTranslates(ofUdp, 112, 'udp') && !iptablesRuleTranslates(ofUdp, 113, 'udp'))
 })
 
 test('programs that pass bytes on are known by their names, cut as the kernel cuts them', () => {

@@ -1,6 +1,7 @@
 // Ports of containers that are published on this host: by the kernel, which translates addresses, or by a program that
 // passes bytes on. In both cases an app behind a local address is not on this host.
 import { readdirSync } from 'node:fs'
+import type { Protocol } from '../address/endpoint.ts'
 import { readSysctl } from './sysctl.ts'
 import { HostError, runTool } from './tools.ts'
 
@@ -33,11 +34,11 @@ function interfaceNames(): string[] {
 }
 
 /**
- * Reports whether the firewall translates connections to a port of this host, as containers have them published;
+ * Reports whether the firewall translates what comes to a port of this host, as containers have them published;
  * `false` also where this user may not look.
  */
-export async function isTranslated(port: number): Promise<boolean> {
-  return (await nftTranslates(port)) || (await iptablesTranslates(port))
+export async function isTranslated(port: number, protocol: Protocol): Promise<boolean> {
+  return (await nftTranslates(port, protocol)) || (await iptablesTranslates(port, protocol))
 }
 
 /** What an operator has to know of this host once the routing is there. */
@@ -51,29 +52,45 @@ export async function publishedPortNotes(appPorts: readonly number[]): Promise<s
     )
   }
   for (const port of appPorts) {
-    if (await isTranslated(port)) notes.push(`port ${port} is translated to another address: ${IN_CONTAINER}`)
+    for (const protocol of ['tcp', 'udp'] as const) {
+      if (!(await isTranslated(port, protocol))) continue
+      notes.push(`port ${port} (${protocol}) is translated to another address: ${IN_CONTAINER}`)
+    }
   }
   return notes
 }
 
 type Json = Readonly<Record<string, unknown>>
 
-async function nftTranslates(port: number): Promise<boolean> {
+async function nftTranslates(port: number, protocol: Protocol): Promise<boolean> {
   const output = await outputOf('nft', ['-j', 'list', 'ruleset'])
   if (output === undefined || output.trim() === '') return false
   const { nftables } = JSON.parse(output) as { readonly nftables: readonly Json[] }
   const sets = nftables.flatMap(({ set }) => (set === undefined ? [] : [set as Json]))
-  return nftables.some(({ rule }) => rule !== undefined && nftRuleTranslates(rule as Json, sets, port))
+  return nftables.some(({ rule }) => rule !== undefined && nftRuleTranslates(rule as Json, sets, port, protocol))
 }
 
-function nftRuleTranslates({ expr, table }: Json, sets: readonly Json[], port: number): boolean {
+/** Reads a rule as libnftables-json(5) has it. */
+export function nftRuleTranslates(
+  { expr, table }: Json,
+  sets: readonly Json[],
+  port: number,
+  protocol: Protocol,
+): boolean {
   const statements = expr as readonly Json[]
   const translation = statements.find((statement) => 'dnat' in statement || 'redirect' in statement)
   if (translation === undefined) return false
-  const ports = statements.flatMap(({ match }) => {
+  const matches = statements.flatMap(({ match }) => {
     const { op, left, right } = (match ?? {}) as Json
-    return JSON.stringify(left ?? null).includes('"dport"') ? [{ op, right }] : []
+    return match === undefined ? [] : [{ op, left: JSON.stringify(left ?? null), right }]
   })
+  const other: Protocol = protocol === 'tcp' ? 'udp' : 'tcp'
+  if (
+    matches.some(({ left, right }) => left.includes(`"${other}"`) || (left.includes('"l4proto"') && right === other))
+  ) {
+    return false
+  }
+  const ports = matches.filter(({ left }) => left.includes('"dport"'))
   // Without a port of its own, a rule is about all of them, or a map inside the translation tells them apart.
   if (ports.length === 0) return !JSON.stringify(translation).includes('"dport"') || mentions(translation, port)
   return ports.every(({ op, right }) => covers(right, port, table, sets) === (op !== '!='))
@@ -96,17 +113,18 @@ function covers(value: unknown, port: number, table: unknown, sets: readonly Jso
   return covers(set ?? elem?.val ?? [], port, table, sets)
 }
 
-async function iptablesTranslates(port: number): Promise<boolean> {
+async function iptablesTranslates(port: number, protocol: Protocol): Promise<boolean> {
   for (const tool of ['iptables-save', 'ip6tables-save'] as const) {
     const output = (await outputOf(tool, ['-t', 'nat'])) ?? ''
-    if (output.split('\n').some((line) => iptablesRuleTranslates(line, port))) return true
+    if (output.split('\n').some((line) => iptablesRuleTranslates(line, port, protocol))) return true
   }
   return false
 }
 
 /** Reads a line of iptables-save(8). */
-export function iptablesRuleTranslates(line: string, port: number): boolean {
-  if (!/ -j (DNAT|REDIRECT)\b/.test(line) || / -p (?!tcp\b)/.test(line)) return false
+export function iptablesRuleTranslates(line: string, port: number, protocol: Protocol): boolean {
+  const [, asked = protocol] = / -p (\S+)/.exec(line) ?? []
+  if (!/ -j (DNAT|REDIRECT)\b/.test(line) || asked !== protocol) return false
   const [, not, ports] = /(! )?--dports? (\S+)/.exec(line) ?? []
   if (ports === undefined) return true
   const isIn = ports.split(',').some((part) => {

@@ -1,6 +1,6 @@
 // Policy routing that keeps the app's answers on this host (ip-rule(8), ip-route(8)): they are addressed to clients out
 // on the internet, and belong to the agent's transparent sockets.
-import { formatIpAddress } from '../address/ip-address.ts'
+import { formatIpAddress, type IpAddress, parseIpAddress } from '../address/ip-address.ts'
 import {
   type AnswerFlow,
   answerThrough,
@@ -116,26 +116,46 @@ export async function whereAnswersLeave(
   from?: string,
   flow: AnswerFlow = {},
 ): Promise<string | undefined> {
-  const [client, loopback] = ROUTING[family].probe
-  const to = flow.to === undefined ? client : formatIpAddress(flow.to)
+  const [, loopback] = ROUTING[family].probe
+  const { route, problem } = await routeOfAnswers(family, from ?? loopback, flow)
+  if (problem !== undefined) return `the kernel has no route for them (${problem})`
+  return route['type'] === 'local' ? undefined : formatRoute(route)
+}
+
+/**
+ * The address that an answer over UDP leaves from, where the app does not say which; undefined: the kernel has no route
+ * for it.
+ */
+export async function sourceOfAnswers(family: Family, fromPort: number): Promise<IpAddress | undefined> {
+  const { route } = await routeOfAnswers(family, undefined, { protocol: 'udp', fromPort })
+  return typeof route['prefsrc'] === 'string' ? parseIpAddress(route['prefsrc']) : undefined
+}
+
+/** What the kernel would do with an answer. @param from undefined: the app leaves the choice to the kernel */
+async function routeOfAnswers(
+  family: Family,
+  from: string | undefined,
+  flow: AnswerFlow,
+): Promise<{ readonly route: PolicyRule; readonly problem: string | undefined }> {
+  const to = flow.to === undefined ? ROUTING[family].probe[0] : formatIpAddress(flow.to)
   const { exitCode, stdout, stderr } = await runTool('ip', [
-    ...['-j', `-${family}`, 'route', 'get', to, 'from', from ?? loopback],
+    ...['-j', `-${family}`, 'route', 'get', to],
+    ...(from === undefined ? [] : ['from', from]),
     ...(flow.tos === undefined ? [] : ['tos', flow.tos]),
     ...(flow.mark === undefined ? [] : ['mark', String(flow.mark)]),
     ...(flow.uid === undefined ? [] : ['uid', String(flow.uid)]),
-    ...['ipproto', 'tcp'],
+    ...['ipproto', flow.protocol ?? 'tcp'],
     ...(flow.fromPort === undefined ? [] : ['sport', String(flow.fromPort)]),
     ...(flow.toPort === undefined ? [] : ['dport', String(flow.toPort)]),
   ])
   if (exitCode !== 0) {
-    const [reason] = stderr
+    const [problem] = stderr
       .trim()
       .replace(/^RTNETLINK answers: /, '')
       .split('\n')
-    return `the kernel has no route for them (${reason})`
+    return { route: {}, problem }
   }
-  const [route] = parseRules(stdout)
-  return route !== undefined && route['type'] === 'local' ? undefined : formatRoute(route ?? {})
+  return { route: parseRules(stdout)[0] ?? {}, problem: undefined }
 }
 
 /**

@@ -96,7 +96,8 @@ export async function reachesSelfAsApp(address: IpAddress): Promise<boolean> {
   }
 }
 
-function clientOf(family: IpAddress['family']): IpAddress {
+/** A client that this host does not have, and no network either. */
+export function clientOf(family: IpAddress['family']): IpAddress {
   const client = parseIpAddress(CLIENTS[family])
   assert(client !== undefined)
   return client

@@ -80,9 +80,16 @@ test('a port that the firewall translates is found, however the rule names it', 
   const other = (await examine(backend, '-4 127.0.0.1:4999')).found.get('app-ipv4')
   assert.equal(other?.detail, 'nothing listens on 127.0.0.1:4999')
   await nft('flush chain inet x y')
+  await nft('add rule inet x y udp dport 4112 redirect to :80')
+  const ofUdp = (await examine(backend, '-4 127.0.0.1:4112')).found.get('app-ipv4')
+  assert.equal(ofUdp?.detail, 'nothing listens on 127.0.0.1:4112')
+  await nft('flush chain inet x y')
   await nft('add rule inet x y tcp dport 4112 redirect to :80')
   const applied = await truepeer(backend, 'host-setup apply --app-port 4112')
-  assert.match(applied.stdout, /^Note: port 4112 is translated to another address: run the agent in the network/m)
+  assert.match(
+    applied.stdout,
+    /^Note: port 4112 \(tcp\) is translated to another address: run the agent in the network/m,
+  )
 })
 
 test('a port that iptables translates is found', { skip: skipWithout('iptables') }, async (t) => {

@@ -74,6 +74,7 @@ test(
       ['uidrange 0-4320', false],
       ['ipproto tcp sport 112', true],
       ['ipproto tcp sport 113', false],
+      ['ipproto udp sport 112', false],
       ['to 198.51.100.0/24', true],
       ['ipproto tcp dport 30000-31000', true],
       ['fwmark 7', false],

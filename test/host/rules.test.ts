@@ -28,7 +28,7 @@ test('a rule in front that no answer can match is named, and answers stay', asyn
   for (const words of [
     'rule add from 10.128.0.2 lookup 300',
     'rule add fwmark 0x80000/0xff0000 lookup 300',
-    'rule add ipproto udp lookup 300',
+    'rule add ipproto sctp lookup 300',
   ]) {
     await backend.ip(words)
   }

@@ -35,6 +35,7 @@ export const CASES: readonly Case[] = [
     : []),
   { what: 'a rule by another user', rules: () => ['rule add not uidrange 0-0 lookup 300'], table: 300 },
   { what: "a rule by the app's port", rules: () => ['rule add ipproto tcp sport 112 lookup 300'], table: 300 },
+  { what: 'a rule about UDP alone', rules: () => ['rule add ipproto udp sport 53 lookup 300'], table: 300 },
   { what: 'a rule by ports of clients', rules: () => ['rule add ipproto tcp dport 1024-65000 lookup 300'], table: 300 },
   { what: 'a rule by destination', rules: (family) => [`rule add to ${net(family)} lookup 300`], table: 300 },
   { what: 'a rule that looks main up', rules: () => ['rule add lookup main'] },
