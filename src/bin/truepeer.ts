@@ -1,13 +1,11 @@
 // The program: argv and the environment are read here and nowhere else.
 
+import assert from 'node:assert/strict'
 import { fileURLToPath } from 'node:url'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import { type AgentConfiguration, type AgentController, startAgent } from '../agent/agent.ts'
+import type { AgentConfiguration, AgentController } from '../agent/agent.ts'
 import type { AgentListener } from '../agent/agent-listener.ts'
-import { readAllowedSubnets } from '../agent/allowed-subnets.ts'
-import { parseLastEdges, TrustedEdges } from '../agent/trusted-edges.ts'
-import { type AgentCommand, readAgent, takeCheck } from '../cli/agent.ts'
-import { parseAgentConfig } from '../cli/agent-config.ts'
+import { type AgentCommand, hasAgentConfig, type ReadAgentConfig, readAgent, takeCheck } from '../cli/agent.ts'
 import { parseAgentInstall } from '../cli/agent-install.ts'
 import {
   formatTokens,
@@ -37,11 +35,9 @@ import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
 import { connectionLimits } from './connection-limits.ts'
-import { askAboutInstance, controllerClient } from './controller-connection.ts'
 import { edgePlace, readPositions } from './edge-place.ts'
 import { readNamedFile, readNamedRoots } from './named-file.ts'
 import { programVersion } from './program-version.ts'
-import { serve } from './serve.ts'
 import { tellServiceManager } from './service-manager.ts'
 
 const EXIT_USAGE = 2
@@ -135,13 +131,17 @@ async function run(command: CommandName, argv: readonly string[]): Promise<void>
 // Each command loads only what it needs: it starts sooner, and under a low limit of open files at all.
 
 async function installAgent(action: 'install' | 'uninstall', argv: readonly string[]): Promise<void> {
+  const command = parseAgentInstall(action, argv, await agentConfigReader(argv))
   const { runAgentInstall } = await import('../host/agent-install.ts')
-  exitWith(runAgentInstall(parseAgentInstall(action, argv, readAgentConfig), INSTALLATION, print))
+  exitWith(runAgentInstall(command, INSTALLATION, print))
 }
 
 async function examineAgent(argv: readonly string[]): Promise<void> {
+  const command = parseDoctor(['agent', ...argv], await agentConfigReader(argv))
   const { runDoctor } = await import('../host/doctor.ts')
-  const command = parseDoctor(['agent', ...argv], readAgentConfig)
+  const { readAllowedSubnets } = await import('../agent/allowed-subnets.ts')
+  const { parseLastEdges } = await import('../agent/trusted-edges.ts')
+  const { askAboutInstance } = await import('./controller-connection.ts')
   const { controller: settings } = command
   const controller = settings && { ...settings, ask: () => askAboutInstance(settings) }
   exitWith(await runDoctor({ ...command, controller }, { readAllowedSubnets, parseLastEdges }, print))
@@ -169,8 +169,10 @@ function exitWith(status: number): void {
 
 async function runAgent(argv: readonly string[]): Promise<void> {
   const { isOnlyChecked, rest } = takeCheck(argv)
-  const read = (): AgentCommand => readAgent(rest, readAgentConfig)
+  const readConfig = await agentConfigReader(rest)
+  const read = (): AgentCommand => readAgent(rest, readConfig)
   const command = read()
+  const { controllerClient } = await import('./controller-connection.ts')
   if (isOnlyChecked) {
     // Its files are read as at a start; nothing is asked.
     if (command.controller !== undefined) controllerClient(command.controller)
@@ -178,10 +180,20 @@ async function runAgent(argv: readonly string[]): Promise<void> {
     return print(describeAgent(command.listeners))
   }
   const { workers, warmsUp, workerWatch } = command
+  const { startAgent } = await import('../agent/agent.ts')
+  const { TrustedEdges } = await import('../agent/trusted-edges.ts')
+  const { serve } = await import('./serve.ts')
+  const openController = (settings: FollowerSettings, log: Log): AgentController => {
+    const { name, file } = settings
+    return {
+      key: JSON.stringify(settings),
+      open: () => new TrustedEdges({ client: controllerClient(settings), instance: name, file, log }),
+    }
+  }
   return serve(command, (context) => {
     const readConfiguration = (): AgentConfiguration => {
       const { listeners, controller } = read()
-      return { listeners, controller: controller && agentController(controller, context.log) }
+      return { listeners, controller: controller && openController(controller, context.log) }
     }
     const limits = connectionLimits(command)
     return startAgent({ workers, warmsUp, workerWatch, limits, readConfiguration, examineHost }, context)
@@ -194,16 +206,13 @@ async function examineHost(listeners: readonly AgentListener[]): Promise<readonl
   return agentProblems(listeners.map((listener) => ({ ...listener, protocols: ['tcp'] as const })))
 }
 
-function agentController(settings: FollowerSettings, log: Log): AgentController {
-  const { name, file } = settings
-  return {
-    key: JSON.stringify(settings),
-    open: () => new TrustedEdges({ client: controllerClient(settings), instance: name, file, log }),
+/** What reads a file of `--config`: an agent without one does not pay for the parser of YAML. */
+async function agentConfigReader(argv: readonly string[]): Promise<ReadAgentConfig> {
+  const module = hasAgentConfig(argv) ? await import('../cli/agent-config.ts') : undefined
+  return (path) => {
+    assert(module !== undefined, 'Only --config names a file')
+    return module.parseAgentConfig(readNamedFile('--config', path).text, path)
   }
-}
-
-function readAgentConfig(path: string): AgentCommand {
-  return parseAgentConfig(readNamedFile('--config', path).text, path)
 }
 
 async function runEdge(command: EdgeCommand): Promise<void> {
@@ -313,6 +322,7 @@ async function serveEdge(
   start: (context: ProgramContext) => Promise<RunningEdge>,
 ): Promise<void> {
   let edge: RunningEdge | undefined
+  const { serve } = await import('./serve.ts')
   await serve({ ...command, edge: () => edge }, async (context) => {
     edge = await start(context)
     return edge

@@ -190,9 +190,14 @@ export function takeCheck(argv: readonly string[]): {
   return { isOnlyChecked: rest.length < argv.length, rest }
 }
 
+/** Reports whether the command line has `--config`, rightly or not. */
+export function hasAgentConfig(argv: readonly string[]): boolean {
+  return argv.some((word) => /^--?config(=|$)/.test(word))
+}
+
 /** The file of `--config FILE`, which is given alone; undefined when the command line has no such flag. @throws UsageError */
 export function agentConfigFile(argv: readonly string[]): string | undefined {
-  if (!argv.some((word) => /^--?config(=|$)/.test(word))) return undefined
+  if (!hasAgentConfig(argv)) return undefined
   try {
     return parseFlags(argv, configFlag).config[0]
   } catch (error) {
