@@ -6,7 +6,11 @@ import { repositoryRoot } from './program.mjs'
 
 /** Where they are installed. They are too large to be dependencies, and tests have no network to fetch them by. */
 const folder = join(repositoryRoot, 'build/clients')
-const packages = { '@google-cloud/compute': '6.15.0', '@googleapis/compute': '42.0.0' }
+const packages = {
+  '@google-cloud/compute': '6.15.0',
+  '@google-cloud/storage': '7.22.0',
+  '@googleapis/compute': '42.0.0',
+}
 
 /** Installs what is missing or of another version; says so where npm cannot, and the tests of it are skipped. */
 export function installClientPackages() {

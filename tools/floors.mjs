@@ -454,7 +454,7 @@ export const rooms = [
     floor: 4,
     folder: 'lab/google',
     holds: 'Google inside a lab: its names, a certificate for them, tokens, buckets, and the way to the controller',
-    mayImport: ['text', 'linux', 'lab'],
+    mayImport: ['text', 'proxy-protocol', 'linux', 'lab'],
     packages: ['node'],
     because: 'it passes requests on: the controller behind its socket answers them',
   },

@@ -9,6 +9,7 @@ import { Buckets } from '../lab/google/buckets.ts'
 import { GoogleDoor } from '../lab/google/google-door.ts'
 import { GOOGLE_IPV4, GOOGLE_IPV6 } from '../lab/google/google-names.ts'
 import { placeFiles } from '../lab/google/machine-files.ts'
+import { Uploads } from '../lab/google/uploads.ts'
 import type { StartServices } from '../lab/machines/running-machine.ts'
 import { GuestAttributes } from '../lab/metadata/guest-attributes.ts'
 import { METADATA_ADDRESS, startMetadataServer } from '../lab/metadata/start-metadata-server.ts'
@@ -54,8 +55,9 @@ export async function startLabGoogle(options: LabGoogleOptions): Promise<LabGoog
     revoke: (token: string) => void revokeToken(dataDirectory, token.split('_')[1]),
   }
   const tokens = new AccessTokens(keeper, () => performance.now())
-  const buckets = new Buckets(bucketsDirectories)
-  await GoogleDoor.open({ namespacePath: namespacePath(HOST), identity, controllerSocket, buckets, tokens })
+  const uploads = new Uploads(`${directory}/uploads`)
+  const buckets = new Buckets(bucketsDirectories, uploads)
+  await GoogleDoor.open({ namespacePath: namespacePath(HOST), identity, controllerSocket, buckets, uploads, tokens })
   const subnets = REGIONS.flatMap(({ subnet }) => parseCidr(subnet) ?? [])
   // By path and id: an instance that is made again has written nothing yet.
   const written = new Map<string, { readonly id: string; readonly guestAttributes: GuestAttributes }>()

@@ -24,3 +24,10 @@ export function crc32c(bytes: Uint8Array, start: number, end: number, zeroedAt: 
   }
   return ~crc
 }
+
+/** The CRC-32C of what `crc` is that of (0: of nothing) and of `bytes` behind it, as a signed 32-bit integer. */
+export function continueCrc32c(crc: number, bytes: Uint8Array): number {
+  let remainder = ~crc
+  for (let i = 0; i < bytes.length; i++) remainder = TABLE[(remainder ^ bytes[i]) & 0xff] ^ (remainder >>> 8)
+  return ~remainder
+}

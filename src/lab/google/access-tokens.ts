@@ -3,7 +3,9 @@ const LIFETIME_SEC = 3_600
 /** One that ends sooner is not given out any more. */
 const LEFT_SEC_MIN = 300
 /** With one of these, an account may change what there is. */
-const CHANGING_SCOPES = ['cloud-platform', 'compute'].map((name) => `https://www.googleapis.com/auth/${name}`)
+const CHANGING_SCOPES = ['cloud-platform', 'compute'].map(scopeOf)
+/** With one of these, it may change what is in buckets. */
+const WRITING_SCOPES = ['cloud-platform', 'devstorage.read_write', 'devstorage.full_control'].map(scopeOf)
 
 /** What an account may do by its tokens, in the words of the controller. */
 export type AccountRole = 'viewer' | 'operator'
@@ -28,7 +30,7 @@ type Given = {
 export class AccessTokens {
   readonly #keeper: TokenKeeper
   readonly #clock: () => number
-  /** The latest one of each account and role. */
+  /** The latest one of each account for what its scopes allow. */
   readonly #latest = new Map<string, Given>()
   readonly #live = new Map<string, { readonly given: Given; readonly timer: NodeJS.Timeout }>()
 
@@ -44,7 +46,7 @@ export class AccessTokens {
     readonly expiresInSec: number
   } {
     const role = roleOf(scopes)
-    const key = `${role} ${email}`
+    const key = `${role} ${mayWriteObjects(scopes)} ${email}`
     const latest = this.#latest.get(key)
     const left = latest === undefined ? 0 : this.#secondsLeft(latest)
     if (latest !== undefined && left >= LEFT_SEC_MIN) return { token: latest.token, expiresInSec: left }
@@ -84,4 +86,13 @@ export class AccessTokens {
 /** By scopes, Google's older way to bound what an account may do. */
 export function roleOf(scopes: readonly string[]): AccountRole {
   return scopes.some((scope) => CHANGING_SCOPES.includes(scope)) ? 'operator' : 'viewer'
+}
+
+/** Whether an account may change what is in buckets. */
+export function mayWriteObjects(scopes: readonly string[]): boolean {
+  return scopes.some((scope) => WRITING_SCOPES.includes(scope))
+}
+
+function scopeOf(name: string): string {
+  return `https://www.googleapis.com/auth/${name}`
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Buckets } from './buckets.ts'
+import { Uploads } from './uploads.ts'
 
 function makeBuckets(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'truepeer-buckets-'))
@@ -17,7 +18,7 @@ function makeBuckets(t: TestContext) {
     mkdirSync(dirname(join(added, name)), { recursive: true })
     writeFileSync(join(added, name), content)
   }
-  return { buckets: new Buckets([ours, added]), put }
+  return { buckets: new Buckets([ours, added], new Uploads(join(directory, 'uploads'))), put }
 }
 
 async function read(buckets: Buckets, bucket: string, name: string): Promise<string | undefined> {
@@ -60,8 +61,11 @@ test('no name leads out of a bucket', async (t) => {
   }
 })
 
-test('the hash of an object is that of its bytes', async (t) => {
-  const object = await makeBuckets(t).buckets.open('bucket', 'object')
-  assert.deepEqual([object?.size, object?.md5], [4, 'q9x5PHAKD5EQVmwJI5iYXw=='])
+test('the hashes of an object are those of its bytes', async (t) => {
+  const { buckets, put } = makeBuckets(t)
+  // The check value of CRC-32C.
+  put('bucket/digits', '123456789')
+  const object = await buckets.open('bucket', 'digits')
+  assert.deepEqual([object?.size, object?.md5, object?.crc32c], [9, 'JfnnlDI7RTiF9RgfG2JNCw==', '4waSgw=='])
   await object?.file.close()
 })

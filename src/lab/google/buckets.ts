@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto'
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ObjectHash } from './object-hash.ts'
+import type { ObjectDescription, Uploads } from './uploads.ts'
 
 /** https://cloud.google.com/storage/docs/buckets#naming */
 const BUCKET_NAME = /^[a-z0-9](?:[a-z0-9._-]{1,61})[a-z0-9]$/
@@ -12,40 +13,56 @@ const LISTED_MAX = 1_000
 export type OpenObject = ObjectFacts & { readonly file: FileHandle }
 
 /** What is known of an object without its bytes. */
-export type ObjectFacts = {
+export type ObjectFacts = ObjectDescription & {
   readonly bucket: string
   readonly name: string
   readonly size: number
   readonly modified: Date
-  /** In base64. */
+  /** Both in base64. */
   readonly md5: string
+  readonly crc32c: string
+  readonly generation: string
+  readonly metageneration: string
 }
 
-/** Buckets and their objects: folders with files, of which the last that has an object counts. */
+/** Buckets and their objects: folders with files, of which the last that has an object counts, below what was uploaded. */
 export class Buckets {
   readonly #folders: readonly string[]
+  readonly #uploads: Uploads
 
   /** @param folders each holds `BUCKET/OBJECT`, and may change at any time */
-  constructor(folders: readonly string[]) {
+  constructor(folders: readonly string[], uploads: Uploads) {
     this.#folders = [...folders].reverse()
+    this.#uploads = uploads
   }
 
   /** Whether there is a bucket of this name. */
   async has(bucket: string): Promise<boolean> {
-    if (!BUCKET_NAME.test(bucket)) return false
+    if (!isBucketName(bucket)) return false
+    if (this.#uploads.buckets.has(bucket)) return true
     const found = await Promise.all(this.#folders.map((folder) => isDirectory(join(folder, bucket))))
     return found.includes(true)
   }
 
+  /** The names of all of them, in order. */
+  async names(): Promise<readonly string[]> {
+    const lists = await Promise.all(this.#folders.map((folder) => readdir(folder).catch(() => [])))
+    const names = [...new Set([...lists.flat(), ...this.#uploads.buckets])]
+    const areThere = await Promise.all(names.map((name) => this.has(name)))
+    return names.filter((_, index) => areThere[index]).sort()
+  }
+
   /** Opens an object; who gets it closes the file. undefined: there is none. */
   async open(bucket: string, name: string): Promise<OpenObject | undefined> {
-    if (!BUCKET_NAME.test(bucket) || !isObjectName(name)) return undefined
+    if (!isBucketName(bucket) || !isObjectName(name)) return undefined
+    const uploaded = this.#uploads.get(bucket, name)
+    if (uploaded !== undefined) return { bucket, name, ...uploaded, file: await open(uploaded.path) }
+    if (!isPath(name)) return undefined
     for (const folder of this.#folders) {
       const file = await openFile(join(folder, bucket, name))
       if (file === undefined) continue
       try {
-        const { size, mtime } = await file.stat()
-        return { bucket, name, size, modified: mtime, md5: await md5Of(file), file }
+        return { bucket, name, ...(await factsOf(file)), file }
       } catch (error) {
         await file.close()
         throw error
@@ -54,19 +71,48 @@ export class Buckets {
     return undefined
   }
 
+  /** Whether there is an object. */
+  async hasObject(bucket: string, name: string): Promise<boolean> {
+    const object = await this.open(bucket, name)
+    await object?.file.close()
+    return object !== undefined
+  }
+
   /** The names in a bucket that begin with `prefix`, in order; at most 1,000. */
   async list(bucket: string, prefix: string): Promise<readonly string[]> {
-    if (!BUCKET_NAME.test(bucket)) return []
+    if (!isBucketName(bucket)) return []
     const lists = await Promise.all(this.#folders.map((folder) => filesBelow(join(folder, bucket))))
-    const names = [...new Set(lists.flat())].filter((name) => name.startsWith(prefix) && isObjectName(name))
-    return names.sort().slice(0, LISTED_MAX)
+    const inFolders = lists.flat().filter((name) => isObjectName(name) && isPath(name))
+    const names = [...new Set([...inFolders, ...this.#uploads.names(bucket)])]
+    return names
+      .filter((name) => name.startsWith(prefix))
+      .sort()
+      .slice(0, LISTED_MAX)
   }
 }
 
-/** Names are paths below the folder of a bucket, and lead nowhere else. */
-function isObjectName(name: string): boolean {
-  if (name === '' || Buffer.byteLength(name) > OBJECT_NAME_BYTES_MAX || name.includes('\0')) return false
+/** Whether a bucket may have this name. */
+export function isBucketName(name: string): boolean {
+  return BUCKET_NAME.test(name)
+}
+
+/** Whether an object may have this name. */
+export function isObjectName(name: string): boolean {
+  return name !== '' && Buffer.byteLength(name) <= OBJECT_NAME_BYTES_MAX && !/[\0\r\n]/.test(name)
+}
+
+/** Names of files are paths below the folder of a bucket, and lead nowhere else. */
+function isPath(name: string): boolean {
   return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
+}
+
+async function factsOf(file: FileHandle): Promise<Omit<ObjectFacts, 'bucket' | 'name'>> {
+  const { size, mtime } = await file.stat()
+  const hash = new ObjectHash()
+  for await (const chunk of file.createReadStream({ autoClose: false, start: 0 })) hash.update(chunk as Buffer)
+  const generation = String(Math.round(mtime.getTime() * 1000))
+  const description = { contentType: 'application/octet-stream', metadata: {} }
+  return { ...description, size, modified: mtime, ...hash.finish(), generation, metageneration: '1' }
 }
 
 async function openFile(path: string): Promise<FileHandle | undefined> {
@@ -93,10 +139,4 @@ async function filesBelow(folder: string): Promise<readonly string[]> {
   const names = await readdir(folder, { recursive: true }).catch(() => [])
   const files = await Promise.all(names.map((name) => isFile(join(folder, name))))
   return names.filter((_, index) => files[index])
-}
-
-async function md5Of(file: FileHandle): Promise<string> {
-  const hash = createHash('md5')
-  for await (const chunk of file.createReadStream({ autoClose: false, start: 0 })) hash.update(chunk as Buffer)
-  return hash.digest('base64')
 }

@@ -14,13 +14,15 @@ import { makeGoogleIdentity } from './authority.ts'
 import { Buckets } from './buckets.ts'
 import { GoogleDoor } from './google-door.ts'
 import { GOOGLE_IPV4, GOOGLE_IPV6, TUNNEL_NAME } from './google-names.ts'
+import { Uploads } from './uploads.ts'
 
 type Answer = { readonly status: number; readonly contentType: string; readonly body: string }
 
 suite('the door of Google', () => {
   const directory = mkdtempSync(join(tmpdir(), 'truepeer-google-'))
   const lab = new Lab()
-  const buckets = new Buckets([join(directory, 'buckets')])
+  const uploads = new Uploads(join(directory, 'uploads'))
+  const buckets = new Buckets([join(directory, 'buckets')], uploads)
   const tokens = new AccessTokens({ create: () => 'tp_x', revoke: () => {} }, () => 0)
   const socketPath = join(directory, 'controller.sock')
   const controller = createServer((request, response) => {
@@ -53,7 +55,7 @@ suite('the door of Google', () => {
     mkdirSync(join(directory, 'buckets/startup-script-proxy'), { recursive: true })
     writeFileSync(join(directory, 'buckets/startup-script-proxy/gommproxy-startup.bash'), '#!/bin/bash\n')
     const namespacePath = `/run/netns/${google.namespace}`
-    door = await GoogleDoor.open({ namespacePath, identity, controllerSocket: socketPath, buckets, tokens })
+    door = await GoogleDoor.open({ namespacePath, identity, controllerSocket: socketPath, buckets, uploads, tokens })
   })
   after(async () => {
     await door.close()
@@ -110,7 +112,7 @@ suite('the door of Google', () => {
     assert.match(noKey.body, /<Code>NoSuchKey<\/Code>/)
     assert.match((await ask('storage.googleapis.com', '/no-such-bucket/x')).body, /<Code>NoSuchBucket<\/Code>/)
     assert.equal((await ask('storage.googleapis.com', `${json}/x`)).status, 404)
-    assert.equal((await ask('storage.googleapis.com', `/${bucket}/x`, { method: 'PUT', body: 'x' })).status, 403)
+    assert.equal((await ask('storage.googleapis.com', `/${bucket}/x`, { method: 'PUT', body: 'x' })).status, 401)
   })
 
   test('what a token is worth is told, and where to get one', async () => {

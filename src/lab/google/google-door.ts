@@ -12,7 +12,9 @@ import { answererOf, GOOGLE_IPV4, GOOGLE_IPV6 } from './google-names.ts'
 import { sendJson } from './json-answer.ts'
 import { answerOauth } from './oauth.ts'
 import { Storage } from './storage.ts'
+import { StorageWrites } from './storage-writes.ts'
 import { refuseTunnel } from './tunnel-refusal.ts'
+import type { Uploads } from './uploads.ts'
 
 const CONNECTIONS_MAX = 1_024
 const LIMITS = {
@@ -33,6 +35,8 @@ export type GoogleDoorOptions = {
   readonly identity: GoogleIdentity
   readonly controllerSocket: string
   readonly buckets: Buckets
+  /** Where the buckets have what machines put into them. */
+  readonly uploads: Uploads
   readonly tokens: AccessTokens
 }
 
@@ -46,10 +50,10 @@ export class GoogleDoor {
   readonly #sockets = new Set<Duplex>()
 
   private constructor(options: GoogleDoorOptions) {
-    const { identity, controllerSocket, buckets } = options
+    const { identity, controllerSocket, buckets, uploads, tokens } = options
     this.#options = options
     this.#relay = new ControllerRelay(controllerSocket)
-    this.#storage = new Storage(buckets)
+    this.#storage = new Storage(buckets, new StorageWrites(buckets, uploads, tokens))
     const { certificate: cert, key } = identity
     this.#servers = [GOOGLE_IPV4, GOOGLE_IPV6].map(() => {
       const server = createServer({ ...LIMITS, cert, key, minVersion: 'TLSv1.2' }, (request, response) => {

@@ -16,18 +16,51 @@ for (const [url, asked] of [
     { kind: 'list', form: 'json', bucket, prefix: 'a/', delimiter: '/' },
   ],
   [`/storage/v1/b/${bucket}`, { kind: 'bucket', form: 'json', bucket }],
+  [`/storage/v1/b/${bucket}/managedFolders`, { kind: 'managed-folders', form: 'json', bucket }],
+  [`/storage/v1/b/${bucket}/storageLayout`, { kind: 'layout', form: 'json', bucket }],
 ] as const) {
   test(`${url} asks for a ${asked.kind}`, () => assert.deepEqual(readStorageRequest('GET', url), asked))
 }
 
-test('nothing is written, and what is not asked for rightly is refused in the form of its API', () => {
+for (const [method, url, asked] of [
+  ['POST', '/storage/v1/b?project=p', { kind: 'make-bucket', form: 'json' }],
+  ['GET', '/storage/v1/b?project=p', { kind: 'buckets', form: 'json' }],
+  ['DELETE', `/storage/v1/b/${bucket}`, { kind: 'delete-bucket', form: 'json', bucket }],
+  [
+    'POST',
+    `/upload/storage/v1/b/${bucket}/o?uploadType=media&name=a%2Fb`,
+    { kind: 'upload', form: 'json', how: 'media', bucket, object: 'a/b' },
+  ],
+  [
+    'POST',
+    `/resumable/upload/storage/v1/b/${bucket}/o?uploadType=resumable`,
+    { kind: 'upload', form: 'json', how: 'resumable', bucket, object: undefined },
+  ],
+  [
+    'PUT',
+    `/upload/storage/v1/b/${bucket}/o?uploadType=resumable&upload_id=s`,
+    { kind: 'continue', form: 'json', bucket, session: 's' },
+  ],
+  ['PUT', `/${bucket}/a/b`, { kind: 'upload', form: 'xml', how: 'media', bucket, object: 'a/b' }],
+  ['DELETE', `/storage/v1/b/${bucket}/o/a%2Fb`, { kind: 'delete', form: 'json', bucket, object: 'a/b' }],
+  ['PATCH', `/storage/v1/b/${bucket}/o/a`, { kind: 'describe', form: 'json', bucket, object: 'a' }],
+  [
+    'POST',
+    `/storage/v1/b/${bucket}/o/a/rewriteTo/b/other/o/b%20c`,
+    { kind: 'rewrite', form: 'json', bucket, object: 'a', to: { bucket: 'other', object: 'b c' } },
+  ],
+] as const) {
+  test(`${method} ${url} changes by ${asked.kind}`, () => assert.deepEqual(readStorageRequest(method, url), asked))
+}
+
+test('what the lab has not, and what is not asked for rightly, is refused in the form of its API', () => {
   for (const [method, url, form, status] of [
-    ['PUT', `/${bucket}/${object}`, 'xml', 403],
-    ['POST', `/upload/storage/v1/b/${bucket}/o?uploadType=media&name=x`, 'json', 403],
-    ['DELETE', `/storage/v1/b/${bucket}/o/${object}`, 'json', 403],
+    ['POST', `/storage/v1/b/${bucket}/o/a/compose`, 'json', 501],
+    ['POST', `/upload/storage/v1/b/${bucket}/o?uploadType=other`, 'json', 501],
+    ['GET', `/storage/v1/b/${bucket}/iam`, 'json', 501],
+    ['GET', '/storage/v1/x', 'json', 501],
+    ['POST', `/${bucket}/${object}`, 'xml', 501],
     ['GET', '/', 'xml', 400],
-    ['GET', '/storage/v1/b', 'json', 400],
-    ['GET', '/storage/v1/x', 'json', 400],
     ['GET', `/${bucket}/%zz`, 'xml', 400],
   ] as const) {
     const asked = readStorageRequest(method, url)

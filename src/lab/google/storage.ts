@@ -1,32 +1,63 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
-import type { Buckets, ObjectFacts, OpenObject } from './buckets.ts'
+import type { Buckets, OpenObject } from './buckets.ts'
 import { sendJson } from './json-answer.ts'
-import { rangeOf, readStorageRequest, type StorageForm, type StorageRefusal } from './storage-request.ts'
+import { bucketResource, layoutResource, objectHeaders, objectResource, refuse } from './storage-answers.ts'
+import { noBucket, noObject, StorageError } from './storage-error.ts'
+import { rangeOf, readStorageRequest, type StorageRead } from './storage-request.ts'
+import type { StorageWrites } from './storage-writes.ts'
 
-const API = 'https://www.googleapis.com'
-
-/** Answers for Google's storage: whatever is in the buckets, for everybody. */
+/** Answers for Google's storage: whatever is in the buckets, for everybody; who may change them, `StorageWrites` says. */
 export class Storage {
   readonly #buckets: Buckets
+  readonly #writes: StorageWrites
 
-  constructor(buckets: Buckets) {
+  constructor(buckets: Buckets, writes: StorageWrites) {
     this.#buckets = buckets
+    this.#writes = writes
   }
 
   /** Rejects when the client, or the file, cannot be reached to the end. */
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const asked = readStorageRequest(request.method ?? '', request.url ?? '/')
-    if (asked.kind === 'refused') return refuse(response, asked)
+    try {
+      switch (asked.kind) {
+        case 'refused':
+          return refuse(response, asked)
+        case 'buckets':
+        case 'bucket':
+        case 'layout':
+        case 'managed-folders':
+        case 'list':
+        case 'object':
+        case 'media':
+          return await this.#read(asked, request, response)
+        default:
+          return await this.#writes.answer(asked, request, response)
+      }
+    } catch (error) {
+      if (!(error instanceof StorageError) || response.headersSent) throw error
+      const { status, code, message } = error
+      refuse(response, { form: asked.form, status, code, message })
+    }
+  }
+
+  async #read(asked: StorageRead, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (asked.kind === 'buckets') {
+      const items = (await this.#buckets.names()).map(bucketResource)
+      return sendJson(response, 200, { kind: 'storage#buckets', items })
+    }
     const { kind, form, bucket } = asked
-    if (!(await this.#buckets.has(bucket))) return refuse(response, noBucket(form))
+    if (!(await this.#buckets.has(bucket))) throw noBucket()
     if (kind === 'bucket') {
       if (form === 'json') return sendJson(response, 200, bucketResource(bucket))
-      return refuse(response, { ...noObject('xml'), message: 'Objects are listed by the JSON API only' })
+      throw noObject('Objects are listed by the JSON API only')
     }
+    if (kind === 'layout') return sendJson(response, 200, layoutResource(bucket))
+    if (kind === 'managed-folders') return sendJson(response, 200, { kind: 'storage#managedFolders', items: [] })
     if (kind === 'list') return sendJson(response, 200, await this.#list(bucket, asked.prefix, asked.delimiter))
     const object = await this.#buckets.open(bucket, asked.object)
-    if (object === undefined) return refuse(response, noObject(form))
+    if (object === undefined) throw noObject()
     try {
       if (kind === 'object') sendJson(response, 200, objectResource(object))
       else await sendMedia(request, response, object)
@@ -54,83 +85,15 @@ export class Storage {
 }
 
 async function sendMedia(request: IncomingMessage, response: ServerResponse, object: OpenObject): Promise<void> {
-  const { size, modified, md5, file } = object
+  const { size, file } = object
   const range = rangeOf(request.headers.range, size)
   if (range === 'none') {
     response.setHeader('Content-Range', `bytes */${size}`)
-    const message = 'The requested range cannot be satisfied'
-    return refuse(response, { kind: 'refused', form: 'xml', status: 416, code: 'InvalidRange', message })
+    throw new StorageError(416, 'InvalidRange', 'The requested range cannot be satisfied')
   }
   const { start, end } = range ?? { start: 0, end: size - 1 }
   if (range !== undefined) response.setHeader('Content-Range', `bytes ${start}-${end}/${size}`)
-  response.writeHead(range === undefined ? 200 : 206, {
-    'Accept-Ranges': 'bytes',
-    'Content-Length': end - start + 1,
-    'Content-Type': 'application/octet-stream',
-    ETag: etagOf(object),
-    'Last-Modified': modified.toUTCString(),
-    'X-Goog-Generation': generationOf(object),
-    'X-Goog-Hash': `md5=${md5}`,
-    'X-Goog-Metageneration': '1',
-    'X-Goog-Storage-Class': 'STANDARD',
-    'X-Goog-Stored-Content-Encoding': 'identity',
-    'X-Goog-Stored-Content-Length': size,
-  })
+  response.writeHead(range === undefined ? 200 : 206, { ...objectHeaders(object), 'Content-Length': end - start + 1 })
   if (request.method === 'HEAD' || size === 0) response.end()
   else await pipeline(file.createReadStream({ autoClose: false, start, end }), response)
-}
-
-function bucketResource(bucket: string): unknown {
-  const selfLink = `${API}/storage/v1/b/${bucket}`
-  return { kind: 'storage#bucket', id: bucket, name: bucket, selfLink, location: 'US', storageClass: 'STANDARD' }
-}
-
-function objectResource(object: ObjectFacts): unknown {
-  const { bucket, name, size, md5, modified } = object
-  const generation = generationOf(object)
-  const path = `storage/v1/b/${bucket}/o/${encodeURIComponent(name)}`
-  return {
-    kind: 'storage#object',
-    id: `${bucket}/${name}/${generation}`,
-    selfLink: `${API}/${path}`,
-    mediaLink: `https://storage.googleapis.com/download/${path}?generation=${generation}&alt=media`,
-    name,
-    bucket,
-    generation,
-    metageneration: '1',
-    contentType: 'application/octet-stream',
-    storageClass: 'STANDARD',
-    size: String(size),
-    md5Hash: md5,
-    etag: etagOf(object),
-    timeCreated: modified.toISOString(),
-    updated: modified.toISOString(),
-  }
-}
-
-function generationOf({ modified }: ObjectFacts): string {
-  return String(Math.round(modified.getTime() * 1000))
-}
-
-function etagOf({ md5 }: ObjectFacts): string {
-  return `"${Buffer.from(md5, 'base64').toString('hex')}"`
-}
-
-function noBucket(form: StorageForm): StorageRefusal {
-  return { kind: 'refused', form, status: 404, code: 'NoSuchBucket', message: 'The specified bucket does not exist.' }
-}
-
-function noObject(form: StorageForm): StorageRefusal {
-  return { kind: 'refused', form, status: 404, code: 'NoSuchKey', message: 'The specified key does not exist.' }
-}
-
-function refuse(response: ServerResponse, { form, status, code, message }: StorageRefusal): void {
-  response.setHeader('Connection', 'close')
-  if (form === 'json') {
-    const reason = status === 404 ? 'notFound' : 'forbidden'
-    sendJson(response, status, { error: { code: status, message, errors: [{ message, domain: 'global', reason }] } })
-    return
-  }
-  const body = `<?xml version='1.0' encoding='UTF-8'?><Error><Code>${code}</Code><Message>${message}</Message></Error>`
-  response.writeHead(status, { 'Content-Type': 'application/xml; charset=UTF-8' }).end(body)
 }
