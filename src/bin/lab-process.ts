@@ -20,6 +20,7 @@ import type { LabHost, LabNews, LabOrder, LabStatus } from '../lab/process/lab-s
 import { LIFELINE, OUTSIDE_DIRECTORY } from '../lab/process/namespaces.ts'
 import { CLIENTS, GLOBAL_POOLS, NAT_POOLS, REGIONS } from '../lab/world/places.ts'
 import { World } from '../lab/world/world.ts'
+import { runChecked } from '../linux/run.ts'
 import { connectionUid } from '../linux/socket-table.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import { type Log, openLog } from '../telemetry/log.ts'
@@ -30,6 +31,8 @@ import { startLabGoogle } from './lab-google.ts'
 const PROJECT = 'truepeer'
 const PROJECT_PATH = `/compute/v1/projects/${PROJECT}`
 const STATE = '/run/truepeer'
+/** A disk of its own: machines that fill it leave the controller its own. */
+const MACHINES = `${STATE}/machines`
 const DATA_DIRECTORY = `${STATE}/controller`
 const CONTROLLER_SOCKET_INSIDE = '/run/truepeer/controller.sock'
 const CONTROLLER_SOCKET = `${OUTSIDE_DIRECTORY}/controller.sock`
@@ -51,6 +54,8 @@ const CHANNEL_FD = 3
 
 async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
   const world = new World()
+  mkdirSync(MACHINES, { recursive: true })
+  await runChecked('mount', ['-n', '-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', MACHINES])
   const [skeleton] = await Promise.all([makeSkeleton(`${STATE}/skeleton`), world.build()])
   const files = { ...FILES, skeleton }
   mkdirSync(BUCKETS, { mode: 0o700 })
@@ -63,7 +68,7 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
     checkout: '/opt/truepeer',
   })
   const machines = new LabMachines({
-    directory: `${STATE}/machines`,
+    directory: MACHINES,
     fabric: world.fabric,
     zones: REGIONS.flatMap(({ zones }) => zones),
     files,
@@ -104,7 +109,7 @@ async function startClients(files: MachineFiles, startServices: StartServices): 
       const client = new ClientMachine({
         name,
         namespace: name,
-        directory: `${STATE}/machines/${name}`,
+        directory: `${MACHINES}/${name}`,
         files,
         metadata: { instance: clientInstance(name, `${region}-b`, project), project },
         startServices,

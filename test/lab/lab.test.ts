@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { runProgram } from '../../src/linux/run.ts'
@@ -19,7 +19,9 @@ async function edgeSeenFrom(lab: RunningLab, client: string, address: string): P
 }
 
 test('a global address of a lab is that of the nearest edge, and of the next one when that is killed', async () => {
+  const umask = process.umask(0o077)
   const lab = await startLab('one')
+  process.umask(umask)
   try {
     await insertChain(lab, '10.128.0.2', 110)
     await change(lab, 'POST', 'global/firewalls', {
@@ -41,6 +43,11 @@ test('a global address of a lab is that of the nearest edge, and of the next one
     for (const [client, address, edge] of clients) {
       await eventually(`${client} is answered`, async () => (await edgeSeenFrom(lab, client, address)) === edge)
     }
+    // Machines that fill their disk leave the controller its own; and files are for all users, whatever the umask here.
+    const initPid = Number.parseInt(readFileSync(join(LABS, 'one', 'init'), 'utf8'), 10)
+    const deviceOf = (place: string) => statSync(`/proc/${initPid}/root/run/truepeer/${place}`).dev
+    assert.notEqual(deviceOf('machines'), deviceOf('controller'))
+    assert.match(await lab.exec('client', 'stat', '-c', '%A', '/etc/hosts'), /^-rw-r--r--/)
     await lab.exec('edge-us-central1', 'kill', '-KILL', await lab.edgeProcess('us-central1'))
     for (const [client, address, edge] of clients) {
       assert.equal(await edgeSeenFrom(lab, client, address), edge === us ? europe : edge, client)

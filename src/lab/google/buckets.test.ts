@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -18,7 +18,7 @@ function makeBuckets(t: TestContext) {
     mkdirSync(dirname(join(added, name)), { recursive: true })
     writeFileSync(join(added, name), content)
   }
-  return { buckets: new Buckets([ours, added], new Uploads(join(directory, 'uploads'))), put }
+  return { buckets: new Buckets([ours, added], new Uploads(join(directory, 'uploads'))), put, added }
 }
 
 async function read(buckets: Buckets, bucket: string, name: string): Promise<string | undefined> {
@@ -68,4 +68,34 @@ test('the hashes of an object are those of its bytes', async (t) => {
   const object = await buckets.open('bucket', 'digits')
   assert.deepEqual([object?.size, object?.md5, object?.crc32c], [9, 'JfnnlDI7RTiF9RgfG2JNCw==', '4waSgw=='])
   await object?.file.close()
+})
+
+test('hashes are new ones once a file has changed, also to one of the same size and time', async (t) => {
+  const { buckets, put, added } = makeBuckets(t)
+  const hash = async (): Promise<string | undefined> => {
+    const object = await buckets.open('bucket', 'object')
+    await object?.file.close()
+    return object?.md5
+  }
+  put('bucket/object', 'one')
+  const { atime, mtime } = statSync(join(added, 'bucket/object'))
+  const before = await hash()
+  assert.deepEqual([await hash(), await hash()], [before, before])
+  put('bucket/object', 'two')
+  utimesSync(join(added, 'bucket/object'), atime, mtime)
+  assert.equal(await hash(), 'uKn3Fdu2T9XFbneDxoIKYQ==')
+})
+
+test('many requests for one large object read it to its end once', async (t) => {
+  const { buckets, put } = makeBuckets(t)
+  put('bucket/large', 'x'.repeat(8 * 1024 * 1024))
+  const took = async (): Promise<number> => {
+    const before = process.cpuUsage()
+    const object = await buckets.open('bucket', 'large')
+    await object?.file.close()
+    const { user, system } = process.cpuUsage(before)
+    return user + system
+  }
+  const first = await took()
+  assert.ok((await took()) < first / 4)
 })

@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ObjectHash } from './object-hash.ts'
@@ -8,6 +9,8 @@ const BUCKET_NAME = /^[a-z0-9](?:[a-z0-9._-]{1,61})[a-z0-9]$/
 const OBJECT_NAME_BYTES_MAX = 1024
 /** More objects of a bucket are not listed. */
 const LISTED_MAX = 1_000
+/** The facts of more files are not kept. */
+const KEPT_FACTS_MAX = 10_000
 
 /** An object that is open for reading. */
 export type OpenObject = ObjectFacts & { readonly file: FileHandle }
@@ -25,10 +28,14 @@ export type ObjectFacts = ObjectDescription & {
   readonly metageneration: string
 }
 
+type FileFacts = Omit<ObjectFacts, 'bucket' | 'name'>
+
 /** Buckets and their objects: folders with files, of which the last that has an object counts, below what was uploaded. */
 export class Buckets {
   readonly #folders: readonly string[]
   readonly #uploads: Uploads
+  /** By what tells one state of a file from all others: a large file is read to its end once, not with each request. */
+  readonly #facts = new Map<string, Promise<FileFacts>>()
 
   /** @param folders each holds `BUCKET/OBJECT`, and may change at any time */
   constructor(folders: readonly string[], uploads: Uploads) {
@@ -62,13 +69,31 @@ export class Buckets {
       const file = await openFile(join(folder, bucket, name))
       if (file === undefined) continue
       try {
-        return { bucket, name, ...(await factsOf(file)), file }
+        return { bucket, name, ...(await this.#factsOf(file)), file }
       } catch (error) {
         await file.close()
         throw error
       }
     }
     return undefined
+  }
+
+  async #factsOf(file: FileHandle): Promise<FileFacts> {
+    const state = await file.stat({ bigint: true })
+    const { dev, ino, size, mtimeNs, ctimeNs } = state
+    const key = [dev, ino, size, mtimeNs, ctimeNs].join(' ')
+    const known = this.#facts.get(key)
+    if (known !== undefined) return await known
+    const facts = readFacts(file, state)
+    this.#facts.set(key, facts)
+    const [oldest] = this.#facts.keys()
+    if (this.#facts.size > KEPT_FACTS_MAX) this.#facts.delete(oldest)
+    try {
+      return await facts
+    } catch (error) {
+      this.#facts.delete(key)
+      throw error
+    }
   }
 
   /** Whether there is an object. */
@@ -106,13 +131,12 @@ function isPath(name: string): boolean {
   return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
 }
 
-async function factsOf(file: FileHandle): Promise<Omit<ObjectFacts, 'bucket' | 'name'>> {
-  const { size, mtime } = await file.stat()
+async function readFacts(file: FileHandle, { size, mtime }: BigIntStats): Promise<FileFacts> {
   const hash = new ObjectHash()
   for await (const chunk of file.createReadStream({ autoClose: false, start: 0 })) hash.update(chunk as Buffer)
   const generation = String(Math.round(mtime.getTime() * 1000))
   const description = { contentType: 'application/octet-stream', metadata: {} }
-  return { ...description, size, modified: mtime, ...hash.finish(), generation, metageneration: '1' }
+  return { ...description, size: Number(size), modified: mtime, ...hash.finish(), generation, metageneration: '1' }
 }
 
 async function openFile(path: string): Promise<FileHandle | undefined> {

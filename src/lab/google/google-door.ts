@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { shortened } from '../../text/plain-text.ts'
 import { listenInside } from '../listen-inside.ts'
+import { oneAtATime } from '../one-at-a-time.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { GoogleIdentity } from './authority.ts'
 import type { Buckets } from './buckets.ts'
@@ -55,10 +56,9 @@ export class GoogleDoor {
     this.#relay = new ControllerRelay(controllerSocket)
     this.#storage = new Storage(buckets, new StorageWrites(buckets, uploads, tokens))
     const { certificate: cert, key } = identity
+    const answer = oneAtATime((request, response) => void this.#answer(request, response))
     this.#servers = [GOOGLE_IPV4, GOOGLE_IPV6].map(() => {
-      const server = createServer({ ...LIMITS, cert, key, minVersion: 'TLSv1.2' }, (request, response) => {
-        void this.#answer(request, response)
-      })
+      const server = createServer({ ...LIMITS, cert, key, minVersion: 'TLSv1.2' }, answer)
       server.maxConnections = CONNECTIONS_MAX
       server.on('upgrade', refuseTunnel)
       server.on('connection', (socket) => {

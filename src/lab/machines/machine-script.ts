@@ -1,7 +1,7 @@
 /**
  * What runs inside new mount, PID, UTS and IPC namespaces, in the network namespace of a machine, until the machine has
  * its files: the directory of the machine, its name, the script of its first process, the skeleton or nothing, then pairs
- * of what it shares with the lab and where it has that. It becomes the first process of the machine, which prints its PID,
+ * of what it shares with the lab and where it has that, `--`, and pairs of where it has a link and what that leads to. It becomes the first process of the machine, which prints its PID,
  * as the lab sees it.
  *
  * Each directory below `/` is an overlay over that of this machine, so that what is written stays inside. In a user
@@ -15,6 +15,12 @@ shift 4
 # This /proc is still the one outside.
 read -r pid _ </proc/self/stat
 cd "$directory"
+read_only() {
+  # In a user namespace a mount keeps the restrictions that it has outside, and they have to be named.
+  for restrictions in '' ,nosuid,nodev ,nosuid,nodev,noexec; do
+    ! mount -o "remount,bind,ro$restrictions" "$1" 2>/dev/null || break
+  done
+}
 if [ -d root ]; then isNew=false; else isNew=true; mkdir root; fi
 mount --bind root root
 cd root
@@ -55,17 +61,12 @@ mount --bind proc/sys proc/sys
 mount --bind proc/sys/net proc/sys/net
 mount -o remount,bind,ro proc/sys
 # By this one the machine underneath would restart, or worse.
-[ ! -e proc/sysrq-trigger ] || mount --bind /dev/null proc/sysrq-trigger
+[ ! -e proc/sysrq-trigger ] || { mount --bind /dev/null proc/sysrq-trigger; read_only proc/sysrq-trigger; }
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys 2>/dev/null || mount --rbind /sys sys
 if [ -e sys/class/dmi/id/product_name ]; then
   # By this Google's guest software knows where it is.
   echo 'Google Compute Engine' >"$directory/product_name"
   mount --bind "$directory/product_name" sys/class/dmi/id/product_name
-elif [ ! -e usr/local/sbin/dmidecode ]; then
-  # Where the kernel knows nothing of the hardware, it asks this program.
-  mkdir -p usr/local/sbin
-  printf '%s\\n' '#!/bin/sh' '[ "$2" != system-product-name ] || echo Google Compute Engine' >usr/local/sbin/dmidecode
-  chmod 755 usr/local/sbin/dmidecode
 fi
 mount -t tmpfs -o mode=755,nosuid,nodev run run
 mkdir -m 1777 run/lock
@@ -75,6 +76,8 @@ for device in null zero full random urandom tty net/tun fuse; do
   [ -c "/dev/$device" ] || continue
   : >"dev/$device"
   mount --bind "/dev/$device" "dev/$device"
+  # It is this machine's: its mode and owner are everybody's.
+  read_only "dev/$device"
 done
 mkdir dev/pts
 mkdir -m 1777 dev/shm
@@ -90,19 +93,20 @@ for console in console ttyS0; do
   : >"dev/$console"
   mount --bind "$directory/serial" "dev/$console"
 done
-while [ $# -gt 0 ]; do
-  if [ -d "$1" ]; then
-    mkdir -p ".$2"
-  elif [ ! -e ".$2" ]; then
-    mkdir -p ".\${2%/*}"
-    : >".$2"
+# What is shared waits in the machine's /run, by its number.
+mkdir run/shared
+number=0 from=''
+for path; do
+  [ "$path" != -- ] || break
+  if [ -z "$from" ]; then
+    from=$path
+    continue
   fi
-  mount --rbind "$1" ".$2"
-  # In a user namespace a mount keeps the restrictions that it has outside, and they have to be named.
-  for restrictions in '' ,nosuid,nodev ,nosuid,nodev,noexec; do
-    ! mount -o "remount,bind,ro$restrictions" ".$2" 2>/dev/null || break
-  done
-  shift 2
+  number=$((number + 1))
+  if [ -d "$from" ]; then mkdir "run/shared/$number"; else : >"run/shared/$number"; fi
+  mount --rbind "$from" "run/shared/$number"
+  read_only "run/shared/$number"
+  from=''
 done
 
 hostname "$name"
@@ -123,6 +127,32 @@ pivot_root . run/outside
 cd /
 umount -l /run/outside
 rmdir /run/outside
+
+# From here on paths lead to nothing but the machine's own files, whatever links it has put there before a new start.
+number=0
+while [ "$1" != -- ]; do
+  number=$((number + 1))
+  if [ -d "/run/shared/$number" ]; then
+    mkdir -p "$2"
+  elif [ ! -e "$2" ]; then
+    mkdir -p "\${2%/*}"
+    : >"$2"
+  fi
+  mount --move "/run/shared/$number" "$2"
+  shift 2
+done
+shift
+rm -r /run/shared
+while [ $# -gt 0 ]; do
+  ln -sfn "$2" "$1"
+  shift 2
+done
+if [ ! -e /sys/class/dmi/id/product_name ] && [ ! -e /usr/local/sbin/dmidecode ]; then
+  # Where the kernel knows nothing of the hardware, Google's guest software asks this program.
+  mkdir -p /usr/local/sbin
+  printf '%s\\n' '#!/bin/sh' '[ "$2" != system-product-name ] || echo Google Compute Engine' >/usr/local/sbin/dmidecode
+  chmod 755 /usr/local/sbin/dmidecode
+fi
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -c "$init" init "$name" "$pid"
 `
 

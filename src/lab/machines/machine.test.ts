@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { hostname } from 'node:os'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { eventually } from '../../../test/rig/eventually.ts'
@@ -68,8 +68,19 @@ test('a machine has a name, files, processes and a serial port of its own, which
     /^my-backend has started\nto the console\nagain\n$/.test(machine.serial.read(0).contents),
   )
 
+  // Devices are this machine's; nobody inside changes their mode, which is everybody's.
+  assert.match(await out('chmod 600 /dev/null && echo done'), /Read-only file system|not permitted/)
+  assert.equal(await out('echo x >/dev/null && head -c 2 /dev/urandom | wc -c'), '2')
+
   await out('(trap "" TERM; exec sleep 600) >/dev/null 2>&1 &')
   const { initPid } = machine
+  // A link to a place outside leads, at the next start too, to that place in the machine.
+  const elsewhere = mkdtempSync(join(tmpdir(), 'truepeer-elsewhere-'))
+  t.after(() => rmSync(elsewhere, { recursive: true }))
+  const links = ['/opt/deep', '/usr/local/bin', '/usr/local/sbin'].map(
+    (path) => `rm -r ${path}; ln -s ${elsewhere} ${path}`,
+  )
+  assert.equal(await out(`mkdir -p ${elsewhere}; umount /opt/deep/shared; ${links.join('; ')}`), '')
   await machine.kill()
   assert.deepEqual([ends, machine.isRunning, existsSync(`/proc/${initPid}`)], [['stopped'], false, false])
   assert.throws(() => machine.initPid, /The machine "my-backend" is off/)
@@ -77,6 +88,8 @@ test('a machine has a name, files, processes and a serial port of its own, which
   await start()
   assert.equal(await out(`cat /etc/${marker} /tmp/${marker}`), 'own\nown', 'files stay')
   assert.equal(await out(`test -e /run/${marker} || echo gone`), 'gone', '/run begins anew')
+  assert.deepEqual(readdirSync(elsewhere), [])
+  assert.equal(await out('cat /opt/deep/shared'), 'from outside')
   const polite =
     'trap "echo asked to end >/dev/console; exit" TERM; echo waiting >/dev/console; while :; do sleep 0.05; done'
   await out(`setsid sh -c '${polite}' >/dev/null 2>&1 &`)

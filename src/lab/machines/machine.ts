@@ -1,4 +1,4 @@
-import { constants, existsSync, mkdirSync, openSync, rmSync, symlinkSync } from 'node:fs'
+import { constants, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
 import * as net from 'node:net'
 import {
   type RunOptions,
@@ -131,15 +131,11 @@ export class Machine {
     const unshare = startProgram('nsenter', [
       `--net=${this.namespacePath}`,
       ...['unshare', ...NAMESPACES, '--fork', '--kill-child', '--propagation', 'private'],
-      ...[...inside, ...shared.flatMap(([to, from]) => [from, to])],
+      ...[...inside, ...shared.flatMap(([to, from]) => [from, to]), '--', ...Object.entries(files.links).flat()],
     ])
     const initPid = await readPid(this.name, unshare)
     const running: Running = { initPid, unshare, isStopping: false }
     this.#running = running
-    for (const [path, target] of Object.entries(files.links)) {
-      rmSync(this.root + path, { force: true })
-      symlinkSync(target, this.root + path)
-    }
     void unshare.exited.then(({ signal }) => {
       this.#running = undefined
       if (running.isStopping) onEnd('stopped')

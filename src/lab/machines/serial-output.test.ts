@@ -25,3 +25,15 @@ test('the last mebibyte is kept, and what came before is counted', () => {
   const last = serial.read(5)
   assert.deepEqual([last.start, last.next, last.contents], [3 * MEBIBYTE + 2, 4 * MEBIBYTE + 2, 'b'.repeat(MEBIBYTE)])
 })
+
+test('what is written byte by byte costs no more than what comes at once', () => {
+  const serial = new SerialOutput()
+  const bytes = Buffer.from('0123456789')
+  const { user } = process.cpuUsage()
+  for (let index = 0; index < MEBIBYTE + 20_000; index++) serial.append(bytes.subarray(index % 10, (index % 10) + 1))
+  const { start, next, contents } = serial.read(0)
+  assert.deepEqual([start, next, contents.length], [20_000, MEBIBYTE + 20_000, MEBIBYTE])
+  assert.equal(contents.slice(0, 12), '012345678901')
+  // It was more than half a minute when each byte moved all others.
+  assert.ok(process.cpuUsage().user - user < 5_000_000)
+})

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { eventually } from '../../../test/rig/eventually.ts'
 import { Lab } from '../lab.ts'
 import { GuestAttributes } from './guest-attributes.ts'
 import { MetadataServer } from './metadata-server.ts'
@@ -46,7 +47,7 @@ async function startServer(t: TestContext, first = testResources()) {
     resources = changed
     server.changed()
   }
-  /** How often a change has anything looked at: once for each request that waits. */
+  /** How often a change has anything looked at: once for each path that requests wait for. */
   const looksAtChange = () => {
     count = 0
     server.changed()
@@ -133,14 +134,21 @@ test('nobody waits for a client that has left', async (t) => {
   const { http, port, looksAtChange } = await startServer(t)
   const client = connect(port, '127.0.0.1')
   const [[socket]] = await Promise.all([once(http, 'connection'), once(client, 'connect')])
-  client.write(
-    `GET ${V1}/?wait_for_change=true&recursive=true HTTP/1.1\r\nHost: metadata\r\nMetadata-Flavor: Google\r\n\r\n`,
-  )
+  const other = connect(port, '127.0.0.1')
+  await once(http, 'connection')
+  const asked = `GET ${V1}/?wait_for_change=true&recursive=true HTTP/1.1\r\nHost: metadata\r\nMetadata-Flavor: Google\r\n\r\n`
+  client.write(asked)
+  await once(http, 'request')
+  assert.equal(looksAtChange(), 1)
+  // However many wait for the same, it is looked at once.
+  other.write(asked)
   await once(http, 'request')
   assert.equal(looksAtChange(), 1)
   client.destroy()
   await once(socket, 'close')
-  assert.equal(looksAtChange(), 0)
+  assert.equal(looksAtChange(), 1)
+  other.destroy()
+  await eventually('nobody waits', () => looksAtChange() === 0)
 })
 
 test('guest attributes are written where metadata allow it, within their limits', async (t) => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Cidr } from '../../address/cidr.ts'
+import { oneAtATime } from '../one-at-a-time.ts'
 import { type GuestAttributes, VALUE_BYTES_MAX } from './guest-attributes.ts'
 import { type MetadataNode, nodeAt, type ServiceAccount } from './metadata-node.ts'
 import { type MetadataRefusal, type MetadataRequest, notFound, readMetadataRequest } from './metadata-request.ts'
@@ -39,23 +40,34 @@ export type MetadataServerOptions = {
   readonly guestAttributes: GuestAttributes
 }
 
+/** A request that waits, and how it is told what there is at its path now; undefined: nothing. */
+type Waiting = { readonly path: readonly string[]; readonly look: (etag: string | undefined) => void }
+
 /** The metadata server of one instance: whoever reaches it counts as the instance. */
 export class MetadataServer {
   readonly #options: MetadataServerOptions
-  readonly #waiting = new Set<() => void>()
+  readonly #waiting = new Set<Waiting>()
   /** Hands sockets of its own to it, or lets it listen. */
   readonly http: Server
 
   constructor(options: MetadataServerOptions) {
     this.#options = options
-    this.http = createServer(LIMITS, (request, response) => void this.#handle(request, response))
+    this.http = createServer(
+      LIMITS,
+      oneAtATime((request, response) => void this.#handle(request, response)),
+    )
     this.http.maxConnections = CONNECTIONS_MAX
     this.http.setTimeout(SILENCE_MS_MAX)
   }
 
-  /** The resources have changed, maybe. */
+  /** The resources have changed, maybe. What many wait for is looked at once: it may be large. */
   changed(): void {
-    for (const wake of this.#waiting) wake()
+    const etags = new Map<string, string | undefined>()
+    for (const { path, look } of [...this.#waiting]) {
+      const key = path.join('/')
+      if (!etags.has(key)) etags.set(key, this.#etagAt(path))
+      look(etags.get(key))
+    }
   }
 
   /** Ends all connections. */
@@ -139,27 +151,29 @@ export class MetadataServer {
     { lastEtag, seconds }: NonNullable<MetadataRequest['wait']>,
     response: ServerResponse,
   ): Promise<void> {
-    const etag = () => {
-      const node = this.#nodeAt(path)
-      return node && etagOf(node)
-    }
-    const known = lastEtag ?? etag()
+    const first = this.#etagAt(path)
+    const known = lastEtag ?? first
     await new Promise<void>((resolve) => {
       const end = () => {
         clearTimeout(timer)
-        this.#waiting.delete(wake)
+        this.#waiting.delete(waiting)
         response.off('close', end)
         resolve()
       }
-      const wake = () => {
-        const now = etag()
+      const look = (now: string | undefined) => {
         if (now === undefined || now !== known) end()
       }
+      const waiting = { path, look }
       const timer = setTimeout(end, seconds * 1000)
-      this.#waiting.add(wake)
+      this.#waiting.add(waiting)
       response.on('close', end)
-      wake()
+      look(first)
     })
+  }
+
+  #etagAt(path: readonly string[]): string | undefined {
+    const node = this.#nodeAt(path)
+    return node && etagOf(node)
   }
 }
 

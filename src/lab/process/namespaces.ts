@@ -31,6 +31,8 @@ const REMOVE = 'while [ -e "$2" ]; do rm -rf "$2"; done; rmdir -p "$(dirname "$2
  * lab ends by itself when this shell is killed. What is killed inside ends the lab, so that this shell goes on.
  */
 const OUTSIDE = [
+  // Files that machines are given are for all of their users, whatever the umask of this one.
+  'umask 022',
   'cd "$1" || exit 1',
   `mkfifo "$2/${LIFELINE}" && exec 4<>"$2/${LIFELINE}" || exit 1`,
   'base=$1 directory=$2; shift 2',

@@ -13,6 +13,7 @@ const PROGRAMS = {
   ip: 'iproute2',
   nft: 'nftables',
   openssl: 'openssl',
+  hostname: 'hostname',
 }
 const PROGRAMS_OF_USER = { newuidmap: 'uidmap', newgidmap: 'uidmap' }
 /** Where programs of an administrator are, which an ordinary user's PATH may leave out. */
