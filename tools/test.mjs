@@ -40,7 +40,8 @@ function runTests() {
   /** For one whole test file. */
   const fileTimeoutMs = isFull ? 1_800_000 : 180_000
   const nodeOptions = givenArguments.filter((argument) => /^--(?!full$|outside-network=)/.test(argument))
-  const testRunner = ['--enable-source-maps', '--test', '--test-concurrency=2', `--test-timeout=${fileTimeoutMs}`]
+  // Half of the time a file waits for something: on two processors three of them keep both busy.
+  const testRunner = ['--enable-source-maps', '--test', '--test-concurrency=3', `--test-timeout=${fileTimeoutMs}`]
   const reporter = ['--test-reporter=./tools/test-reporter.mjs', '--test-reporter-destination=stdout']
   const files = chooseTestFiles()
   const checkout = mountCheckout()

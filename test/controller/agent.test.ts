@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { createToken } from '../../src/controller/store/tokens.ts'
 import { type DemoHosts, IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 import type { Program } from '../../src/lab/program.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
@@ -116,8 +117,7 @@ test('an ordinary user with a folder and a credential of its own needs no file o
   const data = join(directory, 'data')
   const controller = await startController(hosts.backend, data, ['--listen', '127.0.0.1:8080'])
   await reportEdge(controller, [IPV4.edgeSource])
-  const create = ['controller', 'token', 'create', '--data', data, '--user', 'web', '--role', 'agent']
-  const { stdout: token } = await hosts.backend.run(TRUEPEER, create)
+  const token = createToken(data, { user: 'web', role: 'agent' })
   const file = join(directory, 'token')
   writeFileSync(file, token, { mode: 0o600 })
   const [state, credentials] = ['state', 'credentials'].map((name) => join(directory, name))
@@ -141,8 +141,7 @@ test('a credential of the service manager stands in for the file of the token', 
   const directory = testDirectory(t)
   const data = join(directory, 'data')
   const controller = await startController(hosts.backend, data, [])
-  const create = ['controller', 'token', 'create', '--data', data, '--user', 'web', '--role', 'agent']
-  const { stdout: token } = await hosts.backend.run(TRUEPEER, create)
+  const token = createToken(data, { user: 'web', role: 'agent' })
   const file = join(directory, 'token')
   writeFileSync(file, `tp_${'0'.repeat(12)}_${'A'.repeat(43)}`, { mode: 0o600 })
   writeFileSync(join(directory, 'controller-token'), token)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { copyFileSync, existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { createToken } from '../../src/controller/store/tokens.ts'
 import { Program } from '../../src/lab/program.ts'
 import { type RunResult, runProgram } from '../../src/linux/run.ts'
 import { type Issued, issue } from '../../src/tls/test-certificates.ts'
@@ -167,22 +168,19 @@ test('an edge follows over TLS with a token of its own, with no other, and not p
   const tls = ['--tls-cert', cert, '--tls-key', key]
   // Not loopback by its name, so that tokens are needed, and reached by it all the same.
   const controller = await started(t, directory, ['--listen', '0.0.0.0:18443', ...tls])
-  const follow = async (user: string, role: string, args: readonly string[]): Promise<Program> => {
-    const create = ['controller', 'token', 'create', '--data', directory, '--user', user, '--role', role]
+  const follow = (user: string, role: 'edge' | 'operator', args: readonly string[]): Program => {
     const tokenFile = join(folder, `${user}-${role}`)
-    writeFileSync(tokenFile, (await truepeer(...create)).stdout, { mode: 0o600 })
+    writeFileSync(tokenFile, createToken(directory, { user, role }), { mode: 0o600 })
     const where = ['--controller', 'https://127.0.0.1:18443', '--name', 'edge-1', '--state', join(folder, 'state')]
     const edge = new Program(TRUEPEER, ['edge', ...where, '--token-file', tokenFile, ...args])
     t.after(() => edge.kill())
     return edge
   }
   const trusted = ['--controller-ca', cert]
-  await (await follow('edge-1', 'edge', trusted)).waitForLine(/following the controller/)
-  await (await follow('edge-2', 'edge', trusted)).waitForLine(/status 403: This token may not speak/)
-  await (await follow('edge-1', 'operator', trusted)).waitForLine(/status 403/)
-  await (await follow('edge-1', 'edge', [])).waitForLine(
-    /self-signed certificate; give the authority .*--controller-ca/,
-  )
+  await follow('edge-1', 'edge', trusted).waitForLine(/following the controller/)
+  await follow('edge-2', 'edge', trusted).waitForLine(/status 403: This token may not speak/)
+  await follow('edge-1', 'operator', trusted).waitForLine(/status 403/)
+  await follow('edge-1', 'edge', []).waitForLine(/self-signed certificate; give the authority .*--controller-ca/)
   assert.equal((await controller.ask('GET', '/truepeer/v1/edges')).status, 200)
 })
 

@@ -1,9 +1,11 @@
 // What the doctor says of the controller that an agent follows; the rest of it is in host-doctor.test.ts.
+
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { before, type TestContext, test } from 'node:test'
+import { createToken } from '../../src/controller/store/tokens.ts'
 import type { Finding } from '../../src/host/finding.ts'
 import { runProgram } from '../../src/linux/run.ts'
 import { change, edgesOf, type LiveController, startController, TEST_ZONE } from '../rig/controller.ts'
@@ -57,17 +59,15 @@ async function goodController(
 }
 
 /** Makes a token and the words by which an agent uses it. */
-async function tokenWords({ directory }: LiveController, role: string): Promise<string[]> {
-  const create = ['controller', 'token', 'create', '--data', directory, '--user', 'web-1', '--role', role]
-  const { stdout } = await runProgram(TRUEPEER, create)
+function tokenWords({ directory }: LiveController, role: 'agent' | 'edge'): string[] {
   const file = join(directory, `token-${role}`)
-  writeFileSync(file, stdout, { mode: 0o600 })
+  writeFileSync(file, createToken(directory, { user: 'web-1', role }), { mode: 0o600 })
   return ['--token-file', file]
 }
 
 test('a controller that answers, knows the instance and an edge, and a folder in order are no finding', async (t) => {
   const { controller, directory, words } = await goodController(t)
-  const examined = await examine([...words, ...(await tokenWords(controller, 'agent'))])
+  const examined = await examine([...words, ...tokenWords(controller, 'agent')])
   assert.deepEqual(problems(examined), {})
   assert.match(examined['controller-instance'].detail, /projects\/truepeer\/zones\/us-central1-b\/instances\/web-1/)
   assert.match(examined['last-edges'].detail, /^1 addresses in/)
@@ -88,7 +88,7 @@ test('a controller that answers, knows the instance and an edge, and a folder in
 
 test('a token that is wrong, or of another role, is found, and the remedy makes the right one', async (t) => {
   const { controller, directory, words } = await goodController(t)
-  const role = await examine([...words, ...(await tokenWords(controller, 'edge'))])
+  const role = await examine([...words, ...tokenWords(controller, 'edge')])
   assert.deepEqual(problems(role), { controller: 'fail' })
   assert.match(role.controller.detail, /status 403: This token may not act for an agent/)
   const file = join(directory, 'wrong')
@@ -103,8 +103,8 @@ test('a token that is wrong, or of another role, is found, and the remedy makes 
 test('only a token of this very edge is well for its doctor, which reports nothing in its name', async (t) => {
   const { controller, directory } = await goodController(t)
   const words = ['--controller', controller.url, '--name', 'web-1', '--state', join(directory, 'state')]
-  assert.deepEqual(problems(await examine([...words, ...(await tokenWords(controller, 'edge'))], 'edge')), {})
-  const { controller: agent } = await examine([...words, ...(await tokenWords(controller, 'agent'))], 'edge')
+  assert.deepEqual(problems(await examine([...words, ...tokenWords(controller, 'edge')], 'edge')), {})
+  const { controller: agent } = await examine([...words, ...tokenWords(controller, 'agent')], 'edge')
   assert.equal(agent.status, 'fail')
   assert.match(agent.detail, /status 403: This token may not speak for the edge "web-1"/)
   assert.match(agent.remedy, /token create --user web-1 --role edge.* into the file of --token-file/)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { createToken } from '../../src/controller/store/tokens.ts'
 import type { DemoHosts } from '../../src/lab/demo/demo-hosts.ts'
 import { IPV4 } from '../../src/lab/demo/demo-hosts.ts'
 import { readToEnd } from '../../src/lab/sockets.ts'
@@ -19,7 +20,7 @@ import {
 import { testDirectory } from '../rig/directory.ts'
 import { eventually } from '../rig/eventually.ts'
 import { edgeHosts } from '../rig/hosts.ts'
-import { type Running, TRUEPEER } from '../rig/truepeer.ts'
+import type { Running } from '../rig/truepeer.ts'
 
 const ADDRESS = IPV4.edge
 const APP_PORT = 110
@@ -309,9 +310,8 @@ test('an edge does not take the address of its controller', async (t) => {
   const [cert, key] = await makeCertificate(directory, IPV4.backend)
   const tls = ['--listen', `${IPV4.backend}:8443`, '--tls-cert', cert, '--tls-key', key]
   const controller = await startController(hosts.backend, data, ['--addresses', `${ADDRESS},${IPV4.backend}`, ...tls])
-  const create = ['controller', 'token', 'create', '--data', data, '--user', 'edge-1', '--role', 'edge']
   const token = join(directory, 'token')
-  writeFileSync(token, (await hosts.backend.run(TRUEPEER, create)).stdout, { mode: 0o600 })
+  writeFileSync(token, createToken(data, { user: 'edge-1', role: 'edge' }), { mode: 0o600 })
   const secrets = ['--token-file', token, '--controller-ca', cert, '--assign-addresses']
   const { program } = await startFollowingEdge(
     hosts.edge,

@@ -1,4 +1,5 @@
 // What each kind of client can do to a controller that it should not be able to: every role, and strangers, try all of it.
+
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { type IncomingMessage, request as requestHttp } from 'node:http'
@@ -6,12 +7,11 @@ import { request as requestHttps } from 'node:https'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { runProgram } from '../../src/linux/run.ts'
+import { createToken } from '../../src/controller/store/tokens.ts'
 import { makeCertificate } from '../rig/certificate.ts'
 import { type LiveController, PROJECT, startController, TEST_ZONE } from '../rig/controller.ts'
 import { testDirectory } from '../rig/directory.ts'
 import { eventually } from '../rig/eventually.ts'
-import { TRUEPEER } from '../rig/truepeer.ts'
 
 type Client = {
   readonly name: string
@@ -80,12 +80,10 @@ async function startAll(t: TestContext) {
   const loopback = urls.find((url) => url.startsWith('http:')) ?? ''
   const open = (urls.find((url) => url.startsWith('https:')) ?? '').replace('0.0.0.0', '127.0.0.1')
   const ca = readFileSync(cert, 'utf8')
-  const token = async (role: Role): Promise<Client> => {
-    const create = ['controller', 'token', 'create', '--data', data, '--user', `${role}-1`, '--role', role]
-    const { stdout } = await runProgram(TRUEPEER, create, { timeoutMs: 30_000 })
-    return { name: role, url: open, ca, headers: { authorization: `Bearer ${stdout.trim()}` } }
-  }
-  const withToken = await Promise.all(ROLES.map(token))
+  const withToken = ROLES.map((role): Client => {
+    const token = createToken(data, { user: `${role}-1`, role })
+    return { name: role, url: open, ca, headers: { authorization: `Bearer ${token}` } }
+  })
   const clients: readonly Client[] = [
     ...withToken,
     { name: 'stranger by TLS', url: open, ca, headers: {} },
