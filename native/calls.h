@@ -38,7 +38,8 @@ CALL(call_unsent_bytes);
 
 // datagram.c
 CALL(call_recvmmsg);
-CALL(call_sendmmsg);
+CALL(call_recv_each);
+CALL(call_send_each);
 
 // poll.c
 CALL(call_epoll_create);

@@ -1,4 +1,5 @@
-// Moving many datagrams with one system call: recvmmsg(2), sendmmsg(2), and what the kernel says of each beside its bytes.
+// Moving many datagrams: recvmmsg(2), sendmmsg(2), of one socket or of one after the other, and what the kernel says of
+// each beside its bytes.
 #define _GNU_SOURCE
 #include <netinet/in.h>
 #include <string.h>
@@ -20,6 +21,9 @@ enum {
   FIELD_PEER,
   /** in6_addr, of IPv4 in its mapped form: the address of this host that it came to, or leaves from; zeros: none. */
   FIELD_LOCAL = FIELD_PEER + 7,
+  /** What it is sent by, and what was said of it: 0 or a negated errno. */
+  FIELD_SOCKET = FIELD_LOCAL + 4,
+  FIELD_RESULT,
 };
 
 /** IP_PKTINFO or IPV6_PKTINFO, and SO_RXQ_OVFL. */
@@ -32,6 +36,7 @@ typedef struct {
 typedef struct {
   byte_range memory;
   int32_t *fields;
+  unsigned int from;
   unsigned int count;
 } slots;
 
@@ -43,7 +48,7 @@ static slots argument_slots(const arguments *args, int index) {
   int32_t to = argument_int(args, index + 3);
   size_t bytes = INTS_PER_DATAGRAM * sizeof(int32_t);
   if (from < 0 || to < from || to - from > BATCH_MAX || (size_t)to * bytes > fields.length) return (slots){0};
-  return (slots){memory, (int32_t *)fields.data + from * INTS_PER_DATAGRAM, (unsigned int)(to - from)};
+  return (slots){memory, (int32_t *)fields.data + from * INTS_PER_DATAGRAM, (unsigned int)from, (unsigned int)(to - from)};
 }
 
 static void read_control(struct msghdr *message, int32_t *field) {
@@ -66,19 +71,11 @@ static void read_control(struct msghdr *message, int32_t *field) {
   }
 }
 
-/** recvmmsg(fd, memory, fields, from, to): into the slots [from, to), behind their headroom; returns how many came. */
-CALL(call_recvmmsg) {
-  arguments args = arguments_read(env, info);
-  slots batch = argument_slots(&args, 1);
-  struct mmsghdr messages[BATCH_MAX];
-  struct iovec vectors[BATCH_MAX];
-  control controls[BATCH_MAX];
-  if (batch.fields == NULL) return result_int(env, -EFAULT);
-  size_t first = (size_t)argument_int(&args, 3);
-  if ((first + batch.count) * SLOT_BYTES > batch.memory.length) return result_int(env, -EFAULT);
+/** Receives into the slots [from, to) of a batch, behind their headroom; returns how many came, or -1. */
+static int receive(int fd, slots batch, struct mmsghdr *messages, struct iovec *vectors, control *controls) {
   for (unsigned int i = 0; i < batch.count; i++) {
     int32_t *field = batch.fields + i * INTS_PER_DATAGRAM;
-    field[FIELD_START] = (int32_t)((first + i) * SLOT_BYTES + HEADROOM);
+    field[FIELD_START] = (int32_t)((batch.from + i) * SLOT_BYTES + HEADROOM);
     // A shorter address leaves what is behind it as it was.
     memset(&field[FIELD_PEER], 0, sizeof(struct sockaddr_in6));
     vectors[i] = (struct iovec){batch.memory.data + field[FIELD_START], SLOT_BYTES - HEADROOM};
@@ -91,14 +88,57 @@ CALL(call_recvmmsg) {
         .msg_controllen = sizeof controls[i],
     };
   }
-  int count = recvmmsg(argument_int(&args, 0), messages, batch.count, MSG_DONTWAIT, NULL);
+  int count = recvmmsg(fd, messages, batch.count, MSG_DONTWAIT, NULL);
   for (int i = 0; i < count; i++) {
     int32_t *field = batch.fields + i * INTS_PER_DATAGRAM;
     field[FIELD_LENGTH] = (int32_t)messages[i].msg_len;
     field[FIELD_FLAGS] = messages[i].msg_hdr.msg_flags;
     read_control(&messages[i].msg_hdr, field);
   }
-  RETURN_OR_ERRNO(env, count);
+  return count;
+}
+
+/** recvmmsg(fd, memory, fields, from, to) */
+CALL(call_recvmmsg) {
+  arguments args = arguments_read(env, info);
+  slots batch = argument_slots(&args, 1);
+  struct mmsghdr messages[BATCH_MAX];
+  struct iovec vectors[BATCH_MAX];
+  control controls[BATCH_MAX];
+  if (batch.fields == NULL || (batch.from + batch.count) * SLOT_BYTES > batch.memory.length) return result_int(env, -EFAULT);
+  RETURN_OR_ERRNO(env, receive(argument_int(&args, 0), batch, messages, vectors, controls));
+}
+
+/**
+ * recvEach(sources, count, memory, fields, each): recvmmsg of up to `each` datagrams from every socket of `sources`, one
+ * after the other into the slots. A source is two integers: the descriptor, and room for what the call said of it. Returns
+ * for how many sources there was room.
+ */
+CALL(call_recv_each) {
+  arguments args = arguments_read(env, info);
+  byte_range bytes = argument_bytes(&args, 0);
+  int32_t sources_count = argument_int(&args, 1);
+  byte_range memory = argument_bytes(&args, 2);
+  byte_range fields = argument_bytes(&args, 3);
+  int32_t each = argument_int(&args, 4);
+  struct mmsghdr messages[BATCH_MAX];
+  struct iovec vectors[BATCH_MAX];
+  control controls[BATCH_MAX];
+  if (sources_count < 0 || (size_t)sources_count * 2 * sizeof(int32_t) > bytes.length || each < 1) return result_int(env, -EFAULT);
+  if (memory.length < (size_t)BATCH_MAX * SLOT_BYTES || fields.length < BATCH_MAX * INTS_PER_DATAGRAM * sizeof(int32_t))
+    return result_int(env, -EFAULT);
+  int32_t *source = (int32_t *)bytes.data;
+  unsigned int used = 0;
+  int32_t done = 0;
+  for (; done < sources_count && used < BATCH_MAX; done++, source += 2) {
+    unsigned int room = BATCH_MAX - used;
+    unsigned int count = (unsigned int)each < room ? (unsigned int)each : room;
+    slots batch = {memory, (int32_t *)fields.data + used * INTS_PER_DATAGRAM, used, count};
+    int result = receive(source[0], batch, messages, vectors, controls);
+    source[1] = result < 0 ? -errno : result;
+    if (result > 0) used += (unsigned int)result;
+  }
+  return result_int(env, done);
 }
 
 static size_t write_control(control *into, const int32_t *field) {
@@ -118,11 +158,13 @@ static size_t write_control(control *into, const int32_t *field) {
   return CMSG_SPACE(sizeof info);
 }
 
-/** sendmmsg(fd, memory, fields, from, to): the datagrams [from, to), each to its own receiver, or without one to the
- *  socket's; returns how many the kernel took. */
-CALL(call_sendmmsg) {
+/**
+ * sendEach(memory, fields, from, to): each datagram by its own socket, to its own receiver or without one to the socket's;
+ * those without a socket are passed over. One sendmmsg for neighbours of one socket. Each is told what was said of it.
+ */
+CALL(call_send_each) {
   arguments args = arguments_read(env, info);
-  slots batch = argument_slots(&args, 1);
+  slots batch = argument_slots(&args, 0);
   struct mmsghdr messages[BATCH_MAX];
   struct iovec vectors[BATCH_MAX];
   control controls[BATCH_MAX];
@@ -143,5 +185,15 @@ CALL(call_sendmmsg) {
         .msg_controllen = control_length,
     };
   }
-  RETURN_OR_ERRNO(env, sendmmsg(argument_int(&args, 0), messages, batch.count, MSG_DONTWAIT | MSG_NOSIGNAL));
+  for (unsigned int i = 0, end; i < batch.count; i = end) {
+    int32_t fd = batch.fields[i * INTS_PER_DATAGRAM + FIELD_SOCKET];
+    for (end = i + 1; end < batch.count && batch.fields[end * INTS_PER_DATAGRAM + FIELD_SOCKET] == fd; end++);
+    while (fd >= 0 && i < end) {
+      int sent = sendmmsg(fd, messages + i, end - i, MSG_DONTWAIT | MSG_NOSIGNAL);
+      int32_t result = sent < 0 ? -errno : 0;
+      // One that fails is told of only when it is the first.
+      for (unsigned int told = i + (sent < 1 ? 1 : (unsigned int)sent); i < told; i++) batch.fields[i * INTS_PER_DATAGRAM + FIELD_RESULT] = result;
+    }
+  }
+  return result_int(env, 0);
 }

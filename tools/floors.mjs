@@ -133,7 +133,7 @@ export const rooms = [
     folder: 'dataplane/flow',
     holds: 'the life of a flow of datagrams, shared by edge and agent: the flow table, UDP ports, batches',
     mayImport: ['address', 'proxy-protocol', 'linux', 'telemetry', 'dataplane/connection'],
-    packages: [],
+    packages: ['node'],
     because: 'a flow knows its loop by a type only, and neither resources nor whether it serves an edge or an agent',
   },
   {

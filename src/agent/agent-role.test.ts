@@ -39,7 +39,13 @@ function start({ load = new Float64Array(2), sourcePort = 'preserve-or-ephemeral
   const openTotal = new Int32Array(1)
   const role = new AgentRole(
     { load },
-    { workerIndex: 0, log: (_level, message) => messages.push(message), counters, openTotal },
+    {
+      workerIndex: 0,
+      log: (_level, message) => messages.push(message),
+      counters,
+      openTotal,
+      flowTotal: new Int32Array(1),
+    },
   )
   const timeouts = { connectTimeoutMs: 5_000, idleTimeoutMs: 0, halfClosedTimeoutMs: 0 }
   const { target4 = NOBODY4, target6 = NOBODY6 } = options

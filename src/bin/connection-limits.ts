@@ -8,9 +8,15 @@ const DESCRIPTORS_PER_CONNECTION = 2
 
 /** How many connections the process takes. Without a number given, open files bound them. */
 export function connectionLimits(settings: ProcessSettings): ConnectionLimits {
-  const connectionsMax = settings.maxConnections === 0 ? connectionsByOpenFiles() : settings.maxConnections
+  const byOpenFiles = connectionsByOpenFiles()
+  const connectionsMax = settings.maxConnections === 0 ? byOpenFiles : settings.maxConnections
   const perWorker = settings.maxConnectionsPerWorker
-  return { connectionsMax, connectionsPerWorkerMax: perWorker === 0 ? connectionsMax : perWorker }
+  // A flow has one descriptor, so that half of them is left.
+  return {
+    connectionsMax,
+    connectionsPerWorkerMax: perWorker === 0 ? connectionsMax : perWorker,
+    flowsMax: byOpenFiles,
+  }
 }
 
 /** RLIMIT_NOFILE (getrlimit(2)) as a number of connections, at least 1; node has raised the soft limit to the hard one. */

@@ -100,6 +100,7 @@ export class TestEdge {
         },
         counters: new Counters(),
         openTotal: new Int32Array(1),
+        flowTotal: new Int32Array(1),
       },
     )
     this.#makeService = (plan) =>

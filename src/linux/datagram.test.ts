@@ -60,6 +60,13 @@ function texts(fd: number, batch = new DatagramBatch()): string[] {
   )
 }
 
+/** Sends one datagram of a batch; 0 or a negated errno. */
+function sendOne(batch: DatagramBatch, fd: number, slot: number): number {
+  batch.sendBy(slot, fd)
+  assert.equal(batch.sendEach(slot, slot + 1), 0)
+  return batch.result(slot)
+}
+
 /** Sends each of these back to where it came from. */
 function answer(fd: number, batch: DatagramBatch, count: number): void {
   const peer = new Int32Array(PEER_INTS)
@@ -68,8 +75,10 @@ function answer(fd: number, batch: DatagramBatch, count: number): void {
     batch.copyPeer(slot, peer, 0)
     batch.copyLocal(slot, local, 0)
     batch.addressToPeer(slot, peer, 0, local, 0)
+    batch.sendBy(slot, fd)
   }
-  assert.equal(batch.send(fd, 0, count), count)
+  assert.equal(batch.sendEach(0, count), 0)
+  for (let slot = 0; slot < count; slot++) assert.equal(batch.result(slot), 0)
 }
 
 test('datagrams of many peers come with one call, each with its bytes and its sender, and so do the empty ones', (t) => {
@@ -117,7 +126,7 @@ test('a connected socket needs no address for what it sends', (t) => {
   const batch = new DatagramBatch()
   assert.equal(batch.receive(fd, 0, 1), 1)
   batch.addressToTarget(0)
-  assert.equal(batch.send(flow.fd, 0, 1), 1)
+  assert.equal(sendOne(batch, flow.fd, 0), 0)
   assert.deepEqual(texts(target.fd), ['hello'])
 })
 
@@ -151,9 +160,9 @@ test('the largest datagram passes whole; one byte more, and the kernel says so',
   for (let i = 0; i < 65_508; i++) batch.bytes[start + i] = i % 251
   batch.addressToTarget(7)
   batch.setRange(7, start, start + 65_508)
-  assert.equal(batch.send(from.fd, 7, 8), EMSGSIZE)
+  assert.equal(sendOne(batch, from.fd, 7), EMSGSIZE)
   batch.setRange(7, start, start + 65_507)
-  assert.equal(batch.send(from.fd, 7, 8), 1)
+  assert.equal(sendOne(batch, from.fd, 7), 0)
   const received = new DatagramBatch()
   assert.equal(received.receive(fd, 0, 1), 1)
   assert.equal(received.isTruncated(0), false)
@@ -182,11 +191,11 @@ test('an ICMP error comes back once, and the next datagram is tried', (t) => {
   const batch = new DatagramBatch()
   batch.addressToTarget(0)
   batch.setRange(0, batch.room(0), batch.room(0) + 3)
-  assert.equal(batch.send(flow.fd, 0, 1), 1)
+  assert.equal(sendOne(batch, flow.fd, 0), 0)
   assert.equal(batch.receive(flow.fd, 0, 1), ECONNREFUSED)
   assert.equal(batch.receive(flow.fd, 0, 1), EAGAIN)
   const back = openPort(gone.endpoint)
-  assert.equal(batch.send(flow.fd, 0, 1), 1)
+  assert.equal(sendOne(batch, flow.fd, 0), 0)
   assert.deepEqual(texts(back), ['\0\0\0'])
   // The test's end closes this number.
   assert.equal(back, gone.fd)
@@ -202,7 +211,7 @@ for (const at of ['127.0.0.1:0', '[::]:0']) {
     assert.deepEqual(texts(fd, batch), ['before'])
     const peer = new Int32Array(PEER_INTS)
     batch.copyPeer(0, peer, 0)
-    const taken = openPeerSocket(endpoint.address.family, to, peer)
+    const taken = openPeerSocket(endpoint.address.family, to, peer, batch.local(0) !== undefined)
     assert.ok(taken >= 0, errnoName(taken))
     t.after(() => close(taken))
     for (let i = 0; i < 20; i++) {
@@ -215,7 +224,7 @@ for (const at of ['127.0.0.1:0', '[::]:0']) {
     assert.deepEqual(again, peer, 'the peer is known by the same integers')
     assert.deepEqual(texts(fd), Array(20).fill('other'))
     batch.addressToTarget(0)
-    assert.equal(batch.send(taken, 0, 1), 1)
+    assert.equal(sendOne(batch, taken, 0), 0)
     assert.deepEqual(texts(moved.fd), ['moved'])
   })
 }
@@ -257,8 +266,61 @@ test('slots that a batch does not have are refused, not written to', (t) => {
     [DATAGRAMS_PER_BATCH, DATAGRAMS_PER_BATCH + 1],
   ]) {
     assert.equal(batch.receive(fd, from, to), EFAULT)
-    assert.equal(batch.send(fd, from, to), EFAULT)
+    assert.equal(batch.sendEach(from, to), EFAULT)
   }
   batch.setRange(0, batch.bytes.length - 1, batch.bytes.length + 1)
-  assert.equal(batch.send(fd, 0, 1), EFAULT)
+  assert.equal(batch.sendEach(0, 1), EFAULT)
+})
+
+test('one call receives from many sockets, so much of each, and says what each had', (t) => {
+  const ports = Array.from({ length: 4 }, () => port(t))
+  const from = ports.map(({ endpoint }) => client(t, endpoint))
+  // The third has none.
+  for (const [index, count] of [3, 40, 0, 40].entries()) {
+    for (let i = 0; i < count; i++) sendText(from[index].fd, `${index}.${i}`)
+  }
+  const batch = new DatagramBatch()
+  const sources = Int32Array.from(ports.flatMap(({ fd }) => [fd, 0]))
+  assert.equal(batch.receiveEach(sources, 4, 32), 4)
+  assert.deepEqual(
+    [1, 3, 5, 7].map((at) => sources[at]),
+    [3, 32, EAGAIN, 29],
+  )
+  const received = Array.from({ length: DATAGRAMS_PER_BATCH }, (_, slot) =>
+    Buffer.from(batch.bytes.subarray(batch.start(slot), batch.end(slot))).toString(),
+  )
+  const expected = [3, 32, 0, 29].flatMap((count, index) => Array.from({ length: count }, (_, i) => `${index}.${i}`))
+  assert.deepEqual(received, expected)
+  // The fourth fills the slots that the second has left; nothing is said of whom there is no slot for.
+  const again = Int32Array.from([1, 3, 1, 3].flatMap((index) => [ports[index].fd, 7]))
+  for (let i = 0; i < DATAGRAMS_PER_BATCH; i++) sendText(from[1].fd, 'more')
+  assert.equal(batch.receiveEach(again, 4, 64), 1)
+  assert.deepEqual(
+    [1, 3, 5, 7].map((at) => again[at]),
+    [64, 7, 7, 7],
+  )
+})
+
+test('one call sends by many sockets; one that fails is told of, and does not keep the others', (t) => {
+  const targets = Array.from({ length: 3 }, () => port(t))
+  const flows = targets.map(({ endpoint }) => client(t, endpoint))
+  const batch = new DatagramBatch()
+  const order = [0, 1, 1, 1, -1, 2]
+  for (const [slot, index] of order.entries()) {
+    const start = batch.room(slot)
+    batch.bytes[start] = 0x30 + slot
+    batch.addressToTarget(slot)
+    // The third is larger than a datagram can be.
+    batch.setRange(slot, start, start + (slot === 2 ? 65_508 : 1))
+    batch.sendBy(slot, index < 0 ? -1 : flows[index].fd)
+  }
+  assert.equal(batch.sendEach(0, order.length), 0)
+  assert.deepEqual(
+    [0, 1, 2, 3, 5].map((slot) => batch.result(slot)),
+    [0, 0, EMSGSIZE, 0, 0],
+  )
+  assert.deepEqual(
+    targets.map(({ fd }) => texts(fd)),
+    [['0'], ['1', '3'], ['5']],
+  )
 })

@@ -24,7 +24,7 @@ import {
 import { checked, errnoName, SystemCallError } from './errno.ts'
 import { native } from './native.ts'
 import { readSockaddr, SOCKADDR_BYTES_MAX } from './sockaddr.ts'
-import { bindTo } from './socket.ts'
+import { bindTo, type ListenerOptions, setFreebind } from './socket.ts'
 
 /** How many datagrams a {@link DatagramBatch} has room for. */
 export const DATAGRAMS_PER_BATCH = 64
@@ -34,7 +34,7 @@ export const HEADROOM_BYTES = 512
 const DATAGRAM_BYTES = 65_536
 const SLOT_BYTES = HEADROOM_BYTES + DATAGRAM_BYTES
 const INTS_PER_DATAGRAM = 20
-const Field = { start: 0, length: 1, flags: 2, dropped: 3, peer: 4, local: 11 } as const
+const Field = { start: 0, length: 1, flags: 2, dropped: 3, peer: 4, local: 11, socket: 15, result: 16 } as const
 /** A sockaddr as {@link DatagramBatch.copyPeer} copies it, and an address as {@link DatagramBatch.copyLocal} does. */
 export const PEER_INTS = SOCKADDR_BYTES_MAX / Int32Array.BYTES_PER_ELEMENT
 export const LOCAL_INTS = 4
@@ -75,12 +75,34 @@ export class DatagramBatch {
   }
 
   /**
-   * Sends the slots from `from` to `to` (excluded), without waiting.
+   * Receives from one socket after the other, up to `each` datagrams of each, until all slots are used.
    *
-   * @returns how many datagrams the kernel took, or the negated errno of the first
+   * @param sources two integers for each socket: the descriptor, and what is said of it as {@link receive} says it; the
+   *   datagrams are in the slots in the order of the sockets
+   * @returns of how many sockets something is said; for the others there was no slot left
    */
-  send(fd: number, from: number, to: number): number {
-    return native.sendmmsg(fd, this.bytes, this.#fields, from, to)
+  receiveEach(sources: Int32Array, count: number, each: number): number {
+    return native.recvEach(sources, count, this.bytes, this.#fields, each)
+  }
+
+  /**
+   * Sends the slots from `from` to `to` (excluded), each by the socket that {@link sendBy} named, without waiting; the
+   * {@link result} says what has become of each.
+   *
+   * @returns 0, or EFAULT: a range is outside of {@link bytes}, and nothing was sent
+   */
+  sendEach(from: number, to: number): number {
+    return native.sendEach(this.bytes, this.#fields, from, to)
+  }
+
+  /** Has a datagram sent by this socket; -1: not at all. */
+  sendBy(slot: number, fd: number): void {
+    this.#fields[slot * INTS_PER_DATAGRAM + Field.socket] = fd
+  }
+
+  /** What the kernel said when it was sent: 0 or a negated errno. */
+  result(slot: number): number {
+    return this.#fields[slot * INTS_PER_DATAGRAM + Field.result]
   }
 
   /** Where in {@link bytes} a datagram begins. Up to {@link HEADROOM_BYTES} in front of what was received are free. */
@@ -127,10 +149,8 @@ export class DatagramBatch {
 
   /** The address of this host that it came to; undefined: that of the port, which is no wildcard. */
   local(slot: number): IpAddress | undefined {
-    const at = (slot * INTS_PER_DATAGRAM + Field.local) * Int32Array.BYTES_PER_ELEMENT
-    const view = new DataView(this.#fields.buffer, at, LOCAL_INTS * Int32Array.BYTES_PER_ELEMENT)
-    const address = unmapAddress(ipv6Address(view.getInt32(0), view.getInt32(4), view.getInt32(8), view.getInt32(12)))
-    return address.w3 === 0 && address.w2 === 0 && address.w1 === 0 && address.w0 === 0 ? undefined : address
+    const at = slot * INTS_PER_DATAGRAM + Field.local
+    return addressOfLocal(this.#fields.subarray(at, at + LOCAL_INTS))
   }
 
   /** Copies address and port of the peer, {@link PEER_INTS} integers that mean something only to the same port. */
@@ -166,6 +186,13 @@ export class DatagramBatch {
   }
 }
 
+/** What {@link DatagramBatch.copyLocal} has copied, as {@link DatagramBatch.local} says it. */
+export function addressOfLocal(local: Int32Array): IpAddress | undefined {
+  const view = new DataView(local.buffer, local.byteOffset, local.byteLength)
+  const [w0, w1, w2, w3] = [view.getInt32(0), view.getInt32(4), view.getInt32(8), view.getInt32(12)]
+  return w0 === 0 && w1 === 0 && w2 === 0 && w3 === 0 ? undefined : unmapAddress(ipv6Address(w0, w1, w2, w3))
+}
+
 /** Opens a non-blocking UDP socket; returns the descriptor or a negated errno. */
 export function openDatagrams(family: 4 | 6): number {
   return native.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
@@ -181,11 +208,12 @@ export function setCountsDropped(fd: number): number {
  *
  * @throws SystemCallError naming the endpoint, the errno and the remedy
  */
-export function openPort(endpoint: Endpoint): number {
+export function openPort(endpoint: Endpoint, options: ListenerOptions = {}): number {
   const { address, port } = endpoint
   const fd = openDatagrams(address.family)
   let result = fd < 0 ? fd : setPortOptions(fd, address.family)
-  result ||= setTellsLocal(fd, address)
+  if (options.isFreebind === true) result ||= setFreebind(fd, address.family)
+  if (isWildcard(address)) result ||= setTellsLocal(fd, address.family)
   result ||= bindTo(fd, address, port)
   if (result >= 0) return fd
   if (fd >= 0) native.close(fd)
@@ -213,9 +241,12 @@ function setQueue(fd: number): number {
   return result
 }
 
-/** Has a wildcard port say to which address of this host each datagram came: answers have to come from there. */
-function setTellsLocal(fd: number, { family, w0, w1, w2, w3 }: IpAddress): number {
-  if (w0 !== 0 || w1 !== 0 || w2 !== 0 || w3 !== 0) return 0
+function isWildcard({ w0, w1, w2, w3 }: IpAddress): boolean {
+  return w0 === 0 && w1 === 0 && w2 === 0 && w3 === 0
+}
+
+/** Has a port say to which address of this host each datagram came: answers have to come from there. */
+function setTellsLocal(fd: number, family: 4 | 6): number {
   // To an IPv6 socket it says the address that an IPv4 datagram came to, too.
   return family === 4
     ? native.setsockoptInt(fd, IPPROTO_IP, IP_PKTINFO, 1)
@@ -228,9 +259,10 @@ function setTellsLocal(fd: number, { family, w0, w1, w2, w3 }: IpAddress): numbe
  *
  * @param local where the peer sends to
  * @param peer as {@link DatagramBatch.copyPeer} has copied it
+ * @param tellsLocal as a wildcard port does, it says of each datagram where it came to
  * @returns the descriptor or a negated errno
  */
-export function openPeerSocket(family: 4 | 6, local: Endpoint, peer: Int32Array): number {
+export function openPeerSocket(family: 4 | 6, local: Endpoint, peer: Int32Array, tellsLocal: boolean): number {
   const fd = openDatagrams(family)
   if (fd < 0) return fd
   const { address, port } = local
@@ -238,6 +270,9 @@ export function openPeerSocket(family: 4 | 6, local: Endpoint, peer: Int32Array)
   const scope = family === 6 ? peer[PEER_INTS - 1] : 0
   const bytes = new Uint8Array(peer.buffer, peer.byteOffset, SOCKADDR_BYTES_MAX)
   let result = setPortOptions(fd, family)
+  if (tellsLocal) result ||= setTellsLocal(fd, family)
+  // The address may have left the host since.
+  result ||= setFreebind(fd, family)
   result ||= bindTo(fd, shown, port, scope)
   result ||= native.connect(fd, bytes, 0, SOCKADDR_BYTES_MAX)
   if (result >= 0) return fd
@@ -246,15 +281,16 @@ export function openPeerSocket(family: 4 | 6, local: Endpoint, peer: Int32Array)
 }
 
 /**
- * Makes an inherited UDP socket (sd_listen_fds(3)) fit for a worker: a descriptor of its own, non-blocking.
+ * Makes an inherited UDP socket (sd_listen_fds(3)) fit for a worker: a descriptor of its own, non-blocking. How much its
+ * queue holds is for who has opened it to say.
  *
  * @throws SystemCallError
  */
 export function adoptPort(inheritedFd: number, { address }: Endpoint): number {
   const fd = checked('Taking over a UDP socket', native.duplicate(inheritedFd))
   let result = native.setNonBlocking(fd)
-  result ||= setQueue(fd)
-  result ||= setTellsLocal(fd, address)
+  result ||= setCountsDropped(fd)
+  if (isWildcard(address)) result ||= setTellsLocal(fd, address.family)
   if (result >= 0) return fd
   native.close(fd)
   throw new SystemCallError(`Taking over descriptor ${inheritedFd} as a UDP socket`, result)

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 /**
- * The kernel calls that the addon offers, each exactly one system call.
+ * The kernel calls that the addon offers, each exactly one system call, or a fixed sequence of one where it says so.
  *
  * Every function returns the call's value, or `-errno`; none throws, none decides anything. A range is
  * `bytes` from `start` (included) to `end` (excluded); a range outside of `bytes` is answered with -EFAULT.
@@ -52,8 +52,13 @@ export type Native = {
   unsentBytes(fd: number): number
   /** recvmmsg(2) into the slots [from, to) of a `DatagramBatch`; returns how many datagrams came */
   recvmmsg(fd: number, bytes: Uint8Array, fields: Int32Array, from: number, to: number): number
-  /** sendmmsg(2) of the slots [from, to) of a `DatagramBatch`; returns how many datagrams the kernel took */
-  sendmmsg(fd: number, bytes: Uint8Array, fields: Int32Array, from: number, to: number): number
+  /**
+   * recvmmsg(2) of up to `each` datagrams from every socket of `sources`, one after the other into the slots of a
+   * `DatagramBatch`. A source is two integers: the descriptor, and what recvmmsg said. Returns for how many there was room
+   */
+  recvEach(sources: Int32Array, count: number, bytes: Uint8Array, fields: Int32Array, each: number): number
+  /** sendmmsg(2) of the slots [from, to) of a `DatagramBatch`, each by its own socket; each is told what was said of it */
+  sendEach(bytes: Uint8Array, fields: Int32Array, from: number, to: number): number
   /** epoll_create1(2) */
   epollCreate(): number
   /** epoll_ctl(2); the 64 bits of user data are given as two 32-bit halves */

@@ -44,9 +44,9 @@ export class Poller {
     return native.epollCtl(this.#fd, EPOLL_CTL_ADD, fd, STREAM_EVENTS, token, generation)
   }
 
-  /** Watches a listening socket or an eventfd; returns 0 or a negated errno. */
-  addReadable(fd: number, token: number): number {
-    return native.epollCtl(this.#fd, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, token, 0)
+  /** Watches for reading and errors only: a listening or UDP socket, or an eventfd; returns 0 or a negated errno. */
+  addReadable(fd: number, token: number, generation = 0): number {
+    return native.epollCtl(this.#fd, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, token, generation)
   }
 
   /** Stops watching a descriptor that stays open elsewhere. Closing the last copy of one does this by itself. */

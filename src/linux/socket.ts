@@ -111,7 +111,7 @@ export function setReusePort(fd: number): number {
 }
 
 /** Lets bind(2) take an address that this host does not have yet (ip(7) IP_FREEBIND). */
-function setFreebind(fd: number, family: 4 | 6): number {
+export function setFreebind(fd: number, family: 4 | 6): number {
   return family === 4
     ? native.setsockoptInt(fd, IPPROTO_IP, IP_FREEBIND, 1)
     : native.setsockoptInt(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)

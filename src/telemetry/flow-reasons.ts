@@ -27,6 +27,10 @@ const endRows = {
     meaning: 'Its backend failed its health check, and the service does not keep flows on such a backend.',
     remedy: 'Look for "backend health" in the log, and at the backend.',
   },
+  'out-of-resources': {
+    meaning: 'The kernel could not watch its socket (epoll_ctl(2): memory or fs.epoll.max_user_watches).',
+    remedy: 'Raise "sysctl fs.epoll.max_user_watches", or give the host more memory.',
+  },
   shutdown: {
     meaning: 'The process ended before the flow did.',
     remedy: 'Raise "--drain-timeout" if flows last longer.',

@@ -44,7 +44,7 @@ async function start(t: TestContext) {
     {
       ...settings,
       place: { region: 'edge', zone: undefined, proximity: 'distance', positions: next.positions },
-      limits: { connectionsMax: 100, connectionsPerWorkerMax: 100 },
+      limits: { connectionsMax: 100, connectionsPerWorkerMax: 100, flowsMax: 0 },
       warmsUp: false,
       strayedSockets: 'refused',
       unopenedFrontends: 'refused',

@@ -4,7 +4,7 @@ import { serve } from '../../src/bin/serve.ts'
 import { parseAgent } from '../../src/cli/agent.ts'
 
 const FAILS_AFTER_MS = 300
-const limits = { connectionsMax: 100, connectionsPerWorkerMax: 100 }
+const limits = { connectionsMax: 100, connectionsPerWorkerMax: 100, flowsMax: 100 }
 const command = parseAgent(process.argv.slice(2))
 await serve(command, async (context) => {
   const program = await startAgent(

@@ -57,6 +57,7 @@ export const WIDE_LIMITS: TestLimits = {
   halfClosedTimeoutMs: 3_600_000,
   connectionsPerWorkerMax: 1_000,
   connectionsMax: 1_000,
+  flowsMax: 1_000,
 }
 
 /** A non-blocking socket of the test's own, client or app. */
@@ -233,6 +234,8 @@ export class TestLoop {
       limits: bounds,
       counters: this.counters,
       openTotal: new Int32Array(new SharedArrayBuffer(4)),
+      flowTotal: new Int32Array(new SharedArrayBuffer(4)),
+      workers: 1,
       log: (level, message) => this.logged.push(`${level}: ${message}`),
       clock: (_waitMs, time) => {
         time[0] = this.nowMs

@@ -10,6 +10,9 @@ import { NO_BYTES, NO_TLVS } from '../connection/connection-state.ts'
 import type { Timed } from '../connection/timer-wheel.ts'
 import type { Uses } from '../connection/uses.ts'
 
+/** How many integers tell one flow from all others of a worker. The last one is the engine's own. */
+export const KEY_INTS = 20
+
 /**
  * One flow: what a client sends to one destination, and the answers. Made once per slot and used again.
  *
@@ -96,10 +99,12 @@ export type Datagram = {
   /** Its place in the batch, for `copyPeer`, `copyPeerAddress`, `copyLocal`. */
   readonly slot: number
   readonly bytes: Uint8Array
-  /** Where the payload begins: {@link DatagramEntrance.identify} moves it behind a header that it has read. */
+  /** Where the payload begins: an entrance moves it behind a header that it has read. */
   start: number
   readonly end: number
-  dropReason: DropReason
+  /** Why it is dropped; null: nobody has dropped it. */
+  dropReason: DropReason | null
+  /** Why the flow ends that it takes the place of. */
   endReason: FlowEndReason
   /** True at first. An entrance that opens a flow by it and does not want it passed on makes it false. */
   isPassedOn: boolean
@@ -127,8 +132,8 @@ export type DatagramEntrance = {
   /** How many flows one peer address may have on each worker, with {@link groupsByPeer}; 0: as many as there is room for. */
   readonly flowsPerPeerMax: number
   /**
-   * Called for every datagram: writes what tells its flow from others into the first 19 integers of `key`,
-   * which are 0 before, and moves {@link Datagram.start} behind a header. Allocates nothing.
+   * Called for every datagram: writes what tells its flow from others into `key`, all but the last of its
+   * {@link KEY_INTS}, which are 0 before, and moves {@link Datagram.start} behind a header. Allocates nothing.
    */
   identify(datagram: Datagram, key: Int32Array): Verdict
   /** Called for each further datagram of an open flow, before it is passed on. Allocates nothing where nothing has changed. */
@@ -137,8 +142,8 @@ export type DatagramEntrance = {
    * Called for the first datagram of a flow, which is passed on afterwards, unless {@link Datagram.isPassedOn}
    * is false by then.
    *
-   * @returns a connected non-blocking socket that is the engine's from then on, or -1: it is dropped, for the reason given
-   *   to {@link Datagram.drop}; then nothing of the flow may be left
+   * @returns a connected non-blocking socket that is the engine's from then on, or -1 after {@link Datagram.drop} or
+   *   {@link Datagram.answer}: there is no flow then, and {@link onEnd} is not called
    */
   open(flow: Flow, datagram: Datagram): number
   /** Called when a flow of its own ends; the socket is still open. */

@@ -11,6 +11,9 @@ import type { Acceptor } from '../connection/loop.ts'
 import { PipePool } from '../connection/pipe-pool.ts'
 import type { Timed } from '../connection/timer-wheel.ts'
 import { TimerWheel } from '../connection/timer-wheel.ts'
+import { type DatagramEntrance, Flow } from '../flow/datagram-entrance.ts'
+import { Flows } from '../flow/flows.ts'
+import type { Port } from '../flow/port.ts'
 import { Listener } from './listener.ts'
 import type { LoopClock } from './loop-clock.ts'
 import type { ConnectionLimits, WorkerLoop } from './worker-loop.ts'
@@ -30,9 +33,12 @@ const PLACES_PER_LOOK = 4_096
 /** How often pipes that nobody needs are closed. */
 const PIPE_TRIM_MS = 500
 
-// Tokens of epoll events: listeners and the wake-up are negative, a connection's two sockets are 2i and 2i + 1.
+// Tokens of epoll events: those of listeners and the wake-up are negative, and far below them those of UDP ports; a
+// connection's two sockets are 2i and 2i + 1, and far above them are flows.
 const WAKEUP_TOKEN = -1
 const FIRST_LISTENER_TOKEN = -2
+const FIRST_PORT_TOKEN = -0x40000000
+const FIRST_FLOW_TOKEN = 0x40000000
 
 /** What an {@link EventLoop} is made of. */
 export type EventLoopOptions = {
@@ -42,12 +48,16 @@ export type EventLoopOptions = {
   readonly openTotal: Int32Array
   readonly log: Log
   readonly clock: LoopClock
+  /** The same for flows of datagrams. */
+  readonly flowTotal: Int32Array
+  readonly workers: number
   /** An eventfd by which the main thread interrupts {@link EventLoop.step}. */
   readonly wakeupFd: number
 }
 
 /**
- * The event loop of one worker: its listeners, its connections, its timers, one epoll instance.
+ * The event loop of one worker: its listeners, its connections, its UDP ports and their flows, its timers, one epoll
+ * instance.
  *
  * Connections live in slots that are used again, so that steady traffic allocates nothing. An event names its
  * connection by slot and generation; one that was meant for an earlier user of the slot is dropped.
@@ -77,6 +87,8 @@ export class EventLoop implements WorkerLoop {
   #ready: Connection[] = []
   #readyNow: Connection[] = []
   #acceptReady: Acceptor[] = []
+  /** null until there is a UDP port: its memory is large. */
+  #flows: Flows | null = null
 
   constructor(options: EventLoopOptions) {
     this.#options = options
@@ -122,6 +134,22 @@ export class EventLoop implements WorkerLoop {
     this.#acceptReady = this.#acceptReady.filter((ready) => ready !== listener)
   }
 
+  /** Takes over the socket of a UDP port that leads to `entrance`. */
+  addPort(fd: number, endpoint: Endpoint, entrance: DatagramEntrance): Port {
+    this.#flows ??= new Flows(this, { ...this.#options, flowsMax: this.limits.flowsMax })
+    return this.#flows.addPort(fd, endpoint, entrance)
+  }
+
+  /** Takes what is queued at a port, then closes it; peers of flows go on by sockets of their own. */
+  closePort(port: Port): void {
+    this.#flows?.closePort(port)
+  }
+
+  /** The flows of datagrams; null: there has been no UDP port. */
+  get flows(): Flows | null {
+    return this.#flows
+  }
+
   /**
    * Waits for events for at most `waitMs` (-1: as long as no timer is due), handles them and the due timers.
    *
@@ -129,7 +157,7 @@ export class EventLoop implements WorkerLoop {
    */
   step(waitMs = -1): number {
     const timerMs = this.timers.waitMs(this.nowMs)
-    const hasReady = this.#ready.length > 0 || this.#acceptReady.length > 0
+    const hasReady = this.#ready.length > 0 || this.#acceptReady.length > 0 || this.#flows?.hasMore === true
     const shortestMs = timerMs === -1 || (waitMs !== -1 && waitMs < timerMs) ? waitMs : timerMs
     const askedMs = hasReady ? 0 : timerMs === -1 ? shortestMs : Math.min(shortestMs, WAIT_MS_MAX)
     const count = this.#poller.wait(askedMs)
@@ -137,6 +165,7 @@ export class EventLoop implements WorkerLoop {
     // Those of the last step first: who becomes ready now has had a turn.
     this.#continueReady()
     for (let index = 0; index < count; index++) this.#dispatch(index)
+    this.#flows?.turn()
     if (this.#hasHeardAll(count)) this.timers.advance(this.nowMs, this.#fire)
     if (this.pipes.emptyCount > 0 && this.pipes.deadlineMs === Number.POSITIVE_INFINITY) {
       this.timers.set(this.pipes, this.nowMs + PIPE_TRIM_MS)
@@ -150,7 +179,8 @@ export class EventLoop implements WorkerLoop {
    */
   #hasHeardAll(count: number): boolean {
     this.#heardCount += count
-    if (count === EVENTS_PER_WAIT && this.#heardCount < 2 * this.#openCount) return false
+    if (count === EVENTS_PER_WAIT && this.#heardCount < 2 * this.#openCount + (this.#flows?.openCount ?? 0))
+      return false
     this.#heardCount = 0
     return true
   }
@@ -185,6 +215,7 @@ export class EventLoop implements WorkerLoop {
     for (const connection of this.#connections) {
       if (connection.phase !== Phase.None) end(this, connection, 'shutdown')
     }
+    this.#flows?.close()
     this.pipes.close()
     this.#poller.close()
   }
@@ -233,6 +264,21 @@ export class EventLoop implements WorkerLoop {
     return this.#poller.add(fd, connection.index * 2 + (isClient ? 0 : 1), connection.generation) === 0
   }
 
+  /** See `FlowLoop`. */
+  watchPort(fd: number, index: number): number {
+    return this.#poller.addReadable(fd, FIRST_PORT_TOKEN - index)
+  }
+
+  /** See `FlowLoop`. */
+  watchFlow(fd: number, index: number, generation: number): number {
+    return this.#poller.addReadable(fd, FIRST_FLOW_TOKEN + index, generation)
+  }
+
+  /** See `FlowLoop`. */
+  unwatch(fd: number): void {
+    this.#poller.remove(fd)
+  }
+
   /** Gives the connection another turn in the next step, after others have had theirs. */
   continueLater(connection: Connection): void {
     if (connection.isReady) return
@@ -265,13 +311,17 @@ export class EventLoop implements WorkerLoop {
 
   #dispatch(index: number): void {
     const token = this.#poller.token(index)
-    if (token >= 0) {
+    if (token >= FIRST_FLOW_TOKEN) {
+      this.#flows?.onFlowEvent(token - FIRST_FLOW_TOKEN, this.#poller.generation(index))
+    } else if (token >= 0) {
       const connection = this.#connections[token >> 1]
       if (connection.generation !== this.#poller.generation(index)) return
       onEvent(this, connection, (token & 1) === 0, this.#poller.events(index))
     } else if (token === WAKEUP_TOKEN) {
       clearWakeup(this.#options.wakeupFd)
       this.#isAwakened = true
+    } else if (token <= FIRST_PORT_TOKEN) {
+      this.#flows?.onPortEvent(FIRST_PORT_TOKEN - token)
     } else {
       const listener = this.#listeners[FIRST_LISTENER_TOKEN - token]
       if (listener?.accept(this)) this.acceptLater(listener)
@@ -298,6 +348,7 @@ export class EventLoop implements WorkerLoop {
   #onTimer(timed: Timed): void {
     if (timed instanceof Connection) onDeadline(this, timed)
     else if (timed instanceof Listener) timed.resume(this)
+    else if (timed instanceof Flow) this.#flows?.onDeadline(timed)
     else this.pipes.trim()
   }
 }

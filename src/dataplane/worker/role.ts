@@ -23,6 +23,8 @@ export type RoleContext = {
   readonly counters: Counters
   /** One cell: connections open now in all workers. */
   readonly openTotal: Int32Array
+  /** One cell: flows of datagrams open now in all workers. */
+  readonly flowTotal: Int32Array
 }
 
 /** What makes a worker one of an edge or of an agent: its entrances and its services. */

@@ -10,7 +10,7 @@ import { TicketKeys } from '../../tls/ticket-keys.ts'
 import { LineRole } from '../connection/test-loop.ts'
 import { WarmUp } from './warm-up.ts'
 
-const LIMITS = { connectionsPerWorkerMax: 100, connectionsMax: 100 }
+const LIMITS = { connectionsPerWorkerMax: 100, connectionsMax: 100, flowsMax: 0 }
 /** Stands still: a slow machine plays as much as a fast one. */
 const clock = (): number => 1
 
@@ -79,7 +79,7 @@ test('a service that refuses everybody, and a limit of one connection, only end 
     Object.assign(new LineRole(app), { admit: () => 'untrusted-peer' as const }),
   )
   assert.equal(refusing.read(METRICS.ended.slots['untrusted-peer']), 1_600)
-  const narrow = play(null, { connectionsPerWorkerMax: 1, connectionsMax: 1 })
+  const narrow = play(null, { connectionsPerWorkerMax: 1, connectionsMax: 1, flowsMax: 0 })
   assert.equal(narrow.read(METRICS.open.slot), 0)
   assert.equal(openFiles(), before)
 })

@@ -72,7 +72,10 @@ export class WarmUp {
 
   /** @throws SystemCallError when there is no socket to be had */
   constructor(
-    makeEntrances: (app: Endpoint, context: Pick<RoleContext, 'counters' | 'openTotal'>) => WarmUpEntrances,
+    makeEntrances: (
+      app: Endpoint,
+      context: Pick<RoleContext, 'counters' | 'openTotal' | 'flowTotal'>,
+    ) => WarmUpEntrances,
     limits: ConnectionLimits,
     clock: () => number,
   ) {
@@ -82,8 +85,9 @@ export class WarmUp {
     const [wakeupFd, appFd, plainFd, tlsFd] = openAll([openWakeup, listen, listen, listen])
     this.#wakeupFd = wakeupFd
     this.#appFd = appFd
-    this.#loop = new EventLoop({ limits, counters, openTotal, log: () => {}, clock, wakeupFd })
-    const entrances = makeEntrances(boundTo(appFd), { counters, openTotal })
+    const flowTotal = new Int32Array(1)
+    this.#loop = new EventLoop({ limits, counters, openTotal, flowTotal, workers: 1, log: () => {}, clock, wakeupFd })
+    const entrances = makeEntrances(boundTo(appFd), { counters, openTotal, flowTotal })
     const { plain, tls } = entrances
     this.#plainFront = boundTo(plainFd)
     this.#tlsFront = boundTo(tlsFd)

@@ -1,5 +1,9 @@
+import type { Endpoint } from '../../address/endpoint.ts'
 import type { Connection, Entrance } from '../connection/connection-state.ts'
 import type { AcceptingLoop } from '../connection/loop.ts'
+import type { DatagramEntrance } from '../flow/datagram-entrance.ts'
+import type { Flows } from '../flow/flows.ts'
+import type { Port } from '../flow/port.ts'
 import type { Listener } from './listener.ts'
 
 /** How many connections there may be at once. */
@@ -8,6 +12,8 @@ export type ConnectionLimits = {
   readonly connectionsPerWorkerMax: number
   /** Of all workers together. */
   readonly connectionsMax: number
+  /** Flows of datagrams, of all workers together. */
+  readonly flowsMax: number
 }
 
 /** What a worker does with its loop. */
@@ -19,6 +25,12 @@ export type WorkerLoop = AcceptingLoop & {
   addListener(fd: number, entrance: Entrance): Listener
   /** Takes what is queued at a listener, then closes it. */
   closeListener(listener: Listener): void
+  /** Takes over the socket of a UDP port that leads to `entrance`. */
+  addPort(fd: number, endpoint: Endpoint, entrance: DatagramEntrance): Port
+  /** Takes what is queued at a port, then closes it; peers of flows go on by sockets of their own. */
+  closePort(port: Port): void
+  /** The flows of datagrams; null: there has been no UDP port. */
+  readonly flows: Flows | null
   /** Waits for events for at most `waitMs` (-1: as long as no timer is due), handles them, and says how many there were. */
   step(waitMs?: number): number
   /** Reports whether the main thread has woken this loop since the last call. */

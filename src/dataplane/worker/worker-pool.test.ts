@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { eventually, pause } from '../../../test/rig/eventually.ts'
+import { formatEndpoint } from '../../address/endpoint.ts'
 import { ipv4Address } from '../../address/ip-address.ts'
-import { localEndpoint, openListener } from '../../linux/socket.ts'
+import { openPort } from '../../linux/datagram.ts'
+import { close, localEndpoint, openListener } from '../../linux/socket.ts'
 import { METRICS } from '../../telemetry/metrics.ts'
 import { NO_LIVENESS, WIDE_LIMITS } from '../connection/test-loop.ts'
+import { TestDatagrams } from '../flow/test-flows.ts'
 import type { TestRoleOptions } from './test-worker.ts'
 import { makePulse, Watchdog } from './watchdog.ts'
 import { WorkerPool } from './worker-pool.ts'
@@ -130,4 +133,42 @@ test('open connections are listed in pages, each connection once, whichever work
   for (const none of ['x', '-1.0', '0', '0.-1', '1.1.1'])
     assert.equal(await pool.connections(60, none), undefined, none)
   assert.deepEqual(await pool.connections(60, '9.0'), { connections: [], next: undefined })
+})
+
+test('flows of datagrams are listed behind connections, and a drain waits for them, while newcomers go elsewhere', async (t) => {
+  const { pool } = await start(t)
+  const app = new TestDatagrams()
+  t.after(() => app.close())
+  const probe = openPort({ address: LOOPBACK, port: 0 })
+  const endpoint = localEndpoint(probe)
+  assert.ok(endpoint)
+  pool.listenForDatagrams('dns', { endpoint, inheritedFds: [] }, app.endpoint)
+  await pool.respond()
+  close(probe)
+  const edges = Array.from({ length: 30 }, () => new TestDatagrams({ to: endpoint }))
+  t.after(() => {
+    for (const edge of edges) edge.close()
+  })
+  for (const [index, edge] of edges.entries()) edge.send(`${String.fromCharCode(0x61 + index)}x`)
+  await eventually('all are open', () => pool.read(METRICS.flowsOpen.slot) === edges.length)
+  const seen: string[] = []
+  for (let after: string | undefined = '0.0'; after !== undefined; ) {
+    const page: Awaited<ReturnType<typeof pool.connections>> = await pool.connections(20, after)
+    assert.ok(page)
+    seen.push(...page.connections.map(({ peer }) => String(peer)))
+    after = page.next
+  }
+  assert.deepEqual(seen.sort(), edges.map((edge) => formatEndpoint(edge.endpoint)).sort())
+
+  const drained = pool.drain()
+  for (const [index, edge] of edges.entries()) edge.send(`${String.fromCharCode(0x61 + index)}y`)
+  let count = 0
+  await eventually('all have arrived', () => {
+    count += app.echo()
+    return count === 2 * edges.length
+  })
+  assert.equal(pool.read(METRICS.flowsOpened.slot), edges.length)
+  pool.stopNow()
+  await drained
+  assert.equal(pool.read(METRICS.flowsEnded.slots.shutdown), edges.length)
 })

@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import type { Endpoint } from '../../address/endpoint.ts'
+import { adoptPort, openPort } from '../../linux/datagram.ts'
 import type { Liveness } from '../../linux/liveness.ts'
-import { adoptListener, close, openListener, openWakeup, wake } from '../../linux/socket.ts'
+import { adoptListener, close, type ListenerOptions, openListener, openWakeup, wake } from '../../linux/socket.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { Counters } from '../../telemetry/metrics.ts'
 import { asError } from '../../text/error-message.ts'
@@ -39,6 +40,13 @@ export type ListenOptions = {
   readonly endpoint: Endpoint
   readonly liveness: Liveness
   /** Listening sockets on it that the service manager has opened, spread over the workers; empty: the pool opens them. */
+  readonly inheritedFds: readonly number[]
+}
+
+/** Where an entrance for datagrams is. */
+export type DatagramListenOptions = ListenerOptions & {
+  readonly endpoint: Endpoint
+  /** UDP sockets on it that the service manager has opened; empty: the pool opens them. */
   readonly inheritedFds: readonly number[]
 }
 
@@ -87,8 +95,9 @@ export class WorkerPool<Options extends RoleOptions> {
   constructor(options: WorkerPoolOptions<Options>) {
     this.#log = options.log
     const openTotal = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+    const flowTotal = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
     for (let index = 0; index < options.workers; index++) {
-      this.#members.push(startMember(options, index, openTotal, this.#receive))
+      this.#members.push(startMember(options, index, { openTotal, flowTotal }, this.#receive))
     }
     const watched = this.#members.map(({ pulse, wakeupFd }) => ({ pulse, wake: () => wake(wakeupFd) }))
     const { timeoutMs, onStuck } = options.watchdog
@@ -139,12 +148,39 @@ export class WorkerPool<Options extends RoleOptions> {
     for (const member of this.#members) tell(member, { kind: 'serve', name, listenerFds: [], ...serve })
   }
 
-  /** Takes what is queued at an entrance and stops listening; its connections go on. */
+  /**
+   * Starts to receive datagrams, by one socket for each worker. Of inherited sockets each is for one worker: there may be
+   * workers without one.
+   *
+   * @throws SystemCallError when the endpoint cannot be received on
+   */
+  listenForDatagrams(name: string, listen: DatagramListenOptions, options: Options['datagramEntrance']): void {
+    const { endpoint, inheritedFds } = listen
+    const opened: number[] = []
+    try {
+      for (const fd of inheritedFds.slice(0, this.#members.length)) opened.push(adoptPort(fd, endpoint))
+      while (inheritedFds.length === 0 && opened.length < this.#members.length) opened.push(openPort(endpoint, listen))
+    } catch (error) {
+      for (const fd of opened) close(fd)
+      throw error
+    }
+    for (const [index, member] of this.#members.entries()) {
+      const port = index < opened.length ? { fd: opened[index], endpoint } : null
+      tell(member, { kind: 'serve-datagrams', name, port, options })
+    }
+  }
+
+  /** Puts another entrance behind the UDP ports of this name; flows go on. */
+  changeDatagrams(name: string, options: Options['datagramEntrance']): void {
+    for (const member of this.#members) tell(member, { kind: 'serve-datagrams', name, port: null, options })
+  }
+
+  /** Takes what is queued at an entrance, of either kind, and stops listening; its connections and flows go on. */
   unlisten(name: string): void {
     for (const member of this.#members) tell(member, { kind: 'unlisten', name })
   }
 
-  /** Ends the connections to these backends (ids of the role's own) at once, with resets. */
+  /** Ends the connections and flows to these backends (ids of the role's own) at once, with resets. */
   endConnections(backendIds: readonly number[], reason: CutOffReason): void {
     for (const member of this.#members) tell(member, { kind: 'end-connections', backendIds, reason })
   }
@@ -155,7 +191,7 @@ export class WorkerPool<Options extends RoleOptions> {
   }
 
   /**
-   * The open connections of all workers, so many at most: piece by piece, so that no client waits for it. A worker that is
+   * The open connections and flows of all workers, so many at most: piece by piece, so that no client waits for it. A worker that is
    * stuck is passed over.
    *
    * @param after `next` of the page before; undefined: from the first on
@@ -238,7 +274,7 @@ function openOrAdopt({ endpoint, liveness, inheritedFds }: ListenOptions, worker
 function startMember<Options extends RoleOptions>(
   options: WorkerPoolOptions<Options>,
   workerIndex: number,
-  openTotal: Int32Array,
+  totals: Pick<WorkerData, 'openTotal' | 'flowTotal'>,
   receive: (message: FromWorker) => void,
 ): Member {
   const wakeupFd = openWakeup()
@@ -248,9 +284,10 @@ function startMember<Options extends RoleOptions>(
   const workerData: WorkerData = {
     workerIndex,
     limits: options.limits,
+    workers: options.workers,
     wakeupFd,
     counters: counters.shared,
-    openTotal,
+    ...totals,
     acknowledged,
     pulse,
     warmsUp: options.warmsUp,

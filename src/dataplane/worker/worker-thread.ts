@@ -1,4 +1,5 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { type Endpoint, receivedEndpoint } from '../../address/endpoint.ts'
 import { SystemCallError } from '../../linux/errno.ts'
 import type { EndReason } from '../../telemetry/end-reasons.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -6,6 +7,9 @@ import { Counters } from '../../telemetry/metrics.ts'
 import { end } from '../connection/connection.ts'
 import type { Entrance, Service } from '../connection/connection-state.ts'
 import { type OpenConnection, openConnection } from '../connection/report.ts'
+import type { DatagramEntrance } from '../flow/datagram-entrance.ts'
+import { openFlow } from '../flow/flow-report.ts'
+import type { Port } from '../flow/port.ts'
 import { EventLoop } from './event-loop.ts'
 import type { Listener } from './listener.ts'
 import { loopClock } from './loop-clock.ts'
@@ -23,6 +27,8 @@ export type WorkerData = {
   readonly wakeupFd: number
   readonly counters: SharedArrayBuffer
   readonly openTotal: Int32Array
+  readonly flowTotal: Int32Array
+  readonly workers: number
   /** One cell: 1 once the worker has left its loop and the thread can be ended. */
   readonly acknowledged: Int32Array
   readonly pulse: Pulse
@@ -50,13 +56,21 @@ export type ToWorker<Options extends RoleOptions> =
       readonly service: string
       readonly options: Options['entrance']
     }
+  /** Make an entrance for datagrams under this name: for the socket of a UDP port, or for the one that has this name. */
+  | {
+      readonly kind: 'serve-datagrams'
+      readonly name: string
+      /** null: this worker has no further socket. */
+      readonly port: { readonly fd: number; readonly endpoint: Endpoint } | null
+      readonly options: Options['datagramEntrance']
+    }
   /** Take what is queued under this name and stop listening. */
   | { readonly kind: 'unlisten'; readonly name: string }
   /** Answer with some of the open connections, those in places from this one on. */
   | { readonly kind: 'list'; readonly request: number; readonly from: number; readonly countMax: number }
   /** Answer. */
   | { readonly kind: 'ping'; readonly request: number }
-  /** End the connections whose `choice` is one of these. */
+  /** End the connections and flows whose `choice` is one of these. */
   | { readonly kind: 'end-connections'; readonly backendIds: readonly number[]; readonly reason: CutOffReason }
   /** Stop listening altogether and leave once the last connection has ended. */
   | { readonly kind: 'drain' }
@@ -84,6 +98,9 @@ const WARM_UP_REST_MS = 20
 /** It is given up after so long: whom clients have kept from it is warm by then. */
 const WARM_UP_MS_MAX = 10_000
 
+/** Where the places of flows begin in a list: no worker has so many connections. */
+const FIRST_FLOW_PLACE = 500_000_000
+
 /** Monotonic milliseconds. */
 const clock = (): number => performance.now()
 
@@ -97,9 +114,9 @@ export function runWorker<Options extends RoleOptions, S extends Service>(
   const send = (message: FromWorker): void => port.postMessage(message)
   const log: Log = (level, message, fields) => send({ kind: 'log', level, message, fields })
   const counters = new Counters(data.counters)
-  const { limits, openTotal, wakeupFd, workerIndex } = data
-  const loop = new EventLoop({ limits, counters, openTotal, log, clock: loopClock(), wakeupFd })
-  const context = { workerIndex, log, counters, openTotal }
+  const { limits, openTotal, flowTotal, workers, wakeupFd, workerIndex } = data
+  const loop = new EventLoop({ limits, counters, openTotal, flowTotal, workers, log, clock: loopClock(), wakeupFd })
+  const context = { workerIndex, log, counters, openTotal, flowTotal }
   const worker = new WorkerThread(loop, makeRole(data.role, context), context, send, data.warmsUp)
   answerPulse(data.pulse)
   while (!worker.isDone) {
@@ -117,12 +134,13 @@ export function runWorker<Options extends RoleOptions, S extends Service>(
   Atomics.notify(data.acknowledged, 0)
 }
 
-/** Ends the connections whose service has chosen one of these backends. */
-export function endConnections(loop: WorkerLoop, backendIds: readonly number[], reason: EndReason): void {
+/** Ends the connections and flows whose service has chosen one of these backends. */
+export function endConnections(loop: WorkerLoop, backendIds: readonly number[], reason: CutOffReason): void {
   const ids = new Set(backendIds)
   for (const connection of loop.openConnections()) {
     if (ids.has(connection.choice)) end(loop, connection, reason)
   }
+  loop.flows?.endThoseOf(ids, reason)
 }
 
 /** What the main thread has told a worker. */
@@ -137,6 +155,8 @@ class WorkerThread<Options extends RoleOptions, S extends Service> {
   readonly #serviceOptions = new Map<string, Options['service']>()
   readonly #entrances = new Map<string, Entrance>()
   readonly #listeners = new Map<string, Listener[]>()
+  readonly #datagramEntrances = new Map<string, DatagramEntrance>()
+  readonly #ports = new Map<string, Port[]>()
   /** Those that are not over, and the kinds of entrance of which there has been one. */
   readonly #warmUps: WarmUp[] = []
   readonly #warmed = new Set<'plain' | 'tls'>()
@@ -161,7 +181,12 @@ class WorkerThread<Options extends RoleOptions, S extends Service> {
 
   /** Reports whether the worker may leave its loop. */
   get isDone(): boolean {
-    return this.#isStopped || (this.#isDraining && this.#loop.openCount === 0)
+    return this.#isStopped || (this.#isDraining && this.#loop.openCount === 0 && !this.#hasFlows)
+  }
+
+  get #hasFlows(): boolean {
+    const { flows } = this.#loop
+    return flows !== null && flows.openCount > 0
   }
 
   /** For how long the loop may wait for an event; -1: for ever. */
@@ -201,17 +226,19 @@ class WorkerThread<Options extends RoleOptions, S extends Service> {
         return
       case 'serve':
         return this.#serve(message)
+      case 'serve-datagrams':
+        return this.#serveDatagrams(message)
       case 'unlisten':
         return this.#unlisten(message.name)
       case 'end-connections':
         return endConnections(this.#loop, message.backendIds, message.reason)
       case 'list':
-        return this.#answer(message.request, this.#loop.openConnectionsFrom(message.from, message.countMax))
+        return this.#list(message)
       case 'ping':
-        return this.#answer(message.request, { connections: [], next: -1 })
+        return this.#send({ kind: 'answer', request: message.request, connections: [], next: -1 })
       case 'drain':
         this.#isDraining = true
-        for (const name of [...this.#listeners.keys()]) this.#unlisten(name)
+        for (const name of [...this.#listeners.keys(), ...this.#ports.keys()]) this.#unlisten(name)
         return
       case 'stop':
         this.#isStopped = true
@@ -253,9 +280,30 @@ class WorkerThread<Options extends RoleOptions, S extends Service> {
     }
   }
 
-  #answer(request: number, page: ReturnType<WorkerLoop['openConnectionsFrom']>): void {
-    const connections = page.connections.map((connection) => openConnection(connection, this.#loop.nowMs))
-    this.#send({ kind: 'answer', request, connections, next: page.next })
+  #serveDatagrams({ name, port, options }: Extract<ToWorker<Options>, { readonly kind: 'serve-datagrams' }>): void {
+    const entrance = this.#role.makeDatagramEntrance?.(options, this.#services)
+    if (entrance === undefined) throw new Error('This role has no UDP ports')
+    const ports = this.#ports.get(name) ?? []
+    for (const before of ports) before.entrance = entrance
+    this.#datagramEntrances.get(name)?.uses.retire()
+    this.#datagramEntrances.set(name, entrance)
+    if (port !== null) ports.push(this.#loop.addPort(port.fd, receivedEndpoint(port.endpoint), entrance))
+    this.#ports.set(name, ports)
+  }
+
+  /** Connections first, then flows: the places of these come far behind. */
+  #list({ request, from, countMax }: Extract<ToWorker<Options>, { readonly kind: 'list' }>): void {
+    const { nowMs, flows } = this.#loop
+    if (from < FIRST_FLOW_PLACE) {
+      const page = this.#loop.openConnectionsFrom(from, countMax)
+      const connections = page.connections.map((connection) => openConnection(connection, nowMs))
+      const next = page.next === -1 && flows !== null ? FIRST_FLOW_PLACE : page.next
+      return this.#send({ kind: 'answer', request, connections, next })
+    }
+    const page = flows?.from(from - FIRST_FLOW_PLACE, countMax)
+    const connections = page?.flows.map((flow) => openFlow(flow, nowMs)) ?? []
+    const next = page === undefined || page.next === -1 ? -1 : page.next + FIRST_FLOW_PLACE
+    this.#send({ kind: 'answer', request, connections, next })
   }
 
   #unlisten(name: string): void {
@@ -263,5 +311,9 @@ class WorkerThread<Options extends RoleOptions, S extends Service> {
     this.#listeners.delete(name)
     this.#entrances.get(name)?.uses.retire()
     this.#entrances.delete(name)
+    for (const port of this.#ports.get(name) ?? []) this.#loop.closePort(port)
+    this.#ports.delete(name)
+    this.#datagramEntrances.get(name)?.uses.retire()
+    this.#datagramEntrances.delete(name)
   }
 }

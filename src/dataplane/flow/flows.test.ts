@@ -1,0 +1,374 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { type TestContext, test } from 'node:test'
+import { formatEndpoint } from '../../address/endpoint.ts'
+import { ECONNREFUSED } from '../../linux/errno.ts'
+import { localEndpoint, openListener } from '../../linux/socket.ts'
+import { METRICS } from '../../telemetry/metrics.ts'
+import { connectSocket, endpointOf, LineRole, NO_LIVENESS, TestApp, type TestSocket } from '../connection/test-loop.ts'
+import { Verdict } from './datagram-entrance.ts'
+import { LetterEntrance, TestDatagrams, TestFlows } from './test-flows.ts'
+
+function start(t: TestContext, options: ConstructorParameters<typeof TestFlows>[0] = {}): TestFlows {
+  const flows = new TestFlows(options)
+  t.after(() => flows.close())
+  return flows
+}
+
+function client(t: TestContext, ...args: ConstructorParameters<typeof TestDatagrams>): TestDatagrams {
+  const socket = new TestDatagrams(...args)
+  t.after(() => socket.close())
+  return socket
+}
+
+test('a datagram opens a flow, later ones go the same way, and answers come back, the empty ones, too', (t) => {
+  const flows = start(t)
+  const { app } = flows
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'ahello', 'a', 'aagain'), ['hello', '', 'again'])
+  assert.equal(flows.openCount, 1)
+  assert.deepEqual(flows.ask(edge, 'bother', 'asame'), ['other', 'same'])
+  assert.equal(flows.openCount, 2)
+  assert.equal(app.echo(), 0)
+  const { slots } = METRICS.datagrams
+  assert.deepEqual(
+    [slots['client-to-backend'], slots['backend-to-client']].map((slot) => flows.counters.read(slot)),
+    [5, 5],
+  )
+  const bytes = METRICS.datagramBytes.slots
+  assert.deepEqual(
+    [bytes['client-to-backend'], bytes['backend-to-client']].map((slot) => flows.counters.read(slot)),
+    [19, 19],
+  )
+  assert.equal(flows.counters.read(METRICS.flowsOpened.slot), 2)
+  assert.equal(flows.counters.read(METRICS.flowsOpen.slot), 2)
+})
+
+test('flows of one batch keep the order of what each was sent', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  const texts = Array.from({ length: 60 }, (_, i) => `${'abc'[i % 3]}${i}`)
+  const answers = flows.ask(edge, ...texts)
+  for (const letter of 'abc') {
+    const sent = texts.filter((text) => text.startsWith(letter)).map((text) => text.slice(1))
+    assert.deepEqual(
+      answers.filter((text) => sent.includes(text)),
+      sent,
+    )
+  }
+})
+
+test('answers go to the socket from which the last datagram of the flow has come', (t) => {
+  const flows = start(t)
+  const [before, after] = [client(t, { to: flows.endpoint }), client(t, { to: flows.endpoint })]
+  assert.deepEqual(flows.ask(before, 'afirst'), ['first'])
+  assert.deepEqual(flows.ask(after, 'asecond'), ['second'])
+  assert.equal(flows.openCount, 1)
+  assert.deepEqual(before.receive(), [])
+})
+
+test('peers at other addresses have flows of their own', (t) => {
+  const flows = start(t)
+  const edges = ['127.0.0.1', '127.0.0.2'].map((address) =>
+    client(t, {
+      at: {
+        ...flows.endpoint,
+        address: { family: 4, w0: 0, w1: 0, w2: 0, w3: address.endsWith('1') ? 0x7f000001 : 0x7f000002 },
+        port: 0,
+      },
+      to: flows.endpoint,
+    }),
+  )
+  for (const [index, edge] of edges.entries()) assert.deepEqual(flows.ask(edge, `a${index}`), [`${index}`])
+  assert.equal(flows.openCount, 2)
+})
+
+test('the largest datagrams pass both ways; one that is too large with what comes in front of it is counted', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  const [answer] = flows.ask(edge, Buffer.alloc(65_507, 'a'))
+  assert.equal(answer.length, 65_506)
+  flows.entrance.prefix = Buffer.from('0123456789')
+  assert.deepEqual(flows.ask(edge, Buffer.alloc(65_507, 'b')), [])
+  assert.equal(flows.dropped('too-large'), 1)
+  assert.deepEqual(flows.ask(edge, 'b!'), ['0123456789!'])
+})
+
+test('prefixes are written in front of datagrams and of answers, and payload is counted without them', (t) => {
+  const flows = start(t)
+  flows.entrance.prefix = Buffer.from('<to>')
+  flows.entrance.answerPrefix = Buffer.from('<back>')
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'ax', 'a'), ['<back><to>x', '<back><to>'])
+  flows.loop.close()
+  assert.deepEqual(flows.entrance.totals, [[2, 1, 2, 9]])
+})
+
+test('what is dropped and what is answered at once has no flow', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, '', 'X', '?'), ['answer'])
+  assert.equal(flows.openCount, 0)
+  assert.equal(flows.dropped('header-missing'), 1)
+  assert.equal(flows.dropped('header-malformed'), 1)
+})
+
+test('an entrance that meets a datagram can drop it, keep it, or have another flow take its place', (t) => {
+  const flows = start(t)
+  const { entrance } = flows
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'a1'), ['1'])
+  entrance.verdict = Verdict.Done
+  assert.deepEqual(flows.ask(edge, 'a2'), [])
+  entrance.verdict = Verdict.Replace
+  // The second ends the flow of the first, which must still be sent by it.
+  assert.deepEqual(flows.ask(edge, 'a3', 'a4').at(-1), '4')
+  assert.deepEqual(entrance.ended, ['backend-unhealthy', 'backend-unhealthy'])
+  assert.equal(flows.openCount, 1)
+  assert.deepEqual(
+    entrance.totals.map(([datagrams]) => datagrams),
+    [1, 1],
+  )
+})
+
+test('an app that is away is told of by errno; nothing has to be waited for when it is back', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'a1'), ['1'])
+  const { endpoint } = flows.app
+  flows.app.close()
+  for (const text of ['a2', 'a3', 'a4']) {
+    edge.send(text)
+    flows.settle()
+  }
+  assert.ok(flows.counters.read(METRICS.flowErrors.slots.ECONNREFUSED) >= 2)
+  assert.equal(flows.logged.length, 1)
+  const back = client(t, { at: endpoint })
+  edge.send('a5')
+  flows.settle()
+  assert.equal(back.echo(), 1)
+  flows.settle()
+  assert.deepEqual(edge.receive(), ['5'])
+  flows.loop.close()
+  assert.equal(flows.entrance.lastError, ECONNREFUSED)
+})
+
+test('a flow that is silent both ways for its idle time ends; a datagram in either direction starts it anew', (t) => {
+  const flows = start(t)
+  flows.entrance.idleMs = 30_000
+  const edge = client(t, { to: flows.endpoint })
+  edge.send('a')
+  flows.settle()
+  flows.advance(29_000)
+  flows.app.echo()
+  flows.settle()
+  flows.advance(29_000)
+  assert.deepEqual(flows.ask(edge, 'a'), ['', ''])
+  flows.advance(29_000)
+  assert.equal(flows.openCount, 1)
+  flows.advance(1_100)
+  assert.equal(flows.openCount, 0)
+  assert.deepEqual(flows.entrance.ended, ['idle'])
+  assert.equal(flows.counters.read(METRICS.flowsEnded.slots.idle), 1)
+})
+
+test('flows have the idle time of what opened them', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  flows.entrance.idleMs = 60_000
+  edge.send('a')
+  flows.settle()
+  flows.entrance.idleMs = 5_000
+  edge.send('b')
+  flows.settle()
+  flows.advance(5_100)
+  assert.equal(flows.openCount, 1)
+  flows.advance(55_000)
+  assert.equal(flows.openCount, 0)
+})
+
+test('a port gets another entrance while flows go on, and what opened them is closed after them', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'a1'), ['1'])
+  const other = client(t)
+  const next = new LetterEntrance(other.endpoint)
+  flows.port.entrance = next
+  flows.entrance.uses.retire()
+  assert.equal(flows.entrance.isClosed, false)
+  assert.deepEqual(flows.ask(edge, 'a2'), ['2'])
+  edge.send('b3')
+  flows.settle()
+  assert.equal(other.echo(), 1)
+  flows.settle()
+  flows.advance(61_000)
+  assert.deepEqual([flows.entrance.ended, next.ended], [['idle'], ['idle']])
+  assert.equal(flows.entrance.isClosed, true)
+})
+
+test('flows of a backend end when it is said, and no others', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  for (const [choice, letter] of ['a', 'b', 'c'].entries()) {
+    flows.entrance.choice = choice
+    assert.deepEqual(flows.ask(edge, `${letter}1`), ['1'])
+  }
+  flows.loop.flows?.endThoseOf(new Set([0, 2]), 'drained')
+  assert.equal(flows.openCount, 1)
+  assert.deepEqual(flows.entrance.ended, ['drained', 'drained'])
+})
+
+for (const listen of ['0.0.0.0:0', '[::]:0']) {
+  test(`a port on ${listen} answers from the address that it was asked at`, (t) => {
+    const flows = start(t, { listen: endpointOf(listen) })
+    for (const address of ['127.0.0.7', '127.0.0.8']) {
+      const edge = client(t, { to: endpointOf(`${address}:${flows.endpoint.port}`) })
+      assert.deepEqual(flows.ask(edge, `a${address}`), [address])
+    }
+    assert.deepEqual(flows.entrance.opened, [`127.0.0.7:${flows.endpoint.port}`])
+  })
+}
+
+test('where there is no place, a flow that was never confirmed makes some', (t) => {
+  const flows = start(t, { flowsMax: 3 })
+  const edge = client(t, { to: flows.endpoint })
+  for (const letter of 'ab') {
+    assert.deepEqual(flows.ask(edge, `${letter}1`), ['1'])
+    assert.deepEqual(flows.ask(edge, `${letter}2`), ['2'])
+  }
+  for (const letter of 'cdefg') assert.deepEqual(flows.ask(edge, `${letter}1`), ['1'])
+  assert.equal(flows.openCount, 3)
+  assert.equal(flows.counters.read(METRICS.flowsEnded.slots.evicted), 4)
+  assert.equal(flows.logged.length, 1)
+  // The first two are still those that they were.
+  assert.deepEqual(flows.ask(edge, 'a3', 'b3'), ['3', '3'])
+  assert.equal(flows.counters.read(METRICS.flowsOpened.slot), 7)
+})
+
+test('one peer may have so many flows, and its own make place', (t) => {
+  const flows = start(t)
+  flows.entrance.flowsPerPeerMax = 2
+  const edge = client(t, { to: flows.endpoint })
+  for (const letter of 'abc') assert.deepEqual(flows.ask(edge, `${letter}1`), ['1'])
+  assert.equal(flows.openCount, 2)
+})
+
+test('more flows in one batch than there are places: each datagram goes to its own client’s app socket', (t) => {
+  const flows = start(t, { flowsMax: 4 })
+  const edge = client(t, { to: flows.endpoint })
+  for (let i = 0; i < 60; i++) edge.send(`${String.fromCharCode(0x61 + (i % 20))}${i % 20}`)
+  flows.settle()
+  const seen = flows.app.receive()
+  assert.equal(seen.length, 60)
+  assert.equal(flows.openCount, 4)
+  // Descriptors are used again at once: each flow that was opened has counted its own datagram.
+  flows.loop.close()
+  assert.equal(
+    flows.entrance.totals.reduce((sum, [datagrams]) => sum + datagrams, 0),
+    60,
+  )
+})
+
+test('a busy port and busy flows leave connections their turn', (t) => {
+  const flows = start(t)
+  const app = new TestApp()
+  t.after(() => app.close())
+  const listener = openListener(endpointOf('127.0.0.1:0'), NO_LIVENESS)
+  const tcp = localEndpoint(listener)
+  assert.ok(tcp)
+  flows.loop.addListener(listener, new LineRole(app.endpoint))
+  const edge = client(t, { to: flows.endpoint })
+  flows.ask(edge, 'a')
+  const passed = flows.counters.read(METRICS.datagrams.slots['client-to-backend'])
+  const connection = connectSocket(tcp)
+  connection.send('header\nhello')
+  let backend: TestSocket | undefined
+  let text = 'nothing'
+  let steps = 0
+  for (; text !== 'hello'; steps++) {
+    for (let i = 0; i < 400; i++) edge.send('ax')
+    flows.app.echo('y'.repeat(100))
+    flows.loop.step(0)
+    backend ??= app.take()
+    text = backend?.receive() ?? 'nothing'
+  }
+  // As without datagrams: it is accepted in the first step, and relays in the second.
+  assert.ok(steps <= 3, `${steps}`)
+  assert.equal(flows.counters.read(METRICS.datagrams.slots['client-to-backend']) - passed, steps * 4 * 64)
+  assert.ok(flows.counters.read(METRICS.datagrams.slots['backend-to-client']) <= steps * 5 * 64)
+})
+
+test('closing a port takes what is queued, and its flows go on by sockets of their peers; newcomers go elsewhere', (t) => {
+  const flows = start(t)
+  const [one, two] = [client(t, { to: flows.endpoint }), client(t, { to: flows.endpoint })]
+  assert.deepEqual(flows.ask(one, 'a1'), ['1'])
+  one.send('a2')
+  two.send('b1')
+  flows.loop.closePort(flows.port)
+  assert.equal(flows.app.echo(), 2)
+  flows.settle()
+  assert.deepEqual([one.receive(), two.receive()], [['2'], ['1']])
+
+  const second = start(t, { listen: flows.endpoint })
+  const three = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(one, 'a3'), ['3'])
+  assert.deepEqual(flows.ask(two, 'b2'), ['2'])
+  assert.deepEqual(second.ask(three, 'c1'), ['1'])
+  assert.equal(flows.openCount, 2)
+  // What began later at a peer's socket does not keep it.
+  flows.advance(50_000)
+  assert.deepEqual(flows.ask(two, 'z1'), ['1'])
+  flows.advance(11_000)
+  assert.deepEqual(flows.entrance.ended.sort(), ['drained', 'idle', 'idle'])
+  assert.deepEqual(second.ask(two, 'b3'), ['3'])
+})
+
+for (const listen of ['127.0.0.1:0', '0.0.0.0:0', '[::]:0']) {
+  test(`a hand-over of a port on ${listen} loses no datagram of clients that go on sending`, (t) => {
+    const first = start(t, { listen: endpointOf(listen) })
+    const to = endpointOf(`127.0.0.1:${first.endpoint.port}`)
+    const edges = Array.from({ length: 20 }, () => client(t, { to }))
+    for (const edge of edges.slice(0, 10)) edge.send('a-')
+    first.settle()
+    const second = start(t, { listen: first.endpoint, app: first.app })
+    for (let round = 0; round < 6; round++) {
+      for (const [index, edge] of edges.entries()) edge.send(`${String.fromCharCode(0x61 + index)}${round}`)
+      if (round === 2) first.loop.closePort(first.port)
+      if (round === 3) assert.ok(first.openCount >= 1)
+    }
+    first.settle()
+    second.settle()
+    assert.equal(first.app.receive().length, 10 + 6 * edges.length)
+  })
+}
+
+test('the list of open flows comes in pieces, with numbers that are up to date', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  for (const letter of 'abcde') flows.ask(edge, `${letter}12`)
+  const first = flows.loop.flows?.from(0, 3)
+  assert.ok(first)
+  assert.equal(first.flows.length, 3)
+  const rest = flows.loop.flows?.from(first.next, 10)
+  assert.deepEqual([rest?.flows.length, rest?.next], [2, -1])
+  const [{ peer, bytesFromClient, datagramsFromBackend }] = first.flows
+  assert.equal(peer && formatEndpoint(peer), formatEndpoint(edge.endpoint))
+  assert.deepEqual([bytesFromClient, datagramsFromBackend], [2, 1])
+})
+
+test('closing the loop ends every flow and gives every descriptor back', () => {
+  const app = new TestDatagrams()
+  const edge = new TestDatagrams()
+  const before = readdirSync('/proc/self/fd').length
+  const flows = new TestFlows({ app })
+  const peer = flows.client()
+  for (const letter of 'abc') flows.ask(peer, letter)
+  flows.loop.closePort(flows.port)
+  flows.loop.close()
+  peer.close()
+  assert.deepEqual(flows.entrance.ended, ['shutdown', 'shutdown', 'shutdown'])
+  // The wake-up belongs to whoever made it.
+  assert.equal(readdirSync('/proc/self/fd').length, before + 1)
+  app.close()
+  edge.close()
+})
