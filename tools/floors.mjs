@@ -461,7 +461,7 @@ export const rooms = [
   {
     floor: 4,
     folder: 'lab/machines',
-    holds: 'instances as machines of the lab: namespaces, files and processes of their own, and firewall rules',
+    holds: 'instances, clients and edges as machines: namespaces, files and processes of their own, and firewall rules',
     mayImport: ['text', 'address', 'compute', 'linux', 'controller/store', 'controller/model', 'lab'],
     packages: ['node', 'node:net'],
     because: 'it makes machines of what the controller stores, and asks nothing of the controller',
@@ -478,7 +478,7 @@ export const rooms = [
     floor: 4,
     folder: 'lab/world',
     holds: 'what is in a lab: regions, routers between them, anycast, latency, clients and edges',
-    mayImport: ['address', 'balancing', 'linux', 'lab', 'lab/process'],
+    mayImport: ['address', 'text', 'balancing', 'linux', 'telemetry', 'lab', 'lab/process'],
     packages: ['node'],
     because: 'the world is that of the internet and of a cloud; what instances are is for others',
   },

@@ -10,7 +10,7 @@ import { GoogleDoor } from '../lab/google/google-door.ts'
 import { GOOGLE_IPV4, GOOGLE_IPV6 } from '../lab/google/google-names.ts'
 import { placeFiles } from '../lab/google/machine-files.ts'
 import { Uploads } from '../lab/google/uploads.ts'
-import type { StartServices } from '../lab/machines/running-machine.ts'
+import type { RunningMachine, StartServices } from '../lab/machines/running-machine.ts'
 import { GuestAttributes } from '../lab/metadata/guest-attributes.ts'
 import { METADATA_ADDRESS, startMetadataServer } from '../lab/metadata/start-metadata-server.ts'
 import { addNamespaces, namespacePath } from '../lab/network-namespaces.ts'
@@ -61,20 +61,20 @@ export async function startLabGoogle(options: LabGoogleOptions): Promise<LabGoog
   const subnets = REGIONS.flatMap(({ subnet }) => parseCidr(subnet) ?? [])
   // By path and id: an instance that is made again has written nothing yet.
   const written = new Map<string, { readonly id: string; readonly guestAttributes: GuestAttributes }>()
-  const startServices: StartServices = async (machine) => {
+  const start = async (machine: RunningMachine, guestAttributes: GuestAttributes) => {
     await placeFiles(machine, identity, METADATA_ADDRESS)
-    const { instance } = machine.metadata()
-    const path = pathOf({ ...instance, collection: 'instances' })
-    const before = written.get(path)
-    const guestAttributes = before?.id === instance.id ? before.guestAttributes : new GuestAttributes()
-    written.set(path, { id: instance.id, guestAttributes })
     return await startMetadataServer(machine, { subnets, tokens, guestAttributes })
   }
   return {
-    startServices,
+    startServices: (machine) => start(machine, new GuestAttributes()),
     guestAttributes: (path) => written.get(path)?.guestAttributes.all ?? new Map(),
     async startInstanceServices(machine) {
-      const stop = await startServices(machine)
+      const { instance } = machine.metadata()
+      const path = pathOf({ ...instance, collection: 'instances' })
+      const before = written.get(path)
+      const guestAttributes = before?.id === instance.id ? before.guestAttributes : new GuestAttributes()
+      written.set(path, { id: instance.id, guestAttributes })
+      const stop = await start(machine, guestAttributes)
       startBootPrograms(machine, checkout)
       return stop
     },

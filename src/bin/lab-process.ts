@@ -8,18 +8,17 @@ import { parseEndpoint } from '../address/endpoint.ts'
 import { type Controller, startController } from '../controller/controller.ts'
 import type { IsTrustedPeer } from '../controller/http/http-server.ts'
 import type { MakeProvider } from '../controller/model/world.ts'
-import { ClientMachine } from '../lab/machines/client-machine.ts'
+import { HostMachine } from '../lab/machines/host-machine.ts'
 import { LabMachines } from '../lab/machines/lab-machines.ts'
 import type { Machine, MachineFiles } from '../lab/machines/machine.ts'
 import type { StartServices } from '../lab/machines/running-machine.ts'
 import { makeSkeleton } from '../lab/machines/skeleton.ts'
-import { clientInstance } from '../lab/metadata/metadata-resources.ts'
-import { namespacePath } from '../lab/network-namespaces.ts'
+import { hostInstance } from '../lab/metadata/metadata-resources.ts'
 import { CONTROL_SOCKET, startControl } from '../lab/process/control.ts'
 import type { LabHost, LabNews, LabOrder, LabStatus } from '../lab/process/lab-status.ts'
 import { LIFELINE, OUTSIDE_DIRECTORY } from '../lab/process/namespaces.ts'
-import { CLIENTS, GLOBAL_POOLS, NAT_POOLS, REGIONS } from '../lab/world/places.ts'
-import { World } from '../lab/world/world.ts'
+import { GLOBAL_POOLS, NAT_POOLS, REGIONS } from '../lab/world/places.ts'
+import { HOSTS, World } from '../lab/world/world.ts'
 import { runChecked } from '../linux/run.ts'
 import { connectionUid } from '../linux/socket-table.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
@@ -39,7 +38,6 @@ const CONTROLLER_SOCKET = `${OUTSIDE_DIRECTORY}/controller.sock`
 /** For whoever is outside to put objects into. */
 const BUCKETS = `${OUTSIDE_DIRECTORY}/buckets`
 const CHECKOUT = fileURLToPath(new URL('../../..', import.meta.url))
-const PROGRAM = `${CHECKOUT}bin/truepeer`
 /** Where machines have what is outside, wherever that is: the program, its node, and the API. */
 const FILES: Omit<MachineFiles, 'skeleton'> = {
   shared: {
@@ -49,6 +47,11 @@ const FILES: Omit<MachineFiles, 'skeleton'> = {
   },
   links: { '/usr/local/bin/truepeer': '/opt/truepeer/bin/truepeer' },
 }
+/**
+ * An edge waits 5 s for first probes of new backends, which a firewall drops until its rule is there, and shares the
+ * processors of one machine with all of the lab.
+ */
+const APPLY_WAIT_MS = 15_000
 /** What {@link startLab} listens to. */
 const CHANNEL_FD = 3
 
@@ -76,11 +79,16 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
     guestAttributes,
   })
   const controller = await startLabController(order, machines.makeProvider, log)
-  const clients = await startClients(files, startServices)
+  const hosts = await startHosts(files, startServices)
+  const hostOf = (host: string): Machine => {
+    const found = hosts.find(({ name }) => name === host)
+    if (found === undefined) throw new Error(`There is no host "${host}"`)
+    return found
+  }
   await world.startEdges({
-    program: PROGRAM,
-    controller: `unix:${CONTROLLER_SOCKET}`,
-    state: `${STATE}/edges`,
+    hostOf,
+    program: 'truepeer',
+    controller: `unix:${CONTROLLER_SOCKET_INSIDE}`,
     onLine: (edge, line) => process.stdout.write(`${edge}: ${line}\n`),
   })
   const status = (): LabStatus => ({
@@ -89,33 +97,35 @@ async function runLab(order: LabOrder, log: Log): Promise<LabStatus> {
     project: PROJECT,
     pools: GLOBAL_POOLS,
     noLatency: world.noLatency,
-    hosts: [...world.hosts(), ...machines.hosts()],
+    hosts: [
+      ...world.hosts().map((host) => (hostOf(host.name).isRunning ? host : { ...host, state: 'starting' })),
+      ...machines.hosts(),
+    ],
   })
-  const entrance = ({ name, kind, zone }: LabHost) => {
-    if (kind === 'edge') return { enter: [`--net=${namespacePath(name)}`] }
-    const machine = zone === undefined ? clients.find((client) => client.name === name) : machines.running(name, zone)
-    return machine === undefined ? undefined : { enter: machine.enterArguments() }
+  const entrance = ({ name, zone }: LabHost) => {
+    const machine = zone === undefined ? hostOf(name) : machines.running(name, zone)
+    return machine?.isRunning ? { enter: machine.enterArguments() } : undefined
   }
   await startControl(`${OUTSIDE_DIRECTORY}/${CONTROL_SOCKET}`, { status, entrance })
   return status()
 }
 
-/** Turns the clients on, which are on the network already. */
-async function startClients(files: MachineFiles, startServices: StartServices): Promise<readonly Machine[]> {
+/** Turns on the hosts that are on the network already. */
+async function startHosts(files: MachineFiles, startServices: StartServices): Promise<readonly Machine[]> {
   const { id } = JSON.parse(await askAdmin({ kind: 'unix', path: CONTROLLER_SOCKET }, 'GET', PROJECT_PATH))
   const project = { project: PROJECT, scope: 'global', name: PROJECT, id: String(id), resource: {} }
   return await Promise.all(
-    CLIENTS.map(async ({ name, region }) => {
-      const client = new ClientMachine({
+    HOSTS.map(async ({ name, region }) => {
+      const host = new HostMachine({
         name,
         namespace: name,
         directory: `${MACHINES}/${name}`,
         files,
-        metadata: { instance: clientInstance(name, `${region}-b`, project), project },
+        metadata: { instance: hostInstance(name, `${region}-b`, project), project },
         startServices,
       })
-      await client.start()
-      return client.machine
+      await host.start()
+      return host.machine
     }),
   )
 }
@@ -152,6 +162,7 @@ async function startLabController(
       edgeTls: edgeTls(),
       makeProvider,
       isTrustedPeer,
+      applyWaitMs: APPLY_WAIT_MS,
       log,
     })
   try {

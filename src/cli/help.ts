@@ -122,12 +122,12 @@ export const commands = {
     flags: labFlags,
   },
   'lab shell': {
-    summary: 'Open a shell on a host of a lab; without HOST, on "client". An edge has the files of this machine',
+    summary: 'Open a shell on a host of a lab; without HOST, on "client"',
     usage: 'truepeer lab shell [--name LAB] [--zone ZONE] [HOST]',
     flags: labEnterFlags,
   },
   'lab exec': {
-    summary: 'Run a command on a host of a lab; an edge has the files of this machine',
+    summary: 'Run a command on a host of a lab',
     usage: 'truepeer lab exec [--name LAB] [--zone ZONE] HOST -- COMMAND [ARGUMENT ...]',
     flags: labEnterFlags,
   },

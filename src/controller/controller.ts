@@ -61,6 +61,8 @@ export type ControllerOptions = {
   readonly natPools?: readonly string[] | undefined
   /** The IPv6 range of the subnet of a region, for machines. */
   readonly ipv6Subnets?: Readonly<Record<string, string>> | undefined
+  /** How long an operation that changes listeners waits for edges; undefined: 2 s. */
+  readonly applyWaitMs?: number | undefined
   readonly log: Log
   readonly onAnswer?: AnswerListener | undefined
   readonly onRefusedConnection?: RefusalListener | undefined
@@ -161,6 +163,7 @@ function makeApi(store: Store, options: ControllerOptions) {
     allowsLocalBackends,
     edgeTls,
     makeProvider,
+    applyWaitMs,
     log,
     onAnswer,
   } = options
@@ -181,6 +184,7 @@ function makeApi(store: Store, options: ControllerOptions) {
     publication: () => publisher.publication(),
     generation: store.meta('generation') ?? '',
     ticketKeys: () => tickets.keys(),
+    applyWaitMs,
     log,
     clock: Date.now,
     monotonicClock: () => performance.now(),

@@ -29,10 +29,11 @@ test('a global address of a lab is that of the nearest edge, and of the next one
       sourceRanges: ['130.211.0.0/22', '35.191.0.0/16'],
       allowed: [{ IPProtocol: 'tcp', ports: ['110'] }],
     })
-    await insertRule(lab, 'rule', IPV4, 110)
-    await insertRule(lab, 'rule6', IPV6, 110)
     const app = lab.start('backend', 'truepeer', 'whoami', '--listen', '10.128.0.2:110')
     await app.waitForLine(/listening/)
+    // First probes find it healthy: nobody waits for others.
+    await insertRule(lab, 'rule', IPV4, 110)
+    await insertRule(lab, 'rule6', IPV6, 110)
     const [us, europe, asia] = ['35.191.0.2', '35.191.64.2', '35.191.128.2']
     const clients = [
       ['client', IPV4, us],

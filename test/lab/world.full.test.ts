@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { runProgram } from '../../src/linux/run.ts'
 import { asNobody, noNobody } from '../rig/as-nobody.ts'
-import { change, PROJECT } from '../rig/controller.ts'
+import { change, insertChain, insertRule, PROJECT } from '../rig/controller.ts'
+import { eventually } from '../rig/eventually.ts'
 import { type RunningLab, startLab } from '../rig/lab.ts'
 import { NEEDS_ROOT } from '../rig/skip.ts'
 import { TRUEPEER } from '../rig/truepeer.ts'
@@ -137,6 +138,81 @@ test('a host is entered by its name, and an instance that shares its name with o
     assert.deepEqual([exitCode, stderr], [1, 'truepeer: "twin" is terminated; it can be entered while it runs\n'])
     const killed = await zoned('us-central1-a', 'twin', '--', 'sh', '-c', 'kill -KILL $$')
     assert.deepEqual([killed.exitCode, killed.stderr], [137, ''])
+  } finally {
+    await lab.down()
+  }
+})
+
+test('an edge is a machine of its own; where it does not answer clients are led to the next one, until it does', async () => {
+  const lab = await startLab('stops')
+  const machineFiles = ['/etc/of-the-edge', '/tmp/of-the-edge', '/var/lib/truepeer']
+  try {
+    const edge = 'edge-us-central1'
+    assert.equal(await lab.exec(edge, 'sh', '-c', `hostname; touch ${machineFiles.slice(0, 2).join(' ')}`), `${edge}\n`)
+    assert.deepEqual(machineFiles.filter(existsSync), [])
+    await assert.rejects(lab.exec('edge-europe-west1', 'cat', machineFiles[0]), /No such file/)
+    assert.match(
+      await lab.exec(edge, 'truepeer', 'status', '--admin', 'unix:/run/truepeer/edge.sock'),
+      /^Configuration /,
+    )
+
+    await insertChain(lab, '10.128.0.2', 110)
+    await change(lab, 'POST', 'global/firewalls', {
+      name: 'allow-lb-and-health',
+      sourceRanges: ['130.211.0.0/22', '35.191.0.0/16'],
+      allowed: [{ IPProtocol: 'tcp', ports: ['110'] }],
+    })
+    await insertRule(lab, 'rule', '203.0.113.1', 110)
+    const app = lab.start('backend', 'truepeer', 'whoami', '--listen', '10.128.0.2:110')
+    await app.waitForLine(/listening/)
+    const isAt = (address: string) => async (): Promise<boolean> => {
+      const connect = 'exec 3<>/dev/tcp/203.0.113.1/110 && head -n 1 <&3'
+      const greeting = await lab.exec('client', 'timeout', '2', 'bash', '-c', connect).catch(() => '')
+      return greeting.includes(` peer ${address}:`)
+    }
+    await eventually('the near edge answers', isAt('35.191.0.2'))
+    const pid = await lab.edgeProcess('us-central1')
+    await lab.exec(edge, 'kill', '-STOP', pid)
+    await eventually('the next one answers', isAt('35.191.64.2'))
+    const state = (await lab.status()).hosts.find(({ name }) => name === edge)?.state
+    assert.equal(state, `does not answer, process ${pid}`)
+    await lab.exec(edge, 'kill', '-CONT', pid)
+    await eventually('the near edge answers again', isAt('35.191.0.2'))
+    await lab.exec(edge, 'kill', '-STOP', pid)
+    await lab.exec(edge, 'kill', '-KILL', pid)
+    await eventually(
+      'another process serves',
+      async () => (await lab.edgeProcess('us-central1').catch(() => pid)) !== pid,
+    )
+    await eventually('it answers', isAt('35.191.0.2'))
+    await lab.exec(edge, 'kill', '-TERM', '1')
+    await eventually('it is off', isAt('35.191.64.2'))
+    await eventually('it is on again, with its edge', isAt('35.191.0.2'))
+    assert.equal(await lab.exec(edge, 'cat', machineFiles[0]), '')
+    const [, warned] =
+      /"(These edges have not applied[^"]*)"/.exec(
+        JSON.stringify(await lab.ask('GET', `${PROJECT}/global/operations`)),
+      ) ?? []
+    assert.equal(warned, undefined)
+    await lab.exec(edge, 'kill', '-STOP', await lab.edgeProcess('us-central1'))
+  } finally {
+    await lab.down()
+  }
+})
+
+test('a command on a host that is suspended, as by Ctrl-Z, does not keep the lab from its end', async () => {
+  const lab = await startLab('suspended')
+  // The shell of a terminal, whose jobs are groups of processes.
+  const script = `set -m
+    "$0" lab exec --name suspended client -- sleep 1000 &
+    until "$0" lab exec --name suspended client -- pgrep -xf 'sleep 1000' >/dev/null; do :; done
+    kill -TSTP -- -$!
+    until jobs | grep -q Stopped; do :; done
+    "$0" lab down --name suspended; echo "ended with $?"
+    kill -CONT -- -$!; wait $!; echo "the command with $?"`
+  try {
+    const { stdout, stderr } = await runProgram('bash', ['-c', script, TRUEPEER], { timeoutMs: 60_000 })
+    assert.match(stdout, /^ended with 0\nthe command with 137\n$/m, stdout + stderr)
   } finally {
     await lab.down()
   }

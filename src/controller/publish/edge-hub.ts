@@ -15,7 +15,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { compareTexts } from '../../text/compare-texts.ts'
 import type { HealthSource, Hub, Publication } from '../model/world.ts'
 
-/** How long a change of listeners waits for edges (ARCHITECTURE.md, "The controller"). */
+/** How long a change of listeners waits for edges, where nobody says otherwise (ARCHITECTURE.md, "The controller"). */
 const APPLY_WAIT_MS = 2_000
 /** An edge reports every few seconds; one that has not for this long is gone, whatever its connection looks like. */
 const SILENCE_MS_MAX = 15_000
@@ -87,6 +87,8 @@ export type EdgeHubOptions = {
   readonly generation: string
   /** The ticket keys of all edges, another object whenever there is another key; undefined: edges make their own. */
   readonly ticketKeys?: (() => readonly string[]) | undefined
+  /** How long {@link EdgeHub.applied} waits. */
+  readonly applyWaitMs?: number | undefined
   readonly log: Log
   /** Milliseconds since 1970, for people. */
   readonly clock: () => number
@@ -127,7 +129,7 @@ export class EdgeHub implements Hub, HealthSource {
     const awaited = [...this.#edges].filter(([, { follower }]) => follower !== undefined).map(([name]) => name)
     const late = (): string[] => awaited.filter((name) => !this.#hasApplied(name, version))
     const isSettled = (): boolean => late().every((name) => this.#hasGivenUp(name, version))
-    if (!isSettled()) await this.#until(isSettled, APPLY_WAIT_MS)
+    if (!isSettled()) await this.#until(isSettled, this.#options.applyWaitMs ?? APPLY_WAIT_MS)
     const named = awaited.filter((name) => !this.#hasApplied(name, version) || this.#isIncomplete(name))
     return named.map((name) => this.#lateText(name))
   }

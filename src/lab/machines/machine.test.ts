@@ -72,6 +72,14 @@ test('a machine has a name, files, processes and a serial port of its own, which
   assert.match(await out('chmod 600 /dev/null && echo done'), /Read-only file system|not permitted/)
   assert.equal(await out('echo x >/dev/null && head -c 2 /dev/urandom | wc -c'), '2')
 
+  assert.equal((await machine.run('sh', ['-c', 'kill -KILL $$'])).exitCode, 137)
+  assert.equal((await machine.run('no-such-program')).exitCode, 127)
+  // Who is stopped does not keep the machine from its end.
+  machine.startProgram('sleep', ['601'])
+  await eventually(
+    'it is stopped',
+    async () => (await machine.run('pkill', ['-STOP', '-xf', 'sleep 601'])).exitCode === 0,
+  )
   await out('(trap "" TERM; exec sleep 600) >/dev/null 2>&1 &')
   const { initPid } = machine
   // A link to a place outside leads, at the next start too, to that place in the machine.

@@ -9,6 +9,7 @@ import {
   signalIfAlive,
   startProgram,
 } from '../../linux/run.ts'
+import { inNamespaces } from '../enter-namespaces.ts'
 import { addNamespaces, namespacePath } from '../network-namespaces.ts'
 import { INIT_SCRIPT, SET_UP_SCRIPT } from './machine-script.ts'
 import { SerialOutput } from './serial-output.ts'
@@ -155,12 +156,12 @@ export class Machine {
 
   /** Runs a program in it to its end, whatever its exit code (127: there is no such program). */
   async run(program: string, args: readonly string[] = [], options: RunOptions = {}): Promise<RunResult> {
-    return await runProgram('nsenter', this.#inside(program, args), options)
+    return await runProgram(...this.#inside(program, args), options)
   }
 
   /** Starts a program in it, which ends with the machine at the latest. */
   startProgram(program: string, args: readonly string[] = []): StartedProgram {
-    return startProgram('nsenter', this.#inside(program, args))
+    return startProgram(...this.#inside(program, args))
   }
 
   /** Ends it, and removes its network and its files. */
@@ -172,8 +173,9 @@ export class Machine {
     rmSync(this.#options.directory, { recursive: true, force: true })
   }
 
-  #inside(program: string, args: readonly string[]): readonly string[] {
-    return [...this.enterArguments(), '--', 'env', '-i', ...ENVIRONMENT, program, ...args]
+  #inside(program: string, args: readonly string[]): readonly [program: string, args: readonly string[]] {
+    const [first, ...words] = inNamespaces(this.enterArguments(), ['env', '-i', ...ENVIRONMENT, program, ...args])
+    return [first, words]
   }
 
   #on(): Running {

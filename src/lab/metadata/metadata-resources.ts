@@ -32,7 +32,7 @@ export function effectiveItem({ instance, project }: MetadataResources, key: str
  * An instance in the place of a machine that is none, such as a client of the load balancer: so what asks the metadata
  * server there finds an account, which may do everything, a project and a zone.
  */
-export function clientInstance(name: string, zone: string, project: StoredProject) {
+export function hostInstance(name: string, zone: string, project: StoredProject) {
   const place = `projects/${project.name}/zones/${zone}`
   const serviceAccounts = [{ email: 'default', scopes: ['https://www.googleapis.com/auth/cloud-platform'] }]
   const resource = { machineType: `${place}/machineTypes/e2-micro`, serviceAccounts, networkInterfaces: [] }

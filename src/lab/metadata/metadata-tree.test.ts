@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Cidr, parseCidr } from '../../address/cidr.ts'
 import { type MetadataFormat, nodeAt } from './metadata-node.ts'
-import { clientInstance, type MetadataResources } from './metadata-resources.ts'
+import { hostInstance, type MetadataResources } from './metadata-resources.ts'
 import { etagOf, textOf } from './metadata-text.ts'
 import { metadataTree } from './metadata-tree.ts'
 import { testResources } from './test-resources.ts'
@@ -127,7 +127,7 @@ test('an instance without accounts, disks and interfaces has empty directories',
 
 test('a client in the place of an instance has an account that may do everything, a project and a zone', () => {
   const { project } = testResources()
-  const resources = { instance: clientInstance('client', 'us-central1-b', project), project }
+  const resources = { instance: hostInstance('client', 'us-central1-b', project), project }
   assert.equal(read('instance/service-accounts/default/email', { resources }), EMAIL)
   assert.match(read('instance/service-accounts/default/scopes', { resources }) ?? '', /auth\/cloud-platform\n$/)
   assert.equal(read('instance/zone', { resources }), 'projects/123456789012/zones/us-central1-b')

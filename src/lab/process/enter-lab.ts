@@ -1,3 +1,5 @@
+import { inNamespaces } from '../enter-namespaces.ts'
+
 /** What a program inside is given of this process, instead of its environment. */
 export type Entering = {
   readonly initPid: number
@@ -22,9 +24,6 @@ export function enterCommand(
 ): readonly string[] {
   const user = isRoot ? [] : ['--user']
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
-  return [
-    ...['nsenter', `--target=${initPid}`, ...user, '--mount', '--pid', '--'],
-    ...['nsenter', ...enter, '--'],
-    ...['env', '-i', ...variables, 'sh', '-c', THERE, 'sh', directory, ...command],
-  ]
+  const there = ['env', '-i', ...variables, 'sh', '-c', THERE, 'sh', directory, ...command]
+  return inNamespaces([`--target=${initPid}`, ...user, '--mount', '--pid'], inNamespaces(enter, there))
 }
