@@ -278,6 +278,7 @@ export const rooms = [
       'telemetry',
       'feed',
       'dataplane/connection',
+      'dataplane/flow',
       'dataplane/worker',
     ],
     packages: ['node'],

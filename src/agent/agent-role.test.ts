@@ -31,7 +31,10 @@ function addressOf(text: string): IpAddress {
   return address
 }
 
-type Options = Partial<AgentRoleOptions['entrance'] & AgentRoleOptions['service'] & AgentRoleOptions['worker']>
+type Options = Partial<
+  Omit<AgentRoleOptions['entrance'] & AgentRoleOptions['service'], 'protocol' | 'transport'> &
+    AgentRoleOptions['worker']
+>
 
 function start({ load = new Float64Array(2), sourcePort = 'preserve-or-ephemeral', ...options }: Options = {}) {
   const counters = new Counters()
@@ -49,11 +52,20 @@ function start({ load = new Float64Array(2), sourcePort = 'preserve-or-ephemeral
   )
   const timeouts = { connectTimeoutMs: 5_000, idleTimeoutMs: 0, halfClosedTimeoutMs: 0 }
   const { target4 = NOBODY4, target6 = NOBODY6 } = options
-  const service = role.makeService({ sourcePort, mark: 0, liveness: NO_LIVENESS, target4, target6, timeouts })
+  const service = role.makeService({
+    transport: 'stream',
+    sourcePort,
+    mark: 0,
+    liveness: NO_LIVENESS,
+    target4,
+    target6,
+    timeouts,
+  })
   const services = new Services<AgentService>()
   services.set('port', service)
   const entrance = role.makeEntrance(
     {
+      protocol: 'tcp',
       service: 'port',
       headerTimeoutMs: 5_000,
       target4: NOBODY4,

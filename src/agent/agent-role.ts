@@ -1,8 +1,14 @@
 import type { Endpoint } from '../address/endpoint.ts'
 import type { Role, RoleContext, WarmUpEntrances } from '../dataplane/worker/role.ts'
 import { Services } from '../dataplane/worker/services.ts'
+import { AgentDatagramEntrance } from './agent-datagram-entrance.ts'
 import { AgentEntrance } from './agent-entrance.ts'
-import type { AgentEntranceOptions, AgentRoleOptions, AgentServiceOptions } from './agent-role-options.ts'
+import type {
+  AgentDatagramEntranceOptions,
+  AgentEntranceOptions,
+  AgentRoleOptions,
+  AgentServiceOptions,
+} from './agent-role-options.ts'
 import { AgentService } from './agent-service.ts'
 import { OPENINGS, warmUpOptions } from './warm-up-agent.ts'
 
@@ -22,6 +28,10 @@ export class AgentRole implements Role<AgentRoleOptions, AgentService> {
 
   makeEntrance(options: AgentEntranceOptions, services: Services<AgentService>): AgentEntrance {
     return new AgentEntrance(options, this.#options.load, services.place(options.service), this.#context)
+  }
+
+  makeDatagramEntrance(options: AgentDatagramEntranceOptions): AgentDatagramEntrance {
+    return new AgentDatagramEntrance(options, this.#options.load, this.#context)
   }
 
   warmUp(

@@ -1,13 +1,12 @@
 import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, receivedEndpoint } from '../address/endpoint.ts'
-import { isSameAddress } from '../address/ip-address.ts'
 import type { AfterFailure, Connection, Dial, Service, Timeouts } from '../dataplane/connection/connection-state.ts'
 import { Uses } from '../dataplane/connection/uses.ts'
 import { ECONNREFUSED, isOutOfResources } from '../linux/errno.ts'
 import { type Counters, METRICS } from '../telemetry/metrics.ts'
 import type { AgentServiceOptions } from './agent-role-options.ts'
 import { appRefusal } from './app-listening.ts'
-import { type ConnectFromOptions, connectFrom, type SourceOwner } from './connect-from.ts'
+import { type ConnectFromOptions, connectFrom, ownerOf } from './connect-from.ts'
 
 /** How soon the target is tried again after it refused: it may be restarting. */
 const RETRY_MS = 50
@@ -33,9 +32,9 @@ export class AgentService implements Service {
   }
 
   dial(connection: Connection): Dial {
-    const { source, target } = connection
-    if (source === null || target === null) return { kind: 'refused', reason: 'source-refused' }
-    const connected = connectFrom(source, target, ownerOf(connection), this.#options)
+    const { source, target, peer, showsPeer } = connection
+    if (source === null || target === null || peer === null) return { kind: 'refused', reason: 'source-refused' }
+    const connected = connectFrom(source, target, ownerOf(source, peer, showsPeer), this.#options)
     if (connected.kind === 'failed') return connected
     if (connected.kind === 'refused') {
       connection.refusal = connected.reason
@@ -73,10 +72,4 @@ export class AgentService implements Service {
   onReach(): void {}
 
   onLeave(): void {}
-}
-
-function ownerOf({ source, peer, showsPeer }: Connection): SourceOwner {
-  if (showsPeer) return 'peer'
-  const isPeers = source !== null && peer !== null && isSameAddress(source.address, peer.address)
-  return isPeers ? 'client-at-peer' : 'client'
 }

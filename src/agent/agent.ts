@@ -7,6 +7,7 @@ import {
   type Program,
   type ProgramContext,
   refuseStrayed,
+  type ServedPort,
   type WorkerLiveness,
   type WorkerWatch,
   watchdogOf,
@@ -19,7 +20,13 @@ import type { AgentStatus } from '../telemetry/agent-status.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import { METRICS } from '../telemetry/metrics.ts'
 import { messageOf } from '../text/error-message.ts'
-import { type AgentListener, type PreparedListener, prepareListener, withEdges } from './agent-listener.ts'
+import {
+  type AgentListener,
+  type PreparedListener,
+  type PreparedStreams,
+  prepareListener,
+  withEdges,
+} from './agent-listener.ts'
 import type { AgentRoleOptions } from './agent-role-options.ts'
 import { HostLoad } from './host-load.ts'
 import { type ExamineHost, HostProblems } from './host-problems.ts'
@@ -52,6 +59,8 @@ export type AgentController = {
 export type AgentOptions = {
   readonly workers: number
   readonly limits: ConnectionLimits
+  /** How many flows of datagrams one edge may have; 0: as many as there is room for. */
+  readonly flowsPerEdgeMax: number
   /** See `WorkerPoolOptions`. */
   readonly warmsUp: boolean
   readonly workerWatch: WorkerWatch
@@ -72,7 +81,7 @@ export async function startAgent(options: AgentOptions, context: ProgramContext)
   const load = new HostLoad()
   const { listeners, controller } = options.readConfiguration()
   const followed = controller && { key: controller.key, edges: controller.open() }
-  const wanted = prepareAll(listeners, followed)
+  const wanted = prepareAll(listeners, followed, flowsPerWorker(options))
   checkPrerequisites()
   const { workers, limits } = options
   const pool = new WorkerPool<AgentRoleOptions>({
@@ -138,7 +147,7 @@ class Agent implements Program {
       const { listeners, controller } = this.#options.readConfiguration()
       const isFollowed = controller?.key === this.#followed?.key
       const followed = isFollowed ? this.#followed : controller && { key: controller.key, edges: controller.open() }
-      const wanted = prepareAll(listeners, followed)
+      const wanted = prepareAll(listeners, followed, flowsPerWorker(this.#options))
       this.apply(wanted)
       this.follow(followed)
       void this.examineHost()
@@ -151,7 +160,7 @@ class Agent implements Program {
 
   /** Says in the log what is wrong with the host. Takes seconds only where something is. Never rejects. */
   examineHost(): Promise<void> {
-    return this.#host.check([...this.#prepared.values()].map(({ listener }) => listener))
+    return this.#host.check([...new Set([...this.#prepared.values()].map(({ listener }) => listener))])
   }
 
   /** Follows this controller from now on, and no other. */
@@ -190,10 +199,10 @@ class Agent implements Program {
 
   /** What `/status` shows. */
   agentStatus(): AgentStatus {
-    const ended = Object.entries(METRICS.ended.slots).map(([reason, slot]) => [reason, this.read(slot)] as const)
     return {
       listeners: [...this.#prepared.values()].map((prepared) => ({
         listen: formatEndpoint(prepared.listener.listen),
+        protocol: prepared.protocol,
         target4: formatTarget(prepared.listener.target4),
         target6: formatTarget(prepared.listener.target6),
         trusted: prepared.entrance.allowedSubnets,
@@ -202,9 +211,21 @@ class Agent implements Program {
       connections: {
         open: this.read(METRICS.open.slot),
         accepted: this.read(METRICS.accepted.slot),
-        ended: Object.fromEntries(ended.filter(([, count]) => count > 0)),
+        ended: this.#counts(METRICS.ended.slots),
+      },
+      flows: {
+        open: this.read(METRICS.flowsOpen.slot),
+        opened: this.read(METRICS.flowsOpened.slot),
+        ended: this.#counts(METRICS.flowsEnded.slots),
+        dropped: this.#counts(METRICS.datagramsDropped.slots),
       },
     }
+  }
+
+  /** Of each reason that there has been, how often. */
+  #counts(slots: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+    const counts = Object.entries(slots).map(([reason, slot]) => [reason, this.read(slot)] as const)
+    return Object.fromEntries(counts.filter(([, count]) => count > 0))
   }
 
   /** Reports whether the port is open. */
@@ -214,10 +235,7 @@ class Agent implements Program {
 
   /** Makes the ports and what lies behind them as `wanted`; all of it or, when one cannot be opened, nothing. */
   apply(wanted: readonly PreparedListener[]): void {
-    refuseStrayed(
-      this.#context.inherited,
-      wanted.map(({ listener }) => listener.listen),
-    )
+    refuseStrayed(this.#context.inherited, wanted.map(servedPort))
     const opened: string[] = []
     try {
       for (const prepared of wanted) {
@@ -237,10 +255,7 @@ class Agent implements Program {
     for (const name of [...this.#open]) if (!names.has(name)) this.#unlisten(name)
     this.#prepared = new Map(wanted.map((prepared) => [prepared.name, prepared]))
     this.#cells.keep(names)
-    const listens = wanted.map(({ listener }) => listener.listen)
-    for (const { listener, entrance } of wanted) {
-      for (const warning of listenerWarnings(listener, entrance, listens)) this.#context.log('warn', warning)
-    }
+    for (const warning of listenerWarnings(wanted)) this.#context.log('warn', warning)
   }
 
   /** Without reading the configuration again: somebody may be in the middle of writing it. */
@@ -277,27 +292,42 @@ class Agent implements Program {
 
   #listen(prepared: PreparedListener): void {
     const { listen: endpoint, liveness } = prepared.listener
-    const inheritedFds = inheritedFor(endpoint, this.#context.inherited)
-    this.#pool.define(prepared.name, prepared.service)
-    try {
-      this.#pool.listen(prepared.name, { endpoint, liveness, inheritedFds }, this.#serveOptions(prepared))
-    } catch (error) {
-      this.#pool.remove(prepared.name)
-      throw error
+    const inheritedFds = inheritedFor(servedPort(prepared), this.#context.inherited)
+    if (prepared.protocol === 'udp') {
+      this.#pool.listenForDatagrams(prepared.name, { endpoint, inheritedFds }, this.#withCell(prepared))
+    } else {
+      this.#pool.define(prepared.name, prepared.service)
+      try {
+        this.#pool.listen(prepared.name, { endpoint, liveness, inheritedFds }, this.#serveOptions(prepared))
+      } catch (error) {
+        this.#pool.remove(prepared.name)
+        throw error
+      }
+      warnOfSharedPorts([endpoint], this.#context.log)
     }
     this.#open.add(prepared.name)
-    warnOfSharedPorts([endpoint], this.#context.log)
   }
 
   /** Gives an open port what has changed of it, for connections to come. */
   #change(before: PreparedListener, after: PreparedListener): void {
-    const { name, entrance, service } = after
-    if (!isDeepStrictEqual(before.service, service)) this.#pool.define(name, service)
-    if (!isDeepStrictEqual(before.entrance, entrance)) this.#pool.change(name, this.#serveOptions(after))
+    const { name, entrance } = after
+    const isSame = isDeepStrictEqual(before.entrance, entrance)
+    if (after.protocol === 'udp') {
+      if (!isSame) this.#pool.changeDatagrams(name, this.#withCell(after))
+      return
+    }
+    if (before.protocol === 'tcp' && !isDeepStrictEqual(before.service, after.service)) {
+      this.#pool.define(name, after.service)
+    }
+    if (!isSame) this.#pool.change(name, this.#serveOptions(after))
   }
 
-  #serveOptions({ name, entrance }: PreparedListener): ServeOptions<AgentRoleOptions> {
-    return { service: name, options: { ...entrance, portOpen: this.#cells.of(name) } }
+  #serveOptions(prepared: PreparedStreams): ServeOptions<AgentRoleOptions> {
+    return { service: prepared.name, options: this.#withCell(prepared) }
+  }
+
+  #withCell<Options>({ name, entrance }: { readonly name: string; readonly entrance: Options }) {
+    return { ...entrance, portOpen: this.#cells.of(name) }
   }
 
   #unlisten(name: string): void {
@@ -308,18 +338,32 @@ class Agent implements Program {
 }
 
 /** @throws AllowedSubnetsError */
-function prepareAll(listeners: readonly AgentListener[], followed: Followed | undefined): readonly PreparedListener[] {
+function prepareAll(
+  listeners: readonly AgentListener[],
+  followed: Followed | undefined,
+  flowsPerEdgeMax: number,
+): readonly PreparedListener[] {
   const edges = followed?.edges.subnets() ?? []
-  return listeners.map((listener) => prepareListener(listener, edges))
+  return listeners.flatMap((listener) => prepareListener(listener, edges, flowsPerEdgeMax))
 }
 
-function isToBeOpen({ listener }: PreparedListener): boolean {
-  return listener.appCheck !== 'close-port' || listener.appTargets.some((target) => isListening(target))
+/** The kernel spreads the sockets of an edge evenly over the workers. */
+function flowsPerWorker({ flowsPerEdgeMax, workers }: AgentOptions): number {
+  return Math.ceil(flowsPerEdgeMax / workers)
 }
 
-function describe({ listener, entrance }: PreparedListener): LogFields {
+function isToBeOpen({ listener, protocol }: PreparedListener): boolean {
+  return listener.appCheck !== 'close-port' || listener.appTargets.some((target) => isListening(target, protocol))
+}
+
+function servedPort({ listener, protocol }: PreparedListener): ServedPort {
+  return { endpoint: listener.listen, protocol }
+}
+
+function describe({ listener, entrance, protocol }: PreparedListener): LogFields {
   return {
     listen: formatEndpoint(listener.listen),
+    protocol,
     target4: formatTarget(listener.target4),
     target6: formatTarget(listener.target6),
     allowedSubnets: entrance.allowedSubnets === null ? 'all' : entrance.allowedSubnets.length,

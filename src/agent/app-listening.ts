@@ -1,10 +1,10 @@
-import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
+import { type Endpoint, isSameEndpoint, type Protocol } from '../address/endpoint.ts'
 import { isListening } from '../linux/socket-table.ts'
 
 /** Reports whether an app listens; where the socket table cannot be read, nothing says that one is there. */
-export function isAppListening(target: Endpoint): boolean {
+export function isAppListening(target: Endpoint, protocol: Protocol = 'tcp'): boolean {
   try {
-    return isListening(target)
+    return isListening(target, protocol)
   } catch {
     return false
   }

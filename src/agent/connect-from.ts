@@ -1,5 +1,6 @@
 import { classifyAddress, tunnelledAddress } from '../address/address-class.ts'
 import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
+import { isSameAddress } from '../address/ip-address.ts'
 import { connectFailure, connectSpec, openConnected, type SourcePort, tryBind } from '../linux/connect.ts'
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL } from '../linux/errno.ts'
 import type { Liveness } from '../linux/liveness.ts'
@@ -9,6 +10,7 @@ import type { FALLBACK_CAUSES, SourceRefusal } from '../telemetry/metrics.ts'
 export type SourcePortMode = 'preserve-or-ephemeral' | 'preserve' | 'ephemeral'
 
 export type ConnectFromOptions = {
+  readonly transport: 'stream' | 'dgram'
   readonly sourcePort: SourcePortMode
   /** Firewall mark of the connection's packets; 0: none. */
   readonly mark: number
@@ -29,6 +31,14 @@ export type ConnectedFrom =
  * peer's, named with another port: a client on the peer's host, which may be this one.
  */
 export type SourceOwner = 'client' | 'peer' | 'client-at-peer'
+
+/**
+ * Whose the source of a header is that has not been refused; `showsPeer`: it speaks of no client.
+ */
+export function ownerOf(source: Endpoint, peer: Endpoint, showsPeer: boolean): SourceOwner {
+  if (showsPeer) return 'peer'
+  return isSameAddress(source.address, peer.address) ? 'client-at-peer' : 'client'
+}
 
 /**
  * Starts a connection to `target` that leaves this host with `source` as its address (ip(7), IP_TRANSPARENT).
@@ -88,6 +98,7 @@ function attempt(
     if (bound === 0) return { kind: 'refused', reason: 'src-own-address' }
     if (bound !== EADDRNOTAVAIL) return { kind: 'failed', error: bound }
   }
+  spec.transport = options.transport
   spec.destination = target
   spec.source = address
   spec.sourcePort = port

@@ -4,10 +4,7 @@ import { listenerWarnings } from './listener-warnings.ts'
 
 /** The lines that `--check` prints about settings that are right. @throws AllowedSubnetsError as a start would */
 export function describeAgent(listeners: readonly AgentListener[]): string {
-  const listens = listeners.map(({ listen }) => listen)
-  const warnings = listeners.flatMap((listener) =>
-    listenerWarnings(listener, prepareListener(listener, []).entrance, listens),
-  )
+  const warnings = listenerWarnings(listeners.flatMap((listener) => prepareListener(listener, [], 0)))
   return [...warnings.map((warning) => `warning: ${warning}`), `${counted(listeners.length, 'listener')}: ok`]
     .map((line) => `${line}\n`)
     .join('')

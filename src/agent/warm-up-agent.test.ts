@@ -12,6 +12,7 @@ function endpointOf(text: string): Endpoint {
 
 test('whoever finds the port of a warm-up reaches nothing but its app', () => {
   const entrance: AgentRoleOptions['entrance'] = {
+    protocol: 'tcp',
     service: 'port',
     headerTimeoutMs: 5_000,
     target4: endpointOf('127.0.0.1:112'),
@@ -25,6 +26,7 @@ test('whoever finds the port of a warm-up reaches nothing but its app', () => {
     portOpen: new Int32Array(1),
   }
   const service: AgentRoleOptions['service'] = {
+    transport: 'stream',
     mark: 7,
     sourcePort: 'preserve',
     target4: entrance.target4,

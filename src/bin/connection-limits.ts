@@ -6,8 +6,8 @@ import type { ConnectionLimits } from '../dataplane/worker/worker-loop.ts'
 const DESCRIPTORS_RESERVED = 48
 const DESCRIPTORS_PER_CONNECTION = 2
 
-/** How many connections the process takes. Without a number given, open files bound them. */
-export function connectionLimits(settings: ProcessSettings): ConnectionLimits {
+/** How many connections and flows the process takes. Without a number given (0), open files bound them. */
+export function connectionLimits(settings: ProcessSettings, flowsMax = 0): ConnectionLimits {
   const byOpenFiles = connectionsByOpenFiles()
   const connectionsMax = settings.maxConnections === 0 ? byOpenFiles : settings.maxConnections
   const perWorker = settings.maxConnectionsPerWorker
@@ -15,7 +15,7 @@ export function connectionLimits(settings: ProcessSettings): ConnectionLimits {
   return {
     connectionsMax,
     connectionsPerWorkerMax: perWorker === 0 ? connectionsMax : perWorker,
-    flowsMax: byOpenFiles,
+    flowsMax: flowsMax === 0 ? byOpenFiles : flowsMax,
   }
 }
 

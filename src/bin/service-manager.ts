@@ -3,7 +3,7 @@ import { isatty } from 'node:tty'
 import type { InheritedSocket } from '../dataplane/worker/program.ts'
 import { notifySocket, passedSockets, watchdogIntervalMs } from '../host/service-manager.ts'
 import { notifyServiceManager, type ServiceState } from '../linux/notify.ts'
-import { localEndpoint } from '../linux/socket.ts'
+import { localEndpoint, socketProtocol } from '../linux/socket.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { LogForm } from '../telemetry/log-form.ts'
 
@@ -18,7 +18,7 @@ export type ServiceManager = {
 /**
  * Reads what the service manager has put into the environment.
  *
- * @throws Error when it cannot be understood, or when a passed descriptor is no TCP socket
+ * @throws Error when it cannot be understood, or when a passed descriptor is no socket of TCP or UDP
  */
 export function findServiceManager(log: Log): ServiceManager {
   const intervalMs = watchdogIntervalMs(process.env, process.pid)
@@ -54,6 +54,9 @@ export function tellServiceManager(state: ServiceState): string | undefined {
 
 function inheritedSocket(fd: number): InheritedSocket {
   const endpoint = localEndpoint(fd)
-  if (endpoint === undefined) throw new Error(`Descriptor ${fd}, passed by the service manager, is not a TCP socket`)
-  return { fd, endpoint }
+  const protocol = socketProtocol(fd)
+  if (endpoint === undefined || protocol === undefined) {
+    throw new Error(`Descriptor ${fd}, passed by the service manager, is neither a TCP nor a UDP socket`)
+  }
+  return { fd, endpoint, protocol }
 }

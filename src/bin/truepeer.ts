@@ -195,15 +195,19 @@ async function runAgent(argv: readonly string[]): Promise<void> {
       const { listeners, controller } = read()
       return { listeners, controller: controller && openController(controller, context.log) }
     }
-    const limits = connectionLimits(command)
-    return startAgent({ workers, warmsUp, workerWatch, limits, readConfiguration, examineHost }, context)
+    const limits = connectionLimits(command, command.flows.max)
+    const flowsPerEdgeMax = command.flows.perEdgeMax
+    return startAgent(
+      { workers, warmsUp, workerWatch, limits, flowsPerEdgeMax, readConfiguration, examineHost },
+      context,
+    )
   })
 }
 
 /** What is wrong with this host; loaded once the agent serves. */
 async function examineHost(listeners: readonly AgentListener[]): Promise<readonly string[]> {
   const { agentProblems } = await import('../host/agent-problems.ts')
-  return agentProblems(listeners.map((listener) => ({ ...listener, protocols: ['tcp'] as const })))
+  return agentProblems(listeners)
 }
 
 /** What reads a file of `--config`: an agent without one does not pay for the parser of YAML. */

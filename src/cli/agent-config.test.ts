@@ -42,6 +42,34 @@ listeners:
   assert.deepEqual(byFile, byFlags)
 })
 
+test('a listener by UDP, and one port by both protocols, are said in a file as by flags', () => {
+  const byFlags = parseAgent(
+    '-l 10.128.0.2:53 -4 127.0.0.1:53 -6 none --allow-all-subnets -p udp,tcp --udp-header spp --close-after 30 --max-flows 5000 --max-flows-per-edge 100'.split(
+      ' ',
+    ),
+  )
+  const [listener] = byFlags.listeners
+  assert.deepEqual([listener.protocols, listener.udpHeader, listener.closeAfterMs], [['tcp', 'udp'], 'spp', 30_000])
+  assert.deepEqual(byFlags.flows, { max: 5_000, perEdgeMax: 100 })
+  const settings =
+    'maxFlows: 5000, maxFlowsPerEdge: 100, listeners: [{listen: "10.128.0.2:53", target4: "127.0.0.1:53", allowAllSubnets: true'
+  const byFile = parseAgentConfig(`{${settings}, protocol: "tcp,udp", udpHeader: spp, closeAfter: 30}]}`, PATH)
+  assert.deepEqual(byFile, byFlags)
+})
+
+test('two listeners may have one port if they have no protocol in common', () => {
+  const listeners = (...protocols: readonly string[]): string =>
+    `listeners: [${protocols.map((protocol) => `{listen: "10.0.0.1:53", protocol: "${protocol}", allowAllSubnets: true}`).join(', ')}]`
+  assert.deepEqual(problemsOf(listeners('tcp', 'udp')), [])
+  for (const protocols of [
+    ['udp', 'udp'],
+    ['tcp,udp', 'udp'],
+    ['tcp', 'tcp,udp'],
+  ]) {
+    assert.deepEqual(problemsOf(listeners(...protocols)), ['/listeners/1/listen: is the same as that of /listeners/0'])
+  }
+})
+
 test('every problem is named at once, with its place', () => {
   const problems = problemsOf(`
 workers: two

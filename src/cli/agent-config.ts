@@ -1,10 +1,19 @@
 import { type Cidr, parseCidr } from '../address/cidr.ts'
+import { formatEndpoint } from '../address/endpoint.ts'
 import { isMapping, type Mapping } from '../compute/json-value.ts'
 import { nearestWord } from '../compute/nearest-word.ts'
 import { readYamlDocuments } from '../compute/yaml-documents.ts'
 import { messageOf } from '../text/error-message.ts'
 import { shortened, withoutControls } from '../text/plain-text.ts'
-import { type AgentCommand, type AgentListenerCommand, agentFlags, agentListener, agentListenerFlags } from './agent.ts'
+import {
+  type AgentCommand,
+  type AgentListenerCommand,
+  agentFlags,
+  agentListener,
+  agentListenerFlags,
+  flowFlags,
+  flowSettings,
+} from './agent.ts'
 import { agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
 import { processFlags, processSettings } from './data-plane-flags.ts'
 import { type FlagTable, type FlagValues, quoted, UsageError } from './flags.ts'
@@ -12,7 +21,7 @@ import type { FollowerSettings } from './follower-flags.ts'
 
 // The keys of the file are the names of the flag tables, and each value is checked by the flag's own parser: what the
 // command line takes, the file takes.
-const rootTable = { workers: agentFlags.workers, ...agentControllerFlags, ...processFlags } as const
+const rootTable = { workers: agentFlags.workers, ...flowFlags, ...agentControllerFlags, ...processFlags } as const
 /** Problems that a message names, and how long each may be. */
 const PROBLEMS_NAMED_MAX = 50
 const PROBLEM_LENGTH_MAX = 600
@@ -81,6 +90,7 @@ class ConfigReader {
     const controller = this.#readController(values, complete)
     return {
       ...processSettings(values, values.workers[0]),
+      flows: flowSettings(values),
       listeners: complete,
       ...(controller === undefined ? {} : { controller }),
     }
@@ -208,11 +218,11 @@ class ConfigReader {
 
   #refuseSameEndpoint(listeners: readonly AgentListenerCommand[]): void {
     const seen = new Map<string, number>()
-    for (const [index, { listen }] of listeners.entries()) {
-      const key = JSON.stringify(listen)
-      const first = seen.get(key)
-      if (first === undefined) seen.set(key, index)
-      else this.#problem(`/listeners/${index}/listen`, `is the same as that of /listeners/${first}`)
+    for (const [index, { listen, protocols }] of listeners.entries()) {
+      const keys = protocols.map((protocol) => `${protocol} ${formatEndpoint(listen)}`)
+      const first = keys.map((key) => seen.get(key)).find((other) => other !== undefined)
+      if (first !== undefined) this.#problem(`/listeners/${index}/listen`, `is the same as that of /listeners/${first}`)
+      for (const key of keys) seen.set(key, seen.get(key) ?? index)
     }
   }
 

@@ -121,7 +121,7 @@ function installedAgent(argv: readonly string[], readConfig: ReadAgentConfig) {
   const configFile = agentConfigFile(argv)
   if (configFile !== undefined) refuseRelative(configFile, '--config')
   const { admin, drainTimeoutMs, workers, listeners, controller } = readAgent(argv, readConfig)
-  const ports = listeners.map(({ listen }) => ({ listen, protocols: ['tcp'] as const }))
+  const ports = listeners.map(({ listen, protocols }) => ({ listen, protocols }))
   const readFiles = [
     ...(configFile === undefined ? [] : [configFile]),
     ...subnetFiles(listeners, configFile),

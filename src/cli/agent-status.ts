@@ -1,4 +1,4 @@
-import { isFlag, isListOf, isNumber, isObjectOf, isText } from '../snapshot/shape.ts'
+import { isFlag, isListOf, isNumber, isObjectOf, isOneOf, isOptional, isText } from '../snapshot/shape.ts'
 import type { AgentStatus } from '../telemetry/agent-status.ts'
 import { firstOf } from '../text/counts.ts'
 import { table } from './table.ts'
@@ -8,6 +8,7 @@ export const isAgentStatus = isObjectOf({
   listeners: isListOf(
     isObjectOf({
       listen: isText,
+      protocol: isOptional(isOneOf('tcp', 'udp')),
       target4: isText,
       target6: isText,
       isOpen: isFlag,
@@ -15,30 +16,44 @@ export const isAgentStatus = isObjectOf({
     }),
   ),
   connections: isObjectOf({ open: isNumber, accepted: isNumber, ended: isObjectOf({}) }),
+  flows: isOptional(isObjectOf({ open: isNumber, opened: isNumber, ended: isObjectOf({}), dropped: isObjectOf({}) })),
 })
 
 /** How many subnets the table names. */
 const SUBNETS_MAX = 3
 
-/** Listeners and connections as aligned tables for a terminal. */
-export function formatAgentStatus({ listeners, connections }: AgentStatus): string {
-  const { open, accepted, ended } = connections
+/** Listeners, connections and flows as aligned tables for a terminal. */
+export function formatAgentStatus({ listeners, connections, flows }: AgentStatus): string {
+  const hasTcp = listeners.some(({ protocol }) => protocol !== 'udp')
+  const shownFlows = listeners.some(({ protocol }) => protocol === 'udp') ? flows : undefined
+  const totals = [
+    ...(hasTcp ? [`Connections: ${connections.open} open, ${connections.accepted} accepted`] : []),
+    ...(shownFlows === undefined ? [] : [`Flows: ${shownFlows.open} open, ${shownFlows.opened} opened`]),
+  ]
   const blocks = [
-    `Connections: ${open} open, ${accepted} accepted`,
+    totals.join('\n'),
     table(
-      ['LISTEN', 'IPV4 TARGET', 'IPV6 TARGET', 'PORT', 'TRUSTED EDGES'],
-      listeners.map((it) => [it.listen, it.target4, it.target6, it.isOpen ? 'open' : 'closed', edges(it.trusted)]),
+      ['LISTEN', 'PROTOCOL', 'IPV4 TARGET', 'IPV6 TARGET', 'PORT', 'TRUSTED EDGES'],
+      listeners.map((it) => [
+        it.listen,
+        it.protocol ?? 'tcp',
+        it.target4,
+        it.target6,
+        it.isOpen ? 'open' : 'closed',
+        edges(it.trusted),
+      ]),
     ),
-    ...(Object.keys(ended).length === 0
-      ? []
-      : [
-          table(
-            ['END', 'CONNECTIONS'],
-            Object.entries(ended).map(([end, count]) => [end, Number(count)]),
-          ),
-        ]),
+    ...counts(['END', 'CONNECTIONS'], connections.ended),
+    ...counts(['END', 'FLOWS'], shownFlows?.ended),
+    ...counts(['DROPPED', 'DATAGRAMS'], shownFlows?.dropped),
   ]
   return `${blocks.join('\n\n')}\n`
+}
+
+/** A table of them; none where there are none. */
+function counts(columns: readonly [string, string], byReason: Readonly<Record<string, number>> = {}): string[] {
+  const rows = Object.entries(byReason).map(([reason, count]) => [reason, Number(count)])
+  return rows.length === 0 ? [] : [table([...columns], rows)]
 }
 
 function edges(trusted: readonly string[] | null): string {

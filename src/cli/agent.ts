@@ -1,8 +1,9 @@
 import type { Cidr } from '../address/cidr.ts'
-import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { type Endpoint, formatEndpoint, type Protocol } from '../address/endpoint.ts'
 import { messageOf } from '../text/error-message.ts'
 import { agentControllerFlags, agentControllerSettings } from './agent-controller.ts'
 import {
+  CONNECTIONS_MAX,
   type ListenerSettings,
   listenerFlags,
   listenerSettings,
@@ -19,6 +20,7 @@ import {
   parseAddressPort,
   parseDuration,
   parsePositiveDuration,
+  parseProtocols,
   parseText,
   targetOf,
 } from './values.ts'
@@ -30,6 +32,8 @@ const NO_TARGET =
   'none: these clients are refused at once, which is also the default in a file that names the other target only'
 const LOCAL_MODES = ['forward', 'check'] as const
 const SOURCE_PORT_MODES = ['preserve-or-ephemeral', 'preserve', 'ephemeral'] as const
+const UDP_HEADERS = ['every', 'first', 'alone', 'spp'] as const
+const CLOSE_AFTER_SECONDS_MAX = 86_400
 const APP_CHECKS = ['none', 'close-port', 'on-demand'] as const
 
 /** The flags of one listening port of an agent. Those of go-mmproxy have its names, defaults and meaning. */
@@ -37,10 +41,11 @@ export const agentListenerFlags = {
   listen: valueFlag(
     'l',
     'ADDR:PORT',
-    'The address on which the agent accepts connections from edges',
+    'The address on which the agent accepts connections, or receives datagrams, from edges',
     parseAddressPort,
     '0.0.0.0:8443',
   ),
+  protocol: valueFlag('p', 'tcp|udp|tcp,udp', 'The protocol, or both on one port', parseProtocols, 'tcp'),
   target4: valueFlag('4', TARGET_METAVAR, `The app for IPv4 clients. ${NO_TARGET}`, targetOf(4), TARGET4_DEFAULT),
   target6: valueFlag('6', TARGET_METAVAR, `The app for IPv6 clients. ${NO_TARGET}`, targetOf(6), TARGET6_DEFAULT),
   allowedSubnetsFile: valueFlag(
@@ -73,6 +78,20 @@ export const agentListenerFlags = {
     oneOf(APP_CHECKS),
     'none',
   ),
+  udpHeader: valueFlag(
+    'udp-header',
+    UDP_HEADERS.join('|'),
+    'With -p udp, where edges put the client. every: a version 2 header in front of every datagram; first: in front of the first one of each socket of the edge; alone: as a datagram of its own in front of those; spp: the Simple Proxy Protocol in front of every datagram, answers too. With first and alone, clients can name any source where the edge remembers a client longer than --close-after',
+    oneOf(UDP_HEADERS),
+    'every',
+  ),
+  closeAfter: valueFlag(
+    'close-after',
+    'SECONDS',
+    'With -p udp: how long a client and the app may both be silent before the agent forgets the client',
+    integerBetween(1, CLOSE_AFTER_SECONDS_MAX),
+    '60',
+  ),
   headerLengthMax: valueFlag(
     'header-length-max',
     'BYTES',
@@ -97,18 +116,29 @@ export const agentListenerFlags = {
   ...listenerFlags,
 } as const
 
+/** How many clients an agent serves by UDP at once. */
+export const flowFlags = {
+  maxFlows: valueFlag(
+    'max-flows',
+    'N',
+    'With -p udp: maximum number of clients at once in all workers; for one more, the client that was silent the longest is forgotten, of the edge that has the most, and one that has never answered the app before others. 0 means as many as the limit of open files allows',
+    integerBetween(0, CONNECTIONS_MAX),
+    '0',
+  ),
+  maxFlowsPerEdge: valueFlag(
+    'max-flows-per-edge',
+    'N',
+    'With -p udp: maximum number of clients of one address of an edge; for one more, another one of that edge is forgotten. 0 means that only the limit for all edges applies',
+    integerBetween(0, CONNECTIONS_MAX),
+    '0',
+  ),
+} as const
+
 /** The flags of `truepeer agent`. */
 export const agentFlags = {
   ...agentListenerFlags,
-  protocol: valueFlag('p', 'tcp|udp', 'The protocol; udp is not supported yet', oneOf(['tcp', 'udp']), 'tcp'),
-  closeAfter: valueFlag(
-    'close-after',
-    'SECONDS',
-    'How long a UDP flow may be silent; UDP is not supported yet',
-    integerBetween(0, 86_400),
-    '60',
-  ),
   workers: valueFlag('listeners', 'N', 'Number of worker threads', integerBetween(1, WORKERS_MAX), '1'),
+  ...flowFlags,
   ...agentControllerFlags,
   ...processFlags,
 } as const
@@ -151,10 +181,15 @@ export type AgentListenerCommand = ListenerSettings & {
   /** What {@link appCheck} looks for: a target that was left at its default is somebody else's port. */
   readonly appTargets: readonly Endpoint[]
   readonly headerLengthMax: number
+  readonly protocols: readonly Protocol[]
+  readonly udpHeader: (typeof UDP_HEADERS)[number]
+  readonly closeAfterMs: number
 }
 
 /** What the command line of an agent, or its configuration file, says. */
 export type AgentCommand = ProcessSettings & {
+  /** 0: as many as open files allow, and no limit. */
+  readonly flows: { readonly max: number; readonly perEdgeMax: number }
   readonly listeners: readonly AgentListenerCommand[]
   readonly controller?: FollowerSettings
 }
@@ -162,11 +197,11 @@ export type AgentCommand = ProcessSettings & {
 /** Reads the arguments behind `truepeer agent`, but for `--config`. @throws UsageError */
 export function parseAgent(argv: readonly string[]): AgentCommand {
   const values = parseFlags(argv, agentFlags)
-  if (values.protocol[0] === 'udp') throw new UsageError('-p udp is not supported yet; leave -p out to use TCP')
   const controller = agentControllerSettings(values)
   const trust = trustedEdges(values.allowedSubnetsFile[0], values.allowAllSubnets.length > 0, controller !== undefined)
   return {
     ...processSettings(values, values.workers[0]),
+    flows: flowSettings(values),
     listeners: [agentListener(values, trust)],
     ...(controller === undefined ? {} : { controller }),
   }
@@ -201,8 +236,7 @@ export function agentConfigFile(argv: readonly string[]): string | undefined {
   try {
     return parseFlags(argv, configFlag).config[0]
   } catch (error) {
-    const { protocol: _protocol, closeAfter: _closeAfter, ...flagsInFile } = agentFlags
-    const key = Object.entries(flagsInFile).find(([, flag]) => argv.some((word) => isFlag(word, [flag])))?.[0]
+    const key = Object.entries(agentFlags).find(([, flag]) => argv.some((word) => isFlag(word, [flag])))?.[0]
     const remedy = key === undefined ? messageOf(error) : `write "${key}: ..." into ${placeOf(key)}`
     throw new UsageError(`With --config, all other settings belong in the file: ${remedy}`)
   }
@@ -239,7 +273,15 @@ export function agentListener(
     appCheck: values.appCheck[0],
     appTargets: appTargets(target4, target6),
     headerLengthMax: values.headerLengthMax[0],
+    protocols: values.protocol[0],
+    udpHeader: values.udpHeader[0],
+    closeAfterMs: values.closeAfter[0] * 1_000,
   }
+}
+
+/** Gathers the values of {@link flowFlags}. */
+export function flowSettings(values: FlagValues<typeof flowFlags>): AgentCommand['flows'] {
+  return { max: values.maxFlows[0], perEdgeMax: values.maxFlowsPerEdge[0] }
 }
 
 function appTargets(target4: Endpoint | null, target6: Endpoint | null): readonly Endpoint[] {

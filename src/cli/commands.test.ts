@@ -197,9 +197,10 @@ test('--tls-ticket-keys goes with files of resources and with certificates, and 
 })
 
 for (const [argv, message] of [
-  [['-p', 'udp', TRUST], '-p udp is not supported yet; leave -p out to use TCP'],
-  [['-p=udp', TRUST], '-p udp is not supported yet; leave -p out to use TCP'],
-  [['-p', 'sctp', TRUST], '-p "sctp" is not one of tcp, udp'],
+  [['-p', 'sctp', TRUST], '-p "sctp" is not a protocol; write tcp, udp or tcp,udp'],
+  [['-p', 'udp,udp', TRUST], '-p "udp,udp" is not a protocol; write tcp, udp or tcp,udp'],
+  [['--close-after', '0', TRUST], '--close-after "0" is not a whole number from 1 to 86400'],
+  [['--udp-header', 'v2', TRUST], '--udp-header "v2" is not one of every, first, alone, spp'],
   [
     [],
     /Give --allowed-subnets FILE with the subnets of your edges, or --controller URL that knows them, or --allow-all-subnets$/,

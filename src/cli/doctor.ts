@@ -44,10 +44,10 @@ export function parseDoctor(argv: readonly string[], readConfig: ReadAgentConfig
     throw new UsageError('doctor needs "agent", and then the flags that the agent is started with')
   }
   const { agentArgv, own } = splitAgentArgv(rest, ownFlags)
-  const { listeners, controller, maxConnections } = readAgent(agentArgv, readConfig)
+  const { listeners, controller, maxConnections, flows } = readAgent(agentArgv, readConfig)
   return {
-    listeners: listeners.map((listener) => ({ ...listener, protocols: ['tcp'] as const })),
-    flows: { max: 0 },
+    listeners,
+    flows,
     controller,
     hasConfigFile: agentConfigFile(agentArgv) !== undefined,
     maxConnections,

@@ -1,6 +1,6 @@
 import { type AddressClass, classifyAddress } from '../address/address-class.ts'
 import { type Cidr, cidrAddresses, cidrSize, parseCidr } from '../address/cidr.ts'
-import { type Endpoint, parseEndpoint } from '../address/endpoint.ts'
+import { type Endpoint, type Protocol, parseEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress, type IpAddress, unmapAddress } from '../address/ip-address.ts'
 import { isResourceName } from '../compute/reference.ts'
 import { quoted, UsageError } from './flags.ts'
@@ -95,6 +95,16 @@ export function oneOf<Word extends string>(words: readonly Word[]): (text: strin
     if (word === undefined) throw new UsageError(`${flag} ${quoted(text)} is not one of ${words.join(', ')}`)
     return word
   }
+}
+
+const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp']
+
+/** Reads "tcp", "udp" or "tcp,udp": one protocol or both, in any order. */
+export function parseProtocols(text: string, flag: string): readonly Protocol[] {
+  const words = text.split(',')
+  const isSound = new Set(words).size === words.length && words.every((word) => PROTOCOLS.some((one) => one === word))
+  if (!isSound) throw new UsageError(`${flag} ${quoted(text)} is not a protocol; write tcp, udp or tcp,udp`)
+  return PROTOCOLS.filter((protocol) => words.includes(protocol))
 }
 
 /** Takes any text but the empty one. */

@@ -43,7 +43,14 @@ import { AssignedAddresses, type Assignment, NOTHING_ASSIGNED } from './frontend
 import { BackendServices } from './frontends/backend-services.ts'
 import { linesOf } from './frontends/configuration-error.ts'
 import { FrontendTlsStore } from './frontends/frontend-tls.ts'
-import { addressesOf, describeFrontend, endpointOf, Frontends, type UnopenedFrontend } from './frontends/frontends.ts'
+import {
+  addressesOf,
+  describeFrontend,
+  endpointOf,
+  Frontends,
+  servedPort,
+  type UnopenedFrontend,
+} from './frontends/frontends.ts'
 import { findNeeded, type NeededAddresses } from './frontends/needed-addresses.ts'
 import { frontendsAt, mergedFrontends, without } from './frontends/unopened.ts'
 import { availabilityName, edgeStatus } from './status.ts'
@@ -428,7 +435,7 @@ class Edge implements RunningEdge {
     const before = this.#snapshot
     const whole = reuseParts(before, wanted)
     if (this.#options.strayedSockets === 'refused') {
-      refuseStrayed(this.#context.inherited, whole.frontends.map(endpointOf))
+      refuseStrayed(this.#context.inherited, whole.frontends.map(servedPort))
     }
     this.#tls.prepare(whole)
     const takeIdsBack = takeIds(this.#table, whole)
@@ -591,7 +598,7 @@ class Edge implements RunningEdge {
 
   /** They stay open, and clients in their queues, until a configuration has a frontend for them. */
   #warnOfWaitingSockets({ frontends }: Snapshot): void {
-    const sockets = strayedSockets(this.#context.inherited, frontends.map(endpointOf))
+    const sockets = strayedSockets(this.#context.inherited, frontends.map(servedPort))
     const isNew = sockets.join() !== this.#waiting
     this.#waiting = sockets.join()
     if (sockets.length === 0 || !isNew) return

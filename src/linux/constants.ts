@@ -20,6 +20,7 @@ export const SO_LINGER = 13
 export const SO_REUSEPORT = 15
 export const SO_RCVBUFFORCE = 33
 export const SO_MARK = 36
+export const SO_PROTOCOL = 38
 export const SO_RXQ_OVFL = 40
 
 export const IPPROTO_IP = 0

@@ -1,5 +1,5 @@
 import { endianness } from 'node:os'
-import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { type Endpoint, formatEndpoint, type Protocol } from '../address/endpoint.ts'
 import type { IpAddress } from '../address/ip-address.ts'
 import {
   AF_INET,
@@ -10,6 +10,7 @@ import {
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPPROTO_TCP,
+  IPPROTO_UDP,
   IPV6_FREEBIND,
   IPV6_TRANSPARENT,
   IPV6_V6ONLY,
@@ -23,6 +24,7 @@ import {
   SO_LINGER,
   SO_MARK,
   SO_OOBINLINE,
+  SO_PROTOCOL,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOCK_CLOEXEC,
@@ -91,6 +93,13 @@ export function acceptFrom(listener: number): number {
 /** getsockname(2): the local end of a socket; undefined when the kernel will not say. */
 export function localEndpoint(fd: number): Endpoint | undefined {
   return native.getsockname(fd, sockaddr) < 0 ? undefined : readSockaddr(sockaddr)
+}
+
+/** What a socket of either address family is of (socket(7) SO_PROTOCOL); undefined: neither, or no socket. */
+export function socketProtocol(fd: number): Protocol | undefined {
+  const protocol = native.getsockoptInt(fd, SOL_SOCKET, SO_PROTOCOL)
+  if (protocol === IPPROTO_TCP) return 'tcp'
+  return protocol === IPPROTO_UDP ? 'udp' : undefined
 }
 
 /** Lets the socket use an address that this host does not own (ip(7) IP_TRANSPARENT). Needs CAP_NET_RAW or CAP_NET_ADMIN. */

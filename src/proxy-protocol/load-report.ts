@@ -25,7 +25,7 @@ export type LoadReport = {
   readonly cpu_utilization: number
   /** Part of the memory that is not available, 0 to 1. */
   readonly mem_utilization: number
-  /** Connections that this agent has open. */
+  /** Connections and flows that this agent has open. */
   readonly open_connections: number
   /** Those of them that came to the port which was asked, and lead to an app; undefined: an older agent. */
   readonly port_connections?: number

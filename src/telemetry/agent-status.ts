@@ -3,6 +3,8 @@ export type AgentStatus = {
   readonly listeners: readonly {
     /** ADDR:PORT, here and below. */
     readonly listen: string
+    /** An older agent does not say it: tcp. */
+    readonly protocol?: 'tcp' | 'udp'
     readonly target4: string
     readonly target6: string
     /** The subnets of trusted edges; null: everyone who can reach the port is trusted. */
@@ -15,5 +17,13 @@ export type AgentStatus = {
     readonly accepted: number
     /** How many ended for each reason that there has been. */
     readonly ended: Readonly<Record<string, number>>
+  }
+  /** Of UDP; an older agent has none. */
+  readonly flows?: {
+    readonly open: number
+    readonly opened: number
+    readonly ended: Readonly<Record<string, number>>
+    /** Datagrams that were not passed on, by reason. */
+    readonly dropped: Readonly<Record<string, number>>
   }
 }

@@ -50,6 +50,11 @@ const dropRows = {
     meaning: 'Its PROXY protocol header is not valid, or its header is of version 1, which UDP does not have.',
     remedy: 'See the reasons for malformed headers.',
   },
+  'header-changed': {
+    meaning:
+      'With "--udp-header first" or "alone": the socket of the edge has sent another header than before. It serves another client now, or its client has forged one; nothing more is taken of it until it has been silent for "--close-after".',
+    remedy: 'Have the edge use a new socket for each client, or write a header in front of every datagram.',
+  },
   truncated: {
     meaning: 'It was larger than a datagram can be, so that a part of it is missing.',
     remedy: 'Look at what sends it.',

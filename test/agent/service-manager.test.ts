@@ -7,8 +7,10 @@ import { readToEnd } from '../../src/lab/sockets.ts'
 import { EAGAIN } from '../../src/linux/errno.ts'
 import { native } from '../../src/linux/native.ts'
 import { AGENT, APP, APP6, CLIENT, headerFrom } from '../rig/agent.ts'
+import { datagramHeader } from '../rig/datagram-headers.ts'
+import { openDatagrams, startDatagramApp } from '../rig/datagrams.ts'
 import { eventually } from '../rig/eventually.ts'
-import { agentHosts } from '../rig/hosts.ts'
+import { agentHosts, EDGE } from '../rig/hosts.ts'
 import { PASS_SOCKETS } from '../rig/pass-sockets.ts'
 import { TRUEPEER } from '../rig/truepeer.ts'
 
@@ -35,16 +37,21 @@ function openManager(): { readonly path: string; received(): string[]; close(): 
   }
 }
 
-test('a passed socket is served by every worker, and stays open for the next agent', async (t) => {
+test('passed sockets are served by every worker, and by one if it is of UDP, and stay open for the next agent', async (t) => {
   const { edge, backend } = await agentHosts(t)
   await backend.listen(APP, (socket) => socket.end('hello'))
-  const program = backend.start('perl', ['-e', PASS_SOCKETS, AGENT, TRUEPEER, ...AGENT_FLAGS, '--listeners', '2'])
+  startDatagramApp(t, backend, APP)
+  const words = [TRUEPEER, ...AGENT_FLAGS, '--listeners', '2', '-p', 'tcp,udp']
+  const program = backend.start('perl', ['-e', PASS_SOCKETS, `${AGENT},udp:${AGENT}`, ...words])
   await program.waitForLine(/"msg":"listening"/)
   for (let count = 0; count < 20; count++) {
     const socket = await edge.connect({ to: AGENT })
     socket.write(headerFrom(CLIENT, 40_000 + count))
     assert.equal((await readToEnd(socket)).toString(), 'hello')
     socket.destroy()
+    const datagrams = openDatagrams(t, edge, `${EDGE}:0`)
+    const client = `${CLIENT}:${40_000 + count}`
+    assert.equal(await datagrams.ask(`${datagramHeader(client)}x`, AGENT), `${APP} ${client} x`)
   }
   assert.equal((await program.stop()).exitCode, 0)
 })

@@ -13,6 +13,7 @@ await serve(command, async (context) => {
       warmsUp: false,
       workerWatch: { timeoutMs: 60_000, aborts: false },
       limits,
+      flowsPerEdgeMax: 0,
       examineHost: async () => [],
       readConfiguration: () => ({ listeners: command.listeners, controller: undefined }),
     },

@@ -61,7 +61,6 @@ for (const [name, args, says] of [
   ['a missing value', ['agent', TRUST, '-l'], /^truepeer: -l needs a value: ADDR:PORT\n$/],
   ['a repeated flag', ['agent', '-v', '1', '--v=2', TRUST], /^truepeer: -v is given 2 times; give it once\n$/],
   ['no word about trust', ['agent'], /^truepeer: Whose headers are trusted\? Give --allowed-subnets FILE/],
-  ['UDP', ['agent', '-p', 'udp', TRUST], /^truepeer: -p udp is not supported yet; leave -p out to use TCP\n$/],
   [
     'a host name',
     [...EDGE, '--backend', 'app:80'],

@@ -1,4 +1,4 @@
-import { type Endpoint, formatEndpoint, isSameEndpoint } from '../../address/endpoint.ts'
+import { type Endpoint, formatEndpoint, isSameEndpoint, type Protocol } from '../../address/endpoint.ts'
 import type { AgentStatus } from '../../telemetry/agent-status.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { OpenConnection } from '../connection/report.ts'
@@ -45,33 +45,42 @@ export function watchdogOf({ timeoutMs, aborts }: WorkerWatch, { abort }: Pick<P
 /** Which workers are stuck, from 0 on, and how often one was. */
 export type WorkerLiveness = { readonly workers: number; readonly stuck: readonly number[]; readonly stalls: number }
 
-/** A listening socket that was passed to the process, and where it listens. */
-export type InheritedSocket = { readonly fd: number; readonly endpoint: Endpoint }
+/** Where clients come: the ports of TCP and those of UDP have nothing to do with each other. */
+export type ServedPort = { readonly endpoint: Endpoint; readonly protocol: Protocol }
 
-/** The inherited sockets that listen on `endpoint`. */
-export function inheritedFor(endpoint: Endpoint, inherited: readonly InheritedSocket[]): number[] {
-  return inherited.filter((socket) => isSameEndpoint(socket.endpoint, endpoint)).map(({ fd }) => fd)
+/** A listening TCP socket, or a UDP socket, that was passed to the process. */
+export type InheritedSocket = ServedPort & { readonly fd: number }
+
+/** The inherited sockets of a port. */
+export function inheritedFor(port: ServedPort, inherited: readonly InheritedSocket[]): number[] {
+  return inherited.filter((socket) => isSamePort(socket, port)).map(({ fd }) => fd)
 }
 
-/** Where inherited sockets listen that nobody asks for, each once. */
-export function strayedSockets(inherited: readonly InheritedSocket[], endpoints: readonly Endpoint[]): string[] {
-  const strayed = inherited.filter((socket) => !endpoints.some((endpoint) => isSameEndpoint(endpoint, socket.endpoint)))
-  return [...new Set(strayed.map(({ endpoint }) => formatEndpoint(endpoint)))]
+/** Of which ports there are inherited sockets that nobody asks for, each once. */
+export function strayedSockets(inherited: readonly InheritedSocket[], ports: readonly ServedPort[]): string[] {
+  const strayed = inherited.filter((socket) => !ports.some((port) => isSamePort(socket, port)))
+  return [...new Set(strayed.map(({ endpoint, protocol }) => `${formatEndpoint(endpoint)}${SUFFIXES[protocol]}`))]
 }
 
 /** Refuses a socket that nobody asks for: a client of it would wait for ever. @throws Error */
-export function refuseStrayed(inherited: readonly InheritedSocket[], endpoints: readonly Endpoint[]): void {
-  const [where] = strayedSockets(inherited, endpoints)
+export function refuseStrayed(inherited: readonly InheritedSocket[], ports: readonly ServedPort[]): void {
+  const [where] = strayedSockets(inherited, ports)
   if (where === undefined) return
   throw new Error(
     `The service manager passed a socket on "${where}", but no listener has that address; make both the same`,
   )
 }
 
+const SUFFIXES: Readonly<Record<Protocol, string>> = { tcp: '', udp: ' (UDP)' }
+
+function isSamePort(a: ServedPort, b: ServedPort): boolean {
+  return a.protocol === b.protocol && isSameEndpoint(a.endpoint, b.endpoint)
+}
+
 /** What an edge or an agent gets from the program's entry. */
 export type ProgramContext = {
   readonly log: Log
-  /** Listening sockets that the service manager has opened and passed. */
+  /** Sockets that the service manager has opened and passed. */
   readonly inherited: readonly InheritedSocket[]
   /** Takes the program as soon as it has workers, before it is ready: the process cannot end without stopping them. */
   readonly onWorkers: (program: Program) => void

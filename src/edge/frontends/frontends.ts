@@ -1,6 +1,6 @@
 import { type Endpoint, formatEndpoint } from '../../address/endpoint.ts'
 import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
-import { type InheritedSocket, inheritedFor } from '../../dataplane/worker/program.ts'
+import { type InheritedSocket, inheritedFor, type ServedPort } from '../../dataplane/worker/program.ts'
 import type { ServeOptions, WorkerPool } from '../../dataplane/worker/worker-pool.ts'
 import { SystemCallError } from '../../linux/errno.ts'
 import type { Liveness } from '../../linux/liveness.ts'
@@ -75,7 +75,7 @@ export class Frontends {
     try {
       for (const { frontend, fds } of opened) {
         const endpoint = endpointOf(frontend)
-        const inherited = inheritedFor(endpoint, this.#inherited)
+        const inherited = inheritedFor(servedPort(frontend), this.#inherited)
         // The pool takes descriptors of its own.
         const inheritedFds = inherited.length > 0 ? inherited : fds
         const { liveness } = this.#settings
@@ -103,8 +103,8 @@ export class Frontends {
 
   /** One for each worker; none where the service manager has opened them. */
   #openSockets(frontend: Frontend): number[] {
+    if (inheritedFor(servedPort(frontend), this.#inherited).length > 0) return []
     const endpoint = endpointOf(frontend)
-    if (inheritedFor(endpoint, this.#inherited).length > 0) return []
     const { workers, liveness } = this.#settings
     const fds: number[] = []
     try {
@@ -126,6 +126,11 @@ export class Frontends {
 
 function closeAll(fds: readonly number[]): void {
   for (const fd of fds) close(fd)
+}
+
+/** The port of a frontend. */
+export function servedPort(frontend: Frontend): ServedPort {
+  return { endpoint: endpointOf(frontend), protocol: 'tcp' }
 }
 
 /** Where a frontend listens. */
