@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import fc from 'fast-check'
+import { eventually } from '../../../test/rig/eventually.ts'
 import { parseCidr } from '../../address/cidr.ts'
 import { CidrSet } from '../../address/cidr-set.ts'
 import { parseIpAddress } from '../../address/ip-address.ts'
@@ -97,22 +98,36 @@ const instances = [us, instance('a', TAGGED.a, ['a']), instance('b', TAGGED.b, [
 suite('packets through the firewall of a machine', () => {
   const lab = new Lab()
   let machine: Host
+  let router: Host
   let world: Host
 
   before(async () => {
     machine = await lab.addHost('machine')
+    router = await lab.addHost('router')
     world = await lab.addHost('world')
-    const lengths = (text: string) => `${text}/${text.includes(':') ? 128 : 32}`
-    await lab.link(
-      { host: machine, addresses: [OWN[4], OWN[6]].map(lengths), routes: ['0.0.0.0/0', '::/0'] },
-      { host: world, addresses: OTHERS.map(lengths), routes: ['10.128.0.2/32', '2001:db8:10::2/128'] },
-    )
+    const own = [OWN[4], OWN[6]]
+    const length = (text: string) => `${text}/${text.includes(':') ? 128 : 32}`
+    const gateways = ['192.0.2.1', '2001:db8:ff::1']
+    const routes = gateways.map((gateway) => `${gateway.includes(':') ? '::/0' : '0.0.0.0/0'} via ${gateway} onlink`)
+    for (const [host, addresses] of [
+      [machine, own],
+      [world, OTHERS],
+    ] as const) {
+      await lab.link(
+        { host, addresses: addresses.map(length), routes },
+        { host: router, addresses: gateways.map(length), routes: addresses.map(length) },
+      )
+    }
+    await router.run('sh', ['-c', 'cd /proc/sys/net && echo 1 >ipv4/ip_forward && echo 1 >ipv6/conf/all/forwarding'])
+    // Forwarding has the router look again for who is on its links.
+    await eventually('IPv6 is forwarded', () => getsThrough(machine, OWN[6], '2001:db8:66::6', 9))
   })
   after(() => lab.close())
 
-  async function apply(firewalls: ReturnType<typeof stored>[]): Promise<void> {
-    const input = firewallTable(rulesOf(us, instances, firewalls))
-    const { exitCode, stderr } = await machine.run('nft', ['-f', '-'], { input })
+  async function apply(firewalls: ReturnType<typeof stored>[], { isRouter = false } = {}): Promise<void> {
+    const addresses = isRouter ? undefined : [OWN[4], OWN[6]]
+    const input = firewallTable(rulesOf(us, instances, firewalls), { device: 'eth0', addresses })
+    const { exitCode, stderr } = await router.run('nft', ['-f', '-'], { input })
     assert.equal(exitCode, 0, `${stderr}\n${input}`)
   }
 
@@ -171,11 +186,20 @@ suite('packets through the firewall of a machine', () => {
     listener.close()
   })
 
+  test('a machine sends from its own addresses only, unless it is a router', async () => {
+    await machine.ip('address add 198.18.0.1/32 dev lo')
+    await router.ip('route add 198.18.0.1 dev eth0')
+    await apply([])
+    assert.equal(await getsThrough(machine, '198.18.0.1', '209.52.88.4', 9), false)
+    await apply([], { isRouter: true })
+    assert.equal(await getsThrough(machine, '198.18.0.1', '209.52.88.4', 9), true)
+  })
+
   test('a rule that is logged has counted', async () => {
     const rule = { direction: 'INGRESS', priority: 1000, allows: true, isDisabled: false, isForUs: true } as const
     await apply([stored({ ...rule, ranges: ['0.0.0.0/0'], tags: [], ports: [111], protocol: 'tcp' }, 0)])
     await getsThrough(world, '209.52.88.4', '10.128.0.2', 111)
-    const { stdout } = await machine.run('nft', ['list', 'table', 'inet', 'vpc_firewall'])
+    const { stdout } = await router.run('nft', ['list', 'table', 'inet', 'firewall_eth0'])
     assert.match(stdout, /tcp dport 111 counter packets 1 bytes [0-9]+ accept comment "rule-0"/)
   })
 

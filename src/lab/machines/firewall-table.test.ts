@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Cidr, parseCidr } from '../../address/cidr.ts'
 import type { FirewallRule, PortRange } from './firewall-rules.ts'
-import { firewallTable } from './firewall-table.ts'
+import { firewallTable, withoutFirewall } from './firewall-table.ts'
+
+const MACHINE = { device: 'vm1', addresses: ['10.128.0.2', '2001:db8::2'] }
 
 function cidrs(...texts: string[]): Cidr[] {
   return texts.map((text) => parseCidr(text) as Cidr)
@@ -28,36 +30,43 @@ function rule(fields: Partial<FirewallRule> = {}): FirewallRule {
 
 /** What the rules become, without what every table has. */
 function linesOf(...rules: FirewallRule[]): readonly string[] {
-  const always = new Set(firewallTable([]).split('\n'))
-  return firewallTable(rules)
+  const always = new Set(firewallTable([], MACHINE).split('\n'))
+  return firewallTable(rules, MACHINE)
     .split('\n')
     .filter((line) => !always.has(line))
     .map((line) => line.trim())
 }
 
 test('a table replaces the one before it; without rules nothing comes in, and everything goes out', () => {
+  assert.equal(withoutFirewall('vm1'), 'table inet firewall_vm1\ndelete table inet firewall_vm1\n')
   assert.equal(
-    firewallTable([]),
-    `table inet vpc_firewall
-delete table inet vpc_firewall
-table inet vpc_firewall {
+    firewallTable([], MACHINE),
+    `${withoutFirewall('vm1')}
+table inet firewall_vm1 {
   chain ingress {
-    type filter hook input priority filter; policy drop;
-    iif lo accept
-    ip saddr 169.254.169.254 accept
+    type filter hook forward priority filter; policy accept;
+    oifname != "vm1" accept
     ct state established,related accept
-    icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept
+    drop
   }
   chain egress {
-    type filter hook output priority filter; policy accept;
-    oif lo accept
-    ip daddr 169.254.169.254 accept
+    type filter hook forward priority filter; policy accept;
+    iifname != "vm1" accept
+    ip saddr != { 10.128.0.2 } drop
+    ip6 saddr != { 2001:db8::2 } drop
     ct state established,related accept
-    icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept
   }
 }
 `,
   )
+})
+
+test('a machine sends nothing of a family that it has no address of, and a router whatever comes', () => {
+  assert.match(
+    firewallTable([], { device: 'vm1', addresses: ['10.128.0.2'] }),
+    /ip saddr != \{ 10\.128\.0\.2 \} drop\n +meta nfproto ipv6 drop\n/,
+  )
+  assert.doesNotMatch(firewallTable([], { device: 'vm1', addresses: undefined }), /saddr|nfproto/)
 })
 
 test('a rule is a line for each family that it has addresses of, and for each protocol', () => {
@@ -124,11 +133,14 @@ test('a rule that is logged counts what it decides', () => {
 })
 
 test('rules stay in their order, in the chain of their direction', () => {
-  const text = firewallTable([
-    rule({ name: 'a' }),
-    rule({ name: 'out', direction: 'EGRESS', sources: undefined, destinations: cidrs('0.0.0.0/0') }),
-    rule({ name: 'b', allows: false }),
-  ])
-  assert.match(text, /chain ingress \{[^}]*\}[^}]*\} accept comment "a"\n.*drop comment "b"\n {2}\}/s)
+  const text = firewallTable(
+    [
+      rule({ name: 'a' }),
+      rule({ name: 'out', direction: 'EGRESS', sources: undefined, destinations: cidrs('0.0.0.0/0') }),
+      rule({ name: 'b', allows: false }),
+    ],
+    MACHINE,
+  )
+  assert.match(text, /chain ingress \{[^}]*\} accept comment "a"\n.*drop comment "b"\n {4}drop\n {2}\}/s)
   assert.match(text, /chain egress .*comment "out"\n {2}\}\n\}\n$/s)
 })

@@ -1,45 +1,63 @@
 import { type Cidr, cidrsWithoutOverlap, formatCidr } from '../../address/cidr.ts'
 import type { FirewallRule, PortRange, Traffic } from './firewall-rules.ts'
 
-const TABLE = 'inet vpc_firewall'
-/** Google's server of metadata, names and time is always reached, whatever rules say. */
-const METADATA_SERVER = '169.254.169.254'
-/** Without them IPv6 finds no neighbour; they never leave a link. */
-const NEIGHBOURS = 'icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept'
 const PROTOCOLS_WITH_PORTS: Readonly<Record<number, string>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' }
+
+/** The machine that a firewall is in front of. */
+export type GuardedMachine = {
+  /** The interface of its router that leads to it. */
+  readonly device: string
+  /** Those that it may send from; undefined: any, because it is a router itself. */
+  readonly addresses: readonly string[] | undefined
+}
 
 /**
  * The text for `nft -f` that puts rules, in the order in which they decide, in the place of those that were there, in one
  * transaction. What no rule decides is denied on its way in, and allowed on its way out. A rule that is logged counts.
+ *
+ * It is for the router of the machine: there, nothing that runs in the machine changes it, and what it drops is never
+ * seen there. What a machine sends to itself does not come by.
  */
-export function firewallTable(rules: readonly FirewallRule[]): string {
+export function firewallTable(rules: readonly FirewallRule[], { device, addresses }: GuardedMachine): string {
   const linesOf = (direction: FirewallRule['direction']) =>
     rules.filter((rule) => rule.direction === direction).flatMap(linesOfRule)
+  const name = tableOf(device)
   return [
-    // It has to exist to be deleted.
-    `table ${TABLE}`,
-    `delete table ${TABLE}`,
-    `table ${TABLE} {`,
-    ...chain('ingress', 'input', 'drop', ['iif lo accept', `ip saddr ${METADATA_SERVER} accept`], linesOf('INGRESS')),
-    ...chain('egress', 'output', 'accept', ['oif lo accept', `ip daddr ${METADATA_SERVER} accept`], linesOf('EGRESS')),
+    withoutFirewall(device),
+    `table ${name} {`,
+    ...chain('ingress', [`oifname != "${device}" accept`], [...linesOf('INGRESS'), 'drop']),
+    ...chain('egress', [`iifname != "${device}" accept`, ...spoofedSources(addresses)], linesOf('EGRESS')),
     '}',
     '',
   ].join('\n')
 }
 
-function chain(
-  name: string,
-  hook: string,
-  policy: 'accept' | 'drop',
-  always: readonly string[],
-  rules: readonly string[],
-): readonly string[] {
+/** The text that takes the firewall of a machine away. */
+export function withoutFirewall(device: string): string {
+  // It has to exist to be deleted.
+  return `table ${tableOf(device)}\ndelete table ${tableOf(device)}\n`
+}
+
+function tableOf(device: string): string {
+  return `inet firewall_${device}`
+}
+
+/** A machine sends from its own addresses only, also answers. */
+function spoofedSources(addresses: readonly string[] | undefined): readonly string[] {
+  if (addresses === undefined) return []
+  const [ipv6, ipv4] = [true, false].map((isIpv6) => addresses.filter((one) => one.includes(':') === isIpv6))
+  return [
+    ipv4.length === 0 ? 'meta nfproto ipv4 drop' : `ip saddr != { ${ipv4.join(', ')} } drop`,
+    ipv6.length === 0 ? 'meta nfproto ipv6 drop' : `ip6 saddr != { ${ipv6.join(', ')} } drop`,
+  ]
+}
+
+function chain(name: string, first: readonly string[], rules: readonly string[]): readonly string[] {
   const lines = [
-    `type filter hook ${hook} priority filter; policy ${policy};`,
-    ...always,
+    'type filter hook forward priority filter; policy accept;',
+    ...first,
     // Stateful: what was let through once is let through with its answers, whatever becomes of the rule.
     'ct state established,related accept',
-    NEIGHBOURS,
     ...rules,
   ]
   return [`  chain ${name} {`, ...lines.map((line) => `    ${line}`), '  }']

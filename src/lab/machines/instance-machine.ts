@@ -1,6 +1,5 @@
 import type { GuestAttributes, MachineState } from '../../controller/model/world.ts'
-import { runChecked } from '../../linux/run.ts'
-import { withNetworkOf } from '../network-namespaces.ts'
+import { withoutFirewall } from './firewall-table.ts'
 import type { Instance } from './instance.ts'
 import { Machine, type MachineEnd, type MachineFiles } from './machine.ts'
 import { type Fabric, type RunningMachine, runningMachine, type StartServices } from './running-machine.ts'
@@ -151,17 +150,17 @@ export class InstanceMachine {
 
   /** The firewall comes before the network: nothing gets in that it would not let in. */
   async #adjust(firewall: string): Promise<void> {
-    const { namespace, namespacePath } = this.machine
+    const { namespace } = this.machine
+    const { region, device, internal, external } = this.#instance
     if (firewall !== this.#firewall) {
-      await runChecked(...withNetworkOf(namespacePath, 'nft', ['-f', '-']), { input: firewall })
+      await this.#options.fabric.filter(region, firewall)
       this.#firewall = firewall
     }
-    const { region, internal, external } = this.#instance
     const attached = JSON.stringify([internal, external])
     if (attached === this.#attached) return
     if (this.#attached !== '') await this.#options.fabric.detach(namespace)
     this.#attached = ''
-    await this.#options.fabric.attach({ namespace, region, internal, external })
+    await this.#options.fabric.attach({ namespace, device, region, internal, external })
     this.#attached = attached
   }
 
@@ -173,9 +172,10 @@ export class InstanceMachine {
     await stopServices?.()
     if (this.#attached !== '') await this.#options.fabric.detach(this.machine.namespace)
     this.#attached = ''
-    await this.machine.removeNetwork()
-    // The rules went with the network.
+    const { region, device } = this.#instance
+    if (this.#firewall !== '') await this.#options.fabric.filter(region, withoutFirewall(device))
     this.#firewall = ''
+    await this.machine.removeNetwork()
   }
 
   #ended(end: MachineEnd): void {

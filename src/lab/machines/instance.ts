@@ -20,6 +20,10 @@ export type Instance = {
   readonly startedAt: string
   readonly internal: readonly string[]
   readonly external: readonly string[]
+  /** What the router of its region calls the link to it; no other instance has that name. */
+  readonly device: string
+  /** A router sends what comes from others. */
+  readonly isRouter: boolean
 }
 
 /** Reads an instance as the controller stores it. */
@@ -39,6 +43,9 @@ export function readInstance(stored: StoredResource, project: StoredResource): I
     startedAt: String(resource.lastStartTimestamp ?? ''),
     internal: interfaces.flatMap(({ networkIP, ipv6Address }) => texts(networkIP, ipv6Address)),
     external: configs.flatMap(({ natIP, externalIpv6 }) => texts(natIP, externalIpv6)),
+    // An id has 64 bits, and the name of an interface 15 letters.
+    device: `vm${BigInt(stored.id).toString(36)}`,
+    isRouter: resource.canIpForward === true,
   }
 }
 

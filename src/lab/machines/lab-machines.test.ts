@@ -10,7 +10,7 @@ test('an instance is a machine behind its firewall: what a rule lets in gets in,
   assert.equal(await instances.statusOf('my-backend'), 'RUNNING')
   assert.equal(
     await instances.run('my-backend', 'hostname; ip -o -4 address show eth0 | cut -d" " -f7'),
-    'my-backend\n10.128.0.2/8',
+    'my-backend\n10.128.0.2/32',
   )
   assert.deepEqual(instances.fabric.asked, ['attach 10.128.0.2 198.51.100.1'])
   const codes = async () => {
@@ -26,6 +26,8 @@ test('an instance is a machine behind its firewall: what a rule lets in gets in,
     allowed: [{ IPProtocol: 'tcp', ports: ['110'] }],
   })
   assert.deepEqual(await codes(), ['ECONNREFUSED', 'ETIMEDOUT'])
+  assert.equal(await instances.run('my-backend', 'nft flush ruleset'), '')
+  assert.deepEqual(await codes(), ['ECONNREFUSED', 'ETIMEDOUT'], 'nothing inside opens it')
   assert.match(await instances.serialOf('my-backend'), /^my-backend has started\n/)
   await instances.delete('my-backend')
   assert.deepEqual([instances.served, instances.machines.hosts()], [[], []])

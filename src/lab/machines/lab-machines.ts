@@ -96,7 +96,9 @@ export class LabMachines implements InstanceProvider {
     if (present !== undefined && present.id !== stored.id) throw new Error('The machine of its name is still there')
     const machine = present ?? new InstanceMachine(instance, this.#options, (state) => this.#report(path, state))
     if (present === undefined) this.#machines.set(path, machine)
-    const firewall = firewallTable(rulesOf(stored, wanted.instances, wanted.firewalls))
+    const { device, isRouter, internal, external } = instance
+    const addresses = isRouter ? undefined : [...internal, ...external.filter((address) => address.includes(':'))]
+    const firewall = firewallTable(rulesOf(stored, wanted.instances, wanted.firewalls), { device, addresses })
     await machine.bringTo(instance, firewall, signal)
   }
 }

@@ -10,12 +10,16 @@ export type Fabric = {
    */
   attach(machine: {
     readonly namespace: string
+    /** What the router of its region calls the link to it. */
+    readonly device: string
     readonly region: string
     readonly internal: readonly string[]
     readonly external: readonly string[]
   }): Promise<void>
   /** Takes it out again; one that is not joined does no harm. */
   detach(namespace: string): Promise<void>
+  /** Has the router of a region take rules, in the words of nft(8). */
+  filter(region: string, rules: string): Promise<void>
 }
 
 /** A resource as far as metadata are about it. */

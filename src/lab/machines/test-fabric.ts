@@ -6,7 +6,7 @@ const GATEWAY = '10.255.255.254'
 /** The gateway of hosts outside. */
 const OUTSIDE = '192.0.2.254'
 
-/** A network for tests: one bridge for all machines, whose gateway leads to hosts outside. */
+/** A network for tests: a router with a link to each machine, and to hosts outside. */
 export class TestFabric implements Fabric {
   readonly #lab: Lab
   readonly #router: Host
@@ -15,7 +15,6 @@ export class TestFabric implements Fabric {
   readonly asked: string[] = []
   /** Why nobody is joined to it. */
   problem: string | undefined
-  #count = 0
 
   private constructor(lab: Lab, router: Host) {
     this.#lab = lab
@@ -24,9 +23,6 @@ export class TestFabric implements Fabric {
 
   static async make(lab: Lab): Promise<TestFabric> {
     const router = await lab.addHost('router')
-    await router.ip('link add bridge type bridge')
-    await router.ip(`address add ${GATEWAY}/8 dev bridge`)
-    await router.ip('link set bridge up')
     await router.run('sh', ['-c', 'echo 1 >/proc/sys/net/ipv4/ip_forward'])
     return new TestFabric(lab, router)
   }
@@ -41,17 +37,26 @@ export class TestFabric implements Fabric {
     return host
   }
 
-  async attach({ namespace, internal, external }: Parameters<Fabric['attach']>[0]): Promise<void> {
+  async attach({ namespace, device, internal, external }: Parameters<Fabric['attach']>[0]): Promise<void> {
     this.asked.push(`attach ${[...internal, ...external].join(' ')}`)
     if (this.problem !== undefined) throw new Error(this.problem)
-    const link = `port${this.#count++}`
-    this.#links.set(namespace, link)
-    await this.#router.ip(`link add ${link} type veth peer name eth0 netns ${namespace}`)
-    await this.#router.ip(`link set ${link} master bridge up`)
+    this.#links.set(namespace, device)
+    await this.#router.ip(`link add ${device} type veth peer name eth0 netns ${namespace}`)
+    await this.#router.ip(`address add ${GATEWAY}/32 dev ${device}`)
+    await this.#router.ip(`link set ${device} up`)
     const inside = async (command: string) => this.#router.run('ip', ['-netns', namespace, ...command.split(' ')])
-    for (const address of internal) await inside(`address add ${address}/8 dev eth0`)
+    for (const address of internal) {
+      await this.#router.ip(`route add ${address} dev ${device}`)
+      await inside(`address add ${address}/32 dev eth0`)
+    }
     await inside('link set eth0 up')
-    await inside(`route add default via ${GATEWAY}`)
+    await inside(`route add ${GATEWAY} dev eth0 scope link src ${internal[0]}`)
+    await inside(`route add default via ${GATEWAY} dev eth0 src ${internal[0]}`)
+  }
+
+  async filter(_region: string, rules: string): Promise<void> {
+    const { exitCode, stderr } = await this.#router.run('nft', ['-f', '-'], { input: rules })
+    if (exitCode !== 0) throw new Error(stderr)
   }
 
   async detach(namespace: string): Promise<void> {

@@ -2,13 +2,15 @@ import { parseCidr } from '../../address/cidr.ts'
 import { CidrSet } from '../../address/cidr-set.ts'
 import { type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import { INTERFACE_MTU, macOf } from '../google-interface.ts'
-import { forceIpIn, ipIn } from './ip-commands.ts'
+import { forceIpIn, ipIn, runIn } from './ip-commands.ts'
 import { type LabRegion, REGIONS } from './places.ts'
 import { addNat, makeRouters, removeNat, routerOf, towards } from './routers.ts'
 
 /** How a host is connected: its namespace, which ip-netns(8) has a name for, its region, and its addresses. */
 export type Attachment = {
   readonly namespace: string
+  /** What its router calls the link to it; undefined: any name. */
+  readonly device?: string
   readonly region: string
   readonly internal: readonly string[]
   /** Each IPv4 address leads to the internal one at the same position (1:1 NAT); an IPv6 address is the host's own. */
@@ -42,7 +44,7 @@ export class Fabric {
     // Ends with different indexes are up at once; see link() in src/lab/lab.ts.
     const index = this.#nextIndex
     this.#nextIndex += 2
-    const attached = { ...attachment, device: `v${index}` }
+    const attached = { device: `v${index}`, ...attachment }
     this.#attached.set(namespace, attached)
     try {
       await ipIn(routerOf(region.name), routerCommands(attached, region, index))
@@ -66,6 +68,11 @@ export class Fabric {
       await forceIpIn(routerOf(other.name), routesFrom(region, attached, 'delete'))
     }
     if (attached.external.length > 0) await removeNat(region.name, translations(attached))
+  }
+
+  /** Has the router of a region take rules, in the words of nft(8). @throws ProgramError */
+  async filter(region: string, rules: string): Promise<void> {
+    await runIn(routerOf(region), 'nft', ['-f', '-'], rules)
   }
 }
 
