@@ -14,6 +14,7 @@ import type { Machine, MachineFiles } from '../lab/machines/machine.ts'
 import type { StartServices } from '../lab/machines/running-machine.ts'
 import { makeSkeleton } from '../lab/machines/skeleton.ts'
 import { hostInstance } from '../lab/metadata/metadata-resources.ts'
+import { keepBounded } from '../lab/process/bounded-log.ts'
 import { CONTROL_SOCKET, startControl } from '../lab/process/control.ts'
 import type { LabHost, LabNews, LabOrder, LabStatus } from '../lab/process/lab-status.ts'
 import { LIFELINE, OUTSIDE_DIRECTORY } from '../lab/process/namespaces.ts'
@@ -201,6 +202,7 @@ const tell = (news: LabNews): Promise<void> =>
     channel.removeAllListeners('close')
     channel.end(`${JSON.stringify(news)}\n`, () => resolve())
   })
+keepBounded(process.stdout.fd, (bytes) => log('warn', 'the log was too long and begins anew', { bytes }))
 try {
   const ready = await runLab(JSON.parse(process.argv[2]) as LabOrder, log)
   await tell({ ready })

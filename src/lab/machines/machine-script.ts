@@ -1,3 +1,5 @@
+import { withoutPowers } from '../without-powers.ts'
+
 /**
  * What runs inside new mount, PID, UTS and IPC namespaces, in the network namespace of a machine, until the machine has
  * its files: the directory of the machine, its name, the script of its first process, the skeleton or nothing, then pairs
@@ -23,6 +25,8 @@ read_only() {
 }
 if [ -d root ]; then isNew=false; else isNew=true; mkdir root; fi
 mount --bind root root
+# Nobody opens a device of this machine that he has made there.
+mount -o remount,bind,nodev root
 cd root
 mkdir -p proc sys dev run mnt media home
 [ -d root ] || mkdir -m 700 root
@@ -70,7 +74,7 @@ if [ -e sys/class/dmi/id/product_name ]; then
 fi
 mount -t tmpfs -o mode=755,nosuid,nodev run run
 mkdir -m 1777 run/lock
-mount -t tmpfs -o mode=755,nosuid dev dev
+mount -t tmpfs -o mode=755,nosuid,nodev dev dev
 mkdir dev/net
 for device in null zero full random urandom tty net/tun fuse; do
   [ -c "/dev/$device" ] || continue
@@ -153,7 +157,7 @@ if [ ! -e /sys/class/dmi/id/product_name ] && [ ! -e /usr/local/sbin/dmidecode ]
   printf '%s\\n' '#!/bin/sh' '[ "$2" != system-product-name ] || echo Google Compute Engine' >/usr/local/sbin/dmidecode
   chmod 755 /usr/local/sbin/dmidecode
 fi
-exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -c "$init" init "$name" "$pid"
+exec ${withoutPowers.join(' ')} env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -c "$init" init "$name" "$pid"
 `
 
 /**

@@ -72,6 +72,16 @@ test('a machine has a name, files, processes and a serial port of its own, which
   assert.match(await out('chmod 600 /dev/null && echo done'), /Read-only file system|not permitted/)
   assert.equal(await out('echo x >/dev/null && head -c 2 /dev/urandom | wc -c'), '2')
 
+  // Nor does anybody set the clock, load a module or read what the kernel says (capabilities(7)).
+  for (const process of ['self', '1']) {
+    const powers = BigInt(`0x${await out(`sed -n 's/^CapBnd:\\s*//p' /proc/${process}/status`)}`)
+    assert.deepEqual(
+      [16n, 17n, 25n, 34n].filter((power) => (powers >> power) & 1n),
+      [],
+    )
+  }
+  assert.match(await out('mknod /root/null c 1 3 && cat /root/null'), /Permission denied|not permitted/)
+
   assert.equal((await machine.run('sh', ['-c', 'kill -KILL $$'])).exitCode, 137)
   assert.equal((await machine.run('no-such-program')).exitCode, 127)
   // Who is stopped does not keep the machine from its end.

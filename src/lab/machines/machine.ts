@@ -11,6 +11,7 @@ import {
 } from '../../linux/run.ts'
 import { inNamespaces } from '../enter-namespaces.ts'
 import { addNamespaces, namespacePath } from '../network-namespaces.ts'
+import { withoutPowers } from '../without-powers.ts'
 import { INIT_SCRIPT, SET_UP_SCRIPT } from './machine-script.ts'
 import { SerialOutput } from './serial-output.ts'
 
@@ -174,7 +175,8 @@ export class Machine {
   }
 
   #inside(program: string, args: readonly string[]): readonly [program: string, args: readonly string[]] {
-    const [first, ...words] = inNamespaces(this.enterArguments(), ['env', '-i', ...ENVIRONMENT, program, ...args])
+    const command = [...withoutPowers, 'env', '-i', ...ENVIRONMENT, program, ...args]
+    const [first, ...words] = inNamespaces(this.enterArguments(), command)
     return [first, words]
   }
 

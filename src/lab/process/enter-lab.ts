@@ -1,4 +1,5 @@
 import { inNamespaces } from '../enter-namespaces.ts'
+import { withoutPowers } from '../without-powers.ts'
 
 /** What a program inside is given of this process, instead of its environment. */
 export type Entering = {
@@ -24,6 +25,6 @@ export function enterCommand(
 ): readonly string[] {
   const user = isRoot ? [] : ['--user']
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
-  const there = ['env', '-i', ...variables, 'sh', '-c', THERE, 'sh', directory, ...command]
+  const there = [...withoutPowers, 'env', '-i', ...variables, 'sh', '-c', THERE, 'sh', directory, ...command]
   return inNamespaces([`--target=${initPid}`, ...user, '--mount', '--pid'], inNamespaces(enter, there))
 }

@@ -9,6 +9,7 @@ const PROGRAMS = {
   unshare: 'util-linux',
   nsenter: 'util-linux',
   flock: 'util-linux',
+  setpriv: 'util-linux',
   mount: 'mount',
   ip: 'iproute2',
   nft: 'nftables',
