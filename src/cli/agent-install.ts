@@ -29,7 +29,10 @@ const ownFlags = {
     'The path at which truepeer will be installed; without this flag, where it is now',
     parsePath,
   ),
-  socket: switchFlag('socket', 'Let systemd open the ports, so that they stay open while the agent is replaced'),
+  socket: switchFlag(
+    'socket',
+    'Let systemd open the ports, so that they stay open while the agent is replaced; those of UDP with a longer queue',
+  ),
   firewall: switchFlag(
     'firewall',
     'Close the ports of the app to the network and, with --user, stop packets with foreign source addresses from leaving this host; needs nftables',

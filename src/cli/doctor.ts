@@ -1,4 +1,3 @@
-import type { Protocol } from '../address/endpoint.ts'
 import {
   type AgentListenerCommand,
   agentConfigFile,
@@ -27,7 +26,7 @@ export const doctorFlags = { ...ownFlags, ...agentStartFlags } as const
 
 /** What the command line of `truepeer doctor agent` says. */
 export type DoctorCommand = {
-  readonly listeners: readonly (AgentListenerCommand & { readonly protocols: readonly Protocol[] })[]
+  readonly listeners: readonly AgentListenerCommand[]
   readonly flows: { readonly max: number }
   readonly controller: FollowerSettings | undefined
   /** The agent is started with `--config`. */

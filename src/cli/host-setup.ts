@@ -24,7 +24,7 @@ export const hostSetupFlags = {
   appPorts: listFlag(
     'app-port',
     'PORT',
-    'Close a port of the app to the network, with nftables; repeat the flag for each port',
+    'Close a port of the app to the network, for TCP and UDP, with nftables; repeat the flag for each port',
     integerBetween(1, 65_535),
   ),
   agentUser: valueFlag(

@@ -236,7 +236,9 @@ function setPortOptions(fd: number, family: 4 | 6): number {
 function setQueue(fd: number): number {
   // Beyond net.core.rmem_max only with CAP_NET_ADMIN; without it, as far as that goes.
   const forced = native.setsockoptInt(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_QUEUE_BYTES)
-  let result = forced < 0 ? native.setsockoptInt(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_QUEUE_BYTES) : 0
+  // The kernel says twice what was asked for. Whoever has opened an inherited socket may have had the capability.
+  const isLong = native.getsockoptInt(fd, SOL_SOCKET, SO_RCVBUF) >= 2 * RECEIVE_QUEUE_BYTES
+  let result = forced < 0 && !isLong ? native.setsockoptInt(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_QUEUE_BYTES) : 0
   result ||= setCountsDropped(fd)
   return result
 }

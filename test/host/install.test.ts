@@ -106,6 +106,25 @@ test('the flags of install shape the units', (t) => {
   assert.deepEqual(readdirSync(join(root, UNITS)), [])
 })
 
+test('a port of UDP has a socket unit of its own, with a queue that only systemd may make so long', (t) => {
+  const root = testDirectory(t)
+  const printed = run('install', root, [...AGENT, '-p', 'tcp,udp', '--socket', '--listeners', '2'])
+  assert.doesNotMatch(printed, /warning/)
+  const service = unit(root, 'truepeer-agent.service')
+  assert.deepEqual(setting(service, 'Requires'), ['truepeer-agent.socket', 'truepeer-agent-udp.socket'])
+  assert.match(setting(service, 'ExecStart')[0], / -p tcp,udp /)
+  const [tcp, udp] = ['truepeer-agent.socket', 'truepeer-agent-udp.socket'].map((name) => unit(root, name))
+  assert.deepEqual(setting(tcp, 'ListenStream'), ['10.128.0.2:110', '10.128.0.2:110'])
+  assert.deepEqual(setting(udp, 'ListenDatagram'), ['10.128.0.2:110', '10.128.0.2:110'])
+  assert.deepEqual([setting(tcp, 'ReceiveBuffer'), setting(udp, 'ReceiveBuffer')], [[], ['8M']])
+  assert.deepEqual([setting(tcp, 'NoDelay'), setting(udp, 'NoDelay')], [['yes'], []])
+  assert.deepEqual(setting(udp, 'Service'), ['truepeer-agent.service'])
+  run('uninstall', root, [])
+  assert.deepEqual(readdirSync(join(root, UNITS)), [])
+  run('install', root, [...AGENT, '-p', 'udp', '--socket'])
+  assert.ok(!existsSync(join(root, UNITS, 'truepeer-agent.socket')))
+})
+
 test('what the service will miss on its host is a warning, and no error', (t) => {
   const root = testDirectory(t)
   mkdirSync(join(root, 'etc/truepeer'), { recursive: true })
@@ -374,6 +393,7 @@ test('systemd itself accepts the units', async (t) => {
     [...AGENT, '--admin', 'unix:/run/truepeer-agent/a b'],
     ['--socket', '--user', 'daemon', '--firewall', '--name', 'web', ...AGENT, '--admin', 'unix:/run/web/a b'],
     ['--socket', '--name', 'web', '--config', config, '--force'],
+    ['--socket', '--name', 'web', ...AGENT, '-p', 'tcp,udp', '--force'],
     [...FOLLOWING, '--token-file', '/root/100% "secret"/token', '--force'],
   ]) {
     const directory = join(root, UNITS)

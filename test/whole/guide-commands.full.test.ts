@@ -25,6 +25,7 @@ const ELSEWHERE: readonly (readonly [command: RegExp, why: string])[] = [
   [/^systemctl /, 'systemd does not run in a namespace'],
   [/^go-mmproxy /, 'is another program'],
   [/^npm (run demo|test)\b/, 'tests of their own, and this run itself'],
+  [/^dig /, 'the client is another host'],
 ]
 
 /** What goes on until the page is over, or until the next one of its kind is started. */
