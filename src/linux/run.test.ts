@@ -37,6 +37,12 @@ test('a program that takes too long is killed with its children', async () => {
   await waitUntilGone(child)
 })
 
+test('a program that prints without end is killed, and told in few words', async () => {
+  const error = await runProgram('yes', []).catch((problem) => problem)
+  assert.match(error.message, /^"yes" prints without end: y\ny\n/)
+  assert.ok(error.message.length < 10_000)
+})
+
 test('the PID of a started program is its own, and a signal reaches it', async () => {
   const started = startProgram('sh', ['-c', 'trap "exit 7" TERM; echo ready; while :; do sleep 0.01; done'])
   started.stdout.once('data', () => process.kill(started.pid, 'SIGTERM'))

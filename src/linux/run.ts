@@ -1,6 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 
 const RUN_TIMEOUT_MS = 10_000
+/** Of each stream of a program that is run to its end. */
+const OUTPUT_LENGTH_MAX = 32 * 1024 * 1024
+/** What an error tells of a program that was given up. */
+const TOLD_LENGTH_MAX = 4_096
 
 /** How a program ended: `exitCode`, or the name of the signal that ended it. */
 export type ProgramExit = { readonly exitCode: number | undefined; readonly signal: NodeJS.Signals | undefined }
@@ -86,7 +90,7 @@ export function startProgram(program: string, args: readonly string[], options: 
 /**
  * Runs `program` to its end, whatever its exit code.
  *
- * @throws ProgramError when there is no such program or it takes longer than `timeoutMs`
+ * @throws ProgramError when there is no such program, it takes longer than `timeoutMs`, or prints more than 32 MiB
  */
 export async function runProgram(
   program: string,
@@ -97,20 +101,27 @@ export async function runProgram(
   const started = startProgram(program, args, options)
   let stdout = ''
   let stderr = ''
-  let isLate = false
+  let problem: string | undefined
+  const giveUp = (why: string): void => {
+    problem ??= why
+    started.killAll()
+  }
   started.stdout.on('data', (text: string) => {
     stdout += text
+    if (stdout.length > OUTPUT_LENGTH_MAX) giveUp('prints without end')
   })
   started.stderr.on('data', (text: string) => {
     stderr += text
+    if (stderr.length > OUTPUT_LENGTH_MAX) giveUp('prints without end')
   })
-  const timer = setTimeout(() => {
-    isLate = true
-    started.killAll()
-  }, timeoutMs)
+  const timer = setTimeout(() => giveUp(`did not end within ${timeoutMs} ms`), timeoutMs)
   const exit = await started.exited.finally(() => clearTimeout(timer))
-  if (isLate) throw new ProgramError(program, args, `did not end within ${timeoutMs} ms: ${stdout}${stderr}`)
-  return { ...exit, stdout, stderr }
+  if (problem === undefined) return { ...exit, stdout, stderr }
+  throw new ProgramError(
+    program,
+    args,
+    `${problem}: ${stdout.slice(0, TOLD_LENGTH_MAX)}${stderr.slice(-TOLD_LENGTH_MAX)}`,
+  )
 }
 
 /**

@@ -138,6 +138,8 @@ suite('buckets that are written to', () => {
     const body = '{"contentType":"a/b","metadata":{"k":"v"}}'
     const described = (await ask('PATCH', '/storage/v1/b/made/o/copy', { body })).told()
     assert.deepEqual([described.contentType, described.metadata, described.metageneration], ['a/b', { k: 'v' }, '2'])
+    const tooLong = JSON.stringify({ metadata: { k: 'x'.repeat(8_192) } })
+    assert.equal((await ask('PATCH', '/storage/v1/b/made/o/copy', { body: tooLong })).status, 400)
     assert.equal((await put('copy', 'x', '&ifGenerationMatch=0')).status, 412)
     assert.equal((await put('copy', 'x', `&ifGenerationMatch=${described.generation}`)).status, 200)
     assert.equal((await put('new', 'x', '&ifGenerationMatch=0')).status, 200)

@@ -10,6 +10,8 @@ import { readMultipart, uploadRangeOf } from './upload-request.ts'
 import type { ObjectDescription, StagedObject, Uploaded, Uploads } from './uploads.ts'
 
 const JSON_BYTES_MAX = 64 * 1024
+/** Of an object's own metadata, as at Google. */
+const METADATA_BYTES_MAX = 8 * 1024
 /** The oldest one makes room for another. */
 const SESSIONS_MAX = 64
 /** How the API says that an upload is to go on. */
@@ -267,6 +269,8 @@ function described({ contentType, metadata }: Told, otherwise: string | undefine
   const type = typeof contentType === 'string' && contentType !== '' ? contentType : otherwise
   if (type !== undefined && !/^[\x20-\x7e]{1,256}$/.test(type)) throw invalid(`"${type}" is not a content type`)
   const own = typeof metadata === 'object' && metadata !== null ? Object.entries(metadata) : []
+  if (Buffer.byteLength(JSON.stringify(own)) > METADATA_BYTES_MAX)
+    throw invalid(`The metadata of an object have at most ${METADATA_BYTES_MAX} bytes`)
   return {
     contentType: type ?? 'application/octet-stream',
     // A value of null takes the key away.

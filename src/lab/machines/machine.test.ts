@@ -146,3 +146,27 @@ test('a machine that cannot be set up says why', async (t) => {
   )
   assert.equal(machine.isRunning, false)
 })
+
+test('a machine whose shell prints without end is given up at once', async (t) => {
+  const machine = new Machine({
+    name: 'loud',
+    namespace: `loud-${process.pid}`,
+    directory: join(base, 'loud'),
+    files: { shared: {}, links: {}, skeleton },
+  })
+  await machine.makeNetwork()
+  t.after(() => machine.remove())
+  await machine.start(() => {})
+  const loud = `#!${process.execPath}\nfor (;;) require('node:fs').writeSync(1, 'x'.repeat(65536))\n`
+  const { exitCode, stderr } = await machine.run(
+    'sh',
+    ['-c', 'sh=$(readlink -f /bin/sh) && cat >/root/sh && chmod 755 /root/sh && mv -f /root/sh "$sh"'],
+    { input: loud },
+  )
+  assert.equal(exitCode, 0, stderr)
+  await machine.kill()
+  await assert.rejects(
+    machine.start(() => {}),
+    /"loud" cannot be set up: its shell says something else/,
+  )
+})

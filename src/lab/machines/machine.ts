@@ -16,6 +16,8 @@ import { INIT_SCRIPT, SET_UP_SCRIPT } from './machine-script.ts'
 import { SerialOutput } from './serial-output.ts'
 
 const SET_UP_MS_MAX = 30_000
+/** What is kept of what the set-up says. */
+const SAID_LENGTH_MAX = 16 * 1024
 /** Init gives the others five seconds. */
 const STOP_MS_MAX = 10_000
 /** The namespaces of a machine beside that of its network. */
@@ -207,18 +209,24 @@ export class Machine {
   }
 }
 
-/** Resolves with the first line that the set-up prints, its PID. */
+/** Resolves with the first line that the set-up prints, its PID. A shell of the machine may print anything. */
 async function readPid(name: string, started: StartedProgram): Promise<number> {
   let output = ''
   let problem = ''
   started.stderr.on('data', (text: string) => {
-    problem += text
+    problem = (problem + text).slice(0, SAID_LENGTH_MAX)
   })
   const isReady = new Promise<number>((resolve) => {
     started.stdout.on('data', (text: string) => {
-      output += text
+      output = (output + text).slice(0, SAID_LENGTH_MAX)
       const line = /^([0-9]+)\n/.exec(output)
-      if (line !== null) resolve(Number(line[1]))
+      if (line !== null) {
+        started.stdout.removeAllListeners('data').resume()
+        resolve(Number(line[1]))
+      } else if (!/^[0-9]*$/.test(output)) {
+        problem += 'its shell says something else than that it has started'
+        started.killAll()
+      }
     })
   })
   const timer = setTimeout(() => started.killAll(), SET_UP_MS_MAX)

@@ -38,6 +38,8 @@ export async function startLab({ directory, isRoot, command, order }: StartLabOp
     }
     // The file may have no name any more, but is still open here.
     const lines = readFileSync(`/proc/self/fd/${logFd}`, 'utf8').trimEnd().split('\n').slice(-LOG_LINES)
+    if (lines.join('') === '')
+      throw new Error(`The lab ended while it was starting, and its log is empty; is "${directory.base}" full?`)
     throw new Error(['The lab ended while it was starting; the end of its log:', ...lines].join('\n'))
   } catch (error) {
     killAll()
