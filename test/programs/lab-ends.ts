@@ -111,8 +111,9 @@ async function kill(random: () => number): Promise<void> {
   const atMs = Math.round(random() * MOMENT_MS_MAX)
   await pause(atMs, 'any moment of a start and of what follows')
   const parts = processes().filter((pid) => !others.has(pid))
-  // Of each kind as likely: most are those of machines.
-  const kinds = [...new Map(parts.map((pid) => [commandOf(pid), pid])).values()]
+  // Of each kind as likely: most are those of machines. The first of a kind: a child that has not called exec(2) yet has
+  // the command of its parent, and is no part of the lab.
+  const kinds = [...new Map(parts.toReversed().map((pid) => [commandOf(pid), pid])).values()]
   const victim = kinds[Math.floor(random() * kinds.length)]
   const command = victim === undefined ? 'nothing' : commandOf(victim)
   const killed = command.slice(0, 100)
