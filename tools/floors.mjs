@@ -165,7 +165,7 @@ export const rooms = [
     folder: 'edge/health',
     holds: 'main thread: health checks and load polls, what is asked, and what the answers mean',
     mayImport: ['address', 'text', 'proxy-protocol', 'snapshot', 'telemetry', 'edge/conversation'],
-    packages: ['node'],
+    packages: ['node', 'node:dgram'],
     because: 'it finds out; what follows for new connections is for edge/backends',
   },
   {
@@ -199,6 +199,7 @@ export const rooms = [
       'tls',
       'telemetry',
       'dataplane/connection',
+      'dataplane/flow',
       'dataplane/worker',
       'edge/balance',
     ],

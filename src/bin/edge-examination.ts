@@ -21,8 +21,9 @@ export function edgeToExamine(command: EdgeCommand): EdgeDoctorOptions {
   return {
     problems,
     warnings: isSilent ? [] : warningsOf(snapshot, command),
-    frontends: snapshot.frontends.flatMap(endpointOf),
-    services: snapshot.services.map(({ name, groups }) => ({
+    frontends: snapshot.frontends.filter(({ protocol }) => protocol === 'TCP').flatMap(endpointOf),
+    // Whether a datagram has arrived, nobody says.
+    services: snapshot.services.filter(isOfTcp).map(({ name, groups }) => ({
       name,
       backends: groups.flatMap(({ backends }) => backends.flatMap(endpointOf)),
     })),
@@ -47,6 +48,10 @@ function readForDoctor({ configuration, allowsLocalBackends }: EdgeCommand): {
   } catch (error) {
     return { snapshot: EMPTY_SNAPSHOT, problems: linesOf(error) }
   }
+}
+
+function isOfTcp({ flows }: Snapshot['services'][number]): boolean {
+  return flows === undefined
 }
 
 function endpointOf({ address: text, port }: { readonly address: string; readonly port: number }): Endpoint[] {

@@ -34,7 +34,7 @@ import { snapshotWarnings } from '../snapshot/snapshot-warnings.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
-import { connectionLimits } from './connection-limits.ts'
+import { connectionLimits, edgeLimits } from './connection-limits.ts'
 import { edgePlace, readPositions } from './edge-place.ts'
 import { readNamedFile, readNamedRoots } from './named-file.ts'
 import { programVersion } from './program-version.ts'
@@ -236,7 +236,7 @@ async function runEdge(command: EdgeCommand): Promise<void> {
   const { regionFile } = command
   const watched = configurationPaths(configuration).concat(regionFile ?? [])
   const watcher = configuration.isWatched ? new FileWatcher(watched) : null
-  const limits = connectionLimits(command)
+  const limits = edgeLimits(command)
   await serveEdge(command, async (context) => {
     const options = {
       ...settings,
@@ -305,7 +305,7 @@ async function runFollowingEdge(command: EdgeCommand, configuration: EdgeControl
   const { configuration: _configuration, isOnlyChecked: _checked, allowsLocalBackends, ...settings } = command
   const { startFollowingEdge } = await import('./following-edge.ts')
   const place = await edgePlace(command)
-  const limits = connectionLimits(command)
+  const limits = edgeLimits(command)
   await serveEdge(command, (context) =>
     startFollowingEdge(
       {

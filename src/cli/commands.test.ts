@@ -87,6 +87,7 @@ test('an edge has PROXY_V1 and the health check of Compute Engine by default', (
   assert.deepEqual(frontends, [
     {
       name: 'edge',
+      protocol: 'TCP',
       address: '192.0.2.1',
       port: 110,
       proxy: 'edge',
@@ -120,6 +121,38 @@ test('the one-line form takes times that a file cannot: parts of a second, and a
   const { services, healthChecks } = snapshotOf([...EDGE, ...times])
   const [{ checkIntervalMs, timeoutMs }] = healthChecks
   assert.deepEqual([services[0].idleTimeoutMs, checkIntervalMs, timeoutMs], [0, 150, 50])
+})
+
+test('-p udp makes a frontend for UDP, with version 2 of the header, flows of 60 s and no health check', () => {
+  const { frontends, services, healthChecks } = snapshotOf([...EDGE, '-p', 'udp'])
+  assert.deepEqual(
+    frontends.map(({ name, protocol, proxyHeader, proxy }) => [name, protocol, proxyHeader.kind, proxy]),
+    [['edge', 'UDP', 'PROXY_V2', '']],
+  )
+  const [{ flows, idleTimeoutMs, healthCheck, locality }] = services
+  assert.deepEqual([flows, idleTimeoutMs, healthCheck], [{ persistsOnUnhealthy: false }, 60_000, undefined])
+  assert.deepEqual([locality, healthChecks], [{ kind: 'MAGLEV' }, []])
+})
+
+test('-p tcp,udp makes both with the same backends, and --check-port says what is probed', () => {
+  const flags = ['-p', 'udp,tcp', '--idle-timeout', '500ms', '--check-port', '80', '--proxy-header', 'NONE']
+  const { frontends, services, healthChecks } = snapshotOf([...EDGE, ...flags])
+  assert.deepEqual(
+    frontends.map(({ name, protocol, port, proxyHeader, service }) => [
+      name,
+      protocol,
+      port,
+      proxyHeader.kind,
+      service,
+    ]),
+    [
+      ['edge', 'TCP', 110, 'NONE', 'edge'],
+      ['edge-udp', 'UDP', 110, 'NONE', 'edge-udp'],
+    ],
+  )
+  for (const { idleTimeoutMs, healthCheck } of services) assert.deepEqual([idleTimeoutMs, healthCheck], [500, 'edge'])
+  assert.deepEqual(services[0]?.groups, services[1]?.groups)
+  assert.equal(healthChecks[0]?.port, 80)
 })
 
 test('with --max-utilization backends of every port are in a group of that port, and balanced by utilization', () => {
@@ -249,6 +282,17 @@ for (const [argv, message] of [
   [[...EDGE, '--config', 'x'], '--config and --listen cannot be used together: the file says it; remove one of them'],
   [['--config', 'x', '--idle-timeout', '5s'], /^--config and --idle-timeout cannot be used together/],
   [['--config', ''], '--config is empty; give a value'],
+  [[...EDGE, '-p', 'sctp'], '-p "sctp" is not a protocol; write tcp, udp or tcp,udp'],
+  [[...EDGE, '-p', 'udp,udp'], '-p "udp,udp" is not a protocol; write tcp, udp or tcp,udp'],
+  [
+    [...EDGE, '-p', 'tcp,udp', '--proxy-header', 'PROXY_V1'],
+    '--proxy-header PROXY_V1 cannot be used with UDP; give PROXY_V2',
+  ],
+  [[...EDGE, '-p', 'udp', '--idle-timeout', '0'], /^--idle-timeout 0 cannot be used with UDP, .* a time such as 60s$/],
+  [
+    [...EDGE, '-p', 'udp', '--tls-cert', 'a', '--tls-key', 'b'],
+    '--tls-cert cannot be used with UDP alone; give -p tcp,udp, or remove it',
+  ],
   [[...EDGE, '--watch'], '--watch is for files; give --config FILE, or --tls-cert and --tls-key, with it'],
   [[...EDGE, '--region', 'US'], /^--region "US" is not a name: it has "U"; write up to 63 small letters/],
   [[...EDGE, '--region', 'a-b', '--zone', 'a-c-d'], '--zone "a-c-d" is in a-c, not in "a-b"; leave --region out'],

@@ -42,6 +42,7 @@ import {
   parseDuration,
   parsePart,
   parsePositiveDuration,
+  parseProtocols,
   parseResourceName,
   parseSourceRanges,
   parseTarget,
@@ -86,11 +87,18 @@ export const oneLineFlags = {
     'The address that clients connect to. Required without --config and --controller',
     parseAddressPort,
   ),
+  protocol: valueFlag(
+    'p',
+    'tcp|udp|tcp,udp',
+    'The protocol of clients and backends; with both, each has the same address, port and backends',
+    parseProtocols,
+    'tcp',
+  ),
   backends: listFlag('backend', 'ADDR:PORT', 'The address of a backend; repeat the flag for each backend', parseTarget),
   proxyHeader: valueFlag(
     'proxy-header',
     PROXY_HEADERS.join('|'),
-    "The header that tells the backend the client's address",
+    "The header that tells the backend the client's address; with UDP it is in front of every datagram, and PROXY_V2 unless it is NONE",
     oneOf(PROXY_HEADERS),
     'PROXY_V1',
   ),
@@ -129,9 +137,15 @@ export const oneLineFlags = {
   idleTimeout: valueFlag(
     'idle-timeout',
     'TIME',
-    'How long a connection may be silent in both directions before it is closed; 0 sets no limit',
+    'How long a connection may be silent in both directions before it is closed; 0 sets no limit. A flow of UDP ends after 60s unless this flag is given, and 0 is refused',
     parseDuration,
     '30s',
+  ),
+  checkPort: valueFlag(
+    'check-port',
+    'PORT',
+    'The TCP port of each backend that health checks connect to. Without this flag, it is the port of --backend; backends that have only UDP are not checked then',
+    integerBetween(1, 65_535),
   ),
   checkInterval: valueFlag(
     'check-interval',
@@ -223,9 +237,16 @@ const commonFlags = {
   maxConnectionsPerClient: valueFlag(
     'max-connections-per-client',
     'N|fair',
-    'How many open connections one client address, or one /64 of IPv6, may have; further ones are reset. With --accept-proxy the source in the header counts. fair: an eighth of the places that are free, so that nobody can take them all; 0 sets no limit',
+    'How many open connections one client address, or one /64 of IPv6, may have; further ones are reset. With --accept-proxy the source in the header counts. fair: an eighth of the places that are free, so that nobody can take them all; 0 sets no limit. Flows of UDP are counted apart, and fair is an eighth of all of their places',
     parseClientMax,
     'fair',
+  ),
+  maxFlows: valueFlag(
+    'max-flows',
+    'N',
+    'Maximum number of open flows of UDP. Beyond it, one makes place that has been silent for long. By default there are as many as half of the limit of open files, and nine tenths of the ephemeral ports of each --source-ranges address; 0 is the default',
+    integerBetween(0, CONNECTIONS_MAX),
+    '0',
   ),
   unlimitedClients: valueFlag(
     'unlimited-clients',
@@ -302,6 +323,8 @@ export type EdgeCommand = ProcessSettings &
       readonly unlimitedClients: readonly string[]
     }
     readonly assignsAddresses: boolean
+    /** 0: as many as the host lets it have. */
+    readonly flowsMax: number
   }
 
 /** Reads the arguments behind `truepeer edge`. @throws UsageError */
@@ -329,6 +352,7 @@ export function parseEdge(argv: readonly string[]): EdgeCommand {
       unlimitedClients: values.unlimitedClients[0]?.map(formatCidr) ?? [],
     },
     assignsAddresses: values.assignAddresses.length > 0,
+    flowsMax: values.maxFlows[0],
   }
 }
 
@@ -378,11 +402,16 @@ function oneLineOf(given: FlagValues<FlagTable>, values: FlagValues<typeof edgeF
     throw new UsageError('--watch is for files; give --config FILE, or --tls-cert and --tls-key, with it')
   }
   if (tls === undefined) refuseWithoutTls(given)
+  const [protocols] = values.protocol
+  if (protocols.includes('udp')) refuseWithUdp(given, values)
   const resources = oneLineResources({
     listen,
+    protocols,
     backends: values.backends,
     proxyHeader: values.proxyHeader[0],
     idleTimeoutMs: values.idleTimeout[0],
+    flowIdleTimeoutMs: given.idleTimeout.length === 0 ? undefined : values.idleTimeout[0],
+    checkPort: values.checkPort[0],
     checkIntervalMs: values.checkInterval[0],
     checkTimeoutMs: values.checkTimeout[0],
     healthyThreshold: values.healthyThreshold[0],
@@ -393,6 +422,21 @@ function oneLineOf(given: FlagValues<FlagTable>, values: FlagValues<typeof edgeF
   })
   const certificateFiles = tls?.certificateFiles ?? []
   return { kind: 'resources', resources, certificateFiles, isWatched, ticketKeysPath: values.tlsTicketKeys[0] }
+}
+
+/** What has no form for UDP, and was meant for it. @throws UsageError */
+function refuseWithUdp(given: FlagValues<FlagTable>, values: FlagValues<typeof edgeFlags>): void {
+  if (given.proxyHeader.length > 0 && values.proxyHeader[0] === 'PROXY_V1') {
+    throw new UsageError('--proxy-header PROXY_V1 cannot be used with UDP; give PROXY_V2')
+  }
+  if (values.idleTimeout[0] === 0) {
+    throw new UsageError(
+      '--idle-timeout 0 cannot be used with UDP, which has no end of its own; give a time such as 60s',
+    )
+  }
+  if (!values.protocol[0].includes('tcp') && values.tlsCert.length > 0) {
+    throw new UsageError('--tls-cert cannot be used with UDP alone; give -p tcp,udp, or remove it')
+  }
 }
 
 /** Whoever gives them thinks that there is TLS. @throws UsageError */

@@ -1,4 +1,4 @@
-import type { Endpoint } from '../address/endpoint.ts'
+import type { Endpoint, Protocol } from '../address/endpoint.ts'
 import { formatIpAddress, type IpAddress } from '../address/ip-address.ts'
 import type { Scope } from '../compute/reference.ts'
 import type { CheckedResource, CollectionName, ResourceOf } from '../compute/resources.ts'
@@ -8,14 +8,22 @@ const PORT_NAME = 'app'
 /** A target that is never reached: the one-line form bounds connections only by what the process takes. */
 const CONNECTIONS_UNBOUNDED = 2 ** 31 - 1
 const GLOBAL: Scope = { kind: 'global' }
+const SCHEME = { loadBalancingScheme: 'EXTERNAL' } as const
 
 /** What the one-line form of `truepeer edge` says of its load balancer. */
 export type OneLineEdge = {
   readonly listen: Endpoint
+  /** One, or both. */
+  readonly protocols: readonly Protocol[]
   readonly backends: readonly Endpoint[]
+  /** Of TCP; that of UDP is PROXY_V2 unless it is NONE. */
   readonly proxyHeader: ResourceOf<'targetTcpProxies'>['proxyHeader']
   /** 0: for ever. */
   readonly idleTimeoutMs: number
+  /** Of flows of UDP; undefined: the default. */
+  readonly flowIdleTimeoutMs: number | undefined
+  /** The TCP port of backends that is probed; undefined: their own, if they have TCP. */
+  readonly checkPort: number | undefined
   readonly checkIntervalMs: number
   readonly checkTimeoutMs: number
   readonly healthyThreshold: number
@@ -56,37 +64,69 @@ export function certificateName(index: number): string {
  */
 export function oneLineResources(edge: OneLineEdge): readonly CheckedResource[] {
   const groups = edge.maxUtilization === undefined ? [endpointGroup(edge)] : instanceGroups(edge)
-  const backend = edge.maxUtilization === undefined ? boundless() : bounded(edge.maxUtilization)
-  const scheme = { loadBalancingScheme: 'EXTERNAL' } as const
   return [
-    checked('forwardingRules', GLOBAL, {
-      ...scheme,
-      name: NAME,
-      IPAddress: formatIpAddress(edge.listen.address),
-      IPProtocol: 'TCP',
-      portRange: `${edge.listen.port}-${edge.listen.port}`,
-      target: NAME,
-    }),
-    ...targetProxy(edge),
-    checked('backendServices', GLOBAL, {
-      ...scheme,
-      name: NAME,
-      backends: groups.map(({ collection, name }) => ({
-        ...backend,
-        group: `zones/${edge.zone}/${collection}/${name}`,
-        capacityScaler: 1,
-      })),
-      healthChecks: [NAME],
-      portName: PORT_NAME,
-      protocol: 'TCP',
-      timeoutSec: edge.idleTimeoutMs / 1_000,
-      connectionDraining: { drainingTimeoutSec: 0 },
-      sessionAffinity: 'NONE',
-    }),
-    healthCheck(edge),
+    ...(edge.protocols.includes('tcp') ? tcpFrontend(edge, groups) : []),
+    ...(edge.protocols.includes('udp') ? udpFrontend(edge, groups) : []),
+    ...(isProbed(edge) ? [healthCheck(edge)] : []),
     ...groups,
     ...(edge.maxUtilization === undefined ? [] : instances(edge)),
   ]
+}
+
+function tcpFrontend(edge: OneLineEdge, groups: readonly CheckedResource[]): readonly CheckedResource[] {
+  return [
+    checked('forwardingRules', GLOBAL, { ...ruleFields(edge), name: NAME, IPProtocol: 'TCP', target: NAME }),
+    ...targetProxy(edge),
+    checked('backendServices', GLOBAL, { ...serviceFields(edge, groups), name: NAME, protocol: 'TCP' }),
+  ]
+}
+
+/** There is no target proxy for UDP. */
+function udpFrontend(edge: OneLineEdge, groups: readonly CheckedResource[]): readonly CheckedResource[] {
+  const name = edge.protocols.includes('tcp') ? `${NAME}-udp` : NAME
+  const { flowIdleTimeoutMs: idleMs } = edge
+  const connectionTrackingPolicy = idleMs === undefined ? undefined : { idleTimeoutSec: idleMs / 1_000 }
+  return [
+    checked('forwardingRules', GLOBAL, {
+      ...ruleFields(edge),
+      name,
+      IPProtocol: 'UDP',
+      backendService: name,
+      proxyHeader: edge.proxyHeader === 'NONE' ? 'NONE' : 'PROXY_V2',
+    }),
+    checked('backendServices', GLOBAL, {
+      ...serviceFields(edge, groups),
+      name,
+      protocol: 'UDP',
+      ...(connectionTrackingPolicy && { connectionTrackingPolicy }),
+    }),
+  ]
+}
+
+function ruleFields({ listen: { address, port } }: OneLineEdge) {
+  return { ...SCHEME, IPAddress: formatIpAddress(address), portRange: `${port}-${port}` }
+}
+
+function serviceFields(edge: OneLineEdge, groups: readonly CheckedResource[]) {
+  const backend = edge.maxUtilization === undefined ? boundless() : bounded(edge.maxUtilization)
+  return {
+    ...SCHEME,
+    backends: groups.map(({ collection, name }) => ({
+      ...backend,
+      group: `zones/${edge.zone}/${collection}/${name}`,
+      capacityScaler: 1,
+    })),
+    healthChecks: isProbed(edge) ? [NAME] : [],
+    portName: PORT_NAME,
+    timeoutSec: edge.idleTimeoutMs / 1_000,
+    connectionDraining: { drainingTimeoutSec: 0 },
+    sessionAffinity: 'NONE',
+  } as const
+}
+
+/** A probe goes over TCP, which backends of UDP alone need not have on their port. */
+function isProbed({ protocols, checkPort }: OneLineEdge): boolean {
+  return checkPort !== undefined || protocols.includes('tcp')
 }
 
 function targetProxy({ proxyHeader, tls }: OneLineEdge): readonly CheckedResource[] {
@@ -114,7 +154,14 @@ function healthCheck(edge: OneLineEdge): CheckedResource {
     timeoutSec: edge.checkTimeoutMs / 1_000,
     healthyThreshold: edge.healthyThreshold,
     unhealthyThreshold: edge.unhealthyThreshold,
-    tcpHealthCheck: { portSpecification: 'USE_SERVING_PORT', request: '', response: '', proxyHeader: 'NONE' },
+    tcpHealthCheck: {
+      ...(edge.checkPort === undefined
+        ? { portSpecification: 'USE_SERVING_PORT' as const }
+        : { portSpecification: 'USE_FIXED_PORT' as const, port: edge.checkPort }),
+      request: '',
+      response: '',
+      proxyHeader: 'NONE',
+    },
   })
 }
 

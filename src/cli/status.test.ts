@@ -53,6 +53,7 @@ const STATUS: EdgeStatus = {
     {
       ...TRAFFIC,
       name: 'my-rule',
+      protocol: 'TCP',
       address: '2001:db8::10',
       port: 110,
       proxy: 'my-proxy',

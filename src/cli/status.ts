@@ -158,8 +158,8 @@ function formatEdgeStatus({ configuration, place, frontends, services, leaving }
       ['FRONTEND', 'ADDRESS', 'PROXY', 'TLS', 'HEADER', 'SERVICE', 'OPEN', 'TOTAL', 'REFUSED'],
       frontends.map((it) => [
         it.name,
-        endpoint(it),
-        it.proxy,
+        it.protocol === 'UDP' ? `${endpoint(it)}/udp` : endpoint(it),
+        it.proxy === '' ? '-' : it.proxy,
         it.tls === undefined ? '-' : `${it.tls.profile}, ${it.tls.minVersion}`,
         it.proxyHeader,
         it.service,

@@ -93,6 +93,8 @@ test('an explanation says in which order regions come, what each group has, and 
     '',
   ])
   assert.match(formatWhy([{ ...EXPLANATION, openMax: 6 }]), /^It is reset: the service has as many connections/m)
+  const udp = formatWhy([{ ...EXPLANATION, address: '203.0.113.10:53/udp', openMax: 6 }])
+  assert.match(udp, /^Its datagrams are dropped: the service has as many connections/m)
 })
 
 test('who is reset is told why no backend can be chosen', () => {

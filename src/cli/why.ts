@@ -119,9 +119,10 @@ function targetOf({ target, maxUtilization }: ExplainedGroup): string {
   return bounds.length === 0 ? '-' : bounds.join(', ')
 }
 
-function choiceLine({ edge, choice, groups, open, openMax }: Explanation): string {
-  if (openMax !== undefined && open >= openMax) return 'It is reset: the service has as many connections as it may'
-  if (choice === undefined) return `It is reset: ${whyNobody(groups)}`
+function choiceLine({ edge, address, choice, groups, open, openMax }: Explanation): string {
+  const end = address.endsWith('/udp') ? 'Its datagrams are dropped' : 'It is reset'
+  if (openMax !== undefined && open >= openMax) return `${end}: the service has as many connections as it may`
+  if (choice === undefined) return `${end}: ${whyNobody(groups)}`
   const { group, backend, endpoint, region, reason, decidedBy } = choice
   return `${DECIDED_BY[decidedBy]} ${group}/${backend} at ${endpoint} in ${region === '' ? '-' : region}: ${edge.region === undefined && reason === 'nearest' ? 'the edge has no region, so all are equally near' : (REASONS[reason] ?? reason)}`
 }

@@ -1,4 +1,5 @@
 import { backend } from './backend.ts'
+import { checkTracking, connectionTrackingPolicy } from './connection-tracking.ts'
 import type { Report } from './json-schema.ts'
 import { isMapping } from './json-value.ts'
 import { loadBalancingScheme } from './load-balancing-scheme.ts'
@@ -147,7 +148,7 @@ const choice = {
   ),
   localityLbPolicy: optional(
     oneOf(
-      'How a backend is chosen inside a group: in turn, the less loaded of two, at random, or by a hash; `MAGLEV` with a session affinity and `ROUND_ROBIN` without, unless given.',
+      'How a backend is chosen inside a group: in turn, the less loaded of two, at random, or by a hash; `MAGLEV` with a session affinity or with UDP and `ROUND_ROBIN` otherwise, unless given.',
       ['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'RING_HASH', 'MAGLEV'],
       { unsupported: OTHER_POLICIES, remedy: 'give ROUND_ROBIN or remove it' },
     ),
@@ -212,7 +213,6 @@ const otherFields = {
   securitySettings: unsupported('TLS of a service mesh.'),
   serviceBindings: unsupported('Services of a service mesh.'),
   dynamicForwarding: unsupported('Backends that the client chooses.'),
-  connectionTrackingPolicy: unsupported(PASSTHROUGH_ONLY, ['PER_CONNECTION', 'DEFAULT_FOR_PROTOCOL']),
   failoverPolicy: unsupported(PASSTHROUGH_ONLY),
   haPolicy: unsupported(PASSTHROUGH_ONLY),
   networkPassThroughLbTrafficPolicy: unsupported(PASSTHROUGH_ONLY, ['DISABLED']),
@@ -261,16 +261,23 @@ export const backendServices = defineResource(
     portName: optional(
       text('Name of the port in the instance groups.', { pattern: NAME_PATTERN, maxLength: 63, examples: ['tcp110'] }),
     ),
-    protocol: oneOf('Protocol towards the backends: the bytes as they are, or TLS around them.', ['TCP', 'SSL'], {
-      default: added.protocol,
-      unsupported: ['HTTP', 'HTTPS', 'HTTP2', 'H2C', 'UDP', 'GRPC', 'ALL', 'UNSPECIFIED'],
-      remedy: 'give TCP, which carries any protocol of client and app',
-    }),
+    protocol: oneOf(
+      'Protocol towards the backends: the bytes as they are, TLS around them, or datagrams. UDP is an extension of this project where the service is global, or its scheme EXTERNAL_MANAGED: Google has it for regional load balancers that are not proxies.',
+      ['TCP', 'SSL', 'UDP'],
+      {
+        default: added.protocol,
+        unsupported: ['HTTP', 'HTTPS', 'HTTP2', 'H2C', 'GRPC', 'ALL', 'UNSPECIFIED'],
+        remedy: 'give TCP, which carries any protocol of client and app',
+      },
+    ),
     tlsSettings,
-    timeoutSec: integer('Seconds of silence in both directions after which a connection is closed.', 1, 2 ** 31 - 1, {
-      default: added.timeoutSec,
-      examples: [300],
-    }),
+    timeoutSec: integer(
+      'Seconds of silence in both directions after which a connection is closed. Of flows of UDP `connectionTrackingPolicy` says it.',
+      1,
+      2 ** 31 - 1,
+      { default: added.timeoutSec, examples: [300] },
+    ),
+    connectionTrackingPolicy,
     connectionDraining,
     logConfig: optional(logConfig),
     loadBalancingScheme: loadBalancingScheme({ default: added.loadBalancingScheme }),
@@ -280,7 +287,7 @@ export const backendServices = defineResource(
       {
         default: added.sessionAffinity,
         unsupported: OTHER_AFFINITIES,
-        remedy: 'give NONE or CLIENT_IP: a TCP proxy sees no requests',
+        remedy: 'give NONE or CLIENT_IP: the load balancer sees no requests',
       },
     ),
     ...choice,
@@ -309,7 +316,8 @@ export const backendServices = defineResource(
           report(`backends[${index}].preference`, problem, TO_MANAGED, 'conflict')
         }
       }),
-      rule(['localityLbPolicy', 'sessionAffinity', 'consistentHash'], checkHash),
+      rule(['protocol', 'localityLbPolicy', 'sessionAffinity', 'consistentHash'], checkHash),
+      rule(['protocol', 'sessionAffinity', 'connectionTrackingPolicy'], checkTracking),
       rule(['protocol', 'tlsSettings'], ({ protocol, tlsSettings: settings }, report) => {
         if (settings === undefined) return
         if (protocol !== 'SSL') {
@@ -360,14 +368,17 @@ function isEmpty(value: unknown): boolean {
 }
 
 type HashFields = {
+  readonly protocol: string
   readonly localityLbPolicy?: string
   readonly sessionAffinity: string
   readonly consistentHash?: { readonly minimumRingSize?: string }
 }
 
-function checkHash({ localityLbPolicy, sessionAffinity, consistentHash }: HashFields, report: Report): void {
+function checkHash(fields: HashFields, report: Report): void {
+  const { protocol, localityLbPolicy, sessionAffinity, consistentHash } = fields
   if (consistentHash === undefined || isEmpty(consistentHash)) return
-  const policy = localityLbPolicy ?? (sessionAffinity === 'NONE' ? 'ROUND_ROBIN' : 'MAGLEV')
+  const hasAffinity = sessionAffinity !== 'NONE' || protocol === 'UDP'
+  const policy = localityLbPolicy ?? (hasAffinity ? 'MAGLEV' : 'ROUND_ROBIN')
   if (policy !== 'MAGLEV' && policy !== 'RING_HASH') {
     const problem = 'it is only applicable when localityLbPolicy is set to MAGLEV or RING_HASH'
     report('consistentHash', problem, 'remove it, or give one of these', 'conflict')

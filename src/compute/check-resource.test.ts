@@ -399,12 +399,79 @@ test('forwarding rules: exactly one port, and an address or the name of one', ()
     [{ allPorts: true }, 'allPorts', 'unsupported'],
     [{ IPAddress: '203.0.113.256' }, 'IPAddress'],
     [{ IPAddress: 'global/instances/i' }, 'IPAddress'],
-    [{ IPProtocol: 'UDP' }, 'IPProtocol', 'unsupported'],
+    [{ IPProtocol: 'SCTP' }, 'IPProtocol', 'unsupported'],
+    [{ IPProtocol: 'UDP' }, 'target', 'conflict'],
+    [{ target: undefined }, 'target', 'required'],
+    [{ proxyHeader: 'NONE' }, 'proxyHeader', 'conflict'],
+    [{ proxyHeaderOptions: [] }, 'proxyHeaderOptions', 'conflict'],
     [{ target: 'global/targetHttpProxies/t' }, 'target', 'wrongKind'],
-    [{ backendService: 'global/backendServices/b' }, 'backendService', 'unsupported'],
+    [{ backendService: 'global/backendServices/b' }, 'backendService', 'conflict'],
     [{ sourceIpRanges: ['10.0.0.0/8'] }, 'sourceIpRanges', 'unsupported'],
   )
   assertSound('forwardingRules', { IPAddress: '::1' }, { IPAddress: 'lb-ip' }, { IPAddress: '', allPorts: false })
+})
+
+test('forwarding rules for UDP: a backend service in place of a target proxy, and version 2 of the header', () => {
+  const udp = (fields: Fields): Fields => {
+    return { IPProtocol: 'UDP', target: undefined, backendService: 'global/backendServices/b', ...fields }
+  }
+  assertSound(
+    'forwardingRules',
+    udp({}),
+    udp({ proxyHeader: 'NONE', proxyHeaderOptions: [] }),
+    udp({ proxyHeader: 'PROXY_V2', proxyHeaderOptions: ['CRC32C', 'UNIQUE_ID'] }),
+    udp({ target: null, loadBalancingScheme: 'EXTERNAL_MANAGED' }),
+  )
+  assertWrong(
+    'forwardingRules',
+    [udp({ target: 'global/targetTcpProxies/t' }), 'target', 'conflict'],
+    [udp({ backendService: undefined }), 'backendService', 'required'],
+    [udp({ backendService: 'global/targetTcpProxies/t' }), 'backendService', 'wrongKind'],
+    [udp({ proxyHeader: 'PROXY_V1' }), 'proxyHeader', 'unsupported'],
+    [udp({ proxyHeaderOptions: ['CRC32C'] }), 'proxyHeaderOptions'],
+    [udp({ portRange: '110-111' }), 'portRange'],
+  )
+})
+
+test('backend services: tracking of connections goes with UDP, with the words and bounds of Google', () => {
+  const tracking = (connectionTrackingPolicy: Fields, fields: Fields = {}): Fields => {
+    return { protocol: 'UDP', connectionTrackingPolicy, ...fields }
+  }
+  const persistence = (word: string): Fields => ({ connectionPersistenceOnUnhealthyBackends: word })
+  const perSession = { trackingMode: 'PER_SESSION' }
+  const affinity = (sessionAffinity: string): Fields => ({ sessionAffinity })
+  assertSound(
+    'backendServices',
+    { protocol: 'UDP', connectionTrackingPolicy: null },
+    tracking({}),
+    tracking({ trackingMode: 'PER_CONNECTION', idleTimeoutSec: 1, ...persistence('ALWAYS_PERSIST') }),
+    tracking({ idleTimeoutSec: 57_600, enableStrongAffinity: false, ...persistence('NEVER_PERSIST') }),
+    tracking(perSession),
+    tracking(perSession, affinity('CLIENT_IP_PORT_PROTO')),
+    tracking({ trackingMode: 'PER_CONNECTION', ...persistence('DEFAULT_FOR_PROTOCOL') }, { protocol: 'TCP' }),
+    { protocol: 'UDP', consistentHash: { minimumRingSize: '7' }, loadBalancingScheme: 'EXTERNAL_MANAGED' },
+  )
+  const field = (name: string): string => `connectionTrackingPolicy.${name}`
+  assertWrong(
+    'backendServices',
+    [tracking({ idleTimeoutSec: 0 }), field('idleTimeoutSec')],
+    [tracking({ idleTimeoutSec: 57_601 }), field('idleTimeoutSec')],
+    [tracking({ enableStrongAffinity: true }), field('enableStrongAffinity'), 'unsupported'],
+    [tracking(perSession, affinity('CLIENT_IP')), field('trackingMode'), 'unsupported'],
+    [
+      tracking({ ...perSession, ...persistence('ALWAYS_PERSIST') }),
+      field('connectionPersistenceOnUnhealthyBackends'),
+      'conflict',
+    ],
+    [tracking(perSession, { protocol: 'TCP' }), field('trackingMode'), 'conflict'],
+    [tracking({ idleTimeoutSec: 60 }, { protocol: 'SSL' }), field('idleTimeoutSec'), 'conflict'],
+    [
+      tracking(persistence('NEVER_PERSIST'), { protocol: 'TCP' }),
+      field('connectionPersistenceOnUnhealthyBackends'),
+      'conflict',
+    ],
+    [{ protocol: 'UDP', tlsSettings: {} }, 'tlsSettings', 'conflict'],
+  )
 })
 
 test('target proxies: headers, their options, and the number of certificates', () => {

@@ -18,20 +18,13 @@ import { isOwnAddress } from '../linux/route.ts'
 import { type Difference, diff } from '../snapshot/diff.ts'
 import { reuseParts } from '../snapshot/reuse.ts'
 import { EMPTY_SNAPSHOT, type Frontend, type Snapshot } from '../snapshot/snapshot.ts'
+import { socketOf } from '../snapshot/socket-of.ts'
 import type { ConfigurationStatus, EdgeControl, EdgeStatus, SteerResult } from '../telemetry/edge-status.ts'
 import type { WhyAnswer, WhyQuestion } from '../telemetry/edge-why.ts'
 import type { LogFields } from '../telemetry/log.ts'
 import type { TicketKey } from '../tls/ticket-keys.ts'
 import { type BackendHealth, BackendStates } from './backends/backend-states.ts'
-import {
-  backendsNamed,
-  frontendIdKey,
-  idOf,
-  type PlacedBackend,
-  placedBackends,
-  releaseIds,
-  takeIds,
-} from './backends/edge-ids.ts'
+import { backendsNamed, idOf, type PlacedBackend, placedBackends, releaseIds, takeIds } from './backends/edge-ids.ts'
 import { type Leaver, LeavingBackends } from './backends/leaving-backends.ts'
 import { LookupTables } from './backends/lookup-tables.ts'
 import { Outliers } from './backends/outliers.ts'
@@ -56,7 +49,7 @@ import { frontendsAt, mergedFrontends, without } from './frontends/unopened.ts'
 import { availabilityName, edgeStatus } from './status.ts'
 import { explain } from './why.ts'
 import { makeClientCells } from './worker/client-counts.ts'
-import type { ClientLimitOptions } from './worker/client-limit.ts'
+import { type ClientLimitOptions, FAIR_PART } from './worker/client-limit.ts'
 import type { EdgeRoleOptions, EdgeWorkerOptions } from './worker/edge-role-options.ts'
 
 /** How long the first round of health checks may hold up listening, where nobody is served yet (decision 0008). */
@@ -76,7 +69,7 @@ const ADDRESS_SWEEP_MS = 1_000
 /** The install configuration of an edge; what it serves comes with the snapshot. */
 export type EdgeOptions = Omit<
   EdgeWorkerOptions,
-  'cells' | 'clientLimit' | 'headerTimeoutMs' | 'timeouts' | 'sourceAddresses'
+  'cells' | 'clientLimit' | 'flowLimit' | 'headerTimeoutMs' | 'timeouts' | 'sourceAddresses'
 > & {
   readonly workers: number
   /** How many connections a client may have at once, and who may have as many as he likes; see `ClientLimitOptions`. */
@@ -252,7 +245,7 @@ class Edge implements RunningEdge {
     if (this.#options.edges !== undefined) this.shareWith(this.#options.edges)
     await this.#apply(snapshot, FIRST_ROUND_MS)
     this.#warnOfForeignAddresses(this.frontends())
-    warnOfSharedPorts(this.frontends().map(endpointOf), this.#context.log)
+    this.#warnOfSharedPorts(this.frontends())
   }
 
   /** One at a time; requests that come while one waits are that one. */
@@ -405,7 +398,7 @@ class Edge implements RunningEdge {
         durationMs: Math.round(performance.now() - startedMs),
       })
       this.#warnOfForeignAddresses(difference.opened)
-      warnOfSharedPorts(difference.opened.map(endpointOf), log)
+      this.#warnOfSharedPorts(difference.opened)
     } catch (error) {
       const problems = linesOf(error)
       this.#configuration.failed += 1
@@ -552,7 +545,7 @@ class Edge implements RunningEdge {
   #close(frontend: Snapshot['frontends'][number]): void {
     this.#frontends.close(frontend)
     const [address] = addressesOf([frontend])
-    const id = idOf(this.#table.frontends, frontendIdKey(frontend))
+    const id = idOf(this.#table.frontends, socketOf(frontend))
     this.#closing = [...this.#closing, { address, id }]
   }
 
@@ -570,8 +563,10 @@ class Edge implements RunningEdge {
       if (one === undefined || remaining.has(idKey)) continue
       const id = idOf(backends, idKey)
       this.#table.leave(id)
-      // Where the whole service is gone, or only the group is another, nothing has happened to the backend itself.
-      if (one.scope === 'service' || inService.has(placeInService(placed))) {
+      // Where the whole service is gone, or only the group is another, nothing has happened to the backend itself. But
+      // flows have no end of their own: without a service there is to be one.
+      const goesOn = one.scope === 'service' && placed.service.flows === undefined
+      if (goesOn || inService.has(placeInService(placed))) {
         backends.release(idKey)
         continue
       }
@@ -608,6 +603,11 @@ class Edge implements RunningEdge {
     })
   }
 
+  #warnOfSharedPorts(frontends: Snapshot['frontends']): void {
+    const ofTcp = frontends.filter(({ protocol }) => protocol === 'TCP')
+    warnOfSharedPorts(ofTcp.map(endpointOf), this.#context.log)
+  }
+
   #warnOfForeignAddresses(frontends: Snapshot['frontends']): void {
     const addresses = frontends.map((frontend) => endpointOf(frontend).address)
     const foreign = new Set(addresses.filter((address) => !isOwnAddress(address)).map(formatIpAddress))
@@ -634,7 +634,17 @@ function workerOptions(options: EdgeOptions, { cells }: BackendTable): EdgeWorke
     cells: makeClientCells(),
     connectionsMax: Math.min(connectionsMax, options.workers * connectionsPerWorkerMax),
   }
-  return { cells, clientLimit, headerTimeoutMs, timeouts, ...settings }
+  return { cells, clientLimit, flowLimit: flowLimit(options), headerTimeoutMs, timeouts, ...settings }
+}
+
+/**
+ * Flows make place for newer ones, so that there are as many as there may be where there are spoofed clients; a fair share
+ * is a part of all places then, not of those that are free.
+ */
+function flowLimit({ clientLimit, limits }: EdgeOptions): EdgeWorkerOptions['flowLimit'] {
+  const { connectionsPerClientMax: max } = clientLimit
+  const connectionsPerClientMax = max === 'fair' ? Math.max(1, Math.floor(limits.flowsMax * FAIR_PART)) : max
+  return { ...clientLimit, connectionsPerClientMax, cells: makeClientCells(), connectionsMax: limits.flowsMax }
 }
 
 function checkSources(addresses: readonly IpAddress[]): void {

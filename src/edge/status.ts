@@ -1,6 +1,7 @@
 import type { GroupSpread } from '../balancing/spread.ts'
 import type { GroupView, RankedRegion } from '../balancing/view.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
+import { socketOf } from '../snapshot/socket-of.ts'
 import type {
   BackendStatus,
   ConfigurationStatus,
@@ -15,7 +16,7 @@ import type {
 import type { RegionStatus } from '../telemetry/edge-why.ts'
 import { REGION_REASONS } from '../telemetry/region-reasons.ts'
 import type { BackendStates } from './backends/backend-states.ts'
-import { frontendIdKey, idOf, type PlacedBackend, placedGroups } from './backends/edge-ids.ts'
+import { idOf, type PlacedBackend, placedGroups } from './backends/edge-ids.ts'
 import type { RegionDistances } from './backends/region-distances.ts'
 import type { Spreads } from './backends/spreads.ts'
 import { Availability } from './balance/availability.ts'
@@ -60,10 +61,11 @@ export function availabilityName(availability: Availability): BackendStatus['ava
 }
 
 function frontendStatus(frontend: Snapshot['frontends'][number], { table, tls }: StatusSource): FrontendStatus {
-  const { name, address, port, proxy, service, proxyHeader } = frontend
-  const id = idOf(table.frontends, frontendIdKey(frontend))
+  const { name, protocol, address, port, proxy, service, proxyHeader } = frontend
+  const id = idOf(table.frontends, socketOf(frontend))
   return {
     name,
+    protocol,
     address,
     port,
     proxy,

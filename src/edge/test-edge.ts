@@ -24,6 +24,13 @@ import { EdgeRole } from './worker/edge-role.ts'
 import type { EdgeRoleOptions, EdgeWorkerOptions } from './worker/edge-role-options.ts'
 import type { EdgeService } from './worker/edge-service.ts'
 
+const NO_CLIENT_LIMIT = {
+  cells: makeClientCells(),
+  connectionsPerClientMax: null,
+  connectionsMax: 1_000,
+  unlimitedClients: [],
+}
+
 /** What a test wants otherwise. */
 export type TestEdgeOptions = Partial<Omit<EdgeWorkerOptions, 'cells'>> & {
   readonly proxyHeader?: EdgeRoleOptions['entrance']['proxyHeader']
@@ -83,12 +90,8 @@ export class TestEdge {
         sourceAddresses: [],
         acceptProxyFrom: null,
         headerLengthMax: 4_096,
-        clientLimit: {
-          cells: makeClientCells(),
-          connectionsPerClientMax: null,
-          connectionsMax: 1_000,
-          unlimitedClients: [],
-        },
+        clientLimit: NO_CLIENT_LIMIT,
+        flowLimit: NO_CLIENT_LIMIT,
         liveness: NO_LIVENESS,
         verbosity: 0,
         ...worker,
@@ -107,6 +110,7 @@ export class TestEdge {
       role.makeService({
         name: 'my-service',
         idleTimeoutMs: timeouts.idleTimeoutMs,
+        flows: undefined,
         tls: undefined,
         logSampleRate: logSampleRate ?? 0,
         plan,

@@ -105,7 +105,7 @@ function explainOne(
   return {
     client: client.port === 0 ? formatIpAddress(client.address) : formatEndpoint(client),
     frontend: frontend.name,
-    address: formatEndpoint(destination),
+    address: frontend.protocol === 'UDP' ? `${formatEndpoint(destination)}/udp` : formatEndpoint(destination),
     service: service.name,
     edge: { region: view.region, zone: view.zone, edges: view.edges.count },
     policy: {

@@ -13,6 +13,7 @@ const GUIDE_SNAPSHOT: Snapshot = {
   frontends: [
     {
       name: 'my-tcp-lb-ipv4-forwarding-rule',
+      protocol: 'TCP',
       address: '203.0.113.10',
       port: 110,
       proxy: 'my-tcp-lb-target-proxy',
@@ -25,6 +26,7 @@ const GUIDE_SNAPSHOT: Snapshot = {
     {
       name: 'my-tcp-lb',
       idleTimeoutMs: 300_000,
+      flows: undefined,
       drainingTimeoutMs: 0,
       healthCheck: 'my-tcp-health-check',
       logSampleRate: 0,
@@ -318,6 +320,7 @@ test('a service without backends and health check is compiled: it refuses every 
     {
       name: 'my-tcp-lb',
       idleTimeoutMs: 30_000,
+      flows: undefined,
       drainingTimeoutMs: 60_000,
       healthCheck: undefined,
       logSampleRate: 0.5,

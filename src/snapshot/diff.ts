@@ -1,17 +1,18 @@
 import { backendKey } from './backend-key.ts'
 import { isSame } from './same.ts'
 import type { Backend, BackendService, Frontend, Snapshot } from './snapshot.ts'
+import { socketOf } from './socket-of.ts'
 
 /**
  * What an edge does to come from one snapshot to the next.
  *
- * Frontends are told apart by address and port, not by name: those make the socket, and a forwarding rule that is
+ * Frontends are told apart by protocol, address and port, not by name: those make the socket, and a forwarding rule that is
  * renamed keeps it. Health checks are not part of it: whoever runs them takes the new set as a whole.
  */
 export type Difference = {
   readonly opened: readonly Frontend[]
   readonly closed: readonly Frontend[]
-  /** Address and port stay; the name, the header, TLS or the name of the service is another. */
+  /** Protocol, address and port stay; the name, the header, TLS or the name of the service is another. */
   readonly changed: readonly ChangedFrontend[]
   /** Services by their names; a frontend is not changed by what becomes of the service that it leads to. */
   readonly services: ChangedServices
@@ -69,10 +70,6 @@ function diffFrontends(before: Snapshot, after: Snapshot): Pick<Difference, 'ope
     else if (!isSame(old, frontend)) changed.push({ before: old, after: frontend })
   }
   return { opened, closed: before.frontends.filter((frontend) => !newSockets.has(socketOf(frontend))), changed }
-}
-
-function socketOf(frontend: Frontend): string {
-  return `${frontend.address} ${frontend.port}`
 }
 
 function diffServices(before: readonly BackendService[], after: readonly BackendService[]): ChangedServices {

@@ -5,9 +5,9 @@ import { quoted } from '../compute/problem.ts'
 import type { Compilation } from './compilation.ts'
 import { resolve } from './resolve.ts'
 import { type ResourceIn, scopedName } from './resource-index.ts'
-import type { CompiledService } from './services.ts'
+import { type CompiledService, compileServices } from './services.ts'
 import type { Frontend } from './snapshot.ts'
-import { type CompiledProxy, compileTargetProxies, type TargetProxy } from './target-proxies.ts'
+import { type CompiledProxy, compileHeader, compileTargetProxies, type TargetProxy } from './target-proxies.ts'
 import { readFrontendAddress } from './usable-address.ts'
 
 /** A frontend with what a snapshot lists beside it. */
@@ -17,25 +17,29 @@ type Rule = ResourceIn<'forwardingRules'>
 
 /** Compiles every forwarding rule, with everything behind it. */
 export function compileFrontends(compilation: Compilation): readonly CompiledFrontend[] {
-  const proxies = compileTargetProxies(compilation)
+  const services = compileServices(compilation)
+  const proxies = compileTargetProxies(compilation, services)
   const addresses = compileAddresses(compilation)
   const rules = new Map<string, Rule>()
   const frontends: CompiledFrontend[] = []
   for (const rule of compilation.resources.all('forwardingRules')) {
     const address = findAddress(compilation, rule, addresses)
     if (address !== undefined) checkIsAlone(compilation, rule, address, rules)
-    const proxy = findProxy(compilation, rule, proxies)
-    if (address === undefined || proxy?.backend === undefined) continue
-    const frontend = {
+    const { IPProtocol: protocol } = rule.resource
+    const behind = protocol === 'UDP' ? findService(compilation, rule, services) : findProxy(compilation, rule, proxies)
+    if (address === undefined || behind?.backend === undefined) continue
+    const { backend, name: proxy, proxyHeader, tls } = behind
+    const frontend: Frontend = {
       name: scopedName(rule),
+      protocol,
       address: formatIpAddress(address),
       port: portOf(rule.resource),
-      proxy: proxy.name,
-      service: proxy.backend.service.name,
-      proxyHeader: proxy.proxyHeader,
-      tls: proxy.tls,
+      proxy,
+      service: backend.service.name,
+      proxyHeader,
+      tls,
     }
-    frontends.push({ frontend, backend: proxy.backend })
+    frontends.push({ frontend, backend })
   }
   return frontends
 }
@@ -102,13 +106,16 @@ function readAddress(
 /** Also a rule that cannot be served takes its address and port. */
 function checkIsAlone({ report }: Compilation, rule: Rule, address: IpAddress, rules: Map<string, Rule>): void {
   const endpoint = formatEndpoint({ address, port: portOf(rule.resource) })
-  const first = rules.get(endpoint)
+  const { IPProtocol: protocol } = rule.resource
+  const socket = `${protocol} ${endpoint}`
+  const first = rules.get(socket)
   if (first === undefined) {
-    rules.set(endpoint, rule)
+    rules.set(socket, rule)
     return
   }
   const where = first.source === rule.source ? '' : ` in ${first.source}`
-  const problem = `${endpoint} is also the address and port of forwardingRules/${first.name}${where}`
+  const shown = protocol === 'TCP' ? endpoint : `${endpoint} (UDP)`
+  const problem = `${shown} is also the address and port of forwardingRules/${first.name}${where}`
   report(rule, 'portRange', 'conflict', problem, 'give one of the two another address or port')
 }
 
@@ -118,6 +125,29 @@ function findProxy(
   proxies: ReadonlyMap<TargetProxy, CompiledProxy>,
 ): CompiledProxy | undefined {
   const collections = ['targetTcpProxies', 'targetSslProxies'] as const
-  const target = resolve(compilation, rule, { path: 'target', text: rule.resource.target, collections })
+  // The schema demands it.
+  const { target: text = '' } = rule.resource
+  const target = resolve(compilation, rule, { path: 'target', text, collections })
   return target && proxies.get(target)
+}
+
+/** A rule for UDP leads to its service by itself. */
+function findService(
+  compilation: Compilation,
+  rule: Rule,
+  services: ReadonlyMap<ResourceIn<'backendServices'>, CompiledService>,
+): CompiledProxy | undefined {
+  // The schema demands it.
+  const { backendService: text = '', proxyHeader = 'NONE', proxyHeaderOptions = [] } = rule.resource
+  const path = 'backendService'
+  const service = resolve(compilation, rule, { path, text, collections: ['backendServices'] })
+  if (service === undefined) return undefined
+  const { protocol } = service.resource
+  if (protocol !== 'UDP') {
+    const problem = `the protocol of backendServices/${service.name}, ${protocol}, is not the IPProtocol UDP of the rule`
+    compilation.report(rule, path, 'conflict', problem, 'name a backend service with the protocol UDP')
+    return undefined
+  }
+  const header = compileHeader({ proxyHeader, proxyHeaderOptions })
+  return { name: '', proxyHeader: header, backend: services.get(service), tls: undefined }
 }

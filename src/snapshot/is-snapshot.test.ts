@@ -47,6 +47,37 @@ test('a snapshot is one after a journey as JSON, too', () => {
   assert.ok(isSnapshot(EMPTY_SNAPSHOT))
 })
 
+/** A frontend for UDP beside the one for TCP, on the same address and port. */
+const BOTH: Snapshot = {
+  ...WHOLE,
+  frontends: [
+    ...WHOLE.frontends,
+    testFrontend({ name: 'u', protocol: 'UDP', proxy: '', service: 'u', proxyHeader: { kind: 'NONE' } }),
+  ],
+  services: [...WHOLE.services, testService({ name: 'u', flows: { persistsOnUnhealthy: false } })],
+}
+
+test('TCP and UDP may have one address and port; each leads to a service of its own protocol', () => {
+  assert.ok(isSnapshot(BOTH))
+  const others = {
+    protocol: 'TCP',
+    service: 'my-tcp-lb',
+    proxyHeader: { kind: 'PROXY_V1' },
+    tls: WHOLE.frontends[0]?.tls,
+  }
+  for (const [field, value] of Object.entries(others)) {
+    assert.ok(!isSnapshot(replaced(BOTH, ['frontends', '1', field], value)), field)
+  }
+  assert.ok(!isSnapshot(replaced(BOTH, ['services', '1', 'flows'], undefined)))
+  assert.ok(!isSnapshot(replaced(BOTH, ['services', '0', 'flows'], { persistsOnUnhealthy: true })))
+})
+
+test('a snapshot of before there was UDP is one of TCP', () => {
+  const old = JSON.parse(JSON.stringify(replaced(WHOLE, ['frontends', '0', 'protocol'], undefined)))
+  assert.ok(!isSnapshot(old))
+  assert.deepEqual(readSnapshot(old), JSON.parse(JSON.stringify(WHOLE)))
+})
+
 test('no value that is deep inside can be replaced by something else', () => {
   const others = [null, {}, [null], -1, 1e99, 'x']
   const paths = pathsOf(WHOLE).filter((path) => path.length > 0)
@@ -105,7 +136,8 @@ for (const [path, taken, refused] of BOUNDS) {
 }
 
 test('no field may be missing but those that say nothing by that', () => {
-  const optional = /\.(tls|tls\.names|healthCheck|maxUtilization|maxConnections|outlierDetection|closeOnFailureMs)$/
+  const optional =
+    /\.(tls|flows|tls\.names|healthCheck|maxUtilization|maxConnections|outlierDetection|closeOnFailureMs)$/
   for (const path of pathsOf(WHOLE)) {
     const name = path.join('.')
     const isElement = /^\d+$/.test(path.at(-1) ?? '0')

@@ -2,7 +2,8 @@ import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
 import { BASE_EJECTION_MS_MAX } from '../compute/outlier-detection.ts'
 import { MIN_TLS_VERSIONS, PROFILES } from '../compute/ssl-features.ts'
 import { isBetween, isFlag, isListOf, isObjectOf, isOneOf, isOptional, isText, isWhole, type Shape } from './shape.ts'
-import type { Snapshot } from './snapshot.ts'
+import type { BackendService, Frontend, Snapshot } from './snapshot.ts'
+import { socketOf } from './socket-of.ts'
 import { DEFAULT_SPREADING } from './spreading.ts'
 
 /** setTimeout(3) counts milliseconds in 31 bits. */
@@ -43,6 +44,7 @@ const isFrontendTls = isObjectOf({
 
 const isFrontend = isObjectOf({
   name: isText,
+  protocol: isOneOf('TCP', 'UDP'),
   address: isAddress,
   port: isPort,
   proxy: isText,
@@ -97,6 +99,7 @@ const isOutlierDetection = isObjectOf({
 const isService = isObjectOf({
   name: isText,
   idleTimeoutMs: isTime,
+  flows: isOptional(isObjectOf({ persistsOnUnhealthy: isFlag })),
   drainingTimeoutMs: isWhole(0, TIMER_MS_MAX),
   healthCheck: isOptional(isText),
   logSampleRate: isPart,
@@ -140,7 +143,13 @@ const hasParts = isObjectOf({
   healthChecks: isListOf(isHealthCheck),
 })
 
-const hasServices = isObjectOf({ services: isListOf(isObjectOf({ groups: isListOf(isObjectOf({})) })) })
+const hasServices = isObjectOf({
+  frontends: isListOf(isObjectOf({})),
+  services: isListOf(isObjectOf({ groups: isListOf(isObjectOf({})) })),
+})
+
+/** How a frontend was before there was another. */
+const BEFORE_UDP: Pick<Snapshot['frontends'][number], 'protocol'> = { protocol: 'TCP' }
 
 /** How a service was before it could say otherwise. */
 const BEFORE_CHOICE: Pick<Snapshot['services'][number], 'spreading' | 'locality' | 'affinity'> = {
@@ -167,26 +176,36 @@ export function readSnapshot(value: unknown): Snapshot | undefined {
 
 function completed(value: unknown): unknown {
   if (!hasServices(value)) return value
-  const { services, ...rest } = value as { readonly services: readonly { readonly groups: readonly object[] }[] }
+  const { frontends, services, ...rest } = value as {
+    readonly frontends: readonly object[]
+    readonly services: readonly { readonly groups: readonly object[] }[]
+  }
   const whole = services.map(({ groups, ...service }) => ({
     ...BEFORE_CHOICE,
     ...service,
     groups: groups.map((group) => ({ isPreferred: false, ...group })),
   }))
-  return { ...rest, services: whole }
+  return { ...rest, frontends: frontends.map((frontend) => ({ ...BEFORE_UDP, ...frontend })), services: whole }
 }
 
 /** All names are unique in their list, and lead to something. */
 function isConsistent({ frontends, services, healthChecks }: Snapshot): boolean {
-  const [serviceNames, checkNames] = [namesOf(services), namesOf(healthChecks)]
+  const byName = new Map(services.map((service) => [service.name, service]))
+  const checkNames = namesOf(healthChecks)
   return (
-    new Set(frontends.map(({ address, port }) => `${address} ${port}`)).size === frontends.length &&
-    serviceNames.size === services.length &&
+    new Set(frontends.map(socketOf)).size === frontends.length &&
+    byName.size === services.length &&
     checkNames.size === healthChecks.length &&
-    frontends.every(({ service }) => serviceNames.has(service)) &&
+    frontends.every((frontend) => fits(frontend, byName.get(frontend.service))) &&
     services.every(({ healthCheck }) => healthCheck === undefined || checkNames.has(healthCheck)) &&
     services.every(({ groups }) => hasUniqueNames(groups) && groups.every(({ backends }) => hasUniqueNames(backends)))
   )
+}
+
+/** UDP leads to UDP, without what only TCP has. */
+function fits({ protocol, proxyHeader, tls }: Frontend, service: BackendService | undefined): boolean {
+  if (service === undefined || (protocol === 'UDP') !== (service.flows !== undefined)) return false
+  return protocol === 'TCP' || (proxyHeader.kind !== 'PROXY_V1' && tls === undefined)
 }
 
 type Named = readonly { readonly name: string }[]

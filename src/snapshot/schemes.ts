@@ -9,7 +9,8 @@ const INVOLVED = ['forwardingRules', 'targetTcpProxies', 'targetSslProxies', 'ba
 /** A forwarding rule, and what it leads to, whose schemes do not fit each other. */
 type Chain = {
   readonly rule: ResourceIn<'forwardingRules'>
-  readonly proxy: TargetProxy
+  /** Undefined: the rule is for UDP, and names the service itself. */
+  readonly proxy: TargetProxy | undefined
   readonly service: ResourceIn<'backendServices'>
 }
 
@@ -26,10 +27,11 @@ export function findMixedSchemes(resources: readonly CheckedResource[], changed?
   const compilation = beginCompilation(involved, [], [])
   return compilation.resources.all('forwardingRules').flatMap((rule) => {
     if (rule.resource.loadBalancingScheme !== 'EXTERNAL_MANAGED') return []
+    const { target, backendService } = rule.resource
     const collections = ['targetTcpProxies', 'targetSslProxies'] as const
-    const proxy = resolve(compilation, rule, { path: '', text: rule.resource.target, collections })
-    const text = proxy?.resource.service
-    const service = text && resolve(compilation, proxy, { path: '', text, collections: ['backendServices'] })
+    const proxy = target === undefined ? undefined : resolve(compilation, rule, { path: '', text: target, collections })
+    const text = proxy?.resource.service ?? backendService
+    const service = text && resolve(compilation, proxy ?? rule, { path: '', text, collections: ['backendServices'] })
     return service && service.resource.loadBalancingScheme === 'EXTERNAL'
       ? [findingOf({ rule, proxy, service }, changed)]
       : []
@@ -40,9 +42,10 @@ function findingOf({ rule, proxy, service }: Chain, changed: CheckedResource | u
   const places = [
     { resource: service, path: 'loadBalancingScheme' },
     { resource: proxy, path: 'service' },
-    { resource: rule, path: 'target' },
-  ]
-  const { resource, path } = places.find((place) => place.resource === changed) ?? places[2]
+    { resource: rule, path: proxy === undefined ? 'backendService' : 'target' },
+  ] as const
+  const place = places.find(({ resource }) => resource !== undefined && resource === changed) ?? places[2]
+  const { resource = rule, path } = place
   const { source, collection, name } = resource
   const problem = {
     source,

@@ -1,3 +1,4 @@
+import { FLOW_IDLE_SEC } from '../compute/connection-tracking.ts'
 import type { ResourceOf } from '../compute/resources.ts'
 import { compileBackends } from './backends.ts'
 import type { Compilation } from './compilation.ts'
@@ -5,7 +6,7 @@ import { compileGroups } from './groups.ts'
 import { compileHealthChecks } from './health-checks.ts'
 import { resolve } from './resolve.ts'
 import { type ResourceIn, scopedName } from './resource-index.ts'
-import type { BackendService, BackendTls, HealthCheck } from './snapshot.ts'
+import type { BackendService, BackendTls, FlowTracking, HealthCheck } from './snapshot.ts'
 import { compileChoice, compileSpreading } from './spreading.ts'
 
 /** A service with what a snapshot lists beside it. */
@@ -17,11 +18,12 @@ export function compileServices(compilation: Compilation): ReadonlyMap<ResourceI
   const groups = compileGroups(compilation)
   const services = new Map<ResourceIn<'backendServices'>, CompiledService>()
   for (const checked of compilation.resources.all('backendServices')) {
-    const { timeoutSec, connectionDraining, logConfig } = checked.resource
+    const { connectionDraining, logConfig } = checked.resource
     const healthCheck = findHealthCheck(compilation, checked, healthChecks)
     const service: BackendService = {
       name: scopedName(checked),
-      idleTimeoutMs: timeoutSec * 1000,
+      idleTimeoutMs: idleTimeoutSec(checked.resource) * 1000,
+      flows: compileFlows(checked.resource),
       drainingTimeoutMs: connectionDraining.drainingTimeoutSec * 1000,
       healthCheck: healthCheck?.name,
       logSampleRate: logConfig?.enable ? logConfig.sampleRate : 0,
@@ -33,6 +35,16 @@ export function compileServices(compilation: Compilation): ReadonlyMap<ResourceI
     services.set(checked, { service, healthCheck })
   }
   return services
+}
+
+function idleTimeoutSec({ protocol, timeoutSec, connectionTrackingPolicy }: ResourceOf<'backendServices'>): number {
+  return protocol === 'UDP' ? (connectionTrackingPolicy?.idleTimeoutSec ?? FLOW_IDLE_SEC) : timeoutSec
+}
+
+function compileFlows({ protocol, connectionTrackingPolicy }: ResourceOf<'backendServices'>): FlowTracking | undefined {
+  if (protocol !== 'UDP') return undefined
+  const persistence = connectionTrackingPolicy?.connectionPersistenceOnUnhealthyBackends
+  return { persistsOnUnhealthy: persistence === 'ALWAYS_PERSIST' }
 }
 
 function compileTls({ protocol, tlsSettings }: ResourceOf<'backendServices'>): BackendTls | undefined {

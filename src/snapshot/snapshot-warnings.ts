@@ -29,13 +29,20 @@ export function snapshotWarnings(snapshot: Snapshot, place: Place): string[] {
 function serviceWarnings({ frontends, services }: Snapshot): string[] {
   const isEmpty = ({ groups }: BackendService): boolean => groups.every(({ backends }) => backends.length === 0)
   const empty = services.filter(isEmpty)
-  const isThisEdge = backendsOfEdge(frontends)
-  const loops = services.flatMap(({ name, groups }) =>
-    groups.flatMap(({ backends }) => backends.filter(isThisEdge).map((backend) => ({ ...backend, service: name }))),
-  )
+  const isThisEdge = {
+    TCP: backendsOfEdge(frontends.filter(({ protocol }) => protocol === 'TCP')),
+    UDP: backendsOfEdge(frontends.filter(({ protocol }) => protocol === 'UDP')),
+  }
+  const loops = services.flatMap(({ name, groups, flows }) => {
+    const isLoop = isThisEdge[flows === undefined ? 'TCP' : 'UDP']
+    return groups.flatMap(({ backends }) => backends.filter(isLoop).map((backend) => ({ ...backend, service: name })))
+  })
   return [
     ...(frontends.length > 0 ? [] : ['there is no forwarding rule, so no port is opened']),
-    ...empty.map(({ name }) => `backendServices/${name} has no backends, so its clients are reset; add a backend`),
+    ...empty.map(({ name, flows }) => {
+      const end = flows === undefined ? 'its clients are reset' : 'datagrams of its clients are dropped'
+      return `backendServices/${name} has no backends, so ${end}; add a backend`
+    }),
     ...loops.map(
       ({ service, address, port }) =>
         `a backend of backendServices/${service} is this edge itself, at ${address} and port ${port}; give the address of its app or agent`,

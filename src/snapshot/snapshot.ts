@@ -13,15 +13,17 @@ export type Snapshot = {
 /** What an edge without a configuration serves. */
 export const EMPTY_SNAPSHOT: Snapshot = { frontends: [], services: [], healthChecks: [] }
 
-/** A forwarding rule with its target proxy: one address and port that clients connect to. */
+/** A forwarding rule with its target proxy, if it has one: one address and port that clients connect to. */
 export type Frontend = {
   /** The forwarding rule's name. */
   readonly name: string
+  /** TCP and UDP may have the same address and port. */
+  readonly protocol: 'TCP' | 'UDP'
   readonly address: string
   readonly port: number
-  /** The target proxy's name. */
+  /** The target proxy's name; empty: it has none, because it is for UDP. */
   readonly proxy: string
-  /** The name of a {@link BackendService}. */
+  /** The name of a {@link BackendService}, which has {@link BackendService.flows} if this is for UDP, and only then. */
   readonly service: string
   readonly proxyHeader: HeaderSetting
   /** Clients speak TLS, which ends here; undefined: their bytes go on as they are. */
@@ -65,8 +67,10 @@ export type HeaderSetting =
 /** A backend service: how connections are spread over groups of backends. */
 export type BackendService = {
   readonly name: string
-  /** Silence in both directions after which a connection is ended (`timeoutSec`). */
+  /** Silence in both directions after which a connection (`timeoutSec`) or a flow (`idleTimeoutSec`) is ended. */
   readonly idleTimeoutMs: number
+  /** Clients and backends speak UDP; undefined: TCP. */
+  readonly flows: FlowTracking | undefined
   /** How long connections go on when their backend has left (`connectionDraining.drainingTimeoutSec`). */
   readonly drainingTimeoutMs: number
   /** The name of a {@link HealthCheck}; undefined: every backend counts as healthy. */
@@ -85,6 +89,12 @@ export type BackendService = {
   readonly closeOnFailureMs: number | undefined
   /** Backends speak TLS (protocol SSL); undefined: they get the client's bytes as they are. */
   readonly tls: BackendTls | undefined
+}
+
+/** What holds for flows of UDP; see `connectionTrackingPolicy`. */
+export type FlowTracking = {
+  /** They stay with a backend that has become unhealthy, where there are others, too. */
+  readonly persistsOnUnhealthy: boolean
 }
 
 /** How new connections are spread over groups: what a service LB policy says. */

@@ -48,6 +48,7 @@ function spreadingOf(policy: ResourceOf<'serviceLbPolicies'>): Spreading {
 
 /** How a service chooses a backend, and which it leaves out. */
 export function compileChoice({
+  protocol,
   localityLbPolicy,
   consistentHash,
   sessionAffinity,
@@ -61,11 +62,15 @@ export function compileChoice({
 > {
   // As with Google, affinity without a policy is that of Maglev; so it is always with EXTERNAL, which has no policies.
   const isChosen = localityLbPolicy !== undefined && loadBalancingScheme !== 'EXTERNAL'
-  const kind = isChosen ? localityLbPolicy : sessionAffinity === 'NONE' ? 'ROUND_ROBIN' : 'MAGLEV'
+  const isHashed = sessionAffinity !== 'NONE' || protocol === 'UDP'
+  const kind = isChosen ? localityLbPolicy : isHashed ? 'MAGLEV' : 'ROUND_ROBIN'
+  // A flow has no end that another edge, or the next process, would hear of: all choose the same backend for it.
+  const isSameForAll = protocol === 'UDP' && (kind === 'MAGLEV' || kind === 'RING_HASH')
+  const affinity = isSameForAll && sessionAffinity === 'NONE' ? 'CLIENT_IP_PORT_PROTO' : sessionAffinity
   const minimumRingSize = Number(consistentHash?.minimumRingSize ?? RING_SIZE)
   return {
     locality: kind === 'RING_HASH' ? { kind, minimumRingSize } : { kind },
-    affinity: sessionAffinity,
+    affinity,
     maxConnections: circuitBreakers?.maxConnections,
     outlierDetection: outlierDetection && compileOutlierDetection(outlierDetection),
     closeOnFailureMs: closeOnFailureSec === undefined ? undefined : closeOnFailureSec * 1_000,

@@ -2,7 +2,7 @@ import type { ResourceOf } from '../compute/resources.ts'
 import type { Compilation } from './compilation.ts'
 import { resolve } from './resolve.ts'
 import { type ResourceIn, scopedName } from './resource-index.ts'
-import { type CompiledService, compileServices } from './services.ts'
+import type { CompiledService } from './services.ts'
 import type { FrontendCertificate, FrontendTls, HeaderSetting, TlsPolicy } from './snapshot.ts'
 
 /** What a proxy without a policy gets. */
@@ -20,9 +20,11 @@ export type CompiledProxy = {
 export type TargetProxy = ResourceIn<'targetTcpProxies' | 'targetSslProxies'>
 
 /** Compiles every target proxy, with everything behind it. */
-export function compileTargetProxies(compilation: Compilation): ReadonlyMap<TargetProxy, CompiledProxy> {
+export function compileTargetProxies(
+  compilation: Compilation,
+  services: ReadonlyMap<ResourceIn<'backendServices'>, CompiledService>,
+): ReadonlyMap<TargetProxy, CompiledProxy> {
   const { resources } = compilation
-  const services = compileServices(compilation)
   const proxies = new Map<TargetProxy, CompiledProxy>()
   for (const proxy of [...resources.all('targetTcpProxies'), ...resources.all('targetSslProxies')]) {
     const service = resolve(compilation, proxy, {
@@ -30,15 +32,25 @@ export function compileTargetProxies(compilation: Compilation): ReadonlyMap<Targ
       text: proxy.resource.service,
       collections: ['backendServices'],
     })
-    const backend = service && services.get(service)
+    const isDatagrams = service?.resource.protocol === 'UDP'
+    if (isDatagrams) {
+      const problem = `the protocol of backendServices/${service.name} is UDP, which target proxies do not take`
+      const remedy =
+        'name another backend service, or remove the proxy and name the service in a forwarding rule for UDP'
+      compilation.report(proxy, 'service', 'conflict', problem, remedy)
+    }
+    const backend = service && !isDatagrams ? services.get(service) : undefined
     const tls = proxy.collection === 'targetSslProxies' ? compileTls(compilation, proxy) : undefined
     proxies.set(proxy, { name: scopedName(proxy), proxyHeader: compileHeader(proxy.resource), backend, tls })
   }
   return proxies
 }
 
-function compileHeader(proxy: ResourceOf<TargetProxy['collection']>): HeaderSetting {
-  const { proxyHeader: kind, proxyHeaderOptions: options } = proxy
+/** What a target proxy, or a forwarding rule for UDP, says of the header. */
+export function compileHeader({
+  proxyHeader: kind,
+  proxyHeaderOptions: options,
+}: Pick<ResourceOf<TargetProxy['collection']>, 'proxyHeader' | 'proxyHeaderOptions'>): HeaderSetting {
   if (kind !== 'PROXY_V2') return { kind }
   return { kind, crc32c: options.includes('CRC32C'), uniqueId: options.includes('UNIQUE_ID') }
 }

@@ -14,6 +14,7 @@ import { DEFAULT_SPREADING } from './spreading.ts'
 export function testFrontend(fields: Partial<Frontend> = {}): Frontend {
   return {
     name: 'my-tcp-lb-ipv4-forwarding-rule',
+    protocol: 'TCP',
     address: '203.0.113.10',
     port: 110,
     proxy: 'my-tcp-lb-target-proxy',
@@ -47,6 +48,7 @@ export function testService(fields: Partial<BackendService> = {}): BackendServic
   return {
     name: 'my-tcp-lb',
     idleTimeoutMs: 300_000,
+    flows: undefined,
     drainingTimeoutMs: 0,
     healthCheck: 'my-tcp-health-check',
     logSampleRate: 0,

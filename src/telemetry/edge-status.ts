@@ -55,8 +55,10 @@ export type Traffic = {
 export type FrontendStatus = Traffic & {
   /** The forwarding rule's name. */
   readonly name: string
+  readonly protocol: string
   readonly address: string
   readonly port: number
+  /** The target proxy's name; empty: there is none, because it is for UDP, whose connections are flows. */
   readonly proxy: string
   readonly service: string
   readonly proxyHeader: string

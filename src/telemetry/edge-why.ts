@@ -30,6 +30,7 @@ export type RegionStatus = {
 export type Explanation = {
   readonly client: string
   readonly frontend: string
+  /** With the port, and `/udp` behind it where it is for UDP. */
   readonly address: string
   readonly service: string
   readonly edge: { readonly region: string | undefined; readonly zone: string | undefined; readonly edges: number }

@@ -60,7 +60,13 @@ export function openDatagrams(t: TestContext, host: Host, endpointText: string):
     opened.bind({ port, address: HERE, exclusive: true })
     return opened
   })
-  t.after(() => socket.close())
+  let isClosed = false
+  socket.once('close', () => {
+    isClosed = true
+  })
+  t.after(() => {
+    if (!isClosed) socket.close()
+  })
   return new TestDatagrams(socket)
 }
 

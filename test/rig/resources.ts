@@ -29,6 +29,8 @@ export type FrontendDescription = {
   readonly service: string
   /** Fields of the target proxy; default: no header. With `sslCertificates` it is a target SSL proxy. */
   readonly proxy?: object
+  /** Fields of the forwarding rule of a frontend for UDP, which has no proxy. */
+  readonly udp?: object
 }
 
 export type Description = {
@@ -63,8 +65,12 @@ export function simple(
   })
 }
 
-function frontendResources(name: string, { listen, service, proxy = {} }: FrontendDescription): object[] {
+function frontendResources(name: string, { listen, service, proxy = {}, udp }: FrontendDescription): object[] {
   const { ipAddress, port } = split(listen)
+  if (udp !== undefined) {
+    const rule = { kind: 'compute#forwardingRule', name, IPAddress: ipAddress, portRange: `${port}-${port}` }
+    return [{ ...rule, IPProtocol: 'UDP', backendService: `global/backendServices/${service}`, ...udp }]
+  }
   const isSsl = 'sslCertificates' in proxy
   return [
     {

@@ -31,7 +31,11 @@ export const actionBodies: Readonly<Record<string, Schema>> = {
   'addresses.setLabels': labels(),
   'forwardingRules.setLabels': labels(),
   'forwardingRules.setTarget': object('The new target.', {
-    target: reference('The target proxy.', ['targetTcpProxies', 'targetSslProxies']),
+    target: reference('The target proxy or, of a rule for UDP, the backend service.', [
+      'targetTcpProxies',
+      'targetSslProxies',
+      'backendServices',
+    ]),
   }),
   'targetTcpProxies.setBackendService': object('The new service.', {
     service: targetTcpProxies.schema.properties.service,

@@ -47,6 +47,7 @@ function letIn(events: FollowerEvents | HubRefusal): FollowerEvents {
 function snapshotOf(name: string): Snapshot {
   const frontend = {
     name,
+    protocol: 'TCP',
     address: '192.0.2.1',
     port: 80,
     proxy: 'p',

@@ -76,10 +76,11 @@ export class Publisher {
 
   /** The service, its proxies and their rules, and everything that one of them names. */
   #resourcesOf(service: string): readonly StoredResource[] {
-    const proxies = this.#references.usersOf(service)
-    const rules = proxies.flatMap((proxy) => this.#references.usersOf(proxy))
+    const users = this.#references.usersOf(service)
+    // A rule for UDP names the service itself.
+    const rules = [...users, ...users.flatMap((proxy) => this.#references.usersOf(proxy))].filter(isRule)
     // Without a rule nothing of it is served.
-    const open = rules.length === 0 ? [] : [service, ...proxies, ...rules]
+    const open = rules.length === 0 ? [] : [service, ...users, ...rules]
     const found = new Map<string, StoredResource>()
     for (let path = open.pop(); path !== undefined; path = open.pop()) {
       const stored = found.has(path) ? undefined : this.#get(path)
@@ -113,6 +114,10 @@ export class Publisher {
   }
 }
 
+function isRule(path: string): boolean {
+  return keyOfPath(path)?.collection === 'forwardingRules'
+}
+
 function isTowardsService(link: string): boolean {
   const collection = keyOfPath(link)?.collection ?? ''
   return collection === 'backendServices' || LEADS_TO_SERVICE.includes(collection)
@@ -127,7 +132,7 @@ function prefixed(snapshot: Snapshot, project: string): Snapshot {
   const long = (name: string) => `${project}/${name}`
   return {
     frontends: snapshot.frontends.map((one) => {
-      return { ...one, name: long(one.name), proxy: long(one.proxy), service: long(one.service) }
+      return { ...one, name: long(one.name), proxy: one.proxy && long(one.proxy), service: long(one.service) }
     }),
     services: snapshot.services.map((one) => {
       const { policy } = one.spreading

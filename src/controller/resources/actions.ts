@@ -1,4 +1,5 @@
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { parseReference } from '../../compute/reference.ts'
 import type { Call, ResourceChange } from '../methods/call.ts'
 import { ApiError, invalidField, shown } from '../model/api-error.ts'
 import { checkFingerprint, checkNeededFingerprint } from '../model/fingerprint.ts'
@@ -18,7 +19,7 @@ export const actions: Readonly<Record<string, Action>> = {
   'addresses.move': moveAddress,
   'addresses.setLabels': setLabels,
   'forwardingRules.setLabels': setLabels,
-  'forwardingRules.setTarget': setFields,
+  'forwardingRules.setTarget': setTarget,
   'targetTcpProxies.setBackendService': setFields,
   'targetTcpProxies.setProxyHeader': setFields,
   'targetSslProxies.setBackendService': setFields,
@@ -74,6 +75,13 @@ function notReady(stored: StoredResource, remedy: string): ApiError {
 
 function setFields(call: Call, stored: StoredResource, body: Mapping): ResourceChange {
   return replaceResource(call, stored, { ...stored.resource, ...body })
+}
+
+/** A rule for UDP has no proxy: gcloud gives its backend service as the target. */
+function setTarget(call: Call, stored: StoredResource, { target }: Mapping): ResourceChange {
+  const isService = parseReference(String(target))?.collection === 'backendServices'
+  const { target: _, backendService: __, ...rest } = stored.resource as Mapping
+  return replaceResource(call, stored, { ...rest, [isService ? 'backendService' : 'target']: target })
 }
 
 function setLabels(call: Call, stored: StoredResource, body: Mapping): ResourceChange {

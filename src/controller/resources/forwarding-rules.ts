@@ -47,6 +47,11 @@ function freshAddress(fields: Draft['fields'], { world }: Call, stored: StoredRe
   return takeAddress(world, fields.ipVersion === 'IPV6' ? 'IPV6' : 'IPV4')
 }
 
+/** One that was stored before there was a choice need not say it. */
+function protocolOf({ IPProtocol }: Draft['fields']): unknown {
+  return IPProtocol ?? serverDefaults.forwardingRules.IPProtocol
+}
+
 /** Projects share the addresses of the edges. */
 function checkIsAlone({ key, fields }: Draft, { world }: Call, address: string): void {
   const port = portOf(fields)
@@ -54,6 +59,7 @@ function checkIsAlone({ key, fields }: Draft, { world }: Call, address: string):
     const other = path === pathOf(key) ? undefined : keyOfPath(path)
     const rule = other && world.store.get(other.project, other.collection, other.scope, other.name)
     if (rule === undefined || portOf(rule.resource) !== port) continue
+    if (protocolOf(rule.resource) !== protocolOf(fields)) continue
     const why = `${ADDRESS_CONFLICT}: '${path}' has its port ${port}; give another port or address`
     throw invalidField('resource.IPAddress', address, why)
   }

@@ -11,6 +11,7 @@ import type { Behaviour, Draft } from './behaviour.ts'
 import { behaviours } from './behaviours.ts'
 import { errorOfProblems } from './problem-errors.ts'
 import { problemsInContext } from './problems-in-context.ts'
+import { protocolProblems } from './protocol-problems.ts'
 import { resolveLink } from './resolve-link.ts'
 import { schemeProblems } from './scheme-problems.ts'
 import { inUse, keyOf, withFingerprint } from './stored-form.ts'
@@ -95,7 +96,11 @@ function changeOf(call: Call, draft: Draft, stored: StoredResource | undefined):
   const { scope, name } = key
   const whole = { ...fields, ...draft.secret }
   const candidate = { collection, scope: scopeOf(scope), name, source: '', resource: whole } as CheckedResource
-  const problems = [...problemsInContext(call.world, candidate), ...schemeProblems(call.world, key, candidate)]
+  const problems = [
+    ...problemsInContext(call.world, candidate),
+    ...schemeProblems(call.world, key, candidate),
+    ...protocolProblems(call.world, key, candidate),
+  ]
   if (problems.length > 0) throw errorOfProblems(problems, fields)
   const id = stored?.id ?? randomId(call.world.random)
   const resource = withFingerprint(key, fields)

@@ -287,12 +287,15 @@ export class BackendStates {
     this.#byLoadKey = new Map()
     for (const tracked of this.#tracked.values()) {
       const { endpoint } = tracked.placed
-      tracked.loadKey = isPolled(tracked.placed, services, this.#sharesTargets) ? endpoint : undefined
+      const loadKey = `${endpoint} ${protocolOf(tracked.placed)}`
+      tracked.loadKey = isPolled(tracked.placed, services, this.#sharesTargets) ? loadKey : undefined
       tracked.group.isStale = true
       collect(this.#byLoadKey, tracked.loadKey, tracked)
     }
     const targets = [...this.#byLoadKey].map(([key, sharers]): LoadTarget => {
-      return { key, needsLoad: sharers.some(({ placed }) => isBoundByLoad(placed)), ...this.#lineTo(sharers[0].placed) }
+      const [{ placed }] = sharers
+      const needsLoad = sharers.some((sharer) => isBoundByLoad(sharer.placed))
+      return { key, protocol: protocolOf(placed), needsLoad, ...this.#lineTo(placed) }
     })
     this.#loads = new Map([...this.#loads].filter(([key]) => this.#byLoadKey.has(key)))
     this.#polls.update(targets)
@@ -372,6 +375,11 @@ function healthKeyOf(placed: PlacedBackend): string | undefined {
 /** Services that ask one backend for different names have probes of their own. */
 function serverNameOf({ service }: PlacedBackend): string {
   return service.tls?.serverName ?? ''
+}
+
+/** An agent may have only one of them on its port. */
+function protocolOf({ service }: PlacedBackend): LoadTarget['protocol'] {
+  return service.flows === undefined ? 'TCP' : 'UDP'
 }
 
 /** Services whose backends see a header, so that some of them may be agents. */

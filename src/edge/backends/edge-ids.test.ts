@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { socketOf } from '../../snapshot/socket-of.ts'
 import { testBackend, testFrontend, testGroup, testService, testSnapshot } from '../../snapshot/test-snapshot.ts'
 import { BackendTable, FRONTENDS_MAX } from '../balance/backend-table.ts'
-import { backendsNamed, frontendIdKey, placedBackends, releaseIds, takeIds } from './edge-ids.ts'
+import { backendsNamed, placedBackends, releaseIds, takeIds } from './edge-ids.ts'
 
 const FRONTEND = testFrontend()
 
@@ -15,10 +16,10 @@ test('a frontend keeps its id when its rule is renamed; a backend that moves to 
   const table = new BackendTable(1)
   const before = snapshotWith('10.128.0.2')
   takeIds(table, before)
-  const ids = [table.frontends.idOf(frontendIdKey(FRONTEND)), table.backends.idOf(placedBackends(before)[0].idKey)]
+  const ids = [table.frontends.idOf(socketOf(FRONTEND)), table.backends.idOf(placedBackends(before)[0].idKey)]
   const after = { ...snapshotWith('10.128.0.3'), frontends: [{ ...FRONTEND, name: 'renamed' }] }
   takeIds(table, after)
-  assert.equal(table.frontends.idOf(frontendIdKey(after.frontends[0])), ids[0])
+  assert.equal(table.frontends.idOf(socketOf(after.frontends[0])), ids[0])
   assert.notEqual(table.backends.idOf(placedBackends(after)[0].idKey), ids[1])
 })
 
@@ -32,14 +33,14 @@ test('what was taken for a configuration that cannot be applied is given back, a
   assert.equal(table.backends.idOf(placedBackends(after)[0].idKey), undefined)
   assert.notEqual(table.backends.idOf(placedBackends(before)[0].idKey), undefined)
   releaseIds(table, before, testSnapshot([], []))
-  assert.equal(table.frontends.idOf(frontendIdKey(FRONTEND)), undefined)
+  assert.equal(table.frontends.idOf(socketOf(FRONTEND)), undefined)
 })
 
 test('more frontends than there can be are an error that leaves nothing taken', () => {
   const table = new BackendTable(1)
   const frontends = Array.from({ length: FRONTENDS_MAX + 1 }, (_, index) => testFrontend({ port: index + 1 }))
   assert.throws(() => takeIds(table, testSnapshot(frontends, [])), /more than 4096 frontends; spread them/)
-  assert.equal(table.frontends.idOf(frontendIdKey(frontends[0])), undefined)
+  assert.equal(table.frontends.idOf(socketOf(frontends[0])), undefined)
 })
 
 test('an operator names a backend by its key, its own name or its address, and by an address all that have it', () => {

@@ -1,7 +1,8 @@
 import { parseEndpoint } from '../../address/endpoint.ts'
 import { formatIpAddress } from '../../address/ip-address.ts'
 import { backendKey } from '../../snapshot/backend-key.ts'
-import type { Backend, BackendGroup, BackendService, Frontend, Snapshot } from '../../snapshot/snapshot.ts'
+import type { Backend, BackendGroup, BackendService, Snapshot } from '../../snapshot/snapshot.ts'
+import { socketOf } from '../../snapshot/socket-of.ts'
 import type { BackendTable, IdSpace } from '../balance/backend-table.ts'
 
 /** A backend with its place in the snapshot. */
@@ -71,11 +72,6 @@ function groupIdKey(service: string, group: string): string {
   return `${service}/${group}`
 }
 
-/** Address and port are what makes a socket; the rule may be renamed. */
-export function frontendIdKey({ address, port }: Pick<Frontend, 'address' | 'port'>): string {
-  return `${address} ${port}`
-}
-
 /**
  * Gives ids to all that a snapshot has; what has one keeps it.
  *
@@ -95,7 +91,7 @@ export function takeIds(table: BackendTable, snapshot: Snapshot): () => void {
   }
   try {
     for (const frontend of snapshot.frontends) {
-      const key = frontendIdKey(frontend)
+      const key = socketOf(frontend)
       take(table.frontends, key, () => table.frontends.take(key))
     }
     for (const { idKey: groupKey, backends } of snapshot.services.flatMap(placedGroups)) {
@@ -111,8 +107,8 @@ export function takeIds(table: BackendTable, snapshot: Snapshot): () => void {
 
 /** Lets go of the ids of frontends and groups that are in the old snapshot only; connections may still use them. */
 export function releaseIds(table: BackendTable, old: Snapshot, snapshot: Snapshot): void {
-  const frontends = new Set(snapshot.frontends.map(frontendIdKey))
-  for (const key of old.frontends.map(frontendIdKey)) if (!frontends.has(key)) table.frontends.release(key)
+  const frontends = new Set(snapshot.frontends.map(socketOf))
+  for (const key of old.frontends.map(socketOf)) if (!frontends.has(key)) table.frontends.release(key)
   const groups = new Set(groupKeys(snapshot))
   for (const key of groupKeys(old)) if (!groups.has(key)) table.groups.release(key)
 }

@@ -16,8 +16,8 @@ export class BackendServices {
   /** Tells the workers of services that are new or have changed, or whose plan has. */
   define(services: readonly BackendService[]): void {
     for (const service of services) {
-      const { name, idleTimeoutMs, logSampleRate, tls } = service
-      this.#pool.define(name, { name, idleTimeoutMs, logSampleRate, tls, plan: this.#spreads.planOf(service) })
+      const { name, idleTimeoutMs, flows, logSampleRate, tls } = service
+      this.#pool.define(name, { name, idleTimeoutMs, flows, logSampleRate, tls, plan: this.#spreads.planOf(service) })
     }
   }
 

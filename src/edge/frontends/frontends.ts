@@ -2,14 +2,19 @@ import { type Endpoint, formatEndpoint } from '../../address/endpoint.ts'
 import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import { type InheritedSocket, inheritedFor, type ServedPort } from '../../dataplane/worker/program.ts'
 import type { ServeOptions, WorkerPool } from '../../dataplane/worker/worker-pool.ts'
+import { openPort } from '../../linux/datagram.ts'
 import { SystemCallError } from '../../linux/errno.ts'
 import type { Liveness } from '../../linux/liveness.ts'
 import { close, openListener } from '../../linux/socket.ts'
 import type { Frontend } from '../../snapshot/snapshot.ts'
-import { frontendIdKey, idOf } from '../backends/edge-ids.ts'
+import { socketOf } from '../../snapshot/socket-of.ts'
+import { idOf } from '../backends/edge-ids.ts'
 import type { BackendTable } from '../balance/backend-table.ts'
-import type { EdgeRoleOptions } from '../worker/edge-role-options.ts'
+import type { EdgeEntranceOptions, EdgeRoleOptions } from '../worker/edge-role-options.ts'
 import type { FrontendTlsStore } from './frontend-tls.ts'
+
+/** Clients may be routed to the host before it has their address. */
+const FREEBIND = { isFreebind: true } as const
 
 /** What all listening sockets of an edge have in common. */
 export type SocketSettings = { readonly workers: number; readonly liveness: Liveness }
@@ -79,8 +84,12 @@ export class Frontends {
         // The pool takes descriptors of its own.
         const inheritedFds = inherited.length > 0 ? inherited : fds
         const { liveness } = this.#settings
-        const options = this.#serveOptions(frontend)
-        this.#pool.listen(frontendIdKey(frontend), { endpoint, liveness, inheritedFds }, options)
+        const name = socketOf(frontend)
+        if (frontend.protocol === 'TCP') {
+          this.#pool.listen(name, { endpoint, liveness, inheritedFds }, this.#serveOptions(frontend))
+        } else {
+          this.#pool.listenForDatagrams(name, { endpoint, inheritedFds }, this.#entranceOptions(frontend))
+        }
         served.push(frontend)
       }
     } catch (error) {
@@ -93,12 +102,14 @@ export class Frontends {
 
   /** Lets a frontend that listens lead somewhere else, for connections to come. */
   change(frontend: Frontend): void {
-    this.#pool.change(frontendIdKey(frontend), this.#serveOptions(frontend))
+    const name = socketOf(frontend)
+    if (frontend.protocol === 'TCP') this.#pool.change(name, this.#serveOptions(frontend))
+    else this.#pool.changeDatagrams(name, this.#entranceOptions(frontend))
   }
 
   /** Takes what is queued and stops listening; connections go on. */
   close(frontend: Frontend): void {
-    this.#pool.unlisten(frontendIdKey(frontend))
+    this.#pool.unlisten(socketOf(frontend))
   }
 
   /** One for each worker; none where the service manager has opened them. */
@@ -108,7 +119,10 @@ export class Frontends {
     const { workers, liveness } = this.#settings
     const fds: number[] = []
     try {
-      while (fds.length < workers) fds.push(openListener(endpoint, liveness, { isFreebind: true }))
+      while (fds.length < workers) {
+        const isTcp = frontend.protocol === 'TCP'
+        fds.push(isTcp ? openListener(endpoint, liveness, FREEBIND) : openPort(endpoint, FREEBIND))
+      }
     } catch (error) {
       closeAll(fds)
       throw error
@@ -117,10 +131,14 @@ export class Frontends {
   }
 
   #serveOptions(frontend: Frontend): ServeOptions<EdgeRoleOptions> {
+    return { service: frontend.service, options: this.#entranceOptions(frontend) }
+  }
+
+  #entranceOptions(frontend: Frontend): EdgeEntranceOptions {
     const { name, address, port, proxyHeader, service } = frontend
-    const id = idOf(this.#table.frontends, frontendIdKey(frontend))
+    const id = idOf(this.#table.frontends, socketOf(frontend))
     const tls = this.#tls.serverOptions(frontend)
-    return { service, options: { id, name, address, port, proxyHeader, tls, service } }
+    return { id, name, address, port, proxyHeader, tls, service }
   }
 }
 
@@ -130,7 +148,7 @@ function closeAll(fds: readonly number[]): void {
 
 /** The port of a frontend. */
 export function servedPort(frontend: Frontend): ServedPort {
-  return { endpoint: endpointOf(frontend), protocol: 'tcp' }
+  return { endpoint: endpointOf(frontend), protocol: frontend.protocol === 'UDP' ? 'udp' : 'tcp' }
 }
 
 /** Where a frontend listens. */
@@ -141,9 +159,10 @@ export function endpointOf({ name, address, port }: Frontend): Endpoint {
   return { address: parsed, port }
 }
 
-/** A frontend as logs show it: `my-rule 203.0.113.10:110`. */
+/** A frontend as logs show it: `my-rule 203.0.113.10:110`; one for UDP has `/udp` behind it. */
 export function describeFrontend(frontend: Frontend): string {
-  return `${frontend.name} ${formatEndpoint(endpointOf(frontend))}`
+  const suffix = frontend.protocol === 'UDP' ? '/udp' : ''
+  return `${frontend.name} ${formatEndpoint(endpointOf(frontend))}${suffix}`
 }
 
 /** The addresses that frontends listen on, as canonical texts. */

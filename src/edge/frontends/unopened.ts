@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../snapshot/snapshot.ts'
-import { frontendIdKey } from '../backends/edge-ids.ts'
+import { socketOf } from '../../snapshot/socket-of.ts'
 import type { Assignment } from './assigned-addresses.ts'
 import { addressesOf, type UnopenedFrontend } from './frontends.ts'
 
@@ -20,9 +20,9 @@ export function without(snapshot: Snapshot, unopened: readonly UnopenedFrontend[
   return { ...snapshot, frontends: snapshot.frontends.filter((frontend) => !left.has(frontend)) }
 }
 
-/** A snapshot with the frontends of another one, too, each address and port once. */
+/** A snapshot with the frontends of another one, too, each protocol, address and port once. */
 export function mergedFrontends(snapshot: Snapshot, other: Snapshot): Snapshot {
   const all = [...snapshot.frontends, ...other.frontends]
-  const byKey = new Map(all.map((frontend) => [frontendIdKey(frontend), frontend]))
+  const byKey = new Map(all.map((frontend) => [socketOf(frontend), frontend]))
   return { ...snapshot, frontends: [...byKey.values()] }
 }

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { eventually } from '../../../test/rig/eventually.ts'
 import { openSockets } from '../../../test/rig/process.ts'
 import { type LoadReport, loadQuestion } from '../../proxy-protocol/load-report.ts'
-import { askForLoad, type LoadAnswer, LoadPolls } from './load-polls.ts'
+import { askByDatagram } from './ask-by-datagram.ts'
+import type { LoadAnswer } from './load-answer.ts'
+import { askForLoad, LoadPolls } from './load-polls.ts'
 import { NEVER, NO_LAG, startBackend } from './test-backends.ts'
 import { TestClock } from './test-clock.ts'
 
 const LOAD: LoadReport = { cpu_utilization: 0.25, mem_utilization: 0.5, open_connections: 3, app_listening: true }
 const NO_ANSWER: LoadAnswer = { kind: 'no-answer' }
-const AGENT = { key: 'a', address: '10.0.0.1', port: 110, needsLoad: true }
+const AGENT = { key: 'a', address: '10.0.0.1', port: 110, protocol: 'TCP' as const, needsLoad: true }
 
 /** Polls whose time and agents are those of the test. */
 class Bench {
@@ -147,6 +150,43 @@ test('many agents are asked without any time passing: who has answered makes roo
   bench.polls.update(Array.from({ length: 200 }, (_, index) => ({ ...AGENT, key: `${index}` })))
   await bench.clock.advance(0)
   assert.equal(bench.askedAtMs.length, 200)
+})
+
+test('an agent of UDP is asked with a datagram, which may be lost, and answers with one; nobody else does', async (t) => {
+  const before = openSockets(process.pid)
+  const report = Buffer.from(JSON.stringify(LOAD))
+  const askOne = async (answerTo: (question: number) => Buffer | undefined, timeoutMs = 5_000): Promise<LoadAnswer> => {
+    const agent = createSocket('udp4')
+    let questions = 0
+    agent.on('message', (bytes, { port, address }) => {
+      assert.deepEqual(bytes, Buffer.from(loadQuestion()))
+      const answer = answerTo(questions++)
+      if (answer !== undefined) agent.send(answer, port, address)
+    })
+    await new Promise<void>((resolve) => agent.bind(0, '127.0.0.1', resolve))
+    const { port } = agent.address()
+    const result = await askByDatagram({ address: '127.0.0.1', port }, NEVER, NO_LAG, timeoutMs)
+    await new Promise<void>((resolve) => agent.close(resolve))
+    return result
+  }
+  await t.test('peers', async () => {
+    const [first, second, wrong, silent] = await Promise.all([
+      askOne(() => report),
+      askOne((question) => (question === 0 ? undefined : report)),
+      askOne(() => Buffer.from('hello')),
+      askOne(() => undefined, 50),
+    ])
+    assert.deepEqual(
+      [first, second],
+      [LOAD, LOAD].map((load) => ({ kind: 'load', load })),
+    )
+    assert.deepEqual([wrong, silent], [NO_ANSWER, NO_ANSWER])
+    const nobody = await askByDatagram({ address: '127.0.0.1', port: 1 }, NEVER, NO_LAG, 5_000)
+    assert.deepEqual(nobody, NO_ANSWER)
+    const stopped = await askByDatagram({ address: '127.0.0.1', port: 1 }, AbortSignal.timeout(0), NO_LAG, 5_000)
+    assert.ok(['nothing', 'no-answer'].includes(stopped.kind))
+  })
+  await eventually('all sockets are closed', () => openSockets(process.pid) <= before)
 })
 
 test('an agent is asked with a LOCAL header and answers with one line; everything else is no answer', async (t) => {

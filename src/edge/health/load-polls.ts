@@ -5,13 +5,17 @@ import { converseWithin } from '../conversation/deadline.ts'
 import type { Line, LineTarget } from '../conversation/line.ts'
 import { LoopLag } from '../conversation/loop-lag.ts'
 import { beat, type Clock, Gate, REAL_CLOCK } from '../conversation/pace.ts'
+import { askByDatagram } from './ask-by-datagram.ts'
 import { backendText } from './health-log.ts'
+import type { LoadAnswer } from './load-answer.ts'
 
 const NO_LOAD =
   'it does not answer the load question; is it an agent, and does its list of trusted edges have the address of this edge?'
 
 /** A backend that may be an agent, with its serving port. */
 export type LoadTarget = LineTarget & {
+  /** Over which the question goes. */
+  readonly protocol: 'TCP' | 'UDP'
   /** Unique among the targets. */
   readonly key: string
   /** A target of its group is a load; otherwise only its connections are of interest, and it need not be an agent. */
@@ -20,12 +24,6 @@ export type LoadTarget = LineTarget & {
 
 const NO_CONNECTIONS =
   'it does not answer the load question, so each edge uses its part of a target of connections; agents answer it'
-
-/** What came of one question; `nothing`: this process or host was at fault. */
-export type LoadAnswer =
-  | { readonly kind: 'load'; readonly load: LoadReport }
-  | { readonly kind: 'no-answer' }
-  | { readonly kind: 'nothing' }
 
 const QUESTION = loadQuestion()
 /** An answer is one short line. */
@@ -182,5 +180,11 @@ function readAnswer(line: Line): Promise<string> {
 
 function realSurroundings(): LoadSurroundings {
   const lag = new LoopLag()
-  return { clock: REAL_CLOCK, ask: (target, signal) => askForLoad(target, signal, lag) }
+  return {
+    clock: REAL_CLOCK,
+    ask: (target, signal) => {
+      if (target.protocol === 'UDP') return askByDatagram(target, signal, lag, TIMEOUT_MS)
+      return askForLoad(target, signal, lag)
+    },
+  }
 }

@@ -7,7 +7,7 @@ import { type ClientCells, ClientCounts } from './client-counts.ts'
  * A fair share is an eighth of the places that are free. One client alone gets a ninth of all: more than it has ports for,
  * where the limit of open files is what systemd gives. Twenty clients that take what they can leave a tenth free.
  */
-const FAIR_PART = 1 / 8
+export const FAIR_PART = 1 / 8
 
 /** How many connections a client may have at once in all workers; plain data, so that it can be given to a worker. */
 export type ClientLimitOptions = {

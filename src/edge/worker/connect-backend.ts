@@ -1,7 +1,7 @@
 import { type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import type { Dial } from '../../dataplane/connection/connection-state.ts'
-import { connectFailure, connectSpec, openConnected, type SourcePort } from '../../linux/connect.ts'
-import { EADDRINUSE, EADDRNOTAVAIL } from '../../linux/errno.ts'
+import { type ConnectSpec, connectFailure, connectSpec, openConnected, type SourcePort } from '../../linux/connect.ts'
+import { EADDRINUSE, EADDRNOTAVAIL, EAGAIN } from '../../linux/errno.ts'
 import type { Liveness } from '../../linux/liveness.ts'
 import { sourceTowards } from '../../linux/route.ts'
 import type { Candidate } from '../balance/choose-backend.ts'
@@ -9,7 +9,7 @@ import type { Candidate } from '../balance/choose-backend.ts'
 /** The addresses of one family, and whose turn it is. */
 type Sources = { readonly addresses: readonly IpAddress[]; turn: number }
 
-/** Connects to backends from addresses of this host. */
+/** Connects to backends from addresses of this host, by TCP or UDP. */
 export class BackendConnector {
   readonly #liveness: Liveness
   readonly #sources4: Sources
@@ -18,10 +18,17 @@ export class BackendConnector {
   readonly #spec = connectSpec()
 
   /**
+   * @param transport `dgram`: the sockets are connected at once, and hear nobody else
    * @param sourceAddresses the addresses to connect from, each in its turn; for a family without one the kernel chooses
    * @param turn which of them is the first
    */
-  constructor(liveness: Liveness, sourceAddresses: readonly string[], turn: number) {
+  constructor(
+    transport: ConnectSpec['transport'],
+    liveness: Liveness,
+    sourceAddresses: readonly string[],
+    turn: number,
+  ) {
+    this.#spec.transport = transport
     const sources = sourceAddresses.map(parseIpAddress).filter((address) => address !== undefined)
     this.#liveness = liveness
     this.#sources4 = { addresses: sources.filter(({ family }) => family === 4), turn }
@@ -60,7 +67,8 @@ export class BackendConnector {
     const fd = openConnected(this.#spec)
     if (fd >= 0) return { kind: 'connecting', fd, isLoopback }
     const { step, error } = connectFailure
-    // bind(2) has another name for "no port left" than connect(2).
-    return { kind: 'failed', error: step === 'bind' && error === EADDRINUSE ? EADDRNOTAVAIL : error }
+    // bind(2) has another name for "no port left" than connect(2), and the one of UDP has a third.
+    const hasNoPort = (step === 'bind' && error === EADDRINUSE) || (step === 'connect' && error === EAGAIN)
+    return { kind: 'failed', error: hasNoPort ? EADDRNOTAVAIL : error }
   }
 }

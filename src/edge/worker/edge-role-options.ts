@@ -3,7 +3,7 @@
 import type { Timeouts } from '../../dataplane/connection/connection-state.ts'
 import type { Verbosity } from '../../dataplane/connection/report.ts'
 import type { Liveness } from '../../linux/liveness.ts'
-import type { BackendTls, HeaderSetting } from '../../snapshot/snapshot.ts'
+import type { BackendTls, FlowTracking, HeaderSetting } from '../../snapshot/snapshot.ts'
 import type { TlsServerOptions } from '../../tls/server.ts'
 import type { BackendCells } from '../balance/backend-table.ts'
 import type { Plan } from '../balance/plan.ts'
@@ -25,6 +25,8 @@ export type EdgeWorkerOptions = {
   /** Longest version 2 header that is taken, in bytes behind its first 16. */
   readonly headerLengthMax: number
   readonly clientLimit: ClientLimitOptions
+  /** The same for flows of UDP, which make place for one another. */
+  readonly flowLimit: ClientLimitOptions
   readonly liveness: Liveness
   readonly verbosity: Verbosity
 }
@@ -47,6 +49,8 @@ export type EdgeEntranceOptions = {
 export type EdgeServiceOptions = {
   readonly name: string
   readonly idleTimeoutMs: number
+  /** Clients and backends speak UDP; undefined: TCP. */
+  readonly flows: FlowTracking | undefined
   readonly logSampleRate: number
   /** Backends speak TLS; undefined: they do not. */
   readonly tls: BackendTls | undefined
@@ -57,5 +61,6 @@ export type EdgeServiceOptions = {
 export type EdgeRoleOptions = {
   readonly worker: EdgeWorkerOptions
   readonly entrance: EdgeEntranceOptions
+  readonly datagramEntrance: EdgeEntranceOptions
   readonly service: EdgeServiceOptions
 }

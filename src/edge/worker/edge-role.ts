@@ -2,6 +2,7 @@ import type { Endpoint } from '../../address/endpoint.ts'
 import type { Role, RoleContext, WarmUpEntrances } from '../../dataplane/worker/role.ts'
 import { Services } from '../../dataplane/worker/services.ts'
 import { type BackendCells, receivedCells } from '../balance/backend-table.ts'
+import { EdgeDatagramEntrance } from './edge-datagram-entrance.ts'
 import { EdgeEntrance } from './edge-entrance.ts'
 import type {
   EdgeEntranceOptions,
@@ -33,6 +34,11 @@ export class EdgeRole implements Role<EdgeRoleOptions, EdgeService> {
 
   makeEntrance(options: EdgeEntranceOptions, services: Services<EdgeService>): EdgeEntrance {
     return new EdgeEntrance(options, this.#options, this.#cells, services.place(options.service), this.#context)
+  }
+
+  makeDatagramEntrance(options: EdgeEntranceOptions, services: Services<EdgeService>): EdgeDatagramEntrance {
+    const place = services.place(options.service)
+    return new EdgeDatagramEntrance(options, this.#options, this.#cells, place, this.#context)
   }
 
   warmUp(

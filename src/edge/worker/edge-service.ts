@@ -2,10 +2,14 @@ import assert from 'node:assert/strict'
 import type { AfterFailure, Connection, Dial, Service, Timeouts } from '../../dataplane/connection/connection-state.ts'
 import { Phase } from '../../dataplane/connection/connection-state.ts'
 import { Uses } from '../../dataplane/connection/uses.ts'
+import type { Flow } from '../../dataplane/flow/datagram-entrance.ts'
+import { setCountsDropped } from '../../linux/datagram.ts'
 import { EADDRNOTAVAIL, ETIMEDOUT, isOutOfResources } from '../../linux/errno.ts'
 import type { EndReason } from '../../telemetry/end-reasons.ts'
+import type { DropReason } from '../../telemetry/flow-reasons.ts'
 import { REGION_REASONS, type RegionReason } from '../../telemetry/region-reasons.ts'
 import { TlsClient } from '../../tls/client.ts'
+import { Availability } from '../balance/availability.ts'
 import { type BackendCells, BackendCounter, count } from '../balance/backend-table.ts'
 import { BackendChooser, type Candidate } from '../balance/choose-backend.ts'
 import { enterService, leaveService } from '../balance/service-cells.ts'
@@ -18,7 +22,13 @@ const RESOURCE_RETRY_MS = 50
 const NO_BACKEND: Dial = { kind: 'refused', reason: 'no-backend' }
 const SERVICE_FULL: Dial = { kind: 'refused', reason: 'service-full' }
 
-/** A backend service on one worker, for all frontends that lead to it: chooses backends and connects to them. */
+/** The fields of a connection or a flow that say which backend it has. */
+type Chosen = Pick<Connection & Flow, 'entranceId' | 'choice' | 'choiceGroup' | 'choiceReason' | 'target'>
+
+/**
+ * A backend service on one worker, for all frontends that lead to it: chooses backends and connects to them, for
+ * connections or, with UDP, for flows.
+ */
 export class EdgeService implements Service {
   readonly uses: Uses
   readonly timeouts: Timeouts
@@ -33,12 +43,15 @@ export class EdgeService implements Service {
   readonly #retriesMax: number
   readonly #chooser: BackendChooser
   readonly #connector: BackendConnector
+  readonly #persistsOnUnhealthy: boolean
+  /** Filled in anew for each flow. */
+  readonly #tried: number[] = []
   readonly #counters: Float64Array
   readonly #frontendCounters: Float64Array
   readonly #groupCounters: Float64Array
 
   constructor(options: EdgeServiceOptions, edge: EdgeWorkerOptions, cells: BackendCells, workerIndex: number) {
-    const { name, tls, plan, logSampleRate, idleTimeoutMs } = options
+    const { name, tls, plan, logSampleRate, idleTimeoutMs, flows } = options
     this.name = name
     this.timeouts = { ...edge.timeouts, idleTimeoutMs }
     const client = tls && new TlsClient({ ...tls, rootsPem: tls.roots })
@@ -49,7 +62,9 @@ export class EdgeService implements Service {
     this.#serviceCells = plan.service
     this.#retriesMax = edge.retriesMax
     this.#chooser = new BackendChooser(plan, cells, workerIndex)
-    this.#connector = new BackendConnector(edge.liveness, edge.sourceAddresses, workerIndex)
+    this.#persistsOnUnhealthy = flows?.persistsOnUnhealthy ?? true
+    const transport = flows === undefined ? 'stream' : 'dgram'
+    this.#connector = new BackendConnector(transport, edge.liveness, edge.sourceAddresses, workerIndex)
     this.#counters = cells.counters[workerIndex]
     this.#frontendCounters = cells.frontendCounters[workerIndex]
     this.#groupCounters = cells.groupCounters[workerIndex]
@@ -63,7 +78,7 @@ export class EdgeService implements Service {
   dial(connection: Connection): Dial {
     const { tried, entranceId } = connection
     if (!enterService(this.#serviceCells)) return SERVICE_FULL
-    const candidate = this.#choose(connection)
+    const candidate = this.#choose(connection, tried)
     if (candidate === undefined) {
       leaveService(this.#serviceCells)
       return NO_BACKEND
@@ -103,25 +118,80 @@ export class EdgeService implements Service {
     if (choice >= 0) this.#leave(connection)
   }
 
+  /**
+   * Opens a socket to a backend for a flow, whose backend it is until {@link closeFlow}. One that cannot be connected to
+   * fails at once, and others are tried.
+   *
+   * @returns the descriptor, or why there is none
+   */
+  openFlow(flow: Flow): number | DropReason {
+    const tried = this.#tried
+    tried.length = 0
+    for (;;) {
+      if (!enterService(this.#serviceCells)) return 'service-full'
+      const candidate = this.#choose(flow, tried)
+      if (candidate === undefined) {
+        leaveService(this.#serviceCells)
+        return tried.length === 0 ? 'no-backend' : 'connect-failed'
+      }
+      this.#enter(flow, candidate)
+      if (tried.length > 0) this.#countBoth(candidate.id, flow.entranceId, BackendCounter.retries)
+      const dialled = this.#connector.connect(candidate)
+      if (dialled.kind === 'connecting') {
+        setCountsDropped(dialled.fd)
+        flow.state = this
+        this.uses.acquire()
+        return dialled.fd
+      }
+      tried.push(candidate.id)
+      this.#countBoth(candidate.id, flow.entranceId, BackendCounter.connectFailures)
+      this.#leave(flow)
+      if (tried.length > this.#retriesMax) return 'connect-failed'
+    }
+  }
+
+  /** Reports whether a flow, perhaps of an earlier service of this name, may stay with its backend. */
+  keepsFlow({ choice }: Flow): boolean {
+    if (this.#persistsOnUnhealthy || Atomics.load(this.#cells.availability, choice) !== Availability.down) return true
+    const tried = this.#tried
+    tried.length = 0
+    tried.push(choice)
+    return !this.#chooser.hasAnother(tried)
+  }
+
+  /** A flow of {@link openFlow} has ended. */
+  closeFlow(flow: Flow): void {
+    const { choice, entranceId } = flow
+    this.#noteAnswered(choice, flow.datagramsFromBackend > 0, flow.errors > 0)
+    this.#countBoth(choice, entranceId, BackendCounter.bytesFromClient, flow.bytesFromClient)
+    this.#countBoth(choice, entranceId, BackendCounter.bytesFromBackend, flow.bytesFromBackend)
+    this.#leave(flow)
+    this.uses.release()
+  }
+
   /** What records call the backend that a connection has, or had last; undefined: none was chosen. */
-  backendOf({ choice, choiceGroup, tried }: Connection): string | undefined {
-    return this.#chooser.nameOf(choice >= 0 ? choice : (tried.at(-1) ?? -1), choiceGroup)
+  backendOf({ choice, choiceGroup, tried }: Chosen & { readonly tried?: readonly number[] }): string | undefined {
+    return this.#chooser.nameOf(choice >= 0 ? choice : (tried?.at(-1) ?? -1), choiceGroup)
   }
 
   /** The region of the backend that a connection has, or had last, and why it is this one; undefined: none was chosen. */
   regionOf({
     choiceGroup,
     choiceReason,
-  }: Connection): { readonly region: string; readonly reason: RegionReason } | undefined {
+  }: Chosen): { readonly region: string; readonly reason: RegionReason } | undefined {
     const region = this.#chooser.regionOf(choiceGroup)
     return region === undefined ? undefined : { region, reason: REGION_REASONS[choiceReason] }
   }
 
   #noteEnd({ choice, backend }: Connection, reason: EndReason): void {
+    this.#noteAnswered(choice, backend.receivedBytes > 0, reason === 'backend-reset')
+  }
+
+  #noteAnswered(choice: number, hasAnswered: boolean, isBroken: boolean): void {
     const { brokenInRow } = this.#cells
-    if (backend.receivedBytes > 0) {
+    if (hasAnswered) {
       if (Atomics.load(brokenInRow, choice) !== 0) Atomics.store(brokenInRow, choice, 0)
-    } else if (reason === 'backend-reset') {
+    } else if (isBroken) {
       Atomics.add(brokenInRow, choice, 1)
       count(this.#counters, choice, BackendCounter.broken)
     }
@@ -129,7 +199,10 @@ export class EdgeService implements Service {
   }
 
   /** A backend, in whose group the connection is counted from now on. */
-  #choose({ source, destination, tried, choiceGroup }: Connection): Candidate | undefined {
+  #choose(
+    { source, destination, choiceGroup }: Pick<Connection & Flow, 'source' | 'destination' | 'choiceGroup'>,
+    tried: readonly number[],
+  ): Candidate | undefined {
     assert(source !== null, 'Who is led to a service is known')
     const chooser = this.#chooser
     const to = destination ?? source
@@ -146,7 +219,7 @@ export class EdgeService implements Service {
   }
 
   /** The connection counts as the backend's, too, from now on, until {@link #leave}. */
-  #enter(connection: Connection, { id, groupId, endpoint }: Candidate): void {
+  #enter(connection: Chosen, { id, groupId, endpoint }: Candidate): void {
     connection.choice = id
     // Another backend of the same group is where it is for the same reason.
     if (connection.choiceGroup !== groupId) {
@@ -160,7 +233,7 @@ export class EdgeService implements Service {
   }
 
   /** The group is remembered: the next attempt goes there first. */
-  #leave(connection: Connection): void {
+  #leave(connection: Chosen): void {
     leaveService(this.#serviceCells)
     Atomics.sub(this.#cells.open, connection.choice, 1)
     Atomics.sub(this.#cells.groupOpen, connection.choiceGroup, 1)

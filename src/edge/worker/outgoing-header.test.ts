@@ -37,6 +37,11 @@ test('the bytes of a version 2 header are those of the specification', () => {
   assert.equal(written(new OutgoingHeader(V2)).toString('hex'), `${START4}000cc0000201cb00710a0401006e`)
 })
 
+test('a header in front of a datagram says so, and is not taken for one of a connection', () => {
+  const header = written(new OutgoingHeader(V2, 'dgram')).toString('hex')
+  assert.equal(header, `${SIGNATURE}2112000cc0000201cb00710a0401006e`)
+})
+
 test('an IPv6 client of an IPv4 frontend: both ends are IPv6, the IPv4 one mapped', () => {
   assert.equal(
     written(new OutgoingHeader(V2), CLIENT6).toString('hex'),

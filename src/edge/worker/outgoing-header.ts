@@ -12,19 +12,20 @@ const RANDOM_BYTES = 10
 /** Writes the header that comes before the client's first byte on the way to a backend, as the frontend wants it. */
 export class OutgoingHeader {
   readonly #kind: HeaderSetting['kind']
-  readonly #hasChecksum: boolean
+  /** What is said besides TLVs. */
+  readonly #base: Omit<ProxyV2Options, 'tlvs'>
   /** What is in every header of version 2; the id's bytes change with each. */
   readonly #options: ProxyV2Options
   readonly #uniqueId: Uint8Array | undefined
   readonly #uniqueIdTlvs: readonly Tlv[]
 
-  constructor(header: HeaderSetting) {
+  constructor(header: HeaderSetting, transport: 'stream' | 'dgram' = 'stream') {
     const isV2 = header.kind === 'PROXY_V2'
     this.#kind = header.kind
-    this.#hasChecksum = isV2 && header.crc32c
+    this.#base = { transport, hasChecksum: isV2 && header.crc32c }
     this.#uniqueId = isV2 && header.uniqueId ? randomFillSync(new Uint8Array(UNIQUE_ID_BYTES)) : undefined
     this.#uniqueIdTlvs = this.#uniqueId === undefined ? [] : [uniqueIdTlv(this.#uniqueId)]
-    this.#options = { hasChecksum: this.#hasChecksum, tlvs: this.#uniqueIdTlvs }
+    this.#options = { ...this.#base, tlvs: this.#uniqueIdTlvs }
   }
 
   /** Whether it says more than addresses. */
@@ -46,7 +47,7 @@ export class OutgoingHeader {
 
   #with(passedOn: readonly Tlv[]): ProxyV2Options {
     const hasId = firstTlvValue(passedOn, TlvType.uniqueId) !== undefined
-    return { hasChecksum: this.#hasChecksum, tlvs: hasId ? passedOn : [...passedOn, ...this.#uniqueIdTlvs] }
+    return { ...this.#base, tlvs: hasId ? passedOn : [...passedOn, ...this.#uniqueIdTlvs] }
   }
 }
 

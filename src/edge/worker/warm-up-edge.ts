@@ -14,12 +14,14 @@ const ID = 0
 /** A target, so that the connections towards it are counted as they are for any other group. */
 const NEVER_REACHED = 1_000_000
 
+type PlayedOptions = Omit<EdgeRoleOptions, 'datagramEntrance'>
+
 /** What an edge plays: one plain backend, and clients that connect directly. */
 export function warmUpOptions(
-  { worker, entrance, service }: EdgeRoleOptions,
+  { worker, entrance, service }: PlayedOptions,
   app: Endpoint,
   workerIndex: number,
-): EdgeRoleOptions {
+): PlayedOptions {
   const cells = makeCells(workerIndex + 1)
   setAvailability(cells, ID, ID, Availability.up)
   // Each is counted, and none refused.
@@ -48,7 +50,7 @@ export function warmUpOptions(
     service: makeServiceCells(),
   }
   return {
-    worker: { ...worker, cells, clientLimit, sourceAddresses: [], acceptProxyFrom: null },
+    worker: { ...worker, cells, clientLimit, flowLimit: clientLimit, sourceAddresses: [], acceptProxyFrom: null },
     entrance: { ...entrance, id: ID },
     service: { ...service, plan, tls: undefined },
   }
