@@ -57,6 +57,7 @@ export async function requireLab({ uid, userName, path }: Requester): Promise<vo
   requirePrograms({ ...PROGRAMS, ...(isRoot ? {} : PROGRAMS_OF_USER) }, [...path.split(':'), ...ADMINISTRATION])
   if (!isRoot) {
     for (const file of ['/etc/subuid', '/etc/subgid']) requireIds(file, uid, userName)
+    await requireUserNamespace()
   }
   await requireKernel(isRoot)
 }
@@ -67,6 +68,12 @@ function requirePrograms(packageOf: Readonly<Record<string, string>>, directorie
   const names = missing.map(([program]) => `"${program}"`).join(', ')
   const packages = [...new Set(missing.map(([, name]) => name))].join(' ')
   throw new Error(`A lab needs ${names}, not found on this machine; as root, run "apt-get install ${packages}"`)
+}
+
+/** First, and without the ids: one that is to get them and is refused waits without end in unshare(1). */
+async function requireUserNamespace(): Promise<void> {
+  const { exitCode, stderr } = await runProgram('unshare', ['--user', '--map-root-user', 'true'])
+  if (exitCode !== 0) throw new NamespacesRefusedError(stderr.trim())
 }
 
 async function requireKernel(isRoot: boolean): Promise<void> {
