@@ -58,7 +58,7 @@ export async function runLabCommand(
     }
     case 'lab down': {
       const { name } = parseLab(argv)
-      if (!(await endLab(labDirectory(name, user)))) print(`There is no lab "${name}"\n`)
+      if (!(await endLab(labDirectory(name, user)))) print(`${noLab(name, user)}\n`)
       return 0
     }
     case 'lab status': {
@@ -131,10 +131,15 @@ async function runningLab(name: string, user: LabUser, program: string) {
   const directory = labDirectory(name, user)
   const found = await settled(directory)
   if (found.kind === 'running') return { directory, initPid: found.initPid }
-  const others = labNames(user).filter((other) => other !== name)
-  const running = others.length === 0 ? '' : `; there is ${others.map((other) => `"${other}"`).join(', ')} (--name)`
   const flag = name === LAB_DEFAULT ? '' : ` --name ${name}`
-  throw new Error(`There is no lab "${name}"${running}; start it with "${program} lab up${flag}"`)
+  throw new Error(`${noLab(name, user)}; start it with "${program} lab up${flag}"`)
+}
+
+/** That there is no such lab, and which others there are. */
+function noLab(name: string, user: LabUser): string {
+  const others = labNames(user).map((other) => `"${other}"`)
+  if (others.length === 0) return `There is no lab "${name}"`
+  return `There is no lab "${name}", but ${others.join(', ')}, which --name chooses`
 }
 
 async function statusOf(directory: LabDirectory): Promise<LabStatus> {
@@ -169,7 +174,9 @@ export async function commandOnHost(
     PATH: [dirname(process.execPath), dirname(program), SYSTEM_PATH].join(':'),
     ...machineEnvironment,
   }
-  const shell = ['sh', '-c', 'exec "$(command -v bash || echo sh)" -i']
+  // Whoever pipes commands into it wants no prompts.
+  const flags = process.stdin.isTTY ? ' -i' : ''
+  const shell = ['sh', '-c', `exec "$(command -v bash || echo sh)"${flags}`]
   return enterCommand(
     { initPid, isRoot: user.uid === 0, enter: entrance, environment, directory: process.cwd() },
     command.length === 0 ? shell : command,

@@ -43,6 +43,11 @@ test('what follows "--" is for the command, and what comes first is for truepeer
 
 for (const [name, parse, says] of [
   ['no command', () => parseLabExec(['vm']), /^lab exec needs a host and, after "--", a command/],
+  [
+    'an empty command',
+    () => parseLabExec(['vm', '--', '']),
+    /^The command after "--" is empty; "lab shell HOST" opens/,
+  ],
   ['no host', () => parseLabExec(['--', 'ls']), /^lab exec needs a host/],
   [
     'a host that is no name',

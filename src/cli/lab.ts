@@ -67,6 +67,7 @@ export function parseLabExec(argv: readonly string[]): LabCommand {
       'lab exec needs a host and, after "--", a command, such as "lab exec client -- ip route"; "lab status" lists the hosts',
     )
   }
+  if (command[0] === '') throw new UsageError('The command after "--" is empty; "lab shell HOST" opens a shell')
   return { ...parseEnter(rest), host: parseHost(word), command }
 }
 

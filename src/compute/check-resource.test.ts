@@ -639,7 +639,7 @@ test('firewalls: protocols, ports, ranges, and either allowed or denied', () => 
     logConfig: { enable: false },
   })
   assertSound('firewalls', { sourceServiceAccounts: ['a@b'], targetServiceAccounts: ['c@d'] })
-  assert.deepEqual(checkedResource('firewalls', { sourceRanges: ['10.1.2.3/8'] }).resource.sourceRanges, ['10.0.0.0/8'])
+  assertSound('firewalls', { sourceRanges: ['::/0', '2001:db8::1'], destinationRanges: ['2001:db8::/32'] })
   assertWrong(
     'firewalls',
     [allowed('quic'), 'allowed[0].IPProtocol'],
@@ -647,6 +647,9 @@ test('firewalls: protocols, ports, ranges, and either allowed or denied', () => 
     [allowed('icmp', '1'), 'allowed[0].ports'],
     [{ denied: [{ IPProtocol: 'tcp' }] }, 'denied', 'conflict'],
     [{ sourceRanges: ['10.0.0.0/33'] }, 'sourceRanges[0]'],
+    [{ sourceRanges: ['10.0.0.0/8', '10.1.2.3/8'] }, 'sourceRanges[1]'],
+    [{ sourceRanges: ['10.0.0.0/8', '::/0'] }, 'sourceRanges[1]', 'conflict'],
+    [{ sourceRanges: ['::/0'], destinationRanges: ['10.0.0.0/8'] }, 'destinationRanges[0]', 'conflict'],
     [{ priority: 65_536 }, 'priority'],
     [{ direction: 'EGRESS', sourceRanges: ['10.0.0.0/8'] }, 'sourceRanges', 'conflict'],
     [{ direction: 'EGRESS', sourceServiceAccounts: ['a@b'] }, 'sourceServiceAccounts', 'conflict'],

@@ -50,6 +50,10 @@ function ranges(description: string) {
   return list(description, text('A range.', { format: 'cidr', examples: ['35.191.0.0/16'] }), { default: [] })
 }
 
+function isIpv6(range: string): boolean {
+  return range.includes(':')
+}
+
 /** Firewall rules (`compute#firewall`). */
 export const firewalls = defineResource(
   { kind: 'compute#firewall', scopes: ['global'], description: 'Which connections instances accept.' },
@@ -90,6 +94,16 @@ export const firewalls = defineResource(
           )
         } else if (allowed.length > 0 && denied.length > 0) {
           report('denied', 'a rule cannot allow and deny', 'split it into two rules', 'conflict')
+        }
+      }),
+      rule(['sourceRanges', 'destinationRanges'], ({ sourceRanges, destinationRanges }, report) => {
+        const [first] = [...sourceRanges, ...destinationRanges]
+        if (first === undefined) return
+        for (const [name, list] of Object.entries({ sourceRanges, destinationRanges })) {
+          const other = list.findIndex((range) => isIpv6(range) !== isIpv6(first))
+          if (other < 0) continue
+          const remedy = 'make a rule for each address family'
+          report(`${name}[${other}]`, `it is not of the address family of ${first}`, remedy, 'conflict')
         }
       }),
       rule(

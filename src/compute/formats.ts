@@ -30,7 +30,12 @@ export const formats: Readonly<Record<string, Format>> = {
     expected: 'an IP address or the name of one of addresses',
     read: (text) => readAddress(text) ?? (isAddressReference(text) ? text : undefined),
   },
-  cidr: { expected: 'a range of addresses', read: readRange },
+  // Google's servers refuse bits behind the prefix, too.
+  cidr: {
+    expected: 'a range of addresses with no bits behind its prefix',
+    read: (text) => (hasHostBits(text) ? undefined : readRange(text)),
+    remedyFor: (text) => (hasHostBits(text) ? `give ${readRange(text)}` : undefined),
+  },
   port: { expected: 'a port from 1 to 65535', takesNumbers: true, read: (text) => readPorts(text, 1, 1)?.[0] },
   'one-port-range': {
     expected: 'one port from 1 to 65535',
@@ -100,6 +105,12 @@ function readAddress(text: string): string | undefined {
 function readRange(text: string): string | undefined {
   const cidr = parseCidr(text)
   return cidr === undefined ? undefined : formatCidr(cidr)
+}
+
+function hasHostBits(text: string): boolean {
+  const [address, length] = text.split('/')
+  const range = readRange(text)
+  return length !== undefined && range !== undefined && range !== readRange(address)?.replace(/[0-9]+$/, length)
 }
 
 function isAddressReference(text: string): boolean {

@@ -8,7 +8,7 @@ const textsOfFormat: Readonly<Record<string, readonly unknown[]>> = {
   ip: ['203.0.113.10', '2001:DB8::1'],
   'ip-or-range': ['2001:db8::/96', '::1'],
   'ip-or-address-reference': ['203.0.113.10', '2001:db8::1', 'lb-ip', 'global/addresses/lb-ip'],
-  cidr: ['35.191.0.0/16', '10.1.2.3/8', '::/0'],
+  cidr: ['35.191.0.0/16', '10.1.2.3', '::/0'],
   port: ['110', 443],
   'one-port-range': ['110', '110-110', 443],
   'port-range': ['110', '8000-8999', 443],

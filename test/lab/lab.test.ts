@@ -48,6 +48,9 @@ test('a global address of a lab is that of the nearest edge, and of the next one
     const initPid = Number.parseInt(readFileSync(join(LABS, 'one', 'init'), 'utf8'), 10)
     const deviceOf = (place: string) => statSync(`/proc/${initPid}/root/run/truepeer/${place}`).dev
     assert.notEqual(deviceOf('machines'), deviceOf('controller'))
+    const piped = ['lab', 'shell', 'client', '--name', 'one']
+    const typed = await runProgram(TRUEPEER, piped, { input: 'hostname\nexit 3\n' })
+    assert.deepEqual([typed.exitCode, typed.stdout, typed.stderr], [3, 'client\n', ''], 'without prompts')
     assert.match(await lab.exec('client', 'stat', '-c', '%A', '/etc/hosts'), /^-rw-r--r--/)
     await lab.exec('edge-us-central1', 'kill', '-KILL', await lab.edgeProcess('us-central1'))
     for (const [client, address, edge] of clients) {

@@ -189,7 +189,7 @@ const refusals: readonly (readonly [claim: string, method: string, path: string,
     'POST',
     'global/targetSslProxies',
     { name: 't', service: 'my-tcp-lb', sslCertificates: Array.from({ length: 16 }, (_, index) => `c${index}`) },
-    /^400 invalid: .*sslCertificates': ''. the list has 16 entries, more than 15/,
+    /^400 invalid: .*sslCertificates': 'c0, c1, .*'. the list has 16 entries, more than 15/,
   ],
   [
     'a stale fingerprint',

@@ -47,7 +47,7 @@ function splitPath(path: string): { readonly parent: string; readonly name: stri
   return { parent: path.slice(0, Math.max(dot, 0)), name: path.slice(dot + 1) }
 }
 
-/** The value at a path of plain names and indexes, shortened; empty for lists, mappings and what may be a secret. */
+/** The value at a path of plain names and indexes, shortened; empty for what may be a secret, or hold one. */
 function valueText(body: unknown, path: string): string {
   if (SECRET_FIELDS.test(path)) return ''
   let value = body
@@ -55,6 +55,7 @@ function valueText(body: unknown, path: string): string {
     if (Array.isArray(value)) value = value[Number(step)]
     else value = isMapping(value) && Object.hasOwn(value, step) ? (value as Mapping)[step] : undefined
   }
+  if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) value = value.join(', ')
   if (value === undefined || typeof value === 'object') return ''
   return quoted(value).replace(/^"|"$/g, '')
 }

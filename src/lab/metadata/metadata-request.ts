@@ -84,7 +84,7 @@ function refusalOf(headers: IncomingHttpHeaders, path: string): MetadataRefusal 
   if (host !== undefined && !HOSTS.has(host)) return refuse('The Host header is not metadata.google.internal')
   // By the root, libraries find out whether there is a metadata server at all.
   if (headers['metadata-flavor'] === 'Google' || path === '/') return undefined
-  return refuse('Missing Metadata-Flavor:Google header.')
+  return refuse('Missing Metadata-Flavor:Google header')
 }
 
 /** Several slashes count as one: Google's own guest agent writes two. undefined: it cannot be decoded. */
