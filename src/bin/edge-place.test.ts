@@ -34,5 +34,8 @@ test('a file that cannot be used is refused, with the place and what to do', asy
   })
   await assert.rejects(placeWith(t, 'regions: ['), /regions\.yaml: line 1/)
   await assert.rejects(placeWith(t, '---\nregions: []\n---\nregions: []\n'), /there are several documents; write one/)
-  await assert.rejects(edgePlace(parseEdge([...ARGS, '--regions', '/nowhere'])), /--regions "\/nowhere": ENOENT/)
+  await assert.rejects(
+    edgePlace(parseEdge([...ARGS, '--regions', '/nowhere'])),
+    /--regions "\/nowhere": the file cannot be read \(ENOENT.*give a readable file$/,
+  )
 })

@@ -31,6 +31,7 @@ import {
 import type { LabEntrance, LabStatus } from '../lab/process/lab-status.ts'
 import { requireLab } from '../lab/process/requirements.ts'
 import { startLab } from '../lab/process/start-lab.ts'
+import { SYSTEM_PATH } from '../lab/system-path.ts'
 import { exitStatusOf, runHere } from '../linux/run-here.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 
@@ -39,7 +40,6 @@ type LabCommandName = Extract<CommandName, `lab ${string}`>
 /** Where the API of a lab is on the machine's loopback address, if nobody else is there. */
 const PORT = 8110
 const POLL_MS = 50
-const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const LAB_PROCESS = fileURLToPath(import.meta.resolve('./lab-process.js'))
 
 /** Runs a command of `truepeer lab`. @returns the exit status @throws UsageError, or Error with its remedy */

@@ -1,6 +1,7 @@
 // Google inside a lab: one door for its names, and for each machine the files by which it finds that, and a metadata server.
 import { parseCidr } from '../address/cidr.ts'
 import { pathOf } from '../controller/model/resource-paths.ts'
+import { tokenId } from '../controller/store/token.ts'
 import { createToken, revokeToken } from '../controller/store/tokens.ts'
 import { AccessTokens } from '../lab/google/access-tokens.ts'
 import { makeGoogleIdentity } from '../lab/google/authority.ts'
@@ -51,8 +52,10 @@ export async function startLabGoogle(options: LabGoogleOptions): Promise<LabGoog
   await fabric.attach({ namespace: HOST, region: REGIONS[0].name, internal: [GOOGLE_IPV4, GOOGLE_IPV6], external: [] })
   const keeper = {
     create: (account: Parameters<typeof createToken>[1]) => createToken(dataDirectory, account),
-    // A token is tp_ID_SECRET.
-    revoke: (token: string) => void revokeToken(dataDirectory, token.split('_')[1]),
+    revoke: (token: string) => {
+      const id = tokenId(token)
+      if (id !== undefined) revokeToken(dataDirectory, id)
+    },
   }
   const tokens = new AccessTokens(keeper, () => performance.now())
   const uploads = new Uploads(`${directory}/uploads`)

@@ -26,15 +26,15 @@ function refusal(read: () => unknown): string {
 test('a file that cannot be read, or does not end, is named with its flag', () => {
   assert.match(
     refusal(() => readNamedFile('--ca', '/nowhere')),
-    /^--ca "\/nowhere": ENOENT.*; give a readable file$/,
+    /^--ca "\/nowhere": the file cannot be read \(ENOENT.*\); give a readable file$/,
   )
   assert.match(
     refusal(() => readNamedFile('--ca', '/proc')),
-    /^--ca "\/proc": EISDIR/,
+    /^--ca "\/proc": the file cannot be read \(EISDIR/,
   )
   assert.match(
     refusal(() => readNamedToken('--token-file', '/dev/zero')),
-    /^--token-file "\/dev\/zero": it is longer/,
+    /^--token-file "\/dev\/zero": the file cannot be read \(it is longer/,
   )
 })
 

@@ -13,8 +13,7 @@ export function readNamedFile(flag: string, path: string): OwnedText {
   try {
     return readOwnedTextFile(path)
   } catch (error) {
-    const reason = messageOf(error)
-    throw new UsageError(`${flag} ${quoted(path)}: ${reason}; give a readable file`)
+    throw new UsageError(`${flag} ${quoted(path)}: the file cannot be read (${messageOf(error)}); give a readable file`)
   }
 }
 

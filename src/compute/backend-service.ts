@@ -24,9 +24,9 @@ import { serverDefaults } from './server-defaults.ts'
 
 const added = serverDefaults.backendServices
 const INTEGER_MAX = 2 ** 31 - 1
-const CLOSE_SEC_MAX = 3600
+export const CLOSE_SEC_MAX = 3600
 /** Of Envoy, whose ring it is. */
-const RING_SIZE_MAX = 8_388_608
+export const RING_SIZE_MAX = 8_388_608
 const PEM_LENGTH_MAX = 1 << 20
 /** Labels of letters, digits and hyphens, with dots between them (RFC 1123 §2.1). */
 const HOST_NAME_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$'

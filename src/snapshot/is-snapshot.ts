@@ -1,4 +1,5 @@
 import { formatIpAddress, parseIpAddress } from '../address/ip-address.ts'
+import { CLOSE_SEC_MAX, RING_SIZE_MAX } from '../compute/backend-service.ts'
 import { BASE_EJECTION_MS_MAX } from '../compute/outlier-detection.ts'
 import { MIN_TLS_VERSIONS, PROFILES } from '../compute/ssl-features.ts'
 import { isBetween, isFlag, isListOf, isObjectOf, isOneOf, isOptional, isText, isWhole, type Shape } from './shape.ts'
@@ -10,10 +11,6 @@ import { DEFAULT_SPREADING } from './spreading.ts'
 const TIMER_MS_MAX = 2 ** 31 - 1
 /** Counts of the API are integers of 32 bits. */
 const INTEGER_MAX = 2 ** 31 - 1
-/** That of `closeOnFailureSec`. */
-const CLOSE_MS_MAX = 3_600_000
-/** That of `consistentHash.minimumRingSize`. */
-const RING_SIZE_MAX = 8_388_608
 
 const isAddress: Shape = (value) => {
   const address = typeof value === 'string' ? parseIpAddress(value) : undefined
@@ -109,7 +106,7 @@ const isService = isObjectOf({
   affinity: isOneOf('NONE', 'CLIENT_IP', 'CLIENT_IP_PROTO', 'CLIENT_IP_PORT_PROTO'),
   maxConnections: isOptional(isCount),
   outlierDetection: isOptional(isOutlierDetection),
-  closeOnFailureMs: isOptional(isWhole(0, CLOSE_MS_MAX)),
+  closeOnFailureMs: isOptional(isWhole(0, 1_000 * CLOSE_SEC_MAX)),
   tls: isOptional(
     isObjectOf({
       serverName: isText,

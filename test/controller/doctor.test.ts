@@ -97,7 +97,7 @@ test('a token that is wrong, or of another role, is found, and the remedy makes 
   assert.match(wrong.controller.detail, /status 401/)
   assert.match(wrong.controller.remedy, /token create --user web-1 --role agent.* into the file of --token-file/)
   const none = await examine([...words, '--token-file', join(directory, 'none')])
-  assert.match(none.controller.detail, /does not answer \(--token-file ".*none": ENOENT/)
+  assert.match(none.controller.detail, /does not answer \(--token-file ".*none": the file cannot be read \(ENOENT/)
 })
 
 test('only a token of this very edge is well for its doctor, which reports nothing in its name', async (t) => {

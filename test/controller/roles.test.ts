@@ -298,10 +298,10 @@ test('people may ask why an edge chooses as it does, and only that edge and an a
       await Promise.all(clients.map(async (client) => [client.name, (await send(client, method, path, body)).status])),
     )
   const others = { 'stranger by TLS': 401, 'stranger on loopback': 401, 'gcloud on loopback': 401 }
-  // The edge is not connected, which only those hear who may ask; nobody waits for this answer, as the edge alone hears.
+  // There is no such edge, which only those hear who may ask; nobody waits for this answer, as the edge alone hears.
   assert.deepEqual(await statuses('GET', why), {
-    ...{ viewer: 503, operator: 503, admin: 503, edge: 403, agent: 403 },
-    ...{ 'stranger by TLS': 401, 'stranger on loopback': 503, 'gcloud on loopback': 503 },
+    ...{ viewer: 404, operator: 404, admin: 404, edge: 403, agent: 403 },
+    ...{ 'stranger by TLS': 401, 'stranger on loopback': 404, 'gcloud on loopback': 404 },
   })
   assert.deepEqual(await statuses('POST', answers, { kind: 'explained', explanations: [] }), {
     ...{ viewer: 403, operator: 403, admin: 404, edge: 404, agent: 403 },

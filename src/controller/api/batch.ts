@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import { jsonText } from '../methods/answer-text.ts'
 import type { ApiRequest, ApiResponse } from '../methods/api-request.ts'
 import { invalidField } from '../model/api-error.ts'
@@ -10,17 +11,6 @@ const PARTS_MAX = 1000
 export const ANSWER_LENGTH_MAX = 16 * 1024 * 1024
 const BOUNDARY = /^multipart\/mixed\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))/i
 const REQUEST_LINE = /^([A-Z]{1,10}) (\S{1,8000})(?: HTTP\/1\.[01])?$/
-const STATUS_TEXTS: Readonly<Record<number, string>> = {
-  200: 'OK',
-  204: 'No Content',
-  400: 'Bad Request',
-  403: 'Forbidden',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  409: 'Conflict',
-  412: 'Precondition Failed',
-  501: 'Not Implemented',
-}
 
 /**
  * Reads the parts of a batch (`multipart/mixed` of `application/http`); each is sent by who sent the batch.
@@ -81,7 +71,7 @@ function writePart(boundary: string, contentId: string, response: ApiResponse): 
     'Content-Type: application/http',
     ...(contentId === '' ? [] : [`Content-ID: ${responseId(contentId)}`]),
     '',
-    `HTTP/1.1 ${response.status} ${STATUS_TEXTS[response.status] ?? 'Unknown'}`,
+    `HTTP/1.1 ${response.status} ${STATUS_CODES[response.status] ?? 'Unknown'}`,
     `Content-Type: ${type}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     '',

@@ -485,7 +485,7 @@ test('an agent follows the addresses of edges, and an edge that is connected is 
 test('a person may ask an edge why, and the answer is that of this edge; nobody else may ask or answer', async (t) => {
   const { ask, hub, token } = await serve(t, LOOPBACK)
   const path = '/truepeer/v1/edges/edge-1/why?client=192.0.2.7'
-  assert.equal(reasonOf(await ask('GET', path, token('viewer'))), '503 backendError')
+  assert.equal(reasonOf(await ask('GET', path, token('viewer'))), '404 notFound')
   const lines: string[] = []
   const sink = { write: (line: string) => lines.push(line) > 0, end: () => {} }
   assert.equal(typeof hub.follow('edge-1', undefined, sink), 'object')

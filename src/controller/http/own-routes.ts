@@ -144,6 +144,7 @@ export class OwnRoutes {
     const frontend = request.query.get('frontend') ?? undefined
     if (frontend !== undefined && !isAsked(frontend)) throw invalid('frontend', 'give a forwarding rule')
     const answer = await this.#hub.ask(name, { client, frontend })
+    if (answer === 'away' && !this.#isKnown(name)) throw unknownEdge(name)
     if (typeof answer === 'string') throw noAnswer(name, answer)
     if (answer.kind === 'explained') return { status: 200, body: answer }
     throw new ApiError(400, { message: answer.problem.slice(0, ANSWER_PROBLEM_LENGTH_MAX), reason: 'invalid' })
@@ -194,12 +195,13 @@ export class OwnRoutes {
     return { status: 200, body }
   }
 
+  #isKnown(name: string): boolean {
+    return this.#hub.knows(name) || this.#sources.has(name)
+  }
+
   async #forget(name: string, { identity }: OwnRequest): Promise<ApiResponse> {
     if (identity.role !== 'admin') throw forbidden(identity, 'Only an admin may make the controller forget an edge')
-    if (!this.#hub.knows(name) && !this.#sources.has(name)) {
-      const message = `There is no edge "${name}"; "GET /truepeer/v1/edges" lists them`
-      throw new ApiError(404, { message, reason: 'notFound' })
-    }
+    if (!this.#isKnown(name)) throw unknownEdge(name)
     if (!this.#hub.forget(name))
       throw new ApiError(409, { message: `"${name}" is connected`, reason: 'conditionNotMet' })
     await this.#sources.set(name, [])
@@ -362,6 +364,11 @@ function hubError(name: string, refusal: HubRefusal): ApiError {
   if (refusal === 'full') return tooMany('edges')
   const message = `Another edge follows as "${name}"; give each edge a --name of its own, or stop the other one`
   return new ApiError(409, { message, reason: 'alreadyExists' })
+}
+
+function unknownEdge(name: string): ApiError {
+  const message = `There is no edge "${shown(name)}"; "GET ${PREFIX}edges" lists them`
+  return new ApiError(404, { message, reason: 'notFound' })
 }
 
 function noAnswer(name: string, why: NoAnswer): ApiError {

@@ -19,6 +19,7 @@ const OWN_PARAMETERS: Readonly<Record<string, readonly string[]>> = {
 }
 const TYPES: Readonly<Record<string, Mapping>> = {
   maxResults: { type: 'integer', format: 'uint32', minimum: '0' },
+  pageSize: { type: 'integer', format: 'int32' },
   port: { type: 'integer', format: 'int32' },
   start: { type: 'string', format: 'int64' },
   deletionProtection: { type: 'boolean' },
@@ -107,7 +108,8 @@ function methodOf(method: Method, scope: MethodPlace, resource: string): Mapping
   }
 }
 
-function parameters(names: readonly string[], location: 'path' | 'query'): Mapping {
+/** Parameters of a method, by their names. */
+export function parameters(names: readonly string[], location: 'path' | 'query'): Mapping {
   const required = location === 'path' ? { required: true } : {}
   return Object.fromEntries(names.map((name) => [name, { type: 'string', ...TYPES[name], location, ...required }]))
 }

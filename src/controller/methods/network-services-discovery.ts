@@ -1,7 +1,7 @@
 import type { Mapping } from '../../compute/json-value.ts'
 import { definitions } from '../../compute/resources.ts'
 import { serviceLbPolicyFields } from '../../compute/service-lb-policy.ts'
-import { discoverySchema } from './discovery.ts'
+import { discoverySchema, parameters } from './discovery.ts'
 import type { Method } from './methods.ts'
 import { NETWORK_SERVICES_VERSIONS, networkServicesMethods, networkServicesParameters } from './network-services.ts'
 
@@ -46,7 +46,7 @@ export function networkServicesDiscovery(baseUrl: string, version: string): Mapp
     rootUrl: `${baseUrl}/ns/`,
     servicePath: '',
     batchPath: 'batch',
-    parameters: query(['$fields', 'alt', 'fields', 'key', 'oauth_token', 'prettyPrint', 'quotaUser']),
+    parameters: parameters(['$fields', 'alt', 'fields', 'key', 'oauth_token', 'prettyPrint', 'quotaUser'], 'query'),
     auth: { oauth2: { scopes: { [SCOPE]: { description: 'Everything.' } } } },
     schemas: schemas(),
     resources: { projects: { resources: { locations: { ...of('locations'), resources } } } },
@@ -72,18 +72,13 @@ function methodOf(method: Method, version: string): Mapping {
     description: `${action} of ${collection}.`,
     parameters: {
       [parameter]: { type: 'string', location: 'path', required: true, pattern },
-      ...query(networkServicesParameters(method)),
+      ...parameters(networkServicesParameters(method), 'query'),
     },
     parameterOrder: [parameter],
     ...requestOf(body !== undefined, action),
     response: { $ref: responseName(collection, action) },
     scopes: [SCOPE],
   }
-}
-
-function query(names: readonly string[]): Mapping {
-  const numbers: Readonly<Record<string, Mapping>> = { pageSize: { type: 'integer', format: 'int32' } }
-  return Object.fromEntries(names.map((name) => [name, { type: 'string', ...numbers[name], location: 'query' }]))
 }
 
 /** Client libraries hand a body on only where the document has one. */

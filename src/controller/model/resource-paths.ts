@@ -1,5 +1,5 @@
 import { parseReference, regionOfZone, type Scope } from '../../compute/reference.ts'
-import type { ResourceKey } from '../store/store.ts'
+import type { ResourceKey, Store, StoredResource } from '../store/store.ts'
 
 /** What Google's own links begin with, whichever of its names was asked. */
 const GOOGLE_SERVER = 'https://www.googleapis.com'
@@ -29,6 +29,12 @@ export function keyOfPath(path: string): ResourceKey | undefined {
   if (projects !== 'projects' || project === undefined || name === undefined || collection === undefined)
     return undefined
   return { project, collection, scope: scope.reverse().join('/'), name }
+}
+
+/** The stored resource at a path that {@link pathOf} wrote; undefined: there is none. */
+export function storedAt(store: Pick<Store, 'get'>, path: string): StoredResource | undefined {
+  const key = keyOfPath(path)
+  return key && store.get(key.project, key.collection, key.scope, key.name)
 }
 
 /** What links begin with for a client that asked `host`: a client of Google's names gets the links that Google writes. */

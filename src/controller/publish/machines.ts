@@ -1,6 +1,6 @@
 import type { Log } from '../../telemetry/log.ts'
 import { messageOf } from '../../text/error-message.ts'
-import { keyOfPath, pathOf } from '../model/resource-paths.ts'
+import { pathOf, storedAt } from '../model/resource-paths.ts'
 import type {
   GuestAttributes,
   InstanceProvider,
@@ -163,9 +163,7 @@ export class Machines implements MachineSource {
 
   /** What is said of an instance that is gone by now is no news. */
   #take(path: string, state: MachineState): void {
-    const key = keyOfPath(path)
-    const stored = key && this.#store.get(key.project, key.collection, key.scope, key.name)
-    if (stored !== undefined) this.#states.set(path, state)
+    if (storedAt(this.#store, path) !== undefined) this.#states.set(path, state)
   }
 }
 

@@ -2,7 +2,7 @@ import { compileServable, type RefusedIn, type Servable } from '../../snapshot/s
 import type { Snapshot } from '../../snapshot/snapshot.ts'
 import { compareTexts } from '../../text/compare-texts.ts'
 import type { ReferenceIndex } from '../model/reference-index.ts'
-import { keyOfPath, pathOf } from '../model/resource-paths.ts'
+import { keyOfPath, pathOf, storedAt } from '../model/resource-paths.ts'
 import type { Publication } from '../model/world.ts'
 import { checkedOf } from '../resources/problems-in-context.ts'
 import type { Change, Store, StoredResource } from '../store/store.ts'
@@ -109,8 +109,7 @@ export class Publisher {
   }
 
   #get(path: string): StoredResource | undefined {
-    const key = keyOfPath(path)
-    return key && this.#store.get(key.project, key.collection, key.scope, key.name)
+    return storedAt(this.#store, path)
   }
 }
 

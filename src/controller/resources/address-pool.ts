@@ -27,16 +27,10 @@ export function takeAddress(world: World, version: 'IPV4' | 'IPV6'): string {
     const message = `No ${version} address is given, and the controller has no pool of them; start it with --address-pool or --addresses, or give an address`
     throw new ApiError(400, { message, reason: 'invalid' })
   }
-  for (const address of single) {
-    const text = formatIpAddress(address)
-    if (isFree(world, text)) return text
-  }
-  for (const pool of pools) {
-    for (const address of addressesOf(pool)) {
-      const text = formatIpAddress(address)
-      if (isFree(world, text)) return text
-    }
-  }
+  const free =
+    single.map(formatIpAddress).find((text) => !isTaken(world, text)) ??
+    firstFree(pools, (text) => isTaken(world, text))
+  if (free !== undefined) return free
   const message = `Quota 'STATIC_ADDRESSES' exceeded: every ${version} address of the controller is taken; delete one, or start it with another --address-pool`
   throw new ApiError(403, { message, reason: 'quotaExceeded' })
 }
@@ -62,10 +56,26 @@ export function* addressesOf(cidr: Cidr): Generator<IpAddress> {
   for (let index = isWhole ? 0 : 1; index < last; index++) yield addressAt(address, index)
 }
 
+/** The first usable address of these ranges that is not taken; undefined: all of them are. */
+export function firstFree(ranges: readonly Cidr[], isTaken: (address: string) => boolean): string | undefined {
+  for (const range of ranges) {
+    for (const address of addressesOf(range)) {
+      const text = formatIpAddress(address)
+      if (!isTaken(text)) return text
+    }
+  }
+  return undefined
+}
+
+/** The gateway of a subnet is its first usable address, as Google has it; no machine gets that. */
+export function isGateway(subnet: Cidr, address: string): boolean {
+  return firstFree([subnet], () => false) === address
+}
+
 function addressAt({ family, w0, w1, w2, w3 }: IpAddress, index: number): IpAddress {
   return family === 4 ? ipv4Address((w3 + index) | 0) : ipv6Address(w0, w1, w2, (w3 + index) | 0)
 }
 
-function isFree({ references }: World, address: string): boolean {
-  return !references.isUsed(addressLink(address)) && !references.isUsed(reservationLink(address))
+function isTaken({ references }: World, address: string): boolean {
+  return references.isUsed(addressLink(address)) || references.isUsed(reservationLink(address))
 }

@@ -6,7 +6,7 @@ import type { Call } from '../methods/call.ts'
 import { invalidField } from '../model/api-error.ts'
 import { fingerprintOf } from '../model/fingerprint.ts'
 import { addressLink } from '../model/reference-index.ts'
-import { keyOfPath, pathOf } from '../model/resource-paths.ts'
+import { pathOf, storedAt } from '../model/resource-paths.ts'
 import type { StoredResource } from '../store/store.ts'
 import { foreignAddress, takeAddress } from './address-pool.ts'
 import { ADDRESS_CONFLICT } from './addresses.ts'
@@ -56,8 +56,7 @@ function protocolOf({ IPProtocol }: Draft['fields']): unknown {
 function checkIsAlone({ key, fields }: Draft, { world }: Call, address: string): void {
   const port = portOf(fields)
   for (const path of world.references.usersOf(addressLink(address))) {
-    const other = path === pathOf(key) ? undefined : keyOfPath(path)
-    const rule = other && world.store.get(other.project, other.collection, other.scope, other.name)
+    const rule = path === pathOf(key) ? undefined : storedAt(world.store, path)
     if (rule === undefined || portOf(rule.resource) !== port) continue
     if (protocolOf(rule.resource) !== protocolOf(fields)) continue
     const why = `${ADDRESS_CONFLICT}: '${path}' has its port ${port}; give another port or address`

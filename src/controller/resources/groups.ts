@@ -3,7 +3,7 @@ import { parseReference } from '../../compute/reference.ts'
 import { localBackendRule } from '../../snapshot/local-backends.ts'
 import type { Call } from '../methods/call.ts'
 import { invalidField } from '../model/api-error.ts'
-import { keyOfPath, pathOf } from '../model/resource-paths.ts'
+import { pathOf, storedAt } from '../model/resource-paths.ts'
 import type { World } from '../model/world.ts'
 import type { Change, StoredResource } from '../store/store.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
@@ -41,8 +41,7 @@ export function withInstanceAddresses(body: Mapping, { world, route }: Call, sco
 export function membersWithout({ world }: Call, instance: StoredResource, users: readonly string[]): readonly Change[] {
   const path = pathOf(instance)
   return users.flatMap((user) => {
-    const key = keyOfPath(user)
-    const group = key && world.store.get(key.project, key.collection, key.scope, key.name)
+    const group = storedAt(world.store, user)
     if (group === undefined) return []
     const { instances, networkEndpoints } = group.resource as Mapping
     const isOfInstances = Array.isArray(instances)

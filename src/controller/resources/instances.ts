@@ -1,6 +1,6 @@
+import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { parseCidr } from '../../address/cidr.ts'
-import { formatIpAddress } from '../../address/ip-address.ts'
+import { type Cidr, formatCidr, parseCidr } from '../../address/cidr.ts'
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { serverDefaults } from '../../compute/server-defaults.ts'
 import { readBackendAddress } from '../../snapshot/usable-address.ts'
@@ -10,7 +10,7 @@ import { fingerprintOf } from '../model/fingerprint.ts'
 import { hostLink } from '../model/reference-index.ts'
 import { otherLink, pathOf, regionOf } from '../model/resource-paths.ts'
 import type { StoredResource } from '../store/store.ts'
-import { addressesOf } from './address-pool.ts'
+import { firstFree, isGateway } from './address-pool.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { membersWithout, refuseLocalBackend } from './groups.ts'
 import { ipv6AddressesOf, ipv6Fields } from './ipv6-addresses.ts'
@@ -162,7 +162,9 @@ function completeInterface(
 
 function freeAddress({ scope }: Draft['key'], isTaken: (address: string) => boolean): string {
   const region = regionOf(scope)
-  for (const address of instanceAddresses(subnetOf(region))) if (!isTaken(address)) return address
+  const subnet = subnetOf(region)
+  const free = firstFree([subnet], (address) => isTaken(address) || isGateway(subnet, address))
+  if (free !== undefined) return free
   const message = `The subnet of ${region} has no address left; give one with --private-network-ip`
   throw new ApiError(403, { message, reason: 'quotaExceeded' })
 }
@@ -171,21 +173,15 @@ function freeAddress({ scope }: Draft['key'], isTaken: (address: string) => bool
 function requireInSubnet({ scope }: Draft['key'], field: string, networkIP: string): void {
   const region = regionOf(scope)
   const subnet = subnetOf(region)
-  for (const address of instanceAddresses(subnet)) if (address === networkIP) return
-  throw invalidField(field, networkIP, `It is not an address for an instance of ${region}; give one of ${subnet}`)
+  const isUsable = firstFree([subnet], (address) => address !== networkIP) !== undefined
+  if (isUsable && !isGateway(subnet, networkIP)) return
+  const rule = `It is not an address for an instance of ${region}; give one of ${formatCidr(subnet)}`
+  throw invalidField(field, networkIP, rule)
 }
 
-function subnetOf(region: string): string {
+function subnetOf(region: string): Cidr {
   const hash = createHash('sha256').update(region).digest()
-  return SUBNETS[region] ?? `10.${170 + (hash[0] % 80)}.${hash[1] & 0xf0}.0/20`
-}
-
-/** The addresses of a subnet but the first, which is that of its gateway. */
-function* instanceAddresses(subnet: string): Generator<string> {
-  const cidr = parseCidr(subnet)
-  let isGateway = true
-  for (const address of cidr === undefined ? [] : addressesOf(cidr)) {
-    if (!isGateway) yield formatIpAddress(address)
-    isGateway = false
-  }
+  const subnet = parseCidr(SUBNETS[region] ?? `10.${170 + (hash[0] % 80)}.${hash[1] & 0xf0}.0/20`)
+  assert(subnet !== undefined, 'Subnets are written here')
+  return subnet
 }

@@ -1,12 +1,12 @@
 import { type Cidr, parseCidr } from '../../address/cidr.ts'
 import { CidrSet } from '../../address/cidr-set.ts'
-import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
+import { parseIpAddress } from '../../address/ip-address.ts'
 import { type Mapping, mappingsOf } from '../../compute/json-value.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
-import { pathOf, regionOf } from '../model/resource-paths.ts'
+import { regionOf } from '../model/resource-paths.ts'
 import type { World } from '../model/world.ts'
-import { addressesOf } from './address-pool.ts'
-import type { NatPlace } from './nat-addresses.ts'
+import { firstFree, isGateway } from './address-pool.ts'
+import { interfacesOfOthers, type NatPlace } from './nat-addresses.ts'
 
 /** Google's interfaces have as many addresses of their own; the first of them is the one that is used. */
 const PREFIX_LENGTH = 96
@@ -18,7 +18,7 @@ const PREFIX_LENGTH = 96
 export function ipv6Fields(world: World, given: Mapping, place: NatPlace): Mapping {
   const subnet = parseCidr(world.ipv6Subnets[regionOf(place.key.scope)] ?? '')
   if (given.stackType !== 'IPV4_IPV6' || subnet === undefined) return {}
-  const used = new Set([...place.taken, ...addressesOfOthers(world, place)])
+  const used = new Set([...place.taken, ...interfacesOfOthers(world, place.key).flatMap(ipv6AddressesOf)])
   const [wanted] = ipv6AddressesOf(given)
   if (wanted !== undefined && used.has(wanted)) {
     throw invalidField(`${place.path}.ipv6Address`, wanted, 'It is the address of another instance')
@@ -45,24 +45,13 @@ export function ipv6AddressesOf({ ipv6Address, ipv6AccessConfigs }: Mapping): re
   return [ipv6Address, ...configs.map(({ externalIpv6 }) => externalIpv6)].filter((value) => typeof value === 'string')
 }
 
-function addressesOfOthers({ store }: World, { key }: NatPlace): readonly string[] {
-  return store.all().flatMap((one) => {
-    if (one.collection !== 'instances' || pathOf(one) === pathOf(key)) return []
-    return (one.resource.networkInterfaces as readonly Mapping[]).flatMap(ipv6AddressesOf)
-  })
-}
-
 function isIn(subnet: Cidr, text: string): boolean {
   const address = parseIpAddress(text)
   return address !== undefined && new CidrSet([subnet]).has(address)
 }
 
 function free(subnet: Cidr, used: ReadonlySet<string>): string {
-  let isGateway = true
-  for (const address of addressesOf(subnet)) {
-    const text = formatIpAddress(address)
-    if (!isGateway && !used.has(text)) return text
-    isGateway = false
-  }
+  const address = firstFree([subnet], (text) => used.has(text) || isGateway(subnet, text))
+  if (address !== undefined) return address
   throw new ApiError(403, { message: 'The subnet has no IPv6 address left', reason: 'quotaExceeded' })
 }

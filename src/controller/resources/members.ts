@@ -2,7 +2,7 @@ import type { Mapping } from '../../compute/json-value.ts'
 import { backendKey } from '../../snapshot/backend-key.ts'
 import type { Call } from '../methods/call.ts'
 import { notFound } from '../model/api-error.ts'
-import { keyOfPath, pathOf, urlOf } from '../model/resource-paths.ts'
+import { keyOfPath, pathOf, storedAt, urlOf } from '../model/resource-paths.ts'
 import type { StoredResource } from '../store/store.ts'
 import { resolveResource } from './resolve-link.ts'
 import { statusOf } from './resource-view.ts'
@@ -91,10 +91,7 @@ function membersOf(call: Call, group: StoredResource, portName: string): readonl
 }
 
 function instancesOf({ world }: Call, group: StoredResource): readonly StoredResource[] {
-  return (group.resource.instances as readonly string[]).flatMap((path) => {
-    const key = keyOfPath(path)
-    return (key && world.store.get(key.project, key.collection, key.scope, key.name)) ?? []
-  })
+  return (group.resource.instances as readonly string[]).flatMap((path) => storedAt(world.store, path) ?? [])
 }
 
 function endpointsOf({ resource }: StoredResource): readonly Mapping[] {
@@ -118,6 +115,5 @@ function rulesOf({ world }: Call, service: StoredResource): readonly string[] {
 }
 
 function ruleIp({ world }: Call, path: string): unknown {
-  const key = keyOfPath(path)
-  return key && world.store.get(key.project, key.collection, key.scope, key.name)?.resource.IPAddress
+  return storedAt(world.store, path)?.resource.IPAddress
 }

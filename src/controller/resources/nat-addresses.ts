@@ -1,12 +1,12 @@
 import { parseCidr } from '../../address/cidr.ts'
 import { CidrSet } from '../../address/cidr-set.ts'
-import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
+import { parseIpAddress } from '../../address/ip-address.ts'
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
 import { pathOf } from '../model/resource-paths.ts'
 import type { World } from '../model/world.ts'
 import type { ResourceKey } from '../store/store.ts'
-import { addressesOf } from './address-pool.ts'
+import { firstFree } from './address-pool.ts'
 
 /** Whose interface the access configs are of, and what is known of it. */
 export type NatPlace = {
@@ -30,7 +30,7 @@ export function withNatIps(world: World, accessConfigs: readonly unknown[], plac
       return isMapping(config) ? { kind: 'compute#accessConfig', natIP: place.networkIP, ...config } : config
     })
   }
-  const used = new Set([...place.taken, ...natIpsOfOthers(world, place.key)])
+  const used = new Set([...place.taken, ...interfacesOfOthers(world, place.key).flatMap(natIpsOf)])
   return accessConfigs.map((config, index) => {
     if (!isMapping(config)) return config
     const { natIP, ...rest } = config
@@ -68,20 +68,18 @@ function storedNatIp(before: Mapping | undefined, index: number, used: ReadonlyS
   return stored === undefined || used.has(stored) ? undefined : stored
 }
 
-function natIpsOfOthers({ store }: World, own: ResourceKey): readonly string[] {
+/** The interfaces of all other instances. */
+export function interfacesOfOthers({ store }: World, own: ResourceKey): readonly Mapping[] {
   return store.all().flatMap((one) => {
     if (one.collection !== 'instances' || pathOf(one) === pathOf(own)) return []
-    return (one.resource.networkInterfaces as readonly Mapping[]).flatMap(natIpsOf)
+    return one.resource.networkInterfaces as readonly Mapping[]
   })
 }
 
 function freeAddress({ natPools }: World, used: ReadonlySet<string>): string {
-  for (const pool of natPools.flatMap((text) => parseCidr(text) ?? [])) {
-    for (const address of addressesOf(pool)) {
-      const text = formatIpAddress(address)
-      if (!used.has(text)) return text
-    }
-  }
+  const pools = natPools.flatMap((text) => parseCidr(text) ?? [])
+  const free = firstFree(pools, (address) => used.has(address))
+  if (free !== undefined) return free
   const message = 'Every address for the internet is taken; give --no-address, or delete an instance'
   throw new ApiError(403, { message, reason: 'quotaExceeded' })
 }

@@ -10,7 +10,7 @@ import {
 } from '../../compute/resources.ts'
 import { compile } from '../../snapshot/compile.ts'
 import { linksOf } from '../model/reference-index.ts'
-import { keyOfPath, pathOf, scopeOf } from '../model/resource-paths.ts'
+import { keyOfPath, pathOf, scopeOf, storedAt } from '../model/resource-paths.ts'
 import type { World } from '../model/world.ts'
 import type { StoredResource } from '../store/store.ts'
 
@@ -41,8 +41,7 @@ export function problemsInContext(world: World, candidate: CheckedResource): rea
   const found = new Map<string, CheckedResource>()
   const open = [...linksOf(candidate, candidate.resource as Readonly<Record<string, unknown>>)]
   for (let link = open.pop(); link !== undefined; link = open.pop()) {
-    const key = found.has(link) ? undefined : keyOfPath(link)
-    const stored = key && world.store.get(key.project, key.collection, key.scope, key.name)
+    const stored = found.has(link) ? undefined : storedAt(world.store, link)
     const checked = stored && checkedOf(stored)
     if (stored === undefined || checked === undefined || isSamePlace(checked, candidate)) continue
     found.set(pathOf(stored), checked)

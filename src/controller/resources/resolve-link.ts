@@ -1,4 +1,4 @@
-import { parseReference, projectOf } from '../../compute/reference.ts'
+import { formatScope, parseReference, projectOf } from '../../compute/reference.ts'
 import type { Call } from '../methods/call.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
 import { collectionFacts } from '../model/collections.ts'
@@ -44,7 +44,7 @@ export function resolveResource(call: Call, from: ResourceKey, text: string, fie
   }
   const isElsewhere = collectionFacts[collection].api === 'networkservices'
   const near = isElsewhere ? [LOCATION] : [own, 'global']
-  const scopes = reference.scope === undefined || isElsewhere ? near : [scopeText(reference.scope)]
+  const scopes = reference.scope === undefined || isElsewhere ? near : [formatScope(reference.scope)]
   for (const scope of scopes) {
     const found = wanted.map((one) => store.get(project, one, scope, name)).find((one) => one !== undefined)
     if (found !== undefined) return found
@@ -57,11 +57,6 @@ export function resolveResource(call: Call, from: ResourceKey, text: string, fie
   }
   if (same[0] !== undefined) return same[0]
   throw missing(pathOf({ project, collection, scope: scopes[0] ?? own, name }), field)
-}
-
-function scopeText(scope: NonNullable<ReturnType<typeof parseReference>>['scope']): string {
-  if (scope === undefined || scope.kind === 'global') return 'global'
-  return scope.kind === 'region' ? `regions/${scope.region}` : `zones/${scope.zone}`
 }
 
 function missing(path: string, field: LinkField): ApiError {

@@ -1,5 +1,5 @@
 import { isMapping, type Mapping } from '../../compute/json-value.ts'
-import { keyOfPath, LOCATION, urlOf } from '../model/resource-paths.ts'
+import { LOCATION, storedAt, urlOf } from '../model/resource-paths.ts'
 import type { World } from '../model/world.ts'
 import type { StoredOperation } from '../store/store.ts'
 import { shownPolicy } from './service-lb-policies.ts'
@@ -46,8 +46,7 @@ function longRunningOperation(world: World, { isDone, resource }: StoredOperatio
 function resultOf(world: World, { targetLink, operationType, httpErrorMessage }: StoredOperation['resource']): Mapping {
   if (httpErrorMessage !== undefined) return { error: { code: UNAVAILABLE, message: String(httpErrorMessage) } }
   if (operationType === 'delete') return { response: { '@type': 'type.googleapis.com/google.protobuf.Empty' } }
-  const key = keyOfPath(String(targetLink))
-  const stored = key && world.store.get(key.project, key.collection, key.scope, key.name)
+  const stored = storedAt(world.store, String(targetLink))
   // It may be gone by now.
   const view = stored === undefined ? { name: targetLink } : shownPolicy(stored)
   return { response: { '@type': `${TYPE}ServiceLbPolicy`, ...view } }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { MemoryStore } from './memory-store.ts'
-import { identify, looksLikeToken, makeToken } from './token.ts'
+import { identify, looksLikeToken, makeToken, tokenId } from './token.ts'
 
 const IDENTITY = { user: 'alice', role: 'operator' } as const
 
@@ -11,6 +11,7 @@ test('a token is recognized, and says whose it is', () => {
   const { text, stored } = makeToken(IDENTITY, '2026-01-01T00:00:00Z', randomBytes)
   store.addToken(stored)
   assert.ok(looksLikeToken(text))
+  assert.deepEqual([tokenId(text), tokenId(`${text}a`)], [stored.id, undefined])
   assert.deepEqual(identify(text, store), IDENTITY)
   store.removeToken(stored.id)
   assert.equal(identify(text, store), undefined)

@@ -27,6 +27,11 @@ export function makeToken(identity: Identity, created: string, random: (count: n
   return { text: `${PREFIX}${id}_${secret}`, stored: { id, hash: hashOf(secret), user, role, created } }
 }
 
+/** The id of a token of ours, by which it is revoked; undefined: it is none. */
+export function tokenId(text: string): string | undefined {
+  return FORM.exec(text)?.[1]
+}
+
 /** Says whether a text was meant to be a token of ours. */
 export function looksLikeToken(text: string): boolean {
   return text.startsWith(PREFIX)

@@ -1,3 +1,4 @@
+import { SYSTEM_PATH } from '../system-path.ts'
 import { withoutPowers } from '../without-powers.ts'
 
 /**
@@ -157,7 +158,7 @@ if [ ! -e /sys/class/dmi/id/product_name ] && [ ! -e /usr/local/sbin/dmidecode ]
   printf '%s\\n' '#!/bin/sh' '[ "$2" != system-product-name ] || echo Google Compute Engine' >/usr/local/sbin/dmidecode
   chmod 755 /usr/local/sbin/dmidecode
 fi
-exec ${withoutPowers.join(' ')} env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -c "$init" init "$name" "$pid"
+exec ${withoutPowers.join(' ')} env -i PATH=${SYSTEM_PATH} HOME=/root sh -c "$init" init "$name" "$pid"
 `
 
 /**

@@ -11,6 +11,7 @@ import {
 } from '../../linux/run.ts'
 import { inNamespaces } from '../enter-namespaces.ts'
 import { addNamespaces, namespacePath } from '../network-namespaces.ts'
+import { SYSTEM_PATH } from '../system-path.ts'
 import { withoutPowers } from '../without-powers.ts'
 import { INIT_SCRIPT, SET_UP_SCRIPT } from './machine-script.ts'
 import { SerialOutput } from './serial-output.ts'
@@ -22,13 +23,7 @@ const SAID_LENGTH_MAX = 16 * 1024
 const STOP_MS_MAX = 10_000
 /** The namespaces of a machine beside that of its network. */
 const NAMESPACES = ['--mount', '--pid', '--uts', '--ipc']
-const ENVIRONMENT = [
-  'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  'HOME=/root',
-  'USER=root',
-  'LOGNAME=root',
-  'LANG=C.UTF-8',
-]
+const ENVIRONMENT = [`PATH=${SYSTEM_PATH}`, 'HOME=/root', 'USER=root', 'LOGNAME=root', 'LANG=C.UTF-8']
 
 /** What machines have besides the files of this machine, by where they have it. */
 export type MachineFiles = {
