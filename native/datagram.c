@@ -2,10 +2,16 @@
 // each beside its bytes.
 #define _GNU_SOURCE
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "calls.h"
+
+// Some C libraries do not name it: udp(7), linux/udp.h.
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
 
 // What src/linux/datagram.ts says about the memory of a batch, and about the integers that describe each datagram.
 #define BATCH_MAX 64
@@ -26,7 +32,7 @@ enum {
   FIELD_RESULT,
 };
 
-/** IP_PKTINFO or IPV6_PKTINFO, and SO_RXQ_OVFL. */
+/** IP_PKTINFO and IPV6_PKTINFO, and SO_RXQ_OVFL or UDP_SEGMENT. */
 #define CONTROL_BYTES (CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(uint32_t)))
 
 typedef struct {
@@ -141,59 +147,88 @@ CALL(call_recv_each) {
   return result_int(env, done);
 }
 
-static size_t write_control(control *into, const int32_t *field) {
+static size_t write_header(char *into, int level, int type, const void *value, size_t length) {
+  struct cmsghdr *header = (struct cmsghdr *)into;
+  *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(length), .cmsg_level = level, .cmsg_type = type};
+  memcpy(CMSG_DATA(header), value, length);
+  return CMSG_SPACE(length);
+}
+
+/** What the kernel is told of a message: where it leaves from, and that it is to be cut into datagrams of one size. */
+static size_t write_control(control *into, const int32_t *field, uint16_t segment) {
   const struct in6_addr *local = (const struct in6_addr *)&field[FIELD_LOCAL];
-  if (IN6_IS_ADDR_UNSPECIFIED(local)) return 0;
-  struct cmsghdr *header = (struct cmsghdr *)into->bytes;
-  if (((const struct sockaddr *)&field[FIELD_PEER])->sa_family == AF_INET) {
+  size_t used = 0;
+  if (IN6_IS_ADDR_UNSPECIFIED(local)) {
+    // The address of the port.
+  } else if (((const struct sockaddr *)&field[FIELD_PEER])->sa_family == AF_INET) {
     struct in_pktinfo info = {0};
     memcpy(&info.ipi_spec_dst, &field[FIELD_LOCAL + 3], sizeof info.ipi_spec_dst);
-    *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof info), .cmsg_level = IPPROTO_IP, .cmsg_type = IP_PKTINFO};
-    memcpy(CMSG_DATA(header), &info, sizeof info);
-    return CMSG_SPACE(sizeof info);
+    used += write_header(into->bytes + used, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+  } else {
+    struct in6_pktinfo info = {.ipi6_addr = *local};
+    used += write_header(into->bytes + used, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
   }
-  struct in6_pktinfo info = {.ipi6_addr = *local};
-  *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof info), .cmsg_level = IPPROTO_IPV6, .cmsg_type = IPV6_PKTINFO};
-  memcpy(CMSG_DATA(header), &info, sizeof info);
-  return CMSG_SPACE(sizeof info);
+  if (segment > 0) used += write_header(into->bytes + used, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment);
+  return used;
 }
 
 /**
- * sendEach(memory, fields, from, to): each datagram by its own socket, to its own receiver or without one to the socket's;
- * those without a socket are passed over. One sendmmsg for neighbours of one socket. Each is told what was said of it.
+ * sendEach(memory, fields, order, count): the datagrams that `order` names, each by its own socket, to its own receiver or
+ * without one to the socket's. One that is named by its complement is a further one of the message before (udp(7)
+ * UDP_SEGMENT); neighbours of one socket are one sendmmsg. Each datagram is told what was said of it.
  */
 CALL(call_send_each) {
   arguments args = arguments_read(env, info);
-  slots batch = argument_slots(&args, 0);
+  byte_range memory = argument_bytes(&args, 0);
+  byte_range fields = argument_bytes(&args, 1);
+  byte_range order = argument_bytes(&args, 2);
+  int32_t count = argument_int(&args, 3);
   struct mmsghdr messages[BATCH_MAX];
   struct iovec vectors[BATCH_MAX];
   control controls[BATCH_MAX];
-  if (batch.fields == NULL) return result_int(env, -EFAULT);
-  for (unsigned int i = 0; i < batch.count; i++) {
-    int32_t *field = batch.fields + i * INTS_PER_DATAGRAM;
+  int32_t *heads[BATCH_MAX];
+  if (count < 0 || count > BATCH_MAX || (size_t)count * sizeof(int32_t) > order.length) return result_int(env, -EFAULT);
+  unsigned int made = 0;
+  for (int32_t i = 0; i < count; i++) {
+    int32_t named = ((int32_t *)order.data)[i];
+    size_t slot = (size_t)(named < 0 ? ~named : named);
+    if ((slot + 1) * INTS_PER_DATAGRAM * sizeof(int32_t) > fields.length || (named < 0 && made == 0)) return result_int(env, -EFAULT);
+    int32_t *field = (int32_t *)fields.data + slot * INTS_PER_DATAGRAM;
     int64_t start = field[FIELD_START], length = field[FIELD_LENGTH];
-    if (start < 0 || length < 0 || start + length > (int64_t)batch.memory.length) return result_int(env, -EFAULT);
-    vectors[i] = (struct iovec){batch.memory.data + start, (size_t)length};
+    if (start < 0 || length < 0 || start + length > (int64_t)memory.length) return result_int(env, -EFAULT);
+    vectors[i] = (struct iovec){memory.data + start, (size_t)length};
+    if (named < 0) {
+      messages[made - 1].msg_hdr.msg_iovlen += 1;
+      continue;
+    }
     sa_family_t family = ((struct sockaddr *)&field[FIELD_PEER])->sa_family;
-    size_t control_length = write_control(&controls[i], field);
-    messages[i].msg_hdr = (struct msghdr){
+    heads[made] = field;
+    messages[made++].msg_hdr = (struct msghdr){
         .msg_name = family == AF_UNSPEC ? NULL : &field[FIELD_PEER],
         .msg_namelen = family == AF_UNSPEC ? 0 : family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6),
         .msg_iov = &vectors[i],
         .msg_iovlen = 1,
-        .msg_control = control_length == 0 ? NULL : &controls[i],
-        .msg_controllen = control_length,
     };
   }
-  for (unsigned int i = 0, end; i < batch.count; i = end) {
-    int32_t fd = batch.fields[i * INTS_PER_DATAGRAM + FIELD_SOCKET];
-    for (end = i + 1; end < batch.count && batch.fields[end * INTS_PER_DATAGRAM + FIELD_SOCKET] == fd; end++);
-    while (fd >= 0 && i < end) {
+  for (unsigned int i = 0; i < made; i++) {
+    struct msghdr *header = &messages[i].msg_hdr;
+    header->msg_controllen = write_control(&controls[i], heads[i], header->msg_iovlen > 1 ? (uint16_t)heads[i][FIELD_LENGTH] : 0);
+    header->msg_control = header->msg_controllen == 0 ? NULL : &controls[i];
+  }
+  for (unsigned int i = 0, end; i < made; i = end) {
+    int32_t fd = heads[i][FIELD_SOCKET];
+    for (end = i + 1; end < made && heads[end][FIELD_SOCKET] == fd; end++);
+    while (i < end) {
       int sent = sendmmsg(fd, messages + i, end - i, MSG_DONTWAIT | MSG_NOSIGNAL);
       int32_t result = sent < 0 ? -errno : 0;
       // One that fails is told of only when it is the first.
-      for (unsigned int told = i + (sent < 1 ? 1 : (unsigned int)sent); i < told; i++) batch.fields[i * INTS_PER_DATAGRAM + FIELD_RESULT] = result;
+      for (unsigned int told = i + (sent < 1 ? 1 : (unsigned int)sent); i < told; i++) heads[i][FIELD_RESULT] = result;
     }
+  }
+  for (int32_t i = 0, message = -1; i < count; i++) {
+    int32_t named = ((int32_t *)order.data)[i];
+    if (named >= 0) message++;
+    else ((int32_t *)fields.data)[(size_t)~named * INTS_PER_DATAGRAM + FIELD_RESULT] = heads[message][FIELD_RESULT];
   }
   return result_int(env, 0);
 }

@@ -62,8 +62,8 @@ function texts(fd: number, batch = new DatagramBatch()): string[] {
 
 /** Sends one datagram of a batch; 0 or a negated errno. */
 function sendOne(batch: DatagramBatch, fd: number, slot: number): number {
-  batch.sendBy(slot, fd)
-  assert.equal(batch.sendEach(slot, slot + 1), 0)
+  batch.enqueue(slot, fd, false)
+  batch.sendAll()
   return batch.result(slot)
 }
 
@@ -75,9 +75,9 @@ function answer(fd: number, batch: DatagramBatch, count: number): void {
     batch.copyPeer(slot, peer, 0)
     batch.copyLocal(slot, local, 0)
     batch.addressToPeer(slot, peer, 0, local, 0)
-    batch.sendBy(slot, fd)
+    batch.enqueue(slot, fd, false)
   }
-  assert.equal(batch.sendEach(0, count), 0)
+  batch.sendAll()
   for (let slot = 0; slot < count; slot++) assert.equal(batch.result(slot), 0)
 }
 
@@ -266,10 +266,10 @@ test('slots that a batch does not have are refused, not written to', (t) => {
     [DATAGRAMS_PER_BATCH, DATAGRAMS_PER_BATCH + 1],
   ]) {
     assert.equal(batch.receive(fd, from, to), EFAULT)
-    assert.equal(batch.sendEach(from, to), EFAULT)
   }
   batch.setRange(0, batch.bytes.length - 1, batch.bytes.length + 1)
-  assert.equal(batch.sendEach(0, 1), EFAULT)
+  batch.enqueue(0, fd, false)
+  assert.throws(() => batch.sendAll(), /EFAULT/)
 })
 
 test('one call receives from many sockets, so much of each, and says what each had', (t) => {
@@ -312,9 +312,9 @@ test('one call sends by many sockets; one that fails is told of, and does not ke
     batch.addressToTarget(slot)
     // The third is larger than a datagram can be.
     batch.setRange(slot, start, start + (slot === 2 ? 65_508 : 1))
-    batch.sendBy(slot, index < 0 ? -1 : flows[index].fd)
+    if (index >= 0) batch.enqueue(slot, flows[index].fd, false)
   }
-  assert.equal(batch.sendEach(0, order.length), 0)
+  batch.sendAll()
   assert.deepEqual(
     [0, 1, 2, 3, 5].map((slot) => batch.result(slot)),
     [0, 0, EMSGSIZE, 0, 0],
@@ -323,4 +323,63 @@ test('one call sends by many sockets; one that fails is told of, and does not ke
     targets.map(({ fd }) => texts(fd)),
     [['0'], ['1', '3'], ['5']],
   )
+})
+
+test('datagrams of one length to one receiver are joined on request, and come out as they went in', (t) => {
+  const { fd, endpoint } = port(t)
+  const from = client(t, endpoint)
+  const batch = new DatagramBatch()
+  const lengths = [5, 5, 5, 4, 4, 0, 0, 5, 5]
+  for (const [slot, length] of lengths.entries()) {
+    const start = batch.room(slot)
+    batch.bytes.fill(0x30 + slot, start, start + length)
+    batch.addressToTarget(slot)
+    batch.setRange(slot, start, start + length)
+    batch.enqueue(slot, from.fd, slot < 8)
+  }
+  batch.sendAll()
+  const joined = lengths.map((_, slot) => batch.isJoined(slot))
+  assert.deepEqual(joined, [true, true, true, true, true, false, false, false, false])
+  assert.deepEqual(
+    lengths.map((_, slot) => batch.result(slot)),
+    lengths.map(() => 0),
+  )
+  assert.deepEqual(
+    texts(fd),
+    lengths.map((length, slot) => `${slot}`.repeat(length)),
+  )
+})
+
+test('what is joined is never longer than a datagram can be, and fails together', (t) => {
+  const { fd, endpoint } = port(t)
+  const from = client(t, endpoint)
+  const batch = new DatagramBatch()
+  for (let slot = 0; slot < 3; slot++) {
+    batch.addressToTarget(slot)
+    batch.setRange(slot, batch.room(slot), batch.room(slot) + 30_000)
+    batch.enqueue(slot, from.fd, true)
+  }
+  batch.sendAll()
+  assert.deepEqual(
+    [0, 1, 2].map((slot) => batch.isJoined(slot)),
+    [true, true, false],
+  )
+  // lo has room for them in one packet.
+  assert.deepEqual(
+    [0, 1, 2].map((slot) => batch.result(slot)),
+    [0, 0, 0],
+  )
+  close(fd)
+  assert.deepEqual(texts(from.fd), [])
+  for (let slot = 0; slot < 2; slot++) batch.enqueue(slot, from.fd, true)
+  batch.sendAll()
+  for (let slot = 0; slot < 2; slot++) batch.enqueue(slot, from.fd, true)
+  batch.sendAll()
+  assert.deepEqual(
+    [0, 1].map((slot) => batch.result(slot)),
+    [ECONNREFUSED, ECONNREFUSED],
+  )
+  batch.sendAgain(0)
+  assert.equal(batch.result(0), 0)
+  assert.equal(openPort(endpoint), fd, 'the end of the test closes this number')
 })

@@ -39,6 +39,9 @@ const Field = { start: 0, length: 1, flags: 2, dropped: 3, peer: 4, local: 11, s
 export const PEER_INTS = SOCKADDR_BYTES_MAX / Int32Array.BYTES_PER_ELEMENT
 export const LOCAL_INTS = 4
 
+/** No message is longer than a datagram can be, however it is cut. */
+const JOINED_BYTES_MAX = 65_000
+
 const IS_LITTLE_ENDIAN = endianness() === 'LE'
 /** The address family in the first integer of a sockaddr; the port is the other half. */
 const FAMILY_MASK = IS_LITTLE_ENDIAN ? 0xffff : -0x10000
@@ -64,6 +67,13 @@ export class DatagramBatch {
   readonly bytes = new Uint8Array(DATAGRAMS_PER_BATCH * SLOT_BYTES)
   readonly #fields = new Int32Array(DATAGRAMS_PER_BATCH * INTS_PER_DATAGRAM)
   readonly #view = new Uint8Array(this.#fields.buffer)
+  /** Slots that are to be sent, those that are joined to the one before as their complements. */
+  readonly #order = new Int32Array(DATAGRAMS_PER_BATCH)
+  #queued = 0
+  readonly #isJoined = new Uint8Array(DATAGRAMS_PER_BATCH)
+  /** The first slot of the last message, and the length of all of it. */
+  #head = 0
+  #joinedBytes = 0
 
   /**
    * Receives into the slots from `from` to `to` (excluded), without waiting.
@@ -86,18 +96,53 @@ export class DatagramBatch {
   }
 
   /**
-   * Sends the slots from `from` to `to` (excluded), each by the socket that {@link sendBy} named, without waiting; the
-   * {@link result} says what has become of each.
+   * Has {@link sendAll} send a datagram by this socket, behind those that were given before.
    *
-   * @returns 0, or EFAULT: a range is outside of {@link bytes}, and nothing was sent
+   * @param mayJoin where it is like the one before (socket, receiver, length), the kernel gets both as one message and cuts
+   *   it again as late as it can (udp(7) UDP_SEGMENT); not everything on the way of a datagram lets it do so
    */
-  sendEach(from: number, to: number): number {
-    return native.sendEach(this.bytes, this.#fields, from, to)
+  enqueue(slot: number, fd: number, mayJoin: boolean): void {
+    const at = slot * INTS_PER_DATAGRAM
+    this.#fields[at + Field.socket] = fd
+    const length = this.#fields[at + Field.length]
+    const isJoined =
+      mayJoin && this.#queued > 0 && this.#joinedBytes + length <= JOINED_BYTES_MAX && this.#isLikeHead(at, length)
+    if (isJoined) {
+      this.#isJoined[this.#head] = 1
+    } else {
+      this.#head = slot
+      this.#joinedBytes = 0
+    }
+    this.#joinedBytes += length
+    this.#isJoined[slot] = isJoined ? 1 : 0
+    this.#order[this.#queued++] = isJoined ? ~slot : slot
   }
 
-  /** Has a datagram sent by this socket; -1: not at all. */
-  sendBy(slot: number, fd: number): void {
-    this.#fields[slot * INTS_PER_DATAGRAM + Field.socket] = fd
+  /** Sends a datagram once more, by itself. */
+  sendAgain(slot: number): void {
+    this.enqueue(slot, this.#fields[slot * INTS_PER_DATAGRAM + Field.socket], false)
+    this.sendAll()
+  }
+
+  /** Reports whether it was sent as one message with others, whose {@link result} it has. */
+  isJoined(slot: number): boolean {
+    return this.#isJoined[slot] === 1
+  }
+
+  /** Sends all that was enqueued, without waiting; {@link result} says what has become of each. */
+  sendAll(): void {
+    const result = native.sendEach(this.bytes, this.#fields, this.#order, this.#queued)
+    this.#queued = 0
+    // A range is outside of the memory: none was sent, and that is our fault.
+    if (result < 0) throw new SystemCallError('Sending a batch of datagrams', result)
+  }
+
+  #isLikeHead(at: number, length: number): boolean {
+    const head = this.#head * INTS_PER_DATAGRAM
+    if (length === 0 || this.#fields[head + Field.length] !== length) return false
+    if (this.#fields[head + Field.socket] !== this.#fields[at + Field.socket]) return false
+    for (let i = Field.peer; i < Field.socket; i++) if (this.#fields[head + i] !== this.#fields[at + i]) return false
+    return true
   }
 
   /** What the kernel said when it was sent: 0 or a negated errno. */

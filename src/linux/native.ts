@@ -57,8 +57,11 @@ export type Native = {
    * `DatagramBatch`. A source is two integers: the descriptor, and what recvmmsg said. Returns for how many there was room
    */
   recvEach(sources: Int32Array, count: number, bytes: Uint8Array, fields: Int32Array, each: number): number
-  /** sendmmsg(2) of the slots [from, to) of a `DatagramBatch`, each by its own socket; each is told what was said of it */
-  sendEach(bytes: Uint8Array, fields: Int32Array, from: number, to: number): number
+  /**
+   * sendmmsg(2) of the slots of a `DatagramBatch` that `order` names, each by its own socket; the complement of a slot is a
+   * further datagram of the message before (udp(7) UDP_SEGMENT). Each is told what was said of it
+   */
+  sendEach(bytes: Uint8Array, fields: Int32Array, order: Int32Array, count: number): number
   /** epoll_create1(2) */
   epollCreate(): number
   /** epoll_ctl(2); the 64 bits of user data are given as two 32-bit halves */

@@ -43,7 +43,7 @@ async function echo(at: string): Promise<never> {
   console.log('echoing')
   for (;;) {
     const count = batch.receive(fd, 0, DATAGRAMS_PER_BATCH)
-    for (let slot = 0; slot < count; slot++) batch.sendBy(slot, fd)
+    for (let slot = 0; slot < count; slot++) batch.enqueue(slot, fd, false)
     if (count > 0) sendAll(batch, count)
     else await sleep(1)
   }
@@ -51,7 +51,7 @@ async function echo(at: string): Promise<never> {
 
 /** What the kernel has no room for is lost. */
 function sendAll(batch: DatagramBatch, count: number): void {
-  batch.sendEach(0, count)
+  batch.sendAll()
   for (let slot = 0; slot < count; slot++) {
     const result = batch.result(slot)
     if (result < 0 && result !== EAGAIN && result !== ECONNREFUSED) throw new Error(`sendmmsg: ${errnoName(result)}`)
@@ -94,7 +94,7 @@ function sendSome(
     batch.bytes.set(datagrams[number], room)
     batch.setRange(slot, room, room + datagrams[number].length)
     batch.addressToTarget(slot)
-    batch.sendBy(slot, sockets[number % sockets.length])
+    batch.enqueue(slot, sockets[number % sockets.length], false)
   }
   sendAll(batch, count)
   return count

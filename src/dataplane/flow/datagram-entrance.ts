@@ -65,6 +65,8 @@ export class Flow implements Timed {
   lastError = 0
   errors = 0
 
+  /** Datagrams may be given to the kernel as one message; false once that has failed. */
+  mayJoin = true
   /** It is in a list of those that have something to do. */
   isReady = false
   deadlineMs = Number.POSITIVE_INFINITY

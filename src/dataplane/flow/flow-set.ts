@@ -44,6 +44,8 @@ export type FlowLimits = {
 
 /** The flows of one worker: which there are, how they begin and end, and who is the peer of each. */
 export class FlowSet {
+  /** The index of every flow is below it. */
+  readonly capacity: number
   readonly #loop: FlowLoop
   readonly #limits: FlowLimits
   readonly #share: number
@@ -75,6 +77,7 @@ export class FlowSet {
     this.#beforeEnd = beforeEnd
     // One more: a flow is opened before another makes place for it.
     const capacity = Math.min(limits.flowsMax, FLOWS_PER_WORKER_MAX) + 1
+    this.capacity = capacity
     this.#table = new FlowTable(KEY_INTS, PEER_INTS, capacity, randomInt(2 ** 32))
     this.#peers = new Int32Array(capacity * PEER_INTS)
     this.#locals = new Int32Array(capacity * LOCAL_INTS)
@@ -133,6 +136,7 @@ export class FlowSet {
     flow.entrance = entrance
     flow.peer ??= arrival.peer()
     flow.startedMs = this.#loop.nowMs
+    flow.mayJoin = true
     this.#begin(index)
     if (this.#loop.watchFlow(fd, index, flow.generation) === 0) return index
     this.end(flow, 'out-of-resources')
@@ -149,13 +153,13 @@ export class FlowSet {
     this.#touch(index)
   }
 
-  /** Sends an answer of a flow to its peer. */
-  addressAnswer(index: number, batch: DatagramBatch, slot: number): void {
+  /** Has an answer of a flow sent to its peer. */
+  enqueueAnswer(index: number, batch: DatagramBatch, slot: number): void {
     const port = this.#ports[index]
-    batch.sendBy(slot, port.fd)
     // What is connected to the peer does not take its address once more.
     if (port.isPeer) batch.addressToTarget(slot)
     else batch.addressToPeer(slot, this.#peers, index * PEER_INTS, this.#locals, index * LOCAL_INTS)
+    batch.enqueue(slot, port.fd, port.mayJoin)
   }
 
   /** A datagram of the client was passed on, with so much payload. */

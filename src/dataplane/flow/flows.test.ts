@@ -2,12 +2,17 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { formatEndpoint } from '../../address/endpoint.ts'
+import { SOL_SOCKET } from '../../linux/constants.ts'
 import { ECONNREFUSED } from '../../linux/errno.ts'
+import { native } from '../../linux/native.ts'
 import { localEndpoint, openListener } from '../../linux/socket.ts'
 import { METRICS } from '../../telemetry/metrics.ts'
 import { connectSocket, endpointOf, LineRole, NO_LIVENESS, TestApp, type TestSocket } from '../connection/test-loop.ts'
 import { Verdict } from './datagram-entrance.ts'
 import { LetterEntrance, TestDatagrams, TestFlows } from './test-flows.ts'
+
+/** socket(7) */
+const SO_NO_CHECK = 11
 
 function start(t: TestContext, options: ConstructorParameters<typeof TestFlows>[0] = {}): TestFlows {
   const flows = new TestFlows(options)
@@ -56,6 +61,20 @@ test('flows of one batch keep the order of what each was sent', (t) => {
       sent,
     )
   }
+})
+
+test('where the kernel does not take several datagrams as one message, they go one by one from then on', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'a1', 'a2'), ['1', '2'])
+  const [flow] = flows.loop.flows?.from(0, 1).flows ?? []
+  assert.deepEqual([flow.mayJoin, flows.port.mayJoin], [true, true])
+  // Without checksums there is nothing that it could cut.
+  for (const { fd } of [flow, flows.port]) assert.equal(native.setsockoptInt(fd, SOL_SOCKET, SO_NO_CHECK, 1), 0)
+  assert.deepEqual(flows.ask(edge, 'a3', 'a4', 'a5'), ['3', '4', '5'])
+  assert.deepEqual([flow.mayJoin, flows.port.mayJoin], [false, false])
+  assert.deepEqual(flows.ask(edge, 'a6', 'a7'), ['6', '7'])
+  assert.equal(flow.errors, 0)
 })
 
 test('answers go to the socket from which the last datagram of the flow has come', (t) => {

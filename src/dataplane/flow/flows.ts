@@ -1,6 +1,15 @@
 import { type Endpoint, formatEndpoint } from '../../address/endpoint.ts'
 import { DATAGRAMS_PER_BATCH, DatagramBatch, LOCAL_INTS, PEER_INTS } from '../../linux/datagram.ts'
-import { EAGAIN, EMSGSIZE, errnoName, isOutOfResources, SystemCallError } from '../../linux/errno.ts'
+import {
+  EAGAIN,
+  EINVAL,
+  EIO,
+  EMSGSIZE,
+  EOPNOTSUPP,
+  errnoName,
+  isOutOfResources,
+  SystemCallError,
+} from '../../linux/errno.ts'
 import { close } from '../../linux/socket.ts'
 import type { DropReason, FlowEndReason } from '../../telemetry/flow-reasons.ts'
 import { FLOW_ERRNOS, METRICS } from '../../telemetry/metrics.ts'
@@ -18,6 +27,11 @@ const ANSWERS_PER_TURN = BATCHES_PER_TURN * DATAGRAMS_PER_BATCH
 const ANSWERS_PER_FLOW = 16
 /** For how long a worker says nothing after it has said that a target answers with errors. */
 const QUIET_MS = 60_000
+/**
+ * What the kernel says of several datagrams in one message that it would take one by one: one of them is larger than the
+ * path lets through whole, the path is encrypted (xfrm), or the kernel does not know of it (before Linux 4.18).
+ */
+const CANNOT_JOIN: ReadonlySet<number> = new Set([EINVAL, EIO, EMSGSIZE, EOPNOTSUPP])
 const TO_TARGET = {
   datagrams: METRICS.datagrams.slots['client-to-backend'],
   bytes: METRICS.datagramBytes.slots['client-to-backend'],
@@ -50,9 +64,12 @@ export class Flows {
   /** The flow of each datagram (-1: none), and the length of its payload. */
   readonly #flowOf = new Int32Array(DATAGRAMS_PER_BATCH)
   readonly #lengths = new Int32Array(DATAGRAMS_PER_BATCH)
-  /** Those that have their flow and have not been sent yet. */
-  #unsentFrom = 0
-  #unsentTo = 0
+  /** Those that have their flow and have not been sent yet: the first one of each flow, and the next of the same flow. */
+  readonly #firsts = new Int32Array(DATAGRAMS_PER_BATCH)
+  readonly #nexts = new Int32Array(DATAGRAMS_PER_BATCH)
+  #firstCount = 0
+  /** By flow: its last one so far, plus 1; 0: it has none. */
+  readonly #lastOf: Int32Array
 
   /** What may have more to receive. */
   readonly #readyPorts = new TurnQueue<Port>()
@@ -62,6 +79,7 @@ export class Flows {
   constructor(loop: FlowLoop, limits: FlowLimits) {
     this.#loop = loop
     this.#set = new FlowSet(loop, limits, () => this.#sendUnsent())
+    this.#lastOf = new Int32Array(this.#set.capacity)
   }
 
   /** Flows open now. */
@@ -187,13 +205,9 @@ export class Flows {
     for (let slot = 0; slot < count; slot++) {
       this.#arrival.lookAt(slot, port)
       const index = this.#lead(this.#arrival)
-      this.#flowOf[slot] = index
-      if (index < 0) this.#incoming.sendBy(slot, -1)
-      this.#unsentTo = slot + 1
+      if (index >= 0) this.#chain(slot, index)
     }
     this.#sendUnsent()
-    this.#unsentFrom = 0
-    this.#unsentTo = 0
     return count === DATAGRAMS_PER_BATCH
   }
 
@@ -223,8 +237,17 @@ export class Flows {
     this.#lengths[slot] = arrival.end - arrival.start
     batch.setRange(slot, writePrefix(arrival.bytes, arrival.start, flow.prefix), arrival.end)
     batch.addressToTarget(slot)
-    batch.sendBy(slot, flow.fd)
     return index
+  }
+
+  /** Puts a datagram behind those of the same flow: they are sent with one call, and in their order. */
+  #chain(slot: number, index: number): void {
+    const last = this.#lastOf[index]
+    if (last === 0) this.#firsts[this.#firstCount++] = slot
+    else this.#nexts[last - 1] = slot
+    this.#flowOf[slot] = index
+    this.#nexts[slot] = -1
+    this.#lastOf[index] = slot + 1
   }
 
   /** Counts a datagram that is not passed on, unless there was nothing to pass on. */
@@ -235,19 +258,29 @@ export class Flows {
 
   /** Sends what has its flow: also in the middle of a batch, before a flow ends whose socket may be needed. */
   #sendUnsent(): void {
-    const from = this.#unsentFrom
-    const to = this.#unsentTo
-    if (from === to) return
-    this.#unsentFrom = to
-    this.#incoming.sendEach(from, to)
-    for (let slot = from; slot < to; slot++) {
-      const index = this.#flowOf[slot]
-      if (index < 0 || !this.#isSent(this.#incoming, slot, this.#set.at(index))) continue
-      const bytes = this.#lengths[slot]
-      this.#set.countToTarget(index, bytes)
-      this.#loop.counters.add(TO_TARGET.datagrams)
-      this.#loop.counters.add(TO_TARGET.bytes, bytes)
+    const count = this.#firstCount
+    if (count === 0) return
+    this.#firstCount = 0
+    for (let i = 0; i < count; i++) {
+      const index = this.#flowOf[this.#firsts[i]]
+      const { fd, mayJoin } = this.#set.at(index)
+      this.#lastOf[index] = 0
+      for (let slot = this.#firsts[i]; slot >= 0; slot = this.#nexts[slot]) this.#incoming.enqueue(slot, fd, mayJoin)
     }
+    this.#incoming.sendAll()
+    for (let i = 0; i < count; i++) {
+      const flow = this.#set.at(this.#flowOf[this.#firsts[i]])
+      for (let slot = this.#firsts[i]; slot >= 0; slot = this.#nexts[slot]) this.#settle(slot, flow)
+    }
+  }
+
+  /** Counts what has become of a datagram for a target. */
+  #settle(slot: number, flow: Flow): void {
+    if (!this.#isSent(this.#incoming, slot, flow, flow)) return
+    const bytes = this.#lengths[slot]
+    this.#set.countToTarget(flow.index, bytes)
+    this.#loop.counters.add(TO_TARGET.datagrams)
+    this.#loop.counters.add(TO_TARGET.bytes, bytes)
   }
 
   #receiveFromFlows(): void {
@@ -287,34 +320,43 @@ export class Flows {
       this.#lengths[slot] = end - start
       this.#countQueueFull(this.#set.newlyDropped(flow.index, this.#outgoing.droppedBefore(slot)))
       this.#outgoing.setRange(slot, writePrefix(this.#outgoing.bytes, start, flow.answerPrefix), end)
-      this.#set.addressAnswer(flow.index, this.#outgoing, slot)
+      this.#set.enqueueAnswer(flow.index, this.#outgoing, slot)
     }
     return from + result
   }
 
   #sendAnswers(count: number): void {
     if (count === 0) return
-    this.#outgoing.sendEach(0, count)
+    this.#outgoing.sendAll()
     for (let slot = 0; slot < count; slot++) {
-      if (!this.#isSent(this.#outgoing, slot, null)) continue
+      const index = this.#flowOf[slot]
+      if (!this.#isSent(this.#outgoing, slot, this.#set.portOf(index), null)) continue
       const bytes = this.#lengths[slot]
-      this.#set.countAnswer(this.#flowOf[slot], bytes)
+      this.#set.countAnswer(index, bytes)
       this.#loop.counters.add(TO_PEER.datagrams)
       this.#loop.counters.add(TO_PEER.bytes, bytes)
     }
   }
 
-  /** Reports whether a datagram was sent, and counts it if it was not; `flow`: whose errors tell of its target. */
-  #isSent(batch: DatagramBatch, slot: number, flow: Flow | null): boolean {
+  /**
+   * Reports whether a datagram was sent, and counts it if it was not.
+   *
+   * @param by what it was sent by
+   * @param flow whose errors tell of its target; null: they tell of a peer
+   */
+  #isSent(batch: DatagramBatch, slot: number, by: { mayJoin: boolean }, flow: Flow | null): boolean {
     let result = batch.result(slot)
     if (result === 0) return true
-    if (result !== EAGAIN && result !== EMSGSIZE && !isOutOfResources(result)) {
+    const isJoined = batch.isJoined(slot)
+    if (isJoined && CANNOT_JOIN.has(result)) {
+      by.mayJoin = false
+      result = sendAgain(batch, slot)
+    } else if (result !== EAGAIN && result !== EMSGSIZE && !isOutOfResources(result)) {
       // An error that came back for an earlier datagram, told in place of sending this one.
       if (flow !== null) this.#noteError(flow, result)
-      batch.sendEach(slot, slot + 1)
-      result = batch.result(slot)
-      if (result === 0) return true
+      result = sendAgain(batch, slot)
     }
+    if (result === 0) return true
     const isFull = result === EAGAIN || isOutOfResources(result)
     this.#countDropped(isFull ? 'send-queue-full' : result === EMSGSIZE ? 'too-large' : 'unreachable')
     return false
@@ -333,9 +375,9 @@ export class Flows {
     batch.setRange(0, start, start + bytes.length)
     if (port.isPeer) batch.addressToTarget(0)
     else batch.addressToPeer(0, peer, 0, local, 0)
-    batch.sendBy(0, port.fd)
-    batch.sendEach(0, 1)
-    this.#isSent(batch, 0, null)
+    batch.enqueue(0, port.fd, false)
+    batch.sendAll()
+    this.#isSent(batch, 0, port, null)
   }
 
   #noteError(flow: Flow, error: number): void {
@@ -361,6 +403,12 @@ export class Flows {
   #countQueueFull(count: number): void {
     if (count > 0) this.#loop.counters.add(METRICS.datagramsDropped.slots['receive-queue-full'], count)
   }
+}
+
+/** Sends a datagram by itself; returns what was said of it. */
+function sendAgain(batch: DatagramBatch, slot: number): number {
+  batch.sendAgain(slot)
+  return batch.result(slot)
 }
 
 /** Writes what comes in front of a datagram into its headroom; returns where it begins now. */

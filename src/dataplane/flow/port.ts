@@ -15,6 +15,8 @@ export class Port {
   /** There may be more to receive. */
   isReady = false
   isClosed = false
+  /** Answers may be given to the kernel as one message; false once that has failed. */
+  mayJoin = true
   /** How many datagrams its queue had no room for, as far as is known. */
   dropped = 0
   #entrance: DatagramEntrance

@@ -34,9 +34,9 @@ export class TestFlood {
       this.#batch.bytes[start] = letter
       this.#batch.setRange(slot, start, start + 1)
       this.#batch.addressToPeer(slot, this.#to, 0, this.#from, 0)
-      this.#batch.sendBy(slot, this.#socket.fd)
+      this.#batch.enqueue(slot, this.#socket.fd, false)
     }
-    this.#batch.sendEach(0, DATAGRAMS_PER_BATCH)
+    this.#batch.sendAll()
     for (let slot = 0; slot < DATAGRAMS_PER_BATCH; slot++) assert.equal(this.#batch.result(slot), 0)
   }
 

@@ -142,9 +142,9 @@ export class TestDatagrams {
         batch.setRange(slot, start, end + suffix.length)
         batch.copyPeer(slot, peer, 0)
         batch.addressToPeer(slot, peer, 0, NO_LOCAL, 0)
-        batch.sendBy(slot, this.fd)
+        batch.enqueue(slot, this.fd, false)
       }
-      batch.sendEach(0, count)
+      batch.sendAll()
       all += count
       count = batch.receive(this.fd, 0, DATAGRAMS_PER_BATCH)
     }
