@@ -26,6 +26,7 @@ import {
   labDirectory,
   labNames,
   makeLabDirectory,
+  ownRuntimeDirectory,
   removeLabDirectory,
 } from '../lab/process/lab-directory.ts'
 import type { LabEntrance, LabStatus } from '../lab/process/lab-status.ts'
@@ -89,7 +90,8 @@ export async function runLabCommand(
 
 /** Whose labs this process sees. */
 export function labUser(): LabUser {
-  return { uid: process.getuid?.() ?? 0, runtimeDirectory: process.env['XDG_RUNTIME_DIR'] || undefined }
+  const uid = process.getuid?.() ?? 0
+  return { uid, runtimeDirectory: ownRuntimeDirectory(process.env['XDG_RUNTIME_DIR'], uid) }
 }
 
 /** The status of a lab that runs, or of one that is started here. */

@@ -3,7 +3,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { findLab, labDirectory, labNames, makeLabDirectory, removeLabDirectory } from './lab-directory.ts'
+import {
+  findLab,
+  labDirectory,
+  labNames,
+  makeLabDirectory,
+  ownRuntimeDirectory,
+  removeLabDirectory,
+} from './lab-directory.ts'
 
 const runtimeDirectory = mkdtempSync(join(tmpdir(), 'truepeer-'))
 after(() => rmSync(runtimeDirectory, { recursive: true }))
@@ -15,6 +22,14 @@ test('the directory of a lab is one of the user, in /run, the runtime directory,
   assert.equal(labDirectory('a', { uid: 0, runtimeDirectory: '/run/user/0' }).path, '/run/truepeer/lab/a')
   assert.equal(labDirectory('a', { uid: 7, runtimeDirectory: '/run/user/7' }).path, '/run/user/7/truepeer/lab/a')
   assert.equal(labDirectory('a', { uid: 7, runtimeDirectory: undefined }).path, '/tmp/truepeer-7/lab/a')
+})
+
+test('a runtime directory that is not there, is somebody else’s, or has no whole path is none', () => {
+  const { uid } = user
+  assert.equal(ownRuntimeDirectory(runtimeDirectory, uid), runtimeDirectory)
+  for (const path of [undefined, '', 'relative', join(runtimeDirectory, 'no-such-directory'), '/proc/self/stat'])
+    assert.equal(ownRuntimeDirectory(path, uid), undefined, path)
+  assert.equal(ownRuntimeDirectory(runtimeDirectory, uid + 1), undefined)
 })
 
 test('one that is made is starting, runs with the process that it names, and is left when that is another one', () => {

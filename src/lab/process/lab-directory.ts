@@ -1,5 +1,5 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs'
+import { dirname, isAbsolute, join } from 'node:path'
 
 /** Whose labs they are. */
 export type LabUser = {
@@ -24,6 +24,20 @@ export type LabDirectory = {
 const STARTING_MS_MAX = 10_000
 /** Field 22 of proc(5), /proc/PID/stat, counted behind the name of the program, which may have spaces in it. */
 const START_TIME_AT = 19
+
+/**
+ * The directory in `XDG_RUNTIME_DIR`, where it is this user's: who has become this user by su(1) may have that of somebody
+ * else.
+ */
+export function ownRuntimeDirectory(path: string | undefined, uid: number): string | undefined {
+  if (path === undefined || !isAbsolute(path)) return undefined
+  try {
+    const found = statSync(path)
+    return found.isDirectory() && found.uid === uid ? path : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** Names the directory of a lab. */
 export function labDirectory(name: string, user: LabUser): LabDirectory {
