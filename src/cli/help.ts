@@ -148,7 +148,7 @@ const INDENT = '      '
 export function programHelp(): string {
   const names = Object.entries(commands).map(([name, command]) => `  ${name.padEnd(18)} ${command.summary}`)
   return [
-    "truepeer: a TCP load balancer that never loses the client's address",
+    "truepeer: a load balancer for TCP and UDP that never loses the client's address",
     '',
     'Usage: truepeer COMMAND [flags]',
     '',

@@ -65,3 +65,13 @@ test(
     assert.deepEqual(new Set(many.map(({ answer }) => answer)), new Set([ANSWER]))
   },
 )
+
+test('the whole chain serves UDP and TCP on one address and port, over IPv4 and IPv6', SKIP, async (t) => {
+  const chain = await unboundBehindAgent(t)
+  for (const { edge } of [IPV4, IPV6]) {
+    const listen = edge.includes(':') ? `[${edge}]:${FRONTEND_PORT}` : `${edge}:${FRONTEND_PORT}`
+    const words = ['--listen', listen, '--backend', AGENT, '--proxy-header', 'PROXY_V2']
+    await startTruepeer(chain.edge, 'edge', ['-p', 'tcp,udp', ...words])
+  }
+  await assertSeesClients(chain, [IPV4, IPV6])
+})

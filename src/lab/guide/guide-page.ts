@@ -21,8 +21,6 @@ export type GuideStep =
 export type GuideRow = {
   readonly number: number
   readonly title: string
-  /** The guide says that this is not there yet. */
-  readonly isMissing: boolean
   /** Programs without which it is left out. */
   readonly needs: readonly string[]
   /** What the line is like by which the row is seen; the last one that is shown, where the guide does not say. */
@@ -33,7 +31,6 @@ export type GuideRow = {
 type RowInMaking = {
   number: number
   title: string
-  isMissing: boolean
   needs: string[]
   seen?: string
   steps: GuideStep[]
@@ -41,7 +38,6 @@ type RowInMaking = {
 
 /** Where commands are typed, unless their first line says otherwise. */
 const HOST_DEFAULT = 'client'
-const NOT_YET = '<!-- not yet -->'
 const SEEN = /^<!-- seen (.+) -->$/
 const NEEDS = /^<!-- (row )?needs (.+) -->$/
 const HEADING = /^### (\d+)\. (.+)$/
@@ -60,11 +56,10 @@ export function readGuide(page: string): readonly GuideRow[] {
   for (let at = 0; at < lines.length; at++) {
     const heading = HEADING.exec(lines[at])
     if (heading !== null) {
-      rows.push({ number: Number(heading[1]), title: heading[2], isMissing: false, needs: [], steps: [] })
+      rows.push({ number: Number(heading[1]), title: heading[2], needs: [], steps: [] })
     }
     const row = rows.at(-1)
     if (row === undefined) continue
-    if (lines[at] === NOT_YET) row.isMissing = true
     const [, seen] = SEEN.exec(lines[at]) ?? []
     if (seen !== undefined) row.seen = seen
     const [, isOfRow, programs] = NEEDS.exec(lines[at]) ?? []

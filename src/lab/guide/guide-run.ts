@@ -7,8 +7,6 @@ import { compareShown } from './shown-lines.ts'
 /** What became of a row. */
 export type RowResult = { readonly row: GuideRow } & (
   | { readonly kind: 'seen'; readonly line: string }
-  /** The guide itself says that it is not there. */
-  | { readonly kind: 'missing' }
   | { readonly kind: 'skipped'; readonly without: string }
   | { readonly kind: 'failed'; readonly problem: string }
 )
@@ -70,7 +68,6 @@ export class GuideRun {
 
   async #row(row: GuideRow): Promise<RowResult> {
     this.#narrator.row(row)
-    if (row.isMissing) return { row, kind: 'missing' }
     for (const program of row.needs) {
       if (!(await this.#has(program))) return { row, kind: 'skipped', without: program }
     }

@@ -23,9 +23,9 @@ export class GuideTranscript implements Narrator {
     this.#write(`${text}\n`)
   }
 
-  row({ number, title, isMissing }: GuideRow): void {
+  row({ number, title }: GuideRow): void {
     this.say('')
-    this.say(this.#styled(`${number}. ${title}${isMissing ? ': not yet' : ''}`, 1))
+    this.say(this.#styled(`${number}. ${title}`, 1))
   }
 
   command(host: string, text: string): void {
@@ -58,8 +58,6 @@ export class GuideTranscript implements Narrator {
     switch (result.kind) {
       case 'seen':
         return `${this.#styled('seen', 32)}  ${cut(result.line.replaceAll(/\s+/g, ' '), this.#width - NUMBER_WIDTH - TITLE_WIDTH - 8)}`
-      case 'missing':
-        return this.#styled('not yet', 33)
       case 'skipped':
         return `${this.#styled('skipped', 33)}  "${result.without}" is not installed`
       case 'failed':

@@ -63,7 +63,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       name,
       protocol: flag('protocol'),
       portName: flag('port-name'),
-      timeoutSec: seconds(flag('timeout')),
+      ...(flag('timeout') === '' ? {} : { timeoutSec: seconds(flag('timeout')) }),
       healthChecks: listed(flag('health-checks')).map((check) => `global/healthChecks/${check}`),
       loadBalancingScheme: 'EXTERNAL',
     }),
