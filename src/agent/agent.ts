@@ -303,8 +303,8 @@ class Agent implements Program {
         this.#pool.remove(prepared.name)
         throw error
       }
-      warnOfSharedPorts([endpoint], this.#context.log)
     }
+    warnOfSharedPorts([{ endpoint, protocol: prepared.protocol }], this.#context.log)
     this.#open.add(prepared.name)
   }
 

@@ -604,8 +604,7 @@ class Edge implements RunningEdge {
   }
 
   #warnOfSharedPorts(frontends: Snapshot['frontends']): void {
-    const ofTcp = frontends.filter(({ protocol }) => protocol === 'TCP')
-    warnOfSharedPorts(ofTcp.map(endpointOf), this.#context.log)
+    warnOfSharedPorts(frontends.map(servedPort), this.#context.log)
   }
 
   #warnOfForeignAddresses(frontends: Snapshot['frontends']): void {

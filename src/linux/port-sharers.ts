@@ -1,30 +1,34 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
-import type { Endpoint } from '../address/endpoint.ts'
+import type { Endpoint, Protocol } from '../address/endpoint.ts'
 import { listenersAt } from './socket-table.ts'
 
+/** A port of TCP, or one of UDP. */
+type SharedPort = { readonly endpoint: Endpoint; readonly protocol: Protocol }
+
 /** Another process that listens on a port of this one's (SO_REUSEPORT). */
-export type PortSharer = {
-  readonly endpoint: Endpoint
+export type PortSharer = SharedPort & {
   /** undefined: this process may not see whose it is. */
   readonly pid: number | undefined
   readonly program: string | undefined
 }
 
 /** Looks for another process behind each of these ports. @throws SystemCallError */
-export function portSharers(endpoints: readonly Endpoint[]): PortSharer[] {
-  const listening = endpoints.map((endpoint) => ({ endpoint, inodes: listenersAt(endpoint).map(({ inode }) => inode) }))
+export function portSharers(ports: readonly SharedPort[]): PortSharer[] {
+  const listening = ports.map(({ endpoint, protocol }) => {
+    return { endpoint, protocol, inodes: listenersAt(endpoint, protocol).map(({ inode }) => inode) }
+  })
   const all = new Set(listening.flatMap(({ inodes }) => inodes))
   const own = heldBy('self', all)
-  const foreign = listening.flatMap(({ endpoint, inodes }) => {
+  const foreign = listening.flatMap(({ endpoint, protocol, inodes }) => {
     const inode = inodes.find((one) => !own.has(one))
-    return inode === undefined ? [] : [{ endpoint, inode }]
+    return inode === undefined ? [] : [{ endpoint, protocol, inode }]
   })
   if (foreign.length === 0) return []
   const owners = ownersOf(new Set(foreign.map(({ inode }) => inode)))
-  return foreign.map(({ endpoint, inode }) => {
+  return foreign.map(({ endpoint, protocol, inode }) => {
     const pid = owners.get(inode)
-    return { endpoint, pid, program: pid === undefined ? undefined : programOf(pid) }
+    return { endpoint, protocol, pid, program: pid === undefined ? undefined : programOf(pid) }
   })
 }
 

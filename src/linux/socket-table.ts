@@ -75,7 +75,7 @@ export function findListener(target: Endpoint, protocol: Protocol): ListeningSoc
 }
 
 /** All sockets that listen on exactly this address and port. @throws SystemCallError */
-export function listenersAt({ address, port }: Endpoint, protocol: Protocol = 'tcp'): readonly ListeningSocket[] {
+export function listenersAt({ address, port }: Endpoint, protocol: Protocol): readonly ListeningSocket[] {
   const found = withSocketTable((fd) => listeners(fd, address.family, port, protocol))
   return found.filter((one) => isSameAddress(one.address, address))
 }

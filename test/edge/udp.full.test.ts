@@ -2,21 +2,25 @@
 // limited by.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { parseEndpoint } from '../../src/address/endpoint.ts'
 import { IPV4, IPV6 } from '../../src/lab/demo/demo-hosts.ts'
 import type { Host } from '../../src/lab/host.ts'
 import { type ProxyV2Options, writeProxyV2, writeProxyV2Local } from '../../src/proxy-protocol/write-v2.ts'
+import type { DatagramLoadOrder, DatagramLoadResult } from '../programs/datagram-load.ts'
 import { openDatagrams, startDatagramApp, type TestDatagrams } from '../rig/datagrams.ts'
 import { type LiveEdge, startConfiguredEdge } from '../rig/edge.ts'
 import { eventually, pause } from '../rig/eventually.ts'
 import { edgeHosts } from '../rig/hosts.ts'
 import { Conversation, LineApp } from '../rig/line-app.ts'
+import { residentBytes } from '../rig/process.ts'
 import { LOG_ALL, resources, type ServiceDescription } from '../rig/resources.ts'
 import { startTruepeer } from '../rig/truepeer.ts'
 
 const FRONTEND = `${IPV4.edge}:53`
 const [FIRST, SECOND] = [5301, 5302].map((port) => `${IPV4.backend}:${port}`)
 const BOTH = [FIRST, SECOND]
+const LOAD_PROGRAM = fileURLToPath(new URL('../programs/datagram-load.js', import.meta.url))
 const NO_ANSWER_MS = 300
 
 type Service = { readonly endpoints?: readonly string[]; readonly fields?: object; readonly healthCheck?: object }
@@ -135,6 +139,7 @@ test('the next process, and one beside it, choose the same backends', async (t) 
   assert.equal(new Set(before).size, 4)
 
   const second = await startConfiguredEdge(t, edge, configuration, ['--workers', '2'])
+  await second.program.waitForLine(/"listen":"203\.0\.113\.10:53\/udp".*Another process listens on the same port/)
   first.program.signal('SIGTERM')
   await eventually('newcomers come to the second', async () => {
     await new Clients(t, client, 1).backends()
@@ -349,4 +354,37 @@ test('behind another load balancer the header in each datagram names the client,
     })
     return (await Promise.all(counts)).every((count) => count > 0)
   })
+})
+
+test('100,000 clients that nobody is take no more memory than the limit of flows, and 100 live ones go on', async (t) => {
+  const { client, edge, backend } = await edgeHosts(t)
+  const echo = backend.start(process.execPath, [LOAD_PROGRAM, 'echo', FIRST])
+  await echo.waitForLine(/^echoing$/)
+  const words = ['--accept-proxy', `${IPV4.client}/32`, '--max-flows', '2000']
+  const live = await startConfiguredEdge(
+    t,
+    edge,
+    dns({ endpoints: [FIRST], fields: { logConfig: undefined } }, {}),
+    words,
+  )
+  const { pid } = live.program
+  const load = async (order: Omit<DatagramLoadOrder, 'target' | 'bytes'>): Promise<DatagramLoadResult> => {
+    const given = JSON.stringify({ target: FRONTEND, bytes: 100, ...order })
+    const sender = client.start(process.execPath, [LOAD_PROGRAM, 'send', given])
+    return JSON.parse(await sender.waitForLine(/^\{/, { timeoutMs: (order.seconds + 20) * 1_000 }))
+  }
+  const flood = { flows: 100_000, headersFrom: '198.51' }
+  // Everything that it will ever take: the table is full, and all code has run.
+  await load({ ...flood, perSecond: 5_000, seconds: 3 })
+  const before = residentBytes(pid)
+  const [answers] = await Promise.all([
+    load({ flows: 100, headersFrom: '203.0', perSecond: 1_000, seconds: 12 }),
+    load({ ...flood, perSecond: 8_000, seconds: 10 }),
+  ])
+  t.diagnostic(`${JSON.stringify(answers)}; ${Math.round((residentBytes(pid) - before) / 2 ** 20)} MiB more`)
+  assert.ok(answers.answered >= answers.sent * 0.999, JSON.stringify(answers))
+  assert.deepEqual([answers.strayed, answers.silent], [0, 0])
+  assert.ok(residentBytes(pid) - before < 16 * 2 ** 20)
+  assert.ok((await metric(live, 'flows_open')) <= 2_000)
+  assert.ok((await metric(live, 'flows_ended_total{reason="evicted"}')) > 10_000)
 })
