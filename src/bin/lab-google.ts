@@ -5,20 +5,23 @@ import { tokenId } from '../controller/store/token.ts'
 import { createToken, revokeToken } from '../controller/store/tokens.ts'
 import { AccessTokens } from '../lab/google/access-tokens.ts'
 import { makeGoogleIdentity } from '../lab/google/authority.ts'
-import { startBootPrograms } from '../lab/google/boot-programs.ts'
+import { runShutdownScripts, startBootPrograms } from '../lab/google/boot-programs.ts'
 import { Buckets } from '../lab/google/buckets.ts'
 import { GoogleDoor } from '../lab/google/google-door.ts'
 import { GOOGLE_IPV4, GOOGLE_IPV6 } from '../lab/google/google-names.ts'
+import { IdentityTokens } from '../lab/google/identity-tokens.ts'
 import { placeFiles } from '../lab/google/machine-files.ts'
 import { Uploads } from '../lab/google/uploads.ts'
 import type { RunningMachine, StartServices } from '../lab/machines/running-machine.ts'
 import { GuestAttributes } from '../lab/metadata/guest-attributes.ts'
+import { effectiveItem } from '../lab/metadata/metadata-resources.ts'
 import { METADATA_ADDRESS, startMetadataServer } from '../lab/metadata/start-metadata-server.ts'
 import { addNamespaces, namespacePath } from '../lab/network-namespaces.ts'
 import type { Fabric } from '../lab/world/fabric.ts'
 import { REGIONS } from '../lab/world/places.ts'
 
 const HOST = 'google'
+const SHUTDOWN_KEYS = ['shutdown-script', 'shutdown-script-url']
 
 /** Where things of a lab are. */
 export type LabGoogleOptions = {
@@ -38,7 +41,7 @@ export type LabGoogleOptions = {
 export type LabGoogle = {
   /** Every machine gets it, so that it finds Google. */
   readonly startServices: StartServices
-  /** An instance boots, too: Google's guest software, an ssh server, and its startup scripts. */
+  /** An instance boots, too: Google's guest software, an ssh server, and its scripts for startup and shutdown. */
   readonly startInstanceServices: StartServices
   /** What an instance has written for others to read. */
   guestAttributes(path: string): GuestAttributes['all']
@@ -58,15 +61,24 @@ export async function startLabGoogle(options: LabGoogleOptions): Promise<LabGoog
     },
   }
   const tokens = new AccessTokens(keeper, () => performance.now())
+  const identities = new IdentityTokens(directory, Date.now)
   const uploads = new Uploads(`${directory}/uploads`)
   const buckets = new Buckets(bucketsDirectories, uploads)
-  await GoogleDoor.open({ namespacePath: namespacePath(HOST), identity, controllerSocket, buckets, uploads, tokens })
+  await GoogleDoor.open({
+    namespacePath: namespacePath(HOST),
+    identity,
+    controllerSocket,
+    buckets,
+    uploads,
+    tokens,
+    identities,
+  })
   const subnets = REGIONS.flatMap(({ subnet }) => parseCidr(subnet) ?? [])
   // By path and id: an instance that is made again has written nothing yet.
   const written = new Map<string, { readonly id: string; readonly guestAttributes: GuestAttributes }>()
   const start = async (machine: RunningMachine, guestAttributes: GuestAttributes) => {
     await placeFiles(machine, identity, METADATA_ADDRESS)
-    return await startMetadataServer(machine, { subnets, tokens, guestAttributes })
+    return { stop: await startMetadataServer(machine, { subnets, tokens, identities, guestAttributes }) }
   }
   return {
     startServices: (machine) => start(machine, new GuestAttributes()),
@@ -77,9 +89,11 @@ export async function startLabGoogle(options: LabGoogleOptions): Promise<LabGoog
       const before = written.get(path)
       const guestAttributes = before?.id === instance.id ? before.guestAttributes : new GuestAttributes()
       written.set(path, { id: instance.id, guestAttributes })
-      const stop = await start(machine, guestAttributes)
+      const { stop } = await start(machine, guestAttributes)
       startBootPrograms(machine, checkout)
-      return stop
+      const hasScript = () => SHUTDOWN_KEYS.some((key) => effectiveItem(machine.metadata(), key) !== undefined)
+      const shutDown = async () => (hasScript() ? await runShutdownScripts(machine, checkout) : undefined)
+      return { shutDown, stop }
     },
   }
 }

@@ -43,6 +43,57 @@ suite('programs of others in a lab', { skip }, () => {
     await assert.rejects(remove, /one of the lab's own/)
   })
 
+  test('shutdown scripts run before an instance stops or is deleted, for a while, and not before a reset', async () => {
+    const zone = '--zone us-central1-b'
+    const script = `
+      cd /tmp
+      printf '#!/bin/bash\\necho "down with $(hostname)"; sleep 2; echo gone; exit 7' >down.sh
+      gcloud compute instances create vm ${zone} --metadata-from-file shutdown-script=down.sh
+      gcloud compute instances reset vm ${zone}
+      gcloud compute instances stop vm ${zone}
+      gcloud compute instances get-serial-port-output vm ${zone}
+      gcloud compute instances start vm ${zone}
+      gcloud compute instances delete vm ${zone} --quiet`
+    const printed = await onClient(script)
+    const [serial] = /vm has started.*?vm is stopping/s.exec(printed) ?? []
+    assert.ok(serial)
+    const starts = serial.split('vm has started')
+    assert.equal(starts.length, 3)
+    assert.doesNotMatch(starts[1], /shutdown/)
+    assert.match(
+      starts[2],
+      /^shutdown-script: down with vm\n.*gone\n.*exit status 7\nFinished running shutdown scripts\.$/m,
+    )
+  })
+
+  const noAuth = without(`${NODE_PACKAGES}/google-auth-library`, 'google-auth-library (npm)')
+  test('identity tokens are what google-auth-library verifies, as gcloud prints them, too', {
+    skip: noAuth,
+  }, async () => {
+    const program = `
+      const { GoogleAuth, OAuth2Client } = require('/opt/truepeer/${NODE_PACKAGES}/google-auth-library')
+      const main = async () => {
+        const audience = 'https://app.example'
+        const auth = new GoogleAuth()
+        const idToken = await (await auth.getIdTokenClient(audience)).idTokenProvider.fetchIdToken(audience)
+        const client = new OAuth2Client()
+        const payload = (await client.verifyIdToken({ idToken, audience })).getPayload()
+        const printed = (await client.verifyIdToken({ idToken: process.argv[1], audience: 'for-gcloud' })).getPayload()
+        const { email } = await client.getTokenInfo(await auth.getAccessToken())
+        const wrong = await client.verifyIdToken({ idToken, audience: 'other' }).catch(({ message }) => message)
+        console.log(payload.email === email, printed.email === email, printed.google.compute_engine.instance_name, wrong)
+      }
+      main().catch((error) => { console.error(error); process.exit(1) })`
+    const printed = await lab.exec(
+      'client',
+      'bash',
+      '-ec',
+      'node --eval "$0" -- "$(gcloud auth print-identity-token --audiences=for-gcloud --token-format=full)"',
+      program,
+    )
+    assert.match(printed, /^true true client Wrong recipient/)
+  })
+
   const noStorage = without(`${NODE_PACKAGES}/@google-cloud/storage`, '@google-cloud/storage (npm)')
   test('node’s @google-cloud/storage trusts what it has read and written', { skip: noStorage }, async () => {
     const program = `

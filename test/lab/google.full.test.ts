@@ -81,7 +81,7 @@ suite('Google’s software in a lab', { skip }, () => {
   })
 
   test('without the script runner, ours does the same', async () => {
-    const output = await onBackend('node /opt/truepeer/dist/src/lab/google/run-startup-scripts.js')
+    const output = await onBackend('node /opt/truepeer/dist/src/bin/run-metadata-scripts.js startup')
     assert.match(output, /^hello from my-backend in .*\nstartup-script exit status 3\n/m)
     assert.match(output, /^startup-script-url exit status 0\nFinished running startup scripts\.\n/m)
   })

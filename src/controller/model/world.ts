@@ -74,6 +74,11 @@ export type InstanceProvider = {
    */
   reconcile(wanted: WantedMachines, signal: AbortSignal): Promise<readonly MachineFailure[]>
   /**
+   * What still goes on with the machine of an instance after a try, such as its end, and in the end why it has failed;
+   * undefined: nothing does.
+   */
+  settled?(path: string): Promise<string | undefined> | undefined
+  /**
    * What the machine of an instance has written to its serial port from `start` on, as far as it is kept; undefined: there
    * is no machine.
    */

@@ -18,7 +18,13 @@ class TestProvider implements InstanceProvider {
   problem: string | undefined
   /** What it waits for. */
   gate: Promise<void> = Promise.resolve()
+  /** What goes on by the paths of instances. */
+  readonly going = new Map<string, Promise<string | undefined>>()
   report: (path: string, state: MachineState) => void = () => {}
+
+  settled(path: string): Promise<string | undefined> | undefined {
+    return this.going.get(path)
+  }
 
   async reconcile(wanted: WantedMachines, signal: AbortSignal): Promise<readonly MachineFailure[]> {
     this.asked.push(wanted)
@@ -98,6 +104,24 @@ function gate(): { readonly closed: Promise<void>; readonly open: () => void } {
 function pathTo(name: string): string {
   return `projects/p/${INSTANCES}/${name}`
 }
+
+test('what goes on with one machine is waited for by its operation alone, and tried again where it fails', async (t) => {
+  const { provider, pass, begin, wait } = testMachines(t)
+  await pass()
+  let end = (_problem: string | undefined): void => {}
+  provider.going.set(pathTo('i1'), new Promise((resolve) => (end = resolve)))
+  const made = await begin('POST', INSTANCES, { name: 'i1', networkInterfaces: [{}] })
+  const other = wait(await begin('POST', INSTANCES, { name: 'i2', networkInterfaces: [{}] }))
+  await pass()
+  assert.equal((await other).body.status, 'DONE')
+  const waiting = wait(made)
+  provider.takeCount()
+  end('it does not end')
+  const { body } = await waiting
+  assert.match(JSON.stringify(body.error), /it does not end/)
+  await pass(1_000)
+  assert.equal(provider.takeCount(), 1)
+})
 
 test('an operation on an instance runs until the provider has tried it; it is given all that is wanted', async (t) => {
   const { api, provider, pass, begin, wait } = testMachines(t)

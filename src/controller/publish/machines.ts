@@ -85,7 +85,7 @@ export class Machines implements MachineSource {
   }
 
   /**
-   * Resolves once the provider has had its try at this revision or a later one: with why it could not do what the
+   * Resolves once the provider has had its try at this revision or a later one, and what of it went on has ended: with why it could not do what the
    * resource asks for, or with undefined. Never rejects.
    */
   tried(revision: number, path: string): Promise<string | undefined> {
@@ -157,8 +157,16 @@ export class Machines implements MachineSource {
     const told = this.#waiters.filter((waiter) => waiter.revision <= revision)
     this.#waiters = this.#waiters.filter((waiter) => waiter.revision > revision)
     for (const { path, resolve } of told) {
-      resolve(failures.find((failure) => failure.path === undefined || failure.path === path)?.message)
+      const failure = failures.find((one) => one.path === undefined || one.path === path)
+      const settled = failure === undefined ? this.#provider.settled?.(path) : undefined
+      if (settled === undefined) resolve(failure?.message)
+      else void settled.then((problem) => this.#settle(problem, resolve))
     }
+  }
+
+  #settle(problem: string | undefined, resolve: Waiter['resolve']): void {
+    resolve(problem)
+    if (problem !== undefined) this.#trySoon(RETRY_MS_MIN)
   }
 
   /** What is said of an instance that is gone by now is no news. */

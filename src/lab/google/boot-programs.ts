@@ -1,5 +1,10 @@
-/** What boots: its programs run until it ends. */
-export type BootingMachine = { startOnConsole(program: string, args: readonly string[]): unknown }
+import type { StartedProgram } from '../../linux/run.ts'
+
+/** Google gives machines about as long to shut down. */
+const SHUTDOWN_MS_MAX = 90_000
+
+/** What boots, and shuts down again: its programs run until it ends. */
+export type BootingMachine = { startOnConsole(program: string, args: readonly string[]): StartedProgram }
 
 /** Google's guest agent: users for the ssh keys in the metadata, host keys. It says much, so it has a log of its own. */
 const GUEST_AGENT = `
@@ -22,10 +27,10 @@ mkdir -p /run/sshd
 exec /usr/sbin/sshd -D
 `
 
-/** Google's runner of startup scripts, or ours where that is not installed: `$1`, for node. */
-const STARTUP_SCRIPTS = `
-if command -v google_metadata_script_runner >/dev/null; then exec google_metadata_script_runner startup; fi
-exec node "$1"
+/** Google's runner of scripts from the metadata, or ours where that is not installed: `$1`, for node. */
+const METADATA_SCRIPTS = `
+if command -v google_metadata_script_runner >/dev/null; then exec google_metadata_script_runner "$2"; fi
+exec node "$1" "$2"
 `
 
 /**
@@ -34,7 +39,22 @@ exec node "$1"
  * @param checkout where the machine has this program
  */
 export function startBootPrograms(machine: BootingMachine, checkout: string): void {
-  const scripts = `${checkout}/dist/src/lab/google/run-startup-scripts.js`
-  for (const script of [GUEST_AGENT, SSH_SERVER, STARTUP_SCRIPTS])
-    machine.startOnConsole('sh', ['-c', script, 'boot', scripts])
+  for (const script of [GUEST_AGENT, SSH_SERVER]) machine.startOnConsole('sh', ['-c', script])
+  startMetadataScripts(machine, checkout, 'startup')
+}
+
+/** Runs the shutdown scripts of an instance: to their end, or for 90 s. */
+export async function runShutdownScripts(
+  machine: BootingMachine,
+  checkout: string,
+  limitMs = SHUTDOWN_MS_MAX,
+): Promise<void> {
+  const scripts = startMetadataScripts(machine, checkout, 'shutdown')
+  const timer = setTimeout(() => scripts.killAll(), limitMs)
+  await scripts.exited.finally(() => clearTimeout(timer))
+}
+
+function startMetadataScripts(machine: BootingMachine, checkout: string, when: 'startup' | 'shutdown'): StartedProgram {
+  const ours = `${checkout}/dist/src/bin/run-metadata-scripts.js`
+  return machine.startOnConsole('sh', ['-c', METADATA_SCRIPTS, 'sh', ours, when])
 }

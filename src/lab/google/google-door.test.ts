@@ -14,6 +14,7 @@ import { makeGoogleIdentity } from './authority.ts'
 import { Buckets } from './buckets.ts'
 import { GoogleDoor } from './google-door.ts'
 import { GOOGLE_IPV4, GOOGLE_IPV6, TUNNEL_NAME } from './google-names.ts'
+import { IdentityTokens } from './identity-tokens.ts'
 import { Uploads } from './uploads.ts'
 
 type Answer = { readonly status: number; readonly contentType: string; readonly body: string }
@@ -24,6 +25,7 @@ suite('the door of Google', () => {
   const uploads = new Uploads(join(directory, 'uploads'))
   const buckets = new Buckets([join(directory, 'buckets')], uploads)
   const tokens = new AccessTokens({ create: () => 'tp_x', revoke: () => {} }, () => 0)
+  const identities = new IdentityTokens(directory, Date.now)
   const socketPath = join(directory, 'controller.sock')
   const controller = createServer((request, response) => {
     request.setEncoding('utf8')
@@ -55,7 +57,15 @@ suite('the door of Google', () => {
     mkdirSync(join(directory, 'buckets/startup-script-proxy'), { recursive: true })
     writeFileSync(join(directory, 'buckets/startup-script-proxy/gommproxy-startup.bash'), '#!/bin/bash\n')
     const namespacePath = `/run/netns/${google.namespace}`
-    door = await GoogleDoor.open({ namespacePath, identity, controllerSocket: socketPath, buckets, uploads, tokens })
+    door = await GoogleDoor.open({
+      namespacePath,
+      identity,
+      controllerSocket: socketPath,
+      buckets,
+      uploads,
+      tokens,
+      identities,
+    })
   })
   after(async () => {
     await door.close()
@@ -119,6 +129,10 @@ suite('the door of Google', () => {
     const { token } = tokens.access({ email: 'a@b', scopes: ['s'] })
     const info = await ask('oauth2.googleapis.com', `/tokeninfo?access_token=${token}`)
     assert.deepEqual([info.status, JSON.parse(info.body).email], [200, 'a@b'])
+    const posted = await ask('oauth2.googleapis.com', '/tokeninfo', { method: 'POST' })
+    assert.equal(JSON.parse(posted.body).email, 'a@b', 'by the header Authorization')
+    const named = await ask('oauth2.googleapis.com', '/tokeninfo', { method: 'POST', body: 'access_token=x' })
+    assert.equal(named.status, 400, 'the token that is named counts')
     assert.equal((await ask('www.googleapis.com', '/oauth2/v3/tokeninfo?access_token=x')).status, 400)
     const grant = await ask('oauth2.googleapis.com', '/token', { method: 'POST', body: 'grant_type=refresh_token' })
     assert.match(JSON.parse(grant.body).error_description, /ask the metadata server/)

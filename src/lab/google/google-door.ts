@@ -10,6 +10,7 @@ import type { GoogleIdentity } from './authority.ts'
 import type { Buckets } from './buckets.ts'
 import { ControllerRelay } from './controller-relay.ts'
 import { answererOf, GOOGLE_IPV4, GOOGLE_IPV6 } from './google-names.ts'
+import type { IdentityTokens } from './identity-tokens.ts'
 import { sendJson } from './json-answer.ts'
 import { answerOauth } from './oauth.ts'
 import { Storage } from './storage.ts'
@@ -39,6 +40,7 @@ export type GoogleDoorOptions = {
   /** Where the buckets have what machines put into them. */
   readonly uploads: Uploads
   readonly tokens: AccessTokens
+  readonly identities: IdentityTokens
 }
 
 /** Where the machines of a lab find Google: one TLS door for all its names, and behind it whoever answers for each. */
@@ -104,7 +106,7 @@ export class GoogleDoor {
         case 'storage':
           return await this.#storage.answer(request, response)
         case 'oauth':
-          return answerOauth(response, url, this.#options.tokens)
+          return await answerOauth(request, response, this.#options)
         case undefined:
           return refuse(response, 404, `The lab has nothing for "${shortened(headers.host ?? '', NAME_LENGTH_MAX)}"`)
       }

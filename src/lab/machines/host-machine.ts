@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Machine, type MachineEnd, type MachineOptions } from './machine.ts'
-import { type MachineMetadata, runningMachine, type StartServices } from './running-machine.ts'
+import { type MachineMetadata, type MachineServices, runningMachine, type StartServices } from './running-machine.ts'
 
 /** Between two tries to turn on what could not be. */
 const RETRY_MS = 1_000
@@ -15,7 +15,7 @@ export type HostMachineOptions = MachineOptions & {
 export class HostMachine {
   readonly machine: Machine
   readonly #options: HostMachineOptions
-  #stopServices: (() => Promise<void>) | undefined
+  #services: MachineServices | undefined
 
   constructor(options: HostMachineOptions) {
     this.#options = options
@@ -27,16 +27,16 @@ export class HostMachine {
     const { startServices, metadata } = this.#options
     await this.machine.start((end) => void this.#ended(end))
     const described = { metadata: () => metadata, onMetadata: () => () => {} }
-    this.#stopServices = await startServices(runningMachine(this.machine, described))
+    this.#services = await startServices(runningMachine(this.machine, described))
   }
 
   async #ended(end: MachineEnd): Promise<void> {
     if (end === 'stopped') return
     for (;;) {
       try {
-        const stopServices = this.#stopServices
-        this.#stopServices = undefined
-        await stopServices?.()
+        const services = this.#services
+        this.#services = undefined
+        await services?.stop()
         await this.start()
         return
       } catch {

@@ -2,7 +2,13 @@ import type { GuestAttributes, MachineState } from '../../controller/model/world
 import { withoutFirewall } from './firewall-table.ts'
 import type { Instance } from './instance.ts'
 import { Machine, type MachineEnd, type MachineFiles } from './machine.ts'
-import { type Fabric, type RunningMachine, runningMachine, type StartServices } from './running-machine.ts'
+import {
+  type Fabric,
+  type MachineServices,
+  type RunningMachine,
+  runningMachine,
+  type StartServices,
+} from './running-machine.ts'
 
 /** What all machines of instances have in common. */
 export type InstanceMachinesOptions = {
@@ -43,7 +49,7 @@ export class InstanceMachine {
   /** The addresses that it was joined to the network with. */
   #attached = ''
   #firewall = ''
-  #stopServices: (() => Promise<void>) | undefined
+  #services: MachineServices | undefined
   #turn: Promise<unknown> = Promise.resolve()
   #state = 'provisioning'
 
@@ -91,8 +97,7 @@ export class InstanceMachine {
   /** Takes it away with all that it has. */
   async remove(): Promise<void> {
     await this.#inTurn(async () => {
-      if (this.machine.isRunning) this.#report({ status: 'STOPPING' })
-      await this.machine.stop()
+      await this.#shutDown()
       await this.#disconnect()
       await this.machine.remove()
     })
@@ -112,13 +117,17 @@ export class InstanceMachine {
   }
 
   async #stop(): Promise<void> {
-    if (this.machine.isRunning) {
-      this.#report({ status: 'STOPPING' })
-      await this.machine.stop()
-    }
+    await this.#shutDown()
     await this.#disconnect()
     this.#startedAt = undefined
     this.#report({ status: 'TERMINATED' })
+  }
+
+  async #shutDown(): Promise<void> {
+    if (!this.machine.isRunning) return
+    this.#report({ status: 'STOPPING' })
+    await this.#services?.shutDown?.()
+    await this.machine.stop()
   }
 
   /** A machine that is on loses its power first. */
@@ -138,7 +147,7 @@ export class InstanceMachine {
     try {
       await this.machine.start((end) => this.#ended(end))
       await this.#adjust(firewall)
-      this.#stopServices = await this.#options.startServices(this.#running())
+      this.#services = await this.#options.startServices(this.#running())
     } catch (error) {
       await this.machine.kill()
       await this.#disconnect()
@@ -166,10 +175,10 @@ export class InstanceMachine {
 
   /** Ends what is around a machine that has ended. */
   async #disconnect(): Promise<void> {
-    const stopServices = this.#stopServices
-    this.#stopServices = undefined
+    const services = this.#services
+    this.#services = undefined
     this.#listeners.clear()
-    await stopServices?.()
+    await services?.stop()
     if (this.#attached !== '') await this.#options.fabric.detach(this.machine.namespace)
     this.#attached = ''
     const { region, device } = this.#instance

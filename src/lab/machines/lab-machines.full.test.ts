@@ -46,6 +46,37 @@ test('what is done to an instance is done to its machine, and the API says what 
   assert.deepEqual([instances.served.length, fabric.asked.filter((one) => one !== 'detach').length], [1, 3])
 })
 
+test('nobody waits for a machine that shuts down but who ends it, or needs its address', LIMIT, async (t) => {
+  const instances = await TestInstances.make(t)
+  let open = (): void => {}
+  await instances.create('vm')
+  await instances.create('other')
+  instances.shutDown = new Promise((resolve) => {
+    open = resolve
+  })
+  try {
+    const seen: string[] = []
+    const stopped = instances.act('vm', 'stop').then(() => seen.push('stopped'))
+    await eventually('it shuts down', async () => (await instances.statusOf('vm')) === 'STOPPING')
+    const { fingerprint } = (await instances.api.get(`${ZONE}/instances/other`)).tags as {
+      readonly fingerprint: string
+    }
+    await instances.act('other', 'setTags', { items: ['a'], fingerprint })
+    const deleted = instances.delete('vm').then(() => seen.push('deleted'))
+    const again = instances
+      .create('again', { networkInterfaces: [{ networkIP: '10.128.0.2' }] })
+      .then(() => seen.push('has the address'))
+    await instances.change('POST', 'global/firewalls', { name: 'f', allowed: [{ IPProtocol: 'tcp' }] })
+    assert.deepEqual(seen, [])
+    open()
+    await Promise.all([stopped, deleted, again])
+    assert.deepEqual(seen, ['stopped', 'deleted', 'has the address'])
+    assert.equal(await instances.statusOf('again'), 'RUNNING')
+  } finally {
+    open()
+  }
+})
+
 test('a machine that ends by itself is seen and stays off; one that reboots goes on', LIMIT, async (t) => {
   const instances = await TestInstances.make(t)
   await instances.create('vm')
@@ -155,29 +186,31 @@ test('what cannot be made is said by its operation, and is made once it can be',
   assert.equal(await instances.run('next', 'hostname'), 'next')
 })
 
-test('a try that is given up goes on with what it does, and the next one waits for that', LIMIT, async (t) => {
-  const instances = await TestInstances.make(t)
-  await instances.create('vm')
-  const { api, machines } = instances
-  const all = api.store.all()
-  const wanted = (...names: string[]) => ({
-    revision: 0,
-    instances: all.filter(({ collection, name }) => collection === 'instances' && names.includes(name)),
-    firewalls: [],
-    projects: all.filter(({ collection }) => collection === 'projects'),
-  })
-  const givenUp = new AbortController()
-  const first = machines.reconcile(wanted(), givenUp.signal)
-  givenUp.abort(new Error('It took too long'))
-  const second = machines.reconcile(wanted('vm'), new AbortController().signal)
-  await assert.rejects(first, /It took too long/)
-  assert.deepEqual(await second, [])
-  assert.deepEqual(
-    [machines.hosts().map(({ name, state }) => `${name} ${state}`), instances.served.length],
-    [['vm running'], 1],
-  )
-  assert.equal(await instances.serialOf('vm'), 'vm has started\n', 'it was made anew')
-  const late = machines.reconcile(wanted('vm'), AbortSignal.abort(new Error('It is too late')))
-  await assert.rejects(late, /It is too late/)
-  assert.equal(instances.served.length, 1)
-})
+test(
+  'what a try has begun goes on, the next one waits for that, and does nothing that is not wanted any more',
+  LIMIT,
+  async (t) => {
+    const instances = await TestInstances.make(t)
+    await instances.create('vm')
+    const { api, machines } = instances
+    const all = api.store.all()
+    const wanted = (...names: string[]) => ({
+      revision: 0,
+      instances: all.filter(({ collection, name }) => collection === 'instances' && names.includes(name)),
+      firewalls: [],
+      projects: all.filter(({ collection }) => collection === 'projects'),
+    })
+    const { signal } = new AbortController()
+    const tries = [wanted(), wanted('vm'), wanted(), wanted('vm')].map((one) => machines.reconcile(one, signal))
+    assert.deepEqual((await Promise.all(tries)).flat(), [])
+    await machines.settled()
+    assert.deepEqual(
+      [machines.hosts().map(({ name, state }) => `${name} ${state}`), instances.served.length],
+      [['vm running'], 1],
+    )
+    assert.equal(await instances.serialOf('vm'), 'vm has started\n', 'it was made anew')
+    const late = machines.reconcile(wanted('vm'), AbortSignal.abort(new Error('It is too late')))
+    await assert.rejects(late, /It is too late/)
+    assert.equal(instances.served.length, 1)
+  },
+)

@@ -45,8 +45,16 @@ export type RunningMachine = {
   startOnConsole(program: string, args?: readonly string[]): StartedProgram
 }
 
-/** Called for each machine that is turned on, before it counts as running; what it returns is called when it has ended. */
-export type StartServices = (machine: RunningMachine) => Promise<() => Promise<void>>
+/** What serves a machine that is on. */
+export type MachineServices = {
+  /** What the machine does before it is turned off, where that is no accident; never rejects. */
+  shutDown?(): Promise<void>
+  /** Called when it has ended. */
+  stop(): Promise<void>
+}
+
+/** Called for each machine that is turned on, before it counts as running. */
+export type StartServices = (machine: RunningMachine) => Promise<MachineServices>
 
 /** Describes a machine that is on to those who serve it. */
 export function runningMachine(

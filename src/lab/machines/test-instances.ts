@@ -23,6 +23,8 @@ export class TestInstances {
   readonly machines: LabMachines
   /** Machines whose services run, in the order in which they were started. */
   readonly served: RunningMachine[] = []
+  /** As long as machines take to shut down. */
+  shutDown: Promise<void> = Promise.resolve()
 
   static async make(t: TestContext): Promise<TestInstances> {
     const directory = mkdtempSync('/run/truepeer-instances-')
@@ -45,7 +47,10 @@ export class TestInstances {
     this.fabric = options.fabric
     const startServices = async (machine: RunningMachine) => {
       this.served.push(machine)
-      return async () => void this.served.splice(this.served.indexOf(machine), 1)
+      return {
+        shutDown: () => this.shutDown,
+        stop: async () => void this.served.splice(this.served.indexOf(machine), 1),
+      }
     }
     const zones = ['us-central1-a', ZONE_NAME]
     this.machines = new LabMachines({ ...options, startServices, zones })
@@ -101,6 +106,7 @@ export class TestInstances {
   async #close(): Promise<void> {
     const wanted = { revision: 0, instances: [], firewalls: [], projects: [] }
     await this.machines.reconcile(wanted, new AbortController().signal)
+    await this.machines.settled()
     this.api.machines?.close()
   }
 }

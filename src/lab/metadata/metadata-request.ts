@@ -22,6 +22,10 @@ export type MetadataRequest = {
   readonly wait: { readonly lastEtag: string | undefined; readonly seconds: number } | undefined
   /** Of a token; empty: those of the account. */
   readonly scopes: readonly string[]
+  /** Whom a token is to tell who the instance is; empty: nobody was named. */
+  readonly audience: string
+  /** It is to tell about the instance, too. */
+  readonly isFull: boolean
 }
 
 /** Why a request is not answered, in words for whoever sent it. */
@@ -61,6 +65,8 @@ export function readMetadataRequest({
     alt,
     wait,
     scopes: (parameters.get('scopes') ?? '').split(',').filter((scope) => scope !== ''),
+    audience: parameters.get('audience') ?? '',
+    isFull: parameters.get('format') === 'full',
   }
 }
 

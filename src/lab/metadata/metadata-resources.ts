@@ -28,6 +28,19 @@ export function effectiveItem({ instance, project }: MetadataResources, key: str
   return own ?? metadataItems(project.resource.commonInstanceMetadata).get(key)
 }
 
+/** What an identity token tells about an instance, with Google's names. */
+export function computeEngineClaims({ instance, project }: MetadataResources) {
+  const createdMs = Date.parse(String(instance.resource.creationTimestamp ?? ''))
+  return {
+    instance_creation_timestamp: Number.isNaN(createdMs) ? 0 : Math.floor(createdMs / 1000),
+    instance_id: instance.id,
+    instance_name: instance.name,
+    project_id: project.name,
+    project_number: Number(project.id),
+    zone: instance.scope.replace(/^zones\//, ''),
+  }
+}
+
 /**
  * An instance in the place of a machine that is none, such as a client of the load balancer: so what asks the metadata
  * server there finds an account, which may do everything, a project and a zone.

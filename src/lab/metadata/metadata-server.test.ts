@@ -26,6 +26,9 @@ async function startServer(t: TestContext, first = testResources()) {
     subnets: [],
     guestAttributes: new GuestAttributes(),
     tokens: { access: ({ email, scopes }) => ({ token: `token of ${email} for ${scopes}`, expiresInSec: 3599 }) },
+    identities: {
+      create: async ({ email, audience, computeEngine }) => `${email} to ${audience}, ${JSON.stringify(computeEngine)}`,
+    },
   })
   t.after(() => server.close())
   server.http.listen(0, '127.0.0.1')
@@ -90,9 +93,11 @@ test('a token is made for the scopes of the account, or for those of them that a
   const everything = 'https://www.googleapis.com/auth/cloud-platform'
   const narrow = await ask(`${at}/token?scopes=${logging},${everything}`)
   assert.match(JSON.parse(narrow.body).access_token, / for https:[^,]*logging.write$/)
-  const identity = await ask(`${at}/identity?audience=x`)
-  assert.equal(identity.status, 404)
-  assert.match(identity.body, /Identity tokens are not available/)
+  const identity = await ask(`${at}/identity?audience=https://app.example`)
+  assert.match(identity.body, /^.*@.* to https:\/\/app\.example, undefined$/)
+  const full = await ask(`${at}/identity?audience=x&format=full`)
+  assert.match(full.body, /to x, {"instance_creation_timestamp":\d+,"instance_id":"\d+","instance_name":".+"/)
+  assert.equal((await ask(`${at}/identity`)).status, 400)
 })
 
 test('who waits is answered at a change of what it waits for, and at no other', async (t) => {
@@ -187,9 +192,11 @@ test('each instance has a server of its own at the same address, in its own netw
           onMetadata: () => () => {},
         }
         const tokens = { access: () => ({ token: '', expiresInSec: 0 }) }
+        const identities = { create: async () => '' }
         const stop = await startMetadataServer(machine, {
           subnets: [],
           tokens,
+          identities,
           guestAttributes: new GuestAttributes(),
         })
         try {

@@ -5,7 +5,7 @@ import { oneAtATime } from '../one-at-a-time.ts'
 import { type GuestAttributes, VALUE_BYTES_MAX } from './guest-attributes.ts'
 import { type MetadataNode, nodeAt, type ServiceAccount } from './metadata-node.ts'
 import { type MetadataRefusal, type MetadataRequest, notFound, readMetadataRequest } from './metadata-request.ts'
-import { effectiveItem, type MetadataResources } from './metadata-resources.ts'
+import { computeEngineClaims, effectiveItem, type MetadataResources } from './metadata-resources.ts'
 import { etagOf, type MetadataText, textOf } from './metadata-text.ts'
 import { metadataTree } from './metadata-tree.ts'
 
@@ -15,8 +15,6 @@ const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeou
 /** Longer than any wait for a change: a client that takes no answer is cut off. */
 const SILENCE_MS_MAX = 330_000
 const GUEST_ATTRIBUTES = ['computeMetadata', 'v1', 'instance', 'guest-attributes']
-const NO_IDENTITY =
-  'Identity tokens are not available: nobody outside could check them; for the API use the access token at token'
 
 const DISABLED: MetadataRefusal = {
   status: 403,
@@ -29,6 +27,15 @@ export type AccessToken = { readonly token: string; readonly expiresInSec: numbe
 /** Gives out tokens that the API takes. */
 export type Tokens = { access(account: ServiceAccount): AccessToken | Promise<AccessToken> }
 
+/** Gives out tokens that tell others who an instance is. */
+export type Identities = {
+  create(claims: {
+    readonly email: string
+    readonly audience: string
+    readonly computeEngine: Readonly<Record<string, string | number>> | undefined
+  }): Promise<string>
+}
+
 /** What a metadata server works with. */
 export type MetadataServerOptions = {
   /** As they are now. */
@@ -36,6 +43,7 @@ export type MetadataServerOptions = {
   /** Of the network of the instance. */
   readonly subnets: readonly Cidr[]
   readonly tokens: Tokens
+  readonly identities: Identities
   /** What the instance has written so far. */
   readonly guestAttributes: GuestAttributes
 }
@@ -98,8 +106,7 @@ export class MetadataServer {
     const [path, query] = url.split('?')
     const node = this.#nodeAt(asked.path)
     if (node === undefined || (asked.hasSlash && node.kind !== 'directory')) return refuse(response, notFound(path))
-    // gcloud asks for one each time, and goes on without where there is none.
-    if (node.kind === 'identity') return refuse(response, { status: 404, message: NO_IDENTITY })
+    if (node.kind === 'identity') return await this.#identity(response, node.account, asked)
     if (node.kind === 'directory' && !asked.hasSlash && !asked.isRecursive) {
       // Made of the names: a path that begins with two slashes would lead to another server.
       const place = `/${asked.path.map(encodeURIComponent).join('/')}/`
@@ -116,6 +123,17 @@ export class MetadataServer {
     const { token, expiresInSec } = await this.#options.tokens.access(narrowed(account, scopes))
     const body = JSON.stringify({ access_token: token, expires_in: expiresInSec, token_type: 'Bearer' })
     return { format: 'json', body }
+  }
+
+  async #identity(
+    response: ServerResponse,
+    { email }: ServiceAccount,
+    { audience, isFull }: MetadataRequest,
+  ): Promise<void> {
+    if (audience === '') return refuse(response, { status: 400, message: 'non-empty audience parameter required' })
+    const computeEngine = isFull ? computeEngineClaims(this.#options.resources()) : undefined
+    const token = await this.#options.identities.create({ email, audience, computeEngine })
+    send(response, 200, 'text/html', token, undefined)
   }
 
   async #write(request: IncomingMessage, response: ServerResponse, { method, path }: MetadataRequest): Promise<void> {

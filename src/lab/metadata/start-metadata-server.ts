@@ -4,7 +4,7 @@ import { listenInside } from '../listen-inside.ts'
 import { withNetworkOf } from '../network-namespaces.ts'
 import type { GuestAttributes } from './guest-attributes.ts'
 import type { MetadataResources } from './metadata-resources.ts'
-import { MetadataServer, type Tokens } from './metadata-server.ts'
+import { type Identities, MetadataServer, type Tokens } from './metadata-server.ts'
 
 /** Where every instance finds its metadata server. */
 export const METADATA_ADDRESS = '169.254.169.254'
@@ -24,6 +24,7 @@ export type DescribedMachine = {
 export type MetadataServerSurroundings = {
   readonly subnets: readonly Cidr[]
   readonly tokens: Tokens
+  readonly identities: Identities
   readonly guestAttributes: GuestAttributes
 }
 

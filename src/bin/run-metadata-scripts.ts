@@ -1,13 +1,14 @@
-// Runs the startup scripts of an instance, inside of it, where Google's own google_metadata_script_runner is not installed,
+// Runs the scripts of an instance for its `startup` or its `shutdown`, whichever its argument says, inside of it, where Google's own google_metadata_script_runner is not installed,
 // and in its words.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { runInForeground } from '../../linux/run.ts'
-import { messageOf } from '../../text/error-message.ts'
+import { runInForeground } from '../linux/run.ts'
+import { messageOf } from '../text/error-message.ts'
 
 const METADATA = 'http://metadata.google.internal/computeMetadata/v1'
-const KEYS = ['startup-script', 'startup-script-url']
+const WHEN = process.argv[2] ?? 'startup'
+const KEYS = [`${WHEN}-script`, `${WHEN}-script-url`]
 const FETCH_MS_MAX = 60_000
 
 async function read(place: 'instance' | 'project'): Promise<Readonly<Record<string, string>>> {
@@ -39,9 +40,9 @@ async function run(key: string, value: string): Promise<void> {
   }
 }
 
-console.log('Starting startup scripts.')
+console.log(`Starting ${WHEN} scripts.`)
 const own = await read('instance')
 // Those of the project are for instances that have none of their own.
 const attributes = KEYS.some((key) => own[key]) ? own : await read('project')
 for (const key of KEYS) if (attributes[key]) await run(key, attributes[key])
-console.log('Finished running startup scripts.')
+console.log(`Finished running ${WHEN} scripts.`)
