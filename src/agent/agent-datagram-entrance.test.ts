@@ -19,6 +19,7 @@ const APP = endpointOf('127.0.0.1:9')
 const CLIENT = endpointOf('198.51.100.7:40001')
 const OTHER_CLIENT = endpointOf('198.51.100.8:40001')
 const FRONTEND = endpointOf('203.0.113.10:53')
+const OTHER_FRONTEND = endpointOf('203.0.113.11:53')
 const EDGE = endpointOf('127.0.0.1:0')
 const OTHER_EDGE = endpointOf('127.0.0.2:0')
 
@@ -28,9 +29,9 @@ function endpointOf(text: string): Endpoint {
   return endpoint
 }
 
-function header(source: Endpoint, options: ProxyV2Options = {}): Buffer {
+function header(source: Endpoint, options: ProxyV2Options = {}, destination = FRONTEND): Buffer {
   const target = Buffer.alloc(200)
-  return target.subarray(0, writeProxyV2(target, 0, source, FRONTEND, { transport: 'dgram', ...options }))
+  return target.subarray(0, writeProxyV2(target, 0, source, destination, { transport: 'dgram', ...options }))
 }
 
 function simpleHeader(source: Endpoint): Buffer {
@@ -198,6 +199,15 @@ test("a client's datagrams leave from its address and port, whichever socket of 
   assert.equal(port.portOpen[0], 2)
 })
 
+test('a flow that goes on in another worker keeps its port', (t) => {
+  const [one, another] = [new Port(t), new Port(t)]
+  assert.equal(one.socket()(header(CLIENT), 'one'), 'one')
+  assert.equal(another.socket()(header(CLIENT), 'two'), 'two')
+  assert.equal(sourceOf(another), '198.51.100.7:40001')
+  assert.equal(another.socket()(header(CLIENT, {}, OTHER_FRONTEND), 'three'), 'three')
+  assert.match(sourceOf(another), /^198\.51\.100\.7:(?!40001$)/, 'what the client sends elsewhere is another flow')
+})
+
 test('two edges that name the same client have two flows, of which one gets another port', (t) => {
   const port = new Port(t)
   assert.equal(port.socket()(header(CLIENT), 'one'), 'one')
@@ -208,7 +218,7 @@ test('two edges that name the same client have two flows, of which one gets anot
     keepsPort: true,
     connect: { transport: 'dgram', sourcePort: 'preserve', mark: 0, liveness: { keepaliveMs: 0, userTimeoutMs: 0 } },
   })
-  assert.equal(strict.socket()(header(CLIENT), 'three'), undefined)
+  assert.equal(strict.socket(OTHER_EDGE)(header(CLIENT), 'three'), undefined)
   assert.equal(strict.dropped, 'source-refused')
 })
 

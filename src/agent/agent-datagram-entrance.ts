@@ -1,9 +1,11 @@
-import type { Endpoint } from '../address/endpoint.ts'
+import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
+import { formatIpAddress } from '../address/ip-address.ts'
 import { Uses } from '../dataplane/connection/uses.ts'
 import { type Datagram, type DatagramEntrance, type Flow, Verdict } from '../dataplane/flow/datagram-entrance.ts'
 import { FlowReporter } from '../dataplane/flow/flow-report.ts'
 import type { RoleContext } from '../dataplane/worker/role.ts'
 import { PEER_INTS } from '../linux/datagram.ts'
+import { FLOW_NAMES } from '../linux/datagram-sockets.ts'
 import { errnoName } from '../linux/errno.ts'
 import { ENDS_WORDS, readSimpleEnds, readV2Ends } from '../proxy-protocol/datagram-ends.ts'
 import { asksForLoad } from '../proxy-protocol/load-report.ts'
@@ -24,6 +26,15 @@ const PEER_AT = 0
 const ENDS_AT = PEER_INTS
 const MODE_AT = ENDS_AT + ENDS_WORDS
 const MODES: Readonly<Record<UdpHeader, number>> = { every: 1, first: 2, alone: 3, spp: 4 }
+
+/** The socket of a flow. */
+type Wanted = {
+  readonly source: Endpoint
+  readonly target: Endpoint
+  readonly showsPeer: boolean
+  /** See `flow` of `ConnectSpec`. */
+  readonly name: number
+}
 
 type DatagramHeader = SourceHeader & { readonly bytesRead: number }
 
@@ -98,7 +109,8 @@ export class AgentDatagramEntrance implements DatagramEntrance {
     const source = showsPeer ? peer : decision.source
     const target = this.#admission.targetOf(source)
     if (target === null) return this.#refuse(datagram, peer, 'connect-failed', 'no-app-for-family')
-    const fd = this.#connect(datagram, peer, source, target, showsPeer)
+    const name = nameOf(peer, source, header.kind === 'proxied' ? header.destination : peer)
+    const fd = this.#connect(datagram, peer, { source, target, showsPeer, name })
     if (fd < 0) return -1
     const start = datagram.batch.start(datagram.slot)
     datagram.start = start + header.bytesRead
@@ -187,8 +199,8 @@ export class AgentDatagramEntrance implements DatagramEntrance {
   }
 
   /** Opens the socket of a flow; returns -1 where there is none, and the datagram is dropped. */
-  #connect(datagram: Datagram, peer: Endpoint, source: Endpoint, target: Endpoint, showsPeer: boolean): number {
-    const connected = connectFrom(source, target, ownerOf(source, peer, showsPeer), this.#options.connect)
+  #connect(datagram: Datagram, peer: Endpoint, { source, target, showsPeer, name }: Wanted): number {
+    const connected = connectFrom(source, target, ownerOf(source, peer, showsPeer), this.#options.connect, name)
     if (connected.kind === 'refused') {
       this.#counters.add(METRICS.sourceRefused.slots[connected.reason])
       return this.#refuse(datagram, peer, 'source-refused', connected.reason)
@@ -208,6 +220,15 @@ export class AgentDatagramEntrance implements DatagramEntrance {
     this.#refuse(datagram, peer, reason, '')
     return Verdict.Drop
   }
+}
+
+/** The same number in every worker and process, for the same edge, client and destination. */
+function nameOf({ address }: Endpoint, source: Endpoint, destination: Endpoint): number {
+  let hash = 0
+  for (const character of `${formatIpAddress(address)} ${formatEndpoint(source)} ${formatEndpoint(destination)}`) {
+    hash = (Math.imul(hash, 31) + character.charCodeAt(0)) | 0
+  }
+  return (hash ^ (hash >>> 16)) & (FLOW_NAMES - 1)
 }
 
 function beginsWith(bytes: Uint8Array, start: number, front: ArrayLike<number>): boolean {

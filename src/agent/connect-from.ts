@@ -45,13 +45,17 @@ export function ownerOf(source: Endpoint, peer: Endpoint, showsPeer: boolean): S
  *
  * A source of a `client` that is an address of this host is refused. The caller has applied the source policy to the
  * address.
+ *
+ * @param flow see `ConnectSpec`
  */
 export function connectFrom(
   source: Endpoint,
   target: Endpoint,
   owner: SourceOwner,
   options: ConnectFromOptions,
+  flow = 0,
 ): ConnectedFrom {
+  spec.flow = flow
   // A connection from an address to itself would succeed with nobody listening (TCP's simultaneous open).
   if (isSameEndpoint(source, target)) return { kind: 'refused', reason: 'src-equals-dst' }
   if (options.sourcePort === 'ephemeral' || source.port === 0) return connectFromAnyPort(source, target, owner, options)

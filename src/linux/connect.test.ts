@@ -4,10 +4,10 @@ import { type TestContext, test } from 'node:test'
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../address/endpoint.ts'
 import { type IpAddress, parseIpAddress } from '../address/ip-address.ts'
 import { type ConnectSpec, connectFailure, connectSpec, openConnected } from './connect.ts'
-import { openDatagrams, openPort } from './datagram.ts'
-import { hasDatagramSocket } from './datagram-sockets.ts'
-import { errnoName } from './errno.ts'
-import { bindTo, close, localEndpoint, openListener, setReuseAddress } from './socket.ts'
+import { DatagramBatch, openDatagrams, openPort } from './datagram.ts'
+import { findFlow, NO_FLOW } from './datagram-sockets.ts'
+import { EADDRNOTAVAIL, EAGAIN, errnoName } from './errno.ts'
+import { bindTo, close, localEndpoint, openListener, setReuseAddress, transmit } from './socket.ts'
 
 const NO_LIVENESS = { keepaliveMs: 0, userTimeoutMs: 0 }
 /** In no network of the host: only a transparent socket can have it. */
@@ -112,11 +112,11 @@ test('UDP sockets are as TCP connections: a port towards two destinations at onc
   const spec = { transport: 'dgram', source: FOREIGN, sourcePort: 5_101, sourceKind: 'foreign' } as const
   const [first, second] = [endpointOf('127.0.0.1:9001'), endpointOf('127.0.0.1:9002')]
   // The thread keeps the socket with which it asks.
-  assert.equal(hasDatagramSocket(first, second), false)
+  assert.equal(findFlow(first, second), NO_FLOW)
   assert.equal(attempt(t, { ...spec, destination: first }), '198.51.100.7:5101')
-  assert.equal(attempt(t, { ...spec, destination: first }), 'connect: EADDRNOTAVAIL')
+  assert.equal(attempt(t, { ...spec, destination: first, flow: 1 }), 'connect: EADDRNOTAVAIL')
   assert.equal(attempt(t, { ...spec, destination: second }), '198.51.100.7:5101')
-  assert.equal(attempt(t, { ...spec, destination: second }), 'connect: EADDRNOTAVAIL')
+  assert.equal(attempt(t, { ...spec, destination: second, flow: 1 }), 'connect: EADDRNOTAVAIL')
   const chosen = attempt(t, { ...spec, destination: first, sourcePort: 'by-connect' })
   assert.match(chosen, /^198\.51\.100\.7:/)
   assert.notEqual(chosen, '198.51.100.7:5101')
@@ -155,16 +155,49 @@ test('a UDP port of ours on all addresses and sockets that leave from its port d
     if (opensFirst) open()
     const destination = endpointOf('127.0.0.1:9001')
     assert.equal(attempt(t, { ...spec, sourcePort: port, destination }), `198.51.100.7:${port}`)
-    assert.equal(attempt(t, { ...spec, sourcePort: port, destination }), 'connect: EADDRNOTAVAIL')
+    assert.equal(attempt(t, { ...spec, sourcePort: port, destination, flow: 1 }), 'connect: EADDRNOTAVAIL')
     if (!opensFirst) open()
   }
 })
+
+for (const [family, source, app] of [
+  ['IPv4', LOOPBACK, '127.0.0.1:9101'],
+  ['IPv6', addressOf('::1'), '[::1]:9101'],
+] as const) {
+  test(`a flow that goes on by another socket keeps its ends, and the newest socket hears the answers: ${family}`, (t) => {
+    const destination = endpointOf(app)
+    const target = openPort(destination)
+    t.after(() => close(target))
+    const open = (flow: number): number =>
+      openConnected({
+        ...connectSpec(),
+        transport: 'dgram',
+        source,
+        sourcePort: 5_501,
+        sourceKind: 'any',
+        destination,
+        flow,
+      })
+    const [older, newer] = [open(77), open(77)]
+    t.after(() => [older, newer].map(close))
+    assert.ok(older >= 0 && newer >= 0)
+    assert.equal(open(78), -1, 'another flow cannot have them')
+    assert.equal(connectFailure.error, EADDRNOTAVAIL)
+    const batch = new DatagramBatch()
+    assert.equal(transmit(older, batch.bytes, 0, 3), 3)
+    assert.equal(batch.receive(target, 0, 1), 1)
+    batch.sendBy(0, target)
+    batch.sendEach(0, 1)
+    assert.equal(batch.receive(older, 0, 1), EAGAIN)
+    assert.equal(batch.receive(newer, 0, 1), 1)
+  })
+}
 
 test('UDP sockets of IPv6 have their two ends to themselves, too', (t) => {
   const source = addressOf('2001:db8:77::1')
   const destination = endpointOf('[::1]:9001')
   const spec = { transport: 'dgram', source, sourcePort: 5_301, sourceKind: 'foreign', destination } as const
   assert.equal(attempt(t, spec), '[2001:db8:77::1]:5301')
-  assert.equal(attempt(t, spec), 'connect: EADDRNOTAVAIL')
+  assert.equal(attempt(t, { ...spec, flow: 1 }), 'connect: EADDRNOTAVAIL')
   assert.equal(attempt(t, { ...spec, destination: endpointOf('[::1]:9002') }), '[2001:db8:77::1]:5301')
 })

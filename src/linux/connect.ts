@@ -5,7 +5,7 @@ import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, isSameEndpoint } from '../address/endpoint.ts'
 import { type IpAddress, ipv4Address, isSameAddress } from '../address/ip-address.ts'
 import { openDatagrams, setCountsDropped } from './datagram.ts'
-import { hasDatagramSocket } from './datagram-sockets.ts'
+import { findFlow, NO_FLOW, setFlowName } from './datagram-sockets.ts'
 import { EADDRINUSE, EADDRNOTAVAIL, EINPROGRESS } from './errno.ts'
 import type { Liveness } from './liveness.ts'
 import { findOwnIpv6 } from './own-address.ts'
@@ -50,6 +50,11 @@ export type ConnectSpec = {
   mark: number
   /** null: the other end cannot vanish without the kernel saying so. */
   liveness: Liveness | null
+  /**
+   * Of a UDP socket: which flow it is for, a number below {@link FLOW_NAMES}. Sockets with the same two ends are those of
+   * one flow where they have the same number: a flow that goes on in another worker or process keeps its port.
+   */
+  flow: number
 }
 
 /**
@@ -84,6 +89,7 @@ export function connectSpec(): ConnectSpec {
     sourceKind: 'own',
     mark: 0,
     liveness: null,
+    flow: 0,
   }
 }
 
@@ -112,7 +118,7 @@ function bindSource(fd: number, spec: ConnectSpec): number {
   }
   const isTransparent = source !== null && sourceKind !== 'own'
   let result = isTransparent ? setTransparent(fd, source.family) : 0
-  result ||= transport === 'stream' ? setStreamOptions(fd, spec) : setCountsDropped(fd)
+  result ||= transport === 'stream' ? setStreamOptions(fd, spec) : setDatagramOptions(fd, spec)
   if (mark !== 0) result ||= setMark(fd, mark)
   if (result < 0) return failAt('options', result)
   if (source === null) return 0
@@ -136,24 +142,33 @@ function setStreamOptions(fd: number, { source, sourcePort, sourceKind, liveness
   return result
 }
 
+/** What only UDP has; returns 0 or a negated errno. */
+function setDatagramOptions(fd: number, { source, sourceKind, flow }: ConnectSpec): number {
+  const result = setCountsDropped(fd)
+  return source === null || sourceKind === 'own' ? result : result || setFlowName(fd, flow)
+}
+
 /**
  * As TCP: a port is used towards several destinations at once, and towards one of them only once. Where ports are shared,
  * UDP lets several sockets have the same two ends, and only the newest hears anything; so it is first asked for alone.
+ * Sockets of one flow may have the same ends: whichever hears the answer, it is the flow's.
  */
 function bindDatagram(fd: number, spec: ConnectSpec, source: IpAddress, port: number, scope: number): number {
-  const alone = bindTo(fd, source, port, scope)
-  if (alone < 0 && alone !== EADDRINUSE) return failAt('bind', alone)
-  if (alone === EADDRINUSE && hasDatagramSocket({ address: source, port }, spec.destination)) {
-    return failAt('connect', EADDRNOTAVAIL)
-  }
-  // Others may share it from now on, towards other destinations. So may ports of our own on all addresses, which are
-  // opened while flows are there, by the process that takes over, too.
+  let bound = bindTo(fd, source, port, scope)
+  if (bound === EADDRINUSE && belongsToOthers({ address: source, port }, spec)) return failAt('connect', EADDRNOTAVAIL)
+  // Others may share it from now on, towards other destinations.
   let result = setReuseAddress(fd)
+  if (bound === EADDRINUSE && result === 0) bound = bindTo(fd, source, port, scope)
+  // So may ports of our own on all addresses, which are opened while flows are there, by the process that takes over, too.
   result ||= setReusePort(fd)
+  if (bound === EADDRINUSE && result === 0) bound = bindTo(fd, source, port, scope)
   if (result < 0) return failAt('options', result)
-  if (alone === 0) return 0
-  const shared = bindTo(fd, source, port, scope)
-  return shared < 0 ? failAt('bind', shared) : 0
+  return bound < 0 ? failAt('bind', bound) : 0
+}
+
+function belongsToOthers(local: Endpoint, { destination, flow }: ConnectSpec): boolean {
+  const found = findFlow(local, destination)
+  return found !== NO_FLOW && found !== flow
 }
 
 /** Connects, and looks at what has become of the source; returns 0 or -1. */

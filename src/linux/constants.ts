@@ -14,6 +14,7 @@ export const SOL_SOCKET = 1
 export const SO_REUSEADDR = 2
 export const SO_ERROR = 4
 export const SO_RCVBUF = 8
+export const SO_SNDBUF = 7
 export const SO_KEEPALIVE = 9
 export const SO_OOBINLINE = 10
 export const SO_LINGER = 13
