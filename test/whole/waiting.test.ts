@@ -15,6 +15,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'test/programs/load.ts': 'how long a client has patience',
   'test/programs/datagram-load.ts': 'the pace of a sender is what it is for',
   'test/programs/scale-bytes.ts': 'the pace of a sender is what it is for',
+  'test/programs/datagram-load.ts': 'the pace of a sender is what it is for',
   'test/edge/mixed-talk.ts': 'the pace of a reader, and the patience of one',
   'test/programs/failing-program.ts': 'the moment of the failure',
   'src/lab/private-namespaces.test.ts': 'a program that hangs, to be killed',
