@@ -77,6 +77,20 @@ test('where the kernel does not take several datagrams as one message, they go o
   assert.equal(flow.errors, 0)
 })
 
+test('only many datagrams in a turn make the next ones wait, and only while none is left', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  flows.ask(edge, 'a')
+  const busyAfter = (count: number): boolean | undefined => {
+    for (let i = 0; i < count; i++) edge.send('a')
+    flows.loop.step(0)
+    return flows.loop.flows?.isBusy
+  }
+  assert.deepEqual([busyAfter(0), busyAfter(1), busyAfter(7), busyAfter(8)], [false, false, false, true])
+  assert.equal(busyAfter(257), false, 'one is left')
+  assert.equal(busyAfter(0), false)
+})
+
 test('answers go to the socket from which the last datagram of the flow has come', (t) => {
   const flows = start(t)
   const [before, after] = [client(t, { to: flows.endpoint }), client(t, { to: flows.endpoint })]

@@ -25,6 +25,8 @@ const BATCHES_PER_TURN = 4
 const ANSWERS_PER_TURN = BATCHES_PER_TURN * DATAGRAMS_PER_BATCH
 /** Of one flow before another has its turn. */
 const ANSWERS_PER_FLOW = 16
+/** So many datagrams in a turn are traffic that is worth a wait; see {@link Flows.isBusy}. */
+const BUSY_DATAGRAMS = 8
 /** For how long a worker says nothing after it has said that a target answers with errors. */
 const QUIET_MS = 60_000
 /**
@@ -57,6 +59,8 @@ export class Flows {
   readonly #ports: (Port | undefined)[] = []
   #portsSoFar = 0
   #peerCount = 0
+  /** Datagrams of this turn, both ways. */
+  #moved = 0
   #quietUntilMs = 0
 
   // Of the batch that is being looked at.
@@ -90,6 +94,14 @@ export class Flows {
   /** Whether there is more to do than the last turn allowed. */
   get hasMore(): boolean {
     return this.#readyPorts.length > 0 || this.#readyFlows.length > 0
+  }
+
+  /**
+   * Whether many datagrams have come in the last turn, and none is left: those that come next cost less when they have
+   * waited for each other, because the kernel takes several of one flow as one message.
+   */
+  get isBusy(): boolean {
+    return this.#moved >= BUSY_DATAGRAMS && !this.hasMore
   }
 
   /** Takes over the socket of a port that leads to `entrance`. @throws SystemCallError */
@@ -132,6 +144,7 @@ export class Flows {
   /** Receives and sends what there is, so much of it at most that others have their turn. */
   turn(): void {
     this.#set.beginTurn()
+    this.#moved = 0
     if (this.#peerCount > 0) this.#removeUnusedPeers()
     this.#receiveFromPorts()
     this.#receiveFromFlows()
@@ -202,6 +215,7 @@ export class Flows {
     if (count < 0) return port.isPeer && count !== EAGAIN && !isOutOfResources(count)
     this.#countQueueFull((this.#incoming.droppedBefore(count - 1) - port.dropped) | 0)
     port.dropped = this.#incoming.droppedBefore(count - 1)
+    this.#moved += count
     for (let slot = 0; slot < count; slot++) {
       this.#arrival.lookAt(slot, port)
       const index = this.#lead(this.#arrival)
@@ -327,6 +341,7 @@ export class Flows {
 
   #sendAnswers(count: number): void {
     if (count === 0) return
+    this.#moved += count
     this.#outgoing.sendAll()
     for (let slot = 0; slot < count; slot++) {
       const index = this.#flowOf[slot]
