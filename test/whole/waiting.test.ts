@@ -13,7 +13,6 @@ const FIXED_WAIT = /\bsetTimeout(\((?!\d)| as\b)|\bsetTimeout\b[^}]*\} from 'nod
 const ALLOWED: Readonly<Record<string, string>> = {
   'test/rig/eventually.ts': 'here is what tests wait with: a condition, or a pause that says why',
   'test/programs/load.ts': 'how long a client has patience',
-  'test/programs/datagram-load.ts': 'the pace of a sender is what it is for',
   'test/programs/scale-bytes.ts': 'the pace of a sender is what it is for',
   'test/programs/datagram-load.ts': 'the pace of a sender is what it is for',
   'test/edge/mixed-talk.ts': 'the pace of a reader, and the patience of one',
