@@ -54,7 +54,8 @@ class Port {
   readonly #flows = new Map<string, Flow>()
   entrance: AgentDatagramEntrance
   /** Of the last datagram. */
-  dropped: DropReason | null | undefined
+  dropped: DropReason | undefined
+  verdict: Verdict = Verdict.Pass
   answer = ''
   key = ''
   flow: Flow | undefined
@@ -123,7 +124,8 @@ class Port {
     if (verdict === Verdict.Pass) {
       verdict = this.flow === undefined ? this.#open(datagram) : this.entrance.meet(this.flow, datagram)
     }
-    this.dropped = verdict === Verdict.Drop ? datagram.dropReason : undefined
+    this.verdict = verdict
+    this.dropped = datagram.dropReason ?? undefined
     this.answer = datagram.answered
     if (verdict !== Verdict.Pass || !datagram.isPassedOn) return undefined
     return Buffer.from(datagram.bytes.subarray(datagram.start, datagram.end)).toString()
@@ -354,8 +356,10 @@ for (const udpHeader of ['first', 'alone'] as const) {
     const { flow } = port
     assert.equal(edge(header(OTHER_CLIENT), 'two'), undefined)
     assert.equal(port.dropped, 'header-changed')
+    assert.equal(port.verdict, Verdict.Done, 'dropped, and yet a use of the flow')
     assert.equal(edge('three'), undefined, 'nobody can say whose this is')
     assert.equal(port.dropped, 'header-changed')
+    assert.equal(port.verdict, Verdict.Done)
     assert.equal(port.flow, flow)
     assert.equal(sourceOf(port), '198.51.100.7:40001')
   })

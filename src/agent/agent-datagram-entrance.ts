@@ -165,11 +165,16 @@ export class AgentDatagramEntrance implements DatagramEntrance {
   /**
    * All that comes from this socket of the edge is the client's, but for the header if the edge repeats it. Another one may
    * be that of another client, for whom the edge uses the socket now, or forged by this one: nobody can say whose the
-   * datagrams are from now on, so none is taken until the flow has been silent for long enough to be forgotten.
+   * datagrams are from now on, so none is taken until the flow has been silent for long enough to be forgotten. What is
+   * dropped breaks the silence, too: a client that goes on sending keeps the edge from forgetting it, and would have its
+   * next header read as the edge's.
    */
   #meetSocket(flow: Flow, datagram: Datagram): Verdict {
     const { bytes, start, end } = datagram
-    if (flow.refusal !== '') return datagram.drop('header-changed')
+    if (flow.refusal !== '') {
+      datagram.drop('header-changed')
+      return Verdict.Done
+    }
     const { header } = flow
     if (end - start >= header.length && beginsWith(bytes, start, header)) {
       datagram.start = start + header.length
@@ -177,7 +182,8 @@ export class AgentDatagramEntrance implements DatagramEntrance {
     }
     if (end - start < PROXY_V2_START_LENGTH || !beginsWith(bytes, start, PROXY_V2_SIGNATURE)) return Verdict.Pass
     flow.refusal = 'header-changed'
-    return this.#drop(datagram, datagram.peer(), 'header-changed')
+    this.#refuse(datagram, datagram.peer(), 'header-changed', '')
+    return Verdict.Done
   }
 
   /** Reads the header of a datagram of a trusted edge; undefined: it is dropped. */

@@ -85,7 +85,10 @@ export const Verdict = {
   Pass: 0,
   /** It is dropped; {@link Datagram.dropReason} says why. */
   Drop: 1,
-  /** There is nothing more to do: it was a question that has been answered, or only a header. */
+  /**
+   * There is nothing more to do: it was a question that has been answered, or only a header. Of a flow that meets it, it
+   * counts as use, also when it has been dropped: the flow is not forgotten meanwhile.
+   */
   Done: 2,
   /** Only of {@link DatagramEntrance.meet}: the flow ends for {@link Datagram.endReason}, and the datagram opens another. */
   Replace: 3,

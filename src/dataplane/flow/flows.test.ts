@@ -205,6 +205,24 @@ test('a flow that is silent both ways for its idle time ends; a datagram in eith
   assert.equal(flows.counters.read(METRICS.flowsEnded.slots.idle), 1)
 })
 
+test('a flow is not forgotten while its client sends what is dropped, where the entrance says so', (t) => {
+  const flows = start(t)
+  flows.entrance.idleMs = 30_000
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'a1'), ['1'])
+  flows.entrance.meet = (_flow, datagram) => {
+    datagram.drop('header-changed')
+    return Verdict.Done
+  }
+  flows.advance(29_000)
+  assert.deepEqual(flows.ask(edge, 'a2'), [])
+  assert.equal(flows.dropped('header-changed'), 1)
+  flows.advance(29_000)
+  assert.equal(flows.openCount, 1)
+  flows.advance(1_100)
+  assert.deepEqual(flows.entrance.ended, ['idle'])
+})
+
 test('flows have the idle time of what opened them', (t) => {
   const flows = start(t)
   const edge = client(t, { to: flows.endpoint })

@@ -246,7 +246,7 @@ export class Flows {
     if (index < 0) index = this.#set.open(arrival, key)
     if (index < 0) return this.#conclude(arrival)
     this.#set.use(index, port, batch, slot)
-    if (verdict === Verdict.Done || !arrival.isPassedOn) return -1
+    if (verdict === Verdict.Done || !arrival.isPassedOn) return this.#conclude(arrival)
     const flow = this.#set.at(index)
     this.#lengths[slot] = arrival.end - arrival.start
     batch.setRange(slot, writePrefix(arrival.bytes, arrival.start, flow.prefix), arrival.end)
