@@ -66,6 +66,11 @@ suite('programs of others in a lab', { skip }, () => {
     )
   })
 
+  test('an API that the lab has not is refused in words, and not by a name that nobody knows', async () => {
+    for (const command of ['projects list', 'compute os-login describe-profile', 'iam service-accounts list'])
+      await assert.rejects(onClient(`gcloud ${command}`), /The lab has nothing for ".+\.googleapis\.com"/)
+  })
+
   const noAuth = without(`${NODE_PACKAGES}/google-auth-library`, 'google-auth-library (npm)')
   test('identity tokens are what google-auth-library verifies, as gcloud prints them, too', {
     skip: noAuth,

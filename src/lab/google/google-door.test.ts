@@ -125,6 +125,11 @@ suite('the door of Google', () => {
     assert.equal((await ask('storage.googleapis.com', `/${bucket}/x`, { method: 'PUT', body: 'x' })).status, 401)
   })
 
+  test('an API that the lab has not is refused by its name', async () => {
+    const { status, body } = await ask('iam.googleapis.com', '/v1/projects/p/serviceAccounts')
+    assert.deepEqual([status, JSON.parse(body).error.message], [404, 'The lab has nothing for "iam.googleapis.com"'])
+  })
+
   test('what a token is worth is told, and where to get one', async () => {
     const { token } = tokens.access({ email: 'a@b', scopes: ['s'] })
     const info = await ask('oauth2.googleapis.com', `/tokeninfo?access_token=${token}`)
