@@ -78,7 +78,7 @@ const PITFALLS: readonly Pitfall[] = [
     id: 'B16',
     name: `${SOURCES} sources at once, and a client that was there before`,
     see: async ({ t, edge, backend, program }) => {
-      startDatagramApp(t, backend, APP)
+      const app = startDatagramApp(t, backend, APP)
       const socket = openDatagrams(t, edge, `${EDGE}:0`)
       for (const text of ['one', 'two']) await socket.ask(`${datagramHeader(FIRST)}${text}`, AGENT)
       const flood = openDatagrams(t, edge, `${EDGE}:0`)
@@ -86,7 +86,8 @@ const PITFALLS: readonly Pitfall[] = [
         flood.send(`${datagramHeader(`198.51.${source >> 8}.${source & 255}:7`)}x`, AGENT)
         if (source % 100 === 99) await pause(5, 'no more at once than the queues of the kernel hold')
       }
-      await eventually('most of them have got an answer', () => flood.received.length > SOURCES / 4)
+      // On a busy machine, others have their places before all of them are answered.
+      await eventually('many have reached the app', () => app.seen.length > SOURCES / 4)
       await pause(QUIET_MS, 'the last of them have been looked at')
       const { length } = readdirSync(`/proc/${program.pid}/fd`)
       const answered = await answers(socket, `${datagramHeader(FIRST)}three`)
