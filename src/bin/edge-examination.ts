@@ -22,6 +22,7 @@ export function edgeToExamine(command: EdgeCommand): EdgeDoctorOptions {
     problems,
     warnings: isSilent ? [] : warningsOf(snapshot, command),
     frontends: snapshot.frontends.filter(({ protocol }) => protocol === 'TCP').flatMap(endpointOf),
+    datagramFrontends: snapshot.frontends.filter(({ protocol }) => protocol === 'UDP').flatMap(endpointOf),
     // Whether a datagram has arrived, nobody says.
     services: snapshot.services.filter(isOfTcp).map(({ name, groups }) => ({
       name,

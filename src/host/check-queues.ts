@@ -9,12 +9,13 @@ import { type Finding, nameFor, ok, warn } from './finding.ts'
 const DATAGRAM_BYTES = 768
 /** A worker that is busy for 10 ms meanwhile loses nothing of 250,000 datagrams a second. */
 const QUEUE_BYTES_MIN = 2 * 1024 * 1024
+const WORKERS_FLAGS = { agent: '--listeners', edge: '--workers' } as const
 
 /**
- * Checks how many datagrams may wait at the agent's port, and whether there or at the app some were lost, as the kernel
+ * Checks how many datagrams may wait at a port, and whether there or at the app some were lost, as the kernel
  * counts them since the sockets were opened.
  */
-export function checkQueues(listen: Endpoint, targets: readonly Endpoint[]): Finding {
+export function checkQueues(role: 'agent' | 'edge', listen: Endpoint, targets: readonly Endpoint[]): Finding {
   const name = nameFor('udp', 'queue')
   const running = listenersAt(listen, 'udp')
   const apps = targets.map((target) => ({ target, socket: findListener(target, 'udp') }))
@@ -34,15 +35,15 @@ export function checkQueues(listen: Endpoint, targets: readonly Endpoint[]): Fin
   )
   const room = `room for ${Math.floor(bytes / DATAGRAM_BYTES)} small datagrams`
   if (bytes < QUEUE_BYTES_MIN) {
-    const remedy = 'sysctl -w net.core.rmem_max=8388608 (keep it in /etc/sysctl.d), and start the agent again'
-    return warn(name, `the port has ${room} only, and what comes while an agent is busy is lost`, remedy)
+    const remedy = `sysctl -w net.core.rmem_max=8388608 (keep it in /etc/sysctl.d), and start the ${role} again`
+    return warn(name, `the port has ${room} only, and what comes while the ${role} is busy is lost`, remedy)
   }
   if (dropped === 0) return ok(name, room)
   const detail = `${counted(dropped, 'datagram')} to ${formatEndpoint(listen)} found the queue full`
-  return warn(name, detail, 'give the agent more worker threads with --listeners')
+  return warn(name, detail, `give the ${role} more worker threads with ${WORKERS_FLAGS[role]}`)
 }
 
-/** A port as an agent would open it. */
+/** A port as agents and edges open it. */
 function newPort(): readonly ListeningSocket[] {
   const any = parseEndpoint('127.0.0.1:0')
   if (any === undefined) return []

@@ -148,6 +148,7 @@ async function examineListener(listener: DoctorListener, context: Context): Prom
   if (protocols.includes('udp'))
     findings.push(
       checkQueues(
+        'agent',
         listen,
         targets.flatMap(({ target }) => target ?? []),
       ),

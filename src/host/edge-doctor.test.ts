@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
@@ -11,6 +12,7 @@ const GOOD: EdgeDoctorOptions = {
   problems: [],
   warnings: [],
   frontends: [],
+  datagramFrontends: [],
   services: [{ name: 'mail', backends: [endpoint('192.0.2.1:110'), endpoint('[2001:db8::1]:110')] }],
   sourceAddresses: [],
   assignsAddresses: false,
@@ -75,6 +77,19 @@ test('the port of a frontend is free, or taken, or at an address that is not the
   assert.match(found[1].remedy, /--assign-addresses/)
   const assigned = await examine('listen', { frontends: [frontends[1]], assignsAddresses: true })
   assert.equal(assigned.found[0].status, 'ok')
+})
+
+test('a frontend of UDP has a port of its own, and a queue', async (t) => {
+  const taken = createSocket('udp4').bind(0, '127.0.0.1')
+  t.after(() => taken.close())
+  await once(taken, 'listening')
+  const at = endpoint(`127.0.0.1:${taken.address().port}`)
+  const { found } = await examine('udp-listen', { frontends: [at], datagramFrontends: [at] })
+  assert.match(found[0].detail, /is taken by .*\(pid \d+\)/)
+  assert.equal((await examine('listen', { frontends: [at] })).found[0].status, 'ok')
+  const free = { datagramFrontends: [endpoint('127.0.0.1:40110')] }
+  assert.equal((await examine('udp-listen', free)).found[0].status, 'ok')
+  assert.match((await examine('udp-queue', free)).found[0].detail, / \d+ small datagrams/)
 })
 
 test('only a port for which a privilege is missing is said to need it', async () => {

@@ -8,6 +8,7 @@ import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from './capabilities.t
 import { answersFinding, checkStateDirectory, type EdgeAnswer, noAnswerFinding } from './check-controller.ts'
 import { checkConntrack, checkOpenFiles, checkPipes, type ReadSetting } from './check-kernel.ts'
 import { checkBindCapability, checkFrontend } from './check-listen.ts'
+import { checkQueues } from './check-queues.ts'
 import { type Finding, fail, findingsToJson, formatFindings, isAllRight, ok, warn } from './finding.ts'
 import { FLAG_NAMES } from './setting-names.ts'
 import { readSysctl } from './sysctl.ts'
@@ -18,6 +19,8 @@ export type EdgeDoctorOptions = {
   readonly problems: readonly string[]
   readonly warnings: readonly string[]
   readonly frontends: readonly Endpoint[]
+  /** Those of UDP. */
+  readonly datagramFrontends: readonly Endpoint[]
   readonly services: readonly { readonly name: string; readonly backends: readonly Endpoint[] }[]
   readonly sourceAddresses: readonly IpAddress[]
   readonly assignsAddresses: boolean
@@ -54,13 +57,16 @@ export async function runEdgeDoctor(
   isJson: boolean,
   print: (text: string) => void,
 ): Promise<number> {
-  const { frontends, services, controller, maxConnections } = options
+  const { frontends, datagramFrontends, services, controller, maxConnections } = options
   const findings = [
     ...checkConfiguration(options),
     ...(controller === undefined ? [] : await checkController(controller)),
-    checkBindCapability(frontends),
+    checkBindCapability([...frontends, ...datagramFrontends]),
   ]
   for (const frontend of frontends) findings.push(await checkFrontend(frontend, 'tcp', options.assignsAddresses))
+  for (const frontend of datagramFrontends) {
+    findings.push(await checkFrontend(frontend, 'udp', options.assignsAddresses), checkQueues('edge', frontend, []))
+  }
   findings.push(...checkSources(options.sourceAddresses))
   for (const service of services) findings.push(await checkService(service, options.reach))
   findings.push(
@@ -73,12 +79,13 @@ export async function runEdgeDoctor(
   return isAllRight(findings) ? 0 : 1
 }
 
-function checkConfiguration({ problems, warnings, frontends, controller }: EdgeDoctorOptions): Finding[] {
+function checkConfiguration(options: EdgeDoctorOptions): Finding[] {
+  const { problems, warnings, frontends, datagramFrontends, controller } = options
   const name = 'configuration'
   const remedy = controller === undefined ? 'correct the configuration' : 'correct it at the controller'
   if (problems.length > 0) return problems.map((problem) => fail(name, problem, remedy))
   if (warnings.length > 0) return warnings.map((warning) => warn(name, warning, `${remedy}, unless it is meant so`))
-  const count = counted(frontends.length, 'frontend')
+  const count = counted(frontends.length + datagramFrontends.length, 'frontend')
   return [ok(name, controller === undefined ? count : `${count} in the last configuration of the controller`)]
 }
 
