@@ -67,7 +67,7 @@ export const agentListenerFlags = {
   local: valueFlag(
     'local',
     LOCAL_MODES.join('|'),
-    'What to do with connections whose header names no client (LOCAL, UNKNOWN; mostly health checks): forward them to the app with the address of the edge, or answer them here, by closing the connection while the app listens and by resetting it otherwise',
+    'What to do with connections whose header names no client (LOCAL, UNKNOWN; mostly health checks): forward them to the app with the address of the edge, or answer them here, by closing the connection while the app listens and by resetting it otherwise. Datagrams without a client are then dropped, but for the question of an edge for the load',
     oneOf(LOCAL_MODES),
     'forward',
   ),
