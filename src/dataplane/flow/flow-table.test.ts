@@ -140,7 +140,7 @@ test('a flood of peers that are heard once takes the oldest of its like, and non
   for (let live = 0; live < 100; live++) assert.ok(table.find(keyOf(live)) >= 0)
 })
 
-test('keys are spread by a seed, so that nobody knows which fall together', () => {
+test('keys that differ only in their upper bits are found, whichever have been removed', () => {
   const capacity = 4_096
   const [one, other] = [new KeyIndex(1, capacity, 1), new KeyIndex(1, capacity, 2)]
   for (let slot = 0; slot < capacity; slot++) {

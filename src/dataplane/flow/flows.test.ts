@@ -5,10 +5,11 @@ import { formatEndpoint } from '../../address/endpoint.ts'
 import { SOL_SOCKET } from '../../linux/constants.ts'
 import { ECONNREFUSED } from '../../linux/errno.ts'
 import { native } from '../../linux/native.ts'
-import { localEndpoint, openListener } from '../../linux/socket.ts'
+import { connectTo, localEndpoint, openListener } from '../../linux/socket.ts'
 import { METRICS } from '../../telemetry/metrics.ts'
 import { connectSocket, endpointOf, LineRole, NO_LIVENESS, TestApp, type TestSocket } from '../connection/test-loop.ts'
 import { Verdict } from './datagram-entrance.ts'
+import { ownEndpoint } from './port.ts'
 import { LetterEntrance, TestDatagrams, TestFlows } from './test-flows.ts'
 
 /** socket(7) */
@@ -390,6 +391,19 @@ for (const listen of ['127.0.0.1:0', '0.0.0.0:0', '[::]:0']) {
     first.settle()
     second.settle()
     assert.equal(first.app.receive().length, 10 + 6 * edges.length)
+  })
+}
+
+for (const listen of ['127.0.0.1:0', '0.0.0.0:0', '[::]:0']) {
+  test(`a port on ${listen} that is connected to itself gets nothing more, so that its queue can be read to its end`, (t) => {
+    const first = start(t, { listen: endpointOf(listen) })
+    const second = start(t, { listen: first.endpoint })
+    assert.equal(connectTo(first.port.fd, ownEndpoint(first.endpoint)), 0)
+    const to = endpointOf(`127.0.0.1:${first.endpoint.port}`)
+    for (let i = 0; i < 20; i++) client(t, { to }).send('a')
+    first.settle()
+    second.settle()
+    assert.deepEqual([first.app.receive().length, second.app.receive().length], [0, 20])
   })
 }
 
