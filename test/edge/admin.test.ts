@@ -126,7 +126,7 @@ test('truepeer status shows the listeners of an agent, whom they trust, and how 
   const { exitCode, stdout, stderr } = await backend.run(TRUEPEER, ['status', '--admin', admin])
   assert.deepEqual([exitCode, stderr], [0, ''])
   assert.match(stdout, /^Connections: 0 open, 0 accepted$/m)
-  assert.match(stdout, /^0\.0\.0\.0:8443 +127\.0\.0\.1:443 +\[::1\]:443 +open +everyone$/m)
+  assert.match(stdout, /^0\.0\.0\.0:8443 +tcp +127\.0\.0\.1:443 +\[::1\]:443 +open +everyone$/m)
   const drained = await backend.run(TRUEPEER, ['drain', 'x', '--admin', admin])
   assert.equal(drained.exitCode, 1)
 })
