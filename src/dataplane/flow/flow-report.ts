@@ -38,14 +38,14 @@ export class FlowReporter {
   }
 
   /**
-   * Logs that a datagram of this peer was dropped, one for each peer and reason in a minute.
+   * Logs that a datagram of this peer was dropped, one for each peer, reason and refusal in a minute.
    *
    * @param refusal what is wrong with its header, or the name of an error
    */
   drop(peer: Endpoint, reason: DropReason, refusal: string, nowMs: number): void {
     // Anybody may come, from any number of addresses: one record stands for all of them.
     const isAnybodys = reason === 'untrusted-peer' && this.#verbosity === 0
-    const key = isAnybodys ? reason : `${reason} ${formatIpAddress(peer.address)}`
+    const key = isAnybodys ? reason : `${reason} ${refusal} ${formatIpAddress(peer.address)}`
     this.#sample(key, nowMs, 'datagram dropped', { peer: formatEndpoint(peer), reason, refusal: refusal || undefined })
   }
 
