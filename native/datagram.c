@@ -68,7 +68,10 @@ static void read_control(struct msghdr *message, int32_t *field) {
       struct in_pktinfo info;
       memcpy(&info, CMSG_DATA(next), sizeof info);
       memcpy(&field[FIELD_LOCAL], mapped, sizeof mapped);
-      memcpy(&field[FIELD_LOCAL + 3], &info.ipi_addr, sizeof info.ipi_addr);
+      // What came to a broadcast address is answered from the host's own. What was queued before the option was set has
+      // none.
+      const struct in_addr *local = info.ipi_spec_dst.s_addr == 0 ? &info.ipi_addr : &info.ipi_spec_dst;
+      memcpy(&field[FIELD_LOCAL + 3], local, sizeof *local);
     } else if (next->cmsg_level == IPPROTO_IPV6 && next->cmsg_type == IPV6_PKTINFO) {
       struct in6_pktinfo info;
       memcpy(&info, CMSG_DATA(next), sizeof info);

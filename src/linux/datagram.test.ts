@@ -18,6 +18,7 @@ import { native } from './native.ts'
 import { bindTo, close, connectTo, localEndpoint } from './socket.ts'
 
 const SOL_SOCKET = 1
+const SO_BROADCAST = 6
 const SO_RCVBUF = 8
 
 function endpointOf(text: string): Endpoint {
@@ -129,6 +130,22 @@ test('a connected socket needs no address for what it sends', (t) => {
   assert.equal(sendOne(batch, flow.fd, 0), 0)
   assert.deepEqual(texts(target.fd), ['hello'])
 })
+
+for (const at of ['0.0.0.0:0', '[::]:0']) {
+  test(`a port on ${at} answers what came to a broadcast address from one of the host`, (t) => {
+    const { fd, endpoint } = port(t, at)
+    const from = openDatagrams(4)
+    t.after(() => close(from))
+    assert.equal(native.setsockoptInt(from, SOL_SOCKET, SO_BROADCAST, 1), 0)
+    assert.equal(connectTo(from, endpointOf(`127.255.255.255:${endpoint.port}`)), 0)
+    sendText(from, 'who is there?')
+    assert.equal(connectTo(from, endpointOf(`127.0.0.1:${endpoint.port}`)), 0)
+    const batch = new DatagramBatch()
+    assert.deepEqual(texts(fd, batch), ['who is there?'])
+    answer(fd, batch, 1)
+    assert.deepEqual(texts(from), ['who is there?'])
+  })
+}
 
 for (const [at, addresses] of [
   ['0.0.0.0:0', ['127.0.0.5', '127.0.0.6']],

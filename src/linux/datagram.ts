@@ -294,10 +294,10 @@ function isWildcard({ w0, w1, w2, w3 }: IpAddress): boolean {
 
 /** Has a port say to which address of this host each datagram came: answers have to come from there. */
 function setTellsLocal(fd: number, family: 4 | 6): number {
-  // To an IPv6 socket it says the address that an IPv4 datagram came to, too.
-  return family === 4
-    ? native.setsockoptInt(fd, IPPROTO_IP, IP_PKTINFO, 1)
-    : native.setsockoptInt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+  let result = native.setsockoptInt(fd, IPPROTO_IP, IP_PKTINFO, 1)
+  // Of an IPv4 datagram an IPv6 socket says both, that of IPv4 last: it is what answers to a broadcast may leave from.
+  if (family === 6) result ||= native.setsockoptInt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+  return result
 }
 
 /**
