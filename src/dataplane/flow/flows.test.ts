@@ -375,6 +375,26 @@ test('closing a port takes what is queued, and its flows go on by sockets of the
   assert.deepEqual(second.ask(two, 'b3'), ['3'])
 })
 
+test('a peer that sends without a pause has turns at its own socket, and no more', (t) => {
+  const flows = start(t)
+  const { entrance, loop } = flows
+  const edge = client(t, { to: flows.endpoint })
+  entrance.choice = 1
+  flows.ask(edge, 'a')
+  loop.closePort(flows.port)
+  flows.settle()
+  loop.flows?.endThoseOf(new Set([1]), 'drained')
+  let received = 0
+  entrance.identify = (datagram) => {
+    if (++received < 2_000) edge.send('x')
+    return datagram.drop('header-missing')
+  }
+  for (let i = 0; i < 64; i++) edge.send('x')
+  loop.step(0)
+  assert.ok(received <= 5 * 64, `${received}`)
+  flows.until('all was received', () => received === 2_063)
+})
+
 for (const listen of ['127.0.0.1:0', '0.0.0.0:0', '[::]:0']) {
   test(`a hand-over of a port on ${listen} loses no datagram of clients that go on sending`, (t) => {
     const first = start(t, { listen: endpointOf(listen) })

@@ -189,8 +189,9 @@ export class Flows {
   #removeUnusedPeers(): void {
     for (const port of this.#ports) {
       if (port === undefined || !port.isPeer || port.keptFlows > 0) continue
-      while (this.#receive(port));
-      this.#remove(port)
+      // What is queued is passed on first. Who sends without a pause keeps the socket, not the worker.
+      if (this.#receive(port)) this.#readyPorts.add(port)
+      else this.#remove(port)
     }
   }
 
