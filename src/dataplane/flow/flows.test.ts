@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { formatEndpoint } from '../../address/endpoint.ts'
+import { ipv4Address } from '../../address/ip-address.ts'
 import { SOL_SOCKET } from '../../linux/constants.ts'
 import { ECONNREFUSED } from '../../linux/errno.ts'
 import { native } from '../../linux/native.ts'
@@ -393,6 +394,26 @@ test('a peer that sends without a pause has turns at its own socket, and no more
   loop.step(0)
   assert.ok(received <= 5 * 64, `${received}`)
   flows.until('all was received', () => received === 2_063)
+})
+
+test('who cannot go on after a port was closed is told of', (t) => {
+  const flows = start(t, { listen: endpointOf('0.0.0.0:0'), flowsMax: 2_000 })
+  const edge = client(t)
+  flows.entrance.identify = (datagram, key) => {
+    datagram.batch.copyLocal(datagram.slot, key, 0)
+    return Verdict.Pass
+  }
+  for (let i = 0; i < 1_026; i++) {
+    const address = ipv4Address(0x7f000001 + i)
+    assert.equal(connectTo(edge.fd, { address, port: flows.endpoint.port }), 0)
+    edge.send('a')
+    if (i % 64 === 0) flows.loop.step(0)
+  }
+  flows.settle()
+  assert.equal(flows.openCount, 1_026)
+  flows.loop.closePort(flows.port)
+  assert.equal(flows.openCount, 1_024)
+  assert.deepEqual(flows.logged, ['warn: Flows of a UDP port that is closed cannot go on'])
 })
 
 for (const listen of ['127.0.0.1:0', '0.0.0.0:0', '[::]:0']) {

@@ -122,6 +122,7 @@ export class Flows {
     handOver.stopReceiving()
     while (this.#receive(port));
     handOver.takePeers()
+    handOver.tellRest()
     this.#remove(port)
   }
 

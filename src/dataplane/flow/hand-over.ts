@@ -1,3 +1,4 @@
+import { formatEndpoint } from '../../address/endpoint.ts'
 import { addressOfLocal, openPeerSocket } from '../../linux/datagram.ts'
 import { errnoName } from '../../linux/errno.ts'
 import { connectTo } from '../../linux/socket.ts'
@@ -17,7 +18,8 @@ export class HandOver {
   readonly #loop: FlowLoop
   readonly #add: (port: Port) => void
   readonly #peers = new Map<string, Port>()
-  #isRefused = false
+  /** The error of the kernel, which the other peers would get, too; 0: there was none. */
+  #error = 0
 
   /** @param add has a socket received from */
   constructor(port: Port, set: FlowSet, loop: FlowLoop, add: (port: Port) => void) {
@@ -44,9 +46,20 @@ export class HandOver {
     connectTo(fd, ownEndpoint(endpoint))
   }
 
+  /** Says how many flows cannot go on. */
+  tellRest(): void {
+    const ended = this.#set.ofPort(this.#port).length
+    if (ended === 0) return
+    this.#loop.log('warn', 'Flows of a UDP port that is closed cannot go on', {
+      port: formatEndpoint(this.#port.endpoint),
+      ended,
+      ...(this.#error === 0 ? { peersMax: PEERS_MAX } : { errno: errnoName(this.#error) }),
+    })
+  }
+
   #open(index: number): Port | undefined {
     const { endpoint, entrance, id } = this.#port
-    if (this.#peers.size >= PEERS_MAX || this.#isRefused) return undefined
+    if (this.#peers.size >= PEERS_MAX || this.#error !== 0) return undefined
     const address = addressOfLocal(this.#set.localOf(index))
     const local = { address: address ?? endpoint.address, port: endpoint.port }
     const fd = openPeerSocket(endpoint.address.family, local, this.#set.peerOf(index), address !== undefined)
@@ -56,8 +69,7 @@ export class HandOver {
       return peer
     }
     // The others would fail in the same way: an inherited socket that nobody may share, a port below 1024.
-    this.#isRefused = true
-    this.#loop.log('warn', 'Flows of a UDP port that is closed cannot go on', { errno: errnoName(fd) })
+    this.#error = fd
     return undefined
   }
 }
