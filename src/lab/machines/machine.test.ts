@@ -158,7 +158,7 @@ test('a machine whose shell prints without end is given up at once', async (t) =
   t.after(() => machine.remove())
   await machine.start(() => {})
   // What runs it has to be there in the machine, too, whose /tmp is its own.
-  const loud = '#!/usr/bin/yes\n'
+  const loud = '#!/usr/bin/yes --\n'
   const { exitCode, stderr } = await machine.run(
     'sh',
     ['-c', 'sh=$(readlink -f /bin/sh) && cat >/root/sh && chmod 755 /root/sh && mv -f /root/sh "$sh"'],
