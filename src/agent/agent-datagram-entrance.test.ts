@@ -180,6 +180,10 @@ class Received implements Datagram {
     this.answered = Buffer.from(bytes).toString()
     return Verdict.Done
   }
+
+  makeWay(): boolean {
+    return false
+  }
 }
 
 function sourceOf({ flow }: Port): string {

@@ -14,6 +14,12 @@ const endRows = {
     remedy:
       'If the flows were real, raise the limit of flows and the limit of open files (LimitNOFILE=, ulimit -n). Flows whose client has sent again after an answer are the last to go, so a flood of invented addresses ends others of its kind.',
   },
+  'client-limit': {
+    meaning:
+      'Its client had as many flows as it may have, and opened another: of those on this worker whose client had not sent again after an answer, this one had been silent the longest.',
+    remedy:
+      'If it is a resolver, a proxy or a NAT, name it with "--unlimited-clients", or raise the limit of flows. Otherwise, it opens so many, or somebody sends in its name.',
+  },
   replaced: {
     meaning: 'The same peer socket named another client.',
     remedy: 'Nothing to do.',
@@ -68,7 +74,8 @@ const dropRows = {
     remedy: 'Nothing to do.',
   },
   'client-limit': {
-    meaning: 'The client had as many flows as it may have.',
+    meaning:
+      'The client had as many flows as it may have, and none on this worker that makes place: it had sent again after an answer in all of them.',
     remedy: 'See the end reason "client-limit".',
   },
   'flow-limit': {

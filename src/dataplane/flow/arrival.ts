@@ -1,4 +1,5 @@
 import type { Endpoint } from '../../address/endpoint.ts'
+import type { IpAddress } from '../../address/ip-address.ts'
 import type { DatagramBatch } from '../../linux/datagram.ts'
 import type { DropReason, FlowEndReason } from '../../telemetry/flow-reasons.ts'
 import { type Datagram, Verdict } from './datagram-entrance.ts'
@@ -15,13 +16,22 @@ export class Arrival implements Datagram {
   endReason: FlowEndReason = 'replaced'
   isPassedOn = true
   readonly #send: (arrival: Arrival, bytes: Uint8Array) => void
+  readonly #makeWay: (client: IpAddress) => boolean
   #port: Port | null = null
 
-  /** @param send sends bytes to the sender of the datagram */
-  constructor(batch: DatagramBatch, send: (arrival: Arrival, bytes: Uint8Array) => void) {
+  /**
+   * @param send sends bytes to the sender of the datagram
+   * @param makeWay see {@link Datagram.makeWay}
+   */
+  constructor(
+    batch: DatagramBatch,
+    send: (arrival: Arrival, bytes: Uint8Array) => void,
+    makeWay: (client: IpAddress) => boolean,
+  ) {
     this.batch = batch
     this.bytes = batch.bytes
     this.#send = send
+    this.#makeWay = makeWay
   }
 
   /** Looks at the datagram in this slot, which has come in at this port. */
@@ -58,5 +68,9 @@ export class Arrival implements Datagram {
   answer(bytes: Uint8Array): typeof Verdict.Done {
     this.#send(this, bytes)
     return Verdict.Done
+  }
+
+  makeWay(client: IpAddress): boolean {
+    return this.#makeWay(client)
   }
 }

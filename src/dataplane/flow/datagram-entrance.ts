@@ -38,11 +38,13 @@ export class Flow implements Timed {
   prefix = NO_BYTES
   answerPrefix = NO_BYTES
 
+  /** The client in whose share it is counted: its flows make way for each other. null: nobody's. */
+  sharedBy: IpAddress | null = null
+
   /** For the entrance to use, as the fields of `Connection` of the same name. */
   showsPeer = false
   refusal = ''
   entranceId = -1
-  sharedBy: IpAddress | null = null
   choice = -1
   choiceGroup = -1
   choiceReason = 0
@@ -121,6 +123,11 @@ export type Datagram = {
   drop(reason: DropReason): typeof Verdict.Drop
   /** Sends these bytes to its sender, from where it was sent to. */
   answer(bytes: Uint8Array): typeof Verdict.Done
+  /**
+   * Ends the oldest flow of this worker that is this client's ({@link Flow.sharedBy}) and is not assured, for
+   * `client-limit`; false: there is none.
+   */
+  makeWay(client: IpAddress): boolean
 }
 
 /**
@@ -132,7 +139,7 @@ export type Datagram = {
 export type DatagramEntrance = {
   /** Flows that it has opened; retired when the port has another entrance, or is closed. */
   readonly uses: Uses
-  /** Whether flows of one peer address make place for each other before those of others; else all count as one peer's. */
+  /** Whether flows of one peer address make place for each other before those of others; else the oldest of all does. */
   readonly groupsByPeer: boolean
   /** How many flows one peer address may have on each worker, with {@link groupsByPeer}; 0: as many as there is room for. */
   readonly flowsPerPeerMax: number

@@ -1,4 +1,6 @@
 import { randomInt } from 'node:crypto'
+import { clientHigh, clientLow } from '../../address/client-network.ts'
+import type { IpAddress } from '../../address/ip-address.ts'
 import { type DatagramBatch, LOCAL_INTS, PEER_INTS } from '../../linux/datagram.ts'
 import { close } from '../../linux/socket.ts'
 import type { FlowEndReason } from '../../telemetry/flow-reasons.ts'
@@ -6,7 +8,7 @@ import { METRICS } from '../../telemetry/metrics.ts'
 import { NO_BYTES, NO_TLVS } from '../connection/connection-state.ts'
 import type { Loop } from '../connection/loop.ts'
 import type { Arrival } from './arrival.ts'
-import { Flow, KEY_INTS } from './datagram-entrance.ts'
+import { type DatagramEntrance, Flow, KEY_INTS } from './datagram-entrance.ts'
 import { FlowTable } from './flow-table.ts'
 import type { Port } from './port.ts'
 
@@ -127,9 +129,9 @@ export class FlowSet {
       this.#table.giveBack(index)
       return -1
     }
-    this.#peerKey.fill(0)
+    this.#setPeerKey(entrance.groupsByPeer ? null : flow.sharedBy)
     if (entrance.groupsByPeer) arrival.batch.copyPeerAddress(arrival.slot, this.#peerKey, 0)
-    this.#makePlace(entrance.groupsByPeer ? entrance.flowsPerPeerMax : 0)
+    this.#makePlace(entrance)
     this.#table.add(index, key, this.#peerKey)
     entrance.uses.acquire()
     flow.fd = fd
@@ -142,6 +144,15 @@ export class FlowSet {
     this.end(flow, 'out-of-resources')
     arrival.drop('flow-limit')
     return -1
+  }
+
+  /** See `Datagram.makeWay`. */
+  makeWay(client: IpAddress): boolean {
+    this.#setPeerKey(client)
+    const index = this.#table.unassuredOf(this.#peerKey)
+    if (index < 0) return false
+    this.end(this.#flows[index], 'client-limit')
+    return true
   }
 
   /** A datagram of the client has come: answers go to its sender from now on. */
@@ -290,14 +301,25 @@ export class FlowSet {
     this.#table.touch(index)
   }
 
+  /** The group of a client's flows; null: of those that are nobody's. */
+  #setPeerKey(client: IpAddress | null): void {
+    const key = this.#peerKey
+    key.fill(0)
+    if (client === null) return
+    key[0] = clientHigh(client)
+    key[1] = clientLow(client)
+    key[2] = 1
+  }
+
   /** Ends flows until there is a place for one more of this peer, and in all. */
-  #makePlace(perPeerMax: number): void {
+  #makePlace({ groupsByPeer, flowsPerPeerMax }: DatagramEntrance): void {
+    const perPeerMax = groupsByPeer ? flowsPerPeerMax : 0
     while (perPeerMax > 0 && this.#table.countOf(this.#peerKey) >= perPeerMax) {
       this.#evict(this.#table.victimOf(this.#peerKey))
     }
     // A worker that has less than its part takes its place: one that has more gives it back as soon as it opens a flow.
     while (Atomics.load(this.#limits.flowTotal, 0) >= this.#limits.flowsMax && this.#openCount >= this.#share) {
-      this.#evict(this.#table.victim())
+      this.#evict(groupsByPeer ? this.#table.victim() : this.#table.oldest())
     }
   }
 

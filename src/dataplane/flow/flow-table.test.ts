@@ -35,6 +35,10 @@ class Model {
     return -1
   }
 
+  oldest(): number {
+    return (this.flows.find((flow) => !flow.isAssured) ?? this.flows[0])?.slot ?? -1
+  }
+
   victimOf(peer: number): number {
     return (this.list(peer, false)[0] ?? this.list(peer, true)[0])?.slot ?? -1
   }
@@ -96,10 +100,12 @@ test('whatever happens, flows are found and make place as in a simple model', ()
           apply(table, model, kind, key, peer)
           assert.equal(table.count, model.flows.length)
           assert.equal(table.victim(), model.victim())
+          assert.equal(table.oldest(), model.oldest())
           for (let each = 0; each <= 4; each++) {
             const count = model.flows.filter((flow) => flow.peer === each).length
             assert.equal(table.countOf(peerOf(each)), count)
             assert.equal(table.victimOf(peerOf(each)), model.victimOf(each))
+            assert.equal(table.unassuredOf(peerOf(each)), model.list(each, false)[0]?.slot ?? -1)
           }
           for (const flow of model.flows) {
             assert.equal(table.find(keyOf(flow.key)), flow.slot)

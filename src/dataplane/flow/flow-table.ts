@@ -1,4 +1,5 @@
 import { KeyIndex } from './key-index.ts'
+import { SlotLists } from './slot-lists.ts'
 
 const NONE = -1
 /** The lists of a peer: flows that are not assured, and those that are. */
@@ -9,7 +10,7 @@ const LISTS = 2
  *
  * A flow is assured once its client has sent again after an answer: an invented address never gets there. Each peer has two
  * lists, in the order of last use. When there is no place, the oldest flow goes that is not assured, of the peer that has
- * most of these; only when there are none, one that is assured, by the same rule.
+ * most of these ({@link victim}) or of all ({@link oldest}); only when there are none, one that is assured, by the same rule.
  */
 export class FlowTable {
   readonly capacity: number
@@ -18,14 +19,9 @@ export class FlowTable {
   /** Free slots of both, as stacks. */
   readonly #freeFlows: Slots
   readonly #freePeers: Slots
-  /** By flow: its list, and its neighbours there, the next one used later. */
-  readonly #listOf: Int32Array
-  readonly #older: Int32Array
-  readonly #newer: Int32Array
-  /** By list (two for each peer): its ends and its length. */
-  readonly #oldest: Int32Array
-  readonly #newest: Int32Array
-  readonly #lengths: Int32Array
+  /** Two for each peer, and two of all flows, of which the second are those that are assured. */
+  readonly #ofPeers: SlotLists
+  readonly #ofAll: SlotLists
   readonly #ranks: readonly [Ranks, Ranks]
 
   /** @param seed see {@link KeyIndex} */
@@ -35,12 +31,8 @@ export class FlowTable {
     this.#peers = new KeyIndex(peerWords, capacity, seed)
     this.#freeFlows = new Slots(capacity)
     this.#freePeers = new Slots(capacity)
-    this.#listOf = new Int32Array(capacity)
-    this.#older = new Int32Array(capacity)
-    this.#newer = new Int32Array(capacity)
-    this.#oldest = new Int32Array(LISTS * capacity)
-    this.#newest = new Int32Array(LISTS * capacity)
-    this.#lengths = new Int32Array(LISTS * capacity)
+    this.#ofPeers = new SlotLists(capacity, LISTS * capacity)
+    this.#ofAll = new SlotLists(capacity, LISTS)
     this.#ranks = [new Ranks(capacity, 0), new Ranks(capacity, 1)]
   }
 
@@ -78,88 +70,83 @@ export class FlowTable {
 
   /** Takes a flow out. */
   remove(slot: number): void {
-    const peer = this.#listOf[slot] >> 1
+    const peer = this.#ofPeers.listOf(slot) >> 1
     this.#unlink(slot)
     this.#flows.remove(slot)
     this.#freeFlows.giveBack(slot)
-    if (this.#lengths[LISTS * peer] > 0 || this.#lengths[LISTS * peer + 1] > 0) return
+    if (this.#countOf(peer) > 0) return
     this.#peers.remove(peer)
     this.#freePeers.giveBack(peer)
   }
 
-  /** The flow is used now: later than all others of its list. */
+  /** The flow is used now: later than all others of its lists. */
   touch(slot: number): void {
-    const list = this.#listOf[slot]
-    if (this.#newest[list] === slot) return
-    const older = this.#older[slot]
-    const newer = this.#newer[slot]
-    if (older === NONE) this.#oldest[list] = newer
-    else this.#newer[older] = newer
-    this.#older[newer] = older
-    const last = this.#newest[list]
-    this.#newer[last] = slot
-    this.#older[slot] = last
-    this.#newer[slot] = NONE
-    this.#newest[list] = slot
+    this.#ofPeers.touch(slot)
+    this.#ofAll.touch(slot)
   }
 
   /** The flow is assured from now on; it is used now. */
   assure(slot: number): void {
-    const list = this.#listOf[slot]
+    const list = this.#ofPeers.listOf(slot)
     if ((list & 1) === 1) return
     this.#unlink(slot)
     this.#append(slot, list + 1)
   }
 
   isAssured(slot: number): boolean {
-    return (this.#listOf[slot] & 1) === 1
+    return this.#ofAll.listOf(slot) === 1
   }
 
-  /** The flow that makes place for a newer one; -1: there is none. */
+  /** The flow that makes place for a newer one, of the peer that has most; -1: there is none. */
   victim(): number {
     const list = this.#ranks[0].first()
-    if (list !== NONE) return this.#oldest[list]
+    if (list !== NONE) return this.#ofPeers.oldest(list)
     const assured = this.#ranks[1].first()
-    return assured === NONE ? NONE : this.#oldest[assured]
+    return assured === NONE ? NONE : this.#ofPeers.oldest(assured)
+  }
+
+  /** The flow that makes place for a newer one, whoever its peer is; -1: there is none. */
+  oldest(): number {
+    const slot = this.#ofAll.oldest(0)
+    return slot === NONE ? this.#ofAll.oldest(1) : slot
   }
 
   /** How many flows a peer has. */
   countOf(peerKey: Int32Array): number {
     const peer = this.#peers.find(peerKey)
-    return peer === NONE ? 0 : this.#lengths[LISTS * peer] + this.#lengths[LISTS * peer + 1]
+    return peer === NONE ? 0 : this.#countOf(peer)
   }
 
   /** The flow of a peer that makes place for another of its own; -1: it has none. */
   victimOf(peerKey: Int32Array): number {
+    const slot = this.unassuredOf(peerKey)
+    if (slot !== NONE) return slot
     const peer = this.#peers.find(peerKey)
-    if (peer === NONE) return NONE
-    const list = LISTS * peer
-    return this.#oldest[this.#lengths[list] > 0 ? list : list + 1]
+    return peer === NONE ? NONE : this.#ofPeers.oldest(LISTS * peer + 1)
+  }
+
+  /** The oldest flow of a peer that is not assured; -1: it has none. */
+  unassuredOf(peerKey: Int32Array): number {
+    const peer = this.#peers.find(peerKey)
+    return peer === NONE ? NONE : this.#ofPeers.oldest(LISTS * peer)
+  }
+
+  #countOf(peer: number): number {
+    return this.#ofPeers.length(LISTS * peer) + this.#ofPeers.length(LISTS * peer + 1)
   }
 
   #append(slot: number, list: number): void {
-    const length = this.#lengths[list]
-    const last = length === 0 ? NONE : this.#newest[list]
-    this.#listOf[slot] = list
-    this.#older[slot] = last
-    this.#newer[slot] = NONE
-    if (last === NONE) this.#oldest[list] = slot
-    else this.#newer[last] = slot
-    this.#newest[list] = slot
-    this.#lengths[list] = length + 1
+    const length = this.#ofPeers.length(list)
+    this.#ofPeers.append(slot, list)
+    this.#ofAll.append(slot, list & 1)
     this.#ranks[list & 1].move(list, length, length + 1)
   }
 
   #unlink(slot: number): void {
-    const list = this.#listOf[slot]
-    const older = this.#older[slot]
-    const newer = this.#newer[slot]
-    if (older === NONE) this.#oldest[list] = newer
-    else this.#newer[older] = newer
-    if (newer === NONE) this.#newest[list] = older
-    else this.#older[newer] = older
-    const length = this.#lengths[list]
-    this.#lengths[list] = length - 1
+    const list = this.#ofPeers.listOf(slot)
+    const length = this.#ofPeers.length(list)
+    this.#ofPeers.unlink(slot)
+    this.#ofAll.unlink(slot)
     this.#ranks[list & 1].move(list, length, length - 1)
   }
 }

@@ -54,7 +54,11 @@ export class Flows {
   readonly #set: FlowSet
   readonly #incoming = new DatagramBatch()
   readonly #outgoing = new DatagramBatch()
-  readonly #arrival = new Arrival(this.#incoming, (arrival, bytes) => this.#answer(arrival, bytes))
+  readonly #arrival = new Arrival(
+    this.#incoming,
+    (arrival, bytes) => this.#answer(arrival, bytes),
+    (client) => this.#set.makeWay(client),
+  )
   /** By place in epoll's events; that of one that was closed is used again. */
   readonly #ports: (Port | undefined)[] = []
   #portsSoFar = 0

@@ -1,5 +1,6 @@
 import { randomFillSync } from 'node:crypto'
-import { type IpAddress, isMappedAddress } from '../../address/ip-address.ts'
+import { clientHigh, clientLow } from '../../address/client-network.ts'
+import type { IpAddress } from '../../address/ip-address.ts'
 
 const ROWS = 4
 /** Cells of a row, a power of two. */
@@ -19,8 +20,7 @@ export function makeClientCells(): ClientCells {
 }
 
 /**
- * Counts the connections of each client in all workers. A client is an IPv4 address, or a network /64 of IPv6: that much
- * is everybody's own.
+ * Counts the connections of each client in all workers. What is one client is in client-network.ts.
  *
  * Its connections are added to one cell of each of four rows, which others may share; the least of the four is the count.
  * So it is never too low, too high only for a client that meets others in all four, and nothing is ever allocated, whoever
@@ -58,9 +58,8 @@ export class ClientCounts {
 
   /** Sets where the client's cells are: {@link #hash}, and from row to row {@link #step} further. */
   #locate(client: IpAddress): void {
-    const isIpv4 = client.family === 4 || isMappedAddress(client)
-    const high = isIpv4 ? 4 : client.w0
-    const low = isIpv4 ? client.w3 : client.w1
+    const high = clientHigh(client)
+    const low = clientLow(client)
     this.#hash = mixed(mixed(this.#cells[CELLS], high), low)
     this.#step = mixed(mixed(this.#cells[CELLS + 1], low), high) | 1
   }

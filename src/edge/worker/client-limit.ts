@@ -57,6 +57,11 @@ export class ClientLimit {
     return 'refused'
   }
 
+  /** Counts a connection that has taken the place of another of its client, whatever the share is by now. */
+  enterInPlace(client: IpAddress): void {
+    this.#counts.enter(client)
+  }
+
   leave(client: IpAddress): void {
     this.#counts.leave(client)
   }

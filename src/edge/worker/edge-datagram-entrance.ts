@@ -1,6 +1,6 @@
 import { classifyAddress } from '../../address/address-class.ts'
 import type { Endpoint } from '../../address/endpoint.ts'
-import { parseIpAddress } from '../../address/ip-address.ts'
+import { type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import { NO_BYTES, NO_TLVS } from '../../dataplane/connection/connection-state.ts'
 import { Uses } from '../../dataplane/connection/uses.ts'
 import { type Datagram, type DatagramEntrance, type Flow, Verdict } from '../../dataplane/flow/datagram-entrance.ts'
@@ -25,7 +25,7 @@ const PASSED_ON_MAX = HEADROOM_BYTES - 100
 /** A frontend for UDP on one worker: tells flows apart, writes their headers, and counts and records what becomes of them. */
 export class EdgeDatagramEntrance implements DatagramEntrance {
   readonly uses: Uses
-  // No client may have more than its share, so that nobody need be put off for another.
+  // No client may have more than its share, so that nobody need be put off for another, but for the client itself.
   readonly groupsByPeer = false
   readonly flowsPerPeerMax = 0
   readonly #place: ServicePlace<EdgeService>
@@ -100,7 +100,7 @@ export class EdgeDatagramEntrance implements DatagramEntrance {
     const headerLength = this.#writeHeader(source, destination, tlvs)
     if (headerLength < 0) return this.#refuse(datagram, 'too-large')
     // A load balancer that comes for itself is no client.
-    const entered = flow.showsPeer ? 'free' : this.#limit.enter(source.address)
+    const entered = flow.showsPeer ? 'free' : this.#enter(source.address, datagram)
     if (entered === 'refused') return this.#refuse(datagram, 'client-limit')
     flow.entranceId = this.#id
     flow.source = source
@@ -144,6 +144,14 @@ export class EdgeDatagramEntrance implements DatagramEntrance {
   #writeHeader(source: Endpoint, destination: Endpoint, tlvs: readonly Tlv[]): number {
     if (tlvsLength(tlvs) > PASSED_ON_MAX) return -1
     return this.#outgoing.write(this.#header, source, destination, tlvs)
+  }
+
+  /** Who invents a client's address cannot keep the client out: above its share, its flows make way for each other. */
+  #enter(client: IpAddress, datagram: Datagram): ReturnType<ClientLimit['enter']> {
+    const entered = this.#limit.enter(client)
+    if (entered !== 'refused' || !datagram.makeWay(client)) return entered
+    this.#limit.enterInPlace(client)
+    return 'counted'
   }
 
   /** Nothing of the flow is left then. */
