@@ -6,7 +6,7 @@ import { FlowReporter } from '../dataplane/flow/flow-report.ts'
 import type { RoleContext } from '../dataplane/worker/role.ts'
 import { PEER_INTS } from '../linux/datagram.ts'
 import { FLOW_NAMES } from '../linux/datagram-sockets.ts'
-import { errnoName } from '../linux/errno.ts'
+import { errnoName, isOutOfDescriptors } from '../linux/errno.ts'
 import { ENDS_WORDS, readSimpleEnds, readV2Ends } from '../proxy-protocol/datagram-ends.ts'
 import { asksForLoad } from '../proxy-protocol/load-report.ts'
 import { type MalformedHeader, PROXY_V2_START_LENGTH } from '../proxy-protocol/proxy-header.ts'
@@ -210,6 +210,10 @@ export class AgentDatagramEntrance implements DatagramEntrance {
     if (connected.kind === 'refused') {
       this.#counters.add(METRICS.sourceRefused.slots[connected.reason])
       return this.#refuse(datagram, peer, 'source-refused', connected.reason)
+    }
+    if (connected.kind === 'failed' && isOutOfDescriptors(connected.error)) {
+      datagram.drop('flow-limit')
+      return -1
     }
     if (connected.kind === 'failed') return this.#refuse(datagram, peer, 'connect-failed', errnoName(connected.error))
     if (connected.fallback !== undefined) this.#counters.add(METRICS.sourcePortFallbacks.slots[connected.fallback])

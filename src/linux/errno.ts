@@ -31,7 +31,12 @@ export function errnoName(result: number): string {
 
 /** Reports whether the kernel refused because descriptors or memory ran out: worth another try later. */
 export function isOutOfResources(result: number): boolean {
-  return result === EMFILE || result === ENFILE || result === ENOBUFS || result === ENOMEM
+  return isOutOfDescriptors(result) || result === ENOBUFS || result === ENOMEM
+}
+
+/** Reports whether the kernel refused because the process, or the host, has as many open files as it may have. */
+export function isOutOfDescriptors(result: number): boolean {
+  return result === EMFILE || result === ENFILE
 }
 
 /** A kernel call that failed: names the call, the errno and, where one is known, the remedy. */

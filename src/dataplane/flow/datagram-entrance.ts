@@ -155,7 +155,8 @@ export type DatagramEntrance = {
    * is false by then.
    *
    * @returns a connected non-blocking socket that is the engine's from then on, or -1 after {@link Datagram.drop} or
-   *   {@link Datagram.answer}: there is no flow then, and {@link onEnd} is not called
+   *   {@link Datagram.answer}: there is no flow then, and {@link onEnd} is not called. For want of a descriptor it drops
+   *   for `flow-limit`, and may be called once more, after another flow has made place
    */
   open(flow: Flow, datagram: Datagram): number
   /** Called when a flow of its own ends; the socket is still open. */

@@ -123,7 +123,7 @@ export class FlowSet {
       return -1
     }
     const flow = this.#flowAt(index)
-    const fd = entrance.open(flow, arrival)
+    const fd = this.#openSocket(flow, arrival)
     if (fd < 0) {
       resetFlow(flow)
       this.#table.giveBack(index)
@@ -311,25 +311,53 @@ export class FlowSet {
     key[2] = 1
   }
 
+  /** Connections and flows have their descriptors from one limit: a flow that was never confirmed gives its own back. */
+  #openSocket(flow: Flow, arrival: Arrival): number {
+    const { entrance } = arrival.port
+    const { start } = arrival
+    const fd = entrance.open(flow, arrival)
+    if (fd >= 0 || arrival.dropReason !== 'flow-limit') return fd
+    const victim = this.#victim(entrance)
+    if (victim < 0 || this.#table.isAssured(victim)) {
+      this.#warn('There is no descriptor for another flow of datagrams')
+      return -1
+    }
+    this.#evict(victim)
+    resetFlow(flow)
+    arrival.start = start
+    arrival.dropReason = null
+    return entrance.open(flow, arrival)
+  }
+
   /** Ends flows until there is a place for one more of this peer, and in all. */
-  #makePlace({ groupsByPeer, flowsPerPeerMax }: DatagramEntrance): void {
-    const perPeerMax = groupsByPeer ? flowsPerPeerMax : 0
+  #makePlace(entrance: DatagramEntrance): void {
+    const perPeerMax = entrance.groupsByPeer ? entrance.flowsPerPeerMax : 0
     while (perPeerMax > 0 && this.#table.countOf(this.#peerKey) >= perPeerMax) {
       this.#evict(this.#table.victimOf(this.#peerKey))
     }
     // A worker that has less than its part takes its place: one that has more gives it back as soon as it opens a flow.
     while (Atomics.load(this.#limits.flowTotal, 0) >= this.#limits.flowsMax && this.#openCount >= this.#share) {
-      this.#evict(groupsByPeer ? this.#table.victim() : this.#table.oldest())
+      this.#evict(this.#victim(entrance))
     }
+  }
+
+  /** The flow that makes place for another; -1: there is none. */
+  #victim({ groupsByPeer }: DatagramEntrance): number {
+    return groupsByPeer ? this.#table.victim() : this.#table.oldest()
   }
 
   #evict(index: number): void {
     this.end(this.#flows[index], 'evicted')
     this.#evicted += 1
+    this.#warn('Flows of datagrams end to make place for newer ones')
+  }
+
+  /** Says once in a while that there is no place. */
+  #warn(message: string): void {
     const { nowMs, log } = this.#loop
     if (nowMs < this.#quietUntilMs) return
     this.#quietUntilMs = nowMs + QUIET_MS
-    log('warn', 'Flows of datagrams end to make place for newer ones', {
+    log('warn', message, {
       evicted: this.#evicted,
       open: Atomics.load(this.#limits.flowTotal, 0),
       flowsMax: this.#limits.flowsMax,

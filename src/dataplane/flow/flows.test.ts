@@ -298,6 +298,25 @@ test('where there is no place, a flow that was never confirmed makes some', (t) 
   assert.equal(flows.counters.read(METRICS.flowsOpened.slot), 7)
 })
 
+test('where there is no descriptor, only a flow that was never confirmed makes place', (t) => {
+  const flows = start(t)
+  const { entrance } = flows
+  const open = entrance.open.bind(entrance)
+  entrance.open = (flow, datagram) => {
+    if (flows.openCount < 2) return open(flow, datagram)
+    datagram.drop('flow-limit')
+    return -1
+  }
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'a1', 'b1'), ['1', '1'])
+  assert.deepEqual(flows.ask(edge, 'a2', 'c1'), ['2', '1'])
+  assert.deepEqual(entrance.ended, ['evicted'])
+  assert.equal(flows.dropped('flow-limit'), 0)
+  assert.deepEqual(flows.ask(edge, 'c2', 'd1'), ['2'])
+  assert.equal(flows.dropped('flow-limit'), 1)
+  assert.deepEqual(flows.ask(edge, 'a3', 'c3'), ['3', '3'])
+})
+
 test('one peer may have so many flows, and its own make place', (t) => {
   const flows = start(t)
   flows.entrance.flowsPerPeerMax = 2

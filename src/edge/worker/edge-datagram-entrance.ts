@@ -156,7 +156,9 @@ export class EdgeDatagramEntrance implements DatagramEntrance {
 
   /** Nothing of the flow is left then. */
   #refuse(datagram: Datagram, reason: DropReason): number {
-    count(this.#counters, this.#id, reason === 'no-backend' ? FrontendCounter.noBackend : FrontendCounter.refused)
+    // Another attempt may follow.
+    if (reason !== 'flow-limit')
+      count(this.#counters, this.#id, reason === 'no-backend' ? FrontendCounter.noBackend : FrontendCounter.refused)
     datagram.drop(reason)
     return -1
   }

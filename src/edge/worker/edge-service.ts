@@ -4,7 +4,7 @@ import { Phase } from '../../dataplane/connection/connection-state.ts'
 import { Uses } from '../../dataplane/connection/uses.ts'
 import type { Flow } from '../../dataplane/flow/datagram-entrance.ts'
 import { setCountsDropped } from '../../linux/datagram.ts'
-import { EADDRNOTAVAIL, ETIMEDOUT, isOutOfResources } from '../../linux/errno.ts'
+import { EADDRNOTAVAIL, ETIMEDOUT, isOutOfDescriptors, isOutOfResources } from '../../linux/errno.ts'
 import type { EndReason } from '../../telemetry/end-reasons.ts'
 import type { DropReason } from '../../telemetry/flow-reasons.ts'
 import { REGION_REASONS, type RegionReason } from '../../telemetry/region-reasons.ts'
@@ -142,6 +142,10 @@ export class EdgeService implements Service {
         flow.state = this
         this.uses.acquire()
         return dialled.fd
+      }
+      if (dialled.kind === 'failed' && isOutOfDescriptors(dialled.error)) {
+        this.#leave(flow)
+        return 'flow-limit'
       }
       tried.push(candidate.id)
       this.#countBoth(candidate.id, flow.entranceId, BackendCounter.connectFailures)
