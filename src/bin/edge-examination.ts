@@ -13,7 +13,7 @@ const REACH_MS = 3_000
 
 /** What the doctor has to know of an edge that is started so. */
 export function edgeToExamine(command: EdgeCommand): EdgeDoctorOptions {
-  const { configuration, sourceAddresses, assignsAddresses, maxConnections } = command
+  const { configuration, sourceAddresses, assignsAddresses, maxConnections, flowsMax } = command
   const { snapshot, problems } = readForDoctor(command)
   const isFollower = configuration.kind === 'controller'
   // A controller that has nothing to serve yet is no mistake of this host.
@@ -32,6 +32,7 @@ export function edgeToExamine(command: EdgeCommand): EdgeDoctorOptions {
     assignsAddresses,
     controller: isFollower ? { ...configuration, ask: () => askAsEdge(configuration) } : undefined,
     maxConnections,
+    flowsMax,
     reach: ({ address, port }) => reach(formatIpAddress(address), port, REACH_MS),
   }
 }

@@ -34,7 +34,7 @@ import { snapshotWarnings } from '../snapshot/snapshot-warnings.ts'
 import { askAdmin } from '../telemetry/ask-admin.ts'
 import type { Log } from '../telemetry/log.ts'
 import { messageOf } from '../text/error-message.ts'
-import { connectionLimits, edgeLimits } from './connection-limits.ts'
+import { agentLimits, edgeLimits } from './connection-limits.ts'
 import { edgePlace, readPositions } from './edge-place.ts'
 import { readNamedFile, readNamedRoots } from './named-file.ts'
 import { programVersion } from './program-version.ts'
@@ -195,7 +195,7 @@ async function runAgent(argv: readonly string[]): Promise<void> {
       const { listeners, controller } = read()
       return { listeners, controller: controller && openController(controller, context.log) }
     }
-    const limits = connectionLimits(command, command.flows.max)
+    const limits = agentLimits(command)
     const flowsPerEdgeMax = command.flows.perEdgeMax
     return startAgent(
       { workers, warmsUp, workerWatch, limits, flowsPerEdgeMax, readConfiguration, examineHost },

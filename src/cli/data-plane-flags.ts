@@ -16,7 +16,7 @@ export const processFlags = {
   maxConnections: valueFlag(
     'max-connections',
     'N',
-    'Maximum number of open connections in all workers; further clients wait in the queue. 0 means as many as the limit of open files allows',
+    'Maximum number of open connections in all workers; further clients wait in the queue. 0 means as many as the limit of open files allows, half as many where there may be flows of UDP, too',
     integerBetween(0, CONNECTIONS_MAX),
     '0',
   ),

@@ -18,6 +18,7 @@ const GOOD: EdgeDoctorOptions = {
   assignsAddresses: false,
   controller: undefined,
   maxConnections: 10,
+  flowsMax: 0,
   reach: async () => undefined,
 }
 

@@ -37,6 +37,8 @@ export type EdgeDoctorOptions = {
     | undefined
   /** 0: no limit of its own. */
   readonly maxConnections: number
+  /** The same of flows of UDP. */
+  readonly flowsMax: number
   /** Connects to a backend; resolves with why it cannot be done. */
   readonly reach: (backend: Endpoint) => Promise<string | undefined>
 }
@@ -73,7 +75,7 @@ export async function runEdgeDoctor(
     checkPortsForBackends(readSysctl, options.sourceAddresses.length, maxConnections),
     checkConntrack(readSysctl),
     checkPipes(readSysctl, hasCapability(CAP_SYS_RESOURCE) || hasCapability(CAP_SYS_ADMIN)),
-    checkOpenFiles(readFileSync('/proc/self/limits', 'utf8'), maxConnections),
+    checkOpenFiles(readFileSync('/proc/self/limits', 'utf8'), maxConnections, options.flowsMax),
   )
   print(isJson ? findingsToJson(findings) : formatFindings(findings))
   return isAllRight(findings) ? 0 : 1
