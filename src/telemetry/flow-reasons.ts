@@ -73,6 +73,12 @@ const dropRows = {
     meaning: 'With "--local check": it has no client, so it is not passed on.',
     remedy: 'Nothing to do.',
   },
+  'not-a-client': {
+    meaning:
+      'Its sender has the address and port of a UDP frontend or of a backend of this configuration, or port 0, or an address that nobody has: unspecified, multicast or broadcast. An answer would go to an edge or an agent.',
+    remedy:
+      'Somebody invents senders: have the network drop what comes from outside with an address of its own (BCP 38). A backend that is a client, too, has to send from another port than that at which it is one.',
+  },
   'client-limit': {
     meaning:
       'The client had as many flows as it may have, and none on this worker that makes place: it had sent again after an answer in all of them.',

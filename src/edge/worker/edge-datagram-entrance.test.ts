@@ -63,25 +63,17 @@ function start(t: TestContext, flowsPerClientMax: number) {
     plan: plan.plan,
   })
   services.set('names', service)
-  flows.port.entrance = role.makeDatagramEntrance(
-    {
-      id: 0,
-      name: 'my-rule',
-      address: '127.0.0.1',
-      port: endpoint.port,
-      proxyHeader: { kind: 'NONE' },
-      tls: null,
-      service: 'names',
-    },
-    services,
-  )
+  const frontend = { id: 0, name: 'my-rule', address: '127.0.0.1', tls: null, service: 'names' }
+  const listen = (port: number) =>
+    role.makeDatagramEntrance({ ...frontend, port, proxyHeader: { kind: 'NONE' } }, services)
+  flows.port.entrance = listen(endpoint.port)
   t.after(() => flows.close())
   const client = (): TestDatagrams => {
     const socket = new TestDatagrams({ to: endpoint })
     t.after(() => socket.close())
     return socket
   }
-  return { flows, cells, client }
+  return { flows, cells, client, listen }
 }
 
 test("above a client's share, its own oldest flow that nobody has answered to makes way, and none that is assured", (t) => {
@@ -112,4 +104,15 @@ test("above a client's share, its own oldest flow that nobody has answered to ma
   counts.leave(address)
   flows.loop.close()
   assert.equal(counts.enter(address), 1, 'what was counted was given back')
+})
+
+test('what says that it comes from another frontend opens no flow, until that frontend is gone', (t) => {
+  const { flows, client, listen } = start(t, 3)
+  const socket = client()
+  const other = listen(socket.endpoint.port)
+  assert.deepEqual(flows.ask(socket, 'a', 'b'), [])
+  assert.equal(flows.dropped('not-a-client'), 2)
+  assert.equal(flows.openCount, 0)
+  other.uses.retire()
+  assert.deepEqual(flows.ask(socket, 'c'), ['c'])
 })

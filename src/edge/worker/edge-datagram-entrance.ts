@@ -18,6 +18,7 @@ import type { EdgeService } from './edge-service.ts'
 import { flowEntry } from './flow-log.ts'
 import { IncomingDatagramHeader, type NamedClient } from './incoming-datagram-header.ts'
 import { OutgoingHeader } from './outgoing-header.ts'
+import type { OwnEndpoints } from './own-endpoints.ts'
 
 /** What TLVs that came may take of the room in front of a datagram; the rest is for addresses and TLVs of our own. */
 const PASSED_ON_MAX = HEADROOM_BYTES - 100
@@ -37,6 +38,7 @@ export class EdgeDatagramEntrance implements DatagramEntrance {
   /** The frontend's address is the one that clients send to. */
   readonly #isAddressKnown: boolean
   readonly #incoming: IncomingDatagramHeader | null
+  readonly #own: OwnEndpoints
   readonly #limit: ClientLimit
   readonly #outgoing: OutgoingHeader
   readonly #header = new Uint8Array(HEADROOM_BYTES)
@@ -46,6 +48,7 @@ export class EdgeDatagramEntrance implements DatagramEntrance {
     options: EdgeEntranceOptions,
     edge: EdgeWorkerOptions,
     cells: BackendCells,
+    own: OwnEndpoints,
     place: ServicePlace<EdgeService>,
     context: RoleContext,
   ) {
@@ -54,7 +57,12 @@ export class EdgeDatagramEntrance implements DatagramEntrance {
     // The snapshot's compiler has checked every address.
     if (address === undefined) throw new Error(`The address of frontend "${name}" is "${options.address}"`)
     place.uses.acquire()
-    this.uses = new Uses(() => place.uses.release())
+    const forget = own.addFrontend({ address, port })
+    this.uses = new Uses(() => {
+      forget()
+      place.uses.release()
+    })
+    this.#own = own
     this.#place = place
     this.#frontendOpen = cells.frontendOpen
     this.#counters = cells.frontendCounters[context.workerIndex]
@@ -93,6 +101,8 @@ export class EdgeDatagramEntrance implements DatagramEntrance {
   open(flow: Flow, datagram: Datagram): number {
     const { service } = this.#place
     const peer = datagram.peer()
+    // It is where answers go, whoever a header names.
+    if (!this.#own.mayBeClient(peer, datagram.local())) return this.#refuse(datagram, 'not-a-client')
     const named = this.#incoming?.read(datagram, peer)
     if (typeof named === 'string') return this.#refuse(datagram, named)
     const { source, destination, tlvs } = named ?? this.#asSent(datagram, peer)

@@ -11,6 +11,7 @@ import type {
   EdgeWorkerOptions,
 } from './edge-role-options.ts'
 import { EdgeService } from './edge-service.ts'
+import { OwnEndpoints } from './own-endpoints.ts'
 import { warmUpOptions } from './warm-up-edge.ts'
 
 /** Clients connect directly. */
@@ -21,6 +22,7 @@ export class EdgeRole implements Role<EdgeRoleOptions, EdgeService> {
   readonly #options: EdgeWorkerOptions
   readonly #context: RoleContext
   readonly #cells: BackendCells
+  readonly #own = new OwnEndpoints()
 
   constructor(options: EdgeWorkerOptions, context: RoleContext) {
     this.#options = options
@@ -29,7 +31,7 @@ export class EdgeRole implements Role<EdgeRoleOptions, EdgeService> {
   }
 
   makeService(options: EdgeServiceOptions): EdgeService {
-    return new EdgeService(options, this.#options, this.#cells, this.#context.workerIndex)
+    return new EdgeService(options, this.#options, this.#cells, this.#own, this.#context.workerIndex)
   }
 
   makeEntrance(options: EdgeEntranceOptions, services: Services<EdgeService>): EdgeEntrance {
@@ -38,7 +40,7 @@ export class EdgeRole implements Role<EdgeRoleOptions, EdgeService> {
 
   makeDatagramEntrance(options: EdgeEntranceOptions, services: Services<EdgeService>): EdgeDatagramEntrance {
     const place = services.place(options.service)
-    return new EdgeDatagramEntrance(options, this.#options, this.#cells, place, this.#context)
+    return new EdgeDatagramEntrance(options, this.#options, this.#cells, this.#own, place, this.#context)
   }
 
   warmUp(

@@ -16,6 +16,7 @@ import { enterService, leaveService } from '../balance/service-cells.ts'
 import { BackendConnector } from './connect-backend.ts'
 import { Sampler } from './connection-log.ts'
 import type { EdgeServiceOptions, EdgeWorkerOptions } from './edge-role-options.ts'
+import type { OwnEndpoints } from './own-endpoints.ts'
 
 /** How soon a connection for which there was no descriptor is tried again. */
 const RESOURCE_RETRY_MS = 50
@@ -50,13 +51,23 @@ export class EdgeService implements Service {
   readonly #frontendCounters: Float64Array
   readonly #groupCounters: Float64Array
 
-  constructor(options: EdgeServiceOptions, edge: EdgeWorkerOptions, cells: BackendCells, workerIndex: number) {
+  constructor(
+    options: EdgeServiceOptions,
+    edge: EdgeWorkerOptions,
+    cells: BackendCells,
+    own: OwnEndpoints,
+    workerIndex: number,
+  ) {
     const { name, tls, plan, logSampleRate, idleTimeoutMs, flows } = options
     this.name = name
     this.timeouts = { ...edge.timeouts, idleTimeoutMs }
     const client = tls && new TlsClient({ ...tls, rootsPem: tls.roots })
     this.backendTls = client && { client, headerPlace: tls.headerPlace }
-    this.uses = new Uses(() => client?.close())
+    const forget = own.addBackends(plan.groups)
+    this.uses = new Uses(() => {
+      forget()
+      client?.close()
+    })
     this.sampler = new Sampler(logSampleRate)
     this.#cells = cells
     this.#serviceCells = plan.service
