@@ -257,6 +257,7 @@ export function agentListener(
   if (target4 === null && target6 === null) {
     throw new UsageError('Both targets are none; give the address of the app for one address family at least')
   }
+  refuseOfOtherProtocol(values)
   return {
     ...listenerSettings(values, {
       headerTimeoutMs: values.headerTimeout[0],
@@ -276,6 +277,18 @@ export function agentListener(
     protocols: values.protocol[0],
     udpHeader: values.udpHeader[0],
     closeAfterMs: values.closeAfter[0] * 1_000,
+  }
+}
+
+/** --close-after passes with TCP, where go-mmproxy takes it, too. @throws UsageError */
+function refuseOfOtherProtocol(values: FlagValues<typeof agentListenerFlags>): void {
+  const [protocols] = values.protocol
+  const [udpHeader] = values.udpHeader
+  if (!protocols.includes('udp') && udpHeader !== 'every') {
+    throw new UsageError(`--udp-header ${udpHeader} is for UDP; make the protocol udp or tcp,udp, or leave it out`)
+  }
+  if (!protocols.includes('tcp') && values.idleTimeout[0] > 0) {
+    throw new UsageError('--idle-timeout is for TCP; with UDP, give the time as --close-after')
   }
 }
 

@@ -233,6 +233,8 @@ for (const [argv, message] of [
   [['-p', 'sctp', TRUST], '-p "sctp" is not a protocol; write tcp, udp or tcp,udp'],
   [['-p', 'udp,udp', TRUST], '-p "udp,udp" is not a protocol; write tcp, udp or tcp,udp'],
   [['--close-after', '0', TRUST], '--close-after "0" is not a whole number from 1 to 86400'],
+  [['--udp-header', 'spp', TRUST], '--udp-header spp is for UDP; make the protocol udp or tcp,udp, or leave it out'],
+  [['-p', 'udp', '--idle-timeout', '5s', TRUST], '--idle-timeout is for TCP; with UDP, give the time as --close-after'],
   [['--udp-header', 'v2', TRUST], '--udp-header "v2" is not one of every, first, alone, spp'],
   [
     [],
@@ -282,6 +284,7 @@ for (const [argv, message] of [
   [[...EDGE, '--config', 'x'], '--config and --listen cannot be used together: the file says it; remove one of them'],
   [['--config', 'x', '--idle-timeout', '5s'], /^--config and --idle-timeout cannot be used together/],
   [['--config', ''], '--config is empty; give a value'],
+  [[...EDGE, '--max-flows', '5'], '--max-flows is for UDP; give -p udp or -p tcp,udp with it, or remove it'],
   [[...EDGE, '-p', 'sctp'], '-p "sctp" is not a protocol; write tcp, udp or tcp,udp'],
   [[...EDGE, '-p', 'udp,udp'], '-p "udp,udp" is not a protocol; write tcp, udp or tcp,udp'],
   [

@@ -404,6 +404,9 @@ function oneLineOf(given: FlagValues<FlagTable>, values: FlagValues<typeof edgeF
   if (tls === undefined) refuseWithoutTls(given)
   const [protocols] = values.protocol
   if (protocols.includes('udp')) refuseWithUdp(given, values)
+  else if (values.maxFlows[0] > 0) {
+    throw new UsageError('--max-flows is for UDP; give -p udp or -p tcp,udp with it, or remove it')
+  }
   const resources = oneLineResources({
     listen,
     protocols,
