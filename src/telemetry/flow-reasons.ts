@@ -85,7 +85,7 @@ const dropRows = {
     remedy: 'See the end reason "client-limit".',
   },
   'flow-limit': {
-    meaning: 'There was no place for another flow, and none that could make place for it.',
+    meaning: 'There was no place or no descriptor for another flow, and none that could make place for it.',
     remedy: 'Raise the limit of flows and the limit of open files (LimitNOFILE=, ulimit -n).',
   },
   'no-backend': {
@@ -98,7 +98,7 @@ const dropRows = {
   },
   'connect-failed': {
     meaning: 'No socket to the backend or app could be made.',
-    remedy: 'See the log: it names the error, such as an address family that is disabled, or a limit of open files.',
+    remedy: 'See the log: it names the error, such as an address family that is disabled.',
   },
   unreachable: {
     meaning: 'The backend or app, or the way to it, answered with an ICMP error, as it does when nothing listens.',
