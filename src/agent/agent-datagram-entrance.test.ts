@@ -12,7 +12,14 @@ import type { LogFields } from '../telemetry/log.ts'
 import { Counters, METRICS } from '../telemetry/metrics.ts'
 import { AgentDatagramEntrance } from './agent-datagram-entrance.ts'
 import type { AgentDatagramEntranceOptions } from './agent-role-options.ts'
+import { makeNewestCells, NewestSockets } from './newest-sockets.ts'
 
+const CONNECT = {
+  transport: 'dgram',
+  sourcePort: 'preserve-or-ephemeral',
+  mark: 0,
+  liveness: { keepaliveMs: 0, userTimeoutMs: 0 },
+} as const
 /** As many integers as the key of an entrance may have. */
 const KEY_INTS = 19
 const APP = endpointOf('127.0.0.1:9')
@@ -48,6 +55,7 @@ class Port {
   readonly counters = new Counters()
   readonly records: LogFields[] = []
   readonly portOpen = new Int32Array(1)
+  readonly cells = makeNewestCells(2)
   readonly #fd = openPort(endpointOf('127.0.0.1:0'))
   readonly #batch = new DatagramBatch()
   readonly #t: TestContext
@@ -59,6 +67,8 @@ class Port {
   answer = ''
   key = ''
   flow: Flow | undefined
+  /** The socket that a flow was given last. */
+  renewed = -1
 
   constructor(t: TestContext, options: Partial<AgentDatagramEntranceOptions> = {}) {
     this.#t = t
@@ -78,12 +88,7 @@ class Port {
       local: 'forward',
       headerLengthMax: 536,
       verbosity: 0,
-      connect: {
-        transport: 'dgram',
-        sourcePort: 'preserve-or-ephemeral',
-        mark: 0,
-        liveness: { keepaliveMs: 0, userTimeoutMs: 0 },
-      },
+      connect: CONNECT,
       udpHeader: 'every',
       idleMs: 60_000,
       flowsPerEdgeMax: 0,
@@ -91,7 +96,7 @@ class Port {
     }
     const log = (_level: string, _message: string, fields: LogFields = {}): void => void this.records.push(fields)
     const { counters } = this
-    this.entrance = new AgentDatagramEntrance(all, new Float64Array(2), {
+    this.entrance = new AgentDatagramEntrance(all, new Float64Array(2), new NewestSockets(this.cells, 0), {
       log,
       counters,
       openTotal: new Int32Array(1),
@@ -124,11 +129,18 @@ class Port {
     if (verdict === Verdict.Pass) {
       verdict = this.flow === undefined ? this.#open(datagram) : this.entrance.meet(this.flow, datagram)
     }
+    if (verdict === Verdict.Renew && this.flow !== undefined) this.renewed = this.#renew(this.flow, datagram)
     this.verdict = verdict
     this.dropped = datagram.dropReason ?? undefined
     this.answer = datagram.answered
     if (verdict !== Verdict.Pass || !datagram.isPassedOn) return undefined
     return Buffer.from(datagram.bytes.subarray(datagram.start, datagram.end)).toString()
+  }
+
+  #renew(flow: Flow, datagram: Received): number {
+    const fd = this.entrance.renew(flow, datagram)
+    if (fd >= 0) this.#t.after(() => close(fd))
+    return fd
   }
 
   #open(datagram: Received): Verdict {
@@ -212,6 +224,24 @@ test('a flow that goes on in another worker keeps its port', (t) => {
   assert.equal(sourceOf(another), '198.51.100.7:40001')
   assert.equal(another.socket()(header(CLIENT, {}, OTHER_FRONTEND), 'three'), 'three')
   assert.match(sourceOf(another), /^198\.51\.100\.7:(?!40001$)/, 'what the client sends elsewhere is another flow')
+})
+
+test('a flow gets a newer socket with the same two ends once another worker has one, and none from another port', (t) => {
+  const port = new Port(t)
+  const edge = port.socket()
+  assert.equal(edge(header(CLIENT), 'one'), 'one')
+  assert.equal(edge(header(CLIENT), 'two'), 'two')
+  const other = new NewestSockets(port.cells, 1)
+  const overtake = (): void => other.claimCell(port.flow?.entranceId ?? -1)
+  overtake()
+  edge(header(CLIENT), 'three')
+  assert.equal(port.verdict, Verdict.Renew)
+  assert.deepEqual(localEndpoint(port.renewed), CLIENT)
+  assert.equal(edge(header(CLIENT), 'four'), 'four')
+  const chosen = new Port(t, { connect: { ...CONNECT, sourcePort: 'ephemeral' } })
+  const third = chosen.socket()
+  assert.equal(third(header(CLIENT), 'one'), 'one')
+  assert.equal(chosen.flow?.entranceId, -1)
 })
 
 test('two edges that name the same client have two flows, of which one gets another port', (t) => {

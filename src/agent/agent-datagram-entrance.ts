@@ -18,6 +18,7 @@ import { type Counters, METRICS } from '../telemetry/metrics.ts'
 import { Admission, type AdmissionContext } from './admission.ts'
 import type { AgentDatagramEntranceOptions, UdpHeader } from './agent-role-options.ts'
 import { connectFrom, ownerOf } from './connect-from.ts'
+import type { NewestSockets } from './newest-sockets.ts'
 import type { SourceHeader } from './source-policy.ts'
 
 // The key of a flow: who sends it and, where every datagram says it, for whom. Who speaks for itself is told apart by its
@@ -32,8 +33,8 @@ type Wanted = {
   readonly source: Endpoint
   readonly target: Endpoint
   readonly showsPeer: boolean
-  /** See `flow` of `ConnectSpec`. */
-  readonly name: number
+  /** Tells it from others, see {@link hashOf}. */
+  readonly hash: number
 }
 
 type DatagramHeader = SourceHeader & { readonly bytesRead: number }
@@ -52,13 +53,16 @@ export class AgentDatagramEntrance implements DatagramEntrance {
   readonly #mode: number
   /** Who is told apart by its socket has said once who its client is. */
   readonly #isBySocket: boolean
+  readonly #newest: NewestSockets
 
   /** @param load the host's load, see `HostLoad` */
   constructor(
     options: AgentDatagramEntranceOptions,
     load: Float64Array,
+    newest: NewestSockets,
     context: AdmissionContext & Pick<RoleContext, 'log'>,
   ) {
+    this.#newest = newest
     this.flowsPerPeerMax = options.flowsPerEdgeMax
     this.#options = options
     this.#admission = new Admission(options, load, context)
@@ -91,8 +95,9 @@ export class AgentDatagramEntrance implements DatagramEntrance {
       if (!this.#admission.trusts(peer.address)) return this.#drop(datagram, peer, 'untrusted-peer')
       flow.state = this
     }
-    if (this.#options.udpHeader === 'spp') return Verdict.Pass
-    return this.#isBySocket ? this.#meetSocket(flow, datagram) : this.#meetHeader(flow, datagram)
+    if (this.#isBySocket) return this.#meetSocket(flow, datagram)
+    const verdict = this.#options.udpHeader === 'spp' ? Verdict.Pass : this.#meetHeader(flow, datagram)
+    return verdict === Verdict.Pass && this.#newest.isOvertaken(flow.entranceId) ? Verdict.Renew : verdict
   }
 
   open(flow: Flow, datagram: Datagram): number {
@@ -109,8 +114,8 @@ export class AgentDatagramEntrance implements DatagramEntrance {
     const source = showsPeer ? peer : decision.source
     const target = this.#admission.targetOf(source)
     if (target === null) return this.#refuse(datagram, peer, 'connect-failed', 'no-app-for-family')
-    const name = nameOf(peer, source, header.kind === 'proxied' ? header.destination : peer)
-    const fd = this.#connect(datagram, peer, { source, target, showsPeer, name })
+    const hash = hashOf(peer, source, header.kind === 'proxied' ? header.destination : peer)
+    const fd = this.#connect(flow, datagram, peer, { source, target, showsPeer, hash })
     if (fd < 0) return -1
     const start = datagram.batch.start(datagram.slot)
     datagram.start = start + header.bytesRead
@@ -125,6 +130,19 @@ export class AgentDatagramEntrance implements DatagramEntrance {
     if (this.#options.udpHeader === 'spp') flow.answerPrefix = flow.header
     Atomics.add(this.#options.portOpen, 0, 1)
     return fd
+  }
+
+  /** Only a socket with the same two ends will do: one from another port would be another client to the app. */
+  renew({ source, target, entranceId }: Flow, datagram: Datagram): number {
+    // If it cannot be had now, each further datagram would only find out the same.
+    this.#newest.claimCell(entranceId)
+    const peer = datagram.peer()
+    const header = this.#readHeader(datagram, peer)
+    if (source === null || target === null || header?.kind !== 'proxied') return -1
+    const name = nameOf(hashOf(peer, source, header.destination))
+    const options = { ...this.#options.connect, sourcePort: 'preserve' } as const
+    const connected = connectFrom(source, target, ownerOf(source, peer, false), options, name)
+    return connected.kind === 'connecting' ? connected.fd : -1
   }
 
   onEnd(flow: Flow, reason: FlowEndReason): void {
@@ -205,8 +223,9 @@ export class AgentDatagramEntrance implements DatagramEntrance {
   }
 
   /** Opens the socket of a flow; returns -1 where there is none, and the datagram is dropped. */
-  #connect(datagram: Datagram, peer: Endpoint, { source, target, showsPeer, name }: Wanted): number {
-    const connected = connectFrom(source, target, ownerOf(source, peer, showsPeer), this.#options.connect, name)
+  #connect(flow: Flow, datagram: Datagram, peer: Endpoint, { source, target, showsPeer, hash }: Wanted): number {
+    const { connect } = this.#options
+    const connected = connectFrom(source, target, ownerOf(source, peer, showsPeer), connect, nameOf(hash))
     if (connected.kind === 'refused') {
       this.#counters.add(METRICS.sourceRefused.slots[connected.reason])
       return this.#refuse(datagram, peer, 'source-refused', connected.reason)
@@ -217,6 +236,9 @@ export class AgentDatagramEntrance implements DatagramEntrance {
     }
     if (connected.kind === 'failed') return this.#refuse(datagram, peer, 'connect-failed', errnoName(connected.error))
     if (connected.fallback !== undefined) this.#counters.add(METRICS.sourcePortFallbacks.slots[connected.fallback])
+    else if (!showsPeer && source.port !== 0 && connect.sourcePort !== 'ephemeral') {
+      flow.entranceId = this.#newest.claim(hash)
+    }
     return connected.fd
   }
 
@@ -233,11 +255,16 @@ export class AgentDatagramEntrance implements DatagramEntrance {
 }
 
 /** The same number in every worker and process, for the same edge, client and destination. */
-function nameOf({ address }: Endpoint, source: Endpoint, destination: Endpoint): number {
+function hashOf({ address }: Endpoint, source: Endpoint, destination: Endpoint): number {
   let hash = 0
   for (const character of `${formatIpAddress(address)} ${formatEndpoint(source)} ${formatEndpoint(destination)}`) {
     hash = (Math.imul(hash, 31) + character.charCodeAt(0)) | 0
   }
+  return hash
+}
+
+/** See `flow` of `ConnectSpec`. */
+function nameOf(hash: number): number {
   return (hash ^ (hash >>> 16)) & (FLOW_NAMES - 1)
 }
 

@@ -65,8 +65,8 @@ export type AgentServiceOptions = ConnectFromOptions &
 
 /** What an agent's workers are told. */
 export type AgentRoleOptions = {
-  /** The host's load, see `HostLoad`. */
-  readonly worker: { readonly load: Float64Array }
+  /** The host's load, see `HostLoad`, and the cells of `NewestSockets`. */
+  readonly worker: { readonly load: Float64Array; readonly newestSockets: Uint16Array | null }
   readonly entrance: AgentEntranceOptions
   readonly datagramEntrance: AgentDatagramEntranceOptions
   readonly service: AgentServiceOptions

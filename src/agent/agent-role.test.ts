@@ -41,7 +41,7 @@ function start({ load = new Float64Array(2), sourcePort = 'preserve-or-ephemeral
   const messages: string[] = []
   const openTotal = new Int32Array(1)
   const role = new AgentRole(
-    { load },
+    { load, newestSockets: null },
     {
       workerIndex: 0,
       log: (_level, message) => messages.push(message),

@@ -10,6 +10,7 @@ import type {
   AgentServiceOptions,
 } from './agent-role-options.ts'
 import { AgentService } from './agent-service.ts'
+import { NewestSockets } from './newest-sockets.ts'
 import { OPENINGS, warmUpOptions } from './warm-up-agent.ts'
 
 /** An agent's part of the data path: entrances that trust edges and read headers, services that connect as the client. */
@@ -31,7 +32,8 @@ export class AgentRole implements Role<AgentRoleOptions, AgentService> {
   }
 
   makeDatagramEntrance(options: AgentDatagramEntranceOptions): AgentDatagramEntrance {
-    return new AgentDatagramEntrance(options, this.#options.load, this.#context)
+    const newest = new NewestSockets(this.#options.newestSockets, this.#context.workerIndex)
+    return new AgentDatagramEntrance(options, this.#options.load, newest, this.#context)
   }
 
   warmUp(

@@ -31,6 +31,7 @@ import type { AgentRoleOptions } from './agent-role-options.ts'
 import { HostLoad } from './host-load.ts'
 import { type ExamineHost, HostProblems } from './host-problems.ts'
 import { listenerWarnings } from './listener-warnings.ts'
+import { makeNewestCells } from './newest-sockets.ts'
 import { PortCells } from './port-cells.ts'
 import { checkPrerequisites } from './prerequisites.ts'
 import type { TrustedEdges } from './trusted-edges.ts'
@@ -86,7 +87,7 @@ export async function startAgent(options: AgentOptions, context: ProgramContext)
   const { workers, limits } = options
   const pool = new WorkerPool<AgentRoleOptions>({
     entry: new URL('./worker.js', import.meta.url),
-    role: { load: load.shared },
+    role: { load: load.shared, newestSockets: makeNewestCells(workers) },
     workers,
     limits,
     log: context.log,

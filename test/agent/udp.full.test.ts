@@ -62,6 +62,28 @@ test('with "--udp-header spp", every answer carries the header back', async (t) 
   assert.equal(await socket.ask(`${header}six`, AGENT), `${header}${APP6} [${CLIENT6}]:5001 six`)
 })
 
+test('with several workers, each datagram of a client is answered to the socket of the edge that it came by', async (t) => {
+  for (const header of [datagramHeader(FIRST), datagramHeader(`[${CLIENT6}]:5001`), simpleHeader(SECOND)]) {
+    const isSimple = header === simpleHeader(SECOND)
+    const { edge, agent } = await start(t, ['--listeners', '2', ...(isSimple ? ['--udp-header', 'spp'] : [])])
+    const sockets = Array.from({ length: 6 }, () => openDatagrams(t, edge, `${EDGE}:0`))
+    const ports = new Set<string>()
+    for (let turn = 0; turn < 3; turn++) {
+      for (const socket of sockets) {
+        const answer = await socket.ask(`${header}${turn}`, AGENT)
+        assert.ok(answer.endsWith(` ${turn}`), answer)
+        ports.add(answer.slice(0, -2))
+      }
+    }
+    assert.equal(ports.size, 1, 'the app sees one client')
+    assert.deepEqual(
+      sockets.flatMap(({ received }) => received),
+      [],
+    )
+    await agent.program.stop()
+  }
+})
+
 test('a port on all addresses answers from the one that the edge has sent to, over both families', async (t) => {
   const { edge, backend } = await agentHosts(t)
   startDatagramApp(t, backend, APP)

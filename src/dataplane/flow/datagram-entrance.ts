@@ -94,6 +94,8 @@ export const Verdict = {
   Done: 2,
   /** Only of {@link DatagramEntrance.meet}: the flow ends for {@link Datagram.endReason}, and the datagram opens another. */
   Replace: 3,
+  /** Only of {@link DatagramEntrance.meet}: the flow gets another socket, and the datagram goes on by that. */
+  Renew: 4,
 } as const
 export type Verdict = (typeof Verdict)[keyof typeof Verdict]
 
@@ -159,6 +161,8 @@ export type DatagramEntrance = {
    *   for `flow-limit`, and may be called once more, after another flow has made place
    */
   open(flow: Flow, datagram: Datagram): number
+  /** Called after {@link Verdict.Renew}: a newer socket for the flow, as {@link open} returns it, or -1: it keeps the one it has. */
+  renew?(flow: Flow, datagram: Datagram): number
   /** Called when a flow of its own ends; the socket is still open. */
   onEnd(flow: Flow, reason: FlowEndReason): void
 }

@@ -194,6 +194,19 @@ export class FlowSet {
     return count
   }
 
+  /** The flow goes on by this socket, and the one before is closed. */
+  renew(flow: Flow, fd: number): void {
+    const generation = (flow.generation + 1) | 0
+    if (this.#loop.watchFlow(fd, flow.index, generation) !== 0) {
+      close(fd)
+      return
+    }
+    close(flow.fd)
+    flow.fd = fd
+    flow.generation = generation
+    this.#dropped[flow.index] = 0
+  }
+
   /** Ends a flow: its socket is closed, its slot free. */
   end(flow: Flow, reason: FlowEndReason): void {
     const { index, entrance } = flow

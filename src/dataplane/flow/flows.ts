@@ -244,6 +244,7 @@ export class Flows {
     if (index >= 0) {
       verdict = entrance.meet(this.#set.at(index), arrival)
       if (verdict === Verdict.Drop) return this.#conclude(arrival)
+      if (verdict === Verdict.Renew) this.#renew(this.#set.at(index), arrival)
       if (verdict === Verdict.Replace) {
         this.#set.end(this.#set.at(index), arrival.endReason)
         index = -1
@@ -258,6 +259,18 @@ export class Flows {
     batch.setRange(slot, writePrefix(arrival.bytes, arrival.start, flow.prefix), arrival.end)
     batch.addressToTarget(slot)
     return index
+  }
+
+  /** Gives a flow another socket, if there is one. What has come to the one before is passed on to whom it was meant for. */
+  #renew(flow: Flow, arrival: Arrival): void {
+    const fd = arrival.port.entrance.renew?.(flow, arrival) ?? -1
+    if (fd < 0) return
+    // Both directions use the same numbers of a batch.
+    this.#sendUnsent()
+    this.#sources[0] = flow.fd
+    this.#outgoing.receiveEach(this.#sources, 1, ANSWERS_PER_FLOW)
+    this.#sendAnswers(this.#prepareAnswers(flow, this.#sources[1], 0))
+    this.#set.renew(flow, fd)
   }
 
   /** Puts a datagram behind those of the same flow: they are sent with one call, and in their order. */
