@@ -62,8 +62,10 @@ export const SOURCE_REFUSAL_TEXTS: ReasonTexts<SourceRefusal> = {
     remedy: 'Report it with the kernel version: this is not expected to happen.',
   },
   'transport-mismatch': {
-    meaning: 'The header describes datagrams (UDP), and came over TCP.',
-    remedy: 'Correct the sender.',
+    meaning:
+      'The header describes datagrams (UDP), and came over TCP, or describes a connection, and came in a datagram.',
+    remedy:
+      'Correct the sender. dnsdist does the latter with questions that it was asked over HTTPS: the guide to UDP says what to write.',
   },
   'family-unsupported': {
     meaning: 'The header names UNIX sockets, which have no address that the app could see.',
