@@ -100,6 +100,8 @@ suite('with gcloud', { skip: skip || noGcloud, timeout: 1_500_000 }, () => {
     await updateGroup(lab, '--capacity-scaler', '1')
     await untilServed(lab, near)
 
+    // A group is measured in one way by all services.
+    await ofGroup(lab, 'remove-backend', 'my-udp-lb')
     // One for each edge, which cannot know what the others have.
     await updateGroup(lab, '--balancing-mode', 'CONNECTION', '--max-connections-per-instance', '3')
     for (const served of ['my-backend', undefined, undefined]) {
@@ -206,7 +208,11 @@ async function untilServed(lab: RunningLab, wanted: Readonly<Record<string, stri
 }
 
 /** Changes the group of the near region in the backend service. */
-async function updateGroup(lab: RunningLab, ...flags: readonly string[]): Promise<void> {
+function updateGroup(lab: RunningLab, ...flags: readonly string[]): Promise<void> {
+  return ofGroup(lab, 'update-backend', 'my-tcp-lb', ...flags)
+}
+
+async function ofGroup(lab: RunningLab, command: string, service: string, ...flags: readonly string[]): Promise<void> {
   const group = ['--global', '--instance-group', 'my-instance-group', '--instance-group-zone', 'us-central1-b']
-  await lab.exec('client', 'gcloud', 'compute', 'backend-services', 'update-backend', 'my-tcp-lb', ...group, ...flags)
+  await lab.exec('client', 'gcloud', 'compute', 'backend-services', command, service, ...group, ...flags)
 }
