@@ -81,14 +81,15 @@ test('the port of a frontend is free, or taken, or at an address that is not the
 })
 
 test('a frontend of UDP has a port of its own, and a queue', async (t) => {
-  const taken = createSocket('udp4').bind(0, '127.0.0.1')
+  // No port that the kernel gives to others meanwhile: it is looked at for TCP, too.
+  const taken = createSocket('udp4').bind(20_110, '127.0.0.1')
   t.after(() => taken.close())
   await once(taken, 'listening')
-  const at = endpoint(`127.0.0.1:${taken.address().port}`)
+  const at = endpoint('127.0.0.1:20110')
   const { found } = await examine('udp-listen', { frontends: [at], datagramFrontends: [at] })
   assert.match(found[0].detail, /is taken by .*\(pid \d+\)/)
   assert.equal((await examine('listen', { frontends: [at] })).found[0].status, 'ok')
-  const free = { datagramFrontends: [endpoint('127.0.0.1:40110')] }
+  const free = { datagramFrontends: [endpoint('127.0.0.1:20111')] }
   assert.equal((await examine('udp-listen', free)).found[0].status, 'ok')
   assert.match((await examine('udp-queue', free)).found[0].detail, / \d+ small datagrams/)
 })

@@ -12,7 +12,7 @@ const EARLY_MS_MAX = 100
 /** What a busy machine may add between the deadline and the moment at which this process sees the end. */
 const LATE_MS_MAX = 10_000
 /** RSS of the third round beside the larger of those before: it wanders by as much without growing. */
-const GROWTH_BYTES_MAX = 2 * 1024 * 1024
+const GROWTH_BYTES_MAX = 4 * 1024 * 1024
 
 /**
  * `count` connections that say nothing are each closed at the header timeout, while a good client is served, and

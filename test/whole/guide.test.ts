@@ -40,23 +40,28 @@ test('rows 16 and 17: iperf gets through, and its server shows probes and the cl
   skip: skipWithout('iperf'),
 }, async (t) => {
   const { client, edge, backend } = await edgeHosts(t)
-  const server = await startIperf(backend)
+  let server = await startIperf(backend)
   // Probes each second in place of every five: those are in edge-guide.full.test.ts.
   const live = await startConfiguredEdge(t, edge, quickGuideText())
-  const { exitCode, stdout, stderr } = await client.run('iperf', [
-    '-c',
-    IPV4.edge,
-    '-p',
-    `${GUIDE_PORT}`,
-    '-t',
-    '1',
-    '-f',
-    'm',
-  ])
-  assert.equal(exitCode, 0, stderr)
-  const megabits = Number(/([\d.]+) Mbits\/sec/.exec(stdout)?.[1])
-  assert.ok(megabits > 100, stdout)
-  await server.waitForLine(/[1-9][\d.]* Mbits\/sec/)
+  const words = ['-c', IPV4.edge, '-p', `${GUIDE_PORT}`, '-t', '1', '-f', 'm']
+  const isMeasured = async (): Promise<boolean> => {
+    const { exitCode, stdout } = await client.run('iperf', words)
+    const isFast = exitCode === 0 && Number(/([\d.]+) Mbits\/sec/.exec(stdout)?.[1]) > 100
+    return (
+      isFast &&
+      server.waitForLine(/[1-9][\d.]* Mbits\/sec/).then(
+        () => true,
+        () => false,
+      )
+    )
+  }
+  // Debian's iperf now and then ends by itself, of a broken list of its own, where a probe ends as a client begins.
+  for (let attempt = 1; !(await isMeasured()); attempt++) {
+    assert.ok(attempt < 3, server.texts().join('\n'))
+    server.kill()
+    await server.exited
+    server = await startIperf(backend)
+  }
   const lines = server.texts()
   const peers = lines.flatMap((line) => / connected with (\S+) port/.exec(line)?.[1] ?? [])
   assert.deepEqual(new Set(peers), new Set([IPV4.edgeSource]), lines.join('\n'))
