@@ -2,7 +2,7 @@ import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
 import { sourceTowards } from '../../linux/route.ts'
-import { codeOf, failure, type ProbeResult, plainText, resultOfError } from './probe-result.ts'
+import { codeOf, failure, NO_PORT, type ProbeResult, plainText, resultOfError } from './probe-result.ts'
 
 /** Bytes that a conversation takes; whoever sends more is cut off. */
 const TAKEN_BYTES_MAX = 64 * 1024
@@ -19,8 +19,6 @@ export type LineTarget = {
   /** The address of this host to connect from; undefined: the kernel chooses. */
   readonly sourceAddress?: string | undefined
 }
-
-const NO_PORT: ProbeResult = { kind: 'discarded', error: 'all ephemeral ports of this host are in use' }
 
 let anyBackend: SecureContext | undefined
 

@@ -12,12 +12,18 @@ export const SUCCESS: ProbeResult = { kind: 'success' }
 const QUOTED_LENGTH_MAX = 40
 const MESSAGE_LENGTH_MAX = 120
 
+const NO_PORT_TEXT = 'all ephemeral ports of this host are in use'
+/** There is no port to connect from. */
+export const NO_PORT: ProbeResult = { kind: 'discarded', error: NO_PORT_TEXT }
+
 /** What speaks of this host and not of the backend: descriptors, memory, ephemeral ports. */
 const OWN_FAULTS: Readonly<Record<string, string>> = {
   EMFILE: 'this process has too many files open',
   ENFILE: 'this host has too many files open',
   ENOBUFS: 'this host has no memory for sockets',
   ENOMEM: 'this host has no memory for sockets',
+  // Of bind(2), when it is asked for any port.
+  EADDRINUSE: NO_PORT_TEXT,
 }
 
 const ERROR_TEXTS: Readonly<Record<string, string>> = {

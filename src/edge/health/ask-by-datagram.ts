@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram'
 import { loadQuestion, parseLoadReport } from '../../proxy-protocol/load-report.ts'
 import type { LineTarget } from '../conversation/line.ts'
 import type { LoopLag } from '../conversation/loop-lag.ts'
+import { resultOfError } from '../conversation/probe-result.ts'
 import type { LoadAnswer } from './load-answer.ts'
 
 const QUESTION = loadQuestion()
@@ -41,13 +42,15 @@ export function askByDatagram(
     const timer = setTimeout(() => end(watch.hasLagged() ? { kind: 'nothing' } : { kind: 'no-answer' }), timeoutMs)
     signal.addEventListener('abort', stop, { once: true })
     // A port where nobody listens answers by an ICMP error, which the socket says of a later call.
-    socket.on('error', () => end({ kind: 'no-answer' }))
+    socket.on('error', (error) => end({ kind: resultOfError(error).kind === 'discarded' ? 'nothing' : 'no-answer' }))
+    socket.on('connect', ask)
     socket.on('message', (bytes) => {
       const load = parseLoadReport(bytes.toString())
       end(load === undefined ? { kind: 'no-answer' } : { kind: 'load', load })
     })
     socket.bind({ port: 0, ...(sourceAddress !== undefined && { address: sourceAddress }) }, () => {
-      socket.connect(port, address, ask)
+      // Without a callback: that would get the error of a host without a route to the agent, instead of the listener.
+      socket.connect(port, address)
     })
   })
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
@@ -183,10 +184,33 @@ test('an agent of UDP is asked with a datagram, which may be lost, and answers w
     assert.deepEqual([wrong, silent], [NO_ANSWER, NO_ANSWER])
     const nobody = await askByDatagram({ address: '127.0.0.1', port: 1 }, NEVER, NO_LAG, 5_000)
     assert.deepEqual(nobody, NO_ANSWER)
+    // As where there is no route, connect(2) itself fails: this socket may not send to everybody (EACCES).
+    const unreachable = await askByDatagram({ address: '255.255.255.255', port: 1 }, NEVER, NO_LAG, 5_000)
+    assert.deepEqual(unreachable, NO_ANSWER)
+    const sourceless = { address: '127.0.0.1', port: 1, sourceAddress: '192.0.2.7' }
+    assert.deepEqual(await askByDatagram(sourceless, NEVER, NO_LAG, 5_000), NO_ANSWER)
     const stopped = await askByDatagram({ address: '127.0.0.1', port: 1 }, AbortSignal.timeout(0), NO_LAG, 5_000)
     assert.ok(['nothing', 'no-answer'].includes(stopped.kind))
   })
   await eventually('all sockets are closed', () => openSockets(process.pid) <= before)
+})
+
+test('a host without a free port for the question over UDP cannot tell', () => {
+  // In a network of its own, because the range holds for everybody in it.
+  const program = `
+    import { createSocket } from 'node:dgram'
+    import { once } from 'node:events'
+    import { writeFileSync } from 'node:fs'
+    import { askByDatagram } from '${new URL('./ask-by-datagram.js', import.meta.url)}'
+    import { NEVER, NO_LAG } from '${new URL('./test-backends.js', import.meta.url)}'
+    writeFileSync('/proc/sys/net/ipv4/ip_local_port_range', '50000 50003')
+    for (let port = 0; port < 4; port++) await once(createSocket('udp4').bind(0), 'listening')
+    console.log((await askByDatagram({ address: '127.0.0.1', port: 1 }, NEVER, NO_LAG, 5_000)).kind)
+    process.exit()
+  `
+  const shell = 'ip link set lo up && exec "$0" --input-type=module -e "$1"'
+  const said = execFileSync('unshare', ['-n', 'sh', '-c', shell, process.execPath, program], { encoding: 'utf8' })
+  assert.equal(said, 'nothing\n')
 })
 
 test('an agent is asked with a LOCAL header and answers with one line; everything else is no answer', async (t) => {
