@@ -6,13 +6,16 @@ const OVERFLOW_MS = 1_000
 
 type Sample = { untilMs: number; suppressed: number }
 
+/** What a record says besides: how many with its key were passed over since the one before; undefined: none. */
+type Told = { readonly suppressedBefore: number | undefined }
+
 /** Says which of many alike events are told: one for each key in a minute. */
 export class Samples {
   readonly #samples = new Map<string, Sample>()
   #overflowUntilMs = 0
 
-  /** Returns how many with this key were passed over since the last one that was told; undefined: this one is, too. */
-  take(key: string, nowMs: number): number | undefined {
+  /** Returns what the record of an event is to say besides; undefined: this one is passed over, and needs no record. */
+  take(key: string, nowMs: number): Told | undefined {
     const sample = this.#samples.get(key)
     if (sample !== undefined && nowMs < sample.untilMs) {
       sample.suppressed += 1
@@ -23,11 +26,11 @@ export class Samples {
       if (this.#samples.size >= KEYS_MAX) {
         if (nowMs < this.#overflowUntilMs) return undefined
         this.#overflowUntilMs = nowMs + OVERFLOW_MS
-        return 0
+        return { suppressedBefore: undefined }
       }
     }
     this.#samples.set(key, { untilMs: nowMs + SAMPLE_MS, suppressed: 0 })
-    return sample?.suppressed ?? 0
+    return { suppressedBefore: sample?.suppressed || undefined }
   }
 
   #forget(nowMs: number): void {

@@ -42,12 +42,8 @@ export class Reporter {
   }
 
   #reportSample(connection: Connection, reason: EndReason, key = sampleKey(connection, reason)): void {
-    const suppressed = this.#samples.take(key, connection.endedMs)
-    if (suppressed === undefined) return
-    this.#log('warn', 'connection', {
-      ...this.#describe(connection, reason),
-      suppressedBefore: suppressed === 0 ? undefined : suppressed,
-    })
+    const told = this.#samples.take(key, connection.endedMs)
+    if (told !== undefined) this.#log('warn', 'connection', { ...this.#describe(connection, reason), ...told })
   }
 }
 
@@ -78,7 +74,8 @@ function connectionRecord(connection: Connection, reason: EndReason): LogFields 
   }
 }
 
-function addresses({ source, peer, target }: Connection): LogFields {
+/** Who speaks to whom, in a record of a connection or of a flow of datagrams. */
+export function addresses({ source, peer, target }: Pick<Connection, 'source' | 'peer' | 'target'>): LogFields {
   return {
     client: source === null ? undefined : formatEndpoint(source),
     peer: peer === null ? undefined : formatEndpoint(peer),

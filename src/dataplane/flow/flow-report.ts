@@ -4,7 +4,7 @@ import { errnoName } from '../../linux/errno.ts'
 import type { DropReason, FlowEndReason } from '../../telemetry/flow-reasons.ts'
 import type { Log, LogFields } from '../../telemetry/log.ts'
 import { Samples } from '../../telemetry/samples.ts'
-import type { Verbosity } from '../connection/report.ts'
+import { addresses, type Verbosity } from '../connection/report.ts'
 import type { Flow } from './datagram-entrance.ts'
 
 /** Ends that say that something is not as it should be; all others are what flows come to, sooner or later. */
@@ -31,8 +31,11 @@ export class FlowReporter {
     // Nobody answers there: the app is down, or the target is wrong.
     const hasFailed = flow.errors > 0 && flow.datagramsFromBackend === 0
     const isTold = this.#verbosity === 2 || (this.#verbosity === 1 && !flow.showsPeer)
-    if (hasFailed && !isTold)
-      return this.#sample(`failed ${addressOf(flow.peer)}`, flow.endedMs, 'flow', this.#describe(flow, reason))
+    if (hasFailed && !isTold) {
+      const told = this.#samples.take(`failed ${addressOf(flow.peer)}`, flow.endedMs)
+      if (told !== undefined) this.#log('warn', 'flow', { ...this.#describe(flow, reason), ...told })
+      return
+    }
     if (this.#verbosity === 0 || (this.#verbosity === 1 && !hasFailed && !TELLING_ENDS.has(reason))) return
     this.#log(hasFailed ? 'warn' : 'info', 'flow', this.#describe(flow, reason))
   }
@@ -46,13 +49,10 @@ export class FlowReporter {
     // Anybody may come, from any number of addresses: one record stands for all of them.
     const isAnybodys = reason === 'untrusted-peer' && this.#verbosity === 0
     const key = isAnybodys ? reason : `${reason} ${refusal} ${formatIpAddress(peer.address)}`
-    this.#sample(key, nowMs, 'datagram dropped', { peer: formatEndpoint(peer), reason, refusal: refusal || undefined })
-  }
-
-  #sample(key: string, nowMs: number, message: string, fields: LogFields): void {
-    const suppressed = this.#samples.take(key, nowMs)
-    if (suppressed === undefined) return
-    this.#log('warn', message, { ...fields, suppressedBefore: suppressed === 0 ? undefined : suppressed })
+    const told = this.#samples.take(key, nowMs)
+    if (told === undefined) return
+    const fields = { peer: formatEndpoint(peer), reason, refusal: refusal || undefined }
+    this.#log('warn', 'datagram dropped', { ...fields, ...told })
   }
 }
 
@@ -64,14 +64,6 @@ export function openFlow(flow: Flow, nowMs: number): LogFields {
 /** Describes a flow that ends. */
 export function flowRecord(flow: Flow, reason: FlowEndReason): LogFields {
   return { ...addresses(flow), ...totals(flow, flow.endedMs), end: reason, refusal: flow.refusal || undefined }
-}
-
-function addresses({ source, peer, target }: Flow): LogFields {
-  return {
-    client: source === null ? undefined : formatEndpoint(source),
-    peer: peer === null ? undefined : formatEndpoint(peer),
-    target: target === null ? undefined : formatEndpoint(target),
-  }
 }
 
 function totals(flow: Flow, nowMs: number): LogFields {
