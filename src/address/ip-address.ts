@@ -70,6 +70,11 @@ export function isSameAddress(a: IpAddress, b: IpAddress): boolean {
   return a.w3 === b.w3 && a.w2 === b.w2 && a.w1 === b.w1 && a.w0 === b.w0 && a.family === b.family
 }
 
+/** Says whether an address stands for all of a host: 0.0.0.0 or [::]. */
+export function isWildcardAddress({ w0, w1, w2, w3 }: IpAddress): boolean {
+  return w0 === 0 && w1 === 0 && w2 === 0 && w3 === 0
+}
+
 /** Says whether an address is an IPv4-mapped IPv6 address, ::ffff:a.b.c.d (RFC 4291 §2.5.5.2). */
 export function isMappedAddress(address: IpAddress): boolean {
   return address.family === 6 && address.w2 === 0xffff && address.w1 === 0 && address.w0 === 0

@@ -2,7 +2,7 @@
 
 import { endianness } from 'node:os'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
-import { type IpAddress, ipv6Address, unmapAddress } from '../address/ip-address.ts'
+import { type IpAddress, ipv6Address, isWildcardAddress, mapAddress, unmapAddress } from '../address/ip-address.ts'
 import {
   AF_INET,
   AF_INET6,
@@ -10,11 +10,9 @@ import {
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_RECVPKTINFO,
-  IPV6_V6ONLY,
   MSG_TRUNC,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
-  SO_REUSEPORT,
   SO_RXQ_OVFL,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
@@ -24,7 +22,7 @@ import {
 import { checked, errnoName, SystemCallError } from './errno.ts'
 import { native } from './native.ts'
 import { readSockaddr, SOCKADDR_BYTES_MAX } from './sockaddr.ts'
-import { bindTo, type ListenerOptions, setFreebind } from './socket.ts'
+import { bindTo, type ListenerOptions, setFreebind, setPortSharing } from './socket.ts'
 
 /** How many datagrams a {@link DatagramBatch} has room for. */
 export const DATAGRAMS_PER_BATCH = 64
@@ -234,8 +232,8 @@ export class DatagramBatch {
 /** What {@link DatagramBatch.copyLocal} has copied, as {@link DatagramBatch.local} says it. */
 export function addressOfLocal(local: Int32Array): IpAddress | undefined {
   const view = new DataView(local.buffer, local.byteOffset, local.byteLength)
-  const [w0, w1, w2, w3] = [view.getInt32(0), view.getInt32(4), view.getInt32(8), view.getInt32(12)]
-  return w0 === 0 && w1 === 0 && w2 === 0 && w3 === 0 ? undefined : unmapAddress(ipv6Address(w0, w1, w2, w3))
+  const address = ipv6Address(view.getInt32(0), view.getInt32(4), view.getInt32(8), view.getInt32(12))
+  return isWildcardAddress(address) ? undefined : unmapAddress(address)
 }
 
 /** Opens a non-blocking UDP socket; returns the descriptor or a negated errno. */
@@ -258,7 +256,7 @@ export function openPort(endpoint: Endpoint, options: ListenerOptions = {}): num
   const fd = openDatagrams(address.family)
   let result = fd < 0 ? fd : setPortOptions(fd, address.family)
   if (options.isFreebind === true) result ||= setFreebind(fd, address.family)
-  if (isWildcard(address)) result ||= setTellsLocal(fd, address.family)
+  if (isWildcardAddress(address)) result ||= setTellsLocal(fd, address.family)
   result ||= bindTo(fd, address, port)
   if (result >= 0) return fd
   if (fd >= 0) native.close(fd)
@@ -271,10 +269,7 @@ export function openPort(endpoint: Endpoint, options: ListenerOptions = {}): num
 
 /** What a port and the sockets that share it have in common. */
 function setPortOptions(fd: number, family: 4 | 6): number {
-  let result = native.setsockoptInt(fd, SOL_SOCKET, SO_REUSEPORT, 1)
-  if (family === 6) result ||= native.setsockoptInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)
-  result ||= setQueue(fd)
-  return result
+  return setPortSharing(fd, family) || setQueue(fd)
 }
 
 /** How many datagrams may wait, and that the kernel says how many it had no room for. */
@@ -286,10 +281,6 @@ function setQueue(fd: number): number {
   let result = forced < 0 && !isLong ? native.setsockoptInt(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_QUEUE_BYTES) : 0
   result ||= setCountsDropped(fd)
   return result
-}
-
-function isWildcard({ w0, w1, w2, w3 }: IpAddress): boolean {
-  return w0 === 0 && w1 === 0 && w2 === 0 && w3 === 0
 }
 
 /** Has a port say to which address of this host each datagram came: answers have to come from there. */
@@ -313,7 +304,7 @@ export function openPeerSocket(family: 4 | 6, local: Endpoint, peer: Int32Array,
   const fd = openDatagrams(family)
   if (fd < 0) return fd
   const { address, port } = local
-  const shown = family === 6 && address.family === 4 ? ipv6Address(0, 0, 0xffff, address.w3) : address
+  const shown = family === 6 ? mapAddress(address) : address
   const scope = family === 6 ? peer[PEER_INTS - 1] : 0
   const bytes = new Uint8Array(peer.buffer, peer.byteOffset, SOCKADDR_BYTES_MAX)
   let result = setPortOptions(fd, family)
@@ -337,7 +328,7 @@ export function adoptPort(inheritedFd: number, { address }: Endpoint): number {
   const fd = checked('Taking over a UDP socket', native.duplicate(inheritedFd))
   let result = native.setNonBlocking(fd)
   result ||= setCountsDropped(fd)
-  if (isWildcard(address)) result ||= setTellsLocal(fd, address.family)
+  if (isWildcardAddress(address)) result ||= setTellsLocal(fd, address.family)
   if (result >= 0) return fd
   native.close(fd)
   throw new SystemCallError(`Taking over descriptor ${inheritedFd} as a UDP socket`, result)

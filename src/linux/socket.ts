@@ -119,6 +119,12 @@ export function setReusePort(fd: number): number {
   return native.setsockoptInt(fd, SOL_SOCKET, SO_REUSEPORT, 1)
 }
 
+/** What sockets of one port have in common: several may share it, and those of `[::]` also take IPv4. */
+export function setPortSharing(fd: number, family: 4 | 6): number {
+  const result = setReusePort(fd)
+  return family === 6 ? result || native.setsockoptInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) : result
+}
+
 /** Lets bind(2) take an address that this host does not have yet (ip(7) IP_FREEBIND). */
 export function setFreebind(fd: number, family: 4 | 6): number {
   return family === 4
@@ -273,8 +279,7 @@ export function openListener(endpoint: Endpoint, liveness: Liveness, options: Li
   }
   if (fd < 0) return fail(fd)
   let result = setReuseAddress(fd)
-  result ||= setReusePort(fd)
-  if (address.family === 6) result ||= native.setsockoptInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)
+  result ||= setPortSharing(fd, address.family)
   if (options.isFreebind === true) result ||= setFreebind(fd, address.family)
   result ||= setNoDelay(fd)
   result ||= setUrgentInline(fd)

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../address/endpoint.ts'
-import { ipv4Address, ipv6Address } from '../../address/ip-address.ts'
+import { ipv4Address, ipv6Address, isWildcardAddress } from '../../address/ip-address.ts'
 import type { DatagramEntrance } from './datagram-entrance.ts'
 
 /** A UDP socket on which a worker receives, and by which it answers: a port itself, or what one peer sends to it. */
@@ -50,6 +50,6 @@ export class Port {
 
 /** Itself: who is connected to itself receives nothing from anybody else any more. */
 export function ownEndpoint({ address, port }: Endpoint): Endpoint {
-  if (address.w0 !== 0 || address.w1 !== 0 || address.w2 !== 0 || address.w3 !== 0) return { address, port }
+  if (!isWildcardAddress(address)) return { address, port }
   return { address: address.family === 6 ? ipv6Address(0, 0, 0, 1) : ipv4Address(0x7f000001), port }
 }
