@@ -1,5 +1,6 @@
 // The two ends in a datagram's header as plain words, without an object for each datagram.
 
+import { readInt32, readUint16 } from './network-order.ts'
 import { PROXY_V2_START_LENGTH } from './proxy-header.ts'
 import { SIMPLE_PROXY_LENGTH, SIMPLE_PROXY_MAGIC } from './simple-proxy.ts'
 import { addressBlockLength, Command, Family, PROXY_V2_SIGNATURE, Transport } from './v2-format.ts'
@@ -30,17 +31,17 @@ export function readV2Ends(bytes: Uint8Array, start: number, end: number, words:
   const familyAndTransport = bytes[start + 13]
   const isIpv4 = familyAndTransport === IPV4_DATAGRAM
   if (bytes[start + 12] !== PROXY_COMMAND || (!isIpv4 && familyAndTransport !== IPV6_DATAGRAM)) return 0
-  const length = (bytes[start + 14] << 8) | bytes[start + 15]
+  const length = readUint16(bytes, start + 14)
   const blockLength = addressBlockLength(isIpv4 ? Family.inet : Family.inet6)
   if (length < blockLength || PROXY_V2_START_LENGTH + length > end - start) return 0
   const addressAt = start + PROXY_V2_START_LENGTH
   if (isIpv4) {
-    writeMapped(words, at, readWord(bytes, addressAt))
-    writeMapped(words, at + DESTINATION_AT, readWord(bytes, addressAt + 4))
+    writeMapped(words, at, readInt32(bytes, addressAt))
+    writeMapped(words, at + DESTINATION_AT, readInt32(bytes, addressAt + 4))
   } else {
-    for (let i = 0; i < PORTS_AT; i++) words[at + i] = readWord(bytes, addressAt + 4 * i)
+    for (let i = 0; i < PORTS_AT; i++) words[at + i] = readInt32(bytes, addressAt + 4 * i)
   }
-  words[at + PORTS_AT] = readWord(bytes, addressAt + blockLength - 4)
+  words[at + PORTS_AT] = readInt32(bytes, addressAt + blockLength - 4)
   return PROXY_V2_START_LENGTH + length
 }
 
@@ -48,7 +49,7 @@ export function readV2Ends(bytes: Uint8Array, start: number, end: number, words:
 export function readSimpleEnds(bytes: Uint8Array, start: number, end: number, words: Int32Array, at: number): number {
   if (end - start < SIMPLE_PROXY_LENGTH) return 0
   if (bytes[start] !== SIMPLE_PROXY_MAGIC[0] || bytes[start + 1] !== SIMPLE_PROXY_MAGIC[1]) return 0
-  for (let i = 0; i < ENDS_WORDS; i++) words[at + i] = readWord(bytes, start + SIMPLE_PROXY_MAGIC.length + 4 * i)
+  for (let i = 0; i < ENDS_WORDS; i++) words[at + i] = readInt32(bytes, start + SIMPLE_PROXY_MAGIC.length + 4 * i)
   return SIMPLE_PROXY_LENGTH
 }
 
@@ -57,8 +58,4 @@ function writeMapped(words: Int32Array, at: number, ipv4: number): void {
   words[at + 1] = 0
   words[at + 2] = MAPPED_WORD
   words[at + 3] = ipv4
-}
-
-function readWord(bytes: Uint8Array, at: number): number {
-  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]
 }

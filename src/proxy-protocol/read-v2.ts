@@ -1,5 +1,6 @@
-import { type IpAddress, ipv4Address, ipv6Address } from '../address/ip-address.ts'
+import { ipv4Address } from '../address/ip-address.ts'
 import { crc32c } from './crc32c.ts'
+import { readInt32, readIpv6, readUint16 } from './network-order.ts'
 import {
   type IncompleteHeader,
   incomplete,
@@ -136,21 +137,4 @@ function readAddressBlock(
     tlvStart,
     tlvEnd,
   }
-}
-
-function readIpv6(bytes: Uint8Array, at: number): IpAddress {
-  return ipv6Address(
-    readInt32(bytes, at),
-    readInt32(bytes, at + 4),
-    readInt32(bytes, at + 8),
-    readInt32(bytes, at + 12),
-  )
-}
-
-function readUint16(bytes: Uint8Array, at: number): number {
-  return (bytes[at] << 8) | bytes[at + 1]
-}
-
-function readInt32(bytes: Uint8Array, at: number): number {
-  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]
 }

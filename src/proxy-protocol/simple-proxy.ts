@@ -1,7 +1,8 @@
 // The Simple Proxy Protocol of Cloudflare Spectrum and Tencent EdgeOne: 38 bytes in front of every datagram, both ways.
 
 import type { Endpoint } from '../address/endpoint.ts'
-import { type IpAddress, ipv6Address, mapAddress, unmapAddress, wordAt } from '../address/ip-address.ts'
+import { unmapAddress } from '../address/ip-address.ts'
+import { readIpv6, readUint16, writeIpv6, writeUint16 } from './network-order.ts'
 import { type MalformedHeader, malformed } from './proxy-header.ts'
 
 /** The first two bytes. */
@@ -33,8 +34,11 @@ export function readSimpleProxy(bytes: Uint8Array, start: number, end: number): 
   return {
     kind: 'proxied',
     transport: 'dgram',
-    source: { address: readAddress(bytes, start + CLIENT_AT), port: readPort(bytes, start + PORTS_AT) },
-    destination: { address: readAddress(bytes, start + PROXY_AT), port: readPort(bytes, start + PORTS_AT + 2) },
+    source: { address: unmapAddress(readIpv6(bytes, start + CLIENT_AT)), port: readUint16(bytes, start + PORTS_AT) },
+    destination: {
+      address: unmapAddress(readIpv6(bytes, start + PROXY_AT)),
+      port: readUint16(bytes, start + PORTS_AT + 2),
+    },
     bytesRead: SIMPLE_PROXY_LENGTH,
   }
 }
@@ -45,31 +49,9 @@ export function writeSimpleProxy(target: Uint8Array, offset: number, source: End
     throw new RangeError(`A header of ${SIMPLE_PROXY_LENGTH} bytes does not fit into ${target.length - offset}`)
   }
   target.set(SIMPLE_PROXY_MAGIC, offset)
-  writeAddress(target, offset + CLIENT_AT, mapAddress(source.address))
-  writeAddress(target, offset + PROXY_AT, mapAddress(destination.address))
-  writePort(target, offset + PORTS_AT, source.port)
-  writePort(target, offset + PORTS_AT + 2, destination.port)
+  writeIpv6(target, offset + CLIENT_AT, source.address)
+  writeIpv6(target, offset + PROXY_AT, destination.address)
+  writeUint16(target, offset + PORTS_AT, source.port)
+  writeUint16(target, offset + PORTS_AT + 2, destination.port)
   return SIMPLE_PROXY_LENGTH
-}
-
-function readAddress(bytes: Uint8Array, at: number): IpAddress {
-  const word = (index: number): number =>
-    (bytes[at + 4 * index] << 24) |
-    (bytes[at + 4 * index + 1] << 16) |
-    (bytes[at + 4 * index + 2] << 8) |
-    bytes[at + 4 * index + 3]
-  return unmapAddress(ipv6Address(word(0), word(1), word(2), word(3)))
-}
-
-function readPort(bytes: Uint8Array, at: number): number {
-  return (bytes[at] << 8) | bytes[at + 1]
-}
-
-function writeAddress(target: Uint8Array, at: number, address: IpAddress): void {
-  for (let i = 0; i < 16; i++) target[at + i] = wordAt(address, i >> 2) >>> (24 - 8 * (i & 3))
-}
-
-function writePort(target: Uint8Array, at: number, port: number): void {
-  target[at] = port >>> 8
-  target[at + 1] = port
 }

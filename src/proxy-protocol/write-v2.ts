@@ -1,6 +1,7 @@
 import type { Endpoint } from '../address/endpoint.ts'
 import type { IpAddress } from '../address/ip-address.ts'
 import { crc32c } from './crc32c.ts'
+import { writeInt32, writeIpv6, writeUint16 } from './network-order.ts'
 import { PROXY_V2_START_LENGTH } from './proxy-header.ts'
 import { CRC32C_LENGTH, TLV_START_LENGTH, type Tlv, TlvType } from './tlv.ts'
 import { addressBlockLength, Command, Family, PROXY_V2_SIGNATURE, Transport, UNIX_PATH_LENGTH } from './v2-format.ts'
@@ -138,23 +139,4 @@ function tlvsToWrite(options: ProxyV2Options): readonly Tlv[] {
 
 function writeIpv4(target: Uint8Array, at: number, address: IpAddress): void {
   writeInt32(target, at, address.w3)
-}
-
-function writeIpv6(target: Uint8Array, at: number, address: IpAddress): void {
-  writeInt32(target, at, address.w0)
-  writeInt32(target, at + 4, address.w1)
-  writeInt32(target, at + 8, address.family === 4 ? 0xffff : address.w2)
-  writeInt32(target, at + 12, address.w3)
-}
-
-function writeUint16(target: Uint8Array, at: number, value: number): void {
-  target[at] = value >>> 8
-  target[at + 1] = value
-}
-
-function writeInt32(target: Uint8Array, at: number, value: number): void {
-  target[at] = value >>> 24
-  target[at + 1] = value >>> 16
-  target[at + 2] = value >>> 8
-  target[at + 3] = value
 }
