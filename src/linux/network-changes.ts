@@ -1,10 +1,9 @@
-import { endianness } from 'node:os'
 import { AF_NETLINK, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from './constants.ts'
 import { checked, ENOBUFS } from './errno.ts'
 import { native } from './native.ts'
+import { IS_LITTLE_ENDIAN, NETLINK_ROUTE } from './netlink.ts'
 
 // netlink(7), linux/rtnetlink.h, linux/netfilter/nfnetlink.h
-const NETLINK_ROUTE = 0
 const NETLINK_NETFILTER = 12
 const RTNLGRP_IPV4_RULE = 8
 const RTNLGRP_IPV6_RULE = 19
@@ -13,8 +12,6 @@ const NFNLGRP_NFTABLES = 7
 /** sizeof(struct sockaddr_nl) */
 const SOCKADDR_NL_BYTES = 12
 const MESSAGE_BYTES = 8 * 1024
-
-const IS_LITTLE_ENDIAN = endianness() === 'LE'
 
 /** What the kernel tells of: rules of policy routing (ip-rule(8)), or the firewall (nft(8); needs CAP_NET_ADMIN). */
 export type NetworkPart = 'rules' | 'firewall'

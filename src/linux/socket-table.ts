@@ -1,33 +1,34 @@
-import { endianness } from 'node:os'
 import type { Endpoint, Protocol } from '../address/endpoint.ts'
 import { type IpAddress, ipv4Address, ipv6Address, isSameAddress } from '../address/ip-address.ts'
-import {
-  AF_INET,
-  AF_INET6,
-  AF_NETLINK,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  MSG_DONTWAIT,
-  SOCK_CLOEXEC,
-  SOCK_RAW,
-} from './constants.ts'
+import { AF_NETLINK, IPPROTO_TCP, IPPROTO_UDP, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from './constants.ts'
 import { checked, SystemCallError } from './errno.ts'
 import { native } from './native.ts'
+import {
+  HEADER_BYTES,
+  IS_LITTLE_ENDIAN,
+  messageType,
+  NETLINK_SOCK_DIAG,
+  NLM_F_REQUEST,
+  NLMSG_ERROR,
+  readAttributes,
+} from './netlink.ts'
+import {
+  ALL_STATES,
+  askForOne,
+  diagRequest,
+  ENTRY_BYTES,
+  INET_DIAG_SKMEMINFO,
+  SkMemInfo,
+  SOCK_DIAG_BY_FAMILY,
+  SOURCE_PORT_AT,
+} from './sock-diag.ts'
 
-// sock_diag(7), linux/sock_diag.h, linux/inet_diag.h, linux/netlink.h
-const NETLINK_SOCK_DIAG = 4
-const SOCK_DIAG_BY_FAMILY = 20
-const NLMSG_ERROR = 2
+// linux/netlink.h, linux/inet_diag.h
 const NLMSG_DONE = 3
-const NLM_F_REQUEST = 1
 const NLM_F_DUMP = 0x300
 const TCP_CLOSE = 7
 const TCP_LISTEN = 10
-const INET_DIAG_SKMEMINFO = 7
 const INET_DIAG_SKV6ONLY = 11
-// Which of the numbers of INET_DIAG_SKMEMINFO is what.
-const SK_MEMINFO_RCVBUF = 1
-const SK_MEMINFO_DROPS = 8
 
 /** How sockets that take newcomers show in the table: a UDP socket that is connected hears one peer only. */
 const LISTENING = {
@@ -35,19 +36,10 @@ const LISTENING = {
   udp: { protocol: IPPROTO_UDP, states: 1 << TCP_CLOSE },
 } as const
 
-const HEADER_BYTES = 16
-/** struct inet_diag_req_v2 */
-const REQUEST_BYTES = 56
-/** struct inet_diag_msg */
-const ENTRY_BYTES = 72
+/** In struct inet_diag_msg. */
 const UID_OFFSET = 64
-/** `id.idiag_sport`; the other port, the addresses, the interface and a cookie follow it. */
-const SOURCE_PORT_OFFSET = 24
-const ALL_STATES = 0xfff
-const ATTRIBUTE_HEADER_BYTES = 4
 const REPLY_BYTES = 32 * 1024
 
-const IS_LITTLE_ENDIAN = endianness() === 'LE'
 const ANY4 = ipv4Address(0)
 const ANY6 = ipv6Address(0, 0, 0, 0)
 
@@ -141,40 +133,22 @@ function listenersRequest(family: 4 | 6, port: number, protocol: Protocol): Uint
   const { protocol: number, states } = LISTENING[protocol]
   const view = diagRequest(family, number, NLM_F_REQUEST | NLM_F_DUMP, states)
   // In network order: the kernel passes over listeners on other ports.
-  view.setUint16(SOURCE_PORT_OFFSET, port)
+  view.setUint16(SOURCE_PORT_AT, port)
   return new Uint8Array(view.buffer)
 }
 
 /** For the one socket with this local and this remote end. */
 function connectionRequest(local: Endpoint, remote: Endpoint): Uint8Array {
   const view = diagRequest(local.address.family, IPPROTO_TCP, NLM_F_REQUEST, ALL_STATES)
-  for (const [index, { address, port }] of [local, remote].entries()) {
-    view.setUint16(SOURCE_PORT_OFFSET + index * 2, port)
-    const words = address.family === 4 ? [address.w3] : [address.w0, address.w1, address.w2, address.w3]
-    for (const [at, word] of words.entries()) view.setInt32(SOURCE_PORT_OFFSET + 4 + index * 16 + at * 4, word)
-  }
-  // INET_DIAG_NOCOOKIE
-  view.setBigInt64(REQUEST_BYTES + HEADER_BYTES - 8, -1n)
+  askForOne(view, local, remote)
   return new Uint8Array(view.buffer)
-}
-
-function diagRequest(family: 4 | 6, protocol: number, flags: number, states: number): DataView {
-  const view = new DataView(new ArrayBuffer(HEADER_BYTES + REQUEST_BYTES))
-  view.setUint32(0, view.byteLength, IS_LITTLE_ENDIAN)
-  view.setUint16(4, SOCK_DIAG_BY_FAMILY, IS_LITTLE_ENDIAN)
-  view.setUint16(6, flags, IS_LITTLE_ENDIAN)
-  view.setUint8(16, family === 4 ? AF_INET : AF_INET6)
-  view.setUint8(17, protocol)
-  view.setUint8(18, 1 << (INET_DIAG_SKMEMINFO - 1))
-  view.setUint32(20, states, IS_LITTLE_ENDIAN)
-  return view
 }
 
 /** Reads the messages of one datagram; reports whether the dump is over. */
 function readReply(view: DataView, family: 4 | 6, found: ListeningSocket[]): boolean {
   for (let at = 0; at + HEADER_BYTES <= view.byteLength; ) {
     const length = view.getUint32(at, IS_LITTLE_ENDIAN)
-    const type = view.getUint16(at + 4, IS_LITTLE_ENDIAN)
+    const type = messageType(view, at)
     if (type === NLMSG_DONE) return true
     if (type === NLMSG_ERROR) checked('sock_diag', view.getInt32(at + HEADER_BYTES, IS_LITTLE_ENDIAN) || -1)
     if (length < HEADER_BYTES) return true
@@ -196,24 +170,7 @@ function readEntry(view: DataView, start: number, end: number, family: 4 | 6): L
     isIpv6Only: attributes.get(INET_DIAG_SKV6ONLY)?.getUint8(0) === 1,
     uid,
     inode: view.getUint32(start + UID_OFFSET + 4, IS_LITTLE_ENDIAN),
-    receiveBufferBytes: memory?.getUint32(SK_MEMINFO_RCVBUF * 4, IS_LITTLE_ENDIAN) ?? 0,
-    dropped: memory?.getUint32(SK_MEMINFO_DROPS * 4, IS_LITTLE_ENDIAN) ?? 0,
+    receiveBufferBytes: memory?.getUint32(SkMemInfo.receiveBuffer * 4, IS_LITTLE_ENDIAN) ?? 0,
+    dropped: memory?.getUint32(SkMemInfo.drops * 4, IS_LITTLE_ENDIAN) ?? 0,
   }
-}
-
-/** The values of the attributes behind an entry (netlink(7), struct nlattr), by their types. */
-function readAttributes(view: DataView, start: number, end: number): ReadonlyMap<number, DataView> {
-  const values = new Map<number, DataView>()
-  for (let at = start; at + ATTRIBUTE_HEADER_BYTES < end; ) {
-    const length = view.getUint16(at, IS_LITTLE_ENDIAN)
-    if (length <= ATTRIBUTE_HEADER_BYTES || at + length > end) return values
-    const value = new DataView(
-      view.buffer,
-      view.byteOffset + at + ATTRIBUTE_HEADER_BYTES,
-      length - ATTRIBUTE_HEADER_BYTES,
-    )
-    values.set(view.getUint16(at + 2, IS_LITTLE_ENDIAN), value)
-    at += (length + 3) & ~3
-  }
-  return values
 }
