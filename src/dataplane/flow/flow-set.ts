@@ -160,7 +160,7 @@ export class FlowSet {
     batch.copyPeer(slot, this.#peers, index * PEER_INTS)
     batch.copyLocal(slot, this.#locals, index * LOCAL_INTS)
     this.#ports[index] = port
-    if (this.#isAnswered[index] === 1 && !this.#table.isAssured(index)) this.#table.assure(index)
+    if (this.#isAnswered[index] === 1) this.#table.assure(index)
     this.#touch(index)
   }
 
