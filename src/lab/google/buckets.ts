@@ -96,11 +96,11 @@ export class Buckets {
     }
   }
 
-  /** Whether there is an object. */
-  async hasObject(bucket: string, name: string): Promise<boolean> {
+  /** What is known of an object; undefined: there is none. */
+  async facts(bucket: string, name: string): Promise<ObjectFacts | undefined> {
     const object = await this.open(bucket, name)
     await object?.file.close()
-    return object !== undefined
+    return object
   }
 
   /** The names in a bucket that begin with `prefix`, in order; at most 1,000. */

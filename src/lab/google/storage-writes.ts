@@ -28,6 +28,11 @@ type Wanted = {
 
 type Session = { readonly wanted: Wanted; readonly staged: StagedObject; isBusy: boolean }
 type Told = { readonly name?: unknown; readonly contentType?: unknown; readonly metadata?: unknown }
+/** What counts where nothing is told. */
+type SaidBefore = {
+  readonly contentType: string | undefined
+  readonly metadata?: ObjectDescription['metadata']
+}
 type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse }
 type OfKind<Kind extends StorageWrite['kind']> = Extract<StorageWrite, { readonly kind: Kind }>
 
@@ -72,11 +77,7 @@ export class StorageWrites {
       case 'rewrite':
         return await this.#copy(asked, exchange)
       case 'delete':
-        await this.#uploads.delete(
-          asked.bucket,
-          asked.object,
-          await this.#buckets.hasObject(asked.bucket, asked.object),
-        )
+        await this.#delete(asked)
         response.writeHead(204).end()
     }
   }
@@ -109,7 +110,7 @@ export class StorageWrites {
     const { headers } = request
     const generation = generationIn(request)
     const wanted = (told: Told, contentType: string | undefined): Wanted =>
-      wantedOf(asked.bucket, asked.object, told, contentType, generation)
+      wantedOf(asked.bucket, asked.object, told, { contentType }, generation)
     switch (asked.how) {
       case 'media': {
         const object = await this.#put(wanted({}, headers['content-type']), request)
@@ -146,19 +147,14 @@ export class StorageWrites {
   }
 
   async #commit({ bucket, object, description, generation }: Wanted, staged: StagedObject): Promise<ObjectFacts> {
-    if (generation !== undefined && (await this.#generationOf(bucket, object)) !== generation)
+    const before = generation === undefined ? undefined : await this.#buckets.facts(bucket, object)
+    if (generation !== undefined && (before?.generation ?? '0') !== generation)
       throw new StorageError(
         412,
         'PreconditionFailed',
         'At least one of the pre-conditions you specified did not hold.',
       )
     return factsOf(bucket, object, await this.#uploads.commit(bucket, object, description, staged))
-  }
-
-  async #generationOf(bucket: string, name: string): Promise<string> {
-    const object = await this.#buckets.open(bucket, name)
-    await object?.file.close()
-    return object?.generation ?? '0'
   }
 
   async #begin(wanted: Wanted): Promise<string> {
@@ -204,14 +200,16 @@ export class StorageWrites {
     await found?.staged.discard()
   }
 
+  async #delete({ bucket, object }: OfKind<'delete'>): Promise<void> {
+    const isThere = (await this.#buckets.facts(bucket, object)) !== undefined
+    await this.#uploads.delete(bucket, object, isThere)
+  }
+
   async #describe({ bucket, object }: OfKind<'describe'>, { request, response }: Exchange): Promise<void> {
     const told = await readTold(request)
-    const facts = await this.#facts(bucket, object)
-    const { contentType, metadata } = described(told, facts.contentType)
-    const uploaded = this.#uploads.describe(bucket, object, {
-      contentType,
-      metadata: told.metadata === undefined ? facts.metadata : metadata,
-    })
+    const facts = await this.#buckets.facts(bucket, object)
+    if (facts === undefined) throw noObject()
+    const uploaded = this.#uploads.describe(bucket, object, described(told, facts))
     sendJson(response, 200, objectResource(factsOf(bucket, object, uploaded)))
   }
 
@@ -224,11 +222,8 @@ export class StorageWrites {
     const source = await this.#buckets.open(bucket, object)
     if (source === undefined) throw noObject()
     try {
-      const { contentType, metadata } = described(told, source.contentType)
-      const description = { contentType, metadata: told.metadata === undefined ? source.metadata : metadata }
-      const wanted = wantedOf(to.bucket, to.object, {}, undefined, generationIn(request))
-      const stream = source.file.createReadStream({ autoClose: false, start: 0 })
-      const copy = await this.#put({ ...wanted, description }, stream)
+      const wanted = wantedOf(to.bucket, to.object, told, source, generationIn(request))
+      const copy = await this.#put(wanted, source.file.createReadStream({ autoClose: false, start: 0 }))
       const resource = objectResource(copy)
       const size = String(copy.size)
       const rewritten = { kind: 'storage#rewriteResponse', totalBytesRewritten: size, objectSize: size, done: true }
@@ -236,13 +231,6 @@ export class StorageWrites {
     } finally {
       await source.file.close()
     }
-  }
-
-  async #facts(bucket: string, name: string): Promise<ObjectFacts> {
-    const object = await this.#buckets.open(bucket, name)
-    if (object === undefined) throw noObject()
-    await object.file.close()
-    return object
   }
 }
 
@@ -256,19 +244,20 @@ function wantedOf(
   bucket: string,
   named: string | undefined,
   told: Told,
-  contentType: string | undefined,
+  otherwise: SaidBefore,
   generation: string | undefined,
 ): Wanted {
   const object = named ?? told.name
   if (typeof object !== 'string' || !isObjectName(object))
     throw invalid(`"${String(object ?? '')}" is not a valid name of an object`)
-  return { bucket, object, description: described(told, contentType), generation }
+  return { bucket, object, description: described(told, otherwise), generation }
 }
 
-function described({ contentType, metadata }: Told, otherwise: string | undefined): ObjectDescription {
-  const type = typeof contentType === 'string' && contentType !== '' ? contentType : otherwise
+function described({ contentType, metadata }: Told, otherwise: SaidBefore): ObjectDescription {
+  const type = typeof contentType === 'string' && contentType !== '' ? contentType : otherwise.contentType
   if (type !== undefined && !/^[\x20-\x7e]{1,256}$/.test(type)) throw invalid(`"${type}" is not a content type`)
-  const own = typeof metadata === 'object' && metadata !== null ? Object.entries(metadata) : []
+  const all = metadata === undefined ? otherwise.metadata : metadata
+  const own = typeof all === 'object' && all !== null ? Object.entries(all) : []
   if (Buffer.byteLength(JSON.stringify(own)) > METADATA_BYTES_MAX)
     throw invalid(`The metadata of an object have at most ${METADATA_BYTES_MAX} bytes`)
   return {

@@ -75,10 +75,8 @@ export class Storage {
     const prefixes = [...new Set(names.map(folderOf).filter((folder) => folder !== undefined))]
     const items: unknown[] = []
     for (const name of names.filter((one) => folderOf(one) === undefined)) {
-      const object = await this.#buckets.open(bucket, name)
-      if (object === undefined) continue
-      items.push(objectResource(object))
-      await object.file.close()
+      const facts = await this.#buckets.facts(bucket, name)
+      if (facts !== undefined) items.push(objectResource(facts))
     }
     return { kind: 'storage#objects', prefixes, items }
   }
