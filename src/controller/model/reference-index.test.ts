@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JsonObject, StoredResource } from '../store/store.ts'
-import { addressLink, hostLink, ReferenceIndex, reservationLink } from './reference-index.ts'
+import { addressLink, hostLink, publicLink, ReferenceIndex, reservationLink } from './reference-index.ts'
 import { keyOfPath } from './resource-paths.ts'
 
 function stored(path: string, resource: JsonObject): StoredResource {
@@ -31,7 +31,10 @@ test('it is known who refers to what, and to which addresses', () => {
     stored(RULE, { IPAddress: '203.0.113.10', target: 'projects/p/global/targetTcpProxies/t' }),
     stored('projects/p/global/addresses/a', { address: '203.0.113.11' }),
     stored('projects/p/zones/us-central1-b/instances/vm', {
-      networkInterfaces: [{ networkIP: '10.0.0.1' }, { networkIP: '10.0.0.2' }],
+      networkInterfaces: [
+        { networkIP: '10.0.0.1', accessConfigs: [{ natIP: '198.51.100.1' }, {}] },
+        { networkIP: '10.0.0.2', ipv6Address: 'fd20::2', ipv6AccessConfigs: [{ externalIpv6: '2001:db8::2' }] },
+      ],
     }),
   ])
   assert.deepEqual(index.usersOf(CHECK), [OTHER, SERVICE])
@@ -41,6 +44,8 @@ test('it is known who refers to what, and to which addresses', () => {
   assert.equal(index.isUsed(reservationLink('203.0.113.11')), true)
   assert.equal(index.isUsed(hostLink('p', '10.0.0.2')), true)
   assert.equal(index.isUsed(hostLink('q', '10.0.0.2')), false, 'another project has hosts of its own')
+  const ofInstance = ['198.51.100.1', 'fd20::2', '2001:db8::2', '10.0.0.1'].map((one) => index.isUsed(publicLink(one)))
+  assert.deepEqual(ofInstance, [true, true, true, false])
   assert.deepEqual([...index.linksFrom(SERVICE)].sort(), [CHECK, GROUP].sort())
   assert.deepEqual(index.linksFrom(CHECK), [])
   assert.deepEqual(index.usersOf(RULE), [])

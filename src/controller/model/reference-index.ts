@@ -1,4 +1,4 @@
-import type { Mapping } from '../../compute/json-value.ts'
+import { type Mapping, mappingsOf } from '../../compute/json-value.ts'
 import { isCollectionName } from '../../compute/resources.ts'
 import type { Change, ResourceKey, StoredResource } from '../store/store.ts'
 import { mapLinks } from './links.ts'
@@ -79,9 +79,21 @@ export function reservationLink(address: string): string {
   return `reservation ${address}`
 }
 
+/** How the index calls an IP address of an instance that is its alone in all projects: for the internet, or of IPv6. */
+export function publicLink(address: string): string {
+  return `public ${address}`
+}
+
 /** How the index calls the IP address of an instance, which is its alone within a project. */
 export function hostLink(project: string, address: string): string {
   return `host ${project} ${address}`
+}
+
+/** The addresses of an interface, as it is stored, that are an instance's alone in all projects. */
+export function publicAddressesOf({ accessConfigs, ipv6Address, ipv6AccessConfigs }: Mapping): readonly string[] {
+  const external = mappingsOf(ipv6AccessConfigs).map(({ externalIpv6 }) => externalIpv6)
+  const all = [...mappingsOf(accessConfigs).map(({ natIP }) => natIP), ipv6Address, ...external]
+  return all.filter((address) => typeof address === 'string')
 }
 
 function addressesTaken(collection: string, resource: Mapping): readonly string[] {
@@ -91,6 +103,9 @@ function addressesTaken(collection: string, resource: Mapping): readonly string[
 }
 
 function hostsOf({ collection, project }: ResourceKey, { networkInterfaces }: Mapping): readonly string[] {
-  if (collection !== 'instances' || !Array.isArray(networkInterfaces)) return []
-  return networkInterfaces.map(({ networkIP }) => hostLink(project, String(networkIP)))
+  if (collection !== 'instances') return []
+  return mappingsOf(networkInterfaces).flatMap((one) => [
+    hostLink(project, String(one.networkIP)),
+    ...publicAddressesOf(one).map(publicLink),
+  ])
 }

@@ -2,7 +2,7 @@ import { type Cidr, parseCidr } from '../../address/cidr.ts'
 import { CidrSet } from '../../address/cidr-set.ts'
 import { formatIpAddress, type IpAddress, ipv4Address, ipv6Address, parseIpAddress } from '../../address/ip-address.ts'
 import { ApiError } from '../model/api-error.ts'
-import { addressLink, reservationLink } from '../model/reference-index.ts'
+import { addressLink, publicLink, reservationLink } from '../model/reference-index.ts'
 import type { World } from '../model/world.ts'
 
 /** Addresses of one range that are looked at before it counts as used up. */
@@ -40,9 +40,18 @@ export function takeAddress(world: World, version: 'IPV4' | 'IPV6'): string {
  * only the operator of the controller knows which addresses are for that.
  */
 export function foreignAddress({ addresses, addressPools }: World, text: string): string | undefined {
+  return isAmong([...addresses, ...addressPools], text) ? undefined : FOREIGN
+}
+
+/** Whether an address is in one of these ranges. */
+export function isAmong(ranges: readonly string[], text: string): boolean {
   const address = parseIpAddress(text)
-  const ours = new CidrSet([...addresses, ...addressPools].flatMap((range) => parseCidr(range) ?? []))
-  return address === undefined || ours.has(address) ? undefined : FOREIGN
+  return address !== undefined && new CidrSet(ranges.flatMap((range) => parseCidr(range) ?? [])).has(address)
+}
+
+/** Whether an instance has an address that leads to its machine; an existing host may be an edge, too. */
+export function leadsToMachine({ natPools, references }: World, address: string): boolean {
+  return natPools.length > 0 && references.isUsed(publicLink(address))
 }
 
 /** The usable addresses of a range, in their order; of a large one the first. */
@@ -76,6 +85,7 @@ function addressAt({ family, w0, w1, w2, w3 }: IpAddress, index: number): IpAddr
   return family === 4 ? ipv4Address((w3 + index) | 0) : ipv6Address(w0, w1, w2, (w3 + index) | 0)
 }
 
-function isTaken({ references }: World, address: string): boolean {
-  return references.isUsed(addressLink(address)) || references.isUsed(reservationLink(address))
+function isTaken(world: World, address: string): boolean {
+  const links = [addressLink(address), reservationLink(address)]
+  return links.some((link) => world.references.isUsed(link)) || leadsToMachine(world, address)
 }

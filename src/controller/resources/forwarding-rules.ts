@@ -8,10 +8,12 @@ import { fingerprintOf } from '../model/fingerprint.ts'
 import { addressLink } from '../model/reference-index.ts'
 import { pathOf, storedAt } from '../model/resource-paths.ts'
 import type { StoredResource } from '../store/store.ts'
-import { foreignAddress, takeAddress } from './address-pool.ts'
+import { foreignAddress, leadsToMachine, takeAddress } from './address-pool.ts'
 import { ADDRESS_CONFLICT } from './addresses.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { resolveResource } from './resolve-link.ts'
+
+const OF_INSTANCE = `${ADDRESS_CONFLICT}: an instance has it; give another address`
 
 /** Forwarding rules: their address is kept as an IP address, whatever way it was given. */
 export const forwardingRules: Behaviour = { complete: completeRule, changesListeners: true }
@@ -21,8 +23,10 @@ function completeRule(draft: Draft, call: Call, stored: StoredResource | undefin
   const given = fields.IPAddress
   const address = typeof given === 'string' ? readAddress(draft, call, given) : freshAddress(fields, call, stored)
   // One that is stored stays: the operator may have taken it out of the pools since.
-  const foreign = address === stored?.resource.IPAddress ? undefined : foreignAddress(call.world, address)
-  if (foreign !== undefined) throw invalidField('resource.IPAddress', String(given), foreign)
+  if (address !== stored?.resource.IPAddress) {
+    const problem = leadsToMachine(call.world, address) ? OF_INSTANCE : foreignAddress(call.world, address)
+    if (problem !== undefined) throw invalidField('resource.IPAddress', String(given), problem)
+  }
   const version = parseIpAddress(address)?.family === 6 ? 'IPV6' : 'IPV4'
   if (fields.ipVersion !== undefined && fields.ipVersion !== 'UNSPECIFIED_VERSION' && fields.ipVersion !== version) {
     throw invalidField('resource.ipVersion', String(fields.ipVersion), `It is not the IP version of ${address}`)

@@ -233,6 +233,49 @@ test('machines have addresses for the internet of their own, which stay with the
   assert.match(await api.refusal('POST', `${ZONE}/instances`, last), /^403 quotaExceeded: .*--no-address/)
 })
 
+test('an address leads to an instance or is that of a forwarding rule, whoever has it first', async () => {
+  const nat = '198.51.100.0/29'
+  const api = new TestApi({ natPools: [nat], addressPools: ['203.0.113.0/29', nat] })
+  await api.makeGuide()
+  const make = (name: string, config: Mapping) => ({ name, networkInterfaces: [{ accessConfigs: [config] }] })
+  const target = 'global/targetTcpProxies/my-tcp-lb-target-proxy'
+  const rule = (name: string, IPAddress?: string) => ({
+    ...{ name, target, portRange: '110', loadBalancingScheme: 'EXTERNAL' },
+    ...(IPAddress && { IPAddress }),
+  })
+  assert.match(
+    await api.refusal('POST', `${ZONE}/instances`, make('a', { natIP: '203.0.113.1' })),
+    /^400 invalid: .*'203\.0\.113\.1'\. A forwarding rule has it; give another one, or none/,
+  )
+  await api.change('POST', 'global/forwardingRules', rule('first', '198.51.100.2'))
+  for (const [name, config] of [
+    ['a', {}],
+    ['b', {}],
+    ['c', { natIP: '203.0.113.2' }],
+  ] as const)
+    await api.change('POST', `${ZONE}/instances`, make(name, config))
+  const stored = api.store.all().filter(({ collection }) => collection === 'instances')
+  const natIps = stored.flatMap(({ resource }) => JSON.stringify(resource).match(/(?<="natIP":")[^"]+/g) ?? [])
+  assert.deepEqual(natIps.sort(), ['198.51.100.1', '198.51.100.3', '198.51.100.4', '203.0.113.2'])
+  assert.match(
+    await api.refusal('POST', 'global/forwardingRules', rule('second', '198.51.100.1')),
+    /^400 invalid: .*in-use and would result in a conflict: an instance has it; give another address/,
+  )
+  await api.change('POST', 'global/forwardingRules', rule('second'))
+  assert.equal((await api.get('global/forwardingRules/second')).IPAddress, '203.0.113.3')
+  await api.change('DELETE', `${ZONE}/instances/c`)
+  await api.change('POST', 'global/forwardingRules', rule('third', '203.0.113.2'))
+})
+
+test('the address of an existing host may be that of an edge on it', async () => {
+  const api = new TestApi()
+  const accessConfigs = [{ name: 'external-nat', type: 'ONE_TO_ONE_NAT' }]
+  const networkInterfaces = [{ networkIP: '203.0.113.1', accessConfigs }]
+  await api.change('POST', `${ZONE}/instances`, { name: 'host', networkInterfaces })
+  await api.makeGuide()
+  assert.equal((await api.get('global/addresses/lb-static-ipv4')).address, '203.0.113.1')
+})
+
 test('the account "default" is the project’s own', async () => {
   const api = new TestApi()
   const serviceAccounts = [{ email: 'default', scopes: ['a'] }, { email: 'web@p.iam.gserviceaccount.com' }]

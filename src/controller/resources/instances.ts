@@ -7,14 +7,14 @@ import { readBackendAddress } from '../../snapshot/usable-address.ts'
 import type { Call } from '../methods/call.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
 import { fingerprintOf } from '../model/fingerprint.ts'
-import { hostLink } from '../model/reference-index.ts'
+import { hostLink, publicAddressesOf } from '../model/reference-index.ts'
 import { otherLink, pathOf, regionOf } from '../model/resource-paths.ts'
 import type { StoredResource } from '../store/store.ts'
 import { firstFree, isGateway } from './address-pool.ts'
 import type { Behaviour, Draft } from './behaviour.ts'
 import { membersWithout, refuseLocalBackend } from './groups.ts'
-import { ipv6AddressesOf, ipv6Fields } from './ipv6-addresses.ts'
-import { type NatPlace, natIpsOf, withNatIps } from './nat-addresses.ts'
+import { ipv6Fields } from './ipv6-addresses.ts'
+import { type NatPlace, withNatIps } from './nat-addresses.ts'
 import { defaultServiceAccount } from './project.ts'
 
 /** Google's subnets of the default network, for those who know them by heart; of other regions a hash decides. */
@@ -79,7 +79,7 @@ function completeInstance({ key, fields, warnings }: Draft, call: Call, stored: 
   const taken: string[] = []
   fields.networkInterfaces = interfaces.map((given, index) => {
     const completed = completeInterface(given, index, call, { key, taken, before: before?.[index] })
-    taken.push(String(completed.networkIP), ...natIpsOf(completed), ...ipv6AddressesOf(completed))
+    taken.push(String(completed.networkIP), ...publicAddressesOf(completed))
     return completed
   })
   if (stored === undefined) {

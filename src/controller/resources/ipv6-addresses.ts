@@ -1,12 +1,10 @@
 import { type Cidr, parseCidr } from '../../address/cidr.ts'
-import { CidrSet } from '../../address/cidr-set.ts'
-import { parseIpAddress } from '../../address/ip-address.ts'
 import { type Mapping, mappingsOf } from '../../compute/json-value.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
 import { regionOf } from '../model/resource-paths.ts'
 import type { World } from '../model/world.ts'
-import { firstFree, isGateway } from './address-pool.ts'
-import { interfacesOfOthers, type NatPlace } from './nat-addresses.ts'
+import { firstFree, isAmong, isGateway } from './address-pool.ts'
+import { isOfAnother, type NatPlace } from './nat-addresses.ts'
 
 /** Google's interfaces have as many addresses of their own; the first of them is the one that is used. */
 const PREFIX_LENGTH = 96
@@ -16,19 +14,19 @@ const PREFIX_LENGTH = 96
  * for the internet, too, where an access config asks for that. It stays with the interface.
  */
 export function ipv6Fields(world: World, given: Mapping, place: NatPlace): Mapping {
-  const subnet = parseCidr(world.ipv6Subnets[regionOf(place.key.scope)] ?? '')
+  const range = world.ipv6Subnets[regionOf(place.key.scope)] ?? ''
+  const subnet = parseCidr(range)
   if (given.stackType !== 'IPV4_IPV6' || subnet === undefined) return {}
-  const used = new Set([...place.taken, ...interfacesOfOthers(world, place.key).flatMap(ipv6AddressesOf)])
+  const isTaken = (text: string) => place.taken.includes(text) || isOfAnother(world, place.key, text)
   const [wanted] = ipv6AddressesOf(given)
-  if (wanted !== undefined && used.has(wanted)) {
+  if (wanted !== undefined && isTaken(wanted)) {
     throw invalidField(`${place.path}.ipv6Address`, wanted, 'It is the address of another instance')
   }
-  if (wanted !== undefined && !isIn(subnet, wanted)) {
-    const range = world.ipv6Subnets[regionOf(place.key.scope)]
+  if (wanted !== undefined && !isAmong([range], wanted)) {
     throw invalidField(`${place.path}.ipv6Address`, wanted, `It is not an address of the subnet ${range}`)
   }
   const [stored] = place.before === undefined ? [] : ipv6AddressesOf(place.before)
-  const address = wanted ?? (stored === undefined || used.has(stored) ? undefined : stored) ?? free(subnet, used)
+  const address = wanted ?? (stored === undefined || isTaken(stored) ? undefined : stored) ?? free(subnet, isTaken)
   const { ipv6AccessConfigs } = given
   const [config] = mappingsOf(ipv6AccessConfigs)
   if (config === undefined) {
@@ -40,18 +38,13 @@ export function ipv6Fields(world: World, given: Mapping, place: NatPlace): Mappi
 }
 
 /** The IPv6 addresses of an interface. */
-export function ipv6AddressesOf({ ipv6Address, ipv6AccessConfigs }: Mapping): readonly string[] {
+function ipv6AddressesOf({ ipv6Address, ipv6AccessConfigs }: Mapping): readonly string[] {
   const configs = mappingsOf(ipv6AccessConfigs)
   return [ipv6Address, ...configs.map(({ externalIpv6 }) => externalIpv6)].filter((value) => typeof value === 'string')
 }
 
-function isIn(subnet: Cidr, text: string): boolean {
-  const address = parseIpAddress(text)
-  return address !== undefined && new CidrSet([subnet]).has(address)
-}
-
-function free(subnet: Cidr, used: ReadonlySet<string>): string {
-  const address = firstFree([subnet], (text) => used.has(text) || isGateway(subnet, text))
+function free(subnet: Cidr, isTaken: (address: string) => boolean): string {
+  const address = firstFree([subnet], (text) => isTaken(text) || isGateway(subnet, text))
   if (address !== undefined) return address
   throw new ApiError(403, { message: 'The subnet has no IPv6 address left', reason: 'quotaExceeded' })
 }

@@ -1,12 +1,11 @@
 import { parseCidr } from '../../address/cidr.ts'
-import { CidrSet } from '../../address/cidr-set.ts'
-import { parseIpAddress } from '../../address/ip-address.ts'
-import { isMapping, type Mapping } from '../../compute/json-value.ts'
+import { isMapping, type Mapping, mappingsOf } from '../../compute/json-value.ts'
 import { ApiError, invalidField } from '../model/api-error.ts'
+import { addressLink, publicLink } from '../model/reference-index.ts'
 import { pathOf } from '../model/resource-paths.ts'
 import type { World } from '../model/world.ts'
 import type { ResourceKey } from '../store/store.ts'
-import { firstFree } from './address-pool.ts'
+import { firstFree, isAmong } from './address-pool.ts'
 
 /** Whose interface the access configs are of, and what is known of it. */
 export type NatPlace = {
@@ -30,55 +29,48 @@ export function withNatIps(world: World, accessConfigs: readonly unknown[], plac
       return isMapping(config) ? { kind: 'compute#accessConfig', natIP: place.networkIP, ...config } : config
     })
   }
-  const used = new Set([...place.taken, ...interfacesOfOthers(world, place.key).flatMap(natIpsOf)])
+  const used = new Set(place.taken)
+  const isTaken = (address: string) => used.has(address) || isOfAnother(world, place.key, address)
   return accessConfigs.map((config, index) => {
     if (!isMapping(config)) return config
     const { natIP, ...rest } = config
     const given = typeof natIP === 'string' && natIP !== '' ? natIP : undefined
     const field = `${place.path}.accessConfigs[${index}].natIP`
-    if (given !== undefined && used.has(given)) {
+    if (given !== undefined && isTaken(given)) {
       throw invalidField(field, given, 'It is the address of another instance')
     }
-    if (given !== undefined && !isOurs(world, given)) {
-      const pools = [...world.natPools, ...world.addressPools].join(', ')
-      throw invalidField(field, given, `It leads to no instance here; give one of ${pools}, or none`)
+    const pools = [...world.natPools, ...world.addressPools]
+    if (given !== undefined && !isAmong(pools, given)) {
+      throw invalidField(field, given, `It leads to no instance here; give one of ${pools.join(', ')}, or none`)
     }
-    const address = given ?? storedNatIp(place.before, index, used) ?? freeAddress(world, used)
+    const stored = natIpsOf(place.before)[index]
+    if (given !== undefined && given !== stored && isOfRule(world, given)) {
+      throw invalidField(field, given, 'A forwarding rule has it; give another one, or none')
+    }
+    const kept = stored === undefined || isTaken(stored) ? undefined : stored
+    const address = given ?? kept ?? freeAddress(world, isTaken)
     used.add(address)
     return { kind: 'compute#accessConfig', ...rest, natIP: address }
   })
 }
 
 /** The addresses for the internet of an interface, as it is stored. */
-export function natIpsOf({ accessConfigs }: Mapping): readonly string[] {
-  if (!Array.isArray(accessConfigs)) return []
-  return accessConfigs.flatMap((config: unknown) => {
-    return isMapping(config) && typeof config.natIP === 'string' ? [config.natIP] : []
-  })
+function natIpsOf(stored: Mapping | undefined): readonly string[] {
+  return mappingsOf(stored?.accessConfigs).flatMap(({ natIP }) => (typeof natIP === 'string' ? [natIP] : []))
 }
 
-function isOurs({ natPools, addressPools }: World, text: string): boolean {
-  const address = parseIpAddress(text)
-  const pools = new CidrSet([...natPools, ...addressPools].flatMap((pool) => parseCidr(pool) ?? []))
-  return address !== undefined && pools.has(address)
+/** Whether another instance has an address that no two of them may have. */
+export function isOfAnother({ references }: World, own: ResourceKey, address: string): boolean {
+  return references.usersOf(publicLink(address)).some((user) => user !== pathOf(own))
 }
 
-function storedNatIp(before: Mapping | undefined, index: number, used: ReadonlySet<string>): string | undefined {
-  const stored = before === undefined ? undefined : natIpsOf(before)[index]
-  return stored === undefined || used.has(stored) ? undefined : stored
+function isOfRule({ references }: World, address: string): boolean {
+  return references.isUsed(addressLink(address))
 }
 
-/** The interfaces of all other instances. */
-export function interfacesOfOthers({ store }: World, own: ResourceKey): readonly Mapping[] {
-  return store.all().flatMap((one) => {
-    if (one.collection !== 'instances' || pathOf(one) === pathOf(own)) return []
-    return one.resource.networkInterfaces as readonly Mapping[]
-  })
-}
-
-function freeAddress({ natPools }: World, used: ReadonlySet<string>): string {
-  const pools = natPools.flatMap((text) => parseCidr(text) ?? [])
-  const free = firstFree(pools, (address) => used.has(address))
+function freeAddress(world: World, isTaken: (address: string) => boolean): string {
+  const pools = world.natPools.flatMap((text) => parseCidr(text) ?? [])
+  const free = firstFree(pools, (address) => isTaken(address) || isOfRule(world, address))
   if (free !== undefined) return free
   const message = 'Every address for the internet is taken; give --no-address, or delete an instance'
   throw new ApiError(403, { message, reason: 'quotaExceeded' })
