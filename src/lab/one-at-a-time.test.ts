@@ -41,9 +41,11 @@ test('requests that are sent at once are carried out one after the other', async
     assert.match(String(answer), new RegExp(`answer ${index}$`))
     await new Promise(setImmediate)
   }
+  // Also one that comes when no other waits any more.
+  await send(1)
   assert.deepEqual(
     asked.map(({ url }) => url),
-    ['/0', '/1', '/2'],
+    ['/0', '/1', '/2', '/0'],
   )
 })
 

@@ -143,6 +143,18 @@ suite('the door of Google', () => {
     assert.match(JSON.parse(grant.body).error_description, /ask the metadata server/)
   })
 
+  test('an identity token is told in texts, with what its signature is checked by', async () => {
+    const token = await identities.create({ email: 'a@b', audience: 'x', computeEngine: { instance_name: 'vm' } })
+    const { status, body } = await ask('oauth2.googleapis.com', `/tokeninfo?id_token=${token}`)
+    const { aud, email_verified: isVerified, exp, google } = JSON.parse(body)
+    assert.deepEqual([status, aud, isVerified, typeof exp], [200, 'x', 'true', 'string'])
+    assert.deepEqual(google, { compute_engine: { instance_name: 'vm' } })
+    const certificates = await ask('www.googleapis.com', '/oauth2/v1/certs')
+    assert.deepEqual(JSON.parse(certificates.body), await identities.certificates())
+    const keys = await ask('www.googleapis.com', '/oauth2/v3/certs')
+    assert.deepEqual(JSON.parse(keys.body), await identities.keySet())
+  })
+
   test('a tunnel by Identity-Aware Proxy is refused with what to do instead', async () => {
     const socket = await client.connect({ to: `${GOOGLE_IPV4}:443` })
     const secured = connectTls({ socket, servername: TUNNEL_NAME, ca: authority })

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
+import { eventually } from '../../../test/rig/eventually.ts'
 import { AccessTokens } from './access-tokens.ts'
 import { Buckets } from './buckets.ts'
 import { Storage } from './storage.ts'
@@ -131,6 +132,21 @@ suite('buckets that are written to', () => {
     assert.equal((await ask('PUT', location.pathname + location.search, { body: 'x' })).status, 410)
   })
 
+  test('many resumable uploads go on at a time, and one more ends the oldest', async () => {
+    const begin = async () => {
+      const { headers } = await ask('POST', '/upload/storage/v1/b/made/o?uploadType=resumable&name=many')
+      const { pathname, search } = new URL(headers.get('location') ?? '')
+      return pathname + search
+    }
+    const sessions: string[] = []
+    for (let count = 0; count < 65; count++) sessions.push(await begin())
+    const headers = { 'Content-Range': 'bytes */*' }
+    const states = []
+    for (const session of sessions) states.push((await ask('PUT', session, { headers })).status)
+    assert.deepEqual(states, [410, ...Array.from({ length: 64 }, () => 308)])
+    for (const session of sessions) await ask('DELETE', session)
+  })
+
   test('an object is copied, described anew, and put only in the place of what the client knows', async () => {
     await put('source', 'text')
     const copied = (await ask('POST', '/storage/v1/b/made/o/source/rewriteTo/b/made/o/copy')).told()
@@ -143,6 +159,32 @@ suite('buckets that are written to', () => {
     assert.equal((await put('copy', 'x', '&ifGenerationMatch=0')).status, 412)
     assert.equal((await put('copy', 'x', `&ifGenerationMatch=${described.generation}`)).status, 200)
     assert.equal((await put('new', 'x', '&ifGenerationMatch=0')).status, 200)
+  })
+
+  test('whatever is asked for, no file of it stays open', async () => {
+    const open = () =>
+      readdirSync('/proc/self/fd').filter((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`).startsWith(directory)
+        } catch {
+          return false
+        }
+      })
+    const media = '/storage/v1/b/made/o/source?alt=media'
+    for (const [method, path, headers] of [
+      ['GET', media, {}],
+      ['HEAD', media, {}],
+      ['GET', media, { Range: 'bytes=9-' }],
+      ['GET', '/storage/v1/b/made/o/source', {}],
+      ['GET', '/storage/v1/b/made/o', {}],
+      ['POST', '/storage/v1/b/made/o/source/copyTo/b/made/o/copy', {}],
+      ['PATCH', '/storage/v1/b/made/o/copy', {}],
+      ['POST', '/upload/storage/v1/b/made/o?uploadType=media&name=copy&ifGenerationMatch=0', {}],
+      ['DELETE', '/storage/v1/b/made/o/copy', {}],
+    ] as const) {
+      await ask(method, path, { headers })
+      await eventually(`${method} ${path}`, () => open().length === 0)
+    }
   })
 
   test('what does not fit in is refused, and nothing of it stays', async () => {
