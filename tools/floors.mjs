@@ -423,7 +423,7 @@ export const rooms = [
     floor: 4,
     folder: 'lab',
     holds:
-      'hosts in network namespaces: programs and sockets inside, and the private namespaces that tests and demos run in',
+      'hosts in network namespaces: programs and sockets inside, the private namespaces that tests and demos run in, and what several parts of a lab need',
     mayImport: ['address', 'text', 'linux'],
     packages: ['node', 'node:net'],
     because: 'the lab runs the program as a user would, so it imports no part of the data plane',

@@ -1,5 +1,5 @@
-// Runs the scripts of an instance for its `startup` or its `shutdown`, whichever its argument says, inside of it, where Google's own google_metadata_script_runner is not installed,
-// and in its words.
+// Runs the scripts of an instance for its `startup` or its `shutdown`, whichever its argument says, inside of it, where
+// Google's own google_metadata_script_runner is not installed, and in its words.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

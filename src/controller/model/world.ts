@@ -32,8 +32,9 @@ export type EdgeTls = {
 /** Whoever hands snapshots to edges. */
 export type Hub = {
   /**
-   * Waits, at most 2 s or what the controller was started with, until every edge that is connected now has applied this version of the configuration. Resolves
-   * with the names of the edges that have not, and why where they say so; never rejects.
+   * Waits, at most 2 s or what the controller was started with, until every edge that is connected now has applied this
+   * version of the configuration. Resolves with the names of the edges that have not, and why where they say so; never
+   * rejects.
    */
   applied(version: number): Promise<readonly string[]>
   /** Reports whether an edge is connected. */

@@ -85,8 +85,8 @@ export class Machines implements MachineSource {
   }
 
   /**
-   * Resolves once the provider has had its try at this revision or a later one, and what of it went on has ended: with why it could not do what the
-   * resource asks for, or with undefined. Never rejects.
+   * Resolves once the provider has had its try at this revision or a later one, and what of it went on has ended: with
+   * why it could not do what the resource asks for, or with undefined. Never rejects.
    */
   tried(revision: number, path: string): Promise<string | undefined> {
     return new Promise((resolve) => {

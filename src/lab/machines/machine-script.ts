@@ -4,8 +4,8 @@ import { withoutPowers } from '../without-powers.ts'
 /**
  * What runs inside new mount, PID, UTS and IPC namespaces, in the network namespace of a machine, until the machine has
  * its files: the directory of the machine, its name, the script of its first process, the skeleton or nothing, then pairs
- * of what it shares with the lab and where it has that, `--`, and pairs of where it has a link and what that leads to. It becomes the first process of the machine, which prints its PID,
- * as the lab sees it.
+ * of what it shares with the lab and where it has that, `--`, and pairs of where it has a link and what that leads to. It
+ * becomes the first process of the machine, which prints its PID, as the lab sees it.
  *
  * Each directory below `/` is an overlay over that of this machine, so that what is written stays inside. In a user
  * namespace a skeleton is between them (skeleton.ts).
