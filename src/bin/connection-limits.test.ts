@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parseAgent } from '../cli/agent.ts'
 import { parseEdge } from '../cli/edge.ts'
@@ -32,4 +33,17 @@ test('an edge shares them, too, and where files say what it serves', () => {
   assert.deepEqual(edge(oneLine), [500, 500])
   assert.deepEqual(edge(`${oneLine} -p tcp,udp`), [250, 500])
   assert.deepEqual(edge('--config edge.yaml'), [250, 500])
+})
+
+test('unless it is asked for more, an edge leaves a tenth of the ports of each address that it connects from', () => {
+  const range = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
+  const [first, last] = range.trim().split(/\s+/).map(Number)
+  const ofAnAddress = Math.floor(0.9 * (last - first + 1))
+  const flowsMax = (words: string): number => {
+    const oneLine = `--listen 127.0.0.1:53 -p udp --backend 127.0.0.1:5353 --allow-local-backends${words}`
+    return edgeLimits(parseEdge(oneLine.split(' ')), 100_000_000).flowsMax
+  }
+  assert.equal(flowsMax(''), ofAnAddress)
+  assert.equal(flowsMax(' --source-ranges 192.0.2.0/31'), 2 * ofAnAddress)
+  assert.equal(flowsMax(' --max-flows 5000000'), 5_000_000)
 })

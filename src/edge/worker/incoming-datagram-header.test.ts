@@ -100,7 +100,7 @@ test('what begins a flow is read as a whole: who may send it, its checksum, and 
 })
 
 test('what has no header, half of one, one of version 1 or one for connections is dropped, each for its reason', () => {
-  const { incoming } = start()
+  const { incoming, counters } = start()
   const whole = headerOf('192.0.2.1:1000')
   for (const [bytes, reason] of [
     [Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'header-missing'],
@@ -113,4 +113,7 @@ test('what has no header, half of one, one of version 1 or one for connections i
     assert.equal(incoming.identify(datagram, new Int32Array(KEY_INTS)), Verdict.Drop)
     assert.deepEqual(datagram.dropped, [reason])
   }
+  const malformed = Object.values(METRICS.malformed.slots).reduce((sum, slot) => sum + counters.read(slot), 0)
+  assert.equal(malformed, 4)
+  assert.equal(counters.read(METRICS.sourceRefused.slots['transport-mismatch']), 1)
 })
