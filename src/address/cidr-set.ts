@@ -1,4 +1,4 @@
-import type { Cidr } from './cidr.ts'
+import { type Cidr, parseCidr } from './cidr.ts'
 import { type IpAddress, isMappedAddress, wordAt } from './ip-address.ts'
 
 /** The root of the IPv4 trie. */
@@ -45,6 +45,11 @@ export class CidrSet {
     }
     return false
   }
+}
+
+/** The set of ranges that have been checked as texts before; one that is still wrong is left out, so that it trusts nobody. */
+export function cidrSetOf(texts: readonly string[]): CidrSet {
+  return new CidrSet(texts.map(parseCidr).filter((cidr) => cidr !== undefined))
 }
 
 function insert(children: number[], cidr: Cidr): void {

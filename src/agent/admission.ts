@@ -1,5 +1,4 @@
-import { parseCidr } from '../address/cidr.ts'
-import { CidrSet } from '../address/cidr-set.ts'
+import { type CidrSet, cidrSetOf } from '../address/cidr-set.ts'
 import { type Endpoint, receivedEndpoint } from '../address/endpoint.ts'
 import type { IpAddress } from '../address/ip-address.ts'
 import type { RoleContext } from '../dataplane/worker/role.ts'
@@ -32,7 +31,7 @@ export class Admission {
     this.#context = context
     const transport = options.protocol === 'tcp' ? 'stream' : 'dgram'
     this.#policy = { transport, denyPrivate: options.denyPrivateSources, keepPort: options.keepsPort }
-    this.#allowed = toCidrSet(options.allowedSubnets)
+    this.#allowed = options.allowedSubnets && cidrSetOf(options.allowedSubnets)
     this.#target4 = options.target4 && receivedEndpoint(options.target4)
     this.#target6 = options.target6 && receivedEndpoint(options.target6)
   }
@@ -72,10 +71,4 @@ export class Admission {
       app_listening: this.hasApp(target),
     })
   }
-}
-
-function toCidrSet(texts: readonly string[] | null): CidrSet | null {
-  if (texts === null) return null
-  // The main thread has checked every text; one that is still wrong trusts nobody.
-  return new CidrSet(texts.map(parseCidr).filter((cidr) => cidr !== undefined))
 }

@@ -1,5 +1,4 @@
-import { parseCidr } from '../../address/cidr.ts'
-import { CidrSet } from '../../address/cidr-set.ts'
+import { type CidrSet, cidrSetOf } from '../../address/cidr-set.ts'
 import type { IpAddress } from '../../address/ip-address.ts'
 import { type ClientCells, ClientCounts } from './client-counts.ts'
 
@@ -34,8 +33,7 @@ export class ClientLimit {
     this.#counts = new ClientCounts(cells)
     this.#max = connectionsPerClientMax
     this.#connectionsMax = connectionsMax
-    // The main thread has checked every text.
-    this.#unlimited = new CidrSet(unlimitedClients.map(parseCidr).filter((cidr) => cidr !== undefined))
+    this.#unlimited = cidrSetOf(unlimitedClients)
     this.#openTotal = openTotal
   }
 

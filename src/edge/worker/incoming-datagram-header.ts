@@ -1,5 +1,4 @@
-import { parseCidr } from '../../address/cidr.ts'
-import { CidrSet } from '../../address/cidr-set.ts'
+import { type CidrSet, cidrSetOf } from '../../address/cidr-set.ts'
 import type { Endpoint } from '../../address/endpoint.ts'
 import { type Datagram, Verdict } from '../../dataplane/flow/datagram-entrance.ts'
 import { LOCAL_INTS, PEER_INTS } from '../../linux/datagram.ts'
@@ -25,8 +24,7 @@ export class IncomingDatagramHeader {
 
   /** @param trusted subnets as CIDR texts; @param headerLengthMax bytes of a header behind its first 16 */
   constructor(trusted: readonly string[], headerLengthMax: number, counters: Counters) {
-    // The main thread has checked every text; one that is still wrong trusts nobody.
-    this.#trusted = new CidrSet(trusted.map(parseCidr).filter((cidr) => cidr !== undefined))
+    this.#trusted = cidrSetOf(trusted)
     this.#limits = { v2LengthMax: headerLengthMax }
     this.#counters = counters
   }

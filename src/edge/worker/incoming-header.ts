@@ -1,5 +1,4 @@
-import { parseCidr } from '../../address/cidr.ts'
-import { CidrSet } from '../../address/cidr-set.ts'
+import { type CidrSet, cidrSetOf } from '../../address/cidr-set.ts'
 import type { IpAddress } from '../../address/ip-address.ts'
 import type { Connection, HeaderRead } from '../../dataplane/connection/connection-state.ts'
 import type { ProxiedHeader } from '../../proxy-protocol/proxy-header.ts'
@@ -16,8 +15,7 @@ export class IncomingHeader {
 
   /** @param trusted subnets as CIDR texts; @param headerLengthMax bytes of a version 2 header behind its first 16 */
   constructor(trusted: readonly string[], headerLengthMax: number, counters: Counters) {
-    // The main thread has checked every text; one that is still wrong trusts nobody.
-    this.#trusted = new CidrSet(trusted.map(parseCidr).filter((cidr) => cidr !== undefined))
+    this.#trusted = cidrSetOf(trusted)
     this.#limits = { v2LengthMax: headerLengthMax }
     this.#counters = counters
   }
