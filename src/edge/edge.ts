@@ -16,6 +16,7 @@ import type { ConnectionLimits } from '../dataplane/worker/worker-loop.ts'
 import { WorkerPool } from '../dataplane/worker/worker-pool.ts'
 import { isOwnAddress } from '../linux/route.ts'
 import { type Difference, diff } from '../snapshot/diff.ts'
+import { frontendEndpoint } from '../snapshot/frontend-endpoint.ts'
 import { reuseParts } from '../snapshot/reuse.ts'
 import { EMPTY_SNAPSHOT, type Frontend, type Snapshot } from '../snapshot/snapshot.ts'
 import { socketOf } from '../snapshot/socket-of.ts'
@@ -36,14 +37,7 @@ import { AssignedAddresses, type Assignment, NOTHING_ASSIGNED } from './frontend
 import { BackendServices } from './frontends/backend-services.ts'
 import { linesOf } from './frontends/configuration-error.ts'
 import { FrontendTlsStore } from './frontends/frontend-tls.ts'
-import {
-  addressesOf,
-  describeFrontend,
-  endpointOf,
-  Frontends,
-  servedPort,
-  type UnopenedFrontend,
-} from './frontends/frontends.ts'
+import { addressesOf, describeFrontend, Frontends, servedPort, type UnopenedFrontend } from './frontends/frontends.ts'
 import { findNeeded, type NeededAddresses } from './frontends/needed-addresses.ts'
 import { frontendsAt, mergedFrontends, without } from './frontends/unopened.ts'
 import { availabilityName, edgeStatus } from './status.ts'
@@ -608,7 +602,7 @@ class Edge implements RunningEdge {
   }
 
   #warnOfForeignAddresses(frontends: Snapshot['frontends']): void {
-    const addresses = frontends.map((frontend) => endpointOf(frontend).address)
+    const addresses = frontends.map((frontend) => frontendEndpoint(frontend).address)
     const foreign = new Set(addresses.filter((address) => !isOwnAddress(address)).map(formatIpAddress))
     if (foreign.size === 0) return
     this.#context.log(

@@ -4,6 +4,7 @@ import { formatIpAddress, parseIpAddress, unmapAddress } from '../address/ip-add
 import type { LocalityPolicy } from '../balancing/policy.ts'
 import type { GroupSpread, Spread } from '../balancing/spread.ts'
 import type { ServiceView } from '../balancing/view.ts'
+import { frontendEndpoint } from '../snapshot/frontend-endpoint.ts'
 import type { BackendService, Frontend, Snapshot } from '../snapshot/snapshot.ts'
 import {
   type ChoiceDecider,
@@ -24,7 +25,6 @@ import type { BackendTable } from './balance/backend-table.ts'
 import { BackendChooser } from './balance/choose-backend.ts'
 import type { Plan } from './balance/plan.ts'
 import { NO_CAP, ServiceCell } from './balance/service-cells.ts'
-import { endpointOf } from './frontends/frontends.ts'
 import { regionStatus } from './status.ts'
 
 /** An explanation looks at every backend of a service, on the thread that probes them. */
@@ -51,7 +51,7 @@ export function explain({ client: text, frontend: name }: WhyQuestion, source: W
     const known = frontends.length === 0 ? 'it has none' : `it has ${listed(frontends.map((one) => one.name))}`
     return refused(`The edge has no frontend ${JSON.stringify(name ?? '')}; ${known}`)
   }
-  const reachable = asked.filter((frontend) => canReach(client, endpointOf(frontend)))
+  const reachable = asked.filter((frontend) => canReach(client, frontendEndpoint(frontend)))
   if (reachable.length === 0) {
     const family = `IPv${client.address.family}`
     return refused(`A client with ${family} does not reach this frontend; give an address of the other family`)
@@ -97,7 +97,7 @@ function explainOne(
 ): Explanation {
   const { view, spread } = spreads.stateOf(service)
   const plan = spreads.planOf(service)
-  const destination = endpointOf(frontend)
+  const destination = frontendEndpoint(frontend)
   const open = Atomics.load(plan.service, ServiceCell.open)
   const openMax = Atomics.load(plan.service, ServiceCell.openMax)
   const { failoverHealthThreshold, algorithm, isolation = 'none' } = view.policy

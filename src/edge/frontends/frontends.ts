@@ -1,11 +1,12 @@
-import { type Endpoint, formatEndpoint } from '../../address/endpoint.ts'
-import { formatIpAddress, parseIpAddress } from '../../address/ip-address.ts'
+import { formatEndpoint } from '../../address/endpoint.ts'
+import { formatIpAddress } from '../../address/ip-address.ts'
 import { type InheritedSocket, inheritedFor, type ServedPort } from '../../dataplane/worker/program.ts'
 import type { ServeOptions, WorkerPool } from '../../dataplane/worker/worker-pool.ts'
 import { openPort } from '../../linux/datagram.ts'
 import { SystemCallError } from '../../linux/errno.ts'
 import type { Liveness } from '../../linux/liveness.ts'
 import { close, openListener } from '../../linux/socket.ts'
+import { frontendEndpoint } from '../../snapshot/frontend-endpoint.ts'
 import type { Frontend } from '../../snapshot/snapshot.ts'
 import { socketOf } from '../../snapshot/socket-of.ts'
 import { idOf } from '../backends/edge-ids.ts'
@@ -79,7 +80,7 @@ export class Frontends {
     const served: Frontend[] = []
     try {
       for (const { frontend, fds } of opened) {
-        const endpoint = endpointOf(frontend)
+        const endpoint = frontendEndpoint(frontend)
         const inherited = inheritedFor(servedPort(frontend), this.#inherited)
         // The pool takes descriptors of its own.
         const inheritedFds = inherited.length > 0 ? inherited : fds
@@ -115,7 +116,7 @@ export class Frontends {
   /** One for each worker; none where the service manager has opened them. */
   #openSockets(frontend: Frontend): number[] {
     if (inheritedFor(servedPort(frontend), this.#inherited).length > 0) return []
-    const endpoint = endpointOf(frontend)
+    const endpoint = frontendEndpoint(frontend)
     const { workers, liveness } = this.#settings
     const fds: number[] = []
     try {
@@ -148,24 +149,16 @@ function closeAll(fds: readonly number[]): void {
 
 /** The port of a frontend. */
 export function servedPort(frontend: Frontend): ServedPort {
-  return { endpoint: endpointOf(frontend), protocol: frontend.protocol === 'UDP' ? 'udp' : 'tcp' }
-}
-
-/** Where a frontend listens. */
-export function endpointOf({ name, address, port }: Frontend): Endpoint {
-  const parsed = parseIpAddress(address)
-  // The snapshot's compiler has checked every address.
-  if (parsed === undefined) throw new Error(`The address of frontend "${name}" is "${address}"`)
-  return { address: parsed, port }
+  return { endpoint: frontendEndpoint(frontend), protocol: frontend.protocol === 'UDP' ? 'udp' : 'tcp' }
 }
 
 /** A frontend as logs show it: `my-rule 203.0.113.10:110`; one for UDP has `/udp` behind it. */
 export function describeFrontend(frontend: Frontend): string {
   const suffix = frontend.protocol === 'UDP' ? '/udp' : ''
-  return `${frontend.name} ${formatEndpoint(endpointOf(frontend))}${suffix}`
+  return `${frontend.name} ${formatEndpoint(frontendEndpoint(frontend))}${suffix}`
 }
 
 /** The addresses that frontends listen on, as canonical texts. */
 export function addressesOf(frontends: readonly Frontend[]): Set<string> {
-  return new Set(frontends.map((frontend) => formatIpAddress(endpointOf(frontend).address)))
+  return new Set(frontends.map((frontend) => formatIpAddress(frontendEndpoint(frontend).address)))
 }

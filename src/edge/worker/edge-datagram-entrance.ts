@@ -1,6 +1,6 @@
 import { classifyAddress } from '../../address/address-class.ts'
 import type { Endpoint } from '../../address/endpoint.ts'
-import { type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
+import type { IpAddress } from '../../address/ip-address.ts'
 import { NO_BYTES, NO_TLVS } from '../../dataplane/connection/connection-state.ts'
 import { Uses } from '../../dataplane/connection/uses.ts'
 import { type Datagram, type DatagramEntrance, type Flow, Verdict } from '../../dataplane/flow/datagram-entrance.ts'
@@ -9,6 +9,7 @@ import type { ServicePlace } from '../../dataplane/worker/services.ts'
 import { HEADROOM_BYTES, PEER_INTS } from '../../linux/datagram.ts'
 import type { Tlv } from '../../proxy-protocol/tlv.ts'
 import { tlvsLength } from '../../proxy-protocol/write-tlvs.ts'
+import { frontendEndpoint } from '../../snapshot/frontend-endpoint.ts'
 import type { DropReason, FlowEndReason } from '../../telemetry/flow-reasons.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { type BackendCells, count, FrontendCounter } from '../balance/backend-table.ts'
@@ -52,12 +53,10 @@ export class EdgeDatagramEntrance implements DatagramEntrance {
     place: ServicePlace<EdgeService>,
     context: RoleContext,
   ) {
-    const { id, name, port, proxyHeader } = options
-    const address = parseIpAddress(options.address)
-    // The snapshot's compiler has checked every address.
-    if (address === undefined) throw new Error(`The address of frontend "${name}" is "${options.address}"`)
+    const { id, name, proxyHeader } = options
+    const endpoint = frontendEndpoint(options)
     place.uses.acquire()
-    const forget = own.addFrontend({ address, port })
+    const forget = own.addFrontend(endpoint)
     this.uses = new Uses(() => {
       forget()
       place.uses.release()
@@ -68,8 +67,8 @@ export class EdgeDatagramEntrance implements DatagramEntrance {
     this.#counters = cells.frontendCounters[context.workerIndex]
     this.#id = id
     this.#name = name
-    this.#endpoint = { address, port }
-    this.#isAddressKnown = classifyAddress(address) !== 'unspecified'
+    this.#endpoint = endpoint
+    this.#isAddressKnown = classifyAddress(endpoint.address) !== 'unspecified'
     const { acceptProxyFrom, headerLengthMax } = edge
     this.#incoming =
       acceptProxyFrom === null ? null : new IncomingDatagramHeader(acceptProxyFrom, headerLengthMax, context.counters)

@@ -1,12 +1,13 @@
 import { classifyAddress } from '../../address/address-class.ts'
 import type { Endpoint } from '../../address/endpoint.ts'
-import { type IpAddress, parseIpAddress } from '../../address/ip-address.ts'
+import type { IpAddress } from '../../address/ip-address.ts'
 import type { Connection, Entrance, HeaderRead } from '../../dataplane/connection/connection-state.ts'
 import { Reporter } from '../../dataplane/connection/report.ts'
 import { localEndpointOf } from '../../dataplane/connection/side-io.ts'
 import { Uses } from '../../dataplane/connection/uses.ts'
 import type { RoleContext } from '../../dataplane/worker/role.ts'
 import type { ServicePlace } from '../../dataplane/worker/services.ts'
+import { frontendEndpoint } from '../../snapshot/frontend-endpoint.ts'
 import { END_REASONS, type EndReason } from '../../telemetry/end-reasons.ts'
 import type { Log, LogFields } from '../../telemetry/log.ts'
 import { TlsServer } from '../../tls/server.ts'
@@ -48,10 +49,8 @@ export class EdgeEntrance implements Entrance {
     place: ServicePlace<EdgeService>,
     context: RoleContext,
   ) {
-    const { id, name, port, proxyHeader } = options
-    const address = parseIpAddress(options.address)
-    // The snapshot's compiler has checked every address.
-    if (address === undefined) throw new Error(`The address of frontend "${name}" is "${options.address}"`)
+    const { id, name, proxyHeader } = options
+    const endpoint = frontendEndpoint(options)
     const tls = options.tls === null ? null : new TlsServer(options.tls)
     place.uses.acquire()
     this.uses = new Uses(() => {
@@ -67,8 +66,8 @@ export class EdgeEntrance implements Entrance {
     this.#counters = cells.frontendCounters[context.workerIndex]
     this.#id = id
     this.#name = name
-    this.#endpoint = { address, port }
-    this.#isAddressKnown = classifyAddress(address) !== 'unspecified'
+    this.#endpoint = endpoint
+    this.#isAddressKnown = classifyAddress(endpoint.address) !== 'unspecified'
     const { acceptProxyFrom, headerLengthMax, verbosity } = edge
     this.#incoming =
       acceptProxyFrom === null ? null : new IncomingHeader(acceptProxyFrom, headerLengthMax, context.counters)
