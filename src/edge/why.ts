@@ -4,6 +4,7 @@ import { formatIpAddress, parseIpAddress, unmapAddress } from '../address/ip-add
 import type { LocalityPolicy } from '../balancing/policy.ts'
 import type { GroupSpread, Spread } from '../balancing/spread.ts'
 import type { ServiceView } from '../balancing/view.ts'
+import { formatServedPort } from '../dataplane/worker/program.ts'
 import { frontendEndpoint } from '../snapshot/frontend-endpoint.ts'
 import type { BackendService, Frontend, Snapshot } from '../snapshot/snapshot.ts'
 import {
@@ -25,6 +26,7 @@ import type { BackendTable } from './balance/backend-table.ts'
 import { BackendChooser } from './balance/choose-backend.ts'
 import type { Plan } from './balance/plan.ts'
 import { NO_CAP, ServiceCell } from './balance/service-cells.ts'
+import { servedPort } from './frontends/frontends.ts'
 import { regionStatus } from './status.ts'
 
 /** An explanation looks at every backend of a service, on the thread that probes them. */
@@ -105,7 +107,7 @@ function explainOne(
   return {
     client: client.port === 0 ? formatIpAddress(client.address) : formatEndpoint(client),
     frontend: frontend.name,
-    address: frontend.protocol === 'UDP' ? `${formatEndpoint(destination)}/udp` : formatEndpoint(destination),
+    address: formatServedPort(servedPort(frontend)),
     service: service.name,
     edge: { region: view.region, zone: view.zone, edges: view.edges.count },
     policy: {

@@ -48,6 +48,11 @@ export type WorkerLiveness = { readonly workers: number; readonly stuck: readonl
 /** Where clients come: the ports of TCP and those of UDP have nothing to do with each other. */
 export type ServedPort = { readonly endpoint: Endpoint; readonly protocol: Protocol }
 
+/** A port as logs and answers name it: `203.0.113.10:110`; one of UDP has `/udp` behind it. */
+export function formatServedPort({ endpoint, protocol }: ServedPort): string {
+  return protocol === 'udp' ? `${formatEndpoint(endpoint)}/udp` : formatEndpoint(endpoint)
+}
+
 /** A listening TCP socket, or a UDP socket, that was passed to the process. */
 export type InheritedSocket = ServedPort & { readonly fd: number }
 

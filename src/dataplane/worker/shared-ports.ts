@@ -1,16 +1,15 @@
-import { formatEndpoint } from '../../address/endpoint.ts'
 import { type PortSharer, portSharers } from '../../linux/port-sharers.ts'
 import type { Log } from '../../telemetry/log.ts'
-import type { ServedPort } from './program.ts'
+import { formatServedPort, type ServedPort } from './program.ts'
 
 /** Whoever shares one port of a configuration shares the others, and each costs a look at all listeners of the host. */
 const PORTS_MAX = 50
 
 /** Says which other processes listen on ports that have been opened: the kernel divides clients between them. */
 export function warnOfSharedPorts(ports: readonly ServedPort[], log: Log): void {
-  for (const { endpoint, protocol, pid, program } of sharersOf(ports.slice(0, PORTS_MAX))) {
+  for (const { pid, program, ...port } of sharersOf(ports.slice(0, PORTS_MAX))) {
     log('warn', 'Another process listens on the same port: clients are divided between the two', {
-      listen: protocol === 'udp' ? `${formatEndpoint(endpoint)}/udp` : formatEndpoint(endpoint),
+      listen: formatServedPort(port),
       pid,
       program,
       remedy: 'stop the other one; in an upgrade, SIGTERM lets it serve the clients that it has and then end',

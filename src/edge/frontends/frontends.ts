@@ -1,6 +1,10 @@
-import { formatEndpoint } from '../../address/endpoint.ts'
 import { formatIpAddress } from '../../address/ip-address.ts'
-import { type InheritedSocket, inheritedFor, type ServedPort } from '../../dataplane/worker/program.ts'
+import {
+  formatServedPort,
+  type InheritedSocket,
+  inheritedFor,
+  type ServedPort,
+} from '../../dataplane/worker/program.ts'
 import type { ServeOptions, WorkerPool } from '../../dataplane/worker/worker-pool.ts'
 import { openPort } from '../../linux/datagram.ts'
 import { SystemCallError } from '../../linux/errno.ts'
@@ -152,10 +156,9 @@ export function servedPort(frontend: Frontend): ServedPort {
   return { endpoint: frontendEndpoint(frontend), protocol: frontend.protocol === 'UDP' ? 'udp' : 'tcp' }
 }
 
-/** A frontend as logs show it: `my-rule 203.0.113.10:110`; one for UDP has `/udp` behind it. */
+/** A frontend as logs show it: `my-rule 203.0.113.10:110`. */
 export function describeFrontend(frontend: Frontend): string {
-  const suffix = frontend.protocol === 'UDP' ? '/udp' : ''
-  return `${frontend.name} ${formatEndpoint(frontendEndpoint(frontend))}${suffix}`
+  return `${frontend.name} ${formatServedPort(servedPort(frontend))}`
 }
 
 /** The addresses that frontends listen on, as canonical texts. */
