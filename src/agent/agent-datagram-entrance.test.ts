@@ -6,6 +6,7 @@ import { DatagramBatch, openDatagrams, openPort } from '../linux/datagram.ts'
 import { bindTo, close, connectTo, localEndpoint, transmit } from '../linux/socket.ts'
 import { loadQuestion } from '../proxy-protocol/load-report.ts'
 import { writeSimpleProxy } from '../proxy-protocol/simple-proxy.ts'
+import { PROXY_V2_SIGNATURE } from '../proxy-protocol/v2-format.ts'
 import { type ProxyV2Options, writeProxyV2, writeProxyV2Local } from '../proxy-protocol/write-v2.ts'
 import type { DropReason } from '../telemetry/flow-reasons.ts'
 import type { LogFields } from '../telemetry/log.ts'
@@ -347,6 +348,22 @@ test('a header with other TLVs is taken if it is valid', (t) => {
   broken[broken.length - 1] ^= 1
   assert.equal(edge(broken, 'four'), undefined)
   assert.equal(port.dropped, 'header-malformed')
+  // As long as the one before it, which is what is compared first.
+  assert.equal(edge(header(CLIENT, { tlvs: tlvs(3), hasChecksum: true }), 'five'), 'five')
+  assert.equal(edge(broken, 'six'), undefined)
+  assert.equal(port.dropped, 'header-malformed')
+})
+
+test('a flow that ends is not counted at its port any more, and leaves its record', (t) => {
+  const port = new Port(t, { verbosity: 2 })
+  assert.equal(port.socket()(header(CLIENT), 'one'), 'one')
+  assert.ok(port.flow)
+  port.entrance.onEnd(port.flow, 'idle')
+  assert.equal(port.portOpen[0], 0)
+  assert.deepEqual(
+    port.records.map(({ client, end }) => [client, end]),
+    [[formatEndpoint(CLIENT), 'idle']],
+  )
 })
 
 test('a question for the load is answered with one datagram', (t) => {
@@ -377,6 +394,9 @@ test('with a header on the first datagram, all that follows on that socket is of
   const { flow } = port
   assert.equal(first('two'), 'two')
   assert.equal(first(''), '')
+  const [long, front] = ['x'.repeat(99), Buffer.from(PROXY_V2_SIGNATURE)]
+  assert.equal(first(long), long)
+  assert.equal(first(front), front.toString(), 'too short for a header')
   assert.equal(first(header(CLIENT), 'three'), 'three', 'the edge may repeat it')
   assert.equal(first(header(CLIENT)), '')
   assert.equal(port.flow, flow)

@@ -92,7 +92,7 @@ test('whatever happens, flows are found and make place as in a simple model', ()
     fc.property(
       fc.integer({ min: 1, max: 12 }),
       fc.integer(),
-      fc.array(operation, { maxLength: 120 }),
+      fc.array(operation, { maxLength: 120, size: 'max' }),
       (capacity, seed, operations) => {
         const table = new FlowTable(KEY_WORDS, PEER_WORDS, capacity, seed)
         const model = new Model()

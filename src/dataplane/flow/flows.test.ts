@@ -3,13 +3,13 @@ import { readdirSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { formatEndpoint } from '../../address/endpoint.ts'
 import { ipv4Address } from '../../address/ip-address.ts'
-import { SOL_SOCKET } from '../../linux/constants.ts'
+import { SO_RCVBUF, SOL_SOCKET } from '../../linux/constants.ts'
 import { ECONNREFUSED } from '../../linux/errno.ts'
 import { native } from '../../linux/native.ts'
 import { connectTo, localEndpoint, openListener } from '../../linux/socket.ts'
 import { METRICS } from '../../telemetry/metrics.ts'
 import { connectSocket, endpointOf, LineRole, NO_LIVENESS, TestApp, type TestSocket } from '../connection/test-loop.ts'
-import { Verdict } from './datagram-entrance.ts'
+import { Flow, Verdict } from './datagram-entrance.ts'
 import { ownEndpoint } from './port.ts'
 import { LetterEntrance, TestDatagrams, TestFlows } from './test-flows.ts'
 
@@ -186,6 +186,74 @@ test('an app that is away is told of by errno; nothing has to be waited for when
   assert.deepEqual(edge.receive(), ['5'])
   flows.loop.close()
   assert.equal(flows.entrance.lastError, ECONNREFUSED)
+})
+
+test('an error that is told in place of sending counts against the target, and the datagram is sent once more', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'a1'), ['1'])
+  flows.app.close()
+  // The second is sent before anybody has asked what has become of the first.
+  for (const text of ['a2', 'a3']) {
+    edge.send(text)
+    flows.loop.step(0)
+  }
+  flows.settle()
+  assert.equal(flows.loop.flows?.from(0, 1).flows[0].errors, 2)
+  assert.equal(flows.counters.read(METRICS.datagrams.slots['client-to-backend']), 3)
+  assert.equal(flows.dropped('unreachable'), 0)
+})
+
+test('a flow whose place another had before begins with nothing of that one', (t) => {
+  const flows = start(t)
+  const { entrance } = flows
+  const seen: Flow[] = []
+  const open = entrance.open.bind(entrance)
+  entrance.open = (flow, datagram) => {
+    seen.push(Object.assign(new Flow(flow.index), flow))
+    const fd = open(flow, datagram)
+    const everything = { showsPeer: true, refusal: 'x', entranceId: 1, choice: 1, choiceGroup: 1, choiceReason: 1 }
+    Object.assign(flow, everything, { destination: flow.target, tlvs: [{}], header: Buffer.of(1), state: 1 })
+    flow.sharedBy = ipv4Address(1)
+    return fd
+  }
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'a1'), ['1'])
+  flows.advance(61_000)
+  assert.deepEqual(flows.ask(edge, 'b1'), ['1'])
+  const [first, second] = seen
+  assert.equal(second.generation, first.generation + 1)
+  // When the one before began and ended, and its totals, hold until it has begun.
+  const { startedMs, endedMs, datagramsFromClient, bytesFromClient, datagramsFromBackend, bytesFromBackend } = second
+  const kept = { startedMs, endedMs, datagramsFromClient, bytesFromClient, datagramsFromBackend, bytesFromBackend }
+  assert.deepEqual(second, Object.assign(first, kept, { generation: second.generation }))
+})
+
+test('what the queues of a port and of a flow had no room for is counted, each time', (t) => {
+  const flows = start(t)
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'a1'), ['1'])
+  const [flow] = flows.loop.flows?.from(0, 1).flows ?? []
+  for (const { fd } of [flow, flows.port]) assert.equal(native.setsockoptInt(fd, SOL_SOCKET, SO_RCVBUF, 4_096), 0)
+  const at = localEndpoint(flow.fd)
+  assert.ok(at && connectTo(flows.app.fd, at) === 0)
+  for (const [socket, direction] of [
+    [edge, 'client-to-backend'],
+    [flows.app, 'backend-to-client'],
+  ] as const) {
+    const passed = flows.counters.read(METRICS.datagrams.slots[direction])
+    const dropped = flows.dropped('receive-queue-full')
+    for (let burst = 1; burst <= 2; burst++) {
+      for (let i = 0; i < 99; i++) socket.send('a')
+      flows.settle()
+      // The kernel tells of it with the next that it has room for.
+      socket.send('a')
+      flows.settle()
+      const news = flows.dropped('receive-queue-full') - dropped
+      assert.ok(news > 50 * burst, `${news}`)
+      assert.equal(flows.counters.read(METRICS.datagrams.slots[direction]) - passed + news, 100 * burst)
+    }
+  }
 })
 
 test('a flow that is silent both ways for its idle time ends; a datagram in either direction starts it anew', (t) => {
@@ -370,6 +438,24 @@ test('a busy port and busy flows leave connections their turn', (t) => {
   assert.ok(flows.counters.read(METRICS.datagrams.slots['backend-to-client']) <= steps * 5 * 64)
 })
 
+test('answers of many flows take turns, and none is left behind', (t) => {
+  const flows = start(t)
+  const { app } = flows
+  const edge = client(t, { to: flows.endpoint })
+  const letters = Array.from({ length: 30 }, (_, i) => String.fromCharCode(0x61 + i))
+  assert.equal(flows.ask(edge, ...letters).length, letters.length)
+  for (const { fd } of flows.loop.flows?.from(0, letters.length).flows ?? []) {
+    const at = localEndpoint(fd)
+    assert.ok(at && connectTo(app.fd, at) === 0)
+    for (let i = 0; i < 16; i++) app.send('y')
+  }
+  const passed = (): number => flows.counters.read(METRICS.datagrams.slots['backend-to-client']) - letters.length
+  flows.loop.step(0)
+  assert.ok(passed() <= 5 * 64, `${passed()}`)
+  flows.settle()
+  assert.equal(passed(), letters.length * 16)
+})
+
 test('closing a port takes what is queued, and its flows go on by sockets of their peers; newcomers go elsewhere', (t) => {
   const flows = start(t)
   const [one, two] = [client(t, { to: flows.endpoint }), client(t, { to: flows.endpoint })]
@@ -393,6 +479,28 @@ test('closing a port takes what is queued, and its flows go on by sockets of the
   flows.advance(11_000)
   assert.deepEqual(flows.entrance.ended.sort(), ['drained', 'idle', 'idle'])
   assert.deepEqual(second.ask(two, 'b3'), ['3'])
+})
+
+test('a peer of a port that was closed is answered at its own socket; one that is gone is no fault of the target', (t) => {
+  const flows = start(t)
+  const [gone, peer] = [new TestDatagrams({ to: flows.endpoint }), client(t, { to: flows.endpoint })]
+  assert.deepEqual(flows.ask(peer, 'b1'), ['1'])
+  assert.deepEqual(flows.ask(gone, 'c', 'd', 'e', 'f', 'g').length, 5)
+  const all = flows.loop.flows?.from(0, 6).flows ?? []
+  flows.loop.closePort(flows.port)
+  peer.send('?')
+  flows.settle()
+  assert.deepEqual([peer.receive(), gone.receive()], [['answer'], []])
+  gone.close()
+  // More than a batch has room for: the second one is told of the first.
+  for (const { fd, peer: to } of all) {
+    const at = localEndpoint(fd)
+    assert.ok(at && connectTo(flows.app.fd, at) === 0)
+    for (let i = 0; to?.port === gone.endpoint.port && i < 16; i++) flows.app.send('y')
+  }
+  flows.settle()
+  assert.deepEqual([all.map(({ errors }) => errors), flows.openCount, flows.logged], [Array(6).fill(0), 6, []])
+  assert.ok(flows.dropped('unreachable') > 0)
 })
 
 test('a peer that sends without a pause has turns at its own socket, and no more', (t) => {
