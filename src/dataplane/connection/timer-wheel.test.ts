@@ -190,7 +190,11 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 
 test('whatever is set, moved and cleared, exactly what is due fires, 8 ms late at most', () => {
   fc.assert(
-    fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), fc.array(command, { maxLength: 60 }), runAgainstModel),
+    fc.property(
+      fc.double({ min: 0, max: 1e9, noNaN: true }),
+      fc.array(command, { maxLength: 60, size: 'max' }),
+      runAgainstModel,
+    ),
     { numRuns: 2_000 },
   )
 })

@@ -153,6 +153,11 @@ test('an entrance that meets a datagram can drop it, keep it, or have another fl
   const { entrance } = flows
   const edge = client(t, { to: flows.endpoint })
   assert.deepEqual(flows.ask(edge, 'a1'), ['1'])
+  const meet = entrance.meet.bind(entrance)
+  entrance.meet = (_flow, datagram) => datagram.drop('header-malformed')
+  assert.deepEqual(flows.ask(edge, 'a2'), [])
+  assert.equal(flows.dropped('header-malformed'), 1)
+  entrance.meet = meet
   entrance.verdict = Verdict.Done
   assert.deepEqual(flows.ask(edge, 'a2'), [])
   entrance.verdict = Verdict.Replace
