@@ -58,6 +58,17 @@ test('a header that nobody has taken reaches the app, which sees another client'
   assert.match(lines.join(), /^peer 127\.0\.0\.1:\d+ over UDP sent a header: PROXY 2$/)
 })
 
+test('who says that it sends from port 0 gets no answer, and takes whoami away from nobody', async (t) => {
+  const lines: string[] = []
+  const [socket] = await answerDatagrams(endpoint('127.0.0.1:0'), (line) => lines.push(line))
+  t.after(() => socket.close())
+  // Only a raw socket could send this.
+  const sender = { address: '127.0.0.1', family: 'IPv4', port: 0, size: 6 }
+  assert.doesNotThrow(() => socket.emit('message', Buffer.from('whoami'), sender))
+  assert.deepEqual(lines, [])
+  assert.deepEqual((await verifyAt('127.0.0.1', socket.address().port)).problems, [])
+})
+
 test('on every address of the host, each answers for itself', async (t) => {
   const own = Object.values(networkInterfaces())
     .flat()
@@ -66,7 +77,7 @@ test('on every address of the host, each answers for itself', async (t) => {
   for (const one of own) assert.deepEqual((await verifyAt(one?.address ?? '', port)).problems, [])
 })
 
-test('a port that is closed, an app that is silent and one that answers something else are told apart', async (t) => {
+test('a port that is closed, an app that is silent, one that answers something else, and a network that drops what is long, are told apart', async (t) => {
   const other = createSocket('udp4').bind(0, '127.0.0.1')
   await once(other, 'listening')
   t.after(() => other.close())
@@ -75,10 +86,23 @@ test('a port that is closed, an app that is silent and one that answers somethin
   const silent = createSocket('udp4').bind(0, '127.0.0.1')
   await once(silent, 'listening')
   const { port } = silent.address()
-  const [quiet, refused] = await Promise.all([verifyAt('127.0.0.1', port), verifyAt('127.0.0.1', await closedPort())])
+  const narrow = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(narrow, 'listening')
+  narrow.on('message', (datagram, peer) => {
+    const { answer } = answerToDatagram(datagram, `${peer.address}:${peer.port}`)
+    if (datagram.length <= 1_200 && answer !== undefined) narrow.send(answer, peer.port, peer.address)
+  })
+  const [quiet, refused, short] = await Promise.all([
+    verifyAt('127.0.0.1', port),
+    verifyAt('127.0.0.1', await closedPort()),
+    verifyAt('127.0.0.1', narrow.address().port),
+  ])
   assert.match(quiet.problems.join(), /^Nothing came back within 3 s; is a backend healthy/)
   assert.match(refused.problems.join(), /^Nobody receives datagrams at this port; /)
+  assert.ok(short.app.kind === 'whoami' && short.app.bytesMax === 1_200)
+  assert.match(short.problems.join(), /^Datagrams of 1472 bytes do not come back: /)
   silent.close()
+  narrow.close()
 })
 
 async function closedPort(): Promise<number> {

@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os'
 import { classifyAddress } from '../address/address-class.ts'
 import { type Endpoint, formatEndpoint } from '../address/endpoint.ts'
 import { formatIpAddress, type IpAddress, parseIpAddress, unmapAddress } from '../address/ip-address.ts'
+import { messageOf } from '../text/error-message.ts'
 import { answerToDatagram } from './whoami-protocol.ts'
 
 /** Peers that are remembered, so that each is told of once. */
@@ -36,15 +37,15 @@ export async function answerDatagrams(endpoint: Endpoint, onPeer: (line: string)
     return sockets
   } catch (cause) {
     for (const socket of sockets) socket.close()
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Error(`Receiving at "${formatEndpoint(endpoint)}": ${reason}; give another --listen`, { cause })
+    throw new Error(`Receiving at "${formatEndpoint(endpoint)}": ${messageOf(cause)}; give another --listen`, { cause })
   }
 }
 
 function answer(socket: Socket, datagram: Buffer, { address, port }: RemoteInfo, peers: PeerLog): void {
   const parsed = parseIpAddress(address)
-  // A neighbour whose address needs the name of an interface is nobody's client.
-  if (parsed === undefined) return
+  // A neighbour whose address needs the name of an interface is nobody's client, and nobody hears at port 0, which a
+  // sender may invent.
+  if (parsed === undefined || port === 0) return
   const peer = formatEndpoint({ address: unmapAddress(parsed), port })
   const { answer: text, header } = answerToDatagram(datagram, peer)
   peers.saw(header === undefined ? `peer ${peer} over UDP` : `peer ${peer} over UDP sent a header: ${header}`)
