@@ -123,6 +123,7 @@ test('whoami answers nothing that it says itself, so that two of them, or an ech
   }
   const simple = Buffer.concat([Buffer.from('56ec', 'hex'), Buffer.alloc(36), Buffer.from('ping 2')])
   assert.equal(answerToDatagram(simple, peer).answer, 'header simple proxy protocol\npong 2')
+  assert.equal(answerToDatagram(Buffer.from('PROXY UNKNOWN\r\nping 3'), peer).answer, 'header PROXY 1\npong 3')
   const cut = Buffer.from('0d0a0d0a000d0a515549540a2112ffff', 'hex')
   assert.equal(answerToDatagram(cut, peer).answer, 'header PROXY 2\ntruepeer whoami 1 peer 192.0.2.1:7')
 })
