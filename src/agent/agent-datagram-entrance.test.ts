@@ -419,6 +419,10 @@ for (const udpHeader of ['first', 'alone'] as const) {
     assert.equal(port.verdict, Verdict.Done)
     assert.equal(port.flow, flow)
     assert.equal(sourceOf(port), '198.51.100.7:40001')
+    const another = port.socket()
+    another(header(OTHER_CLIENT))
+    assert.equal(another(LOCAL), undefined, 'nor does the shortest header of all speak for the edge')
+    assert.equal(port.dropped, 'header-changed')
   })
 }
 

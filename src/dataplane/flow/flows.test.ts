@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { formatEndpoint } from '../../address/endpoint.ts'
 import { ipv4Address } from '../../address/ip-address.ts'
+import { connectSpec, openConnected } from '../../linux/connect.ts'
 import { SO_RCVBUF, SOL_SOCKET } from '../../linux/constants.ts'
 import { ECONNREFUSED } from '../../linux/errno.ts'
 import { native } from '../../linux/native.ts'
@@ -169,6 +170,51 @@ test('an entrance that meets a datagram can drop it, keep it, or have another fl
     entrance.totals.map(([datagrams]) => datagrams),
     [1, 1],
   )
+})
+
+test('a flow that gets a newer socket goes on by that one, and what had come to the one before is passed on', (t) => {
+  const flows = start(t)
+  const { app, entrance } = flows
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'a1'), ['1'])
+  const [flow] = flows.loop.flows?.from(0, 1).flows ?? []
+  const before = localEndpoint(flow.fd)
+  const descriptors = readdirSync('/proc/self/fd').length
+  edge.send('a2')
+  flows.settle()
+  app.echo()
+  entrance.renew = () => openConnected({ ...connectSpec(), transport: 'dgram', destination: app.endpoint })
+  entrance.verdict = Verdict.Renew
+  edge.send('a3')
+  flows.loop.step(0)
+  assert.deepEqual(edge.receive(), ['2'])
+  assert.notDeepEqual(localEndpoint(flow.fd), before)
+  entrance.renew = () => -1
+  assert.deepEqual(flows.ask(edge, 'a4'), ['3', '4'], 'there is none: it goes on by the one it has')
+  assert.deepEqual([entrance.ended, readdirSync('/proc/self/fd').length], [[], descriptors])
+})
+
+test('flows of a client that has a share of its own make way for each other, but for those that were confirmed', (t) => {
+  const flows = start(t)
+  const { entrance } = flows
+  const edge = client(t, { to: flows.endpoint })
+  assert.deepEqual(flows.ask(edge, 'z1'), ['1'])
+  entrance.groupsByPeer = false
+  const open = entrance.open.bind(entrance)
+  entrance.open = (flow, datagram) => {
+    const shared = ipv4Address(0x0a000001)
+    if (flows.openCount > 2 && !datagram.makeWay(shared)) {
+      datagram.drop('client-limit')
+      return -1
+    }
+    flow.sharedBy = shared
+    return open(flow, datagram)
+  }
+  for (const text of ['a1', 'a2', 'b1', 'c1', 'c2']) assert.deepEqual(flows.ask(edge, text), [text.slice(1)])
+  assert.deepEqual(entrance.ended, ['client-limit'])
+  assert.deepEqual(flows.ask(edge, 'd1', 'a3', 'c3', 'z2'), ['3', '3', '2'])
+  assert.equal(flows.dropped('client-limit'), 1)
+  assert.deepEqual([entrance.ended, entrance.opened.length], [['client-limit'], 4])
 })
 
 test('an app that is away is told of by errno; nothing has to be waited for when it is back', (t) => {

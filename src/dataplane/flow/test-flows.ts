@@ -54,6 +54,8 @@ export class LetterEntrance implements DatagramEntrance {
   readonly totals: number[][] = []
   lastError = 0
 
+  renew?: (flow: Flow, datagram: Datagram) => number
+
   constructor(target: Endpoint) {
     this.target = target
   }
