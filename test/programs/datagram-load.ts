@@ -4,10 +4,11 @@
 //   node datagram-load.js send JSON
 //
 // Both take and send many with one system call, so that what is between them is busy before they are. Of each flow the
-// answers are told apart by the number that its datagrams begin with. Prints DatagramLoadResult as the last line.
+// answers are told apart by the number that its datagrams begin with; the app puts the port and the IPv4 address that it
+// has seen behind them. Prints DatagramLoadResult as the last line.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseEndpoint } from '../../src/address/endpoint.ts'
-import { DATAGRAMS_PER_BATCH, DatagramBatch, openDatagrams, openPort } from '../../src/linux/datagram.ts'
+import { type Endpoint, parseEndpoint } from '../../src/address/endpoint.ts'
+import { DATAGRAMS_PER_BATCH, DatagramBatch, openDatagrams, openPort, PEER_INTS } from '../../src/linux/datagram.ts'
 import { EAGAIN, ECONNREFUSED, errnoName } from '../../src/linux/errno.ts'
 import { connectTo } from '../../src/linux/socket.ts'
 import { writeProxyV2 } from '../../src/proxy-protocol/write-v2.ts'
@@ -28,6 +29,8 @@ export type DatagramLoadResult = {
   readonly answered: number
   /** Answers that belong to another flow. */
   readonly strayed: number
+  /** Answers of an app that has seen somebody else than the client of the header. */
+  readonly misnamed: number
   /** Flows that have got no answer at all. */
   readonly silent: number
 }
@@ -36,14 +39,24 @@ const HEADER_BYTES_MAX = 64
 /** How long the last answers may take. */
 const LAST_MS = 2_000
 const NUMBER_BYTES = 4
+/** Of a sockaddr_in, behind its family: the port and the address. */
+const SEEN_BYTES = 6
 
 async function echo(at: string): Promise<never> {
   const fd = openPort(endpointOf(at))
   const batch = new DatagramBatch()
+  const peer = new Int32Array(PEER_INTS)
+  const seen = new Uint8Array(peer.buffer, 2, SEEN_BYTES)
   console.log('echoing')
   for (;;) {
     const count = batch.receive(fd, 0, DATAGRAMS_PER_BATCH)
-    for (let slot = 0; slot < count; slot++) batch.enqueue(slot, fd, false)
+    for (let slot = 0; slot < count; slot++) {
+      const end = batch.end(slot)
+      batch.copyPeer(slot, peer, 0)
+      batch.bytes.set(seen, end)
+      batch.setRange(slot, batch.start(slot), end + SEEN_BYTES)
+      batch.enqueue(slot, fd, false)
+    }
     if (count > 0) sendAll(batch, count)
     else await sleep(1)
   }
@@ -62,7 +75,7 @@ async function send(load: DatagramLoadOrder): Promise<DatagramLoadResult> {
   const { flows, perSecond, seconds } = load
   const sockets = Array.from({ length: load.headersFrom === undefined ? flows : 1 }, () => open(load.target))
   const datagrams = Array.from({ length: flows }, (_, number) => datagramOf(number, load))
-  const tally = new Tally(flows, sockets.length > 1)
+  const tally = new Tally(load)
   const batch = new DatagramBatch()
   const startedMs = performance.now()
   let sent = 0
@@ -76,7 +89,8 @@ async function send(load: DatagramLoadOrder): Promise<DatagramLoadResult> {
     tally.receive(batch, sockets)
     await sleep(1)
   }
-  return { sent, answered: tally.answered, strayed: tally.strayed, silent: tally.silent() }
+  const { answered, strayed, misnamed } = tally
+  return { sent, answered, strayed, misnamed, silent: tally.silent() }
 }
 
 /** Sends the next datagrams, of one flow after the other; returns how many. */
@@ -104,12 +118,16 @@ function sendSome(
 class Tally {
   answered = 0
   strayed = 0
+  misnamed = 0
   readonly #perFlow: Uint32Array
-  readonly #hasOwnSockets: boolean
+  /** Of the headers; undefined: there are none, and each flow has a socket of its own. */
+  readonly #clients: readonly Endpoint[] | undefined
 
-  constructor(flows: number, hasOwnSockets: boolean) {
+  constructor({ flows, headersFrom }: DatagramLoadOrder) {
     this.#perFlow = new Uint32Array(flows)
-    this.#hasOwnSockets = hasOwnSockets
+    if (headersFrom !== undefined) {
+      this.#clients = Array.from({ length: flows }, (_, number) => clientOf(number, headersFrom))
+    }
   }
 
   receive(batch: DatagramBatch, sockets: readonly number[]): void {
@@ -122,11 +140,15 @@ class Tally {
   }
 
   #take(batch: DatagramBatch, slot: number, socket: number): void {
-    const at = batch.start(slot)
-    const number = new DataView(batch.bytes.buffer).getUint32(at)
+    const view = new DataView(batch.bytes.buffer)
+    const number = view.getUint32(batch.start(slot))
     this.answered += 1
-    if (this.#hasOwnSockets && number !== socket) this.strayed += 1
+    if (this.#clients === undefined && number !== socket) this.strayed += 1
     else this.#perFlow[number] += 1
+    const client = this.#clients?.[number]
+    const seenAt = batch.end(slot) - SEEN_BYTES
+    const isIt = view.getUint16(seenAt) === client?.port && view.getInt32(seenAt + 2) === (client.address.w3 | 0)
+    if (client !== undefined && !isIt) this.misnamed += 1
   }
 
   silent(): number {
@@ -138,13 +160,16 @@ function datagramOf(number: number, { bytes, headersFrom, target }: DatagramLoad
   const header = new Uint8Array(HEADER_BYTES_MAX)
   let length = 0
   if (headersFrom !== undefined) {
-    const client = endpointOf(`${headersFrom}.${(number >> 8) & 0xff}.${number & 0xff}:${4_000 + (number >> 16)}`)
-    length = writeProxyV2(header, 0, client, endpointOf(target), { transport: 'dgram' })
+    length = writeProxyV2(header, 0, clientOf(number, headersFrom), endpointOf(target), { transport: 'dgram' })
   }
   const datagram = new Uint8Array(length + Math.max(bytes, NUMBER_BYTES))
   datagram.set(header.subarray(0, length))
   new DataView(datagram.buffer).setUint32(length, number)
   return datagram
+}
+
+function clientOf(number: number, headersFrom: string): Endpoint {
+  return endpointOf(`${headersFrom}.${(number >> 8) & 0xff}.${number & 0xff}:${4_000 + (number >> 16)}`)
 }
 
 function open(target: string): number {
@@ -155,7 +180,7 @@ function open(target: string): number {
   return fd
 }
 
-function endpointOf(text: string) {
+function endpointOf(text: string): Endpoint {
   const endpoint = parseEndpoint(text)
   if (endpoint === undefined) throw new TypeError(`"${text}" is not of the form ADDRESS:PORT`)
   return endpoint
