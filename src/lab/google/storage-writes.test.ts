@@ -161,7 +161,12 @@ suite('buckets that are written to', () => {
     assert.equal((await put('new', 'x', '&ifGenerationMatch=0')).status, 200)
   })
 
-  test('whatever is asked for, no file of it stays open', async () => {
+  test('whatever is asked for, no file of it stays open', async (t) => {
+    // What is not closed is closed by the collector of garbage in the end, which says so.
+    const warnings: string[] = []
+    const onWarning = ({ message }: Error) => void warnings.push(message)
+    process.on('warning', onWarning)
+    t.after(() => process.off('warning', onWarning))
     const open = () =>
       readdirSync('/proc/self/fd').filter((fd) => {
         try {
@@ -185,6 +190,7 @@ suite('buckets that are written to', () => {
       await ask(method, path, { headers })
       await eventually(`${method} ${path}`, () => open().length === 0)
     }
+    assert.deepEqual(warnings, [])
   })
 
   test('what does not fit in is refused, and nothing of it stays', async () => {
