@@ -554,6 +554,22 @@ test('a peer of a port that was closed is answered at its own socket; one that i
   assert.ok(flows.dropped('unreachable') > 0)
 })
 
+test('a peer of a port that was closed is heard behind the error that its last answer has come back with', (t) => {
+  const flows = start(t)
+  const { app } = flows
+  const gone = new TestDatagrams({ to: flows.endpoint })
+  assert.deepEqual(flows.ask(gone, 'a1'), ['1'])
+  flows.loop.closePort(flows.port)
+  gone.send('a2')
+  flows.settle()
+  gone.close()
+  app.echo()
+  flows.loop.step(0)
+  client(t, { at: gone.endpoint, to: flows.endpoint }).send('a3')
+  flows.settle()
+  assert.deepEqual(app.receive(), ['3'])
+})
+
 test('a peer that sends without a pause has turns at its own socket, and no more', (t) => {
   const flows = start(t)
   const { entrance, loop } = flows

@@ -191,8 +191,8 @@ export class WorkerPool<Options extends RoleOptions> {
   }
 
   /**
-   * The open connections and flows of all workers, so many at most: piece by piece, so that no client waits for it. A worker that is
-   * stuck is passed over.
+   * The open connections and flows of all workers, so many at most: piece by piece, so that no client waits for it. A
+   * worker that is stuck is passed over.
    *
    * @param after `next` of the page before; undefined: from the first on
    * @returns undefined: `after` is none
