@@ -228,11 +228,14 @@ test('flows are limited for each client and for the service, and a place is free
   )
   const [one, two, three] = new Clients(t, client, 3).all
   assert.ok(one && two && three)
-  await one.ask('x', full)
-  await two.ask('x', full)
+  // Who sends again after an answer is assured, and makes way for nobody.
+  for (const text of ['x', 'y']) {
+    await one.ask(text, full)
+    await two.ask(text, full)
+  }
   assert.ok(await isSilent(three, full))
   assert.equal(await metric(live, 'datagrams_dropped_total{reason="service-full"}'), 1)
-  await three.ask('x', FRONTEND)
+  for (const text of ['x', 'y']) await three.ask(text, FRONTEND)
   const [four] = new Clients(t, client, 1).all
   assert.ok(four)
   assert.ok(await isSilent(four, FRONTEND))
