@@ -142,7 +142,7 @@ class Agent implements Program {
     this.#appCheck.unref()
   }
 
-  reload(): void {
+  async reload(): Promise<void> {
     const { log } = this.#context
     try {
       const { listeners, controller } = this.#options.readConfiguration()
@@ -152,6 +152,8 @@ class Agent implements Program {
       this.apply(wanted)
       this.follow(followed)
       void this.examineHost()
+      // Whoever reads that it is done may send the next client: workers act by it from now on.
+      await this.#pool.respond()
       log('info', 'reloaded', { listeners: wanted.map(describe) })
     } catch (error) {
       const reason = messageOf(error)
